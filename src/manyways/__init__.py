@@ -1,0 +1,69 @@
+"""Manyways: every way a model can learn, behind one verb.
+
+    import manyways as mw
+
+    data = mw.read("digits").with_test(0.2).with_labels(40)
+    model = (mw.SimCLR() >> mw.FixMatch()).fit(data, budget="20s")
+    model.evaluate(data.test)
+
+Importing this loads nothing heavy; torch comes with the first name that needs it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manyways.comparison.advise import advise as advise
+    from manyways.comparison.compare import compare as compare
+    from manyways.data.data import Data as Data
+    from manyways.data.read import read as read
+    from manyways.methods.expressions import parse_method as parse_method
+    from manyways.methods.method import Chain as Chain
+    from manyways.methods.method import Method as Method
+    from manyways.models.model import Model as Model
+    from manyways.models.saving import load_model as load
+    from manyways.training.budget import Budget as Budget
+    from manyways.training.run import Run as Run
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Budget": "training.budget",
+    "Chain": "methods.method",
+    "Data": "data.data",
+    "Method": "methods.method",
+    "Model": "models.model",
+    "Run": "training.run",
+    "advise": "comparison.advise",
+    "compare": "comparison.compare",
+    "load": "models.saving:load_model",
+    "parse_method": "methods.expressions",
+    "read": "data.read",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name `name`, or the method of that name (`manyways.FixMatch`), imported now."""
+    from importlib import import_module
+
+    if name.startswith("_"):
+        raise AttributeError(name)
+    if name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        value = getattr(import_module(f"manyways.{module}"), attribute or name)
+    else:
+        from manyways.methods.discovery import find_method, modules, normal
+
+        # Method classes are written in capitals; anything else asked for is a submodule or a mistake.
+        if not name[0].isupper() or normal(name) not in modules():
+            raise AttributeError(f"manyways has no {name!r}")
+        value = find_method(name)
+        if value.__name__ != name:
+            raise AttributeError(f"manyways has no {name!r}. Did you mean {value.__name__!r}?")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    from manyways.methods.discovery import all_methods
+
+    return sorted([*globals(), *_PLACES, *(method.__name__ for method in all_methods().values())])

@@ -1,0 +1,224 @@
+"""The answer of a comparison in plain sentences, from its numbers alone."""
+
+import math
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from manyways.comparison import wording
+from manyways.comparison.results import Comparison, Conclusion, Entry
+
+BASELINE = "supervised"
+FEW_SEEDS = 3
+CHEAPER = 0.8
+WIDE = 0.025
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far an entry lies behind the best.
+
+    `mean` is positive where the best is better, `error` its standard error and `half` half the width of its
+    interval; both None where the numbers give none.
+    """
+
+    mean: float
+    error: float | None
+    half: float | None
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the interval of the difference leaves out zero."""
+        return self.half is not None and self.mean > self.half
+
+
+def conclude(comparison: Comparison) -> Conclusion:
+    """Which way to take, and why.
+
+    Two entries are told apart by the paired t interval of their differences over the seeds. Among those that
+    cannot be told apart from the best, the cheapest is recommended if it also lies within the error of the
+    test set or one standard error (Breiman et al., Classification and Regression Trees, 1984).
+    """
+    ranked = comparison.ranked()
+    if not ranked:
+        return Conclusion(title=_nothing(comparison), cautions=tuple(_unfinished(comparison)))
+    best = ranked[0]
+    gaps = {entry.name: gap(comparison, best, entry) for entry in ranked[1:]}
+    tied = [entry for entry in ranked[1:] if not gaps[entry.name].distinguishable]
+    choice = _cheapest(best, [entry for entry in tied if _close(comparison, best, gaps[entry.name])])
+    return Conclusion(
+        title=_title(comparison, choice, ranked),
+        sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice)),
+        cautions=(*_cautions(comparison, choice), *_unfinished(comparison)),
+        recommended=choice.name,
+        indistinguishable=tuple(entry.name for entry in tied),
+    )
+
+
+def gap(comparison: Comparison, best: Entry, other: Entry) -> Gap:
+    """How far `other` lies behind `best`: paired over the seeds where both have all of them.
+
+    With one seed, an accuracy falls back on the error of the test set, taken as two independent samples.
+    """
+    sign = 1.0 if comparison.higher_is_better else -1.0
+    mean = sign * ((best.score or 0.0) - (other.score or 0.0))
+    pairs = [
+        (a, b) for a, b in zip(best.scores, other.scores, strict=False) if a is not None and b is not None
+    ]
+    if len(pairs) == len(comparison.seeds) == len(best.scores) == len(other.scores) and len(pairs) > 1:
+        differences = [sign * (a - b) for a, b in pairs]
+        error = stdev(differences) / math.sqrt(len(pairs))
+        return Gap(fmean(differences), error, error * t_quantile(comparison.confidence, len(pairs) - 1))
+    halves = [_half(entry) for entry in (best, other)]
+    if len(comparison.seeds) == 1:
+        halves = [_test_margin(comparison, entry.score) for entry in (best, other)]
+    if halves[0] is None or halves[1] is None:
+        return Gap(mean, None, None)
+    half = math.hypot(halves[0], halves[1])
+    return Gap(mean, half / t_quantile(comparison.confidence, math.inf), half)
+
+
+def t_quantile(confidence: float, freedom: float) -> float:
+    """How many standard errors an interval of level `confidence` in (0, 1) reaches; `freedom` may be inf."""
+    from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
+
+    upper = (1 + confidence) / 2
+    return float(ndtri(upper) if math.isinf(freedom) else stdtrit(freedom, upper))
+
+
+def _half(entry: Entry) -> float | None:
+    return None if entry.low is None or entry.high is None else (entry.high - entry.low) / 2
+
+
+def _test_margin(comparison: Comparison, score: float | None) -> float | None:
+    """Half the width of Wilson's interval (1927) of an accuracy on the test rows; None for other metrics."""
+    rows = comparison.data.test_rows
+    if comparison.metric != "accuracy" or score is None or rows < 1:
+        return None
+    z = t_quantile(comparison.confidence, math.inf)
+    return z / (1 + z * z / rows) * math.sqrt(score * (1 - score) / rows + z * z / (4 * rows * rows))
+
+
+def _close(comparison: Comparison, best: Entry, behind: Gap) -> bool:
+    """Whether a tie is near enough to be taken instead of the best: few seeds cannot prove much apart."""
+    return behind.mean <= max(behind.error or 0.0, _test_margin(comparison, best.score) or 0.0)
+
+
+def _cheapest(best: Entry, ties: list[Entry]) -> Entry:
+    if best.seconds is None:
+        return best
+    bound = CHEAPER * best.seconds
+    quicker = [entry for entry in ties if entry.seconds is not None and entry.seconds <= bound]
+    return min(quicker, key=lambda entry: (entry.seconds or 0.0, entry.parameters or math.inf), default=best)
+
+
+def _nothing(comparison: Comparison) -> str:
+    if any(entry.pending for entry in comparison.entries):
+        return "No way of learning has finished yet"
+    return "No way of learning ran to the end" if comparison.entries else "Nothing was compared"
+
+
+def _title(comparison: Comparison, choice: Entry, ranked: list[Entry]) -> str:
+    reached = f"{wording.score(comparison, choice.score)} {wording.metric_words(comparison.metric)}"
+    source = wording.shown_labels(comparison)
+    if len(ranked) == 1:
+        return f"{choice.title} reaches {reached} from {source}"
+    level = "" if choice is ranked[0] else ", level with the best and quicker"
+    return f"Take {choice.title}: {reached} from {source}{level}"
+
+
+def _why(
+    comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], gaps: dict[str, Gap]
+) -> list[str]:
+    seeds = len(comparison.seeds)
+    over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
+    if not gaps:
+        return ["It is the only entry with a score, so there is nothing to compare it with."]
+    top = f"{best.title} has the best mean, {_reached(comparison, best)}"
+    sentences = []
+    if choice is not best:
+        times = f"{wording.seconds(choice.seconds)} instead of {wording.seconds(best.seconds)}"
+        level = f"{choice.title} at {_reached(comparison, choice)} cannot be told apart from it {over}"
+        sentences.append(f"{top}, but {level} and trains in {times}.")
+    elif tied:
+        names = wording.listed([entry.title for entry in tied])
+        quicker = _cheapest(best, tied) is not best
+        none = (
+            "the quicker of them lie too far behind to prefer" if quicker else "none of them is much quicker"
+        )
+        sentences.append(f"{top}, but {names} cannot be told apart from it {over}; {none}.")
+    else:
+        second = next(entry for entry in comparison.ranked() if entry.name in gaps)
+        behind = gaps[second.name]
+        lead = wording.difference(comparison, behind.mean)
+        half = wording.difference(comparison, behind.half or 0.0, unit=False)
+        sentences.append(f"{top} {over}, ahead of {second.title} by {lead} (± {half}).")
+    others = [entry.title for entry in tied if entry is not choice]
+    if choice is not best and others:
+        sentences.append(f"{wording.listed(others)} cannot be told apart from the best either.")
+    return sentences + _against_baseline(comparison, choice, tied)
+
+
+def _reached(comparison: Comparison, entry: Entry) -> str:
+    return f"{wording.score(comparison, entry.score)} {wording.margin(comparison, entry)}".strip()
+
+
+def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) -> list[str]:
+    plain = next((entry for entry in comparison.ranked() if entry.name == BASELINE), None)
+    if plain is None:
+        return []
+    if plain is choice:
+        return ["No other entry is worth more than plain supervision here."]
+    ahead = (choice.score or 0.0) - (plain.score or 0.0)
+    side = "above" if ahead > 0 else "below"
+    unsure = ", which these seeds cannot confirm" if plain in tied else ""
+    amount = wording.difference(comparison, ahead)
+    against = f"plain supervision ({wording.score(comparison, plain.score)})"
+    return [f"{choice.title} is {amount} {side} {against}{unsure}."]
+
+
+def _saving(comparison: Comparison, choice: Entry) -> list[str]:
+    shown = comparison.data.labels_shown
+    if choice.name == BASELINE:
+        return []
+    if choice.labels_equivalent is None:
+        if not choice.labels_note.startswith(("more than", "fewer than")):
+            return []
+        return [f"Plain supervision would need {choice.labels_note} labels to match it."]
+    times = choice.labels_equivalent / max(shown, 1)
+    needed = wording.count(choice.labels_equivalent)
+    if times < 1.05:
+        return [f"It saves no labels: plain supervision needs about {needed} to match it."]
+    often = f"{wording.number(times, 2)} times the {wording.count(shown)} used here"
+    return [f"Plain supervision would need about {needed} labels to match it, {often}."]
+
+
+def _unfinished(comparison: Comparison) -> list[str]:
+    failed = [entry for entry in comparison.entries if entry.error is not None]
+    pending = [entry for entry in comparison.entries if entry.pending and entry.error is None]
+    sentences = []
+    if failed:
+        reasons = "; ".join(f"{entry.title}: {wording.reason(entry, 100)}" for entry in failed)
+        sentences.append(f"{len(failed)} of {len(comparison.entries)} failed ({reasons}).")
+    if pending:
+        names = wording.listed([entry.title for entry in pending])
+        sentences.append(f"The comparison was interrupted before {names} finished.")
+    return sentences
+
+
+def _cautions(comparison: Comparison, choice: Entry) -> list[str]:
+    sentences = []
+    seeds = len(comparison.seeds)
+    if seeds < FEW_SEEDS:
+        known = "One seed says nothing of" if seeds == 1 else f"{seeds} seeds say little of"
+        sentences.append(f"{known} the spread between runs; repeat with --seeds 5.")
+    by_chance = _test_margin(comparison, choice.score)
+    if by_chance is not None and by_chance >= 0.01:
+        rows = wording.count(comparison.data.test_rows)
+        amount = wording.difference(comparison, by_chance)
+        sentences.append(f"With {rows} test rows, any accuracy here is uncertain by ± {amount}.")
+    half = _half(choice)
+    limit = WIDE if comparison.percent else 2 * WIDE * abs(choice.score or 0.0)
+    if half is not None and half > limit:
+        amount = wording.difference(comparison, half)
+        sentences.append(f"The interval of {choice.title} is wide (± {amount}); more seeds would narrow it.")
+    return sentences

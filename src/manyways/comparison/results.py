@@ -1,0 +1,252 @@
+"""What a comparison found: plain records that travel as JSON (docs/results.md describes the schema)."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from manyways.comparison.records import Record, write_whole
+from manyways.errors import DataError
+
+SCHEMA = 1
+FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision"})
+SCATTER_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class InputColumn(Record):
+    """One input of the data: its column name, kind ("image", "table", "text", "audio") and a detail."""
+
+    name: str
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class DataSummary(Record):
+    """The data that was compared on. `labels_shown` of the `labels_known` training labels were used."""
+
+    name: str
+    source: str
+    fingerprint: str
+    rows: int
+    training_rows: int
+    test_rows: int
+    labels_shown: int
+    labels_known: int
+    label: str
+    task: Literal["classification", "regression"]
+    classes: tuple[str, ...] | None = None
+    inputs: tuple[InputColumn, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine(Record):
+    """Where it ran: processor cores, threads that each run used, and versions."""
+
+    cores: int
+    threads: int
+    python: str
+    torch: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class CurvePoint(Record):
+    """The test score after `step` steps and `seconds` of training: mean over seeds and its interval."""
+
+    step: int
+    seconds: float | None
+    score: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class LabelPoint(Record):
+    """The test score of plain supervision with `labels` labels: mean over seeds, interval, one per seed."""
+
+    labels: int
+    score: float | None
+    low: float | None = None
+    high: float | None = None
+    scores: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry(Record):
+    """One way of learning and what it reached.
+
+    `score` is the mean of `scores` (one per seed, in the order of the comparison's seeds), `low` and `high`
+    its interval; both None with one seed. `seconds` is the training time of one seed, `parameters` a count.
+    `labels_equivalent` is how many labels plain supervision needs for the same score; where that has no
+    number, `labels_note` says why ("more than 1,437"). `error` is the reason of a failure, and then `score`
+    is None. `pending` marks an entry that had not finished when the comparison was interrupted.
+    """
+
+    name: str
+    title: str
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    scores: tuple[float | None, ...] = ()
+    seconds: float | None = None
+    peak_memory_mb: float | None = None
+    parameters: int | None = None
+    steps: int | None = None
+    labels_equivalent: float | None = None
+    labels_note: str = ""
+    error: str | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    curve: tuple[CurvePoint, ...] = ()
+    needs: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    source: str = ""
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    pending: bool = False
+
+    @property
+    def scored(self) -> bool:
+        """Whether the entry has a score to compare."""
+        return self.error is None and self.score is not None
+
+
+@dataclass(frozen=True)
+class Confusion(Record):
+    """Counts of test rows, `counts[true class][predicted class]`, classes in the order of `classes`."""
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        size = len(self.classes)
+        if [len(row) for row in self.counts] != [size] * size:
+            raise DataError(f"Confusion.counts must be {size} by {size}, as many as there are classes.")
+
+
+@dataclass(frozen=True)
+class Mistake(Record):
+    """A test row that the best entry got wrong, with its input ready to show.
+
+    `payload` is a data: URI for an image or audio, the text itself, or column name -> value for a table.
+    `confidence` is the probability in [0, 1] of the predicted class; `residual` is predicted minus true.
+    """
+
+    row: str
+    truth: str | float
+    predicted: str | float
+    kind: Literal["image", "text", "audio", "table"]
+    payload: str | dict[str, Any]
+    confidence: float | None = None
+    residual: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        start = {"image": "data:image/", "audio": "data:audio/", "text": "", "table": None}[self.kind]
+        fits = isinstance(self.payload, dict)
+        if start is not None:
+            fits = isinstance(self.payload, str) and self.payload.startswith(start)
+        if not fits:
+            wanted = "a dict" if start is None else f"a string that starts with {start!r}"
+            got = repr(self.payload)[:60]
+            raise DataError(f"Mistake.payload of the kind {self.kind!r} must be {wanted}; got {got}.")
+
+
+@dataclass(frozen=True)
+class Best(Record):
+    """The entry with the best mean, seen closely; `scatter`: (true, predicted) of at most 500 test rows."""
+
+    name: str
+    confusion: Confusion | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    scatter: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.scatter) > SCATTER_LIMIT:
+            raise DataError(f"Best.scatter holds at most {SCATTER_LIMIT} pairs; got {len(self.scatter)}.")
+
+
+@dataclass(frozen=True)
+class Conclusion(Record):
+    """The answer in words: which way to take and why; `recommended` is None when no entry has a score.
+
+    `cautions` say what the numbers cannot carry, and what failed. `indistinguishable` names the entries that
+    cannot be told apart from the best mean.
+    """
+
+    title: str
+    sentences: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    recommended: str | None = None
+    indistinguishable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison(Record):
+    """A whole comparison. Intervals are of the mean over seeds, at the level `confidence` in (0, 1).
+
+    `labels` is how many labels were asked for (None: all), `budget` what each entry could spend, `started`
+    an ISO 8601 time, `seconds` the time of the whole comparison, `command` what to type to repeat it.
+    """
+
+    data: DataSummary
+    metric: str
+    higher_is_better: bool
+    labels: int | None
+    budget: str
+    seeds: tuple[int, ...]
+    machine: Machine
+    version: str
+    started: str
+    seconds: float | None
+    entries: tuple[Entry, ...]
+    label_curve: tuple[LabelPoint, ...] = ()
+    best: Best | None = None
+    conclusion: Conclusion | None = None
+    command: str = ""
+    confidence: float = 0.95
+
+    @property
+    def percent(self) -> bool:
+        """Whether the metric is a fraction of 1 that people read in per cent."""
+        return self.metric in FRACTIONS
+
+    def ranked(self) -> list[Entry]:
+        """The entries that have a score, best first; equal scores: the quicker first."""
+        sign = -1 if self.higher_is_better else 1
+        scored = [entry for entry in self.entries if entry.scored]
+        return sorted(scored, key=lambda entry: (sign * (entry.score or 0.0), entry.seconds or math.inf))
+
+    def to_json(self) -> dict[str, Any]:
+        """This comparison as plain JSON values, with the schema version first."""
+        return {"schema": SCHEMA, **super().to_json()}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any], where: str = "results") -> Self:
+        """The comparison that `to_json` wrote. Raises DataError on another version or damage."""
+        version = saved.get("schema") if isinstance(saved, Mapping) else None
+        if type(version) is not int or version != SCHEMA:
+            raise DataError(
+                f"{where} must have the schema version {SCHEMA}; got {version!r}. "
+                "Read it with the version of manyways that wrote it, or run the comparison again."
+            )
+        return super().from_json(saved, where)
+
+
+def write_results(comparison: Comparison, path: str | Path) -> Path:
+    """Write `comparison` to `path` as JSON, whole or not at all. Raises DataError if it cannot be written."""
+    text = json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_whole(path, text + "\n")
+
+
+def read_results(path: str | Path) -> Comparison:
+    """The comparison that `write_results` wrote to `path`. Raises DataError if it cannot be read."""
+    try:
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} is no results file of manyways compare: {error}.") from error
+    return Comparison.from_json(saved, str(path))

@@ -1,0 +1,153 @@
+"""Numbers as people read them, the same in the terminal, in the report and in the conclusion."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from manyways.comparison.results import Comparison, Entry
+
+MISSING = "—"
+METRIC_WORDS = {
+    "roc_auc": "ROC AUC",
+    "f1": "F1",
+    "log_loss": "log loss",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "mse": "MSE",
+    "r2": "R²",
+}
+
+
+def metric_words(name: str) -> str:
+    """The metric `name` as words: "balanced accuracy", "RMSE"."""
+    return METRIC_WORDS.get(name, name.replace("_", " "))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`value` with `digits` significant digits and thousands separated; a dash for None."""
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    if not -9 <= decimals <= 9:
+        return f"{value:.{digits - 1}e}"
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separated; a dash for None."""
+    return MISSING if value is None else f"{round(value):,}"
+
+
+def score(comparison: Comparison, value: float | None) -> str:
+    """A score in the unit of the comparison's metric: "97.4%", "0.312"."""
+    if value is None:
+        return MISSING
+    return f"{100 * value:.1f}%" if comparison.percent else number(value)
+
+
+def difference(comparison: Comparison, value: float, *, unit: bool = True) -> str:
+    """The size of a difference between two scores: "1.3 points", "0.04"; `unit` False leaves "points" out."""
+    if not comparison.percent:
+        return number(abs(value), 2)
+    points = f"{100 * abs(value):.1f}"
+    if not unit:
+        return points
+    return f"{points} point" if points == "1.0" else f"{points} points"
+
+
+def margin(comparison: Comparison, entry: Entry) -> str:
+    """Half the width of the interval of `entry`: "± 0.6", or nothing where it has none."""
+    if entry.low is None or entry.high is None:
+        return ""
+    return f"± {difference(comparison, (entry.high - entry.low) / 2, unit=False)}"
+
+
+def seconds(value: float | None) -> str:
+    """A time: "0.42 s", "37 s", "12 min", "3.1 h"."""
+    if value is None:
+        return MISSING
+    if value < 99.5:
+        return f"{number(value, 2)} s"
+    if value < 99.5 * 60:
+        return f"{number(value / 60, 2)} min"
+    return f"{number(value / 3600, 2)} h"
+
+
+def megabytes(value: float | None) -> str:
+    """A size of memory given in MB: "412 MB", "1.3 GB"."""
+    if value is None:
+        return MISSING
+    return f"{number(value / 1000, 2)} GB" if value >= 999.5 else f"{value:.0f} MB"
+
+
+def quantity(value: float | None) -> str:
+    """A large count in short: "640", "38 k", "1.2 M", "7.1 B"."""
+    if value is None:
+        return MISSING
+    for size, suffix in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * size:
+            return number(value / size, 2 if value < 99.5 * size else 3) + suffix
+    return count(value)
+
+
+def labels(entry: Entry) -> str:
+    """How many labels plain supervision needs to match `entry`, or the note that stands for the number."""
+    if entry.labels_equivalent is not None:
+        return count(entry.labels_equivalent)
+    return entry.labels_note or MISSING
+
+
+def reason(entry: Entry, longest: int | None = None) -> str:
+    """The first line of the reason why `entry` failed, without full stop, cut to `longest` characters."""
+    lines = (entry.error or "").strip().splitlines()
+    line = lines[0].rstrip(".") if lines else "no reason given"
+    return line if longest is None or len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`words` as one phrase: "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def shown_labels(comparison: Comparison) -> str:
+    """The labels that were used: "40 labels", "all 1,437 labels"."""
+    data = comparison.data
+    whole = "all " if data.labels_shown == data.labels_known else ""
+    return f"{whole}{count(data.labels_shown)} label{'' if data.labels_shown == 1 else 's'}"
+
+
+def score_range(comparison: Comparison) -> tuple[float, float]:
+    """The lowest and the highest end of the entries' intervals, for axes; within [0, 1] for a fraction."""
+    ends = [
+        end
+        for entry in comparison.ranked()
+        for end in (entry.score, entry.low, entry.high, *entry.scores)
+        if end is not None
+    ]
+    low, high = min(ends), max(ends)
+    return (max(low, 0.0), min(high, 1.0)) if comparison.percent else (low, high)
+
+
+def sentence_start(words: str) -> str:
+    """`words` with a capital first letter; the others stay as they are ("RMSE", "R²")."""
+    return words[:1].upper() + words[1:]
+
+
+def moment(iso: str) -> str:
+    """An ISO 8601 time to the minute, with its zone; what is no such time stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M %Z}".strip()
+    except ValueError:
+        return iso
+
+
+def field(value: object) -> str:
+    """A value of a row or a setting: numbers with four significant digits, others as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    text = number(value, 4)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text

@@ -1,0 +1,1 @@
+"""What there is to learn from: data with roles, its readers, encoders, views and splits."""

@@ -1,0 +1,110 @@
+"""A column: a name, a kind and its values."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.storage import RowNumbers, Rows, chunks_of
+
+Kind = Literal["number", "category", "text", "image", "audio"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column of a table.
+
+    Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
+    None where missing) or ints [n]; image: uint8 [n, channels, height, width]; audio: int16 [n, samples] with
+    `rate` samples per second.
+    """
+
+    name: str
+    kind: Kind
+    values: Rows
+    rate: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: RowNumbers) -> NDArray[Any]:
+        """The values of `rows`, in that order."""
+        return np.asarray(self.values[rows])
+
+    def missing(self, rows: RowNumbers) -> NDArray[np.bool_]:
+        """Which of `rows` have no value: NaN, None or an empty string."""
+        if self.kind in ("image", "audio"):
+            return np.zeros(len(rows), bool)
+        return is_missing(self.take(rows))
+
+
+def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which entries are NaN, None or an empty string."""
+    if values.dtype.kind == "f":
+        nan = np.isnan(values)
+        return nan.any(axis=1) if nan.ndim == 2 else nan
+    if values.dtype.kind in "iub":
+        return np.zeros(len(values), bool)
+    return np.fromiter((v is None or v == "" or v != v for v in values), bool, len(values))
+
+
+def infer_kind(values: Rows) -> Kind:
+    """The kind that `values` look like.
+
+    Arrays of three or four axes are images. Floats, and integers with more than 20 values, are numbers.
+    Strings are text where they have three words or more on average, categories otherwise.
+    """
+    if len(values.shape) >= 3:
+        return "image"
+    if len(values.shape) == 2 or values.dtype.kind == "f":
+        return "number"
+    sample = values[np.arange(min(len(values), 20_000))]
+    if values.dtype.kind in "iu":
+        return "category" if len(np.unique(sample)) <= 2 else "number"
+    if values.dtype.kind == "b":
+        return "category"
+    words = [len(str(v).split()) for v in sample if v is not None]
+    return "text" if words and sum(words) / len(words) >= 3 else "category"
+
+
+def infer_label_kind(values: NDArray[Any]) -> Kind:
+    """A label is a category unless it is a number with a fractional part or more than 20 distinct values."""
+    known = values[~is_missing(values)]
+    if known.dtype.kind not in "iuf":
+        return "category"
+    whole = bool(np.all(known == np.round(known)))
+    return "category" if whole and len(np.unique(known)) <= max(20, min(100, len(known) // 20)) else "number"
+
+
+def _bytes_of(column: Column, rows: RowNumbers) -> Iterable[bytes]:
+    values = column.take(rows)
+    if values.dtype.kind == "O":
+        return (repr(v).encode() for v in values)
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
+    return (row.tobytes() for row in flat)
+
+
+def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
+    """A 128-bit BLAKE2b hash of each row's content as uint64 [count, 2]: equal rows have equal ids."""
+    columns = sorted(columns, key=lambda column: column.name)
+    prefix = "\x1f".join(f"{column.name}:{column.kind}" for column in columns).encode()
+    out = np.empty((count, 2), np.uint64)
+    for rows in chunks_of(count):
+        digests = bytearray()
+        for parts in zip(*(_bytes_of(column, rows) for column in columns), strict=True):
+            hasher = hashlib.blake2b(prefix, digest_size=16)
+            for part in parts:
+                hasher.update(len(part).to_bytes(8, "little"))
+                hasher.update(part)
+            digests += hasher.digest()
+        out[rows] = np.frombuffer(bytes(digests), np.uint64).reshape(-1, 2)
+    return out
+
+
+def id_text(row_id: NDArray[np.uint64]) -> str:
+    """A row id as 32 hexadecimal digits."""
+    return np.ascontiguousarray(row_id).tobytes().hex()

@@ -1,0 +1,260 @@
+"""Data: a table whose columns have roles, and which of its labels may be seen."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column, infer_label_kind, is_missing, row_ids
+from manyways.data.roles import check_roles
+from manyways.data.storage import RowNumbers
+from manyways.errors import DataError
+
+TRAINING, VALIDATION, TEST = 0, 1, 2
+PARTS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Examples as a table whose columns have roles. It is never changed: every operation returns another Data.
+
+    A subset shares its columns with the whole and holds row numbers only. `visible` says for each row of the
+    whole table whether its label may be seen; hidden labels stay in the table, so that an oracle can reveal
+    them and a comparison can ask what they would have been worth.
+    """
+
+    columns: Mapping[str, Column]
+    roles: Mapping[str, tuple[str, ...]]
+    part: NDArray[np.uint8]
+    visible: NDArray[np.bool_]
+    rows: RowNumbers
+    name: str = "data"
+    source: str = ""
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
+
+    @staticmethod
+    def from_columns(
+        columns: Iterable[Column],
+        roles: Mapping[str, Sequence[str]],
+        *,
+        part: NDArray[np.uint8] | None = None,
+        name: str = "data",
+        source: str = "",
+        ignored: Mapping[str, str] | None = None,
+    ) -> "Data":
+        """A table from columns of one length. Raises DataError where roles, lengths or labels do not fit."""
+        table = {column.name: column for column in columns}
+        checked = check_roles(table, roles)
+        lengths = {column.name: len(column) for column in table.values()}
+        count = next(iter(lengths.values()), 0)
+        if count == 0:
+            raise DataError(f"{name} has no rows.")
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"The columns of {name} have different lengths: {lengths}.")
+        visible = np.ones(count, bool)
+        for label in checked.get("label", ()):
+            visible &= ~table[label].missing(np.arange(count))
+        return Data(
+            columns=table,
+            roles=checked,
+            part=np.zeros(count, np.uint8) if part is None else np.asarray(part, np.uint8),
+            visible=visible if "label" in checked else np.zeros(count, bool),
+            rows=np.arange(count),
+            name=name,
+            source=source or name,
+            ignored=dict(ignored or {}),
+            all_ids=row_ids(table.values(), count),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
+        more = f", … {len(self.inputs) - 6} more" if len(self.inputs) > 6 else ""
+        label = f", label={self.roles['label'][0]}, labelled={self.labelled.sum():,}" if self.has("label") else ""
+        return f"Data({self.name!r}, rows={len(self):,}, inputs=[{inputs}{more}]{label})"
+
+    # --- columns and roles -------------------------------------------------------------------------
+
+    def has(self, role: str) -> bool:
+        """Whether any column has `role`."""
+        return bool(self.roles.get(role))
+
+    @property
+    def inputs(self) -> list[Column]:
+        """The columns with the role `input`."""
+        return [self.columns[name] for name in self.roles.get("input", ())]
+
+    @property
+    def label(self) -> Column:
+        """The label column. Raises DataError where there is none, or several."""
+        names = self.roles.get("label", ())
+        if len(names) != 1:
+            wrong = "no column" if not names else f"{len(names)} columns ({', '.join(names)})"
+            raise DataError(
+                f'{self.name} has {wrong} with the role label; one is needed: label="…" '
+                f"with one of {', '.join(self.columns)}."
+            )
+        return self.columns[names[0]]
+
+    def take(self, column: str) -> NDArray[Any]:
+        """The values of `column` for these rows."""
+        return self.columns[column].take(self.rows)
+
+    # --- rows --------------------------------------------------------------------------------------
+
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """The 128-bit content hash of each row, uint64 [rows, 2]."""
+        return self.all_ids[self.rows]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the rows, their parts, roles and which labels are visible."""
+        hasher = hashlib.blake2b(digest_size=16)
+        hasher.update(repr(sorted(self.roles.items())).encode())
+        for array in (self.ids, self.part[self.rows], self.visible[self.rows]):
+            hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()
+
+    def select(self, which: NDArray[Any]) -> "Data":
+        """The rows at positions `which` (numbers or a mask over these rows)."""
+        return replace(self, rows=self.rows[which])
+
+    def _only(self, part: int) -> "Data":
+        return self.select(self.part[self.rows] == part)
+
+    @property
+    def training(self) -> "Data":
+        """The rows to learn from."""
+        return self._only(TRAINING)
+
+    @property
+    def validation(self) -> "Data":
+        """The rows that early stopping watches."""
+        return self._only(VALIDATION)
+
+    @property
+    def test(self) -> "Data":
+        """The rows that only scores are computed on."""
+        return self._only(TEST)
+
+    # --- labels ------------------------------------------------------------------------------------
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which of these rows have a label that may be seen."""
+        return self.visible[self.rows]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which of these rows have a label at all, seen or hidden."""
+        return ~self.label.missing(self.rows)
+
+    @cached_property
+    def classification(self) -> bool:
+        """Whether the label is a category; False where it is a number."""
+        return self.label_kind == "category"
+
+    @cached_property
+    def label_kind(self) -> str:
+        """`category` or `number`: as set by `kinds`, else as the column's values look."""
+        return self.label.kind
+
+    @cached_property
+    def classes(self) -> tuple[Any, ...]:
+        """The distinct labels of the whole table's training rows, hidden ones included, sorted.
+
+        The set of classes is part of the task, not of the labels: a person names the classes before labelling.
+        """
+        train = np.flatnonzero(self.part == TRAINING)
+        values = self.label.take(train)
+        return tuple(sorted(set(values[~is_missing(values)].tolist()), key=lambda v: (str(type(v)), v)))
+
+    def hide(self, which: NDArray[Any]) -> "Data":
+        """The labels at positions `which` hidden."""
+        visible = self.visible.copy()
+        visible[self.rows[which]] = False
+        return replace(self, visible=visible)
+
+    def reveal(self, which: NDArray[Any]) -> "Data":
+        """The labels at positions `which` shown. Raises DataError where the table holds none for a row."""
+        rows = self.rows[which]
+        if (lost := self.label.missing(rows)).any():
+            raise DataError(
+                f"{int(lost.sum())} of {len(rows)} rows to reveal have no label in {self.name}; give an oracle "
+                "that answers for them: ActiveLearning(oracle=my_function)."
+            )
+        visible = self.visible.copy()
+        visible[rows] = True
+        return replace(self, visible=visible)
+
+    def with_label_values(self, which: NDArray[Any], labels: NDArray[Any]) -> "Data":
+        """The labels at positions `which` set to `labels` and visible (an annotator's, or a model's own)."""
+        rows, column = self.rows[which], self.label
+        values = np.array(column.values[np.arange(len(column))], copy=True)
+        if values.dtype.kind in "US":
+            values = values.astype(object)
+        values[rows] = labels
+        visible = self.visible.copy()
+        visible[rows] = True
+        columns = {**self.columns, column.name: replace(column, values=values)}
+        return replace(self, columns=columns, visible=visible)
+
+    def with_labels(self, count: int, seed: int = 0) -> "Data":
+        """All labels hidden but a stratified `count` of the training rows; test labels stay.
+
+        Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are
+        hidden too: they are labels that somebody would have to give. For a regression the rows are drawn at
+        random. Raises DataError where `count` is below the number of classes or above the known labels.
+        """
+        from manyways.data.splits import stratified
+
+        train = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
+        if count > len(train):
+            raise DataError(f"{count} labels asked, but only {len(train)} training rows of {self.name} have one.")
+        strata = self.label.take(self.rows[train]) if self.classification else np.zeros(len(train), int)
+        chosen = train[stratified(strata, count, seed, ids=self.ids[train], what=f"{count} labels")]
+        visible = self.visible.copy()
+        visible[self.rows[self.part[self.rows] != TEST]] = False
+        visible[self.rows[chosen]] = True
+        return replace(self, visible=visible)
+
+    # --- parts -------------------------------------------------------------------------------------
+
+    def with_part(self, part: int, share: float, seed: int = 0) -> "Data":
+        """A stratified `share` of the labelled training rows moved into `part`. Raises DataError if none is left."""
+        from manyways.data.splits import stratified
+
+        if not 0 < share < 1:
+            raise DataError(f"The share of {PARTS[part]} rows must be in (0, 1); got {share}.")
+        candidates = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
+        count = round(share * len(candidates))
+        if count == 0 or count == len(candidates):
+            raise DataError(f"{self.name} has {len(candidates)} labelled rows: too few for a {PARTS[part]} part.")
+        strata = self.label.take(self.rows[candidates]) if self.classification else np.zeros(len(candidates), int)
+        chosen = candidates[
+            stratified(strata, count, seed, ids=self.ids[candidates], what="a split", each=0)
+        ]
+        moved = self.part.copy()
+        moved[self.rows[chosen]] = part
+        return replace(self, part=moved)
+
+    def with_test(self, share: float = 0.2, seed: int = 0) -> "Data":
+        """A stratified `share` of the labelled training rows set aside as test rows."""
+        return self.with_part(TEST, share, seed)
+
+    def with_validation(self, share: float = 0.1, seed: int = 0) -> "Data":
+        """A stratified `share` of the labelled training rows set aside for early stopping."""
+        return self.with_part(VALIDATION, share, seed)
+
+
+def with_label_kind(column: Column) -> Column:
+    """`column` with the kind that its values have as a label: category, or number for a regression."""
+    return replace(column, kind=infer_label_kind(np.asarray(column.values[np.arange(len(column))])))

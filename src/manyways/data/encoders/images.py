@@ -1,0 +1,68 @@
+"""Images as uint8 [channels, height, width]."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.encoding import Encoder
+from manyways.data.specs import ImageSpec
+from manyways.data.storage import RowNumbers
+from manyways.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageEncoder(Encoder):
+    """Passes images of the right size through; others are resized and their channels made to fit."""
+
+    kind: ClassVar[str] = "image"
+    column: str
+    image: ImageSpec
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.column,)
+
+    @property
+    def spec(self) -> ImageSpec:
+        return self.image
+
+    @staticmethod
+    def fit(column: Column) -> "ImageEncoder":
+        _, channels, height, width = column.values.shape
+        return ImageEncoder(column.name, ImageSpec(channels, height, width))
+
+    def already_encoded(self, columns: list[Column]) -> bool:
+        self._check(columns[0])
+        return columns[0].values.shape[1:] == (self.image.channels, self.image.height, self.image.width)
+
+    def _check(self, column: Column) -> None:
+        if column.kind != "image":
+            raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on images.")
+
+    def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.uint8]:
+        import torch
+        from torch.nn.functional import interpolate
+
+        self._check(columns[0])
+        images = torch.from_numpy(columns[0].take(rows))
+        if images.shape[1] != self.image.channels:
+            images = (
+                images.expand(-1, 3, -1, -1)
+                if self.image.channels == 3
+                else images.float().mean(1, keepdim=True).round().to(torch.uint8)
+            )
+        size = (self.image.height, self.image.width)
+        if tuple(images.shape[2:]) != size:
+            images = interpolate(images, size, mode="bilinear", antialias=True)
+        return np.asarray(images.numpy())
+
+    def to_json(self) -> dict[str, Any]:
+        return {"column": self.column, "shape": [self.image.channels, self.image.height, self.image.width]}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "ImageEncoder":
+        return cls(saved["column"], ImageSpec(*saved["shape"]))

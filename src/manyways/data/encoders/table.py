@@ -1,0 +1,142 @@
+"""Number and category columns side by side in one float vector."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.encoding import Encoder
+from manyways.data.specs import TableSpec
+from manyways.data.storage import RowNumbers
+from manyways.errors import DataError
+
+MOST_CATEGORIES = 64
+"""Categories of a column beyond the most frequent so many share the all-zero code of an unknown one."""
+
+FURTHEST = 8.0
+"""Standardised numbers are cut at so many standard deviations: one wild cell must not blow up a network."""
+
+
+@dataclass(frozen=True)
+class NumberCode:
+    """Standardisation of a column of numbers, by the training rows' mean and standard deviation."""
+
+    column: str
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.mean)
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        try:
+            numbers = np.asarray(values, np.float64).reshape(len(values), -1)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"The column {self.column!r} must hold numbers; {error}.") from error
+        if numbers.shape[1] != self.width:
+            raise DataError(
+                f"The column {self.column!r} has {numbers.shape[1]} numbers a row; the model expects {self.width}."
+            )
+        if not np.isfinite(numbers).all():
+            bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
+            raise DataError(
+                f"The column {self.column!r} is NaN or infinite in {len(bad)} rows, the first at {bad[0]}. "
+                'Read the data with bad_rows="skip" or bad_rows="fill".'
+            )
+        standardised = (numbers - np.asarray(self.mean)) / np.asarray(self.scale)
+        return np.clip(standardised, -FURTHEST, FURTHEST).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CategoryCode:
+    """One-hot code of a column of categories; one that training never saw is all zeros."""
+
+    column: str
+    categories: tuple[Any, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.categories)
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        index = {category: position for position, category in enumerate(self.categories)}
+        codes = np.fromiter((index.get(value, -1) for value in values.tolist()), np.int64, len(values))
+        out = np.zeros((len(values), self.width), np.float32)
+        known = np.flatnonzero(codes >= 0)
+        out[known, codes[known]] = 1
+        return out
+
+
+@dataclass(frozen=True)
+class TableEncoder(Encoder):
+    """The codes of all number and category columns, one after the other."""
+
+    kind: ClassVar[str] = "table"
+    codes: tuple[NumberCode | CategoryCode, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(code.column for code in self.codes)
+
+    @property
+    def spec(self) -> TableSpec:
+        groups: list[tuple[int, int]] = []
+        numeric: list[int] = []
+        start = 0
+        for code in self.codes:
+            # The numbers of a wide column vary on their own; a one-hot code only makes sense as a whole.
+            step = 1 if isinstance(code, NumberCode) else max(code.width, 1)
+            for begin in range(start, start + code.width, step):
+                if isinstance(code, NumberCode):
+                    numeric.append(len(groups))
+                groups.append((begin, begin + step))
+            start += code.width
+        return TableSpec(start, tuple(groups), tuple(numeric))
+
+    @staticmethod
+    def fit(columns: list[Column], rows: RowNumbers) -> "TableEncoder":
+        return TableEncoder(tuple(_fit_code(column, rows) for column in columns))
+
+    def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.float32]:
+        parts = [code.encode(column.take(rows)) for code, column in zip(self.codes, columns, strict=True)]
+        return np.concatenate(parts, axis=1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "codes": [
+                {"column": code.column, "mean": list(code.mean), "scale": list(code.scale)}
+                if isinstance(code, NumberCode)
+                else {"column": code.column, "categories": list(code.categories)}
+                for code in self.codes
+            ]
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "TableEncoder":
+        return cls(
+            tuple(
+                CategoryCode(code["column"], tuple(code["categories"]))
+                if "categories" in code
+                else NumberCode(code["column"], tuple(code["mean"]), tuple(code["scale"]))
+                for code in saved["codes"]
+            )
+        )
+
+
+def _fit_code(column: Column, rows: RowNumbers) -> NumberCode | CategoryCode:
+    values = column.take(rows)
+    if column.kind == "category":
+        counted = Counter(values.tolist())
+        frequent = sorted(counted, key=lambda value: (-counted[value], str(value)))[:MOST_CATEGORIES]
+        return CategoryCode(column.name, tuple(sorted(frequent, key=str)))
+    numbers = np.asarray(values, np.float64).reshape(len(values), -1)
+    finite = np.where(np.isfinite(numbers), numbers, np.nan)
+    with np.errstate(invalid="ignore"):
+        mean, scale = np.nanmean(finite, axis=0), np.nanstd(finite, axis=0)
+    constant = ~(scale > 1e-12 * np.maximum(np.abs(mean), 1))
+    return NumberCode(column.name, tuple(mean.tolist()), tuple(np.where(constant, 1.0, scale).tolist()))

@@ -1,0 +1,121 @@
+"""Text as token ids, by a tokenizer trained on the data or a checkpoint's own."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.encoding import Encoder
+from manyways.data.specs import TextSpec
+from manyways.data.storage import RowNumbers, chunks_of
+from manyways.errors import DataError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+SPECIAL = ("[PAD]", "[UNK]", "[MASK]", "[START]")
+LARGEST_VOCABULARY = 8192
+LONGEST = 256
+"""Tokens of a row beyond so many are cut; the length kept is the 99th percentile of the training rows'."""
+
+
+@dataclass(frozen=True)
+class TextEncoder(Encoder):
+    """Token ids, cut or padded to one length."""
+
+    kind: ClassVar[str] = "text"
+    column: str
+    tokenizer_json: str
+    text: TextSpec
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.column,)
+
+    @property
+    def spec(self) -> TextSpec:
+        return self.text
+
+    @cached_property
+    def tokenizer(self) -> "Tokenizer":
+        """The tokenizer, without padding or truncation of its own."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    @staticmethod
+    def fit(column: Column, rows: RowNumbers, checkpoint: str | None) -> "TextEncoder":
+        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or the one of `checkpoint`."""
+        if checkpoint is None:
+            tokenizer, limit, padding, mask = _train(column, rows), LONGEST, 0, 2
+        else:
+            from manyways.models.backbones.pretrained import pretrained_tokenizer
+
+            loaded, limit, padding = pretrained_tokenizer(checkpoint)
+            tokenizer = loaded.backend_tokenizer
+            mask = loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
+            tokenizer.no_padding()
+            tokenizer.no_truncation()
+        sample = rows[:: max(1, len(rows) // 5000)]
+        lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(_strings(column, sample))]
+        length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))
+        return TextEncoder(
+            column.name, tokenizer.to_str(), TextSpec(tokenizer.get_vocab_size(), length, padding, mask)
+        )
+
+    def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
+        out = np.full((len(rows), self.text.length), self.text.padding, np.int32)
+        for row, encoding in enumerate(self.tokenizer.encode_batch(_strings(columns[0], rows))):
+            ids = encoding.ids[: self.text.length]
+            out[row, : len(ids)] = ids
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        spec = self.text
+        return {
+            "column": self.column,
+            "tokenizer": self.tokenizer_json,
+            "text": [spec.vocabulary, spec.length, spec.padding, spec.mask],
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "TextEncoder":
+        return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]))
+
+
+def _strings(column: Column, rows: RowNumbers) -> list[str]:
+    if column.kind not in ("text", "category"):
+        raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on text.")
+    return ["" if value is None else str(value) for value in column.take(rows)]
+
+
+def _train(column: Column, rows: RowNumbers) -> "Tokenizer":
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=LARGEST_VOCABULARY,
+        min_frequency=2,
+        special_tokens=list(SPECIAL),
+        limit_alphabet=1000,
+        show_progress=False,
+    )
+
+    def batches() -> Iterator[list[str]]:
+        for chunk in chunks_of(len(rows)):
+            yield _strings(column, rows[chunk])
+
+    tokenizer.train_from_iterator(batches(), trainer, length=len(rows))
+    tokenizer.post_processor = processors.TemplateProcessing(single="[START] $A", special_tokens=[("[START]", 3)])
+    return tokenizer

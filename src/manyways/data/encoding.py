@@ -1,0 +1,168 @@
+"""Rows as tensors: encoders fitted once on the training rows, applied once to every row."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.specs import Spec
+from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, write_rows
+from manyways.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from manyways.data.data import Data
+
+KEPT_IN_MEMORY = 1 << 20
+"""Encodings of fewer bytes are made again rather than written: that is faster than opening a file."""
+
+
+class Encoder(ABC):
+    """How one or several columns of a table become one tensor."""
+
+    kind: str
+    columns: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """The shape and kind of what `encode` gives."""
+
+    @abstractmethod
+    def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[Any]:
+        """The encoded `rows`, first axis rows."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs to make this encoder again."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "Encoder":
+        """The encoder that `to_json` wrote."""
+
+    def already_encoded(self, columns: list[Column]) -> bool:
+        """Whether the column's own values are what `encode` would give, so that nothing need be stored."""
+        return False
+
+    def key(self) -> str:
+        """A hash of everything that decides what `encode` gives."""
+        return hashlib.blake2b(json.dumps(self.to_json()).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """The rows of a `Data` as tensors, by modality; nothing is loaded before it is asked for."""
+
+    stores: Mapping[str, Rows]
+    rows: RowNumbers
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, positions: RowNumbers, device: "torch.device | str" = "cpu") -> "dict[str, torch.Tensor]":
+        """The rows at `positions` as a batch on `device`; token ids widened to int64."""
+        import torch
+
+        rows = self.rows[positions]
+        batch = {name: torch.from_numpy(np.asarray(store[rows])) for name, store in self.stores.items()}
+        return {
+            name: (tensor.long() if tensor.dtype == torch.int32 else tensor).to(device, non_blocking=True)
+            for name, tensor in batch.items()
+        }
+
+    def select(self, positions: NDArray[Any]) -> "Encoded":
+        """The rows at `positions` only."""
+        return Encoded(self.stores, self.rows[positions])
+
+
+@dataclass(frozen=True, eq=False)
+class InputEncoding:
+    """What a model knows of its inputs: an encoder per modality."""
+
+    encoders: Mapping[str, Encoder]
+
+    @property
+    def specs(self) -> dict[str, Spec]:
+        """The spec of each modality's tensor."""
+        return {name: encoder.spec for name, encoder in self.encoders.items()}
+
+    @staticmethod
+    def fit(data: "Data", *, checkpoint: str | None = None) -> "InputEncoding":
+        """Encoders for the inputs of `data`, fitted on its training rows; text by `checkpoint`'s own tokenizer.
+
+        Numbers and categories become one modality, `table`; each text, image or audio column is its own.
+        """
+        from manyways.data.encoders import fit_encoder
+
+        training = data.training
+        if not data.inputs:
+            raise DataError(f"{data.name} has no input column; columns are {', '.join(data.columns)}.")
+        if not len(training):
+            raise DataError(f"{data.name} has no training rows to learn from.")
+        groups: dict[str, list[Column]] = {}
+        for column in data.inputs:
+            name = "table" if column.kind in ("number", "category") else column.name
+            groups.setdefault(name, []).append(column)
+        return InputEncoding(
+            {name: fit_encoder(columns, training.rows, checkpoint) for name, columns in groups.items()}
+        )
+
+    def encode(self, data: "Data") -> Encoded:
+        """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
+        return Encoded({name: self._store(encoder, data) for name, encoder in self.encoders.items()}, data.rows)
+
+    def _store(self, encoder: Encoder, data: "Data") -> Rows:
+        if lost := [name for name in encoder.columns if name not in data.columns]:
+            raise DataError(
+                f"{data.name} lacks the input column{'s' if len(lost) > 1 else ''} {', '.join(map(repr, lost))} "
+                f"that the model was trained on; its columns are {', '.join(data.columns)}."
+            )
+        columns = [data.columns[name] for name in encoder.columns]
+        if encoder.already_encoded(columns):
+            return columns[0].values
+        count = len(columns[0])
+        shape, dtype = encoded_layout(encoder, count)
+        if int(np.prod(shape, dtype=np.int64)) * dtype.itemsize <= KEPT_IN_MEMORY:
+            return encoder.encode(columns, np.arange(count))
+        content = hashlib.blake2b(np.ascontiguousarray(data.all_ids).data, digest_size=16).hexdigest()
+        path = cache_folder() / f"{content}-{encoder.key()}.rows"
+        if path.exists():
+            return open_rows(path, shape, dtype)
+        return write_rows(path, (encoder.encode(columns, rows) for rows in chunks_of(count)), shape, dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs to make this encoding again."""
+        return {name: {"kind": each.kind, **each.to_json()} for name, each in self.encoders.items()}
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> "InputEncoding":
+        """The encoding that `to_json` wrote. Raises ModelError where it does not fit."""
+        from manyways.data.encoders import ENCODERS
+
+        encoders: dict[str, Encoder] = {}
+        for name, fields in saved.items():
+            try:
+                encoders[name] = ENCODERS[fields["kind"]].from_json(fields)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ModelError(f"The saved encoder of {name!r} is damaged: {error!r}.") from error
+        return InputEncoding(encoders)
+
+
+def encoded_layout(encoder: Encoder, count: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of `count` encoded rows."""
+    spec = encoder.spec
+    if spec.kind == "image":
+        return (count, spec.channels, spec.height, spec.width), np.dtype(np.uint8)
+    if spec.kind == "table":
+        return (count, spec.width), np.dtype(np.float32)
+    if spec.kind == "text":
+        return (count, spec.length), np.dtype(np.int32)
+    return (count, spec.samples), np.dtype(np.int16)

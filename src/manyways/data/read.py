@@ -1,0 +1,223 @@
+"""Read data from wherever it is into a table whose columns have roles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data import sources
+from manyways.data.columns import KINDS, Kind
+from manyways.data.data import PARTS, TEST, TRAINING, VALIDATION, Data
+from manyways.data.roles import ROLES, did_you_mean
+from manyways.data.sources import memory
+from manyways.data.sources.bad_rows import handle
+from manyways.data.sources.base import PART_WORDS, BadRows, Options, Table, count_of
+from manyways.data.sources.finish import TEXT_ROLES, finished, useless
+from manyways.data.sources.join import joined
+from manyways.data.sources.rows import whole
+from manyways.errors import DataError, ParameterError
+
+Names = str | Sequence[str]
+OPTIONS = (
+    "kinds",
+    "test",
+    "validation",
+    "part",
+    "bad_rows",
+    "image_size",
+    "sample_rate",
+    "seconds",
+    "label_pattern",
+    "header",
+)
+
+
+def read(
+    source: Any,
+    *,
+    label: Any = None,
+    input: Names | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    test: Any = None,
+    validation: Any = None,
+    part: str | None = None,
+    bad_rows: BadRows = "refuse",
+    image_size: int | tuple[int, int] | None = None,
+    sample_rate: int | None = None,
+    seconds: float | None = None,
+    label_pattern: str | None = None,
+    header: bool | None = None,
+    **roles: Names,
+) -> Data:
+    """Data from files, folders, arrays, data frames, Hugging Face data sets and built-in names.
+
+    `source`: a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files
+    of those; a folder or .zip with a folder per class of images or sounds; IDX, .npz and .npy files; a pair
+    (inputs, labels), a mapping of columns, an array, tensor or data frame; a Hugging Face Dataset or a Hub
+    name `owner/name`; `digits`, `breast-cancer`, `wine` or `diabetes`. Row order is kept.
+
+    `label`, `input` and `roles` (task, client, time, subject, difficulty, weight, prompt, completion,
+    messages, text, chosen, rejected) name a column or several. Without `label`, a column called `label` is
+    the label; pass label=() for none, or an array of labels. Without `input`, every column without another
+    role is an input, but where prompt, completion, messages, text, chosen or rejected is given; columns that
+    cannot tell a model anything are left out, with the reason in `Data.ignored`. A label that is None, NaN or
+    empty is unlabelled.
+
+    `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are
+    sources of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises
+    an error, "skip" leaves them out, "fill" puts in medians and the category `(missing)`. `image_size` in
+    pixels (default: the median, at most 96), `sample_rate` in Hz (default: the most common, at most 16,000),
+    `seconds` of sound (default: the 95th percentile, at most 10). `label_pattern`: a regular expression for
+    whole file names without ending, whose named groups become columns. `header`: whether a CSV or TSV has one
+    (default: told by its first row).
+
+    Raises DataError where the data cannot be read, ParameterError for an option or role out of its range.
+    """
+    names = {"label": () if memory.is_values(label) else label, "input": input, **roles}
+    given = {role: _names(role, value) for role, value in names.items() if value is not None}
+    options = Options(
+        _checked_kinds(kinds or {}),
+        bad_rows,
+        image_size,
+        sample_rate,
+        seconds,
+        label_pattern,
+        header,
+        labels=given.get("label") or ("label",),
+    )
+    _check(options)
+    table = sources.load(source, options)
+    if memory.is_values(label):
+        table = memory.with_column(table, "label", label)
+        given["label"] = ("label",)
+    table = _with_parts(table, test, validation, options)
+    table, parts = _by_column(table, part, given)
+    ignored = dict(table.ignored)
+    given = _roles(table, given, ignored, options.kinds)
+    role_of = {name: role for role, columns in given.items() for name in columns}
+    columns = {
+        name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()
+    }
+    columns, kept = handle(columns, given, parts, table.bad, bad_rows, table.source)
+    return Data.from_columns(
+        columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored
+    )
+
+
+def _names(role: str, value: Any) -> tuple[str, ...]:
+    if role not in ROLES:
+        raise ParameterError(
+            f"read has no option or role {role!r}; roles are {', '.join(ROLES)}, options are "
+            f"{', '.join(OPTIONS)}.{did_you_mean(role, [*ROLES, *OPTIONS])}"
+        )
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        also = ", or an array of labels" if role == "label" else ""
+        raise ParameterError(
+            f"{role} must be a column name or a sequence of column names{also}; got {value!r}."
+        )
+    return tuple(names)
+
+
+def _checked_kinds(kinds: Mapping[str, Kind]) -> Mapping[str, Kind]:
+    for name, kind in kinds.items():
+        if kind not in KINDS:
+            raise ParameterError(
+                f"kinds[{name!r}] must be one of {', '.join(KINDS)}; got "
+                f"{kind!r}.{did_you_mean(str(kind), KINDS)}"
+            )
+    return kinds
+
+
+def _check(options: Options) -> None:
+    if options.bad_rows not in get_args(BadRows):
+        raise ParameterError(
+            f"bad_rows must be one of {', '.join(get_args(BadRows))}; got {options.bad_rows!r}."
+        )
+    size = options.image_size
+    sides = (size,) if isinstance(size, int) else size or ()
+    if size is not None and (len(sides) > 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
+        raise ParameterError(
+            f"image_size must be a positive whole number or (height, width) in pixels; got {size!r}."
+        )
+    for name, value in (("sample_rate", options.sample_rate), ("seconds", options.seconds)):
+        if value is not None and not value > 0:
+            raise ParameterError(f"{name} must be above 0; got {value!r}.")
+
+
+def _with_parts(table: Table, test: Any, validation: Any, options: Options) -> Table:
+    tables = [(TRAINING, table)]
+    for part, source in ((VALIDATION, validation), (TEST, test)):
+        if source is None:
+            continue
+        if table.part is not None and (table.part == part).any():
+            raise DataError(
+                f"{table.source} has {PARTS[part]} rows of its own, and {PARTS[part]}=… gives others; "
+                f"choose one."
+            )
+        loaded = sources.load(source, options.like(table))
+        tables.append((part, loaded))
+    return table if len(tables) == 1 else joined(tables, table.name, table.source, options.labels)
+
+
+def _by_column(
+    table: Table, part: str | None, given: Mapping[str, tuple[str, ...]]
+) -> tuple[Table, NDArray[np.uint8]]:
+    """The table without its part column, and the part of each row."""
+    if part is None:
+        return table, table.part if table.part is not None else np.zeros(len(table), np.uint8)
+    if role := next((role for role, names in given.items() if part in names), None):
+        raise DataError(f"The column {part!r} is both part and {role}; give it one of them.")
+    if part not in table.columns:
+        raise DataError(
+            f"There is no column {part!r} for part; columns are {', '.join(table.columns)}."
+            f"{did_you_mean(part, table.columns)}"
+        )
+    words = whole(table.columns[part].values)
+    codes = np.array([PART_WORDS.get(str(word).strip().lower(), -1) for word in words.tolist()])
+    if (codes < 0).any():
+        row = int(np.flatnonzero(codes < 0)[0])
+        raise DataError(
+            f"The column {part!r} names no part in {count_of(int((codes < 0).sum()), 'row')}, first "
+            f"{words[row]!r} in "
+            f"row {row} (rows count from 0); allowed are {', '.join(PART_WORDS)}."
+        )
+    rest = {name: column for name, column in table.columns.items() if name != part}
+    return replace(table, columns=rest), codes.astype(np.uint8)
+
+
+def _roles(
+    table: Table, given: Mapping[str, tuple[str, ...]], ignored: dict[str, str], kinds: Mapping[str, Kind]
+) -> dict[str, tuple[str, ...]]:
+    """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`."""
+    roles = dict(given)
+    wanted = {"kinds": tuple(kinds), **{f"the role {role}": names for role, names in given.items()}}
+    for what, names in wanted.items():
+        if lost := [name for name in names if name not in table.columns]:
+            reason = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
+            shown = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
+            raise DataError(
+                f"{table.source} has no column {lost[0]!r} for {what}; columns are {shown}.{reason}"
+                f"{did_you_mean(lost[0], table.columns)}"
+            )
+    taken = {name for names in roles.values() for name in names}
+    label = table.label or "label"
+    if "label" not in roles and label in table.columns and label not in taken:
+        roles["label"] = (label,)
+        taken.add(label)
+    rest = [name for name in table.columns if name not in taken]
+    if "input" in roles or any(role in roles for role in TEXT_ROLES):
+        ignored.update(dict.fromkeys(rest, "no role was given to it"))
+    else:
+        reasons = {name: reason for name in rest if (reason := useless(table.columns[name], kinds.get(name)))}
+        ignored.update(reasons)
+        roles["input"] = tuple(name for name in rest if name not in reasons)
+    if not any(roles.get(role) for role in ("input", *TEXT_ROLES)):
+        why = (
+            "; ".join(f"{name}: {reason}" for name, reason in ignored.items())
+            or "every column has another role"
+        )
+        raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
+    return {role: names for role, names in roles.items() if names}

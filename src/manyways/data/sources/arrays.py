@@ -1,0 +1,126 @@
+"""Arrays as columns: matrices, images in any common layout, labels."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.sources.base import RawColumn
+from manyways.data.sources.objects import as_objects, column_from_objects
+from manyways.data.sources.rows import keep
+from manyways.data.storage import Rows, chunks_of
+from manyways.errors import DataError
+
+MOST_SEPARATE = 64
+"""Matrices of more columns stay one column of vectors."""
+
+
+def input_columns(values: Rows, name: str, where: str, key: str) -> list[RawColumn]:
+    """An input array as columns: a matrix of up to 64 columns as x0, x1, …; any other array as one column."""
+    if len(values.shape) == 2 and values.shape[1] <= MOST_SEPARATE and isinstance(values, np.ndarray):
+        return [column_from_array(values[:, at], f"{name}{at}", where, key) for at in range(values.shape[1])]
+    return [column_from_array(values, name, where, key)]
+
+
+def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColumn:
+    """An array as one column: [n] numbers or strings, [n, width] numbers, three or four axes images.
+
+    Images become uint8 [n, channels, height, width], kept under `key` where large. Raises DataError for other
+    axes, types and ranges.
+    """
+    kind, axes = values.dtype.kind, len(values.shape)
+    if axes == 0 or axes > 4:
+        raise DataError(
+            f"{where}: {name!r} has {axes} axes {values.shape}; allowed are 1 (values), 2 (vectors), "
+            f"and 3 or 4 "
+            "(images). Reshape it, or give one array per column: read({'a': a, 'b': b})."
+        )
+    if kind == "O" and axes == 1:
+        return column_from_objects(name, [_plain(value) for value in _loaded(values)], None, where)
+    if kind in "US" and axes == 1:
+        return RawColumn(name, as_objects(_loaded(values).astype(str).tolist()))
+    if kind == "M" and axes == 1:
+        return RawColumn(name, _loaded(values).astype("datetime64[us]").astype(np.float64) / 1e6)
+    if kind not in "iufb":
+        raise DataError(
+            f"{where}: {name!r} is an array of type {values.dtype} with shape {values.shape}; allowed "
+            f"are numbers and, "
+            "with one axis, strings."
+        )
+    if axes >= 3:
+        return RawColumn(name, as_images(values, name, where, key), "image")
+    if axes == 2 and values.shape[1] == 1:
+        return column_from_array(_loaded(values)[:, 0], name, where, key)
+    if axes == 2 and kind == "b":
+        return RawColumn(name, _loaded(values).astype(np.uint8))
+    return RawColumn(name, values)
+
+
+def as_images(values: Rows, name: str, where: str, key: str) -> Rows:
+    """`values` as uint8 [n, channels, height, width].
+
+    Layouts [n, H, W], [n, C, H, W] and [n, H, W, C] with 1 or 3 channels; uint8 as it is, truth values as 0
+    and 255, floats in [0, 1] scaled, other numbers where they are whole and in 0 … 255.
+    """
+    shape = values.shape
+    last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
+    if len(shape) == 4 and not last and shape[1] not in (1, 3):
+        raise DataError(
+            f"{where}: the images {name!r} have the shape {shape}; allowed are [n, H, W], [n, C, H, W] "
+            f"and [n, H, W, C] "
+            "with 1 or 3 channels. Drop or mix channels first, e.g. images[..., :3]."
+        )
+    out = (
+        (shape[0], shape[3], *shape[1:3]) if last else shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
+    )
+
+    def arranged(chunk: NDArray[Any]) -> NDArray[Any]:
+        return chunk.transpose(0, 3, 1, 2) if last else chunk.reshape(len(chunk), *out[1:])
+
+    if values.dtype == np.uint8:
+        if isinstance(values, np.ndarray):
+            return arranged(values)
+        return keep((arranged(values[rows]) for rows in chunks_of(shape[0])), out, np.uint8, key)
+    scale = _scale(values, name, where)
+    return keep((_bytes(arranged(values[rows]), scale) for rows in chunks_of(shape[0])), out, np.uint8, key)
+
+
+def _chunks(values: Rows) -> Iterator[NDArray[Any]]:
+    return (values[rows] for rows in chunks_of(len(values)))
+
+
+def _scale(values: Rows, name: str, where: str) -> float:
+    """What pixels are multiplied by: 255 for truth values and fractions, 1 for whole numbers up to 255."""
+    if values.dtype.kind == "b":
+        return 255.0
+    low, high, finite, whole = 0.0, 0.0, True, True
+    for chunk in _chunks(values):
+        if chunk.size:
+            low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+            finite &= bool(np.isfinite(chunk).all())
+            whole &= values.dtype.kind in "iu" or bool(finite and (chunk == np.round(chunk)).all())
+    if finite and low >= 0:
+        if high <= 1 and values.dtype.kind == "f":
+            return 255.0
+        if high <= 255 and whole:
+            return 1.0
+    range_ = f"from {low:g} to {high:g}" if finite else "to NaN or infinity"
+    raise DataError(
+        f"{where}: the pixels of {name!r} run {range_}; allowed are uint8, whole numbers in 0 … 255 and "
+        f"floats in "
+        "[0, 1]. Undo a standardisation: (x - x.min()) / (x.max() - x.min())."
+    )
+
+
+def _bytes(chunk: NDArray[Any], scale: float) -> NDArray[np.uint8]:
+    return chunk.astype(np.uint8) if scale == 1 else np.round(chunk * np.float64(scale)).astype(np.uint8)
+
+
+def _loaded(values: Rows) -> NDArray[Any]:
+    return values[np.arange(len(values))] if not isinstance(values, np.ndarray) else values
+
+
+def _plain(value: Any) -> Any:
+    """None for every mark of a missing value that data frames use."""
+    return None if value is None or type(value).__name__ in ("NAType", "NaTType") else value

@@ -1,0 +1,134 @@
+"""Rows that cannot be learned from: counted, named, and refused, skipped or filled as asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column, is_missing
+from manyways.data.data import TRAINING
+from manyways.data.sources.base import BadRows, count_of
+from manyways.data.sources.objects import as_objects
+from manyways.data.sources.rows import select, whole
+from manyways.data.storage import RowNumbers, chunks_of
+from manyways.errors import DataError
+
+SHOWN = 5
+MAY_LACK = ("label", "subject")
+"""Roles whose values may be missing."""
+
+
+def handle(
+    columns: Mapping[str, Column],
+    roles: Mapping[str, Sequence[str]],
+    part: NDArray[np.uint8],
+    undecoded: Mapping[int, str],
+    bad_rows: BadRows,
+    where: str,
+) -> tuple[dict[str, Column], RowNumbers]:
+    """The columns without bad rows, and the numbers of the rows kept.
+
+    Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty
+    text or a missing category in a column of any role but label and subject. "refuse" raises DataError naming
+    them, "skip" leaves them out, "fill" puts the training rows' median and the category `(missing)` in place;
+    what cannot be filled is refused.
+    """
+    found = {
+        name: bad
+        for role, names in roles.items()
+        for name in names
+        if role not in MAY_LACK and len(bad := _bad_in(columns[name]))
+    }
+    out = dict(columns)
+    count = len(part)
+    if bad_rows == "fill":
+        for name in [name for name in found if columns[name].kind in ("number", "category")]:
+            out[name] = _filled(columns[name], found.pop(name), part, where)
+    if not found and not undecoded:
+        return out, np.arange(count)
+    gone = np.unique(np.concatenate([np.fromiter(undecoded, np.int64), *found.values()]))
+    if bad_rows != "skip":
+        raise DataError(_report(columns, found, undecoded, len(gone), count, where, bad_rows))
+    kept = np.setdiff1d(np.arange(count), gone)
+    if not len(kept):
+        raise DataError(
+            f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, found, undecoded)}"
+        )
+    return {name: replace(column, values=select(column.values, kept)) for name, column in out.items()}, kept
+
+
+def _bad_in(column: Column) -> RowNumbers:
+    if column.kind in ("image", "audio"):
+        return np.empty(0, np.int64)
+    bad = [rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16)]
+    return np.concatenate(bad) if bad else np.empty(0, np.int64)
+
+
+def _is_bad(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        wrong = ~np.isfinite(values)
+        return np.asarray(wrong.any(axis=1) if wrong.ndim == 2 else wrong)
+    if values.dtype.kind != "O":
+        return np.zeros(len(values), bool)
+    return np.fromiter(
+        (v is None or v != v or (isinstance(v, str) and not v.strip()) for v in values), bool, len(values)
+    )
+
+
+def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str) -> Column:
+    values = np.array(whole(column.values), copy=True)
+    if column.kind == "category":
+        values = as_objects(
+            [None if gone else str(v) for v, gone in zip(values.tolist(), is_missing(values), strict=True)]
+        )
+        values[bad] = "(missing)"
+        return replace(column, values=values)
+    values = values.astype(np.float64)
+    training = values[part == TRAINING]
+    finite = np.where(np.isfinite(training), training, np.nan)
+    if len(finite) == 0 or np.isnan(finite).all(axis=0).any():
+        raise DataError(
+            f"{where}: no training row has a number in {column.name!r}; there is no median to fill in."
+        )
+    median = np.nanmedian(finite, axis=0)
+    return replace(column, values=np.where(np.isfinite(values), values, median))
+
+
+def _report(
+    columns: Mapping[str, Column],
+    found: Mapping[str, RowNumbers],
+    undecoded: Mapping[int, str],
+    bad: int,
+    count: int,
+    where: str,
+    asked: BadRows,
+) -> str:
+    fills = (
+        asked == "refuse" and not undecoded and all(columns[n].kind in ("number", "category") for n in found)
+    )
+    advice = 'Correct them, or pass bad_rows="skip" to leave those rows out'
+    if fills:
+        advice += ', or bad_rows="fill" to put medians and the category (missing) in place'
+    if asked == "fill":
+        advice = f'bad_rows="fill" cannot fill these: {advice}'
+    return f"{where}: {bad:,} of {count_of(count, 'row')} cannot be used. {_reasons(columns, found, undecoded)} {advice}."
+
+
+def _reasons(
+    columns: Mapping[str, Column], found: Mapping[str, RowNumbers], undecoded: Mapping[int, str]
+) -> str:
+    wrong = {"number": "missing, NaN or infinite", "text": "empty"}
+    said = [
+        f"{name!r} is {wrong.get(columns[name].kind, 'missing')} in {count_of(len(rows), 'row')} "
+        f"({', '.join(map(str, rows[:SHOWN]))}{', …' if len(rows) > SHOWN else ''}; rows count from 0)."
+        for name, rows in list(found.items())[:SHOWN]
+    ]
+    if len(found) > SHOWN:
+        said.append(f"{len(found) - SHOWN} more columns have such rows.")
+    if undecoded:
+        shown = "; ".join(f"row {row}: {undecoded[row]}" for row in sorted(undecoded)[:SHOWN])
+        more = f"; {len(undecoded) - SHOWN:,} more" if len(undecoded) > SHOWN else ""
+        said.append(f"{count_of(len(undecoded), 'file')} cannot be decoded ({shown}{more}).")
+    return " ".join(said)

@@ -1,0 +1,119 @@
+"""What every source gives: a table of raw columns; and the options it is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Kind
+from manyways.data.data import TEST, TRAINING, VALIDATION
+from manyways.data.storage import Rows
+from manyways.errors import DataError
+
+BadRows = Literal["refuse", "skip", "fill"]
+
+PART_WORDS = {
+    "train": TRAINING,
+    "training": TRAINING,
+    "unsupervised": TRAINING,
+    "dev": VALIDATION,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+"""Words that name a part of the data in files, folders, splits and part columns."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a source is to be read; `read` documents each. Test rows may lack the columns of `labels`."""
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    bad_rows: BadRows = "refuse"
+    image_size: int | tuple[int, int] | None = None
+    sample_rate: int | None = None
+    seconds: float | None = None
+    label_pattern: str | None = None
+    header: bool | None = None
+    channels: int | None = None
+    labels: tuple[str, ...] = ("label",)
+
+    def like(self, table: "Table") -> "Options":
+        """These options with the image size, channels, rate and length that `table` was read with."""
+        options = self
+        for column in table.columns.values():
+            shape = column.values.shape
+            if column.kind == "image":
+                options = replace(options, channels=shape[1], image_size=(shape[2], shape[3]))
+            if column.kind == "audio" and column.rate:
+                options = replace(options, sample_rate=column.rate, seconds=shape[1] / column.rate)
+        return options
+
+
+@dataclass(frozen=True, eq=False)
+class RawColumn:
+    """Values as a source found them. `kind` where the source knows it; `problem` where words lie among numbers."""
+
+    name: str
+    values: Rows
+    kind: Kind | None = None
+    rate: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What a source holds: columns of one length, the part of each row, rows that could not be decoded and why."""
+
+    columns: Mapping[str, RawColumn]
+    name: str
+    source: str
+    part: NDArray[np.uint8] | None = None
+    bad: Mapping[int, str] = field(default_factory=dict)
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    label: str | None = None
+
+    def __len__(self) -> int:
+        return next((len(column.values) for column in self.columns.values()), 0)
+
+
+def table_of(columns: list[RawColumn], name: str, source: str, **more: Any) -> Table:
+    """A table from columns of one length. Raises DataError for two columns of one name, or other lengths."""
+    names = [column.name for column in columns]
+    if twice := sorted({each for each in names if names.count(each) > 1}):
+        raise DataError(
+            f"{source} has several columns named {', '.join(map(repr, twice))}; names must differ. "
+            f"Rename them."
+        )
+    lengths = {column.name: len(column.values) for column in columns}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{each} {count:,}" for each, count in lengths.items())
+        raise DataError(f"The columns of {source} must have as many rows as each other; got {shown}.")
+    return Table({column.name: column for column in columns}, name, source, **more)
+
+
+def plain_name(path: Path) -> str:
+    """The file name without its endings: `reviews.csv.gz` is `reviews`."""
+    return path.name.split(".")[0] or path.name
+
+
+def suffix(path: Path) -> str:
+    """The ending that says what a file is, in lower case, `.gz` left out."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def part_of(words: str) -> int | None:
+    """The part that a file or folder name speaks of: `stsb-en-dev` is validation; None where it names none."""
+    tokens = words.lower().replace("-", " ").replace("_", " ").replace(".", " ").split()
+    return next((PART_WORDS[token] for token in tokens if token in PART_WORDS), None)
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 row`, `12,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

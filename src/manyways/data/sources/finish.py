@@ -1,0 +1,133 @@
+"""Raw columns made ready: their kind decided, their values as that kind stores them, useless ones named."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column, Kind, infer_kind, infer_label_kind, is_missing
+from manyways.data.sources.base import RawColumn, count_of
+from manyways.data.sources.objects import as_objects
+from manyways.data.sources.rows import whole
+from manyways.errors import DataError
+
+TEXT_ROLES = ("prompt", "completion", "messages", "text", "chosen", "rejected")
+NAME_ROLES = ("task", "client", "subject")
+FEWEST = 20
+"""Rows below which nothing is taken for an identifier."""
+
+NEARLY_ALL = 0.95
+
+
+def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
+    """`column` as the kind that `kinds`, its source, its role or its values say, in that order.
+
+    Raises DataError where words lie among the numbers, or the values cannot be of that kind.
+    """
+    if kind is None and column.problem and role not in ("label", *NAME_ROLES, *TEXT_ROLES):
+        raise DataError(column.problem)
+    decided = kind or column.kind or _kind_by_role(column, role)
+    if (column.kind in ("image", "audio") or decided in ("image", "audio")) and decided != column.kind:
+        raise DataError(
+            f"The column {column.name!r} holds {column.kind or infer_kind(column.values)} values; it "
+            f"cannot have the kind "
+            f"{decided!r}. A column of images or sounds is made of files: names that exist beside the "
+            f"table, or arrays of "
+            "three or four axes for images."
+        )
+    convert = CONVERSIONS.get(decided)
+    values = column.values if convert is None else convert(column.name, whole(column.values))
+    return Column(column.name, decided, values, column.rate)
+
+
+def _kind_by_role(column: RawColumn, role: str) -> Kind:
+    if role in TEXT_ROLES:
+        return "text"
+    if role in NAME_ROLES:
+        return "category"
+    if role == "label" and len(column.values.shape) == 1:
+        return infer_label_kind(whole(column.values))
+    return infer_kind(column.values)
+
+
+def _as_numbers(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind in "iuf":
+        return values
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    out = np.empty(len(values))
+    for row, value in enumerate(values):
+        try:
+            out[row] = np.nan if value is None or value == "" else float(value)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"The column {name!r} cannot have the kind 'number': row {row} (rows count from 0) "
+                f"holds {value!r}. "
+                f'Correct the cell, or pass kinds={{{name!r}: "category"}}.'
+            ) from error
+    return out
+
+
+def _as_categories(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if values.ndim != 1:
+        raise DataError(
+            f"The column {name!r} holds {values.shape[1]} numbers a row; a category is one value a row."
+        )
+    if values.dtype.kind != "f":
+        return values
+    missing = np.isnan(values)
+    known = values[~missing]
+    if np.isinf(known).any():
+        raise DataError(
+            f"The column {name!r} is infinite in {count_of(int(np.isinf(known).sum()), 'row')}; a "
+            f"category is a name or a "
+            "whole number. Correct those rows, or leave them empty."
+        )
+    if not np.all(known == np.round(known)):
+        return as_objects(
+            [None if gone else repr(value) for value, gone in zip(values.tolist(), missing, strict=True)]
+        )
+    if not missing.any():
+        return values.astype(np.int64)
+    return as_objects(
+        [None if gone else int(value) for value, gone in zip(values.tolist(), missing, strict=True)]
+    )
+
+
+def _as_text(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind == "O":
+        return values
+    if values.ndim != 1:
+        raise DataError(
+            f"The column {name!r} holds {values.shape[1]} numbers a row; text is one string a row."
+        )
+    return as_objects([str(value) for value in values.tolist()])
+
+
+CONVERSIONS: dict[str, Callable[[str, NDArray[Any]], NDArray[Any]]] = {
+    "number": _as_numbers,
+    "category": _as_categories,
+    "text": _as_text,
+}
+
+
+def useless(column: RawColumn, kind: Kind | None) -> str | None:
+    """Why `column` tells a model nothing: empty everywhere, an identifier of each row, a count of the rows."""
+    shape, values = column.values.shape, column.values
+    if kind is not None or column.kind is not None or len(shape) != 1:
+        return None
+    held = whole(values)
+    if held.dtype.kind in "Of" and is_missing(held).all():
+        return "it is empty in every row"
+    if len(held) < FEWEST:
+        return None
+    if held.dtype.kind in "iu":
+        counts = bool((np.diff(held) == 1).all()) and held[0] in (0, 1)
+        return "it counts the rows" if counts else None
+    if held.dtype.kind == "O" and infer_kind(held) == "category":
+        known = [value for value in held.tolist() if value is not None and value != ""]
+        distinct = len(set(known))
+        if distinct > NEARLY_ALL * len(known) and len(known) >= FEWEST:
+            return f"it names each row ({distinct:,} different values in {count_of(len(known), 'row')})"
+    return None

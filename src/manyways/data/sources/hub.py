@@ -1,0 +1,113 @@
+"""Hugging Face data sets: objects of the package `datasets`, and names of the Hub."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manyways.data.sources import media
+from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
+from manyways.data.sources.frames import columns_of
+from manyways.data.sources.join import joined
+from manyways.data.sources.objects import as_objects
+from manyways.data.sources.rows import whole
+from manyways.errors import DataError
+
+ORDER = 5
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?")
+
+
+def accepts(source: Any) -> bool:
+    """A Dataset or DatasetDict; a string of the form owner/name or owner/name:configuration that is no path."""
+    if isinstance(source, str):
+        return bool(NAME.fullmatch(source)) and not Path(source.split("/", 1)[0]).is_dir()
+    datasets = sys.modules.get("datasets")
+    return datasets is not None and isinstance(source, datasets.Dataset | datasets.DatasetDict)
+
+
+def load(source: Any, options: Options) -> Table:
+    """The rows of a data set, its splits as parts; class labels by name, images and sounds decoded here.
+
+    Code that a data set brings along never runs. Raises DataError where a name is no data set, the Hub cannot
+    be reached, or a split's name says no part.
+    """
+    name = source if isinstance(source, str) else "data set"
+    held = _download(source) if isinstance(source, str) else source
+    if not isinstance(held, dict):
+        return _table(held, name, options)
+    tables: list[tuple[int, Table]] = []
+    for split, rows in held.items():
+        part = PART_WORDS.get(str(split).lower())
+        if part is None:
+            raise DataError(
+                f"{name} has the splits {', '.join(map(str, held))}; {str(split)!r} names no part "
+                f"(train, validation, "
+                "test). Choose: read(splits['a'], test=splits['b'])."
+            )
+        table = _table(rows, f"{name}[{split}]", options)
+        options = options.like(table)
+        tables.append((part, table))
+    tables.sort(key=lambda each: each[0])
+    return joined(tables, name.rsplit("/", 1)[-1], name, (*options.labels, *({tables[0][1].label} - {None})))
+
+
+def _download(name: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError(
+            f"There is no file or folder {name!r}, and to look for it on the Hugging Face Hub the "
+            f"package datasets is "
+            "needed. Install it: pip install 'manyways[hub]'"
+        ) from error
+    repository, _, configuration = name.partition(":")
+    try:
+        return datasets.load_dataset(repository, configuration or None)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"There is no file or folder {name!r}, and the data set of that name on the Hugging Face "
+            f"Hub cannot be "
+            f"loaded: {reason}. Check the path or the name (owner/name, owner/name:configuration), or "
+            f"the network."
+        ) from error
+
+
+def _table(rows: Any, source: str, options: Options) -> Table:
+    import datasets
+    import polars as pl
+
+    features = dict(rows.features or {})
+    coded = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
+    decoded = {
+        name: each for name, each in features.items() if isinstance(each, datasets.Image | datasets.Audio)
+    }
+    columns: list[RawColumn] = []
+    bad: dict[int, str] = {}
+    plain = rows.remove_columns(list(decoded))
+    if plain.column_names:
+        frame = pl.from_arrow(plain.with_format("arrow")[:])
+        if not isinstance(frame, pl.DataFrame):
+            raise DataError(f"{source} holds no table.")
+        columns, bad = columns_of(frame, options, source)
+    for at, column in enumerate(columns):
+        if column.name in coded:
+            columns[at] = _named(column, features[column.name].names)
+    for name, feature in decoded.items():
+        # Hugging Face's own decoding of sound needs torchcodec; the encoded bytes need nothing.
+        raw = rows.cast_column(name, type(feature)(decode=False)).with_format(None)
+        items = [media.item_of(value) for value in raw[name]]
+        column, reasons = media.decode(name, items, options, source)
+        columns.append(column)
+        bad |= reasons
+    order = [column for name in features for column in columns if column.name == name]
+    label = coded[0] if len(coded) == 1 else None
+    return table_of(order, source.rsplit("/", 1)[-1], source, bad=bad, label=label)
+
+
+def _named(column: RawColumn, names: list[str]) -> RawColumn:
+    """Class codes as class names; -1 and null are unlabelled, as Hugging Face has it."""
+    codes = np.nan_to_num(np.asarray(whole(column.values), np.float64), nan=-1).astype(np.int64)
+    return RawColumn(column.name, as_objects([names[code] if code >= 0 else None for code in codes.tolist()]))

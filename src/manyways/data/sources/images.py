@@ -1,0 +1,157 @@
+"""Images decoded with Pillow to one size, in parallel, into rows uint8 [n, channels, height, width]."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from manyways.data.sources.base import Options, RawColumn, count_of
+from manyways.data.sources.media import Item, items_key
+from manyways.data.sources.rows import load_note, save_note
+from manyways.data.storage import cache_folder, open_rows, write_rows
+from manyways.errors import DataError, ParameterError
+
+LARGEST = 96
+"""Pixels of the longer side unless `image_size` asks for more."""
+
+CHUNK = 256
+ORIENTATION = 0x0112
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+UNDECODABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is missing, no image, damaged, cut short or beyond its limit of pixels.
+"""
+
+
+def decode(
+    name: str, items: Sequence[Item], options: Options, where: str
+) -> tuple[RawColumn, dict[int, str]]:
+    """A column uint8 [n, channels, height, width], and why rows could not be decoded (those rows are zero).
+
+    The size is `image_size` or the median height and width, at most 96 pixels; images are stretched to it.
+    Grey where all files are grey, RGB otherwise; transparency is laid on white. Rows are found again in the
+    cache while names, sizes and times of the files stay. Raises DataError where no image can be decoded.
+    """
+    key = items_key(items, "image", options.image_size, options.channels)
+    if note := load_note(key):
+        shape = tuple(note["shape"])
+        rows = open_rows(cache_folder() / f"{key}.rows", shape, np.uint8)
+        return RawColumn(name, rows, "image"), {int(row): why for row, why in note["bad"].items()}
+    bad: dict[int, str] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers: list[tuple[int, int, bool]] = []
+        for row, header in enumerate(pool.map(_header, items)):
+            if isinstance(header, str):
+                bad[row] = header
+            else:
+                headers.append(header)
+        if not headers:
+            raise DataError(
+                f"{where}: none of {count_of(len(items), 'image')} can be decoded; "
+                f"{next(iter(bad.values()), '')}"
+            )
+        height, width = common_size(headers, options.image_size)
+        channels = options.channels or (1 if all(grey for _, _, grey in headers) else 3)
+        shape = (len(items), channels, height, width)
+        chunks = _chunks(items, (channels, height, width), bad, pool)
+        rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
+    save_note(key, {"shape": shape, "bad": bad})
+    return RawColumn(name, rows, "image"), bad
+
+
+def common_size(
+    headers: Sequence[tuple[int, int, bool]], asked: int | tuple[int, int] | None
+) -> tuple[int, int]:
+    """Height and width for all: as asked, else the medians, scaled so that the longer is at most 96."""
+    if asked is not None:
+        size = (asked, asked) if isinstance(asked, int) else tuple(asked)
+        if len(size) != 2 or min(size) < 1:
+            raise ParameterError(
+                f"image_size must be a positive number or (height, width) in pixels; got {asked!r}."
+            )
+        return size[0], size[1]
+    height, width = (float(median(side)) for side in list(zip(*headers, strict=True))[:2])
+    scale = min(1.0, LARGEST / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _open(item: Item) -> Image.Image:
+    if item is None:
+        raise OSError("there is no image")
+    return Image.open(item if isinstance(item, Path) else io.BytesIO(item))
+
+
+def _header(item: Item) -> tuple[int, int, bool] | str:
+    """Height, width and whether grey, from the header alone; or why it cannot be read."""
+    try:
+        with _open(item) as image:
+            width, height = image.size
+            if image.getexif().get(ORIENTATION, 1) >= 5:  # turned by a quarter
+                width, height = height, width
+            return height, width, image.mode in GREY_MODES
+    except UNDECODABLE as error:
+        return _reason(error)
+
+
+def _chunks(
+    items: Sequence[Item], shape: tuple[int, int, int], bad: dict[int, str], pool: ThreadPoolExecutor
+) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(items), CHUNK):
+        chunk = np.zeros((min(CHUNK, len(items) - start), *shape), np.uint8)
+        part = items[start : start + CHUNK]
+        results = pool.map(lambda item: _pixels(item, shape), part)
+        for offset, pixels in enumerate(results):
+            if isinstance(pixels, str):
+                bad.setdefault(start + offset, pixels)
+            else:
+                chunk[offset] = pixels
+        yield chunk
+
+
+def _pixels(item: Item, shape: tuple[int, int, int]) -> NDArray[np.uint8] | str:
+    """One image as uint8 `shape` [channels, height, width], or why it cannot be decoded."""
+    channels, height, width = shape
+    try:
+        with _open(item) as opened:
+            # JPEG decodes at a half, quarter or eighth directly; twice the size leaves room for a good resize.
+            opened.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
+            image = _flat(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+            pixels = np.asarray(image, np.uint8)
+    except UNDECODABLE as error:
+        return _reason(error)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """`image` at 8 bits without transparency."""
+    if image.mode.startswith(("I", "F")):
+        values: NDArray[Any] = np.asarray(image, np.float64)
+        # 16-bit files: convert("L") would cut at 255 instead of scaling.
+        scale = 257.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else 1.0
+        if not (
+            np.isfinite(values).all()
+            and values.min(initial=0) >= 0
+            and values.max(initial=0) / scale <= 255.5
+        ):
+            raise ValueError("its pixels are not in 0 … 255 or 0 … 65535")
+        return Image.fromarray(np.round(values / scale).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return image
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image in a known format"
+    return str(error) or type(error).__name__

@@ -1,0 +1,101 @@
+"""Columns of images and sounds, as files, file names or encoded bytes."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from manyways.data.columns import Kind
+from manyways.data.sources.base import Options, RawColumn
+from manyways.data.sources.rows import key_of
+from manyways.errors import DataError
+
+Item = Path | bytes | None
+"""An image or a sound: its file, its encoded bytes, or None where there is none."""
+
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+SOUNDS = frozenset({".wav", ".flac", ".ogg"})
+
+
+def kind_of(path: Path) -> Kind | None:
+    """`image` or `audio` by the ending of a file's name; None for any other file."""
+    ending = path.suffix.lower()
+    return "image" if ending in IMAGES else "audio" if ending in SOUNDS else None
+
+
+def decode(
+    name: str, items: Sequence[Item], options: Options, where: str
+) -> tuple[RawColumn, dict[int, str]]:
+    """`items` decoded to one shape: a column of kind image or audio, and why rows could not be decoded."""
+    from manyways.data.sources import images, sounds
+
+    kind = options.kinds.get(name) or next((_sniff(item) for item in items if item is not None), None)
+    if kind is None:
+        raise DataError(f"{where}: the column {name!r} has an image or a sound in no row.")
+    if kind not in ("image", "audio"):
+        raise DataError(
+            f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}."
+        )
+    return (images if kind == "image" else sounds).decode(name, items, options, where)
+
+
+def files_of(
+    name: str,
+    known: Iterable[str],
+    values: Iterable[str | None],
+    folder: Path | None,
+    kind: Kind | None,
+    where: str,
+) -> list[Item] | None:
+    """The files that a column of names speaks of; None where it speaks of none.
+
+    A column speaks of files where every value ends like an image or a sound and some exist below `folder`, or
+    where `kinds` says so.
+    """
+    if kind not in (None, "image", "audio") or folder is None:
+        return None
+    known = list(known)
+    if not known or (kind is None and not all(kind_of(Path(value)) for value in known)):
+        return None
+    items = [None if value is None else folder / value for value in values]
+    if not any(item is not None and item.is_file() for item in items):
+        if kind is None:
+            return None
+        raise DataError(
+            f"{where}: the column {name!r} names no file below {folder}; the first is {known[0]!r}."
+        )
+    return items
+
+
+def item_of(value: Any, folder: Path | None = None) -> Item:
+    """The item in a mapping of `bytes` and `path`, as Hugging Face stores images and sounds."""
+    if value is None or (value.get("bytes") is None and not value.get("path")):
+        return None
+    data: bytes | None = value.get("bytes")
+    return data if data is not None else (folder or Path()) / value["path"]
+
+
+def _sniff(item: Path | bytes) -> Kind | None:
+    if isinstance(item, Path):
+        return kind_of(item) or "image"
+    return "audio" if item[:4] in (b"RIFF", b"fLaC", b"OggS") and item[8:12] != b"WEBP" else "image"
+
+
+def name_of(item: Item, row: int) -> str:
+    """How a message calls an item."""
+    return item.name if isinstance(item, Path) else f"the one in row {row}"
+
+
+def items_key(items: Sequence[Item], *more: Any) -> str:
+    """A cache key that changes when a file's name, size or time of change does, or the bytes of an item."""
+    import hashlib
+
+    def mark(item: Item) -> Any:
+        if not isinstance(item, Path):
+            return item if item is None else hashlib.blake2b(item, digest_size=16).hexdigest()
+        try:
+            stat = item.stat()
+        except FileNotFoundError:
+            return [str(item)]
+        return [str(item.absolute()), stat.st_size, stat.st_mtime_ns]
+
+    return key_of([mark(item) for item in items], *more)

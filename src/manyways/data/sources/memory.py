@@ -1,0 +1,136 @@
+"""What is in memory already: arrays, tensors, data frames, a pair (inputs, labels), a mapping of columns."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.sources.arrays import column_from_array, input_columns
+from manyways.data.sources.base import Options, RawColumn, Table, table_of
+from manyways.data.sources.frames import columns_of
+from manyways.data.sources.objects import as_objects
+from manyways.errors import DataError
+
+ORDER = 10
+NAME = "data in memory"
+
+
+def accepts(source: Any) -> bool:
+    """An array, tensor or frame; a tuple of inputs and labels; a mapping or list of values."""
+    return isinstance(source, np.ndarray | Mapping | tuple | list) or _is_lazy(source)
+
+
+def load(source: Any, options: Options) -> Table:
+    """A table of the values as they are; images alone are brought to uint8 [n, channels, height, width].
+
+    A pair is inputs and labels, the labels in a column `label`. A mapping has a column per key. Raises
+    DataError for arrays of other lengths, axes, types or ranges.
+    """
+    if isinstance(source, tuple):
+        if len(source) != 2:
+            raise DataError(f"A tuple must be the pair (inputs, labels); got {len(source)} elements.")
+        table = load(source[0], options)
+        return with_column(table, "label", source[1])
+    if isinstance(source, Mapping):
+        columns = [_column(str(name), values) for name, values in source.items()]
+        if not columns:
+            raise DataError(
+                "The mapping has no columns; give at least one: read({'text': texts, 'label': labels})."
+            )
+        return table_of(columns, "data", NAME)
+    if _is(source, "polars", "DataFrame"):
+        columns, bad = columns_of(source, options, NAME)
+        return table_of(columns, "frame", NAME, bad=bad)
+    if _is(source, "pandas", "DataFrame"):
+        names = [str(name) for name in source.columns]
+        columns = [_column(name, source.iloc[:, at]) for at, name in enumerate(names)]
+        return table_of(columns, "frame", NAME)
+    values = as_array(source)
+    name = "image" if values.ndim >= 3 else "text" if values.dtype.kind in "OUS" else "x"
+    return table_of(input_columns(values, name, NAME, "memory"), "data", NAME)
+
+
+def with_column(table: Table, name: str, values: Any) -> Table:
+    """`table` with the column `name` of `values` added or replaced. Raises DataError for another length."""
+    column = _column(name, values)
+    if len(column.values) != len(table):
+        raise DataError(
+            f"There are {len(column.values):,} labels for {len(table):,} rows of {table.source}; give "
+            f"one per row, None "
+            "where it is unknown."
+        )
+    columns = [each for each in table.columns.values() if each.name != name]
+    return replace(table, columns={each.name: each for each in [*columns, column]}, label=name)
+
+
+def is_values(value: Any) -> bool:
+    """Whether `value` is an array, a tensor or a series: values of a column rather than names of columns."""
+    return isinstance(value, np.ndarray) or _is_lazy(value)
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    """An array, tensor, series or list as an array; missing entries are None or NaN."""
+    if _is(values, "torch", "Tensor"):
+        values = values.detach().cpu()
+        # NumPy has no bfloat16.
+        return np.asarray((values if str(values.dtype) != "torch.bfloat16" else values.float()).numpy())
+    if _is(values, "polars", "Series"):
+        return np.asarray(values.to_numpy())
+    if _is(values, "pandas", "Series"):
+        return _from_pandas(values)
+    if isinstance(values, np.ndarray):
+        return values
+    if isinstance(values, list | tuple):
+        if all(isinstance(value, bool | int | float | np.generic) for value in values):
+            return np.array(values)
+        if all(is_values(value) for value in values) and values:
+            try:
+                return np.stack([as_array(value) for value in values])
+            except ValueError as error:
+                raise DataError(f"A list of arrays must hold arrays of one shape: {error}.") from error
+        return as_objects(values)
+    raise DataError(
+        f"Values of type {type(values).__module__}.{type(values).__qualname__} cannot be read; allowed "
+        f"are arrays, "
+        "tensors, series and lists. A sparse matrix: x.toarray()."
+    )
+
+
+def _column(name: str, values: Any) -> RawColumn:
+    return column_from_array(as_array(values), name, NAME, "memory")
+
+
+def _from_pandas(series: Any) -> NDArray[Any]:
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return np.asarray(series.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT")))
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        if not series.isna().any():
+            return np.asarray(series.to_numpy())
+        if not pd.api.types.is_bool_dtype(series.dtype):
+            return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    missing = series.isna().to_numpy()
+    return as_objects([None if gone else value for value, gone in zip(series.tolist(), missing, strict=True)])
+
+
+def _is(value: Any, module: str, name: str) -> bool:
+    """Whether `value` is an instance of `module.name`, without importing a module that nobody has imported."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
+
+
+def _is_lazy(value: Any) -> bool:
+    kinds = (
+        ("torch", "Tensor"),
+        ("polars", "DataFrame"),
+        ("polars", "Series"),
+        ("pandas", "DataFrame"),
+        ("pandas", "Series"),
+    )
+    return any(_is(value, module, name) for module, name in kinds)

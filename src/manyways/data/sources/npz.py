@@ -1,0 +1,181 @@
+"""NumPy's .npz and .npy files, never pickled; large arrays are mapped or streamed, never loaded whole."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.data import TEST, TRAINING, VALIDATION
+from manyways.data.sources.arrays import column_from_array, input_columns
+from manyways.data.sources.base import Options, Table, plain_name, table_of
+from manyways.data.sources.join import joined
+from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
+from manyways.data.storage import Rows, open_rows
+from manyways.errors import DataError
+
+ORDER = 30
+CHUNK_BYTES = 4 << 20
+PARTS = (
+    (TRAINING, "train"),
+    (VALIDATION, "val"),
+    (VALIDATION, "valid"),
+    (VALIDATION, "validation"),
+    (TEST, "test"),
+)
+PAIRS = (
+    ("images", "labels"),
+    ("image", "label"),
+    ("x", "y"),
+    ("data", "target"),
+    ("data", "labels"),
+    ("features", "labels"),
+    ("inputs", "labels"),
+)
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
+
+
+def accepts(source: Any) -> bool:
+    """A file that ends in .npz or .npy."""
+    return isinstance(source, Path) and source.is_file() and source.suffix.lower() in (".npz", ".npy")
+
+
+def load(source: Path, options: Options) -> Table:
+    """The inputs and labels of a file, by the names of its arrays; `PAIRS` and `PARTS` are the names known.
+
+    Without such names: the only array of two to four axes, and the only one of one axis as its labels. Raises
+    DataError where that leaves a doubt, where an array holds Python objects, and where the file is damaged.
+    """
+    if source.suffix.lower() == ".npy":
+        values = _read_npy(source)
+        name = "image" if len(values.shape) >= 3 else "x"
+        columns = input_columns(values, name, str(source), key_of_file(source, "pixels"))
+        return table_of(columns, plain_name(source), str(source))
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return _load_npz(archive, source, options)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{source} is damaged: {error}. Download or save it again.") from error
+
+
+def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
+    members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+    keys = {key.lower(): key for key in members}
+    headers = {key: _member_header(archive, member, path) for key, member in members.items()}
+    parts: list[tuple[int, str, str | None]] = []
+    for part, word in PARTS:
+        for first, second in PAIRS:
+            for inputs, labels in (
+                (f"{first}_{word}", f"{second}_{word}"),
+                (f"{word}_{first}", f"{word}_{second}"),
+            ):
+                if inputs in keys and all(keys[inputs] != taken for _, taken, _ in parts):
+                    parts.append((part, keys[inputs], keys.get(labels)))
+    if not parts:
+        parts = [(TRAINING, *_only_pair(keys, headers, path))]
+    used = {key for _, *names in parts for key in names if key}
+    ignored = {
+        key: f"is no array of inputs or labels by its name; its shape is {headers[key][0]}"
+        for key in members
+        if key not in used
+    }
+    tables: list[tuple[int, Table]] = []
+    for part, inputs, labels in parts:
+        values = _read_member(archive, members[inputs], headers[inputs], path)
+        name = "image" if len(values.shape) >= 3 else "x"
+        columns = input_columns(values, name, f"{path}[{inputs!r}]", key_of_file(path, inputs, "pixels"))
+        if labels:
+            values = _read_member(archive, members[labels], headers[labels], path)
+            columns.append(column_from_array(values, "label", f"{path}[{labels!r}]", ""))
+        tables.append((part, table_of(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
+    return joined(tables, plain_name(path), str(path), ("label",))
+
+
+def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> tuple[str, str | None]:
+    for inputs, labels in PAIRS:
+        if inputs in keys:
+            return keys[inputs], keys.get(labels)
+    arrays = [key for key, (shape, _, _) in headers.items() if 2 <= len(shape) <= 4]
+    labels_ = [key for key, (shape, _, _) in headers.items() if len(shape) == 1]
+    if len(arrays) == 1 and len(labels_) <= 1:
+        return arrays[0], labels_[0] if labels_ else None
+    shown = ", ".join(f"{key} {shape}" for key, (shape, _, _) in headers.items()) or "nothing"
+    raise DataError(
+        f"{path} holds {shown}: which are inputs and which labels? Allowed names are x_train, y_train, "
+        f"x_test and "
+        "y_test; images and labels; x and y; data and target. Save it so, or pass the arrays: read((x, y))."
+    )
+
+
+def _header(file: IO[bytes], name: str, path: Path) -> Header:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            header = np.lib.format.read_array_header_1_0(file)
+        else:
+            header = np.lib.format.read_array_header_2_0(file)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: {name} is no NumPy array: {error}. Save it again with numpy.savez."
+        ) from error
+    shape, fortran, dtype = header
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: {name} holds Python objects, which only pickle can read, and pickle can run any "
+            f"code. Save it as "
+            "numbers or strings: array.astype(str)."
+        )
+    if dtype.names:
+        raise DataError(
+            f"{path}: {name} holds records with the fields {dtype.names}; save each field as its own array."
+        )
+    return tuple(shape), fortran, dtype
+
+
+def _member_header(archive: zipfile.ZipFile, member: str, path: Path) -> Header:
+    with archive.open(member) as file:
+        return _header(file, member, path)
+
+
+def _read_member(archive: zipfile.ZipFile, member: str, header: Header, path: Path) -> Rows:
+    with archive.open(member) as file:
+        _header(file, member, path)
+        return _from_stream(file, header, f"{path}: {member}", key_of_file(path, member))
+
+
+def _from_stream(file: IO[bytes], header: Header, where: str, key: str) -> Rows:
+    shape, fortran, dtype = header
+    if not shape:
+        raise DataError(f"{where} is a single number; an array of rows is needed.")
+    if fortran and len(shape) > 1:
+        values: NDArray[Any] = np.frombuffer(file.read(), dtype)
+        if values.size != int(np.prod(shape, dtype=np.int64)):
+            raise DataError(f"{where} is cut short. Download or save it again.")
+        return values.reshape(shape, order="F")
+    return keep(_chunks(file, shape, dtype, where), shape, dtype.newbyteorder("="), key)
+
+
+def _chunks(
+    file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], where: str
+) -> Iterator[NDArray[Any]]:
+    row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+    rows = max(1, CHUNK_BYTES // max(row_bytes, 1))
+    for start in range(0, shape[0], rows):
+        count = min(rows, shape[0] - start)
+        data = file.read(count * row_bytes)
+        if len(data) < count * row_bytes:
+            raise DataError(
+                f"{where} is cut short: {shape[0]:,} rows are announced. Download or save it again."
+            )
+        yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
+
+
+def _read_npy(path: Path) -> Rows:
+    with path.open("rb") as file:
+        header = _header(file, path.name, path)
+        shape, fortran, dtype = header
+        if not fortran and shape and int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > IN_MEMORY:
+            return open_rows(path, shape, dtype, file.tell())
+        return _from_stream(file, header, str(path), key_of_file(path))

@@ -1,0 +1,117 @@
+"""Python values as a column: numbers, strings, truth values, vectors, nested values, encoded images and
+sounds.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import date, time
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Kind
+from manyways.data.sources.base import RawColumn, count_of
+from manyways.errors import DataError
+
+
+def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
+    """A column from Python values; None is missing.
+
+    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers
+    and words in one column are kept as words, with the problem noted for whoever wants numbers.
+    """
+    found = {_sort_of(each) for each in set(map(type, values))} - {"none"}
+    if "other" in found:
+        odd = next(value for value in values if _sort_of(type(value)) == "other")
+        raise DataError(
+            f"{where}: the column {name!r} holds values of type {type(odd).__qualname__}; allowed are "
+            f"numbers, strings, "
+            "truth values, dates, lists and mappings. Leave the column out, or turn it into one of those."
+        )
+    if not found or found == {"string"}:
+        return RawColumn(name, as_objects(values))
+    if found == {"boolean"}:
+        missing = any(value is None for value in values)
+        return RawColumn(name, as_objects(values) if missing else np.array(values, bool))
+    if found <= {"integer", "real"}:
+        return RawColumn(name, numbers_of(values))
+    if found == {"list"} and (matrix := _matrix(values)) is not None:
+        return RawColumn(name, matrix)
+    if found & {"list", "mapping"}:
+        return RawColumn(name, as_objects([_as_json(value) for value in values]), kind or "text")
+    words = as_objects([None if value is None else str(value) for value in values])
+    if kind in ("category", "text") or not found & {"integer", "real"}:
+        return RawColumn(name, words)
+    odd = [
+        row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")
+    ]
+    known = sum(value is not None for value in values)
+    return RawColumn(
+        name, words, problem=mixed(name, where, known - len(odd), len(odd), odd[0], values[odd[0]])
+    )
+
+
+def mixed(name: str, where: str, numbers: int, words: int, row: int, value: Any) -> str:
+    """What to say where a column holds both numbers and words; `row` and `value` are the first word's."""
+    return (
+        f"{where}: the column {name!r} holds numbers in {count_of(numbers, 'row')} and something else in "
+        f"{words:,}, first {value!r} in row {row} (rows count from 0). Correct the cell, leave it empty "
+        f"and pass "
+        f'bad_rows="skip" or bad_rows="fill", or pass kinds={{{name!r}: "category"}}.'
+    )
+
+
+def as_objects(values: Sequence[Any]) -> NDArray[Any]:
+    """An object array of exactly these values."""
+    out = np.empty(len(values), object)
+    out[:] = values
+    return out
+
+
+def numbers_of(values: Sequence[Any]) -> NDArray[Any]:
+    """int64 where all values are whole and there, else float64 with NaN for None."""
+    try:
+        return np.array(values, np.int64) if all(isinstance(v, Integral) for v in values) else _floats(values)
+    except OverflowError:  # whole numbers beyond 64 bits
+        return _floats(values)
+
+
+def _floats(values: Sequence[Any]) -> NDArray[Any]:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _sort_of(kind: type) -> str:
+    if kind is type(None):
+        return "none"
+    names: tuple[tuple[str, type | tuple[type, ...]], ...] = (
+        ("string", str),
+        ("boolean", (bool, np.bool_)),
+        ("integer", Integral),
+        ("real", (Real, Decimal)),
+        ("list", (list, tuple, np.ndarray)),
+        ("mapping", dict),
+        ("time", (date, time)),
+    )
+    return next((name for name, types in names if issubclass(kind, types)), "other")
+
+
+def _matrix(values: Sequence[Any]) -> NDArray[Any] | None:
+    """`values` as an array of two to four axes, where all are lists of numbers of one shape."""
+    if any(value is None for value in values) or len({len(value) for value in values}) != 1:
+        return None
+    try:
+        matrix = np.array(values)
+    except ValueError:  # ragged further in
+        return None
+    return matrix if matrix.dtype.kind in "iufb" and 2 <= matrix.ndim <= 4 and matrix.size else None
+
+
+def _as_json(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,139 @@
+"""Sounds decoded with soundfile to mono int16 rows of one rate and length, in parallel."""
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil, gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.sources.base import Options, RawColumn, count_of
+from manyways.data.sources.media import Item, items_key
+from manyways.data.sources.rows import load_note, save_note
+from manyways.data.storage import cache_folder, open_rows, write_rows
+from manyways.errors import DataError
+
+HIGHEST_RATE = 16_000
+LONGEST = 10.0
+"""Samples per second and seconds that are kept at most unless asked otherwise."""
+
+CHUNK = 256
+
+
+def decode(
+    name: str, items: Sequence[Item], options: Options, where: str
+) -> tuple[RawColumn, dict[int, str]]:
+    """A column int16 [n, samples], and why rows could not be decoded (those rows are zero).
+
+    Channels are averaged; the rate is `sample_rate` or the most common one, at most 16 kHz; each sound is cut
+    or padded with zeros at its end to `seconds`, or to the 95th percentile of the lengths, at most 10 s. Rows
+    are found again in the cache while names, sizes and times of the files stay. Raises DataError where
+    soundfile is not installed or no sound can be decoded.
+    """
+    soundfile = _soundfile()
+    key = items_key(items, "audio", options.sample_rate, options.seconds)
+    if note := load_note(key):
+        rows = open_rows(cache_folder() / f"{key}.rows", tuple(note["shape"]), np.int16)
+        return RawColumn(name, rows, "audio", note["rate"]), {
+            int(row): why for row, why in note["bad"].items()
+        }
+    bad: dict[int, str] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers: list[tuple[int, int]] = []
+        for row, header in enumerate(pool.map(lambda item: _header(soundfile, item), items)):
+            if isinstance(header, str):
+                bad[row] = header
+            else:
+                headers.append(header)
+        if not headers:
+            raise DataError(
+                f"{where}: none of {count_of(len(items), 'sound')} can be decoded; "
+                f"{next(iter(bad.values()), '')}"
+            )
+        rate = options.sample_rate or min(
+            HIGHEST_RATE, Counter(each for _, each in headers).most_common(1)[0][0]
+        )
+        lengths = [frames / each for frames, each in headers]
+        seconds = options.seconds or min(LONGEST, float(np.percentile(lengths, 95)))
+        shape = (len(items), max(1, round(seconds * rate)))
+        chunks = _chunks(soundfile, items, rate, shape[1], bad, pool)
+        rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.int16)
+    save_note(key, {"shape": shape, "rate": rate, "bad": bad})
+    return RawColumn(name, rows, "audio", rate), bad
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the package is there, its C library is not
+        raise DataError(
+            f"Reading sounds needs the package soundfile ({error}). Install it: pip install 'manyways[audio]'"
+        ) from error
+    return soundfile
+
+
+def _handle(item: Item) -> Any:
+    if item is None:
+        raise OSError("there is no sound")
+    if isinstance(item, Path) and not item.is_file():
+        raise OSError("there is no such file")
+    return str(item) if isinstance(item, Path) else io.BytesIO(item)
+
+
+def _header(soundfile: Any, item: Item) -> tuple[int, int] | str:
+    """Frames and rate from the header alone, or why it cannot be read."""
+    try:
+        info = soundfile.info(_handle(item))
+    except (OSError, soundfile.SoundFileError) as error:
+        return _reason(error)
+    return (info.frames, info.samplerate) if info.frames > 0 else "it has no samples"
+
+
+def _chunks(
+    soundfile: Any,
+    items: Sequence[Item],
+    rate: int,
+    samples: int,
+    bad: dict[int, str],
+    pool: ThreadPoolExecutor,
+) -> Iterator[NDArray[np.int16]]:
+    for start in range(0, len(items), CHUNK):
+        chunk = np.zeros((min(CHUNK, len(items) - start), samples), np.int16)
+        results = pool.map(lambda item: _wave(soundfile, item, rate, samples), items[start : start + CHUNK])
+        for offset, wave in enumerate(results):
+            if isinstance(wave, str):
+                bad.setdefault(start + offset, wave)
+            else:
+                chunk[offset, : len(wave)] = wave
+        yield chunk
+
+
+def _wave(soundfile: Any, item: Item, rate: int, samples: int) -> NDArray[np.int16] | str:
+    """At most `samples` samples of one sound, mono at `rate`, or why it cannot be decoded."""
+    try:
+        with soundfile.SoundFile(_handle(item)) as file:
+            own = file.samplerate
+            # A little more than is kept: the resampling filter looks ahead.
+            sound = file.read(ceil(samples * own / rate) + own // 10, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        return _reason(error)
+    if len(sound) == 0:
+        return "it has no samples"
+    if not np.isfinite(sound).all():
+        return "it holds samples that are not finite"
+    mono = sound.mean(axis=1)
+    if own != rate:
+        from scipy.signal import resample_poly
+
+        common = gcd(own, rate)
+        mono = resample_poly(mono, rate // common, own // common)
+    return np.clip(np.round(mono[:samples] * 32768), -32768, 32767).astype(np.int16)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "error_string", "") or str(error) or type(error).__name__

@@ -1,0 +1,133 @@
+"""Tables in files: CSV, TSV, JSON Lines, JSON and Parquet, each also gzipped; and folders of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from manyways.data.sources import delimited, json_files, media
+from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
+from manyways.data.sources.frames import columns_of
+from manyways.data.sources.join import joined
+from manyways.data.sources.objects import column_from_objects
+from manyways.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ORDER = 40
+DELIMITED = frozenset({".csv", ".tsv"})
+JSON = frozenset({".json", ".jsonl", ".ndjson"})
+PARQUET = frozenset({".parquet", ".pq"})
+TABLES = DELIMITED | JSON | PARQUET
+
+
+def accepts(source: Any) -> bool:
+    """A table file; or a folder with train/dev/test tables, a `metadata` table, or one table and no media below."""
+    if not isinstance(source, Path):
+        return False
+    if source.is_file():
+        return suffix(source) in TABLES
+    tables = tables_in(source)
+    by_part = {part_of(path.name) for path in tables} - {None}
+    if by_part or any(plain_name(path).lower() == "metadata" for path in tables):
+        return True
+    return len(tables) == 1 and not any(media.kind_of(path) for path in source.rglob("*"))
+
+
+def load(source: Path, options: Options) -> Table:
+    """The table in a file; or the tables of a folder, their parts read off the file names."""
+    if source.is_file():
+        return _load_file(source, options)
+    tables = tables_in(source)
+    named = [(part, path) for path in tables if (part := part_of(path.name)) is not None]
+    if not named:
+        chosen = [path for path in tables if plain_name(path).lower() == "metadata"] or tables
+        return _load_file(chosen[0], options)
+    if len(endings := {suffix(path) for _, path in named}) > 1:
+        raise DataError(
+            f"{source} names its parts in files of several forms ({', '.join(sorted(endings))}); one "
+            f"form is allowed. "
+            "Give the files themselves: read('train.csv', test='test.csv')."
+        )
+    named.sort(key=lambda each: (each[0], each[1].name))
+    if DELIMITED & endings:
+        return _load_delimited([path for _, path in named], options, source, [part for part, _ in named])
+    loaded = [(part, _load_file(path, options)) for part, path in named]
+    return joined(loaded, source.name, str(source), options.labels)
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The table files directly in `folder`, by name."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and suffix(path) in TABLES)
+
+
+def _load_file(path: Path, options: Options) -> Table:
+    if suffix(path) in DELIMITED:
+        return _load_delimited([path], options, path, None)
+    if suffix(path) in JSON:
+        return _load_json(path, options)
+    columns, bad = columns_of(_read_parquet(path), options, str(path), folder=path.parent)
+    return _checked(columns, bad, path)
+
+
+def _load_delimited(paths: list[Path], options: Options, source: Path, parts: list[int] | None) -> Table:
+    """Files of strings as one table, so that a column is numbers in all of them or in none."""
+    import polars as pl
+
+    frames = [delimited.read(path, options.header) for path in paths]
+    first = frames[0].columns
+    for number, (path, frame) in enumerate(zip(paths, frames, strict=True)):
+        lacking = [name for name in options.labels if name in first and name not in frame.columns]
+        frames[number] = frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
+        if set(frame.columns) != set(first):
+            raise DataError(
+                f"{path} has the columns {', '.join(frame.columns)}, but {paths[0]} has "
+                f"{', '.join(first)}; parts of "
+                "one data set need the same columns. Correct the header, or read the files on their own."
+            )
+    whole = pl.concat([frame.select(first) for frame in frames], rechunk=True)
+    folder = paths[0].parent
+    columns, bad = columns_of(whole, options, str(source), untyped=True, folder=folder)
+    part = None
+    if parts is not None:
+        part = np.repeat(np.asarray(parts, np.uint8), [len(frame) for frame in frames])
+    return table_of(columns, plain_name(source), str(source), bad=bad, part=part)
+
+
+def _load_json(path: Path, options: Options) -> Table:
+    columns: list[RawColumn] = []
+    bad: dict[int, str] = {}
+    for name, values in json_files.read(path).items():
+        kind = options.kinds.get(name)
+        if all(value is None or isinstance(value, str) for value in values):
+            known = (value for value in values if value is not None)
+            if (items := media.files_of(name, known, values, path.parent, kind, str(path))) is not None:
+                column, reasons = media.decode(name, items, options, str(path))
+                columns.append(column)
+                bad |= reasons
+                continue
+        columns.append(column_from_objects(name, values, kind, str(path)))
+    return _checked(columns, bad, path)
+
+
+def _checked(columns: list[RawColumn], bad: dict[int, str], path: Path) -> Table:
+    if not columns or not len(columns[0].values):
+        raise DataError(f"{path} holds no rows; a table needs at least one.")
+    return table_of(columns, plain_name(path), str(path), bad=bad)
+
+
+def _read_parquet(path: Path) -> "pl.DataFrame":
+    import gzip
+
+    import polars as pl
+
+    try:
+        if path.suffix.lower() == ".gz":
+            return pl.read_parquet(gzip.decompress(path.read_bytes()))
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read as Parquet: {reason}. Write it again, or check the download."
+        ) from error

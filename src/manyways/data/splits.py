@@ -1,0 +1,48 @@
+"""Which rows go where: by their own ids and a seed."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.errors import DataError
+
+
+def shuffle_keys(ids: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """A pseudo-random 64-bit key per row, a function of its id and `seed` alone (SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        start = np.uint64(seed % 2**63) * np.uint64(0x9E3779B97F4A7C15)
+        keys = ids[:, 0] ^ (ids[:, 1] * np.uint64(0xD1342543DE82EF95)) ^ start
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            keys = (keys ^ (keys >> np.uint64(shift))) * np.uint64(factor)
+        return np.asarray(keys ^ (keys >> np.uint64(31)))
+
+
+def quotas(counts: NDArray[np.int64], total: int, each: int) -> NDArray[np.int64]:
+    """`total` divided over strata in proportion to `counts`, at least `each`, by largest remainders."""
+    base = np.minimum(each, counts)
+    exact = base + (counts - base) * ((total - base.sum()) / max((counts - base).sum(), 1))
+    quota = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(-(exact - quota), kind="stable")
+    quota[order[: total - quota.sum()]] += 1
+    return quota
+
+
+def stratified(
+    strata: NDArray[Any], count: int, seed: int, *, ids: NDArray[np.uint64], what: str, each: int = 1
+) -> NDArray[np.int64]:
+    """Positions of `count` rows drawn in proportion to the strata, at least `each` of every stratum, sorted.
+
+    Within a stratum the rows with the smallest keys are drawn, so that more rows asked keep those drawn
+    before. Raises DataError where `count` is smaller than `each` per stratum asks for.
+    """
+    names, codes = np.unique(strata.astype(str), return_inverse=True)
+    if count < each * len(names):
+        raise DataError(
+            f"{what} cannot cover {len(names)} classes with one row each; ask for at least {each * len(names)}."
+        )
+    quota = quotas(np.bincount(codes, minlength=len(names)), count, each)
+    order = np.lexsort((shuffle_keys(ids, seed), codes))
+    starts = np.searchsorted(codes[order], np.arange(len(names)))
+    chosen = [order[start : start + size] for start, size in zip(starts, quota, strict=True)]
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,137 @@
+"""Rows of one shape in a file: written once, then indexed without being loaded."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from manyways.errors import DataError
+
+RowNumbers = NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """An array whose first axis is rows; `rows[numbers]` gives the rows asked for, in that order."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, numbers: RowNumbers, /) -> NDArray[Any]: ...
+
+
+class FileRows:
+    """Rows read on demand from a file of fixed-size rows; takes no address space for what is not read."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int = 0) -> None:
+        self.shape, self.dtype, self._offset = shape, np.dtype(dtype), offset
+        self._file = path.open("rb", buffering=0)
+        self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, numbers: RowNumbers) -> NDArray[Any]:
+        numbers = np.arange(len(self))[numbers]
+        out = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        # Neighbouring rows come in one read: whole passes over the data ask for them in order.
+        breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+        for run in np.split(np.arange(len(numbers)), breaks):
+            if len(run):
+                part = memoryview(out[run[0] : run[-1] + 1]).cast("B")
+                at = self._offset + int(numbers[run[0]]) * self._row_bytes
+                while part:
+                    count = os.preadv(self._file.fileno(), [part], at)
+                    if count == 0:
+                        raise DataError(f"{self._file.name} ends before row {numbers[run[-1]]}; read it again.")
+                    part, at = part[count:], at + count
+        return out
+
+
+def home_folder() -> Path:
+    """Where Manyways keeps what it makes: $MANYWAYS_HOME, else the user's cache folder."""
+    if place := os.environ.get("MANYWAYS_HOME"):
+        return Path(place)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("manyways", appauthor=False))
+
+
+def cache_folder() -> Path:
+    """The folder for encoded rows; anything in it can be deleted and is made again when needed."""
+    folder = home_folder() / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _address_space() -> float:
+    """The bytes of address space this process may use; infinite where there is no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return float("inf")
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return float("inf") if soft == resource.RLIM_INFINITY else float(soft)
+
+
+def open_rows(path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int = 0) -> Rows:
+    """Rows of `shape[1:]` in the file at `path` from byte `offset`; mapped, or read on demand where space is tight.
+
+    Raises DataError if the file is shorter than `shape` says.
+    """
+    need = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    size = path.stat().st_size - offset
+    if size < need:
+        raise DataError(f"{path} holds {size:,} bytes of rows; {need:,} were expected. Delete it and read again.")
+    if need == 0:
+        return np.empty(shape, dtype)
+    # A mapping counts against the address space even when few of its pages are used.
+    if need > _address_space() / 8:
+        return FileRows(path, shape, dtype, offset)
+    # Copy-on-write: torch wants writable memory, and the file must stay as it is.
+    return np.memmap(path, dtype, mode="c", offset=offset, shape=shape)
+
+
+def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: DTypeLike) -> Rows:
+    """Write `chunks` one after the other into `path`, all or nothing, and open them.
+
+    Raises DataError if the disk is full or the chunks do not add up to `shape`; nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    written = 0
+    try:
+        with part.open("wb") as file:
+            for chunk in chunks:
+                if chunk.shape[1:] != shape[1:]:
+                    raise DataError(f"{path.name}: rows of shape {chunk.shape[1:]} among rows of {shape[1:]}.")
+                file.write(np.ascontiguousarray(chunk, dtype).data)
+                written += len(chunk)
+        if written != shape[0]:
+            raise DataError(f"{path.name}: {written:,} rows were made, {shape[0]:,} expected.")
+        part.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DataError(
+                f"The disk is full: {path.parent} has no room for {path.name}. Free some space, or set "
+                "MANYWAYS_HOME to a folder on another disk."
+            ) from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+    return open_rows(path, shape, dtype)
+
+
+def chunks_of(count: int, size: int = 4096) -> Iterable[RowNumbers]:
+    """Row numbers 0 … count-1 in runs of at most `size`."""
+    for start in range(0, count, size):
+        yield np.arange(start, min(start + size, count))

@@ -1,0 +1,97 @@
+"""Targets: what a model should say, as numbers a loss can use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import is_missing
+from manyways.data.data import Data
+from manyways.errors import DataError
+
+UNLABELLED = -1
+"""The code of a class that is missing or hidden; for numbers it is NaN."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A label column: its classes in order, or the mean and standard deviation that standardise its numbers."""
+
+    name: str
+    classes: tuple[Any, ...] = ()
+    mean: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def classification(self) -> bool:
+        """Whether the label is one of several classes; a number otherwise."""
+        return bool(self.classes)
+
+    @property
+    def width(self) -> int:
+        """Outputs a model needs: one per class, or one for a number."""
+        return len(self.classes) if self.classification else 1
+
+    @staticmethod
+    def fit(data: Data) -> "Target":
+        """The target of `data`'s label. Raises DataError where fewer than two classes or labels are there."""
+        training = data.training
+        name = data.label.name
+        if not training.labelled.any():
+            raise DataError(
+                f"No training row of {data.name} has a label in the column {name!r}; label some rows, or use a "
+                "method that needs none, such as SimCLR or KMeans."
+            )
+        if data.classification:
+            if len(data.classes) < 2:
+                raise DataError(
+                    f"All labels in the column {name!r} of {data.name} are {data.classes[0]!r}; two classes are "
+                    "the least there is to tell apart."
+                )
+            return Target(name, data.classes)
+        values = np.asarray(training.take(name)[training.labelled], np.float64)
+        if not np.isfinite(values).all():
+            raise DataError(f"The label {name!r} is infinite in {int((~np.isfinite(values)).sum())} training rows.")
+        return Target(name, (), float(values.mean()), float(values.std()) or 1.0)
+
+    def encode(self, data: Data, *, hidden: bool = False) -> NDArray[Any]:
+        """Class codes int64 [rows], -1 unlabelled; or standardised float32 [rows], NaN unlabelled.
+
+        `hidden` includes the labels that are not visible, for scores on the test rows. Raises DataError for a
+        class that the target does not know.
+        """
+        values = data.take(self.name)
+        seen = ~is_missing(values) if hidden else data.labelled
+        if not self.classification:
+            out = np.full(len(values), np.nan, np.float32)
+            out[seen] = (np.asarray(values[seen], np.float64) - self.mean) / self.scale
+            return out
+        index = {value: code for code, value in enumerate(self.classes)}
+        codes = np.full(len(values), UNLABELLED, np.int64)
+        known = values[seen].tolist()
+        if new := sorted({value for value in known if value not in index}, key=str):
+            count = sum(value in new for value in known)
+            raise DataError(
+                f"{data.name} has {count} rows of {', '.join(map(repr, new[:5]))} in {self.name!r}, a class that no "
+                f"training row has; the model knows {', '.join(map(repr, self.classes[:10]))}"
+                f"{', …' if len(self.classes) > 10 else ''}. Add training rows of it, or leave those rows out."
+            )
+        codes[seen] = [index[value] for value in known]
+        return codes
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Labels as the data has them, from class codes or standardised numbers."""
+        if not self.classification:
+            return np.asarray(outputs, np.float64) * self.scale + self.mean
+        return np.asarray(self.classes, dtype=object if isinstance(self.classes[0], str) else None)[outputs]
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs."""
+        return {"name": self.name, "classes": list(self.classes), "mean": self.mean, "scale": self.scale}
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> "Target":
+        """The target that `to_json` wrote."""
+        return Target(saved["name"], tuple(saved["classes"]), saved["mean"], saved["scale"])

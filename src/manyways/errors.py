@@ -1,0 +1,25 @@
+"""Errors, all in one grammar: what is wrong, where, what is allowed, what was given, what to type instead."""
+
+
+class ManywaysError(ValueError):
+    """Anything that Manyways refuses; its message is written for the person who reads it."""
+
+
+class DataError(ManywaysError):
+    """The data cannot be read, or a row, column or role in it is not usable."""
+
+
+class ParameterError(ManywaysError):
+    """A hyper-parameter or option is unknown, of the wrong type or out of its range."""
+
+
+class NeedsError(ManywaysError):
+    """A method lacks what it needs: a role in the data, or a model to start from."""
+
+
+class ModelError(ManywaysError):
+    """A model folder or a checkpoint is damaged, or a model does not fit the data or the request."""
+
+
+class TrainingError(ManywaysError):
+    """Training cannot go on: the loss is not finite, the disk is full."""

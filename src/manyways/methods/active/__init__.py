@@ -1,0 +1,1 @@
+"""Choosing which rows are worth a label."""

@@ -1,0 +1,105 @@
+"""Active learning: the model asks for the labels that would help it most."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.errors import DataError
+from manyways.methods.fields import Count
+from manyways.methods.method import Learned, Method
+from manyways.methods.semi_supervised.self_training import require_classifier
+from manyways.methods.supervised.supervised import Supervised
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+Strategy = Literal["least-confidence", "margin", "entropy", "random"]
+
+
+def uncertainty(probabilities: NDArray[np.float32], strategy: Strategy) -> NDArray[np.float64]:
+    """How unsure a model is of each row, higher is less sure (Settles 2009); probabilities [rows, classes]."""
+    p = probabilities.astype(np.float64)
+    if strategy == "least-confidence":
+        return np.asarray(1 - p.max(axis=1))
+    if strategy == "margin":
+        top = np.sort(p, axis=1)[:, -2:]
+        return np.asarray(top[:, 0] - top[:, 1])
+    return np.asarray(-(p * np.log(np.clip(p, 1e-12, None))).sum(axis=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveLearning(Method):
+    """Train, ask for the labels of the rows that the model is least sure of, train anew; several rounds.
+
+    The labels asked for are revealed where they are hidden in the data, or given by `oracle`.
+    """
+
+    base: Method = field(default_factory=Supervised)
+    """The method of each round; any that learns from labels and classifies."""
+    strategy: Strategy = "margin"
+    """Which rows are asked for; `random` is the yardstick."""
+    questions: Count | None = None
+    """Labels to ask for in all. None: as many as are given."""
+    rounds: Count = 4
+    """Times that questions are asked; after the last a final training follows."""
+    oracle: Callable[[Data], Sequence[Any]] | None = None
+    """Gives the labels of the rows it is called with. None: labels hidden in the data are revealed."""
+
+    needs: ClassVar = ("input", "classes", "unlabelled")
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_classifier(self, self.base)
+
+    def asks(self, labels: int) -> int:
+        return min(self.questions if self.questions is not None else labels // 2, labels - 1)
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        questions = self.questions if self.questions is not None else int(data.training.labelled.sum())
+        asked = np.diff(np.linspace(0, questions, self.rounds + 1).round().astype(int))
+        trained: list[Model] = []
+        current, share = data, budget.share(1 / (self.rounds + 1))
+        for number in range(self.rounds + 1):
+
+            def learn(part: Run, rows: Data = current) -> Model:
+                return self.base.fit(rows, model, budget=share, seed=seed, run=part)
+
+            trained.append(run.once(f"round-{number + 1}", learn))
+            if number < self.rounds and asked[number]:
+                current = self._ask(current, trained[-1], int(asked[number]), seed + number)
+        last = trained[-1]
+        steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
+        used = (data.part[data.rows] == 0) & current.labelled
+        return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
+
+    def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
+        open_rows = ~data.labelled & (data.part[data.rows] == 0)
+        if self.oracle is None:
+            open_rows &= data.known
+        candidates = np.flatnonzero(open_rows)
+        if len(candidates) < count:
+            raise DataError(
+                f"{count} labels are to be asked for, but {len(candidates)} unlabelled rows of {data.name} "
+                f"{'are left' if self.oracle else 'have a hidden label'}. Lower questions=, or give an oracle: "
+                "ActiveLearning(oracle=my_function)."
+            )
+        rows = data.select(candidates)
+        doubt = (
+            np.random.default_rng(seed).random(len(candidates))
+            if self.strategy == "random"
+            else uncertainty(model.probabilities(rows), self.strategy)
+        )
+        chosen = candidates[np.argsort(-doubt, kind="stable")[:count]]
+        if self.oracle is None:
+            return data.reveal(chosen)
+        answers = np.asarray(self.oracle(data.select(chosen)), dtype=object)
+        if len(answers) != count:
+            raise DataError(f"The oracle was asked for {count} labels and gave {len(answers)}.")
+        return data.with_label_values(chosen, answers)

@@ -1,0 +1,80 @@
+"""Distillation: a student learns what a teacher says."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import kl_div, mse_loss
+
+from manyways.data.data import Data
+from manyways.methods.fields import Positive, Share
+from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.losses import label_loss
+from manyways.models.model import Model
+from manyways.training.learner import Learner
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T² KL(teacher ‖ student) of class probabilities at temperature T (Hinton et al. 2015); logits [rows, classes]."""
+    divergence = kl_div(
+        (student.float() / temperature).log_softmax(1),
+        (teacher.float() / temperature).log_softmax(1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return divergence * temperature**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distill(GradientMethod):
+    """Teach a new network of any kind and size (`backbone=`, `size=`) what a model says of all rows, labelled or not.
+
+    The student reads its inputs as the teacher does; a student with a checkpoint for a backbone reads them its own way.
+    """
+
+    temperature: Positive = 2.0
+    """Softens the teacher's probabilities (T)."""
+    label_weight: Share = 0.1
+    """Weight of the labels' own loss where rows have them; the rest is the teacher's."""
+
+    needs: ClassVar = ("input",)
+    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    takes: ClassVar = frozenset({"classify", "regress"})
+    requires_model: ClassVar = True
+    uses_all_rows: ClassVar = True
+    paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+        assert model is not None
+        assert model.target is not None
+        network, encoding = self.start_network(data, None, model.target)
+        learner = Learner(network, data, encoding, model.target, seed)
+        # The teacher sees the rows as they are, so each row needs its opinion only once.
+        learner.register_buffer("opinions", torch.from_numpy(model.outputs(data.training)))
+        return learner
+
+    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+        rows = learner.pick(learner.everything, self.batch_size, step)
+        opinions = learner.opinions
+        assert isinstance(opinions, Tensor)
+        return {
+            "inputs": learner.views.weak(learner.take(rows), rng),
+            "opinions": opinions[torch.from_numpy(rows).to(opinions.device)],
+            "labels": learner.labels_at(rows),
+        }
+
+    def loss(self, learner: Learner, batch: Batch) -> Loss:
+        outputs, labels = learner.network(batch["inputs"]), batch["labels"]
+        if labels.dtype == torch.int64:
+            taught, known = distillation_loss(outputs, batch["opinions"], self.temperature), labels >= 0
+        else:
+            taught, known = mse_loss(outputs.float(), batch["opinions"]), ~labels.isnan()
+        if self.label_weight == 0 or not known.any():
+            return taught, {"teacher": taught}
+        told = label_loss(outputs[known], labels[known])
+        weight = self.label_weight
+        return (1 - weight) * taught + weight * told, {"teacher": taught, "labels": told}
+
+    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+        return [ParameterGroup(list(learner.network.parameters()))]

@@ -1,0 +1,81 @@
+"""Methods from text: `simclr >> fixmatch(threshold=0.9)`."""
+
+import ast
+import re
+from dataclasses import fields
+from typing import Any
+
+from manyways.data.roles import did_you_mean
+from manyways.errors import ParameterError
+from manyways.methods.discovery import find_method, modules, normal
+from manyways.methods.method import Method
+
+
+def parse_method(text: str) -> Method:
+    """The method that `text` writes: a name, fields in parentheses, `>>` between the stages of a chain.
+
+    Nothing is evaluated but constants and names of methods. Raises ParameterError for what it cannot read.
+    """
+    source = re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", "_", text.strip())
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except SyntaxError as error:
+        raise ParameterError(
+            f"{text!r} is no method; write a name, a name with fields such as fixmatch(threshold=0.9), or a chain such "
+            f"as 'simclr >> fixmatch'."
+        ) from error
+    method = _value(tree, text)
+    if not isinstance(method, Method):
+        raise ParameterError(f"{text!r} is no method but the value {method!r}.")
+    return method
+
+
+def make_method(name: str, options: dict[str, Any]) -> Method:
+    """The method `name` with `options` as its fields. Raises ParameterError for a field that it does not have."""
+    kind = find_method(name)
+    known = [field.name for field in fields(kind)]
+    for option in options:
+        if option not in known:
+            raise ParameterError(
+                f"{kind.__name__} has no field {option!r}; its fields are {', '.join(known)}."
+                f"{did_you_mean(option, known)}"
+            )
+    return kind(**options)
+
+
+def _value(node: ast.expr, text: str) -> Any:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift):
+        before, after = _value(node.left, text), _value(node.right, text)
+        if isinstance(before, Method) and isinstance(after, Method):
+            return before >> after
+    if isinstance(node, ast.Name):
+        return make_method(node.id, {})
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+        options = {word.arg: _value(word.value, text) for word in node.keywords if word.arg}
+        if len(options) == len(node.keywords):
+            return make_method(node.func.id, options)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise ParameterError(
+            f"{ast.unparse(node)!r} in {text!r} is neither a constant nor a method; "
+            "write fields as name=value: fixmatch(threshold=0.9)."
+        ) from error
+
+
+def split_methods(text: str) -> list[str]:
+    """The methods in a comma-separated list; commas inside parentheses separate fields, not methods."""
+    parts, depth, current = [], 0, ""
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    return [part.strip() for part in [*parts, current] if part.strip()]
+
+
+def is_method_name(name: str) -> bool:
+    """Whether there is a method of that name."""
+    return normal(name) in modules()

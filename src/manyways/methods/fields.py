@@ -1,0 +1,81 @@
+"""Hyper-parameters: their ranges stand in their types, and are checked in one place."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from manyways.data.roles import did_you_mean
+from manyways.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval as mathematics writes it: `Interval("[0, 1)")`."""
+
+    text: str
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lower and the upper end."""
+        low, high = self.text[1:-1].split(",")
+        return float(low), float(high)
+
+    def __contains__(self, value: float) -> bool:
+        low, high = self.bounds
+        return (low <= value if self.text[0] == "[" else low < value) and (
+            value <= high if self.text[-1] == "]" else value < high
+        )
+
+
+Share = Annotated[float, Interval("[0, 1]")]
+Positive = Annotated[float, Interval("(0, inf)")]
+NotNegative = Annotated[float, Interval("[0, inf)")]
+Count = Annotated[int, Interval("[1, inf)")]
+
+
+def hints(method: type) -> dict[str, Any]:
+    """The annotations of a method's fields, ranges included."""
+    return get_type_hints(method, include_extras=True)
+
+
+def check_fields(method: Any) -> None:
+    """Raise ParameterError for the first field of a dataclass that is of a wrong type or out of its range."""
+    annotations = hints(type(method))
+    for field in fields(method):
+        _check(f"{type(method).__name__}.{field.name}", annotations[field.name], getattr(method, field.name))
+
+
+def _check(where: str, annotation: Any, value: Any) -> None:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        base, *extras = get_args(annotation)
+        _check(where, base, value)
+        for extra in extras:
+            if isinstance(extra, Interval) and value not in extra:
+                raise ParameterError(f"{where} must be in {extra.text}; got {value!r}.")
+    elif origin is Literal:
+        if value not in get_args(annotation):
+            allowed = get_args(annotation)
+            raise ParameterError(
+                f"{where} must be one of {', '.join(map(repr, allowed))}; got {value!r}."
+                f"{did_you_mean(str(value), map(str, allowed))}"
+            )
+    elif origin in (Union, types.UnionType):
+        options = [option for option in get_args(annotation) if option is not type(None)]
+        if value is not None or len(options) == len(get_args(annotation)):
+            _check(where, options[0], value)
+    elif annotation in (int, float, bool, str):
+        _check_plain(where, annotation, value)
+    elif isinstance(annotation, type) and not isinstance(value, annotation):
+        raise ParameterError(f"{where} must be a {annotation.__name__}; got {value!r}.")
+
+
+def _check_plain(where: str, expected: type, value: Any) -> None:
+    numbers: Mapping[type, tuple[type, ...]] = {float: (int, float), int: (int,), bool: (bool,), str: (str,)}
+    is_boolean = isinstance(value, bool)
+    if not isinstance(value, numbers[expected]) or (is_boolean and expected is not bool):
+        names = {float: "a number", int: "a whole number", bool: "True or False", str: "text"}
+        raise ParameterError(f"{where} must be {names[expected]}; got {value!r}.")
+    if expected in (float, int) and value != value:
+        raise ParameterError(f"{where} must be a number; got NaN.")

@@ -1,0 +1,279 @@
+"""Method: one way of learning. Chain: several, one after the other."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.targets import Target
+from manyways.errors import NeedsError, ParameterError
+from manyways.methods.fields import check_fields
+from manyways.methods.needs import lacking
+from manyways.models.lineage import Lineage, versions
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+if TYPE_CHECKING:
+    from manyways.data.read import Source
+
+DEFAULT_BUDGET = Budget(1000, "steps")
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What `learn` gives back; `fit` makes a Model of it.
+
+    rows: which rows of the data (a mask) shaped the network; parents: the models it was learned from.
+    """
+
+    network: Network
+    inputs: InputEncoding
+    target: Target | None
+    rows: NDArray[np.bool_]
+    parents: tuple[Model, ...] = ()
+    steps: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """One way of learning: its fields are its hyper-parameters, checked when it is made.
+
+    A method is a frozen dataclass in a file of its own; the file's name is the method's. `fit` never changes its
+    arguments. With `>>` methods make a chain.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("input",)
+    """What the data must have; the words are the keys of `manyways.methods.needs.NEEDS`."""
+    gives: ClassVar[frozenset[str]]
+    """What the model can do: classify, regress, embed, cluster."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """What a model before it in a chain must give, any one of these; empty: it starts from nothing."""
+    requires_model: ClassVar[bool] = False
+    """Whether it can only start from a model."""
+    paper: ClassVar[str] = ""
+    """Who described it, where and when."""
+    example: ClassVar[str] = "digits"
+    """The built-in data set on which the conformance suite tries it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def fit(
+        self,
+        data: "Source",
+        model: Model | None = None,
+        *,
+        budget: Budget | str | int | None = None,
+        seed: int = 0,
+        run: Run | None = None,
+    ) -> Model:
+        """Learn from `data`, starting from `model` where the method takes one. Neither is changed.
+
+        data: a `Data`, or anything that `manyways.read` reads.
+        budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; 1,000 steps by default.
+        seed: the same seed, data and budget in steps give the same weights on the same machine.
+        run: where checkpoints go and who follows; see `Run`.
+        Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data and
+        TrainingError where training cannot go on.
+        """
+        from manyways.data.read import as_data
+
+        table, allowed = as_data(data), Budget.of(budget if budget is not None else DEFAULT_BUDGET)
+        self.check(table, model)
+        learned = self.learn(table, model, allowed, seed, run or Run())
+        return self.as_model(learned, table, allowed, seed)
+
+    @abstractmethod
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        """Do what `fit` promises; `data` and `model` have been checked."""
+
+    def check(self, data: Data, model: Model | None = None) -> None:
+        """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""
+        if reason := self.lacks(data, model):
+            raise NeedsError(f"{self} cannot learn from {data.name}: {reason}")
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        """Why `data` or `model` is not enough for this method, with what to type instead; None if they are."""
+        if reason := lacking(self.needs, data):
+            return reason
+        if model is None:
+            return None if not self.needs_start() else f"it starts from a model; chain it: simclr >> {self}."
+        if self.takes and not self.takes & model.gives:
+            return (
+                f"it starts from a model that gives {' or '.join(sorted(self.takes))}; "
+                f"{model.lineage.title} gives {', '.join(sorted(model.gives))}."
+            )
+        return None
+
+    def needs_start(self) -> bool:
+        """Whether this method, with these fields, can only start from a model."""
+        return self.requires_model
+
+    def asks(self, labels: int) -> int:
+        """How many of `labels` the method wants to choose itself; the others it is shown from the start."""
+        return 0
+
+    def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
+        """The model that was learned, with its lineage."""
+        given = {"classify"} if learned.target and learned.target.classification else {"regress"}
+        lineage = Lineage(
+            method=self.to_json(),
+            title=str(self),
+            seed=seed,
+            budget=str(budget),
+            data=data.name,
+            fingerprint=data.fingerprint,
+            rows=data.ids[learned.rows],
+            parents=tuple(parent.lineage for parent in learned.parents),
+            steps=learned.steps,
+            seconds=learned.seconds,
+            versions=versions(),
+        )
+        gives = frozenset(word for word in self.gives if word not in ("classify", "regress") or word in given)
+        if learned.target is None:
+            gives -= {"classify", "regress"}
+        return Model(learned.network.eval(), learned.inputs, learned.target, gives, lineage)
+
+    def identity(self, data: Data, model: Model | None, budget: Budget, seed: int) -> str:
+        """A hash of all that decides what `fit` gives; a checkpoint of another identity is refused."""
+        start = model.lineage.to_json() if model else None
+        facts = [self.to_json(), data.fingerprint, start and start["fingerprint"], start and start["title"], str(budget)]
+        return hashlib.sha256(json.dumps([*facts, seed]).encode()).hexdigest()
+
+    @classmethod
+    def method_name(cls) -> str:
+        """The name in commands and tables: that of the file, with dashes."""
+        return cls.__module__.rpartition(".")[2].replace("_", "-")
+
+    def to_json(self) -> dict[str, Any]:
+        """The method's name and all its fields as JSON values."""
+        return {"name": self.method_name(), **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+
+    def __str__(self) -> str:
+        changed = [
+            f"{f.name}={_written(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != _default(f)
+        ]
+        return f"{self.method_name()}({', '.join(changed)})" if changed else self.method_name()
+
+    def __rshift__(self, other: "Method") -> "Chain":
+        if not isinstance(other, Method):
+            return NotImplemented
+        return Chain(stages=(*_stages(self), *_stages(other)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(Method):
+    """Methods one after the other: each starts from the model of the one before.
+
+    The budget is divided over the stages by `shares`, evenly by default.
+    """
+
+    stages: tuple[Method, ...]
+    shares: tuple[float, ...] | None = None
+
+    gives: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        if len(self.stages) < 2:
+            raise ParameterError(f"Chain.stages must hold two methods or more; got {len(self.stages)}.")
+        if self.shares is not None and (len(self.shares) != len(self.stages) or min(self.shares) <= 0):
+            raise ParameterError(f"Chain.shares must be one number above 0 per stage; got {self.shares}.")
+        for before, after in zip(self.stages, self.stages[1:], strict=False):
+            _check_link(before, after)
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        shares = self.shares or (1.0,) * len(self.stages)
+        trained: list[Model] = []
+        current = model
+        for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
+
+            def learn(part: Run, stage: Method = stage, share: float = share, start: Model | None = current) -> Model:
+                return stage.fit(data, start, budget=budget.share(share / sum(shares)), seed=seed, run=part)
+
+            current = run.once(f"{number}-{stage.method_name()}", learn)
+            trained.append(current)
+        last = trained[-1]
+        return Learned(
+            network=last.network,
+            inputs=last.inputs,
+            target=last.target,
+            rows=np.zeros(len(data), bool),  # the last stage, its parent, holds them
+            parents=(last,),
+            steps=sum(stage.lineage.steps for stage in trained),
+            seconds=sum(stage.lineage.seconds for stage in trained),
+        )
+
+    def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
+        return replace(super().as_model(learned, data, budget, seed), gives=learned.parents[-1].gives)
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        first, *others = self.stages
+        if reason := first.lacks(data, model):
+            return f"{first}: {reason}"
+        for stage in others:
+            if reason := lacking(stage.needs, data):
+                return f"{stage}: {reason}"
+        return None
+
+    def needs_start(self) -> bool:
+        return self.stages[0].needs_start()
+
+    def asks(self, labels: int) -> int:
+        return max(stage.asks(labels) for stage in self.stages)
+
+    @classmethod
+    def method_name(cls) -> str:
+        return "chain"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": "chain",
+            "stages": [stage.to_json() for stage in self.stages],
+            "shares": list(self.shares) if self.shares else None,
+        }
+
+    def __str__(self) -> str:
+        return " >> ".join(map(str, self.stages))
+
+
+def _stages(method: Method) -> tuple[Method, ...]:
+    return method.stages if isinstance(method, Chain) and method.shares is None else (method,)
+
+
+def _check_link(before: Method, after: Method) -> None:
+    given = before.stages[-1].gives if isinstance(before, Chain) else before.gives
+    wanted = after.stages[0].takes if isinstance(after, Chain) else after.takes
+    if not wanted:
+        raise NeedsError(
+            f"{before} >> {after}: {after.method_name()} starts from nothing, so what {before} learned would be lost. "
+            f"Write {after} >> {before}, or {after} alone."
+        )
+    if not wanted & given:
+        raise NeedsError(
+            f"{before} >> {after}: {after.method_name()} starts from a model that gives {' or '.join(sorted(wanted))}; "
+            f"{before.method_name()} gives {', '.join(sorted(given))}. Write {after} alone, or put a method that gives "
+            f"{' or '.join(sorted(wanted))} before it, such as simclr >> {after}."
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Method):
+        return value.to_json()
+    return value if isinstance(value, int | float | str | bool | None) else str(value)
+
+
+def _written(value: Any) -> str:
+    return str(value) if isinstance(value, Method) else repr(value)
+
+
+def _default(spec: Any) -> Any:
+    return spec.default_factory() if spec.default is MISSING and spec.default_factory is not MISSING else spec.default

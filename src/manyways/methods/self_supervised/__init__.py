@@ -1,0 +1,1 @@
+"""Learning features from rows without labels."""

@@ -1,0 +1,63 @@
+"""SimCLR: two views of one row belong together."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from manyways.data.data import Data
+from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.gradient import Batch, GradientMethod, Loss
+from manyways.models.model import Model
+from manyways.training.learner import Learner
+
+
+def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+    """NT-Xent (Chen et al. 2020, equation 1): each of 2N views must pick out its partner among the other 2N − 1.
+
+    a, b: projections [N, width], row i of both from the same example; temperature > 0.
+    """
+    both = normalize(torch.cat([a, b]).float(), dim=1)
+    similarity = both @ both.T / temperature
+    similarity = similarity.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), float("-inf"))
+    partner = torch.arange(len(both), device=both.device).roll(len(a))
+    return cross_entropy(similarity, partner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimCLR(GradientMethod):
+    """Learn features without labels: tell two views of the same row from views of all other rows in the batch."""
+
+    batch_size: Annotated[int, Interval("[2, inf)")] = 256
+    """Rows in a batch; each is seen in two views."""
+    temperature: Positive = 0.2
+    """Divides the cosine similarities; the paper finds 0.1 to 0.5 best, by batch size and length."""
+    projection: Count = 64
+    """Width of the projection that is compared; it is dropped afterwards."""
+
+    needs: ClassVar = ("input",)
+    gives: ClassVar = frozenset({"embed"})
+    takes: ClassVar = frozenset({"embed"})
+    predicts: ClassVar = False
+    uses_all_rows: ClassVar = True
+    paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+        learner = super().begin(data, model, seed)
+        width = learner.network.width
+        learner.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection))
+        return learner
+
+    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+        count = len(learner.rows)
+        rows = learner.take(learner.pick(learner.everything, min(self.batch_size, max(2, count)), step))
+        first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
+        return {"inputs": {name: torch.cat([first[name], second[name]]) for name in rows}}
+
+    def loss(self, learner: Learner, batch: Batch) -> Loss:
+        projector = learner.projector
+        assert isinstance(projector, nn.Module)
+        a, b = projector(learner.network.features(batch["inputs"])).chunk(2)
+        return normalised_temperature_cross_entropy(a, b, self.temperature), {}

@@ -1,0 +1,1 @@
+"""Learning from a few labels and many unlabelled rows."""

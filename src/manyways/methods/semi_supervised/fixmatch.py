@@ -1,0 +1,89 @@
+"""FixMatch: confident guesses on weak views teach strong views."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from manyways.data.data import Data
+from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.losses import label_loss
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.training.average import AverageNetwork
+from manyways.training.learner import Learner
+
+
+def pseudo_label_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the strong views' logits against the weak views' guesses of at least `threshold`.
+
+    Both [rows, classes]; the mean is over all rows, confident or not. Also gives the share that was confident.
+    """
+    confidence, guess = weak.detach().float().softmax(1).max(1)
+    confident = (confidence >= threshold).float()
+    return (cross_entropy(strong.float(), guess, reduction="none") * confident).mean(), confident.mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixMatch(GradientMethod):
+    """Learn from few labels and many unlabelled rows: a guess on a weak view, if confident, labels a strong view."""
+
+    batch_size: Count = 32
+    """Labelled rows in a batch."""
+    unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 4
+    """Unlabelled rows in a batch for each labelled one (µ in the paper, which takes 7)."""
+    threshold: Annotated[float, Interval("[0, 1)")] = 0.95
+    """Least confidence of a guess that is learned from (τ)."""
+    unlabelled_weight: NotNegative = 1.0
+    """Weight of the loss on unlabelled rows (λ)."""
+    average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
+    """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
+
+    needs: ClassVar = ("input", "classes", "unlabelled")
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    uses_all_rows: ClassVar = True
+    paper: ClassVar = "Sohn et al., FixMatch, NeurIPS 2020"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+        learner = super().begin(data, model, seed)
+        learner.average = AverageNetwork(learner.network, self.average_decay)
+        return learner
+
+    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+        shown = learner.pick(learner.labelled, self.batch_size, step)
+        hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
+        views = (learner.views.weak(learner.take(shown), rng), learner.views.weak(hidden, rng))
+        strong = learner.views.strong(hidden, rng)
+        # One forward pass over all three, so that normalisation sees labelled and unlabelled rows together.
+        inputs = {name: torch.cat([views[0][name], views[1][name], strong[name]]) for name in hidden}
+        return {"inputs": inputs, "labels": learner.labels_at(shown)}
+
+    def loss(self, learner: Learner, batch: Batch) -> Loss:
+        outputs, labels = learner.network(batch["inputs"]), batch["labels"]
+        weak, strong = outputs[len(labels) :].chunk(2)
+        supervised = label_loss(outputs[: len(labels)], labels)
+        consistency, confident = pseudo_label_loss(weak, strong, self.threshold)
+        parts = {"supervised": supervised, "consistency": consistency, "confident": confident}
+        return supervised + self.unlabelled_weight * consistency, parts
+
+    def after(self, learner: Learner, step: int) -> None:
+        _average(learner).follow(learner.network, step)
+
+    def finish(self, learner: Learner) -> Network:
+        return _average(learner).network
+
+    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+        return [ParameterGroup(list(learner.network.parameters()))]
+
+    def examples_per_step(self, learner: Learner) -> int:
+        return self.batch_size * (1 + self.unlabelled_ratio)
+
+
+def _average(learner: Learner) -> AverageNetwork:
+    average = learner.average
+    assert isinstance(average, AverageNetwork)
+    return average

@@ -1,0 +1,108 @@
+"""Label propagation: labels flow to near neighbours."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manyways.data.data import Data
+from manyways.data.targets import Target
+from manyways.errors import NeedsError
+from manyways.methods.features import start_features
+from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.method import Learned, Method
+from manyways.models.heads import Head
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+MOST_ROWS_RBF = 20_000
+
+
+class PropagationHead(Head):
+    """The label distribution of a row: the kernel-weighted mean of those of the rows that the labels flowed through."""
+
+    name = "propagation"
+    rows: Tensor
+    distributions: Tensor
+
+    def __init__(self, count: int, width: int, outputs: int, kernel: str, neighbours: int, gamma: float) -> None:
+        super().__init__()
+        self.config = {
+            "count": count, "width": width, "outputs": outputs, "kernel": kernel, "neighbours": neighbours,
+            "gamma": gamma,
+        }  # fmt: skip
+        self.kernel, self.neighbours, self.gamma = kernel, neighbours, gamma
+        self.register_buffer("rows", torch.zeros(count, width))
+        self.register_buffer("distributions", torch.zeros(count, outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        distances = torch.cdist(features, self.rows)
+        if self.kernel == "rbf":
+            # The nearest row's distance cancels in the mean, and far rows no longer underflow all at once.
+            squared = distances.square()
+            weights = torch.exp(-self.gamma * (squared - squared.min(1, keepdim=True).values))
+            mean = (weights @ self.distributions) / weights.sum(1, keepdim=True)
+        else:
+            nearest = distances.topk(self.neighbours, largest=False).indices
+            mean = self.distributions[nearest].mean(1)
+        return mean.clamp_min(1e-6).log()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelPropagation(Method):
+    """Let labels flow along a graph of near neighbours, over the features of a model or the raw inputs.
+
+    `alpha` = 0 keeps the given labels as they are (label propagation, Zhu & Ghahramani 2002); above 0 they may be
+    overruled (label spreading, Zhou et al. 2004). The graph and the flow are scikit-learn's.
+    """
+
+    kernel: Literal["knn", "rbf"] = "knn"
+    """Which rows are neighbours: the nearest ones, or all of them by distance (up to 20,000 rows)."""
+    neighbours: Count = 7
+    """How many nearest rows are neighbours."""
+    gamma: Positive = 20.0
+    """Sharpness of the rbf kernel exp(−γ d²)."""
+    alpha: Annotated[float, Interval("[0, 1)")] = 0.2
+    """Share of a row's label that comes from its neighbours even where the label was given."""
+    iterations: Count = 100
+    """Most rounds of the flow; it ends when it no longer changes."""
+
+    needs: ClassVar = ("input", "classes", "unlabelled")
+    gives: ClassVar = frozenset({"classify"})
+    takes: ClassVar = frozenset({"embed"})
+    paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        training, target = data.training, Target.fit(data)
+        if self.kernel == "rbf" and len(training) > MOST_ROWS_RBF:
+            raise NeedsError(f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'.")
+        frozen = start_features(data, model, seed)
+        features, labels = frozen.of(training), target.encode(training)
+        distributions = self._flow(features, labels, target.width)
+        neighbours = min(self.neighbours, len(training))
+        head = PropagationHead(len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma)
+        head.rows.copy_(torch.from_numpy(features))
+        head.distributions.copy_(torch.from_numpy(distributions))
+        frozen.network.head = head
+        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
+
+    def _flow(self, features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:  # type: ignore[type-arg]
+        from sklearn.semi_supervised import LabelPropagation as Clamped
+        from sklearn.semi_supervised import LabelSpreading
+
+        options: dict[str, Any] = {
+            "kernel": self.kernel, "gamma": self.gamma, "n_neighbors": min(self.neighbours, len(features) - 1),
+            "max_iter": self.iterations * (10 if self.alpha == 0 else 1),
+        }  # fmt: skip
+        flow = LabelSpreading(alpha=self.alpha, **options) if self.alpha else Clamped(**options)
+        flow.fit(features, labels)
+        out = np.full((len(features), classes), 0.0)
+        out[:, flow.classes_] = np.nan_to_num(flow.label_distributions_)
+        # Rows that no label reached have no opinion; all classes are as likely.
+        out[out.sum(1) == 0] = 1 / classes
+        return out / out.sum(1, keepdims=True)
+
+

@@ -1,0 +1,99 @@
+"""Mean Teacher: agree with an average of oneself."""
+
+from dataclasses import dataclass
+from math import exp
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from manyways.data.data import Data
+from manyways.methods.fields import Count, Interval, NotNegative, Share
+from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.losses import label_loss
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.training.average import AverageNetwork
+from manyways.training.learner import Learner
+
+
+def consistency_loss(student: Tensor, teacher: Tensor, classification: bool) -> Tensor:
+    """Mean squared difference of class probabilities, or of numbers; outputs [rows, width], the teacher's fixed."""
+    if classification:
+        return mse_loss(student.float().softmax(1), teacher.float().softmax(1))
+    return mse_loss(student.float(), teacher.float())
+
+
+def ramp_up(progress: float) -> float:
+    """The sigmoid-shaped rise exp(−5 (1 − t)²) from 0.007 to 1 for t in [0, 1] (Laine & Aila 2017)."""
+    return exp(-5 * (1 - min(1.0, progress)) ** 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanTeacher(GradientMethod):
+    """Learn from labels, and agree on all rows with a teacher whose weights are a moving average of one's own."""
+
+    batch_size: Count = 32
+    """Labelled rows in a batch."""
+    unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 4
+    """Unlabelled rows in a batch for each labelled one."""
+    average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
+    """Decay of the teacher's average; the paper takes 0.99 at first, 0.999 later in long runs."""
+    consistency_weight: NotNegative = 10.0
+    """Weight of the agreement, once it has risen; per class, times the number of classes as in the paper's code."""
+    ramp_up_share: Share = 0.2
+    """Share of the steps over which the weight rises."""
+
+    needs: ClassVar = ("input", "label", "unlabelled")
+    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    uses_all_rows: ClassVar = True
+    paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+        learner = super().begin(data, model, seed)
+        learner.teacher = AverageNetwork(learner.network, self.average_decay)
+        return learner
+
+    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+        shown = learner.pick(learner.labelled, self.batch_size, step)
+        hidden = learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
+        rows = {name: torch.cat([a, b]) for (name, a), b in zip(
+            learner.take(shown).items(), learner.take(hidden).values(), strict=True)}  # fmt: skip
+        return {
+            "student": learner.views.weak(rows, rng),
+            "teacher": learner.views.weak(rows, rng),
+            "labels": learner.labels_at(shown),
+            "progress": learner.progress(step),
+        }
+
+    def loss(self, learner: Learner, batch: Batch) -> Loss:
+        outputs, labels = learner.network(batch["student"]), batch["labels"]
+        with torch.no_grad():
+            guesses = _teacher(learner).network(batch["teacher"])
+        supervised = label_loss(outputs[: len(labels)], labels)
+        classification = labels.dtype == torch.int64
+        consistency = consistency_loss(outputs, guesses, classification)
+        rise = ramp_up(batch["progress"] / self.ramp_up_share) if self.ramp_up_share else 1.0
+        scale = outputs.shape[1] if classification else 1
+        weight = self.consistency_weight * scale * rise
+        return supervised + weight * consistency, {"supervised": supervised, "consistency": consistency}
+
+    def after(self, learner: Learner, step: int) -> None:
+        _teacher(learner).follow(learner.network, step)
+
+    def finish(self, learner: Learner) -> Network:
+        return _teacher(learner).network
+
+    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+        return [ParameterGroup(list(learner.network.parameters()))]
+
+    def examples_per_step(self, learner: Learner) -> int:
+        return self.batch_size * (1 + self.unlabelled_ratio)
+
+
+def _teacher(learner: Learner) -> AverageNetwork:
+    teacher = learner.teacher
+    assert isinstance(teacher, AverageNetwork)
+    return teacher

@@ -1,0 +1,75 @@
+"""Self-training: what the model is sure of becomes a label."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from manyways.data.data import Data
+from manyways.methods.fields import Count, Interval
+from manyways.methods.method import Learned, Method
+from manyways.methods.supervised.supervised import Supervised
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTraining(Method):
+    """Train on the labels, label the rows that the model is sure of, train anew on both; several rounds.
+
+    Each round starts from the same model as the first, so that early mistakes are not carried on in the weights, and
+    labels every row afresh.
+    """
+
+    base: Method = field(default_factory=Supervised)
+    """The method of each round; any that learns from labels and classifies."""
+    threshold: Annotated[float, Interval("[0, 1)")] = 0.95
+    """Least confidence with which a row is given its guess as a label."""
+    rounds: Count = 3
+    """Trainings in all; the first on the given labels alone."""
+
+    needs: ClassVar = ("input", "classes", "unlabelled")
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    paper: ClassVar = "Yarowsky, Unsupervised word sense disambiguation, ACL 1995; Lee, Pseudo-label (2013)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_classifier(self, self.base)
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        hidden = np.flatnonzero(~data.labelled & (data.part[data.rows] == 0))
+        unlabelled = data.select(hidden)
+        trained: list[Model] = []
+        current = data
+        for number in range(self.rounds):
+
+            def learn(part: Run, rows: Data = current) -> Model:
+                return self.base.fit(rows, model, budget=budget.share(1 / self.rounds), seed=seed, run=part)
+
+            trained.append(run.once(f"round-{number + 1}", learn))
+            if number + 1 < self.rounds:
+                current = self._with_guesses(data, hidden, trained[-1].probabilities(unlabelled), trained[-1])
+        last = trained[-1]
+        steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
+        # The guesses of earlier rounds shaped the last one, and through them all rows that were guessed at.
+        used = data.part[data.rows] == 0
+        return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
+
+    def _with_guesses(self, data: Data, hidden: np.ndarray, probabilities: np.ndarray, model: Model) -> Data:  # type: ignore[type-arg]
+        sure = probabilities.max(axis=1) >= self.threshold
+        if not sure.any() or model.target is None:
+            return data
+        return data.with_label_values(hidden[sure], model.target.decode(probabilities[sure].argmax(axis=1)))
+
+
+def require_classifier(method: Method, base: Method) -> None:
+    """Raise NeedsError unless `base` learns from labels and gives class probabilities."""
+    from manyways.errors import NeedsError
+
+    if "classify" not in base.gives or "label" not in base.needs and "classes" not in base.needs:
+        raise NeedsError(
+            f"{type(method).__name__}.base must be a method that learns to classify from labels, such as supervised, "
+            f"fixmatch or linear_probe; got {base}."
+        )

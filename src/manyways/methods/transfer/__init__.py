@@ -1,0 +1,1 @@
+"""Learning a new task from a model that knows another."""

@@ -1,0 +1,53 @@
+"""Fine-tuning: all layers of a model go on learning, from labels."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+
+from manyways.methods.fields import Interval, Positive, Share
+from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.losses import label_loss
+from manyways.models.network import is_checkpoint
+from manyways.training.learner import Learner
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTune(GradientMethod):
+    """Adapt all layers of a model, or of a pretrained checkpoint (`backbone=`), to the labelled rows.
+
+    Lower layers may learn more slowly, and may stay frozen at first.
+    """
+
+    learning_rate: Positive = 1e-3
+    """The highest learning rate of the head and the topmost layers."""
+    layer_decay: Annotated[float, Interval("(0, 1]")] = 0.8
+    """Each layer learns at this multiple of the rate of the one above (discriminative rates; 1: all the same)."""
+    unfreeze: Share = 0.0
+    """Share of the steps over which layers are unfrozen one by one from the top (gradual unfreezing; 0: none frozen)."""
+    augment: bool = True
+    """Whether batches are seen through weak views."""
+
+    needs: ClassVar = ("input", "label")
+    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    requires_model: ClassVar = True
+    paper: ClassVar = "Howard & Ruder, Universal language model fine-tuning, ACL 2018"
+
+    def needs_start(self) -> bool:
+        return not is_checkpoint(self.backbone)
+
+    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+        rows = learner.pick(learner.labelled, self.batch_size, step)
+        inputs = learner.take(rows)
+        return {"inputs": learner.views.weak(inputs, rng) if self.augment else inputs, "labels": learner.labels_at(rows)}
+
+    def loss(self, learner: Learner, batch: Batch) -> Loss:
+        return label_loss(learner.network(batch["inputs"]), batch["labels"]), {}
+
+    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+        from_top = learner.network.layer_groups()[::-1]
+        return [
+            ParameterGroup(group, scale=self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top))
+            for depth, group in enumerate(from_top)
+        ]

@@ -1,0 +1,89 @@
+"""Linear probe: a linear model on frozen features."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from manyways.data.data import Data
+from manyways.data.targets import Target
+from manyways.methods.features import start_features
+from manyways.methods.fields import Positive
+from manyways.methods.method import Learned, Method
+from manyways.models.heads import LinearHead
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearProbe(Method):
+    """Fit logistic regression, or ridge regression for numbers, on the frozen features of a model.
+
+    Without a model the features are the raw inputs: pixels, table cells, log-mel energies, latent semantics of text.
+    That is plain logistic regression, the baseline to beat. Features are standardised; the strength of the penalty is
+    picked by cross-validation on the labelled rows unless it is given.
+    """
+
+    penalty: Positive | None = None
+    """L2 penalty: the inverse of scikit-learn's C for classes, its alpha for numbers. None: by cross-validation."""
+
+    needs: ClassVar = ("input", "label")
+    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        target = Target.fit(data)
+        frozen = start_features(data, model, seed)
+        rows = data.training.select(data.training.labelled)
+        features, labels = frozen.of(rows), target.encode(rows)
+        mean, scale = features.mean(0), features.std(0)
+        scale[scale < 1e-6] = 1.0
+        fit = _logistic if target.classification else _ridge
+        weight, bias = fit((features - mean) / scale, labels, target.width, self.penalty, seed)
+        head = LinearHead(frozen.network.width, target.width)
+        with torch.no_grad():
+            head.linear.weight.copy_(torch.from_numpy(weight / scale))
+            head.linear.bias.copy_(torch.from_numpy(bias - weight @ (mean / scale)))
+        frozen.network.head = head
+        used = (data.part[data.rows] == 0) & (data.labelled | frozen.uses_all_rows)
+        return Learned(frozen.network, frozen.encoding, target, used, (model,) if model else ())
+
+
+def _logistic(
+    features: np.ndarray, labels: np.ndarray, classes: int, penalty: float | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+    def make(strength: float) -> LogisticRegression:
+        return LogisticRegression(C=1 / strength, max_iter=2000)
+
+    fewest = int(np.bincount(labels)[np.unique(labels)].min())
+    if penalty is None and fewest < 2:
+        penalty = 1.0  # a class with one row leaves nothing to validate on
+    if penalty is None:
+        folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
+        scores = [cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID]
+        penalty = GRID[int(np.argmax(scores))]
+    fitted = make(penalty).fit(features, labels)
+    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, -30.0)
+    if len(fitted.classes_) == 2:  # scikit-learn keeps one row of weights for two classes
+        weight[fitted.classes_], bias[fitted.classes_] = np.stack([-fitted.coef_[0], fitted.coef_[0]]) / 2, 0.0
+        bias[fitted.classes_] = np.array([-0.5, 0.5]) * fitted.intercept_[0]
+    else:
+        weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
+    return weight, bias
+
+
+def _ridge(
+    features: np.ndarray, labels: np.ndarray, classes: int, penalty: float | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    from sklearn.linear_model import Ridge, RidgeCV
+
+    fitted = (RidgeCV(alphas=GRID) if penalty is None else Ridge(alpha=penalty)).fit(features, labels)
+    return fitted.coef_[None], np.atleast_1d(fitted.intercept_)

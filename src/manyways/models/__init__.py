@@ -1,0 +1,1 @@
+"""What learns: Model, its network of backbones and a head, and how both are saved."""

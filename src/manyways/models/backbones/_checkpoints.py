@@ -1,0 +1,203 @@
+"""Reading checkpoints of the transformers library: safetensors only, no remote code, folders without network."""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from manyways.errors import ModelError, NeedsError
+
+Value = TypeVar("Value")
+
+DEFAULT_TEXT_LENGTH = 512
+"""Tokens, for checkpoints that state no limit."""
+UNLIMITED = 10**9
+"""Tokenizers without a limit state an absurdly large one."""
+
+
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The model that a transformers config describes, with random weights. Raises ModelError on an unknown type."""
+    transformers = _transformers()
+    values = dict(architecture)
+    try:
+        config = transformers.CONFIG_MAPPING[values.get("model_type", "")].from_dict(values)
+    except KeyError as error:
+        raise ModelError(
+            f"The installed transformers {transformers.__version__} does not know the model type {error}; "
+            "upgrade it: pip install --upgrade transformers."
+        ) from error
+    return _used_part(transformers.AutoModel.from_config(config, trust_remote_code=False), config)
+
+
+def load(checkpoint: str) -> tuple[nn.Module, dict[str, Any]]:
+    """The model of a folder or Hub name with its weights in float32, and its config as JSON values.
+
+    Raises ModelError when it does not exist, is damaged, holds pickled weights only, or lacks weights.
+    """
+    transformers = _transformers()
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        _check_folder(folder)
+    options = {"trust_remote_code": False, "local_files_only": folder.is_dir()}
+    config = _guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
+    if getattr(config, "apply_spec_augment", False):
+        # It masks with NumPy's global generator, out of reach of a run's seed; augmenting is the views' task.
+        config.apply_spec_augment = False
+    model, report = _guarded(
+        checkpoint,
+        lambda: transformers.AutoModel.from_pretrained(
+            checkpoint,
+            config=config,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **options,
+        ),
+    )
+    body = _used_part(model, config)
+    used = {id(parameter) for parameter in body.parameters()}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in used}
+    missing = sorted(names & set(report["missing_keys"]))
+    if missing:
+        raise ModelError(
+            f"The checkpoint {checkpoint!r} lacks {len(missing)} weights of its own architecture, the first is "
+            f"{missing[0]!r}; it is damaged or was saved from another model."
+        )
+    return body, json.loads(config.to_json_string(use_diff=False))
+
+
+def image_settings(checkpoint: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """Size (height, width), mean and std per channel that the checkpoint's images are prepared with.
+
+    Where it does not say: its architecture's size or 224, and 0.5, with a warning.
+    """
+    saved = _preprocessor(checkpoint)
+    stated = saved.get("crop_size") or saved.get("size") or {}
+    size = architecture.get("image_size") or stated or 224
+    if isinstance(size, Mapping):
+        edge = size.get("shortest_edge", 224)
+        size = [size.get("height", edge), size.get("width", edge)]
+    channels = architecture.get("num_channels", 3)
+    if "image_mean" not in saved or "image_std" not in saved:
+        warnings.warn(
+            f"The checkpoint {checkpoint!r} states no image_mean and image_std in preprocessor_config.json; "
+            "0.5 is used for both.",
+            stacklevel=2,
+        )
+    return {
+        "size": [int(size), int(size)] if isinstance(size, int | float) else [int(side) for side in size],
+        "mean": list(saved.get("image_mean", [0.5] * channels)),
+        "std": list(saved.get("image_std", [0.5] * channels)),
+    }
+
+
+def audio_settings(checkpoint: str) -> tuple[int, bool]:
+    """Samples per second, and whether each clip is standardised. Raises ModelError where the rate is not stated."""
+    saved = _preprocessor(checkpoint)
+    if "sampling_rate" not in saved:
+        raise ModelError(
+            f"The checkpoint {checkpoint!r} does not state its sampling_rate in preprocessor_config.json; add it."
+        )
+    return int(saved["sampling_rate"]), bool(saved.get("do_normalize", True))
+
+
+def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
+    """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
+    transformers = _transformers()
+    options = {"trust_remote_code": False, "local_files_only": Path(checkpoint).is_dir()}
+    tokenizer = _guarded(
+        checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options)
+    )
+    config = _guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    if padding is None:
+        raise ModelError(f"The tokenizer of {checkpoint!r} has neither a padding nor an end-of-text token.")
+    limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
+    stated = [int(limit) for limit in limits if limit is not None and 0 < limit < UNLIMITED]
+    return tokenizer, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding)
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise NeedsError(
+            "Pretrained checkpoints need the transformers library: pip install 'manyways[language]'."
+        ) from error
+    return transformers
+
+
+def _used_part(model: Any, config: Any) -> nn.Module:
+    """The encoder of an encoder-decoder, and no pooler with weights: features are averaged hidden states."""
+    body: Any = model.get_encoder() if getattr(config, "is_encoder_decoder", False) else model
+    pooler = getattr(body, "pooler", None)
+    if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
+        body.pooler = None
+    body.main_input_name = model.main_input_name
+    return body  # type: ignore[no-any-return]
+
+
+def _guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
+    from safetensors import SafetensorError
+
+    try:
+        return read()
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        place = "folder" if Path(checkpoint).is_dir() else "Hub checkpoint"
+        raise ModelError(
+            f"The {place} {checkpoint!r} cannot be loaded: {reason} Only safetensors weights are read, without "
+            "remote code; a Hub name needs the network or an earlier download, a folder needs neither."
+        ) from error
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} is no checkpoint of transformers: it has no config.json.")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ModelError(f"{index} is damaged: {error!r}. Copy the checkpoint again.") from error
+        absent = sorted(shard for shard in shards if not (folder / shard).is_file())
+        if absent:
+            raise ModelError(
+                f"{folder} lacks {len(absent)} of {len(shards)} weight files, the first is {absent[0]}. "
+                "Copy the checkpoint again."
+            )
+    elif not (folder / "model.safetensors").is_file():
+        pickled = sorted(path.name for path in folder.glob("*.bin"))
+        found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"
+        raise ModelError(
+            f"{folder} has no model.safetensors: it holds {found}. Save it again with "
+            "model.save_pretrained(folder), which writes safetensors."
+        )
+
+
+def _preprocessor(checkpoint: str) -> dict[str, Any]:
+    """What preprocessor_config.json says; empty where there is none."""
+    from transformers.utils import cached_file
+
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        path = folder / "preprocessor_config.json"
+    else:
+        found = _guarded(
+            checkpoint,
+            lambda: cached_file(
+                checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
+            ),
+        )
+        path = Path(found) if found else folder / "absent"
+    if not path.is_file():
+        return {}
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged: {error}.") from error
+    return dict(saved)

@@ -1,0 +1,89 @@
+"""Layers that several backbones share."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of [B, C, ...] (Ioffe & Szegedy, 2015) with running statistics as its only buffers.
+
+    Unlike `nn.BatchNorm2d` there is no integer step counter, so that all buffers of many members can be
+    stacked, averaged and vmapped over like parameters.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.epsilon,
+        )
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A 2-d convolution without bias (a normalisation follows) with the initial weights of He et al. (2015)."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return layer
+
+
+def is_vmapped(x: Tensor) -> bool:
+    """Whether `x` carries a hidden `torch.vmap` axis: then its values and strides cannot be asked for."""
+    functorch: Any = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return True
+        x = functorch.get_unwrapped(x)
+    return False
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """`x` [B, C, H, W] with channels innermost in memory, where a CPU convolves 1.2 to 1.5 times faster."""
+    return x if is_vmapped(x) else x.contiguous(memory_format=torch.channels_last)
+
+
+def parameters_of(*modules: nn.Module) -> list[nn.Parameter]:
+    """The parameters of several modules in order."""
+    return [parameter for module in modules for parameter in module.parameters()]
+
+
+def text_mask(ids: Tensor, padding: int) -> Tensor:
+    """True [B, L] up to the last token of each row that is not `padding`.
+
+    Padding ids inside a text stay: some vocabularies pad with a token that also ends sentences. The first
+    token stays too, so that attention over an empty row has something to attend to instead of giving NaN.
+    """
+    used = (ids != padding) | (torch.arange(ids.shape[1], device=ids.device) == 0)
+    return used.flip(1).cumsum(1).flip(1) > 0
+
+
+def trim_text(ids: Tensor, padding: int) -> Tensor:
+    """`ids` [B, L] without the columns at the end that are padding in every row; unchanged under vmap."""
+    if is_vmapped(ids):
+        return ids
+    return ids[:, : int(text_mask(ids, padding).any(dim=0).sum())]
+
+
+def masked_mean(x: Tensor, visible: Tensor) -> Tensor:
+    """The mean [B, D] of `x` [B, L, D] over the positions where `visible` [B, L]."""
+    weight = visible.to(x.dtype).unsqueeze(-1)
+    return (x * weight).sum(dim=1) / weight.sum(dim=1)

@@ -1,0 +1,167 @@
+"""Pretrained checkpoints of the transformers library, from a folder or the Hugging Face Hub."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from manyways.errors import ModelError, ParameterError
+from manyways.models.backbones import _checkpoints
+from manyways.models.backbones._layers import masked_mean, text_mask, trim_text
+from manyways.models.backbones.base import Backbone
+
+KIND_OF_INPUT = {"input_ids": "text", "pixel_values": "image", "input_values": "audio"}
+"""What a transformers model calls its main input, and the kind of data that it is."""
+
+
+class Pretrained(Backbone):
+    """A model of the transformers library whose last hidden states are averaged: features [B, width].
+
+    Text [B, L]: over the tokens up to the padding. Images [B, C, H, W]: resized to `size` (height, width),
+    grey repeated to the channels of `mean`, standardised by `mean` and `std`, averaged over positions.
+    Sound [B, T]: standardised per clip where `normalise`, averaged over frames. Of a model with an encoder
+    and a decoder, the encoder is used. `architecture` is the transformers config as a dict.
+    """
+
+    name: ClassVar[str] = "pretrained"
+    kinds: ClassVar[tuple[str, ...]] = ("text", "image", "audio")
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        features: int,
+        architecture: Mapping[str, Any],
+        padding: int = 0,
+        size: Sequence[int] = (),
+        mean: Sequence[float] = (),
+        std: Sequence[float] = (),
+        normalise: bool = False,
+        body: nn.Module | None = None,
+    ) -> None:
+        super().__init__(
+            features,
+            kind=kind,
+            features=features,
+            architecture=dict(architecture),
+            padding=padding,
+            size=list(size),
+            mean=list(mean),
+            std=list(std),
+            normalise=normalise,
+        )
+        self.kind = kind
+        self.padding = padding
+        self.size = tuple(size)
+        self.normalise = normalise
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
+        self.body = body or _checkpoints.build(architecture)
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
+        raise ParameterError(
+            f"The backbone {cls.name!r} needs a checkpoint: give its folder or its Hub name (owner/name) instead."
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "text":
+            ids = trim_text(x, self.padding).long()
+            visible = text_mask(ids, self.padding)
+            output = self.body(input_ids=ids, attention_mask=visible.long())
+            return masked_mean(output.last_hidden_state, visible)
+        if self.kind == "image":
+            return _mean_state(self.body(pixel_values=self._pixels(x)).last_hidden_state)
+        return _mean_state(self.body(input_values=self._wave(x)).last_hidden_state)
+
+    def _pixels(self, x: Tensor) -> Tensor:
+        pixels = x.to(self.mean.dtype) / 255 if x.dtype == torch.uint8 else x.to(self.mean.dtype)
+        if pixels.shape[1] == 1:
+            pixels = pixels.expand(-1, len(self.mean), -1, -1)
+        if pixels.shape[2:] != self.size:
+            pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
+        return (pixels - self.mean[:, None, None]) / self.std[:, None, None]
+
+    def _wave(self, x: Tensor) -> Tensor:
+        wave = x.float() / 32768 if x.dtype == torch.int16 else x.float()
+        if not self.normalise:
+            return wave
+        centred = wave - wave.mean(dim=1, keepdim=True)
+        return centred / (centred.square().mean(dim=1, keepdim=True) + 1e-7).sqrt()
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """What comes before the layers, each layer, what comes after; layers are the largest ModuleList."""
+        lists = [item for item in self.body.named_modules() if isinstance(item[1], nn.ModuleList)]
+        if not lists:
+            return [list(self.body.parameters())]
+        largest, layers = max(lists, key=lambda item: sum(p.numel() for p in item[1].parameters()))
+        depth = len(largest.split("."))
+        groups: list[list[nn.Parameter]] = [[] for _ in range(len(layers) + 2)]
+        reached = False
+        for parameter_name, parameter in self.body.named_parameters():
+            inside = parameter_name.startswith(f"{largest}.")
+            reached = reached or inside
+            at = int(parameter_name.split(".")[depth]) + 1 if inside else -1 if reached else 0
+            groups[at].append(parameter)
+        return [group for group in groups if group]
+
+
+def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
+    """The checkpoint's model with its weights, for data like `spec`; a folder never touches the network.
+
+    Raises ModelError when the checkpoint cannot be loaded without pickle or remote code, reads another kind of
+    data, has too small a vocabulary, or hears at another sample rate.
+    """
+    body, architecture = _checkpoints.load(checkpoint)
+    kind = KIND_OF_INPUT.get(body.main_input_name, body.main_input_name)
+    if kind != spec.kind:
+        raise ModelError(f"{checkpoint!r} reads {kind}; this input is {spec.kind}. Choose another backbone.")
+    settings: dict[str, Any] = {}
+    example: Tensor
+    if isinstance(spec, TextSpec):
+        settings["padding"] = spec.padding
+        example = torch.full((1, 2), min(1, spec.vocabulary - 1))
+        known = body.get_input_embeddings().num_embeddings
+        if spec.vocabulary > known:
+            raise ModelError(
+                f"{checkpoint!r} knows {known} tokens and the data was encoded with {spec.vocabulary}: "
+                "encode it with the checkpoint's own tokenizer."
+            )
+    elif isinstance(spec, ImageSpec):
+        settings |= _checkpoints.image_settings(checkpoint, architecture)
+        example = torch.zeros(1, spec.channels, spec.height, spec.width)
+        if spec.channels not in (1, len(settings["mean"])):
+            raise ModelError(f"{checkpoint!r} reads {len(settings['mean'])} channels; got {spec.channels}.")
+    elif isinstance(spec, AudioSpec):
+        rate, settings["normalise"] = _checkpoints.audio_settings(checkpoint)
+        example = torch.zeros(1, max(spec.samples, rate))
+        if spec.rate != rate:
+            raise ModelError(
+                f"{checkpoint!r} hears {rate} samples per second; the data has {spec.rate}. Resample it first."
+            )
+    else:
+        raise ModelError(f"{checkpoint!r} cannot read {spec.kind} inputs.")
+    probe = Pretrained(kind=kind, features=1, architecture=architecture, body=body, **settings).eval()
+    with torch.no_grad():
+        features = probe(example).shape[1]
+    return Pretrained(kind=kind, features=features, architecture=architecture, body=body.train(), **settings)
+
+
+def pretrained_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
+    """The checkpoint's tokenizer, the longest text it reads in tokens, and the id to pad with.
+
+    Where there is no padding token, the end-of-text token serves: only the run of it at the end of a row is
+    taken for padding. Raises ModelError when there is no tokenizer or neither token.
+    """
+    return _checkpoints.load_tokenizer(checkpoint)
+
+
+def _mean_state(state: Tensor) -> Tensor:
+    """The mean over positions: of [B, L, width] over the second axis, of [B, width, H, W] over the last two."""
+    return state.mean(dim=1) if state.ndim == 3 else state.mean(dim=(2, 3))

@@ -1,0 +1,59 @@
+"""Heads: from features to outputs."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from manyways.errors import ModelError
+
+
+class Head(nn.Module):
+    """Features [rows, width] to outputs [rows, outputs]: logits of classes, or standardised numbers.
+
+    A subclass has a `name`, found by `rebuild_head`, and a `config` of JSON values that its constructor takes.
+    """
+
+    name: ClassVar[str]
+    config: dict[str, Any]
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
+        """The outputs for `features`."""
+
+
+class LinearHead(Head):
+    """One affine map."""
+
+    name = "linear"
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.config = {"width": width, "outputs": outputs}
+        self.linear = nn.Linear(width, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs: Tensor = self.linear(features)
+        return outputs
+
+
+def rebuild_head(saved: Mapping[str, Any]) -> Head:
+    """The head that `saved` describes, with random weights. Raises ModelError for an unknown one.
+
+    Heads are this module's and those that the files of the methods define.
+    """
+    config = dict(saved)
+    name = config.pop("name", None)
+    heads = {head.name: head for head in Head.__subclasses__()}
+    if name not in heads:
+        from manyways.methods.discovery import all_methods
+
+        all_methods()
+        heads = {head.name: head for head in Head.__subclasses__()}
+    if name not in heads:
+        raise ModelError(f"The model has a head {name!r}; known are {', '.join(sorted(heads))}.")
+    try:
+        return heads[name](**config)
+    except TypeError as error:
+        raise ModelError(f"The saved description of the head {name!r} does not fit: {error}.") from error

@@ -1,0 +1,76 @@
+"""Lineage: what made a model, and which rows shaped it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def no_rows() -> NDArray[np.uint64]:
+    """An empty list of row ids."""
+    return np.empty((0, 2), np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class Lineage:
+    """One stage of a model's making: the method with all fields, the data, the rows, and the models before it.
+
+    `rows` are the ids (uint64 [rows, 2]) of the rows that shaped this stage; `parents` are the lineages of the
+    models it started from or learned from.
+    """
+
+    method: Mapping[str, Any]
+    title: str
+    seed: int
+    budget: str
+    data: str
+    fingerprint: str
+    rows: NDArray[np.uint64] = field(default_factory=no_rows, repr=False)
+    parents: "tuple[Lineage, ...]" = ()
+    steps: int = 0
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def all_rows(self) -> NDArray[np.uint64]:
+        """The ids of all rows that shaped the model, through every parent, each once."""
+        stacked = np.concatenate([stage.rows for stage in self.stages()])
+        return np.unique(stacked, axis=0) if len(stacked) else stacked
+
+    def stages(self) -> "list[Lineage]":
+        """This stage and all before it, the latest first."""
+        return [self, *(stage for parent in self.parents for stage in parent.stages())]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the row ids, which are stored as tensors in the order of `stages`."""
+        return {
+            "method": dict(self.method),
+            "title": self.title,
+            "seed": self.seed,
+            "budget": self.budget,
+            "data": self.data,
+            "fingerprint": self.fingerprint,
+            "rows": len(self.rows),
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+            "parents": [parent.to_json() for parent in self.parents],
+        }
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any], rows: list[NDArray[np.uint64]]) -> "Lineage":
+        """The lineage that `to_json` wrote; takes its row ids from the front of `rows`, in the order of `stages`."""
+        own = rows.pop(0)
+        fields = {key: saved[key] for key in saved if key not in ("rows", "parents")}
+        parents = tuple(Lineage.from_json(parent, rows) for parent in saved["parents"])
+        return Lineage(**fields, rows=own, parents=parents)
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide what training gives."""
+    import platform
+    from importlib.metadata import version
+
+    names = ("manyways", "torch", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

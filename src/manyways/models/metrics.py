@@ -1,0 +1,68 @@
+"""Scores of predictions against the truth."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.errors import DataError, ParameterError
+
+HIGHER_IS_BETTER = {
+    "accuracy": True,
+    "balanced_accuracy": True,
+    "f1": True,
+    "log_loss": False,
+    "r2": True,
+    "mean_absolute_error": False,
+    "root_mean_squared_error": False,
+}
+"""Every metric, and whether more of it is better."""
+
+
+def default_metric(classification: bool) -> str:
+    """Accuracy for classes, the coefficient of determination for numbers."""
+    return "accuracy" if classification else "r2"
+
+
+def check_metric(metric: str | None, classification: bool) -> str:
+    """`metric`, or the default. Raises ParameterError where it does not fit the task."""
+    allowed = list(HIGHER_IS_BETTER)[:4] if classification else list(HIGHER_IS_BETTER)[4:]
+    if metric is None:
+        return default_metric(classification)
+    if metric not in allowed:
+        task = "classes" if classification else "numbers"
+        raise ParameterError(f"metric must be one of {', '.join(allowed)} for {task}; got {metric!r}.")
+    return metric
+
+
+def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """Accuracy, balanced accuracy, macro F1 and log loss; probabilities [rows, classes], truth class codes [rows]."""
+    from sklearn.metrics import f1_score, recall_score
+
+    _some(truth)
+    guess = probabilities.argmax(axis=1)
+    present = np.unique(truth)
+    right = np.clip(probabilities[np.arange(len(truth)), truth].astype(np.float64), 1e-12, 1)
+    return {
+        "accuracy": float((guess == truth).mean()),
+        "balanced_accuracy": float(recall_score(truth, guess, labels=present, average="macro", zero_division=0)),
+        "f1": float(f1_score(truth, guess, labels=present, average="macro", zero_division=0)),
+        "log_loss": float(-np.log(right).mean()),
+    }
+
+
+def number_metrics(guess: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """R², mean absolute and root mean squared error, in the label's own units; both [rows]."""
+    _some(truth)
+    errors = guess - truth
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return {
+        "r2": float(1 - (errors**2).sum() / spread) if spread > 0 else float("nan"),
+        "mean_absolute_error": float(np.abs(errors).mean()),
+        "root_mean_squared_error": float(np.sqrt((errors**2).mean())),
+    }
+
+
+def _some(truth: NDArray[Any]) -> None:
+    if not len(truth):
+        raise DataError("There is no row with a known label to compute a score on.")

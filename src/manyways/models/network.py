@@ -1,0 +1,105 @@
+"""The network of a model: a backbone per modality, their features side by side, and a head."""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from manyways.data.encoding import Encoded
+from manyways.data.specs import Spec
+from manyways.errors import ModelError, ParameterError
+from manyways.models.backbones import backbones, make_backbone, rebuild_backbone
+from manyways.models.backbones.base import Backbone
+from manyways.models.heads import Head, rebuild_head
+
+Inputs = dict[str, Tensor]
+
+
+class Network(nn.Module):
+    """Backbones over named modalities and a head; without a head it only embeds.
+
+    `features(inputs)` gives [rows, width]; calling it gives the head's outputs [rows, outputs].
+    """
+
+    def __init__(self, backbones: Mapping[str, Backbone], head: Head | None = None) -> None:
+        super().__init__()
+        self.names = tuple(backbones)
+        self.backbones = nn.ModuleList(backbones.values())
+        self.head = head
+
+    @property
+    def width(self) -> int:
+        """Features per row."""
+        return sum(backbone.width for backbone in self._parts())
+
+    def _parts(self) -> list[Backbone]:
+        return [part for part in self.backbones if isinstance(part, Backbone)]
+
+    def features(self, inputs: Inputs) -> Tensor:
+        """Features [rows, width]: those of the backbones side by side."""
+        parts = [part(inputs[name]) for name, part in zip(self.names, self.backbones, strict=True)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        if self.head is None:
+            raise ModelError("This model only embeds; chain a method that adds a head: model_method >> FineTune().")
+        outputs: Tensor = self.head(self.features(inputs))
+        return outputs
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters from input to output; backbones of different depth are aligned at their outputs."""
+        reversed_groups = [part.layer_groups()[::-1] for part in self._parts()]
+        merged = [sum(level, []) for level in zip_longest(*reversed_groups, fillvalue=[])]
+        return [*merged[::-1], list(self.head.parameters())] if self.head else merged[::-1]
+
+    def config(self) -> dict[str, Any]:
+        """JSON values from which `rebuild_network` makes the same architecture."""
+        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)]
+        head = {"name": self.head.name, **self.head.config} if self.head else None
+        return {"backbones": backbones, "head": head}
+
+    @torch.no_grad()
+    def measure(self, rows: Encoded) -> None:
+        """Set the statistics that image backbones standardise by, from at most 2,000 rows."""
+        sample = rows.batch(torch.linspace(0, len(rows) - 1, min(len(rows), 2000)).long().numpy())
+        for name, part in zip(self.names, self._parts(), strict=True):
+            if hasattr(part, "set_statistics") and sample[name].dtype == torch.uint8:
+                pixels = sample[name].float() / 255
+                part.set_statistics(pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp_min(1e-3))
+
+
+def make_network(specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0) -> Network:
+    """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere."""
+    names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
+    if backbone not in names.values():
+        kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
+        raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
+    return Network({name: make_backbone(names[name], spec, size) for name, spec in specs.items()}, head)
+
+
+def is_checkpoint(backbone: str) -> bool:
+    """Whether `backbone` names a pretrained checkpoint: a folder, or `owner/name` on the Hub."""
+    return "/" in backbone or Path(backbone).is_dir()
+
+
+def _reads(backbone: str, spec: Spec) -> bool:
+    if is_checkpoint(backbone):
+        return spec.kind != "table"
+    known = backbones()
+    return backbone not in known or spec.kind in known[backbone].kinds
+
+
+def rebuild_network(saved: Mapping[str, Any]) -> Network:
+    """The architecture that `Network.config` described, with random weights. Raises ModelError if it does not fit."""
+    try:
+        backbones = {
+            part["input"]: rebuild_backbone({key: value for key, value in part.items() if key != "input"})
+            for part in saved["backbones"]
+        }
+        head = rebuild_head(saved["head"]) if saved["head"] else None
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"The saved description of the network is damaged: {error!r}.") from error
+    return Network(backbones, head)

@@ -1,0 +1,69 @@
+"""Budgets: how much training may cost."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from manyways.errors import ParameterError
+
+Unit = Literal["steps", "examples", "seconds", "flops"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+_WORDS: dict[str, tuple[Unit, float]] = {
+    "step": ("steps", 1), "steps": ("steps", 1),
+    "example": ("examples", 1), "examples": ("examples", 1),
+    "s": ("seconds", 1), "second": ("seconds", 1), "seconds": ("seconds", 1),
+    "m": ("seconds", 60), "min": ("seconds", 60), "minute": ("seconds", 60), "minutes": ("seconds", 60),
+    "h": ("seconds", 3600), "hour": ("seconds", 3600), "hours": ("seconds", 3600),
+    "flop": ("flops", 1), "flops": ("flops", 1), "gflops": ("flops", 1e9), "tflops": ("flops", 1e12),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An amount of one unit: optimiser steps, examples drawn, seconds of training, or floating-point operations.
+
+    Seconds and FLOPs are turned into steps before training by timing or counting a few steps, which are then
+    taken back and do not count. So every run is a fixed number of steps, and a run that was killed ends as it
+    would have.
+    """
+
+    amount: float
+    unit: Unit = "steps"
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ParameterError(f"Budget.unit must be one of {', '.join(UNITS)}; got {self.unit!r}.")
+        if not 0 < self.amount < float("inf"):
+            raise ParameterError(f"Budget.amount must be above 0; got {self.amount}.")
+
+    @staticmethod
+    def of(given: "Budget | str | int") -> "Budget":
+        """The budget that `given` means: `"20s"`, `"2 minutes"`, `"500 steps"`, `"1e4 examples"`, `"2 tflops"`, or steps.
+
+        Raises ParameterError for anything else.
+        """
+        if isinstance(given, Budget):
+            return given
+        match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", str(given).lower().replace(",", ""))
+        word = (match[2] or "steps") if match else ""
+        if match is None or word not in _WORDS:
+            raise ParameterError(
+                f"budget must be a number and a unit, such as 20s, '2 minutes', '500 steps', '10000 examples' or "
+                f"'2 tflops'; got {given!r}."
+            )
+        unit, factor = _WORDS[word]
+        try:
+            return Budget(float(match[1]) * factor, unit)
+        except ValueError as error:
+            raise ParameterError(f"budget must be above 0 and a number; got {given!r}.") from error
+
+    def share(self, part: float) -> "Budget":
+        """The `part` of this budget, in (0, 1]; at least one step or example."""
+        amount = self.amount * part
+        return Budget(max(1.0, amount) if self.unit in ("steps", "examples") else amount, self.unit)
+
+    def __str__(self) -> str:
+        amount = f"{self.amount:,.0f}" if self.amount >= 100 or self.amount == int(self.amount) else f"{self.amount:.3g}"
+        if self.unit == "flops":
+            amount = f"{self.amount:.3g}"
+        return f"{amount} {self.unit if self.amount != 1 or self.unit == 'flops' else self.unit[:-1]}"

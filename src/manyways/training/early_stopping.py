@@ -1,0 +1,63 @@
+"""Early stopping: keep the weights that did best on the validation rows."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from manyways.models.metrics import default_metric
+
+if TYPE_CHECKING:
+    from manyways.models.model import Model
+    from manyways.training.learner import Learner
+
+LOOKS = 20
+"""How often, evenly spread over the run, the validation rows are scored."""
+
+
+class EarlyStopping:
+    """Watches the labelled validation rows; does nothing where there are none.
+
+    After `patience` looks in a row without a better score the run is done, and the best weights are put back.
+    """
+
+    def __init__(self, patience: int, learner: "Learner", snapshot: "Callable[[], Model]") -> None:
+        self._patience, self._learner, self._snapshot = patience, learner, snapshot
+        validation = learner.data.validation if learner.target else None
+        self._rows = validation.select(validation.labelled) if validation is not None else None
+        self._active = self._rows is not None and len(self._rows) > 0
+        self.best: dict[str, Tensor] = {}
+        self._score, self._misses = float("-inf"), 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the score has stopped improving."""
+        return self._misses >= self._patience
+
+    def look(self, step: int, steps: int) -> None:
+        """Score the validation rows if `step` is one of the looks."""
+        if not self._active or self._rows is None or step % max(1, steps // LOOKS):
+            return
+        model = self._snapshot()
+        if model.target is None:
+            return
+        score = model.evaluate(self._rows)[default_metric(model.target.classification)]
+        if score > self._score:
+            self._score, self._misses = score, 0
+            self.best = {name: tensor.detach().clone() for name, tensor in self._learner.state_dict().items()}
+        else:
+            self._misses += 1
+
+    def finish(self) -> None:
+        """Put the best weights back."""
+        if self.best:
+            self._learner.load_state_dict(self.best)
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint keeps besides the best weights."""
+        return {"score": self._score if self.best else None, "misses": self._misses}
+
+    def restore(self, best: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.best, self._misses = best, facts["misses"]
+        self._score = facts["score"] if facts["score"] is not None else float("-inf")

@@ -1,0 +1,88 @@
+"""What training tells others as it goes, and who may listen."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from manyways.errors import ManywaysError
+
+if TYPE_CHECKING:
+    from manyways.models.model import Model
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened in a run.
+
+    `seconds` is training time so far, without evaluations; `values` are losses, rates and scores by name.
+    `model` gives the model as it stands, for listeners that evaluate; the time they take is not training time.
+    """
+
+    kind: Literal["start", "step", "evaluate", "checkpoint", "resume", "stop", "end"]
+    stage: str
+    step: int
+    steps: int
+    seconds: float
+    values: Mapping[str, float] = field(default_factory=dict)
+    model: "Callable[[], Model] | None" = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as plain JSON values."""
+        fields = {key: value for key, value in asdict(self).items() if key != "model"}
+        return {**fields, "values": dict(self.values)}
+
+
+class Listener(Protocol):
+    """Anything that follows a run."""
+
+    def __call__(self, event: Event, /) -> None: ...
+
+
+class JsonLines:
+    """Appends every event as a line of JSON to a file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, event: Event) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": time.time(), **event.to_json()}) + "\n")
+
+
+class TensorBoard:
+    """Writes every value as a scalar for TensorBoard; needs the extra `tensorboard`."""
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ManywaysError("TensorBoard is not installed: pip install 'manyways[tensorboard]'") from error
+        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def __call__(self, event: Event) -> None:
+        for name, value in event.values.items():
+            self._writer.add_scalar(f"{event.stage}/{name}", value, event.step)  # type: ignore[no-untyped-call]
+        if event.kind in ("end", "checkpoint"):
+            self._writer.flush()  # type: ignore[no-untyped-call]
+
+
+class MLflow:
+    """Logs every value as a metric of the active MLflow run, or of a new one; needs the extra `mlflow`."""
+
+    def __init__(self, experiment: str | None = None) -> None:
+        try:
+            import mlflow
+        except ImportError as error:
+            raise ManywaysError("MLflow is not installed: pip install 'manyways[mlflow]'") from error
+        self._mlflow = mlflow
+        if experiment:
+            mlflow.set_experiment(experiment)
+
+    def __call__(self, event: Event) -> None:
+        metrics = {f"{event.stage}/{name}": value for name, value in event.values.items()}
+        if metrics:
+            self._mlflow.log_metrics(metrics, step=event.step)

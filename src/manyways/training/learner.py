@@ -1,0 +1,66 @@
+"""The learner: one module that holds all that must survive a restart."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from manyways.data.encoding import Encoded
+from manyways.data.storage import RowNumbers
+from manyways.data.targets import Target
+from manyways.data.views import Views
+from manyways.models.network import Inputs, Network
+from manyways.training.randomness import epoch_positions
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.data.encoding import InputEncoding
+
+
+class Learner(nn.Module):
+    """The network under training, and the rows that it learns from.
+
+    A method adds what else it needs as submodules and buffers: a projector, a teacher, a queue. What is not in
+    the `state_dict` does not survive a restart. The rows are not state: they are what `draw` indexes.
+    """
+
+    def __init__(self, network: Network, data: "Data", encoding: "InputEncoding", target: Target | None, seed: int) -> None:
+        super().__init__()
+        self.network = network
+        self.target = target
+        self.encoding = encoding
+        self.seed = seed
+        self.data = data
+        self.training_data = data.training
+        self.rows: Encoded = encoding.encode(self.training_data)
+        self.views = Views(encoding.specs)
+        labels = target.encode(self.training_data) if target else np.full(len(self.rows), -1)
+        self.labels: Tensor = torch.from_numpy(labels)
+        seen = self.training_data.labelled if target else np.zeros(len(self.rows), bool)
+        self.labelled: RowNumbers = np.flatnonzero(seen)
+        self.unlabelled: RowNumbers = np.flatnonzero(~seen)
+        self.everything: RowNumbers = np.arange(len(self.rows))
+        self.steps = 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.parameters()).device
+
+    def take(self, positions: RowNumbers) -> Inputs:
+        """The encoded training rows at `positions`, on the network's device."""
+        return self.rows.batch(positions, self.device)
+
+    def labels_at(self, positions: RowNumbers) -> Tensor:
+        """The labels at `positions`: class codes, or standardised numbers."""
+        return self.labels[torch.from_numpy(positions)].to(self.device)
+
+    def progress(self, step: int) -> float:
+        """The share of the run that `step` is at, in [0, 1)."""
+        return step / self.steps
+
+    def pick(self, pool: NDArray[np.int64], size: int, step: int, stream: int = 0) -> RowNumbers:
+        """`size` of the positions in `pool` for `step`, epoch by epoch; `stream` tells several draws of a step apart."""
+        return pool[epoch_positions(len(pool), size, step, self.seed * 8 + stream)]

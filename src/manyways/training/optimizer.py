@@ -1,0 +1,39 @@
+"""AdamW, with a warm-up and a cosine to zero, and rates that may differ by depth."""
+
+from math import cos, pi
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from manyways.methods.gradient import GradientMethod
+    from manyways.training.learner import Learner
+
+
+def make_optimizer(method: "GradientMethod", learner: "Learner") -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) over the method's parameter groups; biases and norms are not decayed."""
+    groups = []
+    for group in method.parameter_groups(learner):
+        trained = [p for p in group.parameters if p.requires_grad]
+        matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+        for parameters, decay in ((matrices, method.weight_decay), (vectors, 0.0)):
+            if parameters:
+                groups.append(
+                    {"params": parameters, "weight_decay": decay, "scale": group.scale, "starts": group.starts}
+                )
+    return torch.optim.AdamW(groups, lr=method.learning_rate, betas=(0.9, method.beta2), fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, method: "GradientMethod", step: int, steps: int) -> None:
+    """Set each group's learning rate for `step`."""
+    rate = method.learning_rate * schedule(step, steps, method.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"] if step >= group["starts"] * steps else 0.0
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Linear from near 0 over the first `warmup` share of the steps, then half a cosine down (SGDR, 2017)."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + cos(pi * (step - rise) / max(1, steps - rise)))

@@ -1,0 +1,62 @@
+"""From a budget to a number of steps."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from manyways.training.budget import Budget
+
+if TYPE_CHECKING:
+    from manyways.methods.gradient import GradientMethod
+    from manyways.training.learner import Learner
+
+CALIBRATION_SHARE = 0.05
+CALIBRATION_SECONDS = 0.7
+FEWEST, MOST = 4, 40
+
+
+def plan_steps(
+    method: "GradientMethod", learner: "Learner", optimizer: torch.optim.Optimizer, budget: Budget, seed: int,
+    take_step: Callable[..., Any],
+) -> int:  # fmt: skip
+    """How many steps `budget` allows, at least one.
+
+    For seconds and FLOPs a few steps are taken, measured, and taken back: learner and optimiser end as they began.
+    """
+    if budget.unit == "steps":
+        return max(1, int(budget.amount))
+    if budget.unit == "examples":
+        return max(1, int(budget.amount) // method.examples_per_step(learner))
+    weights = copy.deepcopy(learner.state_dict())
+    state = copy.deepcopy(optimizer.state_dict())
+    measure = _seconds if budget.unit == "seconds" else _flops
+    each = measure(budget, lambda step: take_step(method, learner, optimizer, step, 1000, seed))
+    learner.load_state_dict(weights)
+    optimizer.load_state_dict(state)
+    return max(1, int(budget.amount / each))
+
+
+def _seconds(budget: Budget, step: Callable[[int], Any]) -> float:
+    allowed = min(CALIBRATION_SECONDS, CALIBRATION_SHARE * budget.amount)
+    for warm in range(2):  # the first steps allocate memory and pick kernels
+        step(warm)
+    times: list[float] = []
+    while len(times) < FEWEST or (sum(times) < allowed and len(times) < MOST):
+        began = time.perf_counter()
+        step(len(times) + 2)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def _flops(_: Budget, step: Callable[[int], Any]) -> float:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        step(0)
+    return max(1, counter.get_total_flops())

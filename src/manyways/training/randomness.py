@@ -1,0 +1,47 @@
+"""Randomness as a function of (seed, step), so that a batch does not depend on what came before it."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.storage import RowNumbers
+
+
+def mix(*numbers: int) -> int:
+    """A 63-bit hash of integers (SplitMix64, Steele et al. 2014)."""
+    state = 0
+    for number in numbers:
+        state = (state + number + 0x9E3779B97F4A7C15) & (2**64 - 1)
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+        state ^= state >> 31
+    return state >> 1
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """A generator on the CPU whose stream is a function of `numbers`."""
+    made = torch.Generator()
+    made.manual_seed(mix(*numbers))
+    return made
+
+
+@lru_cache(maxsize=16)
+def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.Generator(np.random.Philox(mix(seed, epoch, count))).permutation(count)
+
+
+def epoch_positions(count: int, size: int, step: int, seed: int) -> RowNumbers:
+    """`size` positions below `count` for `step`: consecutive pieces of endless, ever new permutations.
+
+    Every row comes once before any comes again. `count` and `size` at least 1.
+    """
+    first = step * size
+    pieces: list[NDArray[np.int64]] = []
+    while size > 0:
+        epoch, at = divmod(first, count)
+        piece = _order(count, seed, epoch)[at : at + size]
+        pieces.append(piece)
+        first, size = first + len(piece), size - len(piece)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

@@ -1,0 +1,32 @@
+"""Fixtures shared by all tests."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """The folder of a real data set by name, from $MANYWAYS_DATA or beside the repository; else the test skips."""
+
+    def find(name: str) -> Path:
+        places = [Path(place) for place in [os.environ.get("MANYWAYS_DATA")] if place]
+        places.append(ROOT.parent / "shared" / "data")
+        for place in places:
+            if (place / name).exists():
+                return place / name
+        pytest.skip(f"{name} is in none of {', '.join(map(str, places))}; set MANYWAYS_DATA to its parent folder")
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A MANYWAYS_HOME of its own for every test, so that caches and stores never leak between them."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("MANYWAYS_HOME", str(folder))
+    return folder
