@@ -2,9 +2,9 @@
 
 The peer is what a contrastive or FixMatch data loader does in its worker: each row becomes a Pillow image,
 goes through the drawn operations (Pillow's own, in C), becomes a tensor, and the tensors are stacked. Both
-draw from the same operations with the same probabilities and magnitudes, and both run on one core. The peer has two
-advantages: it fills with a constant where ours looks up the image's background, and it crops by indexing where
-torchvision pads image by image.
+draw from the same operations with the same probabilities and magnitudes, and both run on one core. The peer
+has two advantages: it fills with a constant where ours looks up the image's background, and it crops by
+indexing where torchvision pads image by image.
 
     python benchmarks/augmentation.py
 """
@@ -130,10 +130,10 @@ def measure(channels: int, side: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(ROUNDS + 2):
         for name, work in sides.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             work()
             if round_ >= 2:  # the first two rounds warm caches up
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.thread_time() - start)
     ours, peer = (BATCH / statistics.median(seconds[name]) for name in ("ours", "peer"))
     return {
         "name": f"strong view, {side} px {'RGB' if channels == 3 else 'grey'}, batches of {BATCH}, one core",

@@ -20,6 +20,8 @@ from manyways.data.sources.rows import whole
 from manyways.errors import DataError, ParameterError
 
 Names = str | Sequence[str]
+Source = Any
+"""Whatever `read` reads, or a Data."""
 OPTIONS = (
     "kinds",
     "test",
@@ -100,7 +102,9 @@ def read(
     columns = {
         name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()
     }
-    columns, kept = handle(columns, given, parts, table.bad, bad_rows, table.source)
+    columns, kept = handle(
+        columns, given, part=parts, undecoded=table.bad, bad_rows=bad_rows, where=table.source
+    )
     return Data.from_columns(
         columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored
     )
@@ -196,10 +200,10 @@ def _roles(
     wanted = {"kinds": tuple(kinds), **{f"the role {role}": names for role, names in given.items()}}
     for what, names in wanted.items():
         if lost := [name for name in names if name not in table.columns]:
-            reason = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
+            hint = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
             shown = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
             raise DataError(
-                f"{table.source} has no column {lost[0]!r} for {what}; columns are {shown}.{reason}"
+                f"{table.source} has no column {lost[0]!r} for {what}; columns are {shown}.{hint}"
                 f"{did_you_mean(lost[0], table.columns)}"
             )
     taken = {name for names in roles.values() for name in names}
@@ -211,7 +215,8 @@ def _roles(
     if "input" in roles or any(role in roles for role in TEXT_ROLES):
         ignored.update(dict.fromkeys(rest, "no role was given to it"))
     else:
-        reasons = {name: reason for name in rest if (reason := useless(table.columns[name], kinds.get(name)))}
+        found = {name: useless(table.columns[name], kinds.get(name)) for name in rest}
+        reasons = {name: reason for name, reason in found.items() if reason}
         ignored.update(reasons)
         roles["input"] = tuple(name for name in rest if name not in reasons)
     if not any(roles.get(role) for role in ("input", *TEXT_ROLES)):
@@ -221,3 +226,8 @@ def _roles(
         )
         raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
     return {role: names for role, names in roles.items() if names}
+
+
+def as_data(source: Source) -> Data:
+    """`source` if it is a Data already, else what `read` makes of it."""
+    return source if isinstance(source, Data) else read(source)

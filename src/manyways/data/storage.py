@@ -33,7 +33,7 @@ class FileRows:
     """Rows read on demand from a file of fixed-size rows; takes no address space for what is not read."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int = 0) -> None:
-        self.shape, self.dtype, self._offset = shape, np.dtype(dtype), offset
+        self.path, self.shape, self.dtype, self.offset = path, shape, np.dtype(dtype), offset
         self._file = path.open("rb", buffering=0)
         self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
@@ -48,7 +48,7 @@ class FileRows:
         for run in np.split(np.arange(len(numbers)), breaks):
             if len(run):
                 part = memoryview(out[run[0] : run[-1] + 1]).cast("B")
-                at = self._offset + int(numbers[run[0]]) * self._row_bytes
+                at = self.offset + int(numbers[run[0]]) * self._row_bytes
                 while part:
                     count = os.preadv(self._file.fileno(), [part], at)
                     if count == 0:

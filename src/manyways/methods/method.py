@@ -61,6 +61,8 @@ class Method(ABC):
     """Whether it can only start from a model."""
     paper: ClassVar[str] = ""
     """Who described it, where and when."""
+    suggests: ClassVar[tuple[str, ...] | None] = None
+    """What a comparison tries of it where nothing is named; None: the method alone, if it predicts the label."""
     example: ClassVar[str] = "digits"
     """The built-in data set on which the conformance suite tries it."""
 
@@ -148,6 +150,13 @@ class Method(ABC):
         start = model.lineage.to_json() if model else None
         facts = [self.to_json(), data.fingerprint, start and start["fingerprint"], start and start["title"], str(budget)]
         return hashlib.sha256(json.dumps([*facts, seed]).encode()).hexdigest()
+
+    @classmethod
+    def suggestions(cls) -> tuple[str, ...]:
+        """What a comparison tries of this method where nothing is named."""
+        if cls.suggests is not None:
+            return cls.suggests
+        return (cls.method_name(),) if cls.gives & {"classify", "regress"} else ()
 
     @classmethod
     def method_name(cls) -> str:

@@ -122,20 +122,15 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
     )
     first, last = points[0].labels, points[-1].labels
     for each in drawn:
-        equal = each.entry.labels_equivalent
-        end = (
-            equal if equal is not None else last if each.entry.labels_note.startswith("more than") else first
-        )
-        symbols = ["circle-open", "circle" if equal is not None else "triangle-right"]
+        end, symbol, worth = _landing(comparison, each.entry, (first, last))
         traces.append(
             {
                 "x": [comparison.data.labels_shown, end],
                 "y": [each.score, each.score],
                 "mode": "lines+markers",
                 "line": {"color": each.look.colour, "width": 1.5, "dash": each.look.dash},
-                "marker": {"size": [7, 9], "symbol": symbols, "color": each.look.colour},
-                "hovertemplate": f"{each.title}<br>{_told(comparison, each.entry)}<br>"
-                f"worth {escape(wording.labels(each.entry), quote=False)} labels<extra></extra>",
+                "marker": {"size": [7, 9], "symbol": ["circle-open", symbol], "color": each.look.colour},
+                "hovertemplate": f"{each.title}<br>{_told(comparison, each.entry)}{worth}<extra></extra>",
                 "meta": each.meta,
             }
         )
@@ -157,6 +152,18 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
             },
         },
     )
+
+
+def _landing(comparison: Comparison, entry: Entry, ends: tuple[int, int]) -> tuple[float, str, str]:
+    """Where the line of `entry` ends: the number of labels, the marker there, what to say of it."""
+    worth = f"<br>worth {escape(wording.labels(entry), quote=False)} labels"
+    if entry.labels_equivalent is not None:
+        return entry.labels_equivalent, "circle", worth
+    if entry.labels_note.startswith("more than"):
+        return ends[1], "triangle-right", worth
+    if entry.labels_note.startswith("fewer than"):
+        return ends[0], "triangle-left", worth
+    return comparison.data.labels_shown, "circle-open", ""
 
 
 def learning_curves(comparison: Comparison) -> Chart | None:

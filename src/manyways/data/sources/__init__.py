@@ -60,7 +60,8 @@ def _refusal(source: Any) -> str:
     if not path.exists():
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(str(source), BUILT_IN) or did_you_mean(path.name, near)
-        return f"There is no file or folder {str(source)!r}, and no built-in data of that name.{hint} {allowed}{names}."
+        missing = f"There is no file or folder {str(source)!r}, and no built-in data of that name."
+        return f"{missing}{hint} {allowed}{names}."
     if path.is_dir():
         held = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
         return f"The folder {path} has no layout that can be read; it holds {held}. {allowed}{names}."

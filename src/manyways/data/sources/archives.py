@@ -41,7 +41,12 @@ def load(source: Path, options: Options) -> Table:
     held = list(folder.iterdir())
     if len(held) == 1 and (held[0].is_dir() or held[0].is_file()):
         folder = held[0]
-    return replace(sources.load(folder, options), name=plain_name(source), source=str(source))
+    try:
+        table = sources.load(folder, options)
+    except DataError as error:
+        # The cache's own paths mean nothing to whoever gave the archive.
+        raise DataError(str(error).replace(str(folder), str(source))) from error
+    return replace(table, name=plain_name(source), source=str(source))
 
 
 def unpack(path: Path) -> Path:

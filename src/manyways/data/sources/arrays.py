@@ -36,25 +36,29 @@ def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColum
             f"and 3 or 4 "
             "(images). Reshape it, or give one array per column: read({'a': a, 'b': b})."
         )
-    if kind == "O" and axes == 1:
-        return column_from_objects(name, [_plain(value) for value in _loaded(values)], None, where)
-    if kind in "US" and axes == 1:
-        return RawColumn(name, as_objects(_loaded(values).astype(str).tolist()))
-    if kind == "M" and axes == 1:
-        return RawColumn(name, _loaded(values).astype("datetime64[us]").astype(np.float64) / 1e6)
+    if axes == 1 and kind in "OUSM":
+        return _column_of_objects(_loaded(values), name, where)
     if kind not in "iufb":
         raise DataError(
             f"{where}: {name!r} is an array of type {values.dtype} with shape {values.shape}; allowed "
-            f"are numbers and, "
-            "with one axis, strings."
+            f"are numbers "
+            "and, with one axis, strings."
         )
     if axes >= 3:
         return RawColumn(name, as_images(values, name, where, key), "image")
-    if axes == 2 and values.shape[1] == 1:
-        return column_from_array(_loaded(values)[:, 0], name, where, key)
-    if axes == 2 and kind == "b":
-        return RawColumn(name, _loaded(values).astype(np.uint8))
+    if axes == 2 and (kind == "b" or values.shape[1] == 1):
+        held = _loaded(values)
+        return RawColumn(name, held[:, 0] if held.shape[1] == 1 else held.astype(np.uint8))
     return RawColumn(name, values)
+
+
+def _column_of_objects(values: NDArray[Any], name: str, where: str) -> RawColumn:
+    if values.dtype.kind == "O":
+        return column_from_objects(name, [_plain(value) for value in values], None, where)
+    if values.dtype.kind == "M":
+        seconds = values.astype("datetime64[us]").astype(np.float64) / 1e6
+        return RawColumn(name, np.where(np.isnat(values), np.nan, seconds))
+    return RawColumn(name, as_objects(values.astype(str).tolist()))
 
 
 def as_images(values: Rows, name: str, where: str, key: str) -> Rows:

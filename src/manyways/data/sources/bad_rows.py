@@ -23,6 +23,7 @@ MAY_LACK = ("label", "subject")
 def handle(
     columns: Mapping[str, Column],
     roles: Mapping[str, Sequence[str]],
+    *,
     part: NDArray[np.uint8],
     undecoded: Mapping[int, str],
     bad_rows: BadRows,
@@ -50,7 +51,8 @@ def handle(
         return out, np.arange(count)
     gone = np.unique(np.concatenate([np.fromiter(undecoded, np.int64), *found.values()]))
     if bad_rows != "skip":
-        raise DataError(_report(columns, found, undecoded, len(gone), count, where, bad_rows))
+        said = f"{where}: {len(gone):,} of {count_of(count, 'row')} cannot be used."
+        raise DataError(f"{said} {_report(columns, found, undecoded, bad_rows)}")
     kept = np.setdiff1d(np.arange(count), gone)
     if not len(kept):
         raise DataError(
@@ -73,7 +75,7 @@ def _is_bad(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind != "O":
         return np.zeros(len(values), bool)
     return np.fromiter(
-        (v is None or v != v or (isinstance(v, str) and not v.strip()) for v in values), bool, len(values)
+        (v is None or (isinstance(v, str) and not v.strip()) for v in values), bool, len(values)
     )
 
 
@@ -100,9 +102,6 @@ def _report(
     columns: Mapping[str, Column],
     found: Mapping[str, RowNumbers],
     undecoded: Mapping[int, str],
-    bad: int,
-    count: int,
-    where: str,
     asked: BadRows,
 ) -> str:
     fills = (
@@ -113,7 +112,7 @@ def _report(
         advice += ', or bad_rows="fill" to put medians and the category (missing) in place'
     if asked == "fill":
         advice = f'bad_rows="fill" cannot fill these: {advice}'
-    return f"{where}: {bad:,} of {count_of(count, 'row')} cannot be used. {_reasons(columns, found, undecoded)} {advice}."
+    return f"{_reasons(columns, found, undecoded)} {advice}."
 
 
 def _reasons(

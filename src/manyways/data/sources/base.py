@@ -57,7 +57,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class RawColumn:
-    """Values as a source found them. `kind` where the source knows it; `problem` where words lie among numbers."""
+    """Values as a source found them: `kind` where it knows it, `problem` where words lie among numbers."""
 
     name: str
     values: Rows
@@ -68,7 +68,7 @@ class RawColumn:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What a source holds: columns of one length, the part of each row, rows that could not be decoded and why."""
+    """What a source holds: columns of one length, each row's part, and why rows could not be decoded."""
 
     columns: Mapping[str, RawColumn]
     name: str
@@ -109,7 +109,7 @@ def suffix(path: Path) -> str:
 
 
 def part_of(words: str) -> int | None:
-    """The part that a file or folder name speaks of: `stsb-en-dev` is validation; None where it names none."""
+    """The part that a file or folder name speaks of: `stsb-en-dev` is validation; None where none."""
     tokens = words.lower().replace("-", " ").replace("_", " ").replace(".", " ").split()
     return next((PART_WORDS[token] for token in tokens if token in PART_WORDS), None)
 

@@ -1,4 +1,4 @@
-"""CSV and TSV files as frames of strings, one per column, nothing guessed but the header and the separator."""
+"""CSV and TSV files as frames of strings; nothing is guessed but the header and the separator."""
 
 import csv
 import io
@@ -104,14 +104,16 @@ def _cells(path: Path, separator: str) -> Iterator[Any]:
     limit = csv.field_size_limit(1 << 30)
     try:
         with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-            yield csv.reader(text, delimiter=separator, quoting=quoting, strict=True)
+            if separator == "\t":
+                yield csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE, strict=True)
+            else:
+                yield csv.reader(text, delimiter=separator, strict=True)
     finally:
         csv.field_size_limit(limit)
 
 
 def _check_lengths(path: Path, separator: str) -> list[int]:
-    """The row numbers of blank lines. Raises DataError for the first row that is longer or shorter than the first."""
+    """The row numbers of blank lines. Raises DataError where a row is longer or shorter than the first."""
     blank: list[int] = []
     width = 0
     wrong: list[tuple[int, int]] = []

@@ -113,7 +113,7 @@ CONVERSIONS: dict[str, Callable[[str, NDArray[Any]], NDArray[Any]]] = {
 
 
 def useless(column: RawColumn, kind: Kind | None) -> str | None:
-    """Why `column` tells a model nothing: empty everywhere, an identifier of each row, a count of the rows."""
+    """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
     if kind is not None or column.kind is not None or len(shape) != 1:
         return None

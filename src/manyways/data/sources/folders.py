@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, co
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import as_objects
+from manyways.data.sources.rows import whole
 from manyways.errors import DataError, ParameterError
 
 ORDER = 60
@@ -46,7 +48,7 @@ def load(source: Path, options: Options) -> Table:
         if child.name.lower() in PART_WORDS
     ]
     if not parts:
-        return _load_part(root, root, options, source)
+        return _without_lone_class(_load_part(root, root, options, source))
     held = {child for _, child in parts}
     if outside := [path for path in _media_in(root) if not any(child in path.parents for child in held)]:
         raise DataError(
@@ -59,7 +61,19 @@ def load(source: Path, options: Options) -> Table:
         tables.append((part, table))
     if tables[0][0] != TRAINING:
         raise DataError(f"{root} has the part {parts[0][1].name} but no train folder. {LAYOUTS}.")
-    return joined(tables, source.name, str(source), options.labels)
+    return _without_lone_class(joined(tables, source.name, str(source), options.labels))
+
+
+def _without_lone_class(table: Table) -> Table:
+    """`table` without its label where all files lie in one folder: so unlabelled files can be handed over."""
+    label = table.columns.get("label")
+    classes = set() if label is None else set(whole(label.values).tolist())
+    if len(classes) != 1:
+        return table
+    only = "unlabelled" if classes == {None} else classes.pop()
+    columns = {name: column for name, column in table.columns.items() if name != "label"}
+    ignored = {**table.ignored, "label": f"all files are in one folder, {only}"}
+    return replace(table, columns=columns, ignored=ignored)
 
 
 def _load_part(folder: Path, root: Path, options: Options, source: Path) -> Table:
@@ -153,7 +167,7 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()]
 
 
-def _media_in(folder: Path) -> "list[Path]":
+def _media_in(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))

@@ -18,7 +18,7 @@ MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 """Words that mean `no value` in a column of numbers, whatever their case."""
 
 FEW_WORDS = 0.1
-"""Up to this share of words (or five of them) in a column of numbers is a mistake, beyond it a column of words."""
+"""Up to this share of words, or five, in a column of numbers is a mistake; beyond it, it is one of words."""
 
 
 def columns_of(
@@ -50,7 +50,11 @@ def _media_items(
     import polars as pl
 
     if series.dtype == pl.String:
-        return media.files_of(series.name, series.drop_nulls(), series, folder, kind, where)
+        # One look at the first value spares most columns from becoming Python strings here.
+        first = series[series.is_not_null().arg_max() or 0] if len(series) else None
+        if kind is None and (first is None or not media.kind_of(Path(first))):
+            return None
+        return media.files_of(series.name, series.to_list(), folder, kind, where)
     if series.dtype == pl.Binary:
         return series.to_list()
     if isinstance(series.dtype, pl.Struct) and {field.name for field in series.dtype.fields} == {
@@ -78,7 +82,7 @@ def _untyped(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
         if len(odd):
             problem = None
             if real > len(odd) and len(odd) <= max(5, FEW_WORDS * known):
-                problem = mixed(series.name, where, real, len(odd), odd[0], series[odd[0]])
+                problem = mixed(series.name, where, real, dict(zip(odd, series.gather(odd), strict=True)))
             return RawColumn(series.name, series.to_numpy(), problem=problem)
         series = bare
     if numbers.null_count() == len(numbers):
@@ -90,35 +94,37 @@ def _untyped(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
 def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
     import polars as pl
 
-    kinds = series.dtype
-    if isinstance(kinds, pl.Categorical | pl.Enum):
-        series, kinds = series.cast(pl.String), pl.String()
-    if kinds == pl.Null:
-        return RawColumn(series.name, as_objects([None] * len(series)))
-    if kinds.is_temporal():
+    if isinstance(series.dtype, pl.Categorical | pl.Enum):
+        series = series.cast(pl.String)
+    if series.dtype.is_temporal():
         return RawColumn(series.name, _seconds(series))
-    if kinds.is_integer() and not series.null_count():
+    if series.dtype.is_numeric():
+        exact = series.dtype.is_integer() and not series.null_count()
+        return RawColumn(series.name, (series if exact else series.cast(pl.Float64)).to_numpy())
+    if series.dtype == pl.String:
         return RawColumn(series.name, series.to_numpy())
-    if kinds.is_numeric():
-        return RawColumn(series.name, series.cast(pl.Float64).to_numpy())
-    if kinds == pl.String or (kinds == pl.Boolean and not series.null_count()):
-        return RawColumn(series.name, series.to_numpy())
-    if isinstance(kinds, pl.List) and kinds.inner.is_numeric():
-        lengths = series.list.len()
-        if (
-            not series.null_count()
-            and lengths.n_unique() == 1
-            and lengths[0]
-            and not series.explode().null_count()
-        ):
-            return RawColumn(series.name, series.explode().to_numpy().reshape(len(series), -1))
-    if isinstance(kinds, pl.Array) and not series.null_count():
-        return RawColumn(series.name, series.to_numpy())
+    if (vectors := _vectors(series)) is not None:
+        return RawColumn(series.name, vectors)
     return column_from_objects(series.name, series.to_list(), kind, where)
 
 
+def _vectors(series: "pl.Series") -> NDArray[Any] | None:
+    """A column of number lists of one length as a matrix; None for any other column."""
+    import polars as pl
+
+    if series.null_count() or not len(series):
+        return None
+    if isinstance(series.dtype, pl.Array):
+        return np.asarray(series.to_numpy())
+    if isinstance(series.dtype, pl.List) and series.dtype.inner.is_numeric():
+        lengths = series.list.len()
+        if lengths.n_unique() == 1 and lengths[0] and not (values := series.explode()).null_count():
+            return np.asarray(values.to_numpy().reshape(len(series), -1))
+    return None
+
+
 def _seconds(series: "pl.Series") -> NDArray[Any]:
-    """Dates and times as seconds since 1970-01-01 UTC, durations and times of day as seconds; NaN where missing."""
+    """Dates as seconds since 1970-01-01 UTC, durations and times of day as seconds; NaN where missing."""
     import polars as pl
 
     unit = 1e9 if series.dtype == pl.Time else 1e6

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from manyways.data.sources import media
-from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
+from manyways.data.sources import media, tables
+from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, suffix, table_of
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import as_objects
@@ -16,13 +16,16 @@ from manyways.data.sources.rows import whole
 from manyways.errors import DataError
 
 ORDER = 5
+FILES = tables.TABLES | {".zip", ".npz", ".npy", ".txt"}
+"""Endings of files: a name that has one is a path, not the name of a data set."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?")
 
 
 def accepts(source: Any) -> bool:
-    """A Dataset or DatasetDict; a string of the form owner/name or owner/name:configuration that is no path."""
+    """A Dataset or DatasetDict; a string owner/name or owner/name:configuration that is no path."""
     if isinstance(source, str):
-        return bool(NAME.fullmatch(source)) and not Path(source.split("/", 1)[0]).is_dir()
+        path = Path(source)
+        return bool(NAME.fullmatch(source)) and not path.parent.is_dir() and suffix(path) not in FILES
     datasets = sys.modules.get("datasets")
     return datasets is not None and isinstance(source, datasets.Dataset | datasets.DatasetDict)
 
@@ -50,7 +53,7 @@ def load(source: Any, options: Options) -> Table:
         options = options.like(table)
         tables.append((part, table))
     tables.sort(key=lambda each: each[0])
-    return joined(tables, name.rsplit("/", 1)[-1], name, (*options.labels, *({tables[0][1].label} - {None})))
+    return joined(tables, name.rsplit("/", 1)[-1], name, options.labels)
 
 
 def _download(name: str) -> Any:

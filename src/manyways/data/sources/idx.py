@@ -35,7 +35,7 @@ def accepts(source: Any) -> bool:
 
 
 def load(source: Path, options: Options) -> Table:
-    """Images and the labels beside them; a folder's `train-…` and `t10k-…` files are training and test rows."""
+    """Images and the labels beside them; a folder's `train-…` and `t10k-…` files are its parts."""
     if source.is_file():
         return _pair(source)
     tables = [(_part(path), _pair(path)) for path in image_files(source)]
@@ -145,7 +145,7 @@ def _stream(
 def _wrong_length(path: Path, shape: tuple[int, ...], need: int, held: int) -> str:
     what = "is cut short" if held < need else "is too long"
     return (
-        f"{path} {what}: its header announces {'×'.join(map(str, shape))} values in {need:,} bytes, it "
+        f"{path} {what}: its header announces {'x'.join(map(str, shape))} values in {need:,} bytes, it "
         f"holds {held:,}. "
         "Download it again."
     )

@@ -119,8 +119,8 @@ def _pixels(item: Item, shape: tuple[int, int, int]) -> NDArray[np.uint8] | str:
     channels, height, width = shape
     try:
         with _open(item) as opened:
-            # JPEG decodes at a half, quarter or eighth directly; twice the size leaves room for a good resize.
-            opened.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
+            # JPEG decodes at a half or less directly; twice the size, turned or not, is enough to resize.
+            opened.draft("L" if channels == 1 else "RGB", (2 * max(width, height),) * 2)
             image = _flat(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)

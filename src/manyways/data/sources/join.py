@@ -90,5 +90,5 @@ def _kind(column: RawColumn) -> tuple[Kind | None, bool]:
 
 def _described(column: RawColumn) -> str:
     words = column.kind or ("words" if column.values.dtype.kind == "O" else "numbers")
-    shape = "×".join(map(str, column.values.shape[1:]))
+    shape = "x".join(map(str, column.values.shape[1:]))
     return f"{words} of shape {shape}" if shape else words

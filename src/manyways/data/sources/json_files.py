@@ -11,8 +11,7 @@ from manyways.errors import DataError
 
 
 def read(path: Path) -> dict[str, list[Any]]:
-    """The objects in `path` as columns, in the order in which keys first appear; None where an object lacks a
-    key.
+    """The objects in `path` as columns in the order in which keys first appear; None where a key is lacking.
 
     JSON Lines has an object a line; JSON has an array of objects, or an object of arrays of one length.
     Raises DataError with the line for what is not JSON, is no object, or is not UTF-8.
@@ -25,7 +24,7 @@ def read(path: Path) -> dict[str, list[Any]]:
         with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig") as text:
             for number, line in enumerate(text, 1):
                 if line.strip():
-                    _add(columns, _parse(line, path, number), count, f"{path}, line {number:,}")
+                    _add(columns, _parse(line.rstrip("\r\n"), path, number), count, f"{path}, line {number:,}")
                     count += 1
     except UnicodeDecodeError:
         check_utf8(path)
@@ -48,7 +47,7 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
             raise DataError(f"{path}: the arrays {', '.join(held)} must have one length.")
         return held
     if not isinstance(held, list):
-        raise DataError(f"{path} holds one {_called(held)}; an array of objects is needed: [{{…}}, {{…}}].")
+        raise DataError(f"{path} holds {_called(held)}; an array of objects is needed: [{{…}}, {{…}}].")
     columns: dict[str, list[Any]] = {}
     for number, each in enumerate(held):
         _add(columns, each, number, f"{path}, element {number:,}")
@@ -68,7 +67,7 @@ def _parse(text: str, path: Path, line: int) -> Any:
 
 def _add(columns: dict[str, list[Any]], row: Any, count: int, where: str) -> None:
     if not isinstance(row, dict):
-        raise DataError(f'{where}: an object is needed, such as {{"text": "…"}}; got a {_called(row)}.')
+        raise DataError(f'{where}: an object is needed, such as {{"text": "…"}}; got {_called(row)}.')
     for key, value in row.items():
         column = columns.setdefault(key, [])
         column.extend([None] * (count - len(column)))
@@ -84,5 +83,5 @@ def _filled(columns: dict[str, list[Any]], count: int, path: Path) -> dict[str, 
 
 
 def _called(value: Any) -> str:
-    names = {list: "array", dict: "object", str: "string", bool: "truth value", type(None): "null"}
-    return names.get(type(value), "number")
+    names = {list: "an array", dict: "one object", str: "a string", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,6 +1,7 @@
 """Columns of images and sounds, as files, file names or encoded bytes."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +36,26 @@ def decode(
         raise DataError(
             f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}."
         )
-    return (images if kind == "image" else sounds).decode(name, items, options, where)
+    if kind == "image":
+        return images.decode(name, items, options, where)
+    return sounds.decode(name, items, options, where)
 
 
 def files_of(
-    name: str,
-    known: Iterable[str],
-    values: Iterable[str | None],
-    folder: Path | None,
-    kind: Kind | None,
-    where: str,
+    name: str, values: Sequence[str | None], folder: Path | None, kind: Kind | None, where: str
 ) -> list[Item] | None:
     """The files that a column of names speaks of; None where it speaks of none.
 
     A column speaks of files where every value ends like an image or a sound and some exist below `folder`, or
     where `kinds` says so.
     """
-    if kind not in (None, "image", "audio") or folder is None:
+    known = [value for value in values if value is not None]
+    if kind not in (None, "image", "audio") or folder is None or not known:
         return None
-    known = list(known)
-    if not known or (kind is None and not all(kind_of(Path(value)) for value in known)):
+    if kind is None and not all(kind_of(Path(value)) for value in known):
         return None
-    items = [None if value is None else folder / value for value in values]
-    if not any(item is not None and item.is_file() for item in items):
+    items: list[Item] = [None if value is None else folder / value for value in values]
+    if not any(isinstance(item, Path) and item.is_file() for item in items):
         if kind is None:
             return None
         raise DataError(
@@ -80,14 +78,8 @@ def _sniff(item: Path | bytes) -> Kind | None:
     return "audio" if item[:4] in (b"RIFF", b"fLaC", b"OggS") and item[8:12] != b"WEBP" else "image"
 
 
-def name_of(item: Item, row: int) -> str:
-    """How a message calls an item."""
-    return item.name if isinstance(item, Path) else f"the one in row {row}"
-
-
 def items_key(items: Sequence[Item], *more: Any) -> str:
     """A cache key that changes when a file's name, size or time of change does, or the bytes of an item."""
-    import hashlib
 
     def mark(item: Item) -> Any:
         if not isinstance(item, Path):

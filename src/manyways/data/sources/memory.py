@@ -1,7 +1,7 @@
 """What is in memory already: arrays, tensors, data frames, a pair (inputs, labels), a mapping of columns."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,26 +77,28 @@ def as_array(values: Any) -> NDArray[Any]:
         values = values.detach().cpu()
         # NumPy has no bfloat16.
         return np.asarray((values if str(values.dtype) != "torch.bfloat16" else values.float()).numpy())
-    if _is(values, "polars", "Series"):
-        return np.asarray(values.to_numpy())
     if _is(values, "pandas", "Series"):
         return _from_pandas(values)
-    if isinstance(values, np.ndarray):
-        return values
+    if isinstance(values, np.ndarray) or _is(values, "polars", "Series"):
+        return values if isinstance(values, np.ndarray) else np.asarray(values.to_numpy())
     if isinstance(values, list | tuple):
-        if all(isinstance(value, bool | int | float | np.generic) for value in values):
-            return np.array(values)
-        if all(is_values(value) for value in values) and values:
-            try:
-                return np.stack([as_array(value) for value in values])
-            except ValueError as error:
-                raise DataError(f"A list of arrays must hold arrays of one shape: {error}.") from error
-        return as_objects(values)
+        return _from_list(values)
     raise DataError(
         f"Values of type {type(values).__module__}.{type(values).__qualname__} cannot be read; allowed "
         f"are arrays, "
         "tensors, series and lists. A sparse matrix: x.toarray()."
     )
+
+
+def _from_list(values: Sequence[Any]) -> NDArray[Any]:
+    if all(isinstance(value, bool | int | float | np.generic) for value in values):
+        return np.array(values)
+    if not all(is_values(value) for value in values):
+        return as_objects(values)
+    try:
+        return np.stack([as_array(value) for value in values])
+    except ValueError as error:
+        raise DataError(f"A list of arrays must hold arrays of one shape: {error}.") from error
 
 
 def _column(name: str, values: Any) -> RawColumn:
@@ -120,7 +122,7 @@ def _from_pandas(series: Any) -> NDArray[Any]:
 
 
 def _is(value: Any, module: str, name: str) -> bool:
-    """Whether `value` is an instance of `module.name`, without importing a module that nobody has imported."""
+    """Whether `value` is an instance of `module.name`, without importing a module."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))
 

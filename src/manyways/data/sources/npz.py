@@ -82,13 +82,13 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
         if key not in used
     }
     tables: list[tuple[int, Table]] = []
-    for part, inputs, labels in parts:
+    for part, inputs, targets in parts:
         values = _read_member(archive, members[inputs], headers[inputs], path)
         name = "image" if len(values.shape) >= 3 else "x"
         columns = input_columns(values, name, f"{path}[{inputs!r}]", key_of_file(path, inputs, "pixels"))
-        if labels:
-            values = _read_member(archive, members[labels], headers[labels], path)
-            columns.append(column_from_array(values, "label", f"{path}[{labels!r}]", ""))
+        if targets:
+            values = _read_member(archive, members[targets], headers[targets], path)
+            columns.append(column_from_array(values, "label", f"{path}[{targets!r}]", ""))
         tables.append((part, table_of(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
     return joined(tables, plain_name(path), str(path), ("label",))
 

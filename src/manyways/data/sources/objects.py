@@ -1,9 +1,7 @@
-"""Python values as a column: numbers, strings, truth values, vectors, nested values, encoded images and
-sounds.
-"""
+"""Python values as a column: numbers, strings, truth values, vectors, nested values."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from numbers import Integral, Real
@@ -18,49 +16,56 @@ from manyways.errors import DataError
 
 
 def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
-    """A column from Python values; None is missing.
+    """A column from Python values; None is missing, and so is an empty string among numbers.
 
-    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers
-    and words in one column are kept as words, with the problem noted for whoever wants numbers.
+    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers and
+    words in one column are kept as words, with the problem noted for whoever wants numbers. Raises DataError for
+    values of any other type.
     """
     found = {_sort_of(each) for each in set(map(type, values))} - {"none"}
     if "other" in found:
         odd = next(value for value in values if _sort_of(type(value)) == "other")
         raise DataError(
             f"{where}: the column {name!r} holds values of type {type(odd).__qualname__}; allowed are "
-            f"numbers, strings, "
-            "truth values, dates, lists and mappings. Leave the column out, or turn it into one of those."
+            "numbers, strings, truth values, dates, lists and mappings. Leave the column out, or turn "
+            "it into one "
+            "of those."
         )
-    if not found or found == {"string"}:
-        return RawColumn(name, as_objects(values))
-    if found == {"boolean"}:
-        missing = any(value is None for value in values)
-        return RawColumn(name, as_objects(values) if missing else np.array(values, bool))
-    if found <= {"integer", "real"}:
-        return RawColumn(name, numbers_of(values))
-    if found == {"list"} and (matrix := _matrix(values)) is not None:
-        return RawColumn(name, matrix)
     if found & {"list", "mapping"}:
-        return RawColumn(name, as_objects([_as_json(value) for value in values]), kind or "text")
-    words = as_objects([None if value is None else str(value) for value in values])
-    if kind in ("category", "text") or not found & {"integer", "real"}:
-        return RawColumn(name, words)
+        matrix = _matrix(values) if found == {"list"} else None
+        nested = RawColumn(name, as_objects([_as_json(value) for value in values]), kind or "text")
+        return nested if matrix is None else RawColumn(name, matrix)
+    if found & {"integer", "real"}:
+        return _numbers_and_words(name, values, kind, where)
+    if found == {"boolean"} and all(value is not None for value in values):
+        return RawColumn(name, np.array(values, bool))
+    if found <= {"string"} or found == {"boolean"}:
+        return RawColumn(name, as_objects(values))
+    return RawColumn(name, as_objects([None if value is None else str(value) for value in values]))
+
+
+def _numbers_and_words(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
+    values = [None if isinstance(value, str) and not value else value for value in values]
     odd = [
         row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")
     ]
-    known = sum(value is not None for value in values)
-    return RawColumn(
-        name, words, problem=mixed(name, where, known - len(odd), len(odd), odd[0], values[odd[0]])
-    )
+    if not odd:
+        return RawColumn(name, numbers_of(values))
+    words = as_objects([None if value is None else str(value) for value in values])
+    if kind in ("category", "text"):
+        return RawColumn(name, words)
+    known = sum(value is not None for value in values) - len(odd)
+    return RawColumn(name, words, problem=mixed(name, where, known, {row: values[row] for row in odd}))
 
 
-def mixed(name: str, where: str, numbers: int, words: int, row: int, value: Any) -> str:
-    """What to say where a column holds both numbers and words; `row` and `value` are the first word's."""
+def mixed(name: str, where: str, numbers: int, words: Mapping[int, Any]) -> str:
+    """What to say where a column holds `numbers` numbers and, by row, `words`."""
+    row, value = next(iter(words.items()))
     return (
         f"{where}: the column {name!r} holds numbers in {count_of(numbers, 'row')} and something else in "
-        f"{words:,}, first {value!r} in row {row} (rows count from 0). Correct the cell, leave it empty "
-        f"and pass "
-        f'bad_rows="skip" or bad_rows="fill", or pass kinds={{{name!r}: "category"}}.'
+        f"{len(words):,}, first {value!r} in row {row} (rows count from 0). Correct the cell, leave it "
+        f"empty and "
+        f'pass bad_rows="skip" or bad_rows="fill", or pass kinds={{{name!r}: "category"}}.'
     )
 
 

@@ -85,7 +85,7 @@ def whole(rows: Rows) -> NDArray[Any]:
 
 
 def keep(chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: DTypeLike, key: str) -> Rows:
-    """`chunks` as one array: in memory where small, else in the cache under `key`, where a second call finds it."""
+    """`chunks` as one array: in memory where small, else in the cache under `key`, found again there."""
     if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize > IN_MEMORY:
         path = cache_folder() / f"{key}.rows"
         return open_rows(path, shape, dtype) if path.exists() else write_rows(path, chunks, shape, dtype)

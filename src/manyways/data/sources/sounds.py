@@ -61,7 +61,7 @@ def decode(
         lengths = [frames / each for frames, each in headers]
         seconds = options.seconds or min(LONGEST, float(np.percentile(lengths, 95)))
         shape = (len(items), max(1, round(seconds * rate)))
-        chunks = _chunks(soundfile, items, rate, shape[1], bad, pool)
+        chunks = _chunks(soundfile, items, rate=rate, samples=shape[1], bad=bad, pool=pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.int16)
     save_note(key, {"shape": shape, "rate": rate, "bad": bad})
     return RawColumn(name, rows, "audio", rate), bad
@@ -97,6 +97,7 @@ def _header(soundfile: Any, item: Item) -> tuple[int, int] | str:
 def _chunks(
     soundfile: Any,
     items: Sequence[Item],
+    *,
     rate: int,
     samples: int,
     bad: dict[int, str],
@@ -132,7 +133,8 @@ def _wave(soundfile: Any, item: Item, rate: int, samples: int) -> NDArray[np.int
 
         common = gcd(own, rate)
         mono = resample_poly(mono, rate // common, own // common)
-    return np.clip(np.round(mono[:samples] * 32768), -32768, 32767).astype(np.int16)
+    wave: NDArray[np.int16] = np.clip(np.round(mono[:samples] * 32768), -32768, 32767).astype(np.int16)
+    return wave
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ TABLES = DELIMITED | JSON | PARQUET
 
 
 def accepts(source: Any) -> bool:
-    """A table file; or a folder with train/dev/test tables, a `metadata` table, or one table and no media below."""
+    """A table file; a folder with train/dev/test tables, a `metadata` table, or one table and no media."""
     if not isinstance(source, Path):
         return False
     if source.is_file():
@@ -77,9 +77,11 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
 
     frames = [delimited.read(path, options.header) for path in paths]
     first = frames[0].columns
-    for number, (path, frame) in enumerate(zip(paths, frames, strict=True)):
-        lacking = [name for name in options.labels if name in first and name not in frame.columns]
-        frames[number] = frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
+    unlabelled = [name for name in options.labels if name in first]
+    for number, frame in enumerate(frames):
+        absent = [pl.lit(None, pl.String).alias(name) for name in unlabelled if name not in frame.columns]
+        frames[number] = frame.with_columns(absent)
+    for path, frame in zip(paths, frames, strict=True):
         if set(frame.columns) != set(first):
             raise DataError(
                 f"{path} has the columns {', '.join(frame.columns)}, but {paths[0]} has "
@@ -100,14 +102,14 @@ def _load_json(path: Path, options: Options) -> Table:
     bad: dict[int, str] = {}
     for name, values in json_files.read(path).items():
         kind = options.kinds.get(name)
-        if all(value is None or isinstance(value, str) for value in values):
-            known = (value for value in values if value is not None)
-            if (items := media.files_of(name, known, values, path.parent, kind, str(path))) is not None:
-                column, reasons = media.decode(name, items, options, str(path))
-                columns.append(column)
-                bad |= reasons
-                continue
-        columns.append(column_from_objects(name, values, kind, str(path)))
+        words = all(value is None or isinstance(value, str) for value in values)
+        items = media.files_of(name, values, path.parent, kind, str(path)) if words else None
+        if items is None:
+            columns.append(column_from_objects(name, values, kind, str(path)))
+        else:
+            column, reasons = media.decode(name, items, options, str(path))
+            columns.append(column)
+            bad |= reasons
     return _checked(columns, bad, path)
 
 

@@ -13,7 +13,7 @@ from manyways.errors import DataError
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of `path`, unpacked where its name ends in .gz. Raises DataError where it is damaged or cut short."""
+    """The bytes of `path`, unpacked where its name ends in .gz. Raises DataError where it is damaged."""
     try:
         with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
             yield cast("BinaryIO", file)

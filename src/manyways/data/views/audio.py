@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from manyways.data.specs import AudioSpec
-from manyways.data.views.ranges import coin, gaussian, require_range, require_shape, uniform
+from manyways.data.views.ranges import coin, gaussian, integers, require_range, require_shape, uniform
+from manyways.errors import ParameterError
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,8 @@ class AudioWeak:
     def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
         require_shape(batch, self.spec.samples)
         rows, device = len(batch), batch.device
-        reach = self.shift * self.spec.samples
-        offset = uniform(rng, rows, -reach, reach, device).round_()
-        waves = resample(as_wave(batch), offset, torch.ones_like(offset))
+        reach = int(self.shift * self.spec.samples)
+        waves = as_wave(delay(batch, integers(rng, rows, -reach, reach, device)))
         return amplify(waves, uniform(rng, rows, -self.gain, self.gain, device)).clamp_(-1, 1)
 
 
@@ -59,6 +60,11 @@ class AudioStrong:
         require_range(self, 0, 0.5, "shift", "speed")
         require_range(self, 0, 24, "gain")
         require_range(self, 0, 1, "time_mask", "band_mask")
+        if self.noise[0] > self.noise[1]:
+            raise ParameterError(
+                f"AudioStrong.noise is (lowest, highest) decibels and its lowest ratio must not be above the "
+                f"highest; got {self.noise!r}."
+            )
 
     def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
         require_shape(batch, self.spec.samples)
@@ -93,6 +99,14 @@ def sounding(waves: Tensor) -> tuple[Tensor, Tensor]:
     return first, torch.where(heard.any(1), last, 0)
 
 
+def delay(waves: Tensor, offset: Tensor) -> Tensor:
+    """`waves` [B, T] of any type, later by `offset` (int64 [B], negative: earlier); silence comes in."""
+    samples = waves.shape[1]
+    # Index 0 is the silent sample in front, samples + 1 the one behind.
+    index = torch.arange(1, samples + 1, device=waves.device) - offset[:, None]
+    return pad(waves, (1, 1)).gather(1, index.clamp_(0, samples + 1))
+
+
 def resample(waves: Tensor, offset: Tensor, speed: Tensor) -> Tensor:
     """`waves` float [B, T] played at `speed` [B] (linear interpolation) and delayed by `offset` [B] samples.
 
@@ -105,7 +119,7 @@ def resample(waves: Tensor, offset: Tensor, speed: Tensor) -> Tensor:
     left = place.floor()
     fraction = (place - left).to(waves.dtype)
     # One silent sample at either end takes in every place outside.
-    padded = torch.nn.functional.pad(waves, (1, 1))
+    padded = pad(waves, (1, 1))
     index = left.long().add_(1)
     before = padded.gather(1, index.clamp(0, samples + 1))
     after = padded.gather(1, index.add_(1).clamp_(0, samples + 1))

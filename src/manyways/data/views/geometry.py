@@ -103,10 +103,14 @@ def erase(images: Tensor, centre_y: Tensor, centre_x: Tensor, side: Tensor, fill
 
 
 def background(images: Tensor) -> Tensor:
-    """The median of the four corner pixels of each image and channel: [B, C, 1, 1].
+    """The second darkest of the four corner pixels of each image and channel: [B, C, 1, 1].
 
     It stands for "nothing here" on dark and on light paper alike, where a constant would add an object.
     """
-    _, _, height, width = images.shape
-    corners = images[:, :, :: max(height - 1, 1), :: max(width - 1, 1)].flatten(2)
-    return corners.median(dim=2).values[:, :, None, None]
+    top, bottom = images[:, :, 0], images[:, :, -1]
+    a, b, c, d = top[..., 0], top[..., -1], bottom[..., 0], bottom[..., -1]
+    second = torch.minimum(
+        torch.maximum(torch.minimum(a, b), torch.minimum(c, d)),
+        torch.minimum(torch.maximum(a, b), torch.maximum(c, d)),
+    )
+    return second[:, :, None, None]

@@ -55,9 +55,9 @@ def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Only the highest `bits` (1 to 8, whole numbers) of the eight of each value are kept."""
-    step = _per_image(torch.exp2(8 - bits.to(images.dtype)))
-    # Values that were bytes come back as n/255 · 255, which may fall a rounding error below n.
-    return (images * 255).add_(1e-3).floor_().div_(step).floor_().mul_(step).div_(255)
+    step = _per_image(torch.exp2(8 - bits.to(images.dtype))) / 255
+    # Values that were bytes come back as n/255, which may fall a rounding error below n steps.
+    return (images + 1e-5).div_(step).floor_().mul_(step)
 
 
 def autocontrast(images: Tensor) -> Tensor:
@@ -73,8 +73,8 @@ def equalize(images: Tensor) -> Tensor:
     """Each channel's histogram of 256 levels made as even as its own values allow."""
     batch, channels, height, width = images.shape
     planes, pixels = batch * channels, height * width
-    cells = (images * 255).round_().long().view(planes, pixels)
-    cells += torch.arange(planes, device=images.device)[:, None] * 256
+    cells = (images * 255).round_().int().view(planes, pixels)
+    cells += torch.arange(planes, device=images.device, dtype=torch.int32)[:, None] * 256
     cells = cells.flatten()
     counts = torch.bincount(cells, minlength=planes * 256).view(planes, 256).to(images.dtype)
     below = counts.cumsum(1) - counts
@@ -93,11 +93,13 @@ def sharpen(images: Tensor, factors: Tensor) -> Tensor:
     columns = images[..., :-2, :] + images[..., 1:-1, :]
     columns += images[..., 2:, :]
     centre = images[..., 1:-1, 1:-1]
-    smooth = columns[..., :-2] + columns[..., 1:-1]
-    smooth += columns[..., 2:]
-    smooth.add_(centre, alpha=4).div_(13)
+    nine = columns[..., :-2] + columns[..., 1:-1]
+    nine += columns[..., 2:]
+    # The smoothing kernel is 1 all over and 5 in the middle, divided by 13.
+    factor = _per_image(factors)
+    weight = (1 - factor) / 13
     out = images.clone()
-    out[..., 1:-1, 1:-1] = smooth.lerp_(centre, _per_image(factors)).clamp_(0, 1)
+    out[..., 1:-1, 1:-1] = nine.mul_(weight).addcmul_(centre, factor + 4 * weight).clamp_(0, 1)
     return out
 
 

@@ -42,6 +42,7 @@ class SimCLR(GradientMethod):
     takes: ClassVar = frozenset({"embed"})
     predicts: ClassVar = False
     uses_all_rows: ClassVar = True
+    suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
 
     def begin(self, data: Data, model: Model | None, seed: int) -> Learner:

@@ -32,6 +32,7 @@ class FineTune(GradientMethod):
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     requires_model: ClassVar = True
+    suggests: ClassVar = ()
     paper: ClassVar = "Howard & Ruder, Universal language model fine-tuning, ACL 2018"
 
     def needs_start(self) -> bool:

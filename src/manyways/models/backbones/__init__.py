@@ -61,10 +61,9 @@ def rebuild_backbone(config: Mapping[str, Any]) -> Backbone:
 
     Raises ModelError when the config names no known backbone or does not fit it.
     """
-    arguments = dict(config)
-    kind = _named(str(arguments.pop("name", "")), ModelError)
+    kind = _named(str(config.get("name", "")), ModelError)
     try:
-        return kind(**arguments)
+        return kind.from_config(config)
     except TypeError as error:
         raise ModelError(f"The saved config of the backbone {kind.name!r} does not fit: {error}.") from error
 

@@ -1,8 +1,9 @@
-"""Reading checkpoints of the transformers library: safetensors only, no remote code, folders without network."""
+"""Checkpoints of the transformers library: safetensors only, no remote code, folders without network."""
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ UNLIMITED = 10**9
 
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
-    """The model that a transformers config describes, with random weights. Raises ModelError on an unknown type."""
+    """The model of a transformers config, with random weights. Raises ModelError on an unknown type."""
     transformers = _transformers()
     values = dict(architecture)
     try:
@@ -30,10 +31,11 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
             f"The installed transformers {transformers.__version__} does not know the model type {error}; "
             "upgrade it: pip install --upgrade transformers."
         ) from error
-    return _used_part(transformers.AutoModel.from_config(config, trust_remote_code=False), config)
+    model: nn.Module = _used_part(transformers.AutoModel.from_config(config, trust_remote_code=False), config)
+    return model
 
 
-def load(checkpoint: str) -> tuple[nn.Module, dict[str, Any]]:
+def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
     """The model of a folder or Hub name with its weights in float32, and its config as JSON values.
 
     Raises ModelError when it does not exist, is damaged, holds pickled weights only, or lacks weights.
@@ -47,27 +49,54 @@ def load(checkpoint: str) -> tuple[nn.Module, dict[str, Any]]:
     if getattr(config, "apply_spec_augment", False):
         # It masks with NumPy's global generator, out of reach of a run's seed; augmenting is the views' task.
         config.apply_spec_augment = False
-    model, report = _guarded(
-        checkpoint,
-        lambda: transformers.AutoModel.from_pretrained(
-            checkpoint,
-            config=config,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **options,
-        ),
-    )
-    body = _used_part(model, config)
-    used = {id(parameter) for parameter in body.parameters()}
-    names = {name for name, parameter in model.named_parameters() if id(parameter) in used}
-    missing = sorted(names & set(report["missing_keys"]))
+    body, missing = _read_weights(checkpoint, transformers.AutoModel, config, options)
+    stated = getattr(transformers, (getattr(config, "architectures", None) or [""])[0], None)
+    if missing and stated is not None:
+        # Tied embeddings may be stored under the name of the head, which only the whole model knows.
+        body, missing = _read_weights(checkpoint, stated, config, options)
     if missing:
         raise ModelError(
-            f"The checkpoint {checkpoint!r} lacks {len(missing)} weights of its own architecture, the first is "
-            f"{missing[0]!r}; it is damaged or was saved from another model."
+            f"The checkpoint {checkpoint!r} lacks {len(missing)} weights of its own architecture, the first "
+            f"is {missing[0]!r}; it is damaged or was saved from another model."
         )
     return body, json.loads(config.to_json_string(use_diff=False))
+
+
+def _read_weights(checkpoint: str, model_class: Any, config: Any, options: Any) -> tuple[Any, list[str]]:
+    """The part of the model that gives features, and the names of its weights that the checkpoint lacks."""
+    with _quiet():
+        model, report = _guarded(
+            checkpoint,
+            lambda: model_class.from_pretrained(
+                checkpoint,
+                config=config,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **options,
+            ),
+        )
+    body = _used_part(model.base_model, config)
+    used = {id(parameter) for parameter in body.parameters()}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in used}
+    return body, sorted(names & set(report["missing_keys"]))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bar and the report of unused weights, whose news `load` raises itself."""
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def image_settings(checkpoint: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,11 +125,11 @@ def image_settings(checkpoint: str, architecture: Mapping[str, Any]) -> dict[str
 
 
 def audio_settings(checkpoint: str) -> tuple[int, bool]:
-    """Samples per second, and whether each clip is standardised. Raises ModelError where the rate is not stated."""
+    """Samples per second, and whether each clip is standardised. Raises ModelError if no rate is stated."""
     saved = _preprocessor(checkpoint)
     if "sampling_rate" not in saved:
         raise ModelError(
-            f"The checkpoint {checkpoint!r} does not state its sampling_rate in preprocessor_config.json; add it."
+            f"The checkpoint {checkpoint!r} states no sampling_rate in preprocessor_config.json; add it."
         )
     return int(saved["sampling_rate"]), bool(saved.get("do_normalize", True))
 
@@ -131,14 +160,14 @@ def _transformers() -> Any:
     return transformers
 
 
-def _used_part(model: Any, config: Any) -> nn.Module:
+def _used_part(model: Any, config: Any) -> Any:
     """The encoder of an encoder-decoder, and no pooler with weights: features are averaged hidden states."""
     body: Any = model.get_encoder() if getattr(config, "is_encoder_decoder", False) else model
     pooler = getattr(body, "pooler", None)
     if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
         body.pooler = None
     body.main_input_name = model.main_input_name
-    return body  # type: ignore[no-any-return]
+    return body
 
 
 def _guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
@@ -150,8 +179,8 @@ def _guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
         reason = str(error).strip().split("\n")[0]
         place = "folder" if Path(checkpoint).is_dir() else "Hub checkpoint"
         raise ModelError(
-            f"The {place} {checkpoint!r} cannot be loaded: {reason} Only safetensors weights are read, without "
-            "remote code; a Hub name needs the network or an earlier download, a folder needs neither."
+            f"The {place} {checkpoint!r} cannot be loaded: {reason} Only safetensors weights are read, "
+            "without remote code; a Hub name needs the network or an earlier download, a folder neither."
         ) from error
 
 
@@ -181,7 +210,7 @@ def _check_folder(folder: Path) -> None:
 
 def _preprocessor(checkpoint: str) -> dict[str, Any]:
     """What preprocessor_config.json says; empty where there is none."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     folder = Path(checkpoint)
     if folder.is_dir():

@@ -40,7 +40,7 @@ class BatchNorm(nn.Module):
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A 2-d convolution without bias (a normalisation follows) with the initial weights of He et al. (2015)."""
+    """A 2-d convolution without bias (a normalisation follows), initialised as in He et al. (2015)."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return layer

@@ -44,7 +44,7 @@ class LogMel(nn.Module):
 
 def window_length(rate: int) -> int:
     """Samples of the analysis window: 25 ms rounded up to a power of two."""
-    return 2 ** math.ceil(math.log2(max(2.0, WINDOW_SECONDS * rate)))
+    return 1 << math.ceil(math.log2(max(2.0, WINDOW_SECONDS * rate)))
 
 
 def hertz_to_mel(hertz: Tensor) -> Tensor:

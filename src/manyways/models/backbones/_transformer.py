@@ -33,19 +33,23 @@ class Block(nn.Module):
         attended = attention(query, key, value, mask)
         merged = attended.transpose(1, 2).reshape(batch, length, width)
         x = x + self.dropout(self.attention_out(merged))
-        return x + self.dropout(self.perceptron(x))
+        deeper: Tensor = self.dropout(self.perceptron(x))
+        return x + deeper
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(query keyᵀ / √D) value of [B, heads, L, D]; boolean `mask`, broadcast to [B, heads, L, L], is False
-    at the keys left out."""
+    """softmax(query keyᵀ / √D) value, all of [B, heads, L, D].
+
+    The boolean `mask`, broadcast to [B, heads, L, L], is False at the keys left out.
+    """
     if not is_vmapped(query):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     # The fused kernel of the CPU has no batching rule: vmap would run it one by one.
     scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(dim=-1) @ value
+    attended: Tensor = scores.softmax(dim=-1) @ value
+    return attended
 
 
 def heads_for(width: int, features_per_head: int = 32) -> int:

@@ -1,7 +1,7 @@
 """What every backbone is: one encoded modality in, features out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
@@ -42,8 +42,13 @@ class Backbone(nn.Module, ABC):
     @classmethod
     def for_spec(cls, spec: Spec, size: float = 1.0) -> Self:
         """A network with new weights (drawn from torch's global generator) for data like `spec`."""
-        config = cls.sized(spec, size)
-        return cls(**{key: value for key, value in config.items() if key != "name"})
+        return cls.from_config(cls.sized(spec, size))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A network with new weights and this `config`. Raises TypeError when the keys do not fit."""
+        make: Callable[..., Self] = cls
+        return make(**{key: value for key, value in config.items() if key != "name"})
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

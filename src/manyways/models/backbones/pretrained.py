@@ -28,6 +28,8 @@ class Pretrained(Backbone):
 
     name: ClassVar[str] = "pretrained"
     kinds: ClassVar[tuple[str, ...]] = ("text", "image", "audio")
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -59,15 +61,12 @@ class Pretrained(Backbone):
         self.normalise = normalise
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
-        self.body = body or _checkpoints.build(architecture)
-
-    mean: Tensor
-    std: Tensor
+        self.body = _checkpoints.build(architecture) if body is None else body
 
     @classmethod
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
         raise ParameterError(
-            f"The backbone {cls.name!r} needs a checkpoint: give its folder or its Hub name (owner/name) instead."
+            f"The backbone {cls.name!r} needs a checkpoint: give its folder or Hub name (owner/name) instead."
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,8 +114,8 @@ class Pretrained(Backbone):
 def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
     """The checkpoint's model with its weights, for data like `spec`; a folder never touches the network.
 
-    Raises ModelError when the checkpoint cannot be loaded without pickle or remote code, reads another kind of
-    data, has too small a vocabulary, or hears at another sample rate.
+    Raises ModelError when the checkpoint cannot be loaded without pickle or remote code, reads another kind
+    of data, has too small a vocabulary, or hears at another sample rate.
     """
     body, architecture = _checkpoints.load(checkpoint)
     kind = KIND_OF_INPUT.get(body.main_input_name, body.main_input_name)
@@ -143,7 +142,7 @@ def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
         example = torch.zeros(1, max(spec.samples, rate))
         if spec.rate != rate:
             raise ModelError(
-                f"{checkpoint!r} hears {rate} samples per second; the data has {spec.rate}. Resample it first."
+                f"{checkpoint!r} hears {rate} samples per second; the data has {spec.rate}. Resample it."
             )
     else:
         raise ModelError(f"{checkpoint!r} cannot read {spec.kind} inputs.")
@@ -163,5 +162,5 @@ def pretrained_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
 
 
 def _mean_state(state: Tensor) -> Tensor:
-    """The mean over positions: of [B, L, width] over the second axis, of [B, width, H, W] over the last two."""
+    """The mean over positions: the second axis of [B, L, width], the last two of [B, width, H, W]."""
     return state.mean(dim=1) if state.ndim == 3 else state.mean(dim=(2, 3))

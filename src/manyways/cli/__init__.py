@@ -1,0 +1,95 @@
+"""The command `manyways`: what each part can do, from a terminal.
+
+This file imports nothing heavy, so that help and mistakes are answered at once; a module of this folder per command.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "compare": "Compare ways of learning on your data, side by side under one budget.",
+    "advise": "Say which ways of learning your data allows, and what the others lack.",
+    "fit": "Train a model by one method, or by a chain of them, and save it.",
+    "predict": "Predict the label of every row with a saved model.",
+    "methods": "List all methods, or show one with its fields.",
+}
+"""Every command and what it does; the module `manyways.cli.<command>` holds its `main`."""
+
+EXAMPLES = """\
+examples:
+  manyways compare digits --labels 40 --report report.html
+  manyways compare photos/ --labels 100 --methods supervised,fixmatch,'simclr >> fixmatch'
+  manyways advise reviews.csv --label stars
+  manyways fit fixmatch digits --labels 40 --budget 20s --out model
+  manyways predict model new.csv --out predictions.csv
+
+DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a folder or .zip with a folder per class of
+images or sounds, the name of a data set on the Hugging Face Hub (owner/name), or one of digits, breast-cancer, wine
+and diabetes, which are built in.
+"""
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+READER_GONE = 141
+"""The exit code where the reader of a pipe has gone: 128 + SIGPIPE."""
+
+
+def usage() -> str:
+    """The help of `manyways` itself."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
+    return (
+        "usage: manyways COMMAND …\n\nEvery way a model can learn, behind one verb.\n\n"
+        f"commands:\n{commands}\n\n{EXAMPLES}\n"
+        "`manyways COMMAND --help` shows the options of a command, `manyways --version` the version.\n"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` (without the program's name) gives, and return the exit code.
+
+    0: done; 1: nothing could be compared; 2: refused, with one line on stderr that begins with `error:`;
+    130: interrupted; 141: the reader of a pipe has gone.
+    """
+    from manyways.errors import ManywaysError
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except ManywaysError as error:
+        from manyways.cli.wording import as_typed
+
+        print(f"error: {as_typed(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes the rest at exit, and would complain about the closed pipe once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    command, *rest = arguments or ["--help"]
+    if command in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0
+    if command == "--version":
+        from manyways import __version__
+
+        print(f"manyways {__version__}")
+        return 0
+    if command not in COMMANDS:
+        from manyways.data.roles import did_you_mean
+        from manyways.errors import ParameterError
+
+        raise ParameterError(
+            f"There is no command {command!r}; commands are {', '.join(COMMANDS)}.{did_you_mean(command, COMMANDS)}"
+        )
+    return int(import_module(f"{__name__}.{command}").main(rest))

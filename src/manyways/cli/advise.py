@@ -1,0 +1,131 @@
+"""`manyways advise`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import tyro
+
+from manyways.cli.arguments import Reading, Source, parse
+from manyways.cli.output import console
+from manyways.cli.wording import as_typed, command_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from manyways.comparison.advise import Advice
+    from manyways.data.data import Data
+
+SHOWN = 8
+FEW_LABELS = 40
+LABELS_PER_CLASS = 4
+
+
+@dataclass(frozen=True)
+class Advise:
+    """Say which ways of learning your data allows, and what the others lack."""
+
+    data: Source
+    """What there is to learn from; `manyways --help` lists what can be read."""
+    reading: tyro.conf.OmitArgPrefixes[Reading]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways advise`."""
+    options = parse(Advise, "advise", arguments)
+    data = options.reading.read(options.data)
+    from manyways.comparison.advise import advise
+
+    found = advise(data)
+    out = console()
+    for name, what in summary(data):
+        out.print(f"{name:<10}{what}", soft_wrap=True)
+    _print_methods(out, found)
+    out.print()
+    out.print(f"Type next:\n  {next_command(data, found, arguments)}", soft_wrap=True)
+    return 0
+
+
+def summary(data: "Data") -> list[tuple[str, str]]:
+    """The data in a few lines: (what, how much)."""
+    parts = [(part, len(getattr(data, part))) for part in ("training", "validation", "test")]
+    split = ", ".join(f"{count:,} {part}" for part, count in parts if count)
+    lines = [("data", data.source), ("rows", f"{len(data):,} ({split})"), ("inputs", inputs(data))]
+    for role, columns in data.roles.items():
+        if role not in ("input", "label"):
+            lines.append((role, ", ".join(columns)))
+    if data.has("label"):
+        lines += _label_lines(data)
+    else:
+        lines.append(("label", "none; name one with --label COL"))
+    ignored = list(data.ignored.items())
+    lines += [("left out", f"{name}: {reason}") for name, reason in ignored[:SHOWN]]
+    if len(ignored) > SHOWN:
+        lines.append(("left out", f"{len(ignored) - SHOWN} more columns"))
+    return lines
+
+
+def inputs(data: "Data") -> str:
+    """The inputs by kind: `30 numbers, 2 categories, 1 image of 8×8 pixels (photo)`."""
+    said = []
+    counts = Counter(column.kind for column in data.inputs)
+    plurals = {"category": "categories", "text": "texts", "audio": "sounds"}
+    singles = {"audio": "sound"}
+    for kind, count in counts.items():
+        names = [column.name for column in data.inputs if column.kind == kind]
+        word = singles.get(kind, kind) if count == 1 else plurals.get(kind, f"{kind}s")
+        shown = ", ".join(names[:SHOWN]) + (", …" if count > SHOWN else "")
+        said.append(f"{count} {word} ({shown})")
+    return ", ".join(said) or "none"
+
+
+def _label_lines(data: "Data") -> list[tuple[str, str]]:
+    training = data.training
+    if data.classification:
+        names = ", ".join(map(str, data.classes[:SHOWN])) + (", …" if len(data.classes) > SHOWN else "")
+        what = f"{data.label.name}: {len(data.classes)} classes ({names})"
+    else:
+        what = f"{data.label.name}: a number"
+    labelled = int(training.labelled.sum())
+    rest = len(training) - labelled
+    return [("label", what), ("labelled", f"{labelled:,} training rows have a label, {rest:,} have none")]
+
+
+def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
+    from rich.table import Table
+
+    def table(*headings: str) -> Table:
+        made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        for at, heading in enumerate(headings):
+            made.add_column(heading, no_wrap=at == 0, overflow="fold")
+        return made
+
+    possible = table("possible: write", "gives", "what it does")
+    for advice in found:
+        if advice.possible:
+            # A hyphen is a place to break a line, but a method's name is typed whole.
+            possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
+    out.print()
+    out.print(possible if possible.rows else "No method can learn from this data as it is.")
+    lacking = table("not as it is", "why, and what to type instead")
+    for advice in found:
+        if not advice.possible:
+            lacking.add_row(advice.name, as_typed(advice.reason))
+    if lacking.rows:
+        out.print()
+        out.print(lacking)
+
+
+def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
+    """What to type next with the data as it was given: a comparison, or a fit where there is nothing to score by."""
+    training = data.training
+    if data.has("label") and training.labelled.any():
+        labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS
+        few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
+        return command_line("compare", *arguments, *few, "--report", "report.html")
+    possible = [advice.write for advice in found if advice.possible]
+    if not possible:
+        return command_line("advise", "--help")
+    embeds = [advice.write for advice in found if advice.possible and "embed" in advice.gives]
+    return command_line("fit", (embeds or possible)[0], *arguments, "--out", "model")

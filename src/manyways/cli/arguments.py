@@ -1,0 +1,191 @@
+"""Options of the commands as dataclasses, and how they are read from the command line."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+
+import tyro
+from tyro.conf import arg
+from tyro.constructors import PrimitiveConstructorSpec
+
+from manyways.cli.wording import command_line
+from manyways.data.roles import did_you_mean
+from manyways.errors import ParameterError
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+
+T = TypeVar("T")
+
+
+
+def one(read: Callable[[str], Any], what: str, metavar: str) -> PrimitiveConstructorSpec[Any]:
+    """One word that `read` takes; where it raises ValueError, the message says that it must be `what`."""
+
+    def take(words: list[str]) -> Any:
+        try:
+            return read(words[0])
+        except ValueError:
+            raise ValueError(f"it must be {what}; got {words[0]!r}.") from None
+
+    return PrimitiveConstructorSpec(1, metavar, take, lambda value: True, lambda value: [str(value)])
+
+
+def truth(word: str) -> bool:
+    """True for yes and true, False for no and false. Raises ValueError for other words."""
+    known = {"yes": True, "true": True, "no": False, "false": False}
+    if word.lower() not in known:
+        raise ValueError(word)
+    return known[word.lower()]
+
+
+UNSAID = arg(help_behavior_hint="")
+"""The default is told by the help text, or there is none to tell."""
+
+Source = Annotated[str, tyro.conf.Positional, arg(metavar="DATA")]
+Columns = Annotated[tuple[str, ...], arg(metavar="COL …", help_behavior_hint="")]
+Pairs = Annotated[tuple[str, ...], arg(metavar="KEY=VALUE …", help_behavior_hint="")]
+Column = Annotated[str | None, one(str, "a name", "COL"), UNSAID]
+OtherSource = Annotated[str | None, one(str, "a source", "DATA"), UNSAID]
+File = Annotated[Path | None, one(Path, "a path", "FILE"), UNSAID]
+Count = Annotated[int | None, one(int, "a whole number", "N"), UNSAID]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the data is read."""
+
+    label: Column = None
+    """Column to predict; by default the one called label. '' for none."""
+    input: Columns = ()
+    """Columns that a model sees; by default all without another role."""
+    role: Pairs = ()
+    """Roles of other columns: time=date subject=patient."""
+    kinds: Pairs = ()
+    """Kinds of columns that are taken for another: zip=category. Kinds: number, category, text, image, audio."""
+    part: Column = None
+    """Column that says train, validation or test."""
+    test: OtherSource = None
+    """The test rows, where they lie elsewhere."""
+    validation: OtherSource = None
+    """The validation rows, where they lie elsewhere."""
+    bad_rows: Literal["refuse", "skip", "fill"] = "refuse"
+    """What to do with rows that have NaN, empty text or a file that cannot be decoded."""
+    image_size: Annotated[int | None, one(int, "a whole number of pixels", "PIXELS"), UNSAID] = None
+    """Height and width of images; by default their median, at most 96."""
+    sample_rate: Annotated[int | None, one(int, "a whole number of hertz", "HZ"), UNSAID] = None
+    """Samples per second of sound; by default the most common rate, at most 16,000."""
+    seconds: Annotated[float | None, one(float, "a number of seconds", "S"), UNSAID] = None
+    """Length of sounds; by default the 95th percentile, at most 10."""
+    label_pattern: Annotated[str | None, one(str, "a regular expression", "REGEX"), UNSAID] = None
+    """Regular expression for file names, whose named groups become columns."""
+    header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
+    """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `manyways.read`."""
+        roles: dict[str, tuple[str, ...]] = {}
+        for role, column in pairs("--role", self.role, "ROLE=COL, such as time=date"):
+            roles[role] = (*roles.get(role, ()), column)
+        given: dict[str, Any] = {
+            "label": () if self.label == "" else self.label,
+            "input": self.input or None,
+            "kinds": dict(pairs("--kinds", self.kinds, "COL=KIND, such as zip=category")),
+            **{name: getattr(self, name) for name in READ_AS_GIVEN},
+        }
+        if both := [role for role in roles if given.get(role) is not None]:
+            raise ParameterError(f"--role {both[0]}=… and --{both[0].replace('_', '-')} say the same twice; give one.")
+        return {**given, **roles}
+
+    def read(self, source: str) -> "Data":
+        """The data in `source`. Raises DataError and ParameterError as `manyways.read` does."""
+        from manyways.data.read import read
+
+        return read(source, **self.options())
+
+
+READ_AS_GIVEN = (
+    "part",
+    "test",
+    "validation",
+    "bad_rows",
+    "image_size",
+    "sample_rate",
+    "seconds",
+    "label_pattern",
+    "header",
+)
+
+
+def parse(kind: type[T], command: str, arguments: Sequence[str]) -> T:
+    """The options of `command` from `arguments`. Raises ParameterError for flags and words that it does not have."""
+    options, unknown = parse_known(kind, command, arguments)
+    if unknown:
+        raise refusal(kind, command, unknown)
+    return options
+
+
+def parse_known(kind: type[T], command: str, arguments: Sequence[str]) -> tuple[T, list[str]]:
+    """The options of `command` from `arguments`, and the arguments that are not its own.
+
+    tyro itself prints help, and values that cannot be read, and then exits.
+    """
+    found = tyro.cli(kind, prog=f"manyways {command}", args=arguments, return_unknown_args=True)
+    return cast("tuple[T, list[str]]", found)
+
+
+def refusal(kind: type, command: str, unknown: Sequence[str]) -> ParameterError:
+    """The error for arguments that `command` does not have."""
+    first = unknown[0]
+    flag = first.split("=")[0]
+    if not flag.startswith("-"):
+        return ParameterError(
+            f"`manyways {command}` has no place for {first!r}; quote a name with spaces, and put options' values "
+            f"after their option. `{command_line(command)} --help` shows how."
+        )
+    hint = did_you_mean(flag, flags(kind)) or f" `{command_line(command)} --help` lists them."
+    return ParameterError(f"`manyways {command}` has no option {flag}.{hint}")
+
+
+def flags(kind: type) -> list[str]:
+    """All flags of the options `kind`, from its own help."""
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", tyro.extras.get_parser(kind).format_help())))
+
+
+def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
+    """`("a=b", …)` as pairs. Raises ParameterError where one has no `=`."""
+    found = []
+    for text in given:
+        key, equals, value = text.rpartition("=") if flag == "--kinds" else text.partition("=")
+        if not (key and equals and value):
+            raise ParameterError(f"{flag} must be {form}; got {text!r}.")
+        found.append((key, value))
+    return found
+
+
+def at_least(flag: str, value: float | None, least: float) -> None:
+    """Raise ParameterError where `value` is below `least`; None is fine."""
+    if value is not None and not value >= least:
+        raise ParameterError(f"{flag} must be at least {least}; got {value}.")
+
+
+def check_budget(text: str | None) -> None:
+    """Raise ParameterError where `text` is no budget; None is fine."""
+    from manyways.training.budget import Budget
+
+    if text is not None:
+        Budget.of(text)
+
+
+def check_method_names(text: str) -> None:
+    """Raise ParameterError for a stage in `text` that is no method, without loading any."""
+    from manyways.methods.discovery import is_method_name, modules
+
+    for stage in text.split(">>"):
+        name = stage.split("(")[0].strip()
+        if name and not is_method_name(name):
+            known = [module.rpartition(".")[2].replace("_", "-") for module in modules().values()]
+            hint = did_you_mean(name.lower().replace("_", "-"), known)
+            raise ParameterError(f"There is no method {name!r}.{hint} `manyways methods` lists all.")

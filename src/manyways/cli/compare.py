@@ -1,0 +1,146 @@
+"""`manyways compare`."""
+
+import contextlib
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import arg
+
+from manyways.cli import INTERRUPTED
+from manyways.cli.arguments import (
+    UNSAID,
+    Count,
+    File,
+    Reading,
+    Source,
+    at_least,
+    check_budget,
+    check_method_names,
+    one,
+    parse,
+)
+from manyways.cli.output import check_file, console
+from manyways.cli.wording import command_line
+from manyways.errors import ParameterError
+
+if TYPE_CHECKING:
+    from manyways.comparison.results import Comparison
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare ways of learning on your data, side by side under one budget.
+
+    Every way sees the same rows, the same labels and the same budget; the answer names the best, how sure that is,
+    and how many labels plain supervision would need for the same. Finished trainings are kept: the same command,
+    typed again after Ctrl-C, goes on from there.
+    """
+
+    data: Source
+    """What to compare on; `manyways --help` lists what can be read."""
+    reading: tyro.conf.OmitArgPrefixes[Reading]
+    labels: Count = None
+    """Training labels that every way may see; by default all there are."""
+    methods: Annotated[tuple[str, ...], arg(metavar="METHODS …", help_behavior_hint="")] = ()
+    """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
+    By default all that the data allows."""
+    budget: Annotated[str, arg(metavar="BUDGET")] = "8s"
+    """What each training may spend: 20s, '2 minutes', '500 steps', '10000 examples' or '2 tflops'."""
+    seeds: Annotated[int, one(int, "a whole number", "N")] = 3
+    """Trainings of each way, each with other labels and another start."""
+    metric: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
+    """Score to compare by; by default accuracy for classes and R² for numbers."""
+    test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.2
+    """Share of the labelled rows to test on, where the data has no test rows of its own."""
+    workers: Count = None
+    """Trainings at the same time; by default one for each core, up to 8."""
+    report: File = None
+    """Write the whole comparison here as one HTML file with plots."""
+    json: File = None
+    """Write all numbers here as JSON."""
+    fresh: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Throw away finished trainings of an earlier, same comparison."""
+    open: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Open the report in the browser."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "methods", tuple(part for text in self.methods for part in _split(text)))
+
+    def check(self) -> None:
+        """Raise ParameterError for what is wrong before any data is read."""
+        check_budget(self.budget)
+        at_least("--labels", self.labels, 1)
+        at_least("--seeds", self.seeds, 1)
+        at_least("--workers", self.workers, 0)
+        if not 0 < self.test_share < 1:
+            raise ParameterError(f"--test-share must be in (0, 1); got {self.test_share}.")
+        check_file("--report", self.report)
+        check_file("--json", self.json)
+        if self.open and self.report is None:
+            raise ParameterError("--open opens the report, and none is written; add --report report.html.")
+        for method in self.methods:
+            check_method_names(method)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways compare`; the exit code is 0 where a way got a score, 1 where all failed, 130 after Ctrl-C."""
+    options = parse(Compare, "compare", arguments)
+    options.check()
+    from manyways.cli.compare_view import CompareView
+    from manyways.comparison.compare import compare
+    from manyways.methods.expressions import parse_method
+
+    methods = [parse_method(text) for text in options.methods] or None
+    data = options.reading.read(options.data)
+    with CompareView() as view:
+        comparison = compare(
+            data,
+            methods=methods,
+            labels=options.labels,
+            budget=options.budget,
+            seeds=options.seeds,
+            metric=options.metric,
+            test_share=options.test_share,
+            workers=options.workers,
+            fresh=options.fresh,
+            command=command_line("compare", *arguments),
+            on_progress=view,
+        )
+    return _finish(comparison, options)
+
+
+def _finish(comparison: "Comparison", options: Compare) -> int:
+    from manyways.comparison.report import write_report
+    from manyways.comparison.results import write_results
+    from manyways.comparison.table import render_table
+
+    out = console()
+    out.print(render_table(comparison))
+    if options.report or options.json:
+        out.print()
+    if options.report:
+        out.print(f"report: {write_report(comparison, options.report)}", soft_wrap=True)
+    if options.json:
+        out.print(f"numbers: {write_results(comparison, options.json)}", soft_wrap=True)
+    if options.open and options.report:
+        with contextlib.suppress(webbrowser.Error):  # no browser: the path above says where the report is
+            webbrowser.open(options.report.absolute().as_uri())
+    if any(entry.pending for entry in comparison.entries):
+        out.print("\nInterrupted: finished trainings are kept. Type the same command again to go on.")
+        return INTERRUPTED
+    return 0 if any(entry.scored for entry in comparison.entries) else 1
+
+
+def _split(text: str) -> list[str]:
+    """The methods in a comma-separated list; commas inside brackets divide fields."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,66 @@
+"""How a comparison goes: an overall bar and a line for each running training, or plain lines."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from manyways.training.progress import duration
+
+if TYPE_CHECKING:
+    from manyways.comparison.compare import CompareProgress
+
+
+class CompareView:
+    """A listener of `compare`. Written to stderr; where that is no terminal, one line for each training that ended."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._live = self._console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=self._console,
+            auto_refresh=False,
+            disable=not self._live,
+            transient=True,
+        )
+        self._all: TaskID | None = None
+        self._running: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, progress: "CompareProgress") -> None:
+        """Show `progress`."""
+        left = "" if progress.remaining_seconds is None else f"about {duration(progress.remaining_seconds)} left"
+        if progress.finished:
+            count = f"[{progress.done}/{progress.total}]"
+            more = f"  ({left})" if left and not self._live else ""
+            self._console.print(f"{count} {progress.finished}{more}", markup=False, soft_wrap=True)
+        if self._live:
+            self._draw(progress, left)
+
+    def _draw(self, progress: "CompareProgress", left: str) -> None:
+        if self._all is None:
+            self._all = self._bars.add_task("all trainings", facts="")
+        facts = "  ".join(filter(None, [f"{progress.done} of {progress.total}", left]))
+        # Shares of running trainings count, so that the bar moves before the first of them ends.
+        done = progress.done + sum(share for _, share in progress.running)
+        self._bars.update(self._all, total=progress.total, completed=done, facts=facts)
+        running = dict(progress.running)
+        for name in set(self._running) - set(running):
+            self._bars.remove_task(self._running.pop(name))
+        for name, share in running.items():
+            if name not in self._running:
+                self._running[name] = self._bars.add_task(f"  {name}", total=1.0, facts="")
+            self._bars.update(self._running[name], completed=share, facts=f"{share:.0%}")
+        self._bars.refresh()

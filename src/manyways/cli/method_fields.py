@@ -1,0 +1,138 @@
+"""The fields of a method as options: their ranges, defaults and the texts under them."""
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import tyro
+from tyro.conf import arg
+
+from manyways.methods.expressions import parse_method
+from manyways.methods.fields import Interval, hints
+from manyways.methods.method import Method
+
+
+@dataclass(frozen=True)
+class MethodField:
+    """One field: its values in words, its default as it is typed, and what it is for.
+
+    `type` is what tyro reads; None where no value can be typed, such as for a function.
+    """
+
+    name: str
+    values: str
+    default: Any
+    text: str
+    type: Any
+
+
+def method_fields(kind: type[Method]) -> list[MethodField]:
+    """The fields of the method `kind`, its own and inherited."""
+    texts, annotations = field_texts(kind), hints(kind)
+    found = []
+    for each in fields(kind):
+        values, read = _described(annotations[each.name])
+        default = default_of(each)
+        found.append(
+            MethodField(
+                each.name, values, str(default) if isinstance(default, Method) else default, texts.get(each.name, ""), read
+            )
+        )
+    return found
+
+
+def field_texts(kind: type) -> dict[str, str]:
+    """The docstring under each field, of `kind` and the classes it builds on; none where there is no source."""
+    found: dict[str, str] = {}
+    for owner in reversed(kind.__mro__[:-1]):
+        try:
+            source = textwrap.dedent(inspect.getsource(owner))
+        except (OSError, TypeError):
+            continue
+        body = ast.parse(source).body[0]
+        statements = body.body if isinstance(body, ast.ClassDef) else []
+        for before, after in zip(statements, statements[1:], strict=False):
+            if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
+                text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+                found[before.target.id] = " ".join(str(text).split())
+    return found
+
+
+def default_of(spec: "Field[Any]") -> Any:
+    """The default of a dataclass's field."""
+    if spec.default_factory is not MISSING:
+        return spec.default_factory()
+    return spec.default
+
+
+def options_class(kind: type[Method], taken: set[str]) -> type:
+    """A dataclass with the fields of `kind` that can be typed and whose names are not `taken`."""
+    made = []
+    for each in method_fields(kind):
+        if each.type is None or each.name in taken:
+            continue
+        described = f"{each.text} {each.values[0].upper()}{each.values[1:]}."
+        made.append(
+            (each.name, Annotated[each.type, arg(help=described.strip())], field(default=each.default))
+        )
+    return make_dataclass(f"{kind.__name__}Fields", made, frozen=True)
+
+
+def given_fields(kind: type[Method], options: Any) -> dict[str, Any]:
+    """The fields in `options` that differ from the defaults of `kind`; methods are read from their text."""
+    types_of, found = hints(kind), {}
+    for each in fields(options):
+        value = getattr(options, each.name)
+        if value != each.default:
+            found[each.name] = parse_method(value) if is_method(types_of[each.name]) and value else value
+    return found
+
+
+def is_method(annotation: Any) -> bool:
+    """Whether the values of `annotation` are methods."""
+    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+        return any(is_method(option) for option in get_args(annotation))
+    return isinstance(annotation, type) and issubclass(annotation, Method)
+
+
+def _described(annotation: Any) -> tuple[str, Any]:
+    """The values of `annotation` in words, and the type that tyro reads them by."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        words, read = _described(parts[0])
+        ranges = [f"in {extra.text}" for extra in parts[1:] if isinstance(extra, Interval)]
+        return " ".join([words, *ranges]), read
+    if origin in (Union, types.UnionType):
+        options = [_described(option) for option in parts if option is not type(None)]
+        empty = [("None", type(None))] if len(options) < len(parts) else []
+        reads = [read for _, read in [*options, *empty]]
+        words = " or ".join(word for word, _ in [*options, *empty])
+        return words, None if any(read is None for read in reads) else Union[tuple(reads)]  # noqa: UP007
+    if origin is Literal:
+        return f"one of {', '.join(map(str, parts))}", annotation
+    if is_method(annotation):
+        return "a method", str
+    names = {float: "number", int: "whole number", bool: "yes or no", str: "text"}
+    if annotation in names:
+        return names[annotation], annotation
+    if origin is not None and origin is not Callable and origin is not types.FunctionType and tyro_reads(annotation):
+        return "values", annotation
+    return "a function or object, in Python only", None
+
+
+def tyro_reads(annotation: Any) -> bool:
+    """Whether `annotation` is a tuple or list of plain values."""
+    plain = (int, float, str, bool, ...)
+    return get_origin(annotation) in (tuple, list) and all(part in plain for part in get_args(annotation))
+
+
+def spelled(value: Any) -> str:
+    """A value as it is typed."""
+    return str(value)
+
+
+__all__ = ["MethodField", "default_of", "given_fields", "method_fields", "options_class", "spelled", "tyro"]

@@ -1,0 +1,28 @@
+"""Messages in the spelling of the command line."""
+
+import re
+import shlex
+
+SPELLINGS = (
+    (re.compile(r"\bdata\.with_labels\((\d+)\)"), lambda m: f"--labels {m[1]}"),
+    (
+        re.compile(r"""\bkinds=\{(["'])(.+?)\1: "(\w+)"\}"""),
+        lambda m: f"--kinds {shlex.quote(f'{m[2]}={m[3]}')}",
+    ),
+    (
+        re.compile(r'\b(label|input|part|bad_rows|image_size|sample_rate|header)=(?:"([^"]*)"|…)'),
+        lambda m: f"--{m[1].replace('_', '-')} {shlex.quote(m[2]) if m[2] not in (None, '…') else '…'}",
+    ),
+)
+
+
+def as_typed(message: str) -> str:
+    """`message` with what Python would be told (`bad_rows="skip"`) as it is typed here (`--bad-rows skip`)."""
+    for pattern, spelled in SPELLINGS:
+        message = pattern.sub(spelled, message)
+    return message
+
+
+def command_line(command: str, *arguments: str) -> str:
+    """The line to type, quoted for a shell."""
+    return shlex.join(["manyways", command, *arguments])

@@ -1,0 +1,192 @@
+"""From outcomes to a comparison: means, intervals, label efficiency, and the best seen closely."""
+
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from manyways.comparison.conclusion import conclude
+from manyways.comparison.job import Job, Outcome
+from manyways.comparison.label_efficiency import labels_needed
+from manyways.comparison.results import (
+    Best,
+    Comparison,
+    CurvePoint,
+    DataSummary,
+    Entry,
+    InputColumn,
+    LabelPoint,
+    Machine,
+)
+from manyways.comparison.showcase import showcase
+from manyways.data.columns import Column
+from manyways.data.data import Data
+from manyways.methods.method import Chain, Method
+from manyways.models.metrics import HIGHER_IS_BETTER
+from manyways.models.saving import load_model
+
+if TYPE_CHECKING:
+    from manyways.comparison.compare import Plan
+
+CONFIDENCE = 0.95
+Outcomes = Mapping[Job, Outcome]
+
+
+def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
+    """The comparison that `outcomes` of the jobs of `plan` amount to."""
+    import torch
+
+    from manyways.comparison.compare import manyways_version
+
+    curve = label_points(plan, outcomes)
+    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
+    comparison = Comparison(
+        data=summarise(plan),
+        metric=plan.metric,
+        higher_is_better=HIGHER_IS_BETTER[plan.metric],
+        labels=plan.labels,
+        budget=str(plan.budget),
+        seeds=plan.seeds,
+        machine=Machine(
+            os.cpu_count() or 1, plan.threads, platform.python_version(), torch.__version__, platform.platform()
+        ),
+        version=manyways_version(),
+        started="",
+        seconds=None,
+        entries=tuple(entries),
+        label_curve=tuple(curve),
+        confidence=CONFIDENCE,
+    )
+    comparison = replace(comparison, best=_best(plan, comparison, folder))
+    return replace(comparison, conclusion=conclude(comparison))
+
+
+def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Student's interval of the mean at 95%; None, None for fewer than two values."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None, None
+    mean = float(np.mean(values))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    return mean - half, mean + half
+
+
+def label_points(plan: "Plan", outcomes: Outcomes) -> list[LabelPoint]:
+    """Plain supervision at growing numbers of labels."""
+    from manyways.comparison.compare import BASELINE
+
+    points = []
+    for count in plan.curve:
+        found = [
+            outcome.score
+            for job, outcome in outcomes.items()
+            if job.method == BASELINE and job.labels == count and outcome.score is not None
+        ]
+        if found:
+            points.append(LabelPoint(count, float(np.mean(found)), *interval(found), tuple(found)))
+    return points
+
+
+def make_entry(
+    plan: "Plan", name: str, method: Method, outcomes: Outcomes, points: Sequence[LabelPoint], interrupted: bool
+) -> Entry:
+    """The row of one method: its mean over seeds and what it cost, or why it failed."""
+    mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
+    done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
+    stages = method.stages if isinstance(method, Chain) else (method,)
+    needs = tuple(dict.fromkeys(need for stage in stages for need in stage.needs))
+    entry = Entry(
+        name=name,
+        title=" → ".join(_title(stage) for stage in stages),
+        needs=needs,
+        gives=tuple(sorted(stages[-1].gives)),
+        source="; ".join(stage.paper for stage in stages if stage.paper),
+        hyperparameters=method.to_json(),
+        pending=interrupted and len(done) < len(plan.seeds),
+    )
+    if failed := [outcome for outcome in done if outcome.error]:
+        return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
+    scores = [outcome.score for outcome in done if outcome.score is not None]
+    if not scores:
+        return entry
+    mean = float(np.mean(scores))
+    low, high = interval(scores)
+    counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
+    equivalent, note = labels_needed(counts, curve, mean, HIGHER_IS_BETTER[plan.metric])
+    return replace(
+        entry,
+        score=mean,
+        low=low,
+        high=high,
+        scores=tuple(scores),
+        seconds=float(np.mean([outcome.seconds for outcome in done])),
+        peak_memory_mb=max((o.peak_memory_mb for o in done if o.peak_memory_mb), default=None),
+        parameters=done[0].parameters,
+        steps=round(float(np.mean([outcome.steps for outcome in done]))),
+        labels_equivalent=equivalent,
+        labels_note=note,
+        metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
+        curve=tuple(_curve([outcome.curve for outcome in done])),
+    )
+
+
+def _title(method: Method) -> str:
+    return type(method).__name__ + str(method)[len(method.method_name()) :]
+
+
+def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:
+    points = []
+    for at in range(min(len(curve) for curve in curves)):
+        steps, seconds, scores = zip(*(curve[at] for curve in curves), strict=True)
+        mean = (float(np.mean(steps)), float(np.mean(seconds)), float(np.mean(scores)))
+        points.append(CurvePoint(round(mean[0]), mean[1], mean[2], *interval(list(scores))))
+    return points
+
+
+def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
+    for entry in comparison.ranked():
+        job = next(job for job in plan.jobs() if job.method == entry.name)
+        if (folder / job.key / "model").exists():
+            return showcase(entry.name, load_model(folder / job.key / "model"), plan.data.test)
+    return None
+
+
+def summarise(plan: "Plan") -> DataSummary:
+    """What the comparison was made on."""
+    data = plan.data
+    shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
+    return DataSummary(
+        name=data.name,
+        source=data.source,
+        fingerprint=data.fingerprint,
+        rows=len(data),
+        training_rows=len(data.training),
+        test_rows=len(data.test),
+        labels_shown=int(shown.training.labelled.sum()),
+        labels_known=int(data.training.known.sum()),
+        label=data.label.name,
+        task="classification" if data.classification else "regression",
+        classes=tuple(map(str, data.classes)) if data.classification else None,
+        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs),
+    )
+
+
+def _kind(column: Column) -> str:
+    return "table" if column.kind in ("number", "category") else column.kind
+
+
+def _detail(column: Column, data: Data) -> str:
+    shape = column.values.shape
+    if column.kind == "image":
+        return f"{shape[2]}×{shape[3]} pixels, {'grey' if shape[1] == 1 else 'RGB'}"
+    if column.kind == "audio" and column.rate:
+        return f"{shape[1] / column.rate:.2g} s at {column.rate / 1000:g} kHz"
+    if column.kind == "number" and len(shape) == 2:
+        return f"{shape[1]} numbers"
+    return column.kind

@@ -1,0 +1,246 @@
+"""compare: every way to learn side by side, on the same rows, labels, seeds and budget."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manyways.comparison.assemble import assemble
+from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
+from manyways.comparison.label_efficiency import label_counts
+from manyways.comparison.records import write_whole
+from manyways.comparison.results import Comparison
+from manyways.comparison.workers import Report, Workers, run_here
+from manyways.data.data import Data
+from manyways.data.storage import home_folder
+from manyways.data.transport import save_table
+from manyways.errors import NeedsError, ParameterError
+from manyways.methods.discovery import all_methods
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Method
+from manyways.models.metrics import check_metric
+from manyways.training.budget import Budget
+
+if TYPE_CHECKING:
+    from manyways.data.read import Source
+
+BASELINE = "supervised"
+MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class CompareProgress:
+    """How far a comparison is: jobs done, those running with their progress in [0, 1], and the last that ended."""
+
+    done: int
+    total: int
+    running: Sequence[tuple[str, float]]
+    finished: str | None = None
+    remaining_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared: the data with its test part, the methods by their text, and the conditions for all."""
+
+    data: Data
+    methods: dict[str, Method]
+    labels: int | None
+    budget: Budget
+    seeds: tuple[int, ...]
+    metric: str
+    workers: int
+    threads: int
+    curve: tuple[int, ...]
+
+    def jobs(self) -> list[Job]:
+        """Every training, the first seed of all methods first, so that an early look compares them all."""
+        kept = self.seeds[0]
+        entries = [
+            Job(name, self.labels, seed, str(self.budget), self.metric, keep_model=seed == kept)
+            for seed in self.seeds
+            for name in self.methods
+        ]
+        curve = [
+            Job(BASELINE, count, seed, str(self.budget), self.metric) for seed in self.seeds for count in self.curve
+        ]
+        have = {job.key for job in entries}
+        return entries + [job for job in curve if job.key not in have]
+
+    @property
+    def key(self) -> str:
+        """A hash of what all results have in common."""
+        facts = [self.data.fingerprint, self.threads if self.budget.unit == "seconds" else None, manyways_version()]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def compare(
+    data: "Source",
+    *,
+    methods: Sequence[Method | str] | None = None,
+    labels: int | None = None,
+    budget: Budget | str = "8s",
+    seeds: int | Sequence[int] = 3,
+    metric: str | None = None,
+    test_share: float = 0.2,
+    workers: int | None = None,
+    fresh: bool = False,
+    command: str | None = None,
+    on_progress: Callable[[CompareProgress], None] | None = None,
+) -> Comparison:
+    """Try `methods` on `data` under one budget and say which way gets the most out of it.
+
+    data: anything that `manyways.read` reads, with a label. Rows without a test part give `test_share` to one.
+    methods: methods, or their text; None tries all that the roles of the data allow.
+    labels: how many training labels every method may see (stratified; anew for every seed); None: all there are.
+    budget: what each training may spend; `"8s"` is seconds of training in one process.
+    seeds: how many, or which.
+    workers: processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
+    fresh: whether finished results of an earlier, same comparison are thrown away instead of used.
+
+    A method that fails is an entry with its reason. After Ctrl-C what was finished is returned, the rest marked as
+    pending; the same call again goes on from there. Raises DataError or ParameterError where nothing can be compared.
+    """
+    from manyways.data.read import as_data
+
+    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers)
+    folder = home_folder() / "comparisons" / plan.key
+    jobs = plan.jobs()
+    if fresh:
+        for job in jobs:
+            shutil.rmtree(folder / job.key, ignore_errors=True)
+    began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    outcomes = {job: outcome for job in jobs if (outcome := _earlier(folder / job.key, job))}
+    progress = _Progress(len(jobs), len(outcomes), on_progress, plan)
+    interrupted = False
+    try:
+        with _reports(plan, [job for job in jobs if job not in outcomes], folder) as reports:
+            for report in reports:
+                if report.outcome:
+                    outcomes[report.job] = report.outcome
+                    _keep(folder / report.job.key, report.outcome)
+                progress.hear(report)
+    except KeyboardInterrupt:
+        interrupted = True
+    comparison = assemble(plan, outcomes, folder, interrupted)
+    return replace(comparison, started=started, seconds=time.monotonic() - began, command=command or "")
+
+
+def make_plan(
+    data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
+    metric: str | None, test_share: float, workers: int | None,
+) -> Plan:  # fmt: skip
+    """Check what was asked for and fill in the defaults."""
+    chosen_metric = check_metric(metric, data.classification)
+    if not len(data.test):
+        data = data.with_test(test_share)
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not numbers:
+        raise ParameterError(f"seeds must be at least one; got {seeds!r}.")
+    shown = data.with_labels(labels, numbers[0]) if labels is not None else data
+    chosen = _suggested(shown) if methods is None else [_method(method) for method in methods]
+    if not chosen:
+        raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.")
+    cores = os.cpu_count() or 1
+    count = min(cores, MOST_WORKERS) if workers is None else workers
+    if count < 0:
+        raise ParameterError(f"workers must be 0 or more; got {count}.")
+    known, seen = int(data.training.known.sum()), int(shown.training.labelled.sum())
+    fewest = len(data.classes) if data.classification else 2
+    return Plan(
+        data=data,
+        methods={str(method): method for method in chosen},
+        labels=labels,
+        budget=budget,
+        seeds=numbers,
+        metric=chosen_metric,
+        workers=count,
+        threads=max(1, cores // max(1, count)),
+        curve=tuple(label_counts(seen, known, fewest)),
+    )
+
+
+def manyways_version() -> str:
+    """The version of this package."""
+    import manyways
+
+    return manyways.__version__
+
+
+def _method(given: Method | str) -> Method:
+    return parse_method(given) if isinstance(given, str) else given
+
+
+def _suggested(data: Data) -> list[Method]:
+    candidates = [parse_method(text) for kind in all_methods().values() for text in kind.suggestions()]
+    fitting = [method for method in candidates if method.lacks(data) is None]
+    return sorted(fitting, key=lambda method: (str(method) != BASELINE, str(method)))
+
+
+@contextmanager
+def _reports(plan: Plan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Report]]:
+    if plan.workers == 0 or not jobs:
+        yield run_here(jobs, plan.methods, plan.data, lambda job: folder / job.key)
+        return
+    table = save_table(plan.data, folder / "table")
+    with Workers(min(plan.workers, len(jobs)), plan.threads, table, lambda job: folder / job.key) as workers:
+        yield workers.run(jobs)
+
+
+def _earlier(folder: Path, job: Job) -> Outcome | None:
+    path = folder / "outcome.json"
+    if not path.exists() or (job.keep_model and not (folder / "model").exists()):
+        return None
+    return outcome_from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _keep(folder: Path, outcome: Outcome) -> None:
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    if outcome.error is None:  # a failure may have been the machine's: the same command tries again
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "outcome.json", json.dumps(outcome_to_json(outcome)))
+
+
+class _Progress:
+    """Counts jobs and guesses the time that remains from those that ended."""
+
+    def __init__(self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: Plan) -> None:
+        self._total, self._done, self._tell, self._plan = total, done, tell, plan
+        self._running: dict[Job, float] = {}
+        self._began, self._ended_here = time.monotonic(), 0
+        if tell:
+            earlier = f"{done} of {total} trainings are known from before" if done else None
+            tell(CompareProgress(done, total, (), earlier))
+
+    def hear(self, report: Report) -> None:
+        """Take in `report` and tell the listener."""
+        finished = None
+        if report.outcome is None:
+            self._running[report.job] = report.progress or 0.0
+        else:
+            self._running.pop(report.job, None)
+            self._done, self._ended_here = self._done + 1, self._ended_here + 1
+            score = report.outcome.score
+            what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
+            finished = f"{describe(report.job)}: {what}"
+        if self._tell:
+            running = tuple((describe(job), share) for job, share in self._running.items())
+            self._tell(CompareProgress(self._done, self._total, running, finished, self._remaining()))
+
+    def _remaining(self) -> float | None:
+        if not self._ended_here:
+            return None
+        return (time.monotonic() - self._began) / self._ended_here * (self._total - self._done)
+
+
+def describe(job: Job) -> str:
+    """A job in a few words."""
+    shown = "all labels" if job.labels is None else f"{job.labels} labels"
+    return f"{job.method}, {shown}, seed {job.seed}"

@@ -1,0 +1,150 @@
+"""A job: one method, one seed, one number of labels; and what came of it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manyways.data.data import Data
+from manyways.errors import ManywaysError
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Method
+from manyways.models.model import Model
+from manyways.models.saving import save_model
+from manyways.training.events import Event
+from manyways.training.run import Run
+
+CURVE_POINTS = 8
+CURVE_ROWS = 2000
+"""Learning curves are scored on at most so many test rows; the final score is on all."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a comparison. `labels` None shows all labels that the data shows."""
+
+    method: str
+    labels: int | None
+    seed: int
+    budget: str
+    metric: str
+    keep_model: bool = False
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides the result."""
+        facts = {name: value for name, value in asdict(self).items() if name != "keep_model"}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: a score, or the reason why there is none."""
+
+    score: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    wall_seconds: float = 0.0
+    steps: int = 0
+    parameters: int = 0
+    peak_memory_mb: float | None = None
+    curve: list[tuple[int, float, float]] = field(default_factory=list)
+    error: str | None = None
+
+
+def run_job(job: Job, data: Data, folder: Path, report: Callable[[float], None], method: Method | None = None) -> Outcome:
+    """Carry out `job` on `data`; `report` hears of progress in [0, 1]. Does not raise for what the method does wrong.
+
+    Checkpoints lie in `folder`/run, so that a job that was killed goes on; the model is kept in `folder`/model.
+    """
+    began = time.monotonic()
+    reset_peak_memory()
+    try:
+        learner = method or parse_method(job.method)
+        shown = data
+        if job.labels is not None:
+            shown = data.with_labels(max(1, job.labels - learner.asks(job.labels)), job.seed)
+        follower = _Follower(data.test, job.metric, report)
+        run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
+        model = learner.fit(shown, budget=job.budget, seed=job.seed, run=run)
+        metrics = model.evaluate(data.test)
+        if job.keep_model:
+            save_model(model, folder / "model")
+    except ManywaysError as error:
+        return Outcome(error=str(error), wall_seconds=time.monotonic() - began)
+    except Exception as error:  # a method that fails is a row that says why; it never takes the others down
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(error=f"{reason} (a fault in the method or in Manyways)", wall_seconds=time.monotonic() - began)
+    return Outcome(
+        score=metrics[job.metric],
+        metrics=metrics,
+        seconds=model.lineage.seconds or time.monotonic() - began,
+        wall_seconds=time.monotonic() - began,
+        steps=model.lineage.steps,
+        parameters=model.parameters,
+        peak_memory_mb=peak_memory_mb(),
+        curve=follower.curve,
+    )
+
+
+class _Follower:
+    """Scores the model as it grows, over all stages of a chain, and passes on how far it is."""
+
+    def __init__(self, test: Data, metric: str, report: Callable[[float], None]) -> None:
+        step = max(1, len(test) // CURVE_ROWS)
+        self._test, self._metric, self._report = test.select(np.arange(0, len(test), step)), metric, report
+        self._steps, self._seconds = 0, 0.0
+        self.curve: list[tuple[int, float, float]] = []
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "evaluate" and event.model is not None:
+            self._score(event, event.model())
+        elif event.kind in ("end", "stop"):
+            self._steps, self._seconds = self._steps + event.step, self._seconds + event.seconds
+        self._report(event.step / max(1, event.steps))
+
+    def _score(self, event: Event, model: Model) -> None:
+        if model.target is not None and model.gives & {"classify", "regress"}:
+            score = model.evaluate(self._test)[self._metric]
+            self.curve.append((self._steps + event.step, self._seconds + event.seconds, score))
+
+
+def reset_peak_memory() -> None:
+    """Begin to measure the peak anew, where the system can."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process held since `reset_peak_memory` (Linux) or since it began, in MB (10⁶ bytes)."""
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """`outcome` as plain JSON values."""
+    return asdict(outcome)
+
+
+def outcome_from_json(saved: dict[str, Any]) -> Outcome:
+    """The outcome that `outcome_to_json` wrote."""
+    return Outcome(**{**saved, "curve": [(int(s), float(t), float(v)) for s, t, v in saved["curve"]]})

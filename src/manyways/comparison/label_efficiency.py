@@ -1,0 +1,48 @@
+"""Label efficiency: how many labels plain supervision would need for the same score."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import numpy as np
+
+MOST_POINTS = 6
+
+
+def label_counts(shown: int, known: int, fewest: int) -> list[int]:
+    """The numbers of labels at which plain supervision is tried: from `shown` up to all `known`, evenly in the logarithm.
+
+    Where no more are known than are shown they go down from there, to an eighth but at least `fewest`.
+    """
+    if known > 1.2 * shown:
+        points = min(MOST_POINTS, 1 + int(np.ceil(np.log2(known / shown))))
+        counts = {round(exp(t)) for t in np.linspace(log(shown), log(known), points)}
+    else:
+        counts = {max(fewest, round(shown / part)) for part in (8, 4, 2, 1)}
+    return sorted(counts)
+
+
+def labels_needed(
+    counts: Sequence[int], scores: Sequence[float], score: float, higher_is_better: bool
+) -> tuple[float | None, str]:
+    """How many labels give `score` on the curve of `scores` at `counts`: a number, or None and why there is none.
+
+    The curve is made monotone first (isotonic regression, Barlow et al. 1972), as more labels do not harm on
+    average, and read in the logarithm of the labels.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    if len(counts) < 2:
+        return None, "not measurable: plain supervision was tried at fewer than two numbers of labels"
+    sign = 1.0 if higher_is_better else -1.0
+    x = np.log(np.asarray(counts, float))
+    y = IsotonicRegression().fit_transform(x, sign * np.asarray(scores, float))
+    wanted = sign * score
+    if wanted > y[-1] + 1e-12:
+        return None, f"more than {counts[-1]:,}"
+    if wanted < y[0] - 1e-12:
+        return None, f"fewer than {counts[0]:,}"
+    at = int(np.searchsorted(y, wanted - 1e-12))
+    if at == 0 or y[at] == y[at - 1]:
+        return float(counts[at]), ""
+    share = (wanted - y[at - 1]) / (y[at] - y[at - 1])
+    return float(exp(x[at - 1] + share * (x[at] - x[at - 1]))), ""

@@ -1,0 +1,95 @@
+"""The best entry seen closely: its confusions, and the rows it got wrong, ready to be shown."""
+
+import base64
+import io
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Mistake
+from manyways.data.columns import Column, id_text
+from manyways.data.data import Data
+from manyways.models.model import Model
+
+MOST_MISTAKES = 24
+
+
+def showcase(name: str, model: Model, test: Data) -> Best:
+    """What `model` does on the rows of `test` whose label is known."""
+    known = test.select(test.known)
+    target = model.target
+    assert target is not None
+    truth = target.encode(known, hidden=True)
+    if not target.classification:
+        return _numbers(name, known, target.decode(truth), model.predict(known))
+    probabilities = model.probabilities(known)
+    guess = probabilities.argmax(axis=1)
+    counts = np.zeros((target.width, target.width), int)
+    np.add.at(counts, (truth, guess), 1)
+    classes = tuple(map(str, target.classes))
+    wrong = np.flatnonzero(truth != guess)
+    # The surest mistakes tell most: of the data, of its labels, of the model.
+    shown = wrong[np.argsort(-probabilities[wrong, guess[wrong]], kind="stable")[:MOST_MISTAKES]]
+    mistakes = [
+        _mistake(known, int(row), classes[truth[row]], classes[guess[row]], float(probabilities[row, guess[row]]), None)
+        for row in shown
+    ]
+    table = tuple(tuple(map(int, row)) for row in counts)
+    return Best(name, Confusion(classes, table), tuple(mistakes))
+
+
+def _numbers(name: str, data: Data, truth: NDArray[Any], guess: NDArray[Any]) -> Best:
+    residual = guess - truth
+    shown = np.argsort(-np.abs(residual), kind="stable")[:MOST_MISTAKES]
+    mistakes = [
+        _mistake(data, int(row), float(truth[row]), float(guess[row]), None, float(residual[row])) for row in shown
+    ]
+    sample = np.linspace(0, len(truth) - 1, min(SCATTER_LIMIT, len(truth))).astype(int)
+    pairs = tuple((float(truth[row]), float(guess[row])) for row in sample)
+    return Best(name, None, tuple(mistakes), pairs)
+
+
+def _mistake(
+    data: Data, row: int, truth: str | float, guess: str | float, confidence: float | None, residual: float | None
+) -> Mistake:
+    kind, payload = _shown(data, row)
+    return Mistake(id_text(data.ids[row]), truth, guess, kind, payload, confidence, residual)
+
+
+def _shown(data: Data, row: int) -> tuple[Literal["image", "text", "audio", "table"], str | dict[str, Any]]:
+    at = data.rows[[row]]
+    for column in data.inputs:
+        if column.kind == "image":
+            return "image", _png(column.take(at)[0])
+        if column.kind == "audio":
+            return "audio", _wav(column, column.take(at)[0])
+        if column.kind == "text" and len(data.inputs) == 1:
+            return "text", str(column.take(at)[0])
+    return "table", {column.name: _cell(column.take(at)[0]) for column in data.inputs}
+
+
+def _cell(value: Any) -> Any:
+    plain = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    return ", ".join(f"{number:.4g}" for number in plain[:8]) if isinstance(plain, list) else plain
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    out = io.BytesIO()
+    picture.save(out, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _wav(column: Column, sound: NDArray[np.int16]) -> str:
+    import wave
+
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(column.rate or 16000)
+        file.writeframes(np.trim_zeros(sound, "b").astype("<i2").tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()

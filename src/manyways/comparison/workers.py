@@ -1,0 +1,113 @@
+"""Worker processes: jobs in, outcomes out; one that dies takes only its own job with it."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from manyways.comparison.job import Job, Outcome, outcome_from_json, run_job
+from manyways.data.data import Data
+from manyways.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Report:
+    """Something heard of a job: progress in [0, 1], or its outcome."""
+
+    job: Job
+    progress: float | None = None
+    outcome: Outcome | None = None
+
+
+class Workers:
+    """`count` processes with `threads` threads each over the table in `table`. Use as a context manager."""
+
+    def __init__(self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path]) -> None:
+        self._count, self._threads, self._table, self._folder_of = count, threads, table, folder_of
+        self._heard: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
+        self._processes: dict[int, subprocess.Popen[str]] = {}
+        self._started = 0
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Report]:
+        """Carry out `jobs`, in order as workers become free; reports come as they are heard."""
+        waiting = list(jobs)
+        doing: dict[int, Job] = {}
+        for _ in range(min(self._count, len(waiting))):
+            self._start()
+        while waiting or doing:
+            number, message = self._heard.get()
+            if message is None:
+                if number in doing:
+                    yield Report(doing.pop(number), outcome=Outcome(error=self._death(number)))
+                self._processes.pop(number, None)
+                if waiting and not self._processes and self._started > 3 * self._count + len(jobs):
+                    raise RuntimeError("Worker processes keep ending before they begin; see the messages above.")
+                if waiting and len(self._processes) < self._count:
+                    self._start()
+                continue
+            if "progress" in message and number in doing:
+                yield Report(doing[number], progress=message["progress"])
+            elif "outcome" in message:
+                yield Report(doing.pop(number), outcome=outcome_from_json(message["outcome"]))
+            if number not in doing and waiting:
+                doing[number] = waiting.pop(0)
+                self._give(number, doing[number])
+
+    def _start(self) -> None:
+        self._started += 1
+        number = self._started
+        command = [sys.executable, "-m", "manyways.comparison.worker", str(self._table), str(self._threads)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONWARNINGS": "ignore"}
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self._processes[number] = process
+        assert process.stdout is not None
+        threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
+
+    def _listen(self, number: int, stream: IO[str]) -> None:
+        try:
+            for line in stream:
+                self._heard.put((number, json.loads(line)))
+        except ValueError:  # a line cut off by the death of its writer
+            pass
+        self._heard.put((number, None))
+
+    def _give(self, number: int, job: Job) -> None:
+        stdin = self._processes[number].stdin
+        assert stdin is not None
+        try:
+            stdin.write(json.dumps({"job": asdict(job), "folder": str(self._folder_of(job))}) + "\n")
+            stdin.flush()
+        except BrokenPipeError:
+            pass  # its end of output says that it died
+
+    def _death(self, number: int) -> str:
+        code = self._processes[number].wait()
+        if code == -9:
+            return "its process was killed, most likely because memory ran out; lower batch_size or size."
+        return f"its process ended with exit code {code}."
+
+
+def run_here(jobs: Sequence[Job], methods: dict[str, Method], data: Data, folder_of: Callable[[Job], Path]) -> Iterator[Report]:
+    """Carry out `jobs` in this process, one by one: for methods that only this process knows, and for debugging."""
+    for job in jobs:
+        yield Report(job, outcome=run_job(job, data, folder_of(job), lambda _: None, methods.get(job.method)))

@@ -1,0 +1,248 @@
+"""Every way of learning as a scikit-learn estimator: `Classifier` and `Regressor`."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from manyways.data.columns import Column, is_missing
+from manyways.data.data import Data
+from manyways.data.sources.arrays import as_images
+from manyways.errors import DataError, NeedsError, ParameterError
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Chain, Method
+from manyways.methods.supervised.supervised import Supervised
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+
+__all__ = ["Classifier", "Regressor"]
+
+UNLABELLED = -1
+"""The label of a row without one, scikit-learn's convention for semi-supervised learning."""
+
+
+class _Estimator(BaseEstimator):
+    """What `Classifier` and `Regressor` share: parameters, checks of the inputs, and `fit`."""
+
+    model_: Model
+    n_features_in_: int
+    _gives: ClassVar[str]
+
+    def __init__(
+        self,
+        method: Method | str | None = None,
+        *,
+        budget: Budget | str | int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.method = method
+        self.budget = budget
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from the rows of X [rows, features] and their labels y [rows].
+
+        Raises ParameterError for a method that does not fit the estimator, ValueError for unusable X or y.
+        """
+        method = self._method()
+        if y is None:
+            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        inputs = self._inputs(X, reset=True)
+        values = column_or_1d(y, warn=True)
+        numeric = "numeric" if self._gives == "regress" else None
+        values = check_array(values, ensure_2d=False, dtype=numeric, input_name="y")
+        check_consistent_length(X, values)
+        roles = {"input": [column.name for column in inputs], "label": ["y"]}
+        data = Data.from_columns([*inputs, self._target(values, method)], roles, name="X")
+        self.model_ = method.fit(data, budget=self.budget, seed=self._seed())
+        return self
+
+    def _target(self, y: NDArray[Any], method: Method) -> Column:
+        """The label column for a validated `y`."""
+        raise NotImplementedError
+
+    def _method(self) -> Method:
+        method = Supervised() if self.method is None else self.method
+        method = parse_method(method) if isinstance(method, str) else method
+        name = f"{type(self).__name__}.method"
+        if not isinstance(method, Method):
+            raise ParameterError(
+                f"{name} must be a method, its text such as 'fixmatch(threshold=0.9)', or None for supervised; "
+                f"got {method!r}."
+            )
+        if self._gives not in _stages(method)[-1].gives:
+            raise ParameterError(
+                f"{name} must be a method that learns to {self._gives}, such as supervised or linear_probe; got {method}, "
+                f"which gives {', '.join(sorted(_stages(method)[-1].gives))}."
+            )
+        return method
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _data(self, X: Any) -> Data:
+        """The rows of X for the fitted model."""
+        check_is_fitted(self)
+        inputs = self._inputs(X, reset=False)
+        return Data.from_columns(inputs, {"input": [column.name for column in inputs]}, name="X")
+
+    def _inputs(self, X: Any, *, reset: bool) -> list[Column]:
+        """X as columns; `reset` remembers names, shape and which columns are categories, else they are compared."""
+        if reset:
+            self._categories = _category_columns(X)
+        if self._categories:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return _mixed(X, self._categories, self.n_features_in_)
+        values = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
+        if reset:
+            self._row_shape = values.shape[1:]
+        elif values.shape[1:] != self._row_shape:
+            raise DataError(
+                f"The rows of X must have the shape {self._row_shape} that {type(self).__name__} was fitted on; "
+                f"got {values.shape[1:]}."
+            )
+        if values.ndim == 2:
+            return [Column("x", "number", values)]
+        return [Column("x", "image", as_images(_pixels(values), "X", type(self).__name__, key=""))]
+
+
+class Classifier(ClassifierMixin, _Estimator):
+    """A scikit-learn classifier that learns in any of Manyways' ways.
+
+    method: a `Method`, its text such as `"fixmatch(threshold=0.9)"` or `"simclr >> fine_tune"`, or None for
+        supervised learning.
+    budget: as for `Method.fit`: `"20s"`, `"500 steps"`, …; 1,000 steps by default.
+    random_state: a whole number is the seed itself; a RandomState or None (NumPy's global one) draws it.
+
+    X: numbers [rows, features]; a pandas or polars frame, whose columns of strings or of a categorical type are
+    categories; or images [rows, height, width], [rows, channels, height, width] or [rows, height, width, channels]
+    with 1 or 3 channels, whole numbers in [0, 255] or floats in [0, 1].
+
+    y: one label per row. **-1 marks a row without a label** where the method, or a stage of the chain, learns from
+    such rows (it needs "unlabelled" rows, or no labels at all); for all other methods -1 is a class like others.
+    Beside strings, -1 needs an array of objects.
+
+    After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (frames), and `model_`, the fitted `Model` with
+    its lineage, to be saved or inspected.
+    """
+
+    classes_: NDArray[Any]
+    _gives = "classify"
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most likely class of each row, [rows]."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        """The probability of each class, float32 [rows, classes] in the order of `classes_`."""
+        return self.model_.probabilities(self._data(X))
+
+    def _target(self, y: NDArray[Any], method: Method) -> Column:
+        hidden = np.zeros(len(y), bool)
+        if _learns_without_labels(method):
+            hidden = np.asarray(y.astype(object) == UNLABELLED, bool)
+            if any("unlabelled" in stage.needs for stage in _stages(method)) and not hidden.any():
+                raise NeedsError(f"{method} needs rows without a label, and y has none. Mark them with the label {UNLABELLED}.")
+        check_classification_targets(y[~hidden])
+        classes, codes = np.unique(y[~hidden], return_inverse=True)
+        if len(classes) < 2:
+            given = f"one class, {classes[0]!r}" if len(classes) else "no label"
+            raise DataError(f"y must hold two classes or more; got {given}, and {hidden.sum()} rows without a label.")
+        # Plain Python values, because the model writes its classes as JSON.
+        plain = np.array([getattr(value, "item", lambda value=value: value)() for value in classes], object)
+        if is_missing(plain).any():
+            raise DataError("y holds the empty string, which means no label; name that class, as in 'none'.")
+        labels = np.full(len(y), None, object)
+        labels[~hidden] = plain[codes]
+        self.classes_ = classes
+        return Column("y", "category", labels)
+
+
+class Regressor(RegressorMixin, _Estimator):
+    """A scikit-learn regressor that learns in any of Manyways' ways that give numbers.
+
+    Parameters and X as for `Classifier`; y: one finite number per row. After `fit`: `n_features_in_`,
+    `feature_names_in_` (frames) and `model_`.
+    """
+
+    _gives = "regress"
+
+    def predict(self, X: Any) -> NDArray[np.float32]:
+        """The number of each row, float32 [rows]: the precision that the network computes in."""
+        return self.model_.predict(self._data(X)).astype(np.float32)
+
+    def _target(self, y: NDArray[Any], method: Method) -> Column:
+        return Column("y", "number", y.astype(np.float64))
+
+
+def _stages(method: Method) -> Sequence[Method]:
+    return method.stages if isinstance(method, Chain) else (method,)
+
+
+def _learns_without_labels(method: Method) -> bool:
+    """Whether a stage of `method` needs rows without labels, or no labels at all."""
+    return any("unlabelled" in stage.needs or not {"label", "classes"} & {*stage.needs} for stage in _stages(method))
+
+
+def _category_columns(X: Any) -> tuple[int, ...]:
+    """The positions of the columns of a data frame that hold categories: a categorical type, or strings."""
+    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
+        return ()
+    return tuple(at for at, name in enumerate(X.columns) if _is_category(X[name]))
+
+
+def _is_category(series: Any) -> bool:
+    if str(series.dtype).lower().startswith(("categor", "enum")):
+        return True
+    values = np.asarray(series)
+    return values.dtype.kind in "OU" and any(isinstance(value, str) for value in values.tolist())
+
+
+def _mixed(X: Any, categories: tuple[int, ...], width: int) -> list[Column]:
+    """Columns of a frame or an array of objects: one of all its numbers, and one for each category."""
+    framed = hasattr(X, "columns")
+    table = X if framed else np.asarray(X, object)
+    names = list(X.columns) if framed else list(range(width))
+    columns: list[Column] = []
+    if numbers := [name for at, name in enumerate(names) if at not in categories]:
+        columns.append(Column("x", "number", check_array(table[numbers] if framed else table[:, numbers], input_name="X")))
+    for at in categories:
+        name = names[at]
+        cells = np.asarray(table[name] if framed else table[:, at]).astype(object)
+        missing = np.array([cell is None or cell != cell or cell == "" for cell in cells], bool)
+        if missing.any():
+            raise DataError(
+                f"X has no value in {missing.sum()} rows of the column {name!r}, the first at {missing.argmax()}. "
+                f"Leave them out, or make it a category: X[{name!r}].fillna('none')."
+            )
+        columns.append(Column(f"x{at}", "category", cells))
+    return columns
+
+
+def _pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Images as uint8. The type alone sets the scale, so that no image depends on the others in its batch."""
+    if values.ndim > 4:
+        raise DataError(f"X must have two axes, or three or four for images; got the shape {values.shape}.")
+    if values.dtype == np.uint8:
+        return values
+    highest = 1 if values.dtype.kind in "fb" else 255
+    if values.min() < 0 or values.max() > highest:
+        raise DataError(
+            f"Images of type {values.dtype} must be in [0, {highest}]; got {values.min():g} to {values.max():g}. "
+            "Scale them: X / X.max()."
+        )
+    return np.round(values * (255.0 / highest)).astype(np.uint8)
