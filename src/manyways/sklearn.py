@@ -1,7 +1,6 @@
 """Every way of learning as a scikit-learn estimator: `Classifier` and `Regressor`."""
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -27,7 +26,7 @@ UNLABELLED = -1
 """The label of a row without one, scikit-learn's convention for semi-supervised learning."""
 
 
-class _Estimator(BaseEstimator):
+class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What `Classifier` and `Regressor` share: parameters, checks of the inputs, and `fit`."""
 
     model_: Model
@@ -79,18 +78,18 @@ class _Estimator(BaseEstimator):
         name = f"{type(self).__name__}.method"
         if not isinstance(method, Method):
             raise ParameterError(
-                f"{name} must be a method, its text such as 'fixmatch(threshold=0.9)', or None for supervised; "
-                f"got {method!r}."
+                f"{name} must be a method, its text such as 'fixmatch(threshold=0.9)', or None for "
+                f"supervised; got {method!r}."
             )
         if self._gives not in _stages(method)[-1].gives:
             raise ParameterError(
-                f"{name} must be a method that learns to {self._gives}, such as supervised or linear_probe; got {method}, "
-                f"which gives {', '.join(sorted(_stages(method)[-1].gives))}."
+                f"{name} must be a method that learns to {self._gives}, such as supervised or linear_probe; "
+                f"got {method}, which gives {', '.join(sorted(_stages(method)[-1].gives))}."
             )
         return method
 
     def _seed(self) -> int:
-        if isinstance(self.random_state, Integral):
+        if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
@@ -101,7 +100,7 @@ class _Estimator(BaseEstimator):
         return Data.from_columns(inputs, {"input": [column.name for column in inputs]}, name="X")
 
     def _inputs(self, X: Any, *, reset: bool) -> list[Column]:
-        """X as columns; `reset` remembers names, shape and which columns are categories, else they are compared."""
+        """X as columns. `reset` remembers its names, shape and categories; else they must agree."""
         if reset:
             self._categories = _category_columns(X)
         if self._categories:
@@ -112,15 +111,15 @@ class _Estimator(BaseEstimator):
             self._row_shape = values.shape[1:]
         elif values.shape[1:] != self._row_shape:
             raise DataError(
-                f"The rows of X must have the shape {self._row_shape} that {type(self).__name__} was fitted on; "
-                f"got {values.shape[1:]}."
+                f"The rows of X must have the shape {self._row_shape}, on which {type(self).__name__} was "
+                f"fitted; got {values.shape[1:]}."
             )
         if values.ndim == 2:
             return [Column("x", "number", values)]
         return [Column("x", "image", as_images(_pixels(values), "X", type(self).__name__, key=""))]
 
 
-class Classifier(ClassifierMixin, _Estimator):
+class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """A scikit-learn classifier that learns in any of Manyways' ways.
 
     method: a `Method`, its text such as `"fixmatch(threshold=0.9)"` or `"simclr >> fine_tune"`, or None for
@@ -128,16 +127,16 @@ class Classifier(ClassifierMixin, _Estimator):
     budget: as for `Method.fit`: `"20s"`, `"500 steps"`, …; 1,000 steps by default.
     random_state: a whole number is the seed itself; a RandomState or None (NumPy's global one) draws it.
 
-    X: numbers [rows, features]; a pandas or polars frame, whose columns of strings or of a categorical type are
-    categories; or images [rows, height, width], [rows, channels, height, width] or [rows, height, width, channels]
-    with 1 or 3 channels, whole numbers in [0, 255] or floats in [0, 1].
+    X: numbers [rows, features]; a pandas or polars frame, whose columns of strings or of a categorical type
+    are categories; or images [rows, height, width], [rows, channels, height, width] or [rows, height, width,
+    channels] with 1 or 3 channels: whole numbers in [0, 255] or floats in [0, 1].
 
-    y: one label per row. **-1 marks a row without a label** where the method, or a stage of the chain, learns from
-    such rows (it needs "unlabelled" rows, or no labels at all); for all other methods -1 is a class like others.
-    Beside strings, -1 needs an array of objects.
+    y: one label per row. **-1 marks a row without a label** where the method, or a stage of the chain, learns
+    from such rows: it needs "unlabelled" rows, or no labels at all. For all other methods -1 is a class like
+    any other. Beside strings, -1 needs an array of objects.
 
-    After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (frames), and `model_`, the fitted `Model` with
-    its lineage, to be saved or inspected.
+    After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (frames), and `model_`, the fitted `Model`
+    with its lineage, to be saved or inspected.
     """
 
     classes_: NDArray[Any]
@@ -149,19 +148,23 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """The probability of each class, float32 [rows, classes] in the order of `classes_`."""
-        return self.model_.probabilities(self._data(X))
+        data = self._data(X)
+        return self.model_.probabilities(data)
 
     def _target(self, y: NDArray[Any], method: Method) -> Column:
         hidden = np.zeros(len(y), bool)
         if _learns_without_labels(method):
             hidden = np.asarray(y.astype(object) == UNLABELLED, bool)
             if any("unlabelled" in stage.needs for stage in _stages(method)) and not hidden.any():
-                raise NeedsError(f"{method} needs rows without a label, and y has none. Mark them with the label {UNLABELLED}.")
+                raise NeedsError(
+                    f"{method} needs rows without a label, and y has none. Mark them with {UNLABELLED}."
+                )
         check_classification_targets(y[~hidden])
         classes, codes = np.unique(y[~hidden], return_inverse=True)
         if len(classes) < 2:
             given = f"one class, {classes[0]!r}" if len(classes) else "no label"
-            raise DataError(f"y must hold two classes or more; got {given}, and {hidden.sum()} rows without a label.")
+            unlabelled = f"; {hidden.sum()} rows with {UNLABELLED} have no label" if hidden.any() else ""
+            raise DataError(f"y must hold two classes or more; got {given}{unlabelled}.")
         # Plain Python values, because the model writes its classes as JSON.
         plain = np.array([getattr(value, "item", lambda value=value: value)() for value in classes], object)
         if is_missing(plain).any():
@@ -172,7 +175,7 @@ class Classifier(ClassifierMixin, _Estimator):
         return Column("y", "category", labels)
 
 
-class Regressor(RegressorMixin, _Estimator):
+class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     """A scikit-learn regressor that learns in any of Manyways' ways that give numbers.
 
     Parameters and X as for `Classifier`; y: one finite number per row. After `fit`: `n_features_in_`,
@@ -183,7 +186,8 @@ class Regressor(RegressorMixin, _Estimator):
 
     def predict(self, X: Any) -> NDArray[np.float32]:
         """The number of each row, float32 [rows]: the precision that the network computes in."""
-        return self.model_.predict(self._data(X)).astype(np.float32)
+        data = self._data(X)
+        return self.model_.predict(data).astype(np.float32)
 
     def _target(self, y: NDArray[Any], method: Method) -> Column:
         return Column("y", "number", y.astype(np.float64))
@@ -195,7 +199,8 @@ def _stages(method: Method) -> Sequence[Method]:
 
 def _learns_without_labels(method: Method) -> bool:
     """Whether a stage of `method` needs rows without labels, or no labels at all."""
-    return any("unlabelled" in stage.needs or not {"label", "classes"} & {*stage.needs} for stage in _stages(method))
+    needs = [{*stage.needs} for stage in _stages(method)]
+    return any("unlabelled" in need or not need & {"label", "classes"} for need in needs)
 
 
 def _category_columns(X: Any) -> tuple[int, ...]:
@@ -219,14 +224,15 @@ def _mixed(X: Any, categories: tuple[int, ...], width: int) -> list[Column]:
     names = list(X.columns) if framed else list(range(width))
     columns: list[Column] = []
     if numbers := [name for at, name in enumerate(names) if at not in categories]:
-        columns.append(Column("x", "number", check_array(table[numbers] if framed else table[:, numbers], input_name="X")))
+        values = check_array(table[numbers] if framed else table[:, numbers], input_name="X")
+        columns.append(Column("x", "number", values))
     for at in categories:
         name = names[at]
         cells = np.asarray(table[name] if framed else table[:, at]).astype(object)
-        missing = np.array([cell is None or cell != cell or cell == "" for cell in cells], bool)
+        missing = is_missing(cells)
         if missing.any():
             raise DataError(
-                f"X has no value in {missing.sum()} rows of the column {name!r}, the first at {missing.argmax()}. "
+                f"X has no value in {missing.sum()} rows of {name!r}, the first at {missing.argmax()}. "
                 f"Leave them out, or make it a category: X[{name!r}].fillna('none')."
             )
         columns.append(Column(f"x{at}", "category", cells))
@@ -242,7 +248,7 @@ def _pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
     highest = 1 if values.dtype.kind in "fb" else 255
     if values.min() < 0 or values.max() > highest:
         raise DataError(
-            f"Images of type {values.dtype} must be in [0, {highest}]; got {values.min():g} to {values.max():g}. "
-            "Scale them: X / X.max()."
+            f"Images of type {values.dtype} must be in [0, {highest}]; got {values.min():g} to "
+            f"{values.max():g}. Scale them: X / X.max()."
         )
     return np.round(values * (255.0 / highest)).astype(np.uint8)

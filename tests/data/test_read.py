@@ -1,10 +1,8 @@
 """read: roles, kinds, parts, labels and bad rows, whatever the source."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 import manyways as mw
@@ -69,7 +67,9 @@ def test_kind_that_does_not_fit(people: Path) -> None:
 
 
 def test_unknown_names(people: Path) -> None:
-    with pytest.raises(DataError, match=r"no column 'lable' for the role label; columns are age.*Did you mean 'label'"):
+    with pytest.raises(
+        DataError, match=r"no column 'lable' for the role label; columns are age.*Did you mean 'label'"
+    ):
         mw.read(people, label="lable")
     with pytest.raises(ParameterError, match=r"no option or role 'lables'.*Did you mean 'label'"):
         mw.read(people, lables="label")
@@ -95,7 +95,9 @@ def test_options_out_of_range(people: Path, option: dict[str, object], message: 
 
 
 def test_part_column(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.csv", "x,split,label\n1,train,a\n2,dev,b\n3,Test,a\n4,training,b\n5,validation,a\n")
+    path = write(
+        tmp_path / "t.csv", "x,split,label\n1,train,a\n2,dev,b\n3,Test,a\n4,training,b\n5,validation,a\n"
+    )
     data = mw.read(path, part="split")
     assert data.part.tolist() == [0, 1, 2, 0, 1]
     assert "split" not in data.columns
@@ -122,11 +124,14 @@ def test_test_and_validation_sources(tmp_path: Path) -> None:
 
 def test_parts_that_do_not_fit(tmp_path: Path) -> None:
     train = write(tmp_path / "a.csv", "x,label\n1,0\n2,1\n")
-    with pytest.raises(DataError, match=r"b.csv lacks the column 'x' that .*a.csv has; its columns are y, label"):
+    with pytest.raises(
+        DataError, match=r"b.csv lacks the column 'x' that .*a.csv has; its columns are y, label"
+    ):
         mw.read(train, test=write(tmp_path / "b.csv", "y,label\n1,0\n"))
     with pytest.raises(DataError, match=r"'x' is numbers in .*a.csv, but words in .*c.csv"):
         mw.read(
-            write(tmp_path / "a.csv", "x,label\n1.5,0\n2,1\n"), test=write(tmp_path / "c.csv", "x,label\nhot,0\n")
+            write(tmp_path / "a.csv", "x,label\n1.5,0\n2,1\n"),
+            test=write(tmp_path / "c.csv", "x,label\nhot,0\n"),
         )
 
 
@@ -150,74 +155,11 @@ def test_missing_labels_are_unlabelled(tmp_path: Path) -> None:
     assert objects.labelled.tolist() == [True, False, False]
 
 
-# --- bad rows ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def holes(tmp_path: Path) -> Path:
-    rows = ["1,u,good words here,a", "nan,v,more words here,b", "3,,yet more words,a", "inf,u,some other words,b"]
-    rows += ["5,v, ,a", "9,u,the last words,b"]
-    return write(tmp_path / "holes.csv", "x,kind,says,label\n" + "\n".join(rows) + "\n")
-
-
-def test_bad_rows_are_refused_with_their_numbers(holes: Path) -> None:
-    with pytest.raises(DataError) as error:
-        mw.read(holes)
-    message = str(error.value)
-    assert "4 of 6 rows cannot be used" in message
-    assert "'x' is missing, NaN or infinite in 2 rows (1, 3;" in message
-    assert "'kind' is missing in 1 row (2;" in message
-    assert "'says' is empty in 1 row (4;" in message
-    assert 'bad_rows="skip"' in message
-    assert 'bad_rows="fill"' not in message  # a text cannot be filled
-
-
-def test_bad_rows_are_skipped(holes: Path) -> None:
-    data = mw.read(holes, bad_rows="skip")
-    assert data.take("x").tolist() == [1, 9]
-    assert data.take("says").tolist() == ["good words here", "the last words"]
-    assert len(data.part) == 2
-
-
-def test_bad_rows_are_filled_from_training_rows(tmp_path: Path) -> None:
-    train = write(tmp_path / "a.csv", "x,kind,label\n1,u,a\n,v,b\n3,,a\n8,u,b\n")
-    test = write(tmp_path / "b.csv", "x,kind,label\n1000,u,a\n,v,b\n")
-    data = mw.read(train, test=test, bad_rows="fill")
-    assert data.take("x").tolist() == [1, 3, 3, 8, 1000, 3]
-    assert data.take("kind").tolist() == ["u", "v", "(missing)", "u", "u", "v"]
-
-
-def test_fill_refuses_what_cannot_be_filled(holes: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'says' is empty in 1 row .*bad_rows=\"fill\" cannot fill these"):
-        mw.read(holes, bad_rows="fill")
-    empty = write(tmp_path / "e.csv", "x,y,label\n,1,a\n,2,b\n")
-    with pytest.raises(DataError, match="no training row has a number in 'x'"):
-        mw.read(empty, input=["x", "y"], kinds={"x": "number"}, bad_rows="fill")
-
-
-def test_bad_rows_outside_the_roles_do_not_matter(holes: Path) -> None:
-    assert len(mw.read(holes, input="says", bad_rows="skip")) == 5
-
-
-def test_all_rows_bad(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="all 2 rows are bad"):
-        mw.read(write(tmp_path / "e.csv", "x,y,label\n,1,a\n2,,b\n"), bad_rows="skip")
-
-
-def test_bad_rows_in_wide_numbers() -> None:
-    x = np.ones((4, 70))
-    x[2, 5] = np.inf
-    x[1, 5], x[3, 5] = 3, 5
-    with pytest.raises(DataError, match=r"'x' is missing, NaN or infinite in 1 row \(2;"):
-        mw.read((x, [0, 1, 0, 1]))
-    assert mw.read((x, [0, 1, 0, 1]), bad_rows="fill").take("x")[2, 5] == 3
-
-
-# --- columns that tell nothing ----------------------------------------------------------------------
+# --- columns that tell nothing ---
 
 
 def test_identifiers_are_ignored_with_a_reason(tmp_path: Path) -> None:
-    rows = [f"{i},{'k%03d' % i},{i % 7}.5,,{'a' if i % 2 else 'b'}" for i in range(30)]
+    rows = [f"{i},k{i:03},{i % 7}.5,,{'a' if i % 2 else 'b'}" for i in range(30)]
     path = write(tmp_path / "ids.csv", "row,code,x,notes,label\n" + "\n".join(rows))
     data = mw.read(path)
     assert data.roles["input"] == ("x",)
@@ -232,14 +174,18 @@ def test_identifiers_are_ignored_with_a_reason(tmp_path: Path) -> None:
 
 def test_nothing_left_to_learn_from(tmp_path: Path) -> None:
     path = write(tmp_path / "ids.csv", "code,label\n" + "\n".join(f"k{i},{'ab'[i % 2]}" for i in range(30)))
-    with pytest.raises(DataError, match=r'no column to learn from \(code: it names each row .*Name one: input="…"'):
+    with pytest.raises(
+        DataError, match=r'no column to learn from \(code: it names each row .*Name one: input="…"'
+    ):
         mw.read(path)
     with pytest.raises(DataError, match=r"no column to learn from \(every column has another role\)"):
         mw.read(write(tmp_path / "one.csv", "label\na\nb\n"))
 
 
 def test_text_roles_take_no_inputs_by_themselves(tmp_path: Path) -> None:
-    path = write(tmp_path / "qa.jsonl", '{"q": "1 + 1?", "a": 2, "note": ""}\n{"q": "2 + 2?", "a": 4, "note": "x"}\n')
+    path = write(
+        tmp_path / "qa.jsonl", '{"q": "1 + 1?", "a": 2, "note": ""}\n{"q": "2 + 2?", "a": 4, "note": "x"}\n'
+    )
     data = mw.read(path, prompt="q", completion="a")
     assert data.roles == {"prompt": ("q",), "completion": ("a",)}
     assert data.take("a").tolist() == ["2", "4"]
@@ -247,7 +193,7 @@ def test_text_roles_take_no_inputs_by_themselves(tmp_path: Path) -> None:
     assert data.ignored == {"note": "no role was given to it"}
 
 
-# --- what is no source ------------------------------------------------------------------------------
+# --- what is no source ---
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:
@@ -294,65 +240,3 @@ def test_a_path_comes_before_a_built_in_name(tmp_path: Path, monkeypatch: pytest
     write(tmp_path / "digits" / "train.csv", "x,label\n1,a\n2,b\n")
     monkeypatch.chdir(tmp_path)
     assert len(mw.read("digits")) == 2
-
-
-# --- real data --------------------------------------------------------------------------------------
-
-
-def test_fashion_mnist(real_data: Callable[[str], Path]) -> None:
-    data = mw.read(real_data("fashion-mnist"))
-    assert np.bincount(data.part).tolist() == [60_000, 0, 10_000]
-    assert data.inputs[0].values.shape == (70_000, 1, 28, 28)
-    assert len(data.classes) == 10
-    assert np.bincount(data.test.take("label")).tolist() == [1000] * 10
-    assert data.take("label")[:3].tolist() == [9, 0, 0]
-
-
-def test_sst2(real_data: Callable[[str], Path]) -> None:
-    data = mw.read(real_data("sst2"), label="column_1")
-    assert np.bincount(data.part).tolist() == [6920, 872, 1821]
-    assert data.inputs[0].kind == "text"
-    assert data.classes == (0, 1)
-    assert data.take("column_0")[0].startswith("a stirring , funny and finally transporting")
-
-
-def test_banking77(real_data: Callable[[str], Path]) -> None:
-    data = mw.read(real_data("banking77"), label="category")
-    assert np.bincount(data.part).tolist() == [10_003, 0, 3_080]
-    assert len(data.classes) == 77
-    assert data.columns["text"].kind == "text"
-
-
-def test_gsm8k(real_data: Callable[[str], Path]) -> None:
-    data = mw.read(real_data("gsm8k"), prompt="question", completion="answer")
-    assert np.bincount(data.part).tolist() == [7473, 0, 1319]
-    assert "####" in data.take("answer")[0]
-
-
-def test_fsdd(real_data: Callable[[str], Path]) -> None:
-    pytest.importorskip("soundfile")
-    archive = real_data("fsdd") / "recordings.zip"
-    with pytest.raises(DataError, match=r"recordings.zip holds 3,000 files side by side.*label_pattern="):
-        mw.read(archive)
-    pattern = r"(?P<digit>\d)_(?P<speaker>\w+)_(?P<take>\d+)"
-    data = mw.read(archive, label="digit", subject="speaker", input="audio", label_pattern=pattern)
-    assert len(data) == 3000
-    assert data.inputs[0].kind == "audio"
-    assert data.inputs[0].rate == 8000
-    assert data.classes == tuple(range(10))
-    assert len(set(data.take("speaker"))) == 6
-    assert np.abs(data.take("audio")).max(axis=1).min() > 0
-
-
-def test_a_million_rows_of_numbers(tmp_path: Path) -> None:
-    from manyways.data.sources import load
-    from manyways.data.sources.base import Options
-
-    rng = np.random.default_rng(0)
-    path = tmp_path / "million.csv"
-    frame = pl.DataFrame({f"c{i}": rng.integers(0, 1000, 200_000) for i in range(10)})
-    frame.write_csv(path)
-    table = load(path, Options())
-    assert len(table) == 200_000
-    assert table.columns["c3"].values.dtype == np.int64
-    assert np.array_equal(table.columns["c3"].values, frame["c3"].to_numpy())

@@ -1,6 +1,6 @@
 """The command `manyways`: what each part can do, from a terminal.
 
-This file imports nothing heavy, so that help and mistakes are answered at once; a module of this folder per command.
+This file imports nothing heavy, so that help and mistakes are answered at once; each command has its module.
 """
 
 import os
@@ -25,9 +25,9 @@ examples:
   manyways fit fixmatch digits --labels 40 --budget 20s --out model
   manyways predict model new.csv --out predictions.csv
 
-DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a folder or .zip with a folder per class of
-images or sounds, the name of a data set on the Hugging Face Hub (owner/name), or one of digits, breast-cancer, wine
-and diabetes, which are built in.
+DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a folder or .zip with a folder per
+class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of digits, breast-cancer,
+wine and diabetes, which are built in.
 """
 
 INTERRUPTED = 130
@@ -90,6 +90,7 @@ def _run(arguments: list[str]) -> int:
         from manyways.errors import ParameterError
 
         raise ParameterError(
-            f"There is no command {command!r}; commands are {', '.join(COMMANDS)}.{did_you_mean(command, COMMANDS)}"
+            f"There is no command {command!r}; commands are {', '.join(COMMANDS)}."
+            f"{did_you_mean(command, COMMANDS)}"
         )
     return int(import_module(f"{__name__}.{command}").main(rest))

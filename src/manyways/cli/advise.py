@@ -104,21 +104,23 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
     possible = table("possible: write", "gives", "what it does")
     for advice in found:
         if advice.possible:
-            # A hyphen is a place to break a line, but a method's name is typed whole.
             possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
     out.print()
     out.print(possible if possible.rows else "No method can learn from this data as it is.")
-    lacking = table("not as it is", "why, and what to type instead")
+    reasons: dict[str, list[str]] = {}
     for advice in found:
         if not advice.possible:
-            lacking.add_row(advice.name, as_typed(advice.reason))
-    if lacking.rows:
+            reasons.setdefault(as_typed(advice.reason), []).append(advice.name)
+    impossible = table("not as it is", "why, and what to type instead")
+    for reason, names in reasons.items():
+        impossible.add_row("\n".join(names), reason)
+    if impossible.rows:
         out.print()
-        out.print(lacking)
+        out.print(impossible)
 
 
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
-    """What to type next with the data as it was given: a comparison, or a fit where there is nothing to score by."""
+    """What to type next with the data as it was given: a comparison, or a fit where there are no labels."""
     training = data.training
     if data.has("label") and training.labelled.any():
         labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 from tyro.conf import arg
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from manyways.data.data import Data
 
 T = TypeVar("T")
-
 
 
 def one(read: Callable[[str], Any], what: str, metavar: str) -> PrimitiveConstructorSpec[Any]:
@@ -64,7 +63,7 @@ class Reading:
     role: Pairs = ()
     """Roles of other columns: time=date subject=patient."""
     kinds: Pairs = ()
-    """Kinds of columns that are taken for another: zip=category. Kinds: number, category, text, image, audio."""
+    """Kinds of columns that are taken for another: zip=category. number, category, text, image or audio."""
     part: Column = None
     """Column that says train, validation or test."""
     test: OtherSource = None
@@ -96,7 +95,9 @@ class Reading:
             **{name: getattr(self, name) for name in READ_AS_GIVEN},
         }
         if both := [role for role in roles if given.get(role) is not None]:
-            raise ParameterError(f"--role {both[0]}=… and --{both[0].replace('_', '-')} say the same twice; give one.")
+            raise ParameterError(
+                f"--role {both[0]}=… and --{both[0].replace('_', '-')} say the same twice; give one."
+            )
         return {**given, **roles}
 
     def read(self, source: str) -> "Data":
@@ -120,7 +121,7 @@ READ_AS_GIVEN = (
 
 
 def parse(kind: type[T], command: str, arguments: Sequence[str]) -> T:
-    """The options of `command` from `arguments`. Raises ParameterError for flags and words that it does not have."""
+    """The options of `command` from `arguments`. Raises ParameterError for any it does not have."""
     options, unknown = parse_known(kind, command, arguments)
     if unknown:
         raise refusal(kind, command, unknown)
@@ -132,8 +133,7 @@ def parse_known(kind: type[T], command: str, arguments: Sequence[str]) -> tuple[
 
     tyro itself prints help, and values that cannot be read, and then exits.
     """
-    found = tyro.cli(kind, prog=f"manyways {command}", args=arguments, return_unknown_args=True)
-    return cast("tuple[T, list[str]]", found)
+    return tyro.cli(kind, prog=f"manyways {command}", args=arguments, return_unknown_args=True)
 
 
 def refusal(kind: type, command: str, unknown: Sequence[str]) -> ParameterError:
@@ -142,16 +142,21 @@ def refusal(kind: type, command: str, unknown: Sequence[str]) -> ParameterError:
     flag = first.split("=")[0]
     if not flag.startswith("-"):
         return ParameterError(
-            f"`manyways {command}` has no place for {first!r}; quote a name with spaces, and put options' values "
+            f"`manyways {command}` has no place for {first!r}; quote names with spaces, and put values right "
             f"after their option. `{command_line(command)} --help` shows how."
         )
-    hint = did_you_mean(flag, flags(kind)) or f" `{command_line(command)} --help` lists them."
+    # Dashes are alike in all flags, and would make strangers look alike.
+    hint = did_you_mean(flag.lstrip("-"), [each.lstrip("-") for each in flags(kind)])
+    hint = (
+        hint.replace("Did you mean '", "Did you mean '--") or f" `{command_line(command)} --help` lists them."
+    )
     return ParameterError(f"`manyways {command}` has no option {flag}.{hint}")
 
 
 def flags(kind: type) -> list[str]:
     """All flags of the options `kind`, from its own help."""
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", tyro.extras.get_parser(kind).format_help())))
+    text = tyro.extras.get_parser(kind).format_help()  # type: ignore[no-untyped-call]
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text)))
 
 
 def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
@@ -180,12 +185,14 @@ def check_budget(text: str | None) -> None:
 
 
 def check_method_names(text: str) -> None:
-    """Raise ParameterError for a stage in `text` that is no method, without loading any."""
-    from manyways.methods.discovery import is_method_name, modules
+    """Raise ParameterError for a method in `text` that there is not, without loading any."""
+    from manyways.methods.discovery import modules, normal
 
-    for stage in text.split(">>"):
-        name = stage.split("(")[0].strip()
-        if name and not is_method_name(name):
+    fields = 1
+    while fields:
+        text, fields = re.subn(r"\([^()]*\)", "", text)
+    for name in filter(None, (part.strip() for part in re.split(r",|>>", text))):
+        if normal(name) not in modules():
             known = [module.rpartition(".")[2].replace("_", "-") for module in modules().values()]
             hint = did_you_mean(name.lower().replace("_", "-"), known)
             raise ParameterError(f"There is no method {name!r}.{hint} `manyways methods` lists all.")

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class Compare:
     """Compare ways of learning on your data, side by side under one budget.
 
-    Every way sees the same rows, the same labels and the same budget; the answer names the best, how sure that is,
-    and how many labels plain supervision would need for the same. Finished trainings are kept: the same command,
-    typed again after Ctrl-C, goes on from there.
+    Every way sees the same rows, the same labels and the same budget; the answer names the best, how sure
+    that is, and how many labels plain supervision would need for the same. Finished trainings are kept: the same
+    command, typed again after Ctrl-C, goes on from there.
     """
 
     data: Source
@@ -66,9 +66,6 @@ class Compare:
     open: tyro.conf.FlagCreatePairsOff[bool] = False
     """Open the report in the browser."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "methods", tuple(part for text in self.methods for part in _split(text)))
-
     def check(self) -> None:
         """Raise ParameterError for what is wrong before any data is read."""
         check_budget(self.budget)
@@ -86,14 +83,14 @@ class Compare:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `manyways compare`; the exit code is 0 where a way got a score, 1 where all failed, 130 after Ctrl-C."""
+    """Run `manyways compare`; the exit code is 0 if a way has a score, 1 if all failed, 130 after Ctrl-C."""
     options = parse(Compare, "compare", arguments)
     options.check()
     from manyways.cli.compare_view import CompareView
     from manyways.comparison.compare import compare
-    from manyways.methods.expressions import parse_method
+    from manyways.methods.expressions import parse_method, split_methods
 
-    methods = [parse_method(text) for text in options.methods] or None
+    methods = [parse_method(one) for text in options.methods for one in split_methods(text)] or None
     data = options.reading.read(options.data)
     with CompareView() as view:
         comparison = compare(
@@ -132,15 +129,3 @@ def _finish(comparison: "Comparison", options: Compare) -> int:
         out.print("\nInterrupted: finished trainings are kept. Type the same command again to go on.")
         return INTERRUPTED
     return 0 if any(entry.scored for entry in comparison.entries) else 1
-
-
-def _split(text: str) -> list[str]:
-    """The methods in a comma-separated list; commas inside brackets divide fields."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "([") - (character in ")]")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CompareView:
-    """A listener of `compare`. Written to stderr; where that is no terminal, one line for each training that ended."""
+    """A listener of `compare`. On stderr; where that is no terminal, a line for each training that ends."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
@@ -41,7 +41,8 @@ class CompareView:
 
     def __call__(self, progress: "CompareProgress") -> None:
         """Show `progress`."""
-        left = "" if progress.remaining_seconds is None else f"about {duration(progress.remaining_seconds)} left"
+        seconds = progress.remaining_seconds
+        left = f"about {duration(seconds)} left" if seconds and progress.done < progress.total else ""
         if progress.finished:
             count = f"[{progress.done}/{progress.total}]"
             more = f"  ({left})" if left and not self._live else ""

@@ -4,16 +4,17 @@ import ast
 import inspect
 import textwrap
 import types
-from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import tyro
 from tyro.conf import arg
 
 from manyways.methods.expressions import parse_method
 from manyways.methods.fields import Interval, hints
 from manyways.methods.method import Method
+
+PLAIN = {float: "number", int: "whole number", bool: "yes or no", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,18 @@ def method_fields(kind: type[Method]) -> list[MethodField]:
         default = default_of(each)
         found.append(
             MethodField(
-                each.name, values, str(default) if isinstance(default, Method) else default, texts.get(each.name, ""), read
+                each.name,
+                values,
+                str(default) if isinstance(default, Method) else default,
+                texts.get(each.name, ""),
+                read,
             )
         )
     return found
 
 
 def field_texts(kind: type) -> dict[str, str]:
-    """The docstring under each field, of `kind` and the classes it builds on; none where there is no source."""
+    """The docstring under each field of `kind` and the classes it builds on; none where there is no source."""
     found: dict[str, str] = {}
     for owner in reversed(kind.__mro__[:-1]):
         try:
@@ -55,9 +60,13 @@ def field_texts(kind: type) -> dict[str, str]:
             continue
         body = ast.parse(source).body[0]
         statements = body.body if isinstance(body, ast.ClassDef) else []
-        for before, after in zip(statements, statements[1:], strict=False):
+        for before, after in pairwise(statements):
             if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
-                text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+                text = (
+                    after.value.value
+                    if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                    else ""
+                )
                 found[before.target.id] = " ".join(str(text).split())
     return found
 
@@ -79,7 +88,8 @@ def options_class(kind: type[Method], taken: set[str]) -> type:
         made.append(
             (each.name, Annotated[each.type, arg(help=described.strip())], field(default=each.default))
         )
-    return make_dataclass(f"{kind.__name__}Fields", made, frozen=True)
+    text = " ".join((kind.__doc__ or "").split())
+    return make_dataclass(f"{kind.__name__}Fields", made, frozen=True, namespace={"__doc__": text})
 
 
 def given_fields(kind: type[Method], options: Any) -> dict[str, Any]:
@@ -100,39 +110,29 @@ def is_method(annotation: Any) -> bool:
 
 
 def _described(annotation: Any) -> tuple[str, Any]:
-    """The values of `annotation` in words, and the type that tyro reads them by."""
+    """The values of `annotation` in words, and the type that tyro reads them by, or None."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         words, read = _described(parts[0])
         ranges = [f"in {extra.text}" for extra in parts[1:] if isinstance(extra, Interval)]
         return " ".join([words, *ranges]), read
     if origin in (Union, types.UnionType):
-        options = [_described(option) for option in parts if option is not type(None)]
-        empty = [("None", type(None))] if len(options) < len(parts) else []
-        reads = [read for _, read in [*options, *empty]]
-        words = " or ".join(word for word, _ in [*options, *empty])
-        return words, None if any(read is None for read in reads) else Union[tuple(reads)]  # noqa: UP007
+        return _described_union(parts)
     if origin is Literal:
         return f"one of {', '.join(map(str, parts))}", annotation
     if is_method(annotation):
         return "a method", str
-    names = {float: "number", int: "whole number", bool: "yes or no", str: "text"}
-    if annotation in names:
-        return names[annotation], annotation
-    if origin is not None and origin is not Callable and origin is not types.FunctionType and tyro_reads(annotation):
-        return "values", annotation
-    return "a function or object, in Python only", None
+    if origin is tuple and all(part in (*PLAIN, ...) for part in parts):
+        return "several values", annotation
+    return PLAIN.get(
+        annotation, "a function or object, in Python only"
+    ), annotation if annotation in PLAIN else None
 
 
-def tyro_reads(annotation: Any) -> bool:
-    """Whether `annotation` is a tuple or list of plain values."""
-    plain = (int, float, str, bool, ...)
-    return get_origin(annotation) in (tuple, list) and all(part in plain for part in get_args(annotation))
-
-
-def spelled(value: Any) -> str:
-    """A value as it is typed."""
-    return str(value)
-
-
-__all__ = ["MethodField", "default_of", "given_fields", "method_fields", "options_class", "spelled", "tyro"]
+def _described_union(parts: tuple[Any, ...]) -> tuple[str, Any]:
+    options = [_described(part) for part in parts if part is not type(None)]
+    if type(None) in parts:
+        options.append(("None", type(None)))
+    reads = [read for _, read in options]
+    words = " or ".join(word for word, _ in options)
+    return words, None if None in reads else Union[tuple(reads)]  # noqa: UP007  made of types at run time

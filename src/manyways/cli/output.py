@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DESCRIPTION = "model.json"
-"""The file that makes a folder a model's; `manyways.models.saving` writes it, and would load torch to say so."""
+"""The file that makes a folder a model's. `manyways.models.saving` has it, too, but loads torch."""
 
 WIDTH_OF_FILES = 120
 """Columns of a table that goes to a file or a pipe."""
@@ -25,22 +25,28 @@ def console() -> "Console":
 
 
 def check_file(flag: str, path: Path | None) -> None:
-    """Raise ParameterError where no file can be written at `path`, before hours are spent on what goes there."""
+    """Raise ParameterError where no file can be written at `path`, before time is spent on its content."""
     if path is None:
         return
     if path.is_dir():
         raise ParameterError(f"{flag} must be a file; {path} is a folder. Add a file name to it.")
     if not path.parent.is_dir():
-        raise ParameterError(f"{flag} must lie in a folder that exists; there is no folder {path.parent}. Make it first.")
+        raise ParameterError(
+            f"{flag} must lie in a folder that exists; there is no folder {path.parent}. Make it first."
+        )
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ParameterError(f"{flag}: {path} cannot be written: no permission. Name a file in another folder.")
+        raise ParameterError(
+            f"{flag}: {path} cannot be written: no permission. Name a file in another folder."
+        )
 
 
 def check_model_folder(folder: Path) -> None:
     """Raise ModelError where no model can be saved as `folder`, before it is trained."""
     if folder.is_dir():
         if any(folder.iterdir()) and not (folder / DESCRIPTION).exists():
-            raise ModelError(f"{folder} exists and is no model folder, so it is left alone; give a new name: --out DIR.")
+            raise ModelError(
+                f"{folder} exists and is no model folder, so it is left alone; give a new name: --out DIR."
+            )
     elif folder.exists():
         raise ModelError(f"{folder} is a file; a model is a folder. Give a new name: --out DIR.")
     above = next(parent for parent in folder.absolute().parents if parent.exists())

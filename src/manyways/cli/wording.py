@@ -17,7 +17,7 @@ SPELLINGS = (
 
 
 def as_typed(message: str) -> str:
-    """`message` with what Python would be told (`bad_rows="skip"`) as it is typed here (`--bad-rows skip`)."""
+    """`message` with what Python is told (`bad_rows="skip"`) as it is typed here (`--bad-rows skip`)."""
     for pattern, spelled in SPELLINGS:
         message = pattern.sub(spelled, message)
     return message

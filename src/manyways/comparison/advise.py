@@ -1,26 +1,27 @@
 """advise: which ways of learning the data allows, and what the others lack."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manyways.methods.discovery import all_methods
 from manyways.methods.method import Method
+from manyways.methods.needs import lacking
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.read import Source
 
 FIRST_CHOICES = ("simclr", "supervised")
-"""Where several methods can make the model that another starts from, the one that a reader knows best is shown."""
+"""Where several methods can make the model that another starts from, the one that is best known is shown."""
 
 
 @dataclass(frozen=True)
 class Advice:
     """Whether one method can learn from the data.
 
-    title: what it does, in a line. reason: what is missing and what to type instead, or what must come first; empty
-    where nothing is. write: the method or chain to type, empty where the data does not allow it.
+    title: what it does, in a line. reason: what is missing and what to type instead, or what must come first;
+    empty where nothing is. write: the method or chain to type, empty where the data does not allow it.
     """
 
     name: str
@@ -40,11 +41,9 @@ def advise(data: "Source") -> list[Advice]:
     from manyways.data.read import as_data
 
     table = as_data(data)
-    methods = {name: kind() for name, kind in all_methods().items()}
-    starts = {
-        name: method for name, method in methods.items() if not method.needs_start() and method.lacks(table) is None
-    }
-    found = [_advice(method, table, starts) for method in methods.values()]
+    methods = [kind() for kind in all_methods().values()]
+    starts = [each for each in methods if not each.needs_start() and each.lacks(table) is None]
+    found = [_advice(method, table, starts) for method in methods]
     return sorted(found, key=lambda advice: (not advice.possible, advice.name))
 
 
@@ -53,7 +52,7 @@ def one_line(kind: type[Method]) -> str:
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
 
 
-def _advice(method: Method, data: "Data", starts: Mapping[str, Method]) -> Advice:
+def _advice(method: Method, data: "Data", starts: Sequence[Method]) -> Advice:
     if method.needs_start():
         write, reason = _after_a_start(method, data, starts)
     else:
@@ -78,10 +77,12 @@ def _given(method: Method, data: "Data") -> frozenset[str]:
     return frozenset(word for word in method.gives if word not in ("classify", "regress") or word in predicts)
 
 
-def _after_a_start(method: Method, data: "Data", starts: Mapping[str, Method]) -> tuple[str, str]:
-    """The chain with the model that `method` starts from, and why it takes one; or an empty text and what is lacking."""
+def _after_a_start(method: Method, data: "Data", starts: Sequence[Method]) -> tuple[str, str]:
+    """The chain with a model for `method` to start from, and why it takes one; or nothing and what lacks."""
+    if reason := lacking(method.needs, data):
+        return "", reason
     wanted = f"it starts from a model that gives {' or '.join(sorted(method.takes))}"
-    fitting = [start for start in starts.values() if _given(start, data) & method.takes]
+    fitting = [start for start in starts if _given(start, data) & method.takes]
     fitting.sort(key=lambda start: (start.method_name() not in FIRST_CHOICES, start.method_name()))
     missing = ""
     for start in fitting:

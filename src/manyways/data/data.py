@@ -116,11 +116,14 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the rows, their parts, roles and which labels are visible."""
+        """A hash of the rows, their parts, roles, which labels are visible, and what those say."""
         hasher = hashlib.blake2b(digest_size=16)
         hasher.update(repr(sorted(self.roles.items())).encode())
         for array in (self.ids, self.part[self.rows], self.visible[self.rows]):
             hasher.update(np.ascontiguousarray(array).data)
+        # Ids keep a row's identity when it is given another label, so they do not tell what the labels are now.
+        for name in self.roles.get("label", ()):
+            hasher.update(repr(self.take(name)[self.labelled].tolist()).encode())
         return hasher.hexdigest()
 
     def select(self, which: NDArray[Any]) -> "Data":

@@ -72,7 +72,12 @@ class Encoded:
         import torch
 
         rows = self.rows[positions]
-        batch = {name: torch.from_numpy(np.asarray(store[rows])) for name, store in self.stores.items()}
+        batch = {}
+        for name, store in self.stores.items():
+            values = np.ascontiguousarray(store[rows])
+            # An axis of length 1 may have any stride, and convolutions choose their algorithm by strides: the plain
+            # ones make the result a function of the values alone.
+            batch[name] = torch.from_numpy(values.reshape(-1)).view(values.shape)
         return {
             name: (tensor.long() if tensor.dtype == torch.int32 else tensor).to(device, non_blocking=True)
             for name, tensor in batch.items()

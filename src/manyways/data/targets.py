@@ -60,8 +60,16 @@ class Target:
         """Class codes int64 [rows], -1 unlabelled; or standardised float32 [rows], NaN unlabelled.
 
         `hidden` includes the labels that are not visible, for scores on the test rows. Raises DataError for a
-        class that the target does not know.
+        class that the target does not know, and where there are labels, but not in the target's column.
         """
+        if self.name not in data.columns:
+            if hidden or data.labelled.any():
+                raise DataError(
+                    f"The model predicts {self.name!r}, and {data.name} has no column of that name; its columns are "
+                    f"{', '.join(data.columns)}. Rename the label column to {self.name!r}."
+                )
+            nothing = UNLABELLED if self.classification else np.nan
+            return np.full(len(data), nothing, np.int64 if self.classification else np.float32)
         values = data.take(self.name)
         seen = ~is_missing(values) if hidden else data.labelled
         if not self.classification:

@@ -10,13 +10,16 @@ from manyways.errors import ParameterError
 from manyways.methods.discovery import find_method, modules, normal
 from manyways.methods.method import Method
 
+_QUOTED_OR_DASH = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=[A-Za-z])-(?=[A-Za-z])"""
+"""A name's dash becomes an underscore; one inside quotes is part of a value."""
+
 
 def parse_method(text: str) -> Method:
     """The method that `text` writes: a name, fields in parentheses, `>>` between the stages of a chain.
 
     Nothing is evaluated but constants and names of methods. Raises ParameterError for what it cannot read.
     """
-    source = re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", "_", text.strip())
+    source = re.sub(_QUOTED_OR_DASH, lambda found: found[0] if len(found[0]) > 1 else "_", text.strip())
     try:
         tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:

@@ -1,7 +1,7 @@
 """Hyper-parameters: their ranges stand in their types, and are checked in one place."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -67,6 +67,9 @@ def _check(where: str, annotation: Any, value: Any) -> None:
             _check(where, options[0], value)
     elif annotation in (int, float, bool, str):
         _check_plain(where, annotation, value)
+    elif origin is Callable:
+        if not callable(value):
+            raise ParameterError(f"{where} must be a function; got {value!r}.")
     elif isinstance(annotation, type) and not isinstance(value, annotation):
         raise ParameterError(f"{where} must be a {annotation.__name__}; got {value!r}.")
 

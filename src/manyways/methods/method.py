@@ -84,14 +84,17 @@ class Method(ABC):
         budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; 1,000 steps by default.
         seed: the same seed, data and budget in steps give the same weights on the same machine.
         run: where checkpoints go and who follows; see `Run`.
-        Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data and
-        TrainingError where training cannot go on.
+        Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data,
+        TrainingError where training cannot go on and ModelError where the run's folder is another's.
         """
         from manyways.data.read import as_data
 
-        table, allowed = as_data(data), Budget.of(budget if budget is not None else DEFAULT_BUDGET)
+        table, allowed, run = as_data(data), Budget.of(budget if budget is not None else DEFAULT_BUDGET), run or Run()
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+            raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
         self.check(table, model)
-        learned = self.learn(table, model, allowed, seed, run or Run())
+        run.claim(self.identity(table, model, allowed, seed))
+        learned = self.learn(table, model, allowed, seed, run)
         return self.as_model(learned, table, allowed, seed)
 
     @abstractmethod
@@ -108,11 +111,12 @@ class Method(ABC):
         if reason := lacking(self.needs, data):
             return reason
         if model is None:
-            return None if not self.needs_start() else f"it starts from a model; chain it: simclr >> {self}."
+            return None if not self.needs_start() else f"it starts from a model; chain it: {_giver(self.takes)} >> {self}."
         if self.takes and not self.takes & model.gives:
             return (
                 f"it starts from a model that gives {' or '.join(sorted(self.takes))}; "
-                f"{model.lineage.title} gives {', '.join(sorted(model.gives))}."
+                f"{model.lineage.title} gives {', '.join(sorted(model.gives))}. Start from one that does; chain it: "
+                f"{_giver(self.takes)} >> {self}."
             )
         return None
 
@@ -146,10 +150,11 @@ class Method(ABC):
         return Model(learned.network.eval(), learned.inputs, learned.target, gives, lineage)
 
     def identity(self, data: Data, model: Model | None, budget: Budget, seed: int) -> str:
-        """A hash of all that decides what `fit` gives; a checkpoint of another identity is refused."""
-        start = model.lineage.to_json() if model else None
-        facts = [self.to_json(), data.fingerprint, start and start["fingerprint"], start and start["title"], str(budget)]
-        return hashlib.sha256(json.dumps([*facts, seed]).encode()).hexdigest()
+        """A hash of all that decides what `fit` gives; a folder of another identity is refused."""
+        stages = model.lineage.stages() if model else []
+        start = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]
+        facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @classmethod
     def suggestions(cls) -> tuple[str, ...]:
@@ -267,21 +272,34 @@ def _check_link(before: Method, after: Method) -> None:
             f"Write {after} >> {before}, or {after} alone."
         )
     if not wanted & given:
+        alone = "Put" if after.needs_start() else f"Write {after} alone, or put"
         raise NeedsError(
             f"{before} >> {after}: {after.method_name()} starts from a model that gives {' or '.join(sorted(wanted))}; "
-            f"{before.method_name()} gives {', '.join(sorted(given))}. Write {after} alone, or put a method that gives "
-            f"{' or '.join(sorted(wanted))} before it, such as simclr >> {after}."
+            f"{before.method_name()} gives {', '.join(sorted(given))}. {alone} a method that gives "
+            f"{' or '.join(sorted(wanted))} before it, such as {_giver(wanted)} >> {after}."
         )
+
+
+def _giver(wanted: frozenset[str]) -> str:
+    """A method whose model gives one of `wanted`, for messages that say what to type."""
+    if "embed" in wanted:
+        return "simclr"
+    return "supervised" if wanted & {"classify", "regress"} else "kmeans"
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Method):
         return value.to_json()
-    return value if isinstance(value, int | float | str | bool | None) else str(value)
+    return value if isinstance(value, int | float | str | bool | None) else _written(value)
 
 
 def _written(value: Any) -> str:
-    return str(value) if isinstance(value, Method) else repr(value)
+    if isinstance(value, Method):
+        return str(value)
+    if callable(value):  # its repr holds an address, which would be another in every process
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}.{named.__qualname__}"
+    return repr(value)
 
 
 def _default(spec: Any) -> Any:

@@ -22,7 +22,9 @@ def lacking(needs: Iterable[str], data: Data) -> str | None:
 
 
 def _input(data: Data) -> str | None:
-    return None if data.inputs else "it has no input column."
+    if data.inputs:
+        return None
+    return f'an input is needed, and no column has that role. Name it: input="…" with one of {", ".join(data.columns)}.'
 
 
 def _label(data: Data) -> str | None:

@@ -79,7 +79,8 @@ def load_model(folder: str | Path) -> "Model":
             tensors[name] = load_file(path)
         except SafetensorError as error:
             raise ModelError(f"{path} is no safetensors file ({error}); pickled weights are never loaded.") from error
-    network = rebuild_network(saved["network"])
+    with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+        network = rebuild_network(saved["network"])
     _fill(network, tensors[WEIGHTS], folder / WEIGHTS)
     rows = [tensors[ROWS][str(at)].numpy().view(np.uint64) for at in range(len(tensors[ROWS]))]
     return Model(

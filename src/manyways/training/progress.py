@@ -1,5 +1,6 @@
 """How training goes, as a bar on a terminal, or as a line now and then elsewhere."""
 
+import re
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -21,8 +22,8 @@ class ProgressBar:
         with ProgressBar() as bar:
             method.fit(data, run=Run(listeners=[bar]))
 
-    Written to stderr unless another console is given. Where that is no terminal, a line is printed when a stage ends
-    and every `line_seconds` between.
+    Written to stderr unless another console is given. Where that is no terminal, a line is printed when a
+    stage ends and every `line_seconds` between.
     """
 
     def __init__(self, console: Console | None = None, line_seconds: float = LINE_SECONDS) -> None:
@@ -62,9 +63,13 @@ class ProgressBar:
         over = event.kind in ("end", "stop")
         if self._live:
             self._draw(event, over)
-        elif over or event.kind == "resume" or time.monotonic() - self._shown >= self._line_seconds:
+        elif over or event.kind == "resume" or self._is_due(event):
             self._shown = time.monotonic()
             self._console.print(self._line(event), markup=False, soft_wrap=True)
+
+    def _is_due(self, event: Event) -> bool:
+        # The last step is followed by the end, which says the same.
+        return event.step < event.steps and time.monotonic() - self._shown >= self._line_seconds
 
     def _begin(self, event: Event) -> None:
         self._stage, self._values, self._first = event.stage, {}, (event.step, event.seconds)
@@ -104,12 +109,11 @@ class ProgressBar:
 
 
 def title(stage: str) -> str:
-    """The stage of an event as people read it: `2-fixmatch/round-1` is `fixmatch, round 1`; training without stages."""
-    parts = []
-    for part in stage.split("/") if stage else ["training"]:
-        number, _, rest = part.partition("-")
-        parts.append(rest if number.isdigit() and rest else " ".join(part.rsplit("-", 1)) if part[-1].isdigit() else part)
-    return ", ".join(parts)
+    """The stage of an event as people read it: `2-fixmatch/round-1` is `fixmatch, round 1`."""
+    if not stage:
+        return "training"
+    parts = [re.sub(r"^\d+-", "", part) for part in stage.split("/")]
+    return ", ".join(re.sub(r"-(\d+)$", r" \1", part) for part in parts)
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manyways.errors import ModelError, TrainingError
 from manyways.training.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -34,6 +35,29 @@ class Run:
         """Pass `event` on to every listener."""
         for listener in self.listeners:
             listener(event)
+
+    def claim(self, identity: str) -> None:
+        """Mark the folder as that of the run `identity`.
+
+        Raises ModelError where it is another run's, and TrainingError where it cannot be written.
+        """
+        if self.folder is None:
+            return
+        path = self.folder / "identity"
+        try:
+            if not path.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                part = path.with_name(".identity.part")
+                part.write_text(identity, encoding="utf-8")
+                part.replace(path)
+            owner = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise TrainingError(f"{path} cannot be written: {error.strerror}. Give another folder.") from error
+        if owner != identity:
+            raise ModelError(
+                f"{self.folder} is the folder of another run: the method, the data, the seed, the budget or the model "
+                "to start from differ. Give another folder, or delete this one to begin again."
+            )
 
     def child(self, name: str) -> "Run":
         """The run of a part of this one, with a folder of its own."""

@@ -51,7 +51,9 @@ def test_every_form_reads_the_same(tmp_path: Path, form: str, packed: str) -> No
 
 
 def test_quotes_separators_and_marks(tmp_path: Path) -> None:
-    quoted = mw.read(write(tmp_path / "q.csv", 'says,label\n"one, two\nthree ""four""",a\nfive six seven,b\n'))
+    quoted = mw.read(
+        write(tmp_path / "q.csv", 'says,label\n"one, two\nthree ""four""",a\nfive six seven,b\n')
+    )
     assert quoted.take("says")[0] == 'one, two\nthree "four"'
     literal = mw.read(write(tmp_path / "q.tsv", 'says\tlabel\nsay "hi to me\ta\n"q" is a letter\tb\n'))
     assert literal.take("says").tolist() == ['say "hi to me', '"q" is a letter']
@@ -63,9 +65,13 @@ def test_quotes_separators_and_marks(tmp_path: Path) -> None:
 
 
 def test_headers(tmp_path: Path) -> None:
-    by_number = mw.read(write(tmp_path / "a.tsv", "some nice words\t1\nother bad words\t0\n"), label="column_1")
+    by_number = mw.read(
+        write(tmp_path / "a.tsv", "some nice words\t1\nother bad words\t0\n"), label="column_1"
+    )
     assert len(by_number) == 2
-    by_repeat = mw.read(write(tmp_path / "b.csv", "good film here,pos\nbad film here,neg\nfine,pos\n"), label="column_1")
+    by_repeat = mw.read(
+        write(tmp_path / "b.csv", "good film here,pos\nbad film here,neg\nfine,pos\n"), label="column_1"
+    )
     assert by_repeat.take("column_1").tolist() == ["pos", "neg", "pos"]
     pandas = mw.read(write(tmp_path / "c.csv", "0,1,2,label\n5.5,6,7,a\n1,2,3,b\n"))
     assert pandas.roles["input"] == ("0", "1", "2")
@@ -96,7 +102,9 @@ def test_marks_of_missing_numbers(tmp_path: Path) -> None:
 
 def test_words_among_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "x,label\n" + "".join(f"{i},a\n" for i in range(8)) + "hot,b\n9,b\n")
-    with pytest.raises(DataError, match=r"'x' holds numbers in 9 rows and something else in 1, first 'hot' in row 8"):
+    with pytest.raises(
+        DataError, match=r"'x' holds numbers in 9 rows and something else in 1, first 'hot' in row 8"
+    ):
         mw.read(path)
     assert mw.read(path, kinds={"x": "category"}).take("x")[8] == "hot"
     assert len(mw.read(path, input=(), text="label", label=())) == 10
@@ -105,8 +113,13 @@ def test_words_among_numbers(tmp_path: Path) -> None:
 
 
 def test_mixed_types_in_json(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.jsonl", '{"x": 1, "label": "a"}\n{"x": "two", "label": "b"}\n{"x": null, "label": "b"}\n')
-    with pytest.raises(DataError, match=r"'x' holds numbers in 1 row and something else in 1, first 'two' in row 1"):
+    path = write(
+        tmp_path / "t.jsonl",
+        '{"x": 1, "label": "a"}\n{"x": "two", "label": "b"}\n{"x": null, "label": "b"}\n',
+    )
+    with pytest.raises(
+        DataError, match=r"'x' holds numbers in 1 row and something else in 1, first 'two' in row 1"
+    ):
         mw.read(path)
     assert mw.read(path, kinds={"x": "category"}, bad_rows="skip").take("x").tolist() == ["1", "two"]
 
@@ -161,10 +174,22 @@ def test_parquet_types(tmp_path: Path) -> None:
         ("e.json", b"[]", "holds no rows"),
         ("h.csv", b"x,label\n", "has a header and no rows below it"),
         ("long.csv", b"x,label\n1,a\n2,b,c\n3,a\n", r"1 row with other than 2 cells, .* first line 3 with 3"),
-        ("short.csv", b"x,y,label\n1,2,a\n2,3\n3,4,a\n4\n", r"2 rows with other than 3 cells, .* first line 3 with 2"),
+        (
+            "short.csv",
+            b"x,y,label\n1,2,a\n2,3\n3,4,a\n4\n",
+            r"2 rows with other than 3 cells, .* first line 3 with 2",
+        ),
         ("twice.csv", b"x,x,label\n1,2,a\n", "several columns named 'x'; names must differ"),
-        ("open.csv", b'says,label\n"no end,a\nmore,b\n', "line 3: unexpected end of data. A quote must be closed"),
-        ("latin.csv", b"x,label\n1,a\n2,caf\xe9\n", r"not UTF-8: byte 0xe9 at byte offset 17, line 3.*iconv -f latin1"),
+        (
+            "open.csv",
+            b'says,label\n"no end,a\nmore,b\n',
+            "line 3: unexpected end of data. A quote must be closed",
+        ),
+        (
+            "latin.csv",
+            b"x,label\n1,a\n2,caf\xe9\n",
+            r"not UTF-8: byte 0xe9 at byte offset 17, line 3.*iconv -f latin1",
+        ),
         ("latin.tsv", b"x\tlabel\n1\tcaf\xe9s\n", r"not UTF-8: byte 0xe9 at byte offset 13, line 2"),
         ("latin.csv.gz", b"x,label\n1,a\n2,caf\xe9\n", r"not UTF-8: byte 0xe9 at byte offset 17, line 3"),
         ("latin.jsonl", b'{"x": 1}\n{"x": "\xe9"}\n', r"not UTF-8: byte 0xe9 at byte offset 16, line 2"),
@@ -185,7 +210,9 @@ def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes, mess
 def test_far_bytes_are_found(tmp_path: Path) -> None:
     line = b"1,some longer words to fill the file\n"
     content = b"x,says\n" + line * 60_000 + b"2,\xff\n"
-    with pytest.raises(DataError, match=rf"byte 0xff at byte offset {7 + 60_000 * len(line) + 2:,}, line 60,002"):
+    with pytest.raises(
+        DataError, match=rf"byte 0xff at byte offset {7 + 60_000 * len(line) + 2:,}, line 60,002"
+    ):
         mw.read(write(tmp_path / "far.csv", content))
 
 
@@ -214,7 +241,9 @@ def test_folder_of_parts(tmp_path: Path) -> None:
 
 def test_folder_of_shards(tmp_path: Path) -> None:
     for shard in range(2):
-        pl.DataFrame({"x": [shard + 0.5], "label": ["a"]}).write_parquet(tmp_path / f"train-0000{shard}-of-2.parquet")
+        pl.DataFrame({"x": [shard + 0.5], "label": ["a"]}).write_parquet(
+            tmp_path / f"train-0000{shard}-of-2.parquet"
+        )
     pl.DataFrame({"x": [9.5], "label": ["b"]}).write_parquet(tmp_path / "test-00000-of-1.parquet")
     data = mw.read(tmp_path)
     assert data.take("x").tolist() == [0.5, 1.5, 9.5]
@@ -242,7 +271,10 @@ def test_table_with_image_files(tmp_path: Path) -> None:
     for number in range(3):
         Image.new("L", (6, 4), 40 * number).save(tmp_path / f"{number}.png")
     table = write(tmp_path / "t.csv", "file,label\n2.png,a\n0.png,b\n1.png,a\n")
-    for source in (table, write(tmp_path / "t.jsonl", '{"file": "2.png"}\n{"file": "0.png"}\n{"file": "1.png"}\n')):
+    for source in (
+        table,
+        write(tmp_path / "t.jsonl", '{"file": "2.png"}\n{"file": "0.png"}\n{"file": "1.png"}\n'),
+    ):
         data = mw.read(source)
         assert data.columns["file"].kind == "image"
         assert data.take("file").shape == (3, 1, 4, 6)

@@ -146,6 +146,7 @@ def test_a_fifth_of_contrastive_colour_images_is_grey() -> None:
         (lambda spec: ImageStrong(spec, magnitude=2), r"ImageStrong.magnitude must be in \[0, 1\]; got 2"),
         (lambda spec: ImageStrong(spec, draws=99), r"ImageStrong.draws must be in \[0, 16\]; got 99"),
         (lambda spec: ImageStrong(spec, operations=("twirl",)), "may hold identity, .*; got twirl"),
+        (lambda spec: ImageStrong(spec, operations=("noise", "noise")), "must hold each name once"),
         (lambda spec: ImageContrastive(spec, area=0), r"ImageContrastive.area must be in \[0.01, 1\]; got 0"),
     ],
 )

@@ -53,7 +53,7 @@ def test_positions_of_patches_differ_and_depend_on_rows_and_columns_apart() -> N
     torch.testing.assert_close(grid[2, 0, :8], torch.sin(2 * 10_000.0 ** -(torch.arange(8) / 8)))
 
 
-@pytest.mark.parametrize("side", [1, 5, 8, 14, 17, 28, 32, 64, 96, 224])
+@pytest.mark.parametrize("side", [1, 5, 14, 28, 32, 50, 100])
 @each_name
 def test_any_resolution_gives_features(name: str, side: int) -> None:
     backbone = make_backbone(name, ImageSpec(1, side, side), 0.25).eval()

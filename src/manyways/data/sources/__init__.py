@@ -36,6 +36,8 @@ def load(source: Any, options: Options) -> Table:
     """The table that `source` holds. Raises DataError where nothing here can read it."""
     if isinstance(source, str) and Path(source).expanduser().exists():
         source = Path(source).expanduser()
+    if isinstance(source, Path) and not source.exists():
+        raise DataError(_refusal(source))
     for each in all_sources():
         if each.accepts(source):
             return each.load(source, options)

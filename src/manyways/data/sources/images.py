@@ -92,11 +92,19 @@ def _header(item: Item) -> tuple[int, int, bool] | str:
     try:
         with _open(item) as image:
             width, height = image.size
-            if image.getexif().get(ORIENTATION, 1) >= 5:  # turned by a quarter
+            # The base class reads the header alone; PNG's own getexif decodes every pixel.
+            if Image.Image.getexif(image).get(ORIENTATION, 1) >= 5:  # turned by a quarter
                 width, height = height, width
-            return height, width, image.mode in GREY_MODES
+            return height, width, image.mode in GREY_MODES or _has_grey_palette(image)
     except UNDECODABLE as error:
         return _reason(error)
+
+
+def _has_grey_palette(image: Image.Image) -> bool:
+    palette = (
+        np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3) if image.mode == "P" else None
+    )
+    return palette is not None and bool((palette == palette[:, :1]).all())
 
 
 def _chunks(

@@ -24,7 +24,8 @@ def read(path: Path) -> dict[str, list[Any]]:
         with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig") as text:
             for number, line in enumerate(text, 1):
                 if line.strip():
-                    _add(columns, _parse(line.rstrip("\r\n"), path, number), count, f"{path}, line {number:,}")
+                    row = _parse(line.rstrip("\r\n"), path, number)
+                    _add(columns, row, count, f"{path}, line {number:,}")
                     count += 1
     except UnicodeDecodeError:
         check_utf8(path)

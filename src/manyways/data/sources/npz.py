@@ -176,6 +176,13 @@ def _read_npy(path: Path) -> Rows:
     with path.open("rb") as file:
         header = _header(file, path.name, path)
         shape, fortran, dtype = header
-        if not fortran and shape and int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > IN_MEMORY:
+        need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if (held := path.stat().st_size - file.tell()) < need:
+            raise DataError(
+                f"{path} is cut short: {need:,} bytes of values are announced, it holds {held:,}. "
+                f"Download or save it "
+                "again."
+            )
+        if not fortran and need > IN_MEMORY:
             return open_rows(path, shape, dtype, file.tell())
         return _from_stream(file, header, str(path), key_of_file(path))

@@ -18,9 +18,9 @@ from manyways.errors import DataError
 def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
     """A column from Python values; None is missing, and so is an empty string among numbers.
 
-    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers and
-    words in one column are kept as words, with the problem noted for whoever wants numbers. Raises DataError for
-    values of any other type.
+    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers
+    and words in one column are kept as words, with the problem noted for whoever wants numbers. Raises
+    DataError for values of any other type.
     """
     found = {_sort_of(each) for each in set(map(type, values))} - {"none"}
     if "other" in found:

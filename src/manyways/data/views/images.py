@@ -64,10 +64,10 @@ class ImageWeak:
 class ImageStrong:
     """The weak view, then RandAugment (Cubuk 2020) and Cutout (DeVries 2017) as in FixMatch (Sohn 2020).
 
-    Each image gets `draws` different operations, applied in the order of `OPERATIONS`; all its geometric ones
-    are one resampling. What comes in from outside, and the cutout, has the colour of the image's corners.
+    Each image gets `draws` different operations: first all geometric ones as one resampling, then the others
+    in the order of `operations`. What comes in from outside, and the cutout, has the colour of the corners.
 
-    operations: names out of `OPERATIONS`; None takes those fit for RGB or for grey.
+    operations: different names out of `OPERATIONS`; None takes those fit for RGB or for grey.
     draws: operations per image, in [0, len(operations)].
     magnitude: in [0, 1]; 1 is rotation to 30°, shear to 0.3, scale to 1.4 times, translation to 0.3 of the
         side (0.125 for images up to 12 pixels).
@@ -91,6 +91,8 @@ class ImageStrong:
             raise ParameterError(
                 f"ImageStrong.operations may hold {', '.join(OPERATIONS)}; got {', '.join(sorted(unknown))}."
             )
+        if len(set(self.names)) < len(self.names):
+            raise ParameterError(f"ImageStrong.operations must hold each name once; got {self.names!r}.")
         require_range(self, 0, len(self.names), "draws")
 
     @property
@@ -112,15 +114,16 @@ class ImageStrong:
         fill = geometry.background(images)
         self._move(images, dict(zip(names, magnitudes, strict=True)), fill)
         picks = chosen.t()
-        for index, name in enumerate(names):
-            if name in PHOTOMETRIC or name == "noise":
-                rows = picks[index].nonzero().flatten()
-                subset, magnitude = images.index_select(0, rows), magnitudes[index, rows]
-                if name == "noise":
-                    deviation = (0.1 * magnitude)[:, None, None, None]
-                    changed = subset.addcmul_(gaussian(rng, subset), deviation).clamp_(0, 1)
-                else:
-                    changed = PHOTOMETRIC[name](subset, magnitude)
+        sizes = picks.sum(1).tolist()
+        subsets = torch.split(picks.nonzero()[:, 1], sizes)
+        amounts = torch.split(magnitudes[picks], sizes)
+        for name, rows, magnitude in zip(names, subsets, amounts, strict=True):
+            if name == "noise":
+                subset = images.index_select(0, rows)
+                noise = gaussian(rng, subset).mul_(0.1 * magnitude[:, None, None, None])
+                images.index_copy_(0, rows, subset.add_(noise).clamp_(0, 1))
+            elif name in PHOTOMETRIC:
+                changed = PHOTOMETRIC[name](images.index_select(0, rows), magnitude)
                 images.index_copy_(0, rows, changed)
         return self._cut(images, rng, fill)
 

@@ -61,9 +61,32 @@ class ActiveLearning(Method):
     def asks(self, labels: int) -> int:
         return min(self.questions if self.questions is not None else labels // 2, labels - 1)
 
+    def needs_start(self) -> bool:
+        return self.base.needs_start()
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model) or self.base.lacks(data, model):
+            return reason
+        questions, answerable = self._questions(data), len(self._candidates(data))
+        if questions > answerable:
+            which = "have a hidden label" if self.oracle is None else "are unlabelled"
+            return (
+                f"it asks for {questions} labels, and {answerable} training rows {which}. Ask for fewer: questions=, or "
+                "let a function answer: ActiveLearning(oracle=my_function)."
+            )
+        if "unlabelled" in self.base.needs and questions == int((~data.training.labelled).sum()):
+            return f"{self.base} needs rows without a label, and it asks for all of them. Ask for fewer: questions=."
+        return None
+
+    def _questions(self, data: Data) -> int:
+        return self.questions if self.questions is not None else int(data.training.labelled.sum())
+
+    def _candidates(self, data: Data) -> NDArray[np.int64]:
+        rows = ~data.labelled & (data.part[data.rows] == 0)
+        return np.flatnonzero(rows if self.oracle else rows & data.known)
+
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        questions = self.questions if self.questions is not None else int(data.training.labelled.sum())
-        asked = np.diff(np.linspace(0, questions, self.rounds + 1).round().astype(int))
+        asked = np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
         trained: list[Model] = []
         current, share = data, budget.share(1 / (self.rounds + 1))
         for number in range(self.rounds + 1):
@@ -80,16 +103,7 @@ class ActiveLearning(Method):
         return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
 
     def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
-        open_rows = ~data.labelled & (data.part[data.rows] == 0)
-        if self.oracle is None:
-            open_rows &= data.known
-        candidates = np.flatnonzero(open_rows)
-        if len(candidates) < count:
-            raise DataError(
-                f"{count} labels are to be asked for, but {len(candidates)} unlabelled rows of {data.name} "
-                f"{'are left' if self.oracle else 'have a hidden label'}. Lower questions=, or give an oracle: "
-                "ActiveLearning(oracle=my_function)."
-            )
+        candidates = self._candidates(data)
         rows = data.select(candidates)
         doubt = (
             np.random.default_rng(seed).random(len(candidates))

@@ -52,8 +52,7 @@ class SimCLR(GradientMethod):
         return learner
 
     def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
-        count = len(learner.rows)
-        rows = learner.take(learner.pick(learner.everything, min(self.batch_size, max(2, count)), step))
+        rows = learner.take(learner.pick(learner.everything, self.examples_per_step(learner), step))
         first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
         return {"inputs": {name: torch.cat([first[name], second[name]]) for name in rows}}
 
@@ -62,3 +61,6 @@ class SimCLR(GradientMethod):
         assert isinstance(projector, nn.Module)
         a, b = projector(learner.network.features(batch["inputs"])).chunk(2)
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
+
+    def examples_per_step(self, learner: Learner) -> int:
+        return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a row would be its own opposite

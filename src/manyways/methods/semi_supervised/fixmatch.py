@@ -56,17 +56,20 @@ class FixMatch(GradientMethod):
     def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
         shown = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
-        views = (learner.views.weak(learner.take(shown), rng), learner.views.weak(hidden, rng))
-        strong = learner.views.strong(hidden, rng)
-        # One forward pass over all three, so that normalisation sees labelled and unlabelled rows together.
-        inputs = {name: torch.cat([views[0][name], views[1][name], strong[name]]) for name in hidden}
-        return {"inputs": inputs, "labels": learner.labels_at(shown)}
+        labelled, strong = learner.views.weak(learner.take(shown), rng), learner.views.strong(hidden, rng)
+        return {
+            "weak": learner.views.weak(hidden, rng),
+            "taught": {name: torch.cat([labelled[name], strong[name]]) for name in hidden},
+            "labels": learner.labels_at(shown),
+        }
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
-        outputs, labels = learner.network(batch["inputs"]), batch["labels"]
-        weak, strong = outputs[len(labels) :].chunk(2)
+        with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
+            weak = learner.network(batch["weak"])
+        labels = batch["labels"]
+        outputs = learner.network(batch["taught"])
         supervised = label_loss(outputs[: len(labels)], labels)
-        consistency, confident = pseudo_label_loss(weak, strong, self.threshold)
+        consistency, confident = pseudo_label_loss(weak, outputs[len(labels) :], self.threshold)
         parts = {"supervised": supervised, "consistency": consistency, "confident": confident}
         return supervised + self.unlabelled_weight * consistency, parts
 

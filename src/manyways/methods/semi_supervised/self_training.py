@@ -38,6 +38,12 @@ class SelfTraining(Method):
         super().__post_init__()
         require_classifier(self, self.base)
 
+    def needs_start(self) -> bool:
+        return self.base.needs_start()
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        return super().lacks(data, model) or self.base.lacks(data, model)
+
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         hidden = np.flatnonzero(~data.labelled & (data.part[data.rows] == 0))
         unlabelled = data.select(hidden)
@@ -47,6 +53,9 @@ class SelfTraining(Method):
 
             def learn(part: Run, rows: Data = current) -> Model:
                 return self.base.fit(rows, model, budget=budget.share(1 / self.rounds), seed=seed, run=part)
+
+            if self.base.lacks(current, model):
+                break  # every row has been given its guess, and the base learns only where some have none
 
             trained.append(run.once(f"round-{number + 1}", learn))
             if number + 1 < self.rounds:

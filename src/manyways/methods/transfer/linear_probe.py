@@ -45,7 +45,8 @@ class LinearProbe(Method):
         scale[scale < 1e-6] = 1.0
         fit = _logistic if target.classification else _ridge
         weight, bias = fit((features - mean) / scale, labels, target.width, self.penalty, seed)
-        head = LinearHead(frozen.network.width, target.width)
+        with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
+            head = LinearHead(frozen.network.width, target.width)
         with torch.no_grad():
             head.linear.weight.copy_(torch.from_numpy(weight / scale))
             head.linear.bias.copy_(torch.from_numpy(bias - weight @ (mean / scale)))

@@ -1,6 +1,6 @@
 """k-means: rows near the same centre belong together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -78,6 +78,10 @@ class KMeans(Method):
         head.names.copy_(torch.from_numpy(names))
         frozen.network.head = head
         return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
+
+    def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
+        model = super().as_model(learned, data, budget, seed)
+        return model if _named(data) else replace(model, gives=frozenset({"cluster"}))
 
 
 def _named(data: Data) -> bool:

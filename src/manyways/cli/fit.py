@@ -1,0 +1,200 @@
+"""`manyways fit`."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from tyro.conf import arg
+
+from manyways.cli import INTERRUPTED
+from manyways.cli.arguments import (
+    UNSAID,
+    Count,
+    Reading,
+    Source,
+    at_least,
+    check_budget,
+    check_method_names,
+    one,
+    parse_known,
+    refusal,
+)
+from manyways.cli.output import check_model_folder, console
+from manyways.cli.wording import command_line
+from manyways.errors import NeedsError, ParameterError
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.methods.method import Method
+    from manyways.models.model import Model
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Train a model by one method, or by a chain of them, and save it.
+
+    `manyways fit fixmatch --help` shows the fields of that method as options, too. A run that was interrupted
+    goes on when the same command is typed again; until it is done its checkpoints lie in OUT.run.
+    """
+
+    method: Annotated[str, tyro.conf.Positional, arg(metavar="METHOD")]
+    """A method, which comes first: fixmatch, 'fixmatch(threshold=0.9)' or 'simclr >> fixmatch'."""
+    data: Source
+    """What to learn from; `manyways --help` lists what can be read."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder to save the model in; a model that is there is replaced."""
+    reading: tyro.conf.OmitArgPrefixes[Reading]
+    labels: Count = None
+    """Training labels that the method may see, drawn by the seed; by default all there are."""
+    budget: Annotated[str | None, one(str, "a budget", "BUDGET"), UNSAID] = None
+    """What training may spend: 20s, '2 minutes', '10000 examples' or '2 tflops'; by default '1000 steps'."""
+    seed: Annotated[int, one(int, "a whole number", "N")] = 0
+    """The same seed, data and budget in steps give the same weights."""
+    test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.0
+    """Share of the labelled rows to set aside and score on, where the data has no test rows of its own."""
+    start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
+    """Folder of a saved model to start from."""
+
+    def check(self) -> None:
+        """Raise ParameterError or ModelError for what is wrong before any data is read."""
+        check_budget(self.budget)
+        at_least("--labels", self.labels, 1)
+        at_least("--seed", self.seed, 0)
+        if not 0 <= self.test_share < 1:
+            raise ParameterError(f"--test-share must be in [0, 1); got {self.test_share}.")
+        check_model_folder(self.out)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways fit`; the exit code is 130 after Ctrl-C."""
+    words = list(arguments)
+    if words and not words[0].startswith("-"):
+        check_method_names(words[0])
+    elif words and not {"-h", "--help"} & set(words):
+        raise ParameterError(
+            f"METHOD must come first, before {words[0]}: {command_line('fit', 'METHOD', 'DATA')} --out DIR."
+        )
+    options, fields = _parse(words)
+    options.check()
+    from manyways.methods.expressions import make_method, parse_method
+
+    method = make_method(options.method, fields) if fields else parse_method(options.method)
+    return _fit(options, method)
+
+
+def _parse(words: list[str]) -> tuple[Fit, dict[str, Any]]:
+    """The options, and those fields of the method that are given.
+
+    A method is loaded only where something is left that can be one of its fields, so that most mistakes are
+    answered before torch is imported.
+    """
+    name = words[0] if words else ""
+    single = name.replace("-", "").replace("_", "").isalnum() and not name.startswith("-")
+    if not (single and {"-h", "--help"} & set(words)):
+        options, unknown = parse_known(Fit, "fit", words)
+        if not unknown:
+            return options, {}
+        if not single:
+            hint = " Fields of a chain stand in it: 'simclr >> fixmatch(threshold=0.9)'."
+            raise ParameterError(
+                f"{refusal(Fit, 'fit', unknown)}{hint if unknown[0].startswith('-') else ''}"
+            )
+    from manyways.cli.method_fields import given_fields, options_class
+    from manyways.methods.discovery import find_method
+
+    kind = find_method(name)
+    fields = options_class(kind, taken=own_names())
+    group = kind.method_name().replace("-", "_")
+    with_fields: type[Fit] = make_dataclass(
+        "FitWithFields",
+        [(group, tyro.conf.OmitArgPrefixes[fields], field(default_factory=fields))],  # type: ignore[misc,valid-type]
+        bases=(Fit,),
+        frozen=True,
+        namespace={"__doc__": Fit.__doc__},
+    )
+    options, unknown = parse_known(with_fields, "fit", words)
+    if unknown:
+        raise refusal(with_fields, "fit", unknown)
+    return options, given_fields(kind, getattr(options, group))
+
+
+def own_names() -> set[str]:
+    """The names of `fit`'s own options: a method's field of such a name is written in an expression."""
+    return set(Fit.__dataclass_fields__) | set(Reading.__dataclass_fields__)
+
+
+def _fit(options: Fit, method: "Method") -> int:
+    from manyways.cli.run_folder import RunFolder
+    from manyways.methods.method import DEFAULT_BUDGET
+    from manyways.models.saving import load_model
+    from manyways.training.budget import Budget
+    from manyways.training.progress import ProgressBar
+    from manyways.training.run import Run
+
+    start = load_model(options.start) if options.start else None
+    data = prepared(options)
+    try:
+        method.check(data, start)
+    except NeedsError as error:
+        more = " Or start from a saved model: --start MODEL." if method.needs_start() and not start else ""
+        raise NeedsError(f"{error}{more}") from error
+    budget = Budget.of(options.budget or DEFAULT_BUDGET)
+    folder = RunFolder.beside(options.out, method.identity(data, start, budget, options.seed))
+    began = time.monotonic()
+    with folder:
+        try:
+            with ProgressBar() as bar:
+                run = Run(folder=folder.path, listeners=[bar, folder], checkpoint_seconds=10)
+                model = method.fit(data, start, budget=budget, seed=options.seed, run=run)
+        except KeyboardInterrupt:
+            print(f"\ninterrupted: {folder.kept()}", file=sys.stderr)
+            return INTERRUPTED
+        scored = len(data.test) and model.gives & {"classify", "regress"}
+        scores = model.evaluate(data.test) if scored else None
+        model.save(options.out)
+        folder.done()
+    _print_result(options, data, model, scores, time.monotonic() - began)
+    return 0
+
+
+def prepared(options: Fit) -> "Data":
+    """The data with the test part and the labels that were asked for."""
+    data = options.reading.read(options.data)
+    if options.test_share and not len(data.test):
+        data = data.with_test(options.test_share)
+    return data if options.labels is None else data.with_labels(options.labels, options.seed)
+
+
+def _print_result(
+    options: Fit, data: "Data", model: "Model", scores: dict[str, float] | None, seconds: float
+) -> None:
+    from manyways.training.progress import duration
+
+    training, lineage = data.training, model.lineage
+    labels = f", {int(training.labelled.sum()):,} labels" if data.has("label") else ""
+    steps = f", {lineage.steps:,} steps" if lineage.steps else ""
+    lines = [
+        ("method", lineage.title),
+        ("learned from", f"{len(training):,} training rows{labels}"),
+        ("took", f"{duration(seconds)}{steps}"),
+    ]
+    if scores is not None:
+        known = int(data.test.known.sum())
+        said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
+        lines.append(("test", f"{said} ({known:,} rows)"))
+    lines.append(
+        ("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})")
+    )
+    out = console()
+    for what, text in lines:
+        out.print(f"{what:<13}{text}", soft_wrap=True)
+    if model.gives & {"classify", "regress", "cluster"}:
+        after = command_line("predict", str(options.out), options.data, "--out", "predictions.csv")
+    else:
+        tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
+        after = command_line("fit", "fine-tune", options.data, *tuned)
+    out.print(f"\nType next:\n  {after}", soft_wrap=True)

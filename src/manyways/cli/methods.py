@@ -1,0 +1,94 @@
+"""`manyways methods`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from manyways.cli.arguments import UNSAID, check_method_names, one, parse
+from manyways.cli.output import console
+from manyways.cli.wording import command_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from manyways.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Methods:
+    """List all methods, or show one with its fields."""
+
+    name: Annotated[str | None, tyro.conf.Positional, one(str, "a name", "[NAME]"), UNSAID] = None
+    """The method to show; without one all are listed."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways methods`."""
+    name = parse(Methods, "methods", arguments).name
+    if name is None:
+        _list()
+        return 0
+    check_method_names(name)
+    from manyways.methods.discovery import find_method
+
+    _show(find_method(name))
+    return 0
+
+
+def _list() -> None:
+    from manyways.methods.discovery import all_methods
+
+    out, table = console(), _table("method", "needs", "gives", "what it does, and who described it")
+    for name, kind in all_methods().items():
+        text = one_line(kind) + (f" {kind.paper}." if kind.paper else "")
+        table.add_row(name, needs(kind), ", ".join(sorted(kind.gives)), text)
+    out.print(table)
+    out.print(f"\n`{command_line('methods', 'NAME')}` shows the fields of one.")
+
+
+def _show(kind: "type[Method]") -> None:
+    from manyways.cli.method_fields import method_fields
+
+    name, out = kind.method_name(), console()
+    out.print(f"{name} ({kind.__name__})\n")
+    out.print(" ".join((kind.__doc__ or "").split()) + "\n")
+    facts = {"needs": needs(kind), "gives": ", ".join(sorted(kind.gives)), "described in": kind.paper}
+    if kind.takes:
+        start = f"a model that gives {' or '.join(sorted(kind.takes))}"
+        facts["starts from"] = start if kind.requires_model else f"nothing, or {start}"
+    for what, text in facts.items():
+        if text:
+            out.print(f"{what}: {text}", soft_wrap=True)
+    table = _table("field", "default", "values", "what it is")
+    for each in method_fields(kind):
+        table.add_row(each.name, str(each.default), each.values, each.text)
+    if table.rows:
+        out.print()
+        out.print(table)
+    first = f"simclr >> {name}" if "embed" in kind.takes else f"supervised >> {name}"
+    written = first if kind.requires_model else name
+    out.print(f"\nType: {command_line('fit', written, 'DATA', '--out', 'DIR')}")
+
+
+def needs(kind: "type[Method]") -> str:
+    """What the data must have, in words."""
+    from manyways.methods.needs import NEEDS
+
+    said = ", ".join(NEEDS.get(need, need) for need in kind.needs)
+    return f"{said}, a model to start from" if kind.requires_model else said
+
+
+def one_line(kind: "type[Method]") -> str:
+    """What the method does, in a line."""
+    return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
+
+
+def _table(*headings: str) -> "Table":
+    from rich.table import Table
+
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for at, heading in enumerate(headings):
+        made.add_column(heading, no_wrap=at == 0, overflow="fold")
+    return made

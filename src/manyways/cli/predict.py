@@ -1,0 +1,107 @@
+"""`manyways predict`."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.conf import arg
+
+from manyways.cli.arguments import UNSAID, Source, one, parse, truth
+from manyways.cli.output import check_file
+from manyways.errors import ModelError
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.models.model import Model
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict the label of every row with a saved model.
+
+    Writes CSV: the number of the row, counted from 0, its prediction and, if asked for, the
+    probability of each class.
+    """
+
+    model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
+    """Folder of a model that `manyways fit` saved."""
+    data: Source
+    """Rows with the inputs of the model; a label is not needed, and not looked at."""
+    out: Annotated[str, arg(metavar="FILE")] = "-"
+    """Where the CSV goes; - is the terminal."""
+    probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Add a column with the probability of every class."""
+    bad_rows: Literal["refuse", "fill"] = "refuse"
+    """What to do with rows that have NaN: refuse all, or put medians in place."""
+    header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
+    """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways predict`."""
+    options = parse(Predict, "predict", arguments)
+    path = None if options.out == "-" else Path(options.out)
+    check_file("--out", path)
+    from manyways.comparison.records import write_whole
+    from manyways.models.saving import load_model
+
+    model = load_model(options.model)
+    if options.probabilities and not (model.target and model.target.classification):
+        raise ModelError(
+            f"{options.model} predicts no classes, so there are no probabilities; leave --probabilities out."
+        )
+    data = read_inputs(model, options.data, bad_rows=options.bad_rows, header=options.header)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows(model, data, options.probabilities))
+    if path is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        write_whole(path, text.getvalue())
+        print(f"{len(data):,} predictions: {path}", file=sys.stderr)
+    return 0
+
+
+def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any]]:
+    """The table of predictions, its header first."""
+    predictions = model.predict(data).tolist()
+    if not probabilities or model.target is None:
+        yield ["row", "prediction"]
+        yield from ([row, prediction] for row, prediction in enumerate(predictions))
+        return
+    yield ["row", "prediction", *(f"probability_{name}" for name in model.target.classes)]
+    shares = model.probabilities(data).tolist()
+    for row, (prediction, each) in enumerate(zip(predictions, shares, strict=True)):
+        yield [row, prediction, *(f"{share:.6g}" for share in each)]
+
+
+def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
+    """The columns of `source` that `model` sees, read as the kinds and sizes that it learned from."""
+    from manyways.data.read import read
+    from manyways.data.specs import AudioSpec, ImageSpec, TextSpec
+
+    kinds: dict[str, Any] = {}
+    names: list[str] = []
+    for encoder in model.inputs.encoders.values():
+        names += encoder.columns
+        spec = encoder.spec
+        if isinstance(spec, ImageSpec):
+            options["image_size"] = (spec.height, spec.width)
+        elif isinstance(spec, AudioSpec):
+            options |= {"sample_rate": spec.rate, "seconds": spec.samples / spec.rate}
+        elif isinstance(spec, TextSpec):
+            kinds |= dict.fromkeys(encoder.columns, "text")
+        else:
+            kinds |= table_kinds(encoder)
+    return read(source, input=names, kinds=kinds, label=(), **options)
+
+
+def table_kinds(encoder: Any) -> dict[str, str]:
+    """Whether each column of a table was numbers or categories: a few new rows would not tell."""
+    from manyways.data.encoders.table import NumberCode
+
+    return {code.column: "number" if isinstance(code, NumberCode) else "category" for code in encoder.codes}

@@ -1,0 +1,72 @@
+"""Where the checkpoints of a `manyways fit` lie until it is done."""
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from manyways.cli.output import DESCRIPTION
+from manyways.errors import ModelError
+from manyways.training.events import Event
+from manyways.training.progress import title
+
+
+@dataclass
+class RunFolder:
+    """A folder in OUT.run that is there while a run is not done, and a listener that notes what is kept in it.
+
+    Named by a hash of the method, data, start, budget and seed, so that only the same run goes on from it.
+    """
+
+    path: Path
+    saved: Event | None = None
+
+    @staticmethod
+    def beside(out: Path, identity: str) -> "RunFolder":
+        """The folder of the run `identity` that saves its model to `out`."""
+        return RunFolder(out.with_name(f"{out.name}.run") / identity[:16])
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelError(f"{self.path} cannot be made: {error.strerror}. Give another --out.") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave what can be gone on from, and nothing else."""
+        if self.saved is None and not self.stages():
+            self.done()
+
+    def __call__(self, event: Event) -> None:
+        """Note a checkpoint."""
+        if event.kind in ("checkpoint", "resume"):
+            self.saved = event
+        elif event.kind in ("start", "end", "stop"):
+            self.saved = None
+
+    def stages(self) -> list[str]:
+        """The stages whose models are finished."""
+        found = sorted(self.path.rglob(f"model/{DESCRIPTION}"))
+        return [str(path.parents[1].relative_to(self.path)) for path in found]
+
+    def done(self) -> None:
+        """Remove the checkpoints: nothing goes on from them."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another run lies beside, or the folder is gone
+            self.path.parent.rmdir()
+
+    def kept(self) -> str:
+        """What an interrupted run leaves behind."""
+        parts = [f"{title(stage)} is done" for stage in self.stages()]
+        if self.saved is not None:
+            parts.append(
+                f"{title(self.saved.stage)} is kept at step {self.saved.step:,} of {self.saved.steps:,}"
+            )
+        if not parts:
+            return "no checkpoint was due yet; the same command begins anew."
+        return f"{', '.join(parts)}, in {self.path.parent}. Type the same command again to go on."

@@ -1,0 +1,91 @@
+"""Promises about what a model says of rows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.errors import ModelError
+from manyways.methods.method import Chain
+from manyways.testing.trial import Trial, answers, require
+
+KNOWN = frozenset({"classify", "regress", "embed", "cluster"})
+
+
+def gives_what_it_says(trial: Trial) -> None:
+    """The model gives what the class says it gives, and nothing that it does not say."""
+    model, method = trial.reference, trial.method
+    stated = method.stages[-1].gives if isinstance(method, Chain) else method.gives
+    require(model.gives <= stated, f"the model gives {sorted(model.gives - stated)} on top.")
+    require(bool(model.gives), "the model gives nothing.")
+    predicts = bool(model.gives & {"classify", "regress", "cluster"})
+    if not predicts:
+        _refused(lambda: model.predict(trial.data.test), "predict")
+        return
+    predicted = model.predict(trial.data.test)
+    rows = len(trial.data.test)
+    require(len(predicted) == rows, f"it makes {len(predicted)} predictions for {rows} rows.")
+    if "regress" in model.gives:
+        require(bool(np.isfinite(predicted.astype(float)).all()), "predicted numbers are not finite.")
+        _refused(lambda: model.probabilities(trial.data.test), "probabilities")
+    if "classify" in model.gives and trial.data.test.known.any():
+        scores = model.evaluate(trial.data.test)
+        bad = {name: score for name, score in scores.items() if not np.isfinite(score)}
+        require(not bad, f"its scores are not finite: {bad}.")
+
+
+def probabilities_are_probabilities(trial: Trial) -> None:
+    """Probabilities are finite, in [0, 1], sum to one, and their largest is the class that is predicted."""
+    model = trial.reference
+    if "classify" not in model.gives or model.target is None:
+        return
+    given = model.probabilities(trial.data.test)
+    shape = (len(trial.data.test), len(model.target.classes))
+    require(given.shape == shape, f"they have the shape {given.shape}, not {shape}.")
+    require(bool(((given >= 0) & (given <= 1)).all()), f"they range from {given.min()} to {given.max()}.")
+    worst = float(np.abs(given.sum(1) - 1).max())
+    require(worst < 1e-5, f"they are {worst:.3g} away from a sum of one.")
+    agree = model.predict(trial.data.test) == np.asarray(model.target.classes)[given.argmax(1)]
+    require(bool(np.all(agree)), f"{int((~agree).sum())} predictions are not the most probable class.")
+
+
+def features_are_finite(trial: Trial) -> None:
+    """Features are finite and float32 [rows, width]."""
+    model = trial.reference
+    if "embed" in model.gives:
+        given = model.embed(trial.data.test)
+        shape = (len(trial.data.test), model.network.width)
+        require(given.shape == shape, f"they have the shape {given.shape}, not {shape}.")
+        require(given.dtype == np.float32, f"they are {given.dtype}.")
+        require(bool(np.isfinite(given).all()), "some are not finite.")
+        require(bool(given.std(0).max() > 0), "they are the same for every row.")
+
+
+def rows_are_answered_alone(trial: Trial) -> None:
+    """What a model says of a row does not depend on the rows asked with it, nor on their order."""
+    model, rows = trial.reference, trial.data.test
+    together = answers(model, rows)
+    backwards = answers(model, rows.select(np.arange(len(rows))[::-1]))
+    for name, said in together.items():
+        _alike(said, backwards[name][::-1], f"{name} of rows in another order")
+        some = range(0, len(rows), 12)
+        alone = np.concatenate([answers(model, rows.select(np.array([row])))[name] for row in some])
+        _alike(said[list(some)], alone, f"{name} of rows asked one by one")
+    none = answers(model, rows.select(np.array([], int)))
+    for name, said in none.items():
+        shape = (0, together[name].shape[1])
+        require(said.shape == shape, f"for no rows the {name} have the shape {said.shape}, not {shape}.")
+
+
+def _alike(first: NDArray[Any], second: NDArray[Any], what: str) -> None:
+    furthest = float(np.abs(first - second).max())
+    allowed = 1e-4 * (1 + float(np.abs(first).max()))
+    require(furthest <= allowed, f"the {what} differ by up to {furthest:.3g}.")
+
+
+def _refused(ask: Any, what: str) -> None:
+    try:
+        ask()
+    except ModelError:
+        return
+    require(False, f"{what}() is answered by a model that does not give it; it must raise ModelError.")

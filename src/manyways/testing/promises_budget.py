@@ -1,0 +1,66 @@
+"""Promises about budgets: what was allowed is what was spent."""
+
+from unittest.mock import patch
+
+from manyways.methods.gradient import GradientMethod
+from manyways.testing.trial import SEED, STEPS, Trial, require
+from manyways.training.budget import Budget
+from manyways.training.loop import OVERRUN
+from manyways.training.randomness import generator
+
+SECONDS = 0.5
+
+
+def steps_are_honoured(trial: Trial) -> None:
+    """A budget in steps is kept: exactly by a gradient method, never exceeded by any."""
+    spent = trial.reference.lineage.steps
+    exact = spent == STEPS or not isinstance(trial.method, GradientMethod)
+    require(exact and spent <= STEPS, f"{STEPS} steps were allowed and {spent} were taken.")
+
+
+def examples_are_honoured(trial: Trial) -> None:
+    """A budget in examples buys as many steps as there are batches in it."""
+    method = trial.method
+    if not isinstance(method, GradientMethod):
+        return
+    learner = method.begin(trial.data, trial.start, SEED)
+    counted = method.examples_per_step(learner)
+    with patch.object(learner, "pick", wraps=learner.pick) as picked:
+        method.draw(learner, 0, generator(SEED, 0))
+    drawn = sum(call.args[1] for call in picked.call_args_list)
+    require(drawn in (0, counted), f"examples_per_step says {counted}, but a step draws {drawn} rows.")
+    spent = trial.fit(budget=Budget(counted * 3.5, "examples")).lineage.steps
+    require(spent == 3, f"3.5 batches of examples were allowed, which is 3 steps, and {spent} were taken.")
+
+
+def seconds_are_honoured(trial: Trial) -> None:
+    """A budget in seconds is kept to within half of it."""
+    if not trial.has_gradient:
+        return
+    lineage = trial.fit(budget=Budget(SECONDS, "seconds")).lineage
+    # Every training in it takes one step at least, however long that lasts.
+    most = OVERRUN * SECONDS + 2 * lineage.seconds / max(1, lineage.steps) * _trainings(trial)
+    require(lineage.seconds <= most, f"{SECONDS} s were allowed and {lineage.seconds:.2f} s were trained.")
+    least = SECONDS / 10
+    require(lineage.seconds >= least, f"of {SECONDS} s allowed only {lineage.seconds:.3f} s were trained.")
+
+
+def flops_are_honoured(trial: Trial) -> None:
+    """A budget in floating-point operations buys as many steps as their count allows."""
+    if not isinstance(trial.method, GradientMethod):
+        return
+    each = _flops_of(trial, 3) - _flops_of(trial, 2)
+    spent = trial.fit(budget=Budget(max(each, 1) * 4.5, "flops")).lineage.steps
+    require(spent == 4, f"operations for 4.5 steps were allowed ({each:,} each), and {spent} were taken.")
+
+
+def _flops_of(trial: Trial, steps: int) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        trial.fit(budget=steps)
+    return int(counter.get_total_flops())
+
+
+def _trainings(trial: Trial) -> int:
+    return max(1, len(trial.reference.lineage.stages()))

@@ -1,0 +1,74 @@
+"""Promises about what a method needs: it says what is missing before anything is trained."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from manyways.data.data import Data
+from manyways.errors import NeedsError
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Chain, Method
+from manyways.methods.needs import NEEDS
+from manyways.models.model import Model
+from manyways.testing.trial import Trial, require, takes, with_column
+
+
+def needs_are_known(trial: Trial) -> None:
+    """Its needs are words that can be checked, and its example data meets them."""
+    unknown = _needs(trial.method) - NEEDS.keys()
+    require(not unknown, f"{', '.join(sorted(unknown))} are unknown; words are {', '.join(NEEDS)}.")
+    reason = trial.method.lacks(trial.data, trial.start)
+    require(reason is None, f"its own example {trial.method.example!r} is refused: {reason}")
+
+
+def missing_needs_are_named(trial: Trial) -> None:
+    """Where the data lacks what it needs, it says so, and what to type, and does not learn."""
+    for need in sorted(_needs(trial.method)):
+        for poor in _without(trial.data, need):
+            _refuses(trial.method, poor, trial.start, f"data without {NEEDS[need]}")
+
+
+def missing_model_is_named(trial: Trial) -> None:
+    """Without the model that it must start from, or from one that gives something else, it does not learn."""
+    if trial.method.needs_start():
+        _refuses(trial.method, trial.data, None, "no model to start from")
+    if takes(trial.method):
+        useless = replace(trial.start or trial.start_model(), gives=frozenset({"nothing"}))
+        _refuses(trial.method, trial.data, useless, "a model that gives nothing")
+
+
+def _needs(method: Method) -> set[str]:
+    stages = method.stages if isinstance(method, Chain) else (method,)
+    return {need for stage in stages for need in stage.needs}
+
+
+def _without(data: Data, need: str) -> list[Data]:
+    roles = dict(data.roles)
+    everything = np.arange(len(data))
+    bare = replace(data, roles={role: roles[role] for role in roles if role != "label"})
+    unseen = data.hide(everything)
+    if need == "input":
+        return [replace(data, roles={"label": roles["label"]})]
+    if need == "label":
+        return [bare, unseen]
+    if need == "classes":
+        return [bare, unseen, with_column(data, replace(data.label, kind="number"))]
+    if need == "unlabelled":
+        return [data.reveal(everything)]
+    return []
+
+
+def _refuses(method: Method, data: Data, model: Model | None, case: str) -> None:
+    reason = method.lacks(data, model)
+    require(bool(reason), f"{case} is not refused: lacks() gives {reason!r}.")
+    sentences = re.split(r"[.;:] ", reason or "")
+    require(len(sentences) > 1, f"for {case} it does not say what to type instead: {reason}")
+    for chain in re.findall(r"chain it: (.+ >> .+)\.", reason or ""):
+        parse_method(chain)
+    try:
+        method.fit(data, model, budget=1)
+    except NeedsError as error:
+        require(str(reason) in str(error), f"for {case} fit gives another reason than lacks(): {error}")
+        return
+    require(False, f"it learns from {case}, although lacks() says: {reason}")

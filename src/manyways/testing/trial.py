@@ -1,0 +1,151 @@
+"""A method on trial: the small data it learns from, the model it starts from, and what it made of both."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manyways.data.columns import Column
+from manyways.data.data import TEST, TRAINING, Data
+from manyways.data.read import read
+from manyways.data.storage import RowNumbers
+from manyways.methods.method import Chain, Method
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+ROWS, LABELS, STEPS = 240, 40, 12
+SEED, OTHER_SEED = 3, 4
+
+
+class BrokenPromise(AssertionError):
+    """A method does not do what every method must; the message says which promise, and how it is broken."""
+
+
+def require(kept: bool, how: str) -> None:
+    """Raise BrokenPromise with `how` unless `kept`."""
+    if not kept:
+        raise BrokenPromise(how)
+
+
+class Trial:
+    """One method with a few rows of its example data, of which some are labelled, and its first model.
+
+    What is expensive is made when it is first asked for and kept.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+
+    @cached_property
+    def data(self) -> Data:
+        """240 rows in no order, a fifth of them for testing, with 40 labels."""
+        whole = read(self.method.example)
+        some = whole.select(np.random.default_rng(0).permutation(len(whole))[:ROWS]).with_test(0.2)
+        return some.with_labels(LABELS) if some.has("label") else some
+
+    @cached_property
+    def start(self) -> Model | None:
+        """A model that the method can start from; None where it needs none."""
+        return self.start_model() if self.method.needs_start() else None
+
+    @cached_property
+    def reference(self) -> Model:
+        """What the method learns in 12 steps."""
+        return self.fit()
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the method takes steps."""
+        return self.reference.lineage.steps > 0
+
+    def start_model(self) -> Model:
+        """A model, trained for a few steps, that gives what the method takes."""
+        from manyways.methods.self_supervised.simclr import SimCLR
+        from manyways.methods.supervised.supervised import Supervised
+        from manyways.methods.unsupervised.kmeans import KMeans
+
+        wanted = takes(self.method)
+        if "embed" in wanted:
+            return SimCLR(batch_size=32).fit(self.data, budget=4, seed=SEED)
+        if wanted & {"classify", "regress"}:
+            return Supervised().fit(self.data, budget=4, seed=SEED)
+        return KMeans().fit(self.data, seed=SEED)
+
+    def fit(
+        self,
+        data: Data | None = None,
+        *,
+        budget: Budget | int = STEPS,
+        seed: int = SEED,
+        run: Run | None = None,
+    ) -> Model:
+        """The method's model of `data`, by default of its example."""
+        rows = self.data if data is None else data
+        return self.method.fit(rows, self.start, budget=budget, seed=seed, run=run)
+
+
+def takes(method: Method) -> frozenset[str]:
+    """What a model that `method` starts from must give."""
+    return method.stages[0].takes if isinstance(method, Chain) else method.takes
+
+
+def weights(model: Model) -> dict[str, Tensor]:
+    """A copy of all that a model's network holds."""
+    return {name: tensor.detach().clone() for name, tensor in model.network.state_dict().items()}
+
+
+def difference(first: Model, second: Model) -> str | None:
+    """Where the weights of two models differ bitwise; None if they do not."""
+    ours, theirs = first.network.state_dict(), second.network.state_dict()
+    if ours.keys() != theirs.keys():
+        return f"their weights have different names: {sorted(ours.keys() ^ theirs.keys())[:4]}"
+    wrong = [name for name in ours if not torch.equal(ours[name], theirs[name])]
+    if not wrong:
+        return None
+    name = wrong[0]
+    if ours[name].shape != theirs[name].shape:
+        return f"{name} has the shape {tuple(ours[name].shape)} and {tuple(theirs[name].shape)}"
+    most = (ours[name].double() - theirs[name].double()).abs().max().item()
+    return f"{len(wrong)} of {len(ours)} tensors differ, the first is {name} by up to {most:.3g}"
+
+
+def answers(model: Model, data: Data) -> dict[str, NDArray[np.float32]]:
+    """All that a model says of `data`: features, and outputs where it has a head."""
+    said = {"features": model.embed(data)}
+    return said | {"outputs": model.outputs(data)} if model.network.head is not None else said
+
+
+def with_column(data: Data, column: Column) -> Data:
+    """`data` with another column in the place of the one with its name; row ids stay."""
+    return replace(data, columns={**data.columns, column.name: column})
+
+
+def rows_of(data: Data, part: int) -> RowNumbers:
+    """The table's row numbers of `data` that are in `part`."""
+    rows: RowNumbers = data.rows[data.part[data.rows] == part]
+    return rows
+
+
+def shuffled(data: Data, name: str, rows: RowNumbers) -> Data:
+    """`data` with the values of the column `name` rotated among `rows`."""
+    column = data.columns[name]
+    values = np.array(column.values[np.arange(len(column))], copy=True)
+    values[rows] = np.roll(values[rows], 1, axis=0)
+    return with_column(data, replace(column, values=values))
+
+
+def other_test_rows(data: Data) -> Data:
+    """`data` with what its test rows hold mixed up among them, inputs and labels apart."""
+    for column in data.inputs:
+        data = shuffled(data, column.name, rows_of(data, TEST))
+    return data
+
+
+def other_hidden_labels(data: Data) -> Data:
+    """`data` with the labels that may not be seen mixed up among their training rows."""
+    rows = rows_of(data, TRAINING)
+    return shuffled(data, data.label.name, rows[~data.visible[rows]])

@@ -1,0 +1,36 @@
+"""Every method found, and two chains, are held to every promise."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from manyways.methods.discovery import all_methods
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Method
+from manyways.testing import checks_for
+
+CHAINS = ("simclr >> fine-tune", "simclr(batch_size=32) >> fixmatch >> distill(size=0.5)")
+TESTS = Path(__file__).parents[1]
+
+
+def _cases() -> list[object]:
+    methods: list[type[Method] | Method] = [*all_methods().values(), *map(parse_method, CHAINS)]
+    return [
+        pytest.param(check, id=f"{method.method_name() if isinstance(method, type) else method}: {name}")
+        for method in methods
+        for name, check in checks_for(method)
+    ]
+
+
+@pytest.mark.parametrize("check", _cases())
+def test_promise(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize("method", all_methods().values(), ids=all_methods())
+def test_has_tests_of_its_own_signal(method: type[Method]) -> None:
+    *_, paradigm, name = method.__module__.split(".")
+    file = TESTS / "methods" / paradigm / f"test_{name}.py"
+    assert file.is_file(), f"{method.__name__} has no {file} that shows its defining signal"
+    assert method.__name__ in file.read_text(encoding="utf-8"), f"{file} does not mention {method.__name__}"
