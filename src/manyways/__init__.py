@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from manyways.methods.method import Chain as Chain
     from manyways.methods.method import Method as Method
     from manyways.models.model import Model as Model
-    from manyways.models.saving import load_model as load
+    from manyways.models.saving import load_model as load_model
     from manyways.training.budget import Budget as Budget
     from manyways.training.run import Run as Run
 

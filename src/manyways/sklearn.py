@@ -144,7 +144,8 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most likely class of each row, [rows]."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        codes = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[codes])
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """The probability of each class, float32 [rows, classes] in the order of `classes_`."""
@@ -156,9 +157,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         if _learns_without_labels(method):
             hidden = np.asarray(y.astype(object) == UNLABELLED, bool)
             if any("unlabelled" in stage.needs for stage in _stages(method)) and not hidden.any():
-                raise NeedsError(
-                    f"{method} needs rows without a label, and y has none. Mark them with {UNLABELLED}."
-                )
+                raise NeedsError(f"{method} needs rows without a label, and y has none. Mark them with {UNLABELLED}.")
         check_classification_targets(y[~hidden])
         classes, codes = np.unique(y[~hidden], return_inverse=True)
         if len(classes) < 2:

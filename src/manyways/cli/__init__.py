@@ -90,7 +90,6 @@ def _run(arguments: list[str]) -> int:
         from manyways.errors import ParameterError
 
         raise ParameterError(
-            f"There is no command {command!r}; commands are {', '.join(COMMANDS)}."
-            f"{did_you_mean(command, COMMANDS)}"
+            f"There is no command {command!r}; commands are {', '.join(COMMANDS)}.{did_you_mean(command, COMMANDS)}"
         )
     return int(import_module(f"{__name__}.{command}").main(rest))

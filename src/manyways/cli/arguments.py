@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.conf import arg
 from tyro.constructors import PrimitiveConstructorSpec
 
-from manyways.cli.wording import command_line
 from manyways.data.roles import did_you_mean
 from manyways.errors import ParameterError
 
@@ -95,9 +94,7 @@ class Reading:
             **{name: getattr(self, name) for name in READ_AS_GIVEN},
         }
         if both := [role for role in roles if given.get(role) is not None]:
-            raise ParameterError(
-                f"--role {both[0]}=… and --{both[0].replace('_', '-')} say the same twice; give one."
-            )
+            raise ParameterError(f"The role {both[0]} is given by --role and by --{both[0]}; give it once.")
         return {**given, **roles}
 
     def read(self, source: str) -> "Data":
@@ -143,20 +140,25 @@ def refusal(kind: type, command: str, unknown: Sequence[str]) -> ParameterError:
     if not flag.startswith("-"):
         return ParameterError(
             f"`manyways {command}` has no place for {first!r}; quote names with spaces, and put values right "
-            f"after their option. `{command_line(command)} --help` shows how."
+            f"after their option. `manyways {command} --help` shows how."
         )
     # Dashes are alike in all flags, and would make strangers look alike.
     hint = did_you_mean(flag.lstrip("-"), [each.lstrip("-") for each in flags(kind)])
-    hint = (
-        hint.replace("Did you mean '", "Did you mean '--") or f" `{command_line(command)} --help` lists them."
-    )
+    hint = hint.replace("Did you mean '", "Did you mean '--") or f" `manyways {command} --help` lists them."
     return ParameterError(f"`manyways {command}` has no option {flag}.{hint}")
 
 
 def flags(kind: type) -> list[str]:
-    """All flags of the options `kind`, from its own help."""
-    text = tyro.extras.get_parser(kind).format_help()  # type: ignore[no-untyped-call]
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text)))
+    """All flags of the options `kind`."""
+    found: list[str] = []
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        if isinstance(inner, type) and is_dataclass(inner):
+            found += flags(inner)
+        elif tyro.conf.Positional not in getattr(hint, "__metadata__", ()):
+            flag = name.replace("_", "-")
+            found += [f"--{flag}", f"--no-{flag}"] if inner is bool else [f"--{flag}"]
+    return found
 
 
 def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:

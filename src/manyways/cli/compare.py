@@ -35,8 +35,8 @@ class Compare:
     """Compare ways of learning on your data, side by side under one budget.
 
     Every way sees the same rows, the same labels and the same budget; the answer names the best, how sure
-    that is, and how many labels plain supervision would need for the same. Finished trainings are kept: the same
-    command, typed again after Ctrl-C, goes on from there.
+    that is, and how many labels plain supervision would need for the same. Finished trainings are kept: the
+    same command, typed again after Ctrl-C, goes on from there.
     """
 
     data: Source

@@ -46,7 +46,7 @@ class CompareView:
         if progress.finished:
             count = f"[{progress.done}/{progress.total}]"
             more = f"  ({left})" if left and not self._live else ""
-            self._console.print(f"{count} {progress.finished}{more}", markup=False, soft_wrap=True)
+            self._console.print(f"{count} {progress.finished}{more}", markup=False, highlight=False, soft_wrap=True)
         if self._live:
             self._draw(progress, left)
 

@@ -100,9 +100,7 @@ def _parse(words: list[str]) -> tuple[Fit, dict[str, Any]]:
             return options, {}
         if not single:
             hint = " Fields of a chain stand in it: 'simclr >> fixmatch(threshold=0.9)'."
-            raise ParameterError(
-                f"{refusal(Fit, 'fit', unknown)}{hint if unknown[0].startswith('-') else ''}"
-            )
+            raise ParameterError(f"{refusal(Fit, 'fit', unknown)}{hint if unknown[0].startswith('-') else ''}")
     from manyways.cli.method_fields import given_fields, options_class
     from manyways.methods.discovery import find_method
 
@@ -116,9 +114,9 @@ def _parse(words: list[str]) -> tuple[Fit, dict[str, Any]]:
         frozen=True,
         namespace={"__doc__": Fit.__doc__},
     )
-    options, unknown = parse_known(with_fields, "fit", words)
+    options, unknown = parse_known(with_fields, f"fit {name}", words)
     if unknown:
-        raise refusal(with_fields, "fit", unknown)
+        raise refusal(with_fields, f"fit {name}", unknown)
     return options, given_fields(kind, getattr(options, group))
 
 
@@ -169,9 +167,7 @@ def prepared(options: Fit) -> "Data":
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
 
 
-def _print_result(
-    options: Fit, data: "Data", model: "Model", scores: dict[str, float] | None, seconds: float
-) -> None:
+def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, float] | None, seconds: float) -> None:
     from manyways.training.progress import duration
 
     training, lineage = data.training, model.lineage
@@ -186,9 +182,7 @@ def _print_result(
         known = int(data.test.known.sum())
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
         lines.append(("test", f"{said} ({known:,} rows)"))
-    lines.append(
-        ("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})")
-    )
+    lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
     out = console()
     for what, text in lines:
         out.print(f"{what:<13}{text}", soft_wrap=True)

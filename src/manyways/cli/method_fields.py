@@ -51,7 +51,7 @@ def method_fields(kind: type[Method]) -> list[MethodField]:
 
 
 def field_texts(kind: type) -> dict[str, str]:
-    """The docstring under each field of `kind` and the classes it builds on; none where there is no source."""
+    """The docstring under each field of `kind` and the classes it builds on; none without source."""
     found: dict[str, str] = {}
     for owner in reversed(kind.__mro__[:-1]):
         try:
@@ -63,9 +63,7 @@ def field_texts(kind: type) -> dict[str, str]:
         for before, after in pairwise(statements):
             if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
                 text = (
-                    after.value.value
-                    if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                    else ""
+                    after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
                 )
                 found[before.target.id] = " ".join(str(text).split())
     return found
@@ -85,9 +83,7 @@ def options_class(kind: type[Method], taken: set[str]) -> type:
         if each.type is None or each.name in taken:
             continue
         described = f"{each.text} {each.values[0].upper()}{each.values[1:]}."
-        made.append(
-            (each.name, Annotated[each.type, arg(help=described.strip())], field(default=each.default))
-        )
+        made.append((each.name, Annotated[each.type, arg(help=described.strip())], field(default=each.default)))
     text = " ".join((kind.__doc__ or "").split())
     return make_dataclass(f"{kind.__name__}Fields", made, frozen=True, namespace={"__doc__": text})
 
@@ -124,9 +120,7 @@ def _described(annotation: Any) -> tuple[str, Any]:
         return "a method", str
     if origin is tuple and all(part in (*PLAIN, ...) for part in parts):
         return "several values", annotation
-    return PLAIN.get(
-        annotation, "a function or object, in Python only"
-    ), annotation if annotation in PLAIN else None
+    return PLAIN.get(annotation, "a function or object, in Python only"), annotation if annotation in PLAIN else None
 
 
 def _described_union(parts: tuple[Any, ...]) -> tuple[str, Any]:

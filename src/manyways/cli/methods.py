@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _list() -> None:
+    from manyways.comparison.advise import one_line
     from manyways.methods.discovery import all_methods
 
     out, table = console(), _table("method", "needs", "gives", "what it does, and who described it")
@@ -78,11 +79,6 @@ def needs(kind: "type[Method]") -> str:
 
     said = ", ".join(NEEDS.get(need, need) for need in kind.needs)
     return f"{said}, a model to start from" if kind.requires_model else said
-
-
-def one_line(kind: "type[Method]") -> str:
-    """What the method does, in a line."""
-    return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
 
 
 def _table(*headings: str) -> "Table":

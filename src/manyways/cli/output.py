@@ -35,9 +35,7 @@ def check_file(flag: str, path: Path | None) -> None:
             f"{flag} must lie in a folder that exists; there is no folder {path.parent}. Make it first."
         )
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ParameterError(
-            f"{flag}: {path} cannot be written: no permission. Name a file in another folder."
-        )
+        raise ParameterError(f"{flag}: {path} cannot be written: no permission. Name a file in another folder.")
 
 
 def check_model_folder(folder: Path) -> None:

@@ -15,9 +15,9 @@ from manyways.training.progress import title
 
 @dataclass
 class RunFolder:
-    """A folder in OUT.run that is there while a run is not done, and a listener that notes what is kept in it.
+    """A folder in OUT.run that is there while a run is not done; a listener that notes what is kept in it.
 
-    Named by a hash of the method, data, start, budget and seed, so that only the same run goes on from it.
+    Named by a hash of method, data, start, budget and seed: only the same run goes on from it.
     """
 
     path: Path
@@ -64,9 +64,7 @@ class RunFolder:
         """What an interrupted run leaves behind."""
         parts = [f"{title(stage)} is done" for stage in self.stages()]
         if self.saved is not None:
-            parts.append(
-                f"{title(self.saved.stage)} is kept at step {self.saved.step:,} of {self.saved.steps:,}"
-            )
+            parts.append(f"{title(self.saved.stage)} is kept at step {self.saved.step:,} of {self.saved.steps:,}")
         if not parts:
             return "no checkpoint was due yet; the same command begins anew."
         return f"{', '.join(parts)}, in {self.path.parent}. Type the same command again to go on."

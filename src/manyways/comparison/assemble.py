@@ -44,7 +44,9 @@ def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) 
     from manyways.comparison.compare import manyways_version
 
     curve = label_points(plan, outcomes)
-    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
+    entries = [
+        make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()
+    ]
     comparison = Comparison(
         data=summarise(plan),
         metric=plan.metric,
@@ -53,7 +55,11 @@ def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) 
         budget=str(plan.budget),
         seeds=plan.seeds,
         machine=Machine(
-            os.cpu_count() or 1, plan.threads, platform.python_version(), torch.__version__, platform.platform()
+            os.cpu_count() or 1,
+            plan.threads,
+            platform.python_version(),
+            torch.__version__,
+            platform.platform(),
         ),
         version=manyways_version(),
         started="",
@@ -73,7 +79,9 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     if len(values) < 2:
         return None, None
     mean = float(np.mean(values))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    half = float(
+        t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    )
     return mean - half, mean + half
 
 
@@ -94,10 +102,17 @@ def label_points(plan: "Plan", outcomes: Outcomes) -> list[LabelPoint]:
 
 
 def make_entry(
-    plan: "Plan", name: str, method: Method, outcomes: Outcomes, points: Sequence[LabelPoint], interrupted: bool
+    plan: "Plan",
+    name: str,
+    method: Method,
+    outcomes: Outcomes,
+    points: Sequence[LabelPoint],
+    interrupted: bool,
 ) -> Entry:
     """The row of one method: its mean over seeds and what it cost, or why it failed."""
-    mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
+    mine = {
+        job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels
+    }
     done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
     stages = method.stages if isinstance(method, Chain) else (method,)
     needs = tuple(dict.fromkeys(need for stage in stages for need in stage.needs))
@@ -173,7 +188,9 @@ def summarise(plan: "Plan") -> DataSummary:
         label=data.label.name,
         task="classification" if data.classification else "regression",
         classes=tuple(map(str, data.classes)) if data.classification else None,
-        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs),
+        inputs=tuple(
+            InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs
+        ),
     )
 
 

@@ -69,7 +69,9 @@ class Plan:
             for name in self.methods
         ]
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric) for seed in self.seeds for count in self.curve
+            Job(BASELINE, count, seed, str(self.budget), self.metric)
+            for seed in self.seeds
+            for count in self.curve
         ]
         have = {job.key for job in entries}
         return entries + [job for job in curve if job.key not in have]
@@ -77,7 +79,11 @@ class Plan:
     @property
     def key(self) -> str:
         """A hash of what all results have in common."""
-        facts = [self.data.fingerprint, self.threads if self.budget.unit == "seconds" else None, manyways_version()]
+        facts = [
+            self.data.fingerprint,
+            self.threads if self.budget.unit == "seconds" else None,
+            manyways_version(),
+        ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
 
@@ -211,7 +217,9 @@ def _keep(folder: Path, outcome: Outcome) -> None:
 class _Progress:
     """Counts jobs and guesses the time that remains from those that ended."""
 
-    def __init__(self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: Plan) -> None:
+    def __init__(
+        self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: Plan
+    ) -> None:
         self._total, self._done, self._tell, self._plan = total, done, tell, plan
         self._running: dict[Job, float] = {}
         self._began, self._ended_here = time.monotonic(), 0
@@ -228,7 +236,9 @@ class _Progress:
             self._running.pop(report.job, None)
             self._done, self._ended_here = self._done + 1, self._ended_here + 1
             score = report.outcome.score
-            what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
+            what = (
+                f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
+            )
             finished = f"{describe(report.job)}: {what}"
         if self._tell:
             running = tuple((describe(job), share) for job, share in self._running.items())

@@ -79,7 +79,7 @@ def gap(comparison: Comparison, best: Entry, other: Entry) -> Gap:
 
 def t_quantile(confidence: float, freedom: float) -> float:
     """How many standard errors an interval of level `confidence` in (0, 1) reaches; `freedom` may be inf."""
-    from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
+    from scipy.special import ndtri, stdtrit
 
     upper = (1 + confidence) / 2
     return float(ndtri(upper) if math.isinf(freedom) else stdtrit(freedom, upper))

@@ -57,7 +57,9 @@ class Outcome:
     error: str | None = None
 
 
-def run_job(job: Job, data: Data, folder: Path, report: Callable[[float], None], method: Method | None = None) -> Outcome:
+def run_job(
+    job: Job, data: Data, folder: Path, report: Callable[[float], None], method: Method | None = None
+) -> Outcome:
     """Carry out `job` on `data`; `report` hears of progress in [0, 1]. Does not raise for what the method does wrong.
 
     Checkpoints lie in `folder`/run, so that a job that was killed goes on; the model is kept in `folder`/model.
@@ -79,7 +81,9 @@ def run_job(job: Job, data: Data, folder: Path, report: Callable[[float], None],
         return Outcome(error=str(error), wall_seconds=time.monotonic() - began)
     except Exception as error:  # a method that fails is a row that says why; it never takes the others down
         reason = f"{type(error).__name__}: {error}"
-        return Outcome(error=f"{reason} (a fault in the method or in Manyways)", wall_seconds=time.monotonic() - began)
+        return Outcome(
+            error=f"{reason} (a fault in the method or in Manyways)", wall_seconds=time.monotonic() - began
+        )
     return Outcome(
         score=metrics[job.metric],
         metrics=metrics,

@@ -9,7 +9,7 @@ MOST_POINTS = 6
 
 
 def label_counts(shown: int, known: int, fewest: int) -> list[int]:
-    """The numbers of labels at which plain supervision is tried: from `shown` up to all `known`, evenly in the logarithm.
+    """At how many labels plain supervision is tried: from `shown` up to all `known`, evenly in the logarithm.
 
     Where no more are known than are shown they go down from there, to an eighth but at least `fewest`.
     """

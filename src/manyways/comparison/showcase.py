@@ -32,7 +32,14 @@ def showcase(name: str, model: Model, test: Data) -> Best:
     # The surest mistakes tell most: of the data, of its labels, of the model.
     shown = wrong[np.argsort(-probabilities[wrong, guess[wrong]], kind="stable")[:MOST_MISTAKES]]
     mistakes = [
-        _mistake(known, int(row), classes[truth[row]], classes[guess[row]], float(probabilities[row, guess[row]]), None)
+        _mistake(
+            known,
+            int(row),
+            classes[truth[row]],
+            classes[guess[row]],
+            float(probabilities[row, guess[row]]),
+            None,
+        )
         for row in shown
     ]
     table = tuple(tuple(map(int, row)) for row in counts)
@@ -43,7 +50,8 @@ def _numbers(name: str, data: Data, truth: NDArray[Any], guess: NDArray[Any]) ->
     residual = guess - truth
     shown = np.argsort(-np.abs(residual), kind="stable")[:MOST_MISTAKES]
     mistakes = [
-        _mistake(data, int(row), float(truth[row]), float(guess[row]), None, float(residual[row])) for row in shown
+        _mistake(data, int(row), float(truth[row]), float(guess[row]), None, float(residual[row]))
+        for row in shown
     ]
     sample = np.linspace(0, len(truth) - 1, min(SCATTER_LIMIT, len(truth))).astype(int)
     pairs = tuple((float(truth[row]), float(guess[row])) for row in sample)
@@ -51,7 +59,12 @@ def _numbers(name: str, data: Data, truth: NDArray[Any], guess: NDArray[Any]) ->
 
 
 def _mistake(
-    data: Data, row: int, truth: str | float, guess: str | float, confidence: float | None, residual: float | None
+    data: Data,
+    row: int,
+    truth: str | float,
+    guess: str | float,
+    confidence: float | None,
+    residual: float | None,
 ) -> Mistake:
     kind, payload = _shown(data, row)
     return Mistake(id_text(data.ids[row]), truth, guess, kind, payload, confidence, residual)

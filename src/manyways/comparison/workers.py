@@ -59,7 +59,9 @@ class Workers:
                     yield Report(doing.pop(number), outcome=Outcome(error=self._death(number)))
                 self._processes.pop(number, None)
                 if waiting and not self._processes and self._started > 3 * self._count + len(jobs):
-                    raise RuntimeError("Worker processes keep ending before they begin; see the messages above.")
+                    raise RuntimeError(
+                        "Worker processes keep ending before they begin; see the messages above."
+                    )
                 if waiting and len(self._processes) < self._count:
                     self._start()
                 continue
@@ -107,7 +109,9 @@ class Workers:
         return f"its process ended with exit code {code}."
 
 
-def run_here(jobs: Sequence[Job], methods: dict[str, Method], data: Data, folder_of: Callable[[Job], Path]) -> Iterator[Report]:
+def run_here(
+    jobs: Sequence[Job], methods: dict[str, Method], data: Data, folder_of: Callable[[Job], Path]
+) -> Iterator[Report]:
     """Carry out `jobs` in this process, one by one: for methods that only this process knows, and for debugging."""
     for job in jobs:
         yield Report(job, outcome=run_job(job, data, folder_of(job), lambda _: None, methods.get(job.method)))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -46,10 +47,10 @@ def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which entries are NaN, None or an empty string."""
     if values.dtype.kind == "f":
         nan = np.isnan(values)
-        return nan.any(axis=1) if nan.ndim == 2 else nan
+        return np.asarray(nan.any(axis=1) if nan.ndim == 2 else nan)
     if values.dtype.kind in "iub":
         return np.zeros(len(values), bool)
-    return np.fromiter((v is None or v == "" or v != v for v in values), bool, len(values))
+    return np.fromiter((v is None or v == "" or (isinstance(v, float) and isnan(v)) for v in values), bool, len(values))
 
 
 def infer_kind(values: Rows) -> Kind:
@@ -80,26 +81,32 @@ def infer_label_kind(values: NDArray[Any]) -> Kind:
     return "category" if whole and len(np.unique(known)) <= max(20, min(100, len(known) // 20)) else "number"
 
 
-def _bytes_of(column: Column, rows: RowNumbers) -> Iterable[bytes]:
-    values = column.take(rows)
-    if values.dtype.kind == "O":
-        return (repr(v).encode() for v in values)
-    flat = np.ascontiguousarray(values).reshape(len(values), -1)
-    return (row.tobytes() for row in flat)
-
-
 def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
     """A 128-bit BLAKE2b hash of each row's content as uint64 [count, 2]: equal rows have equal ids."""
     columns = sorted(columns, key=lambda column: column.name)
+    fixed = [column for column in columns if column.values.dtype.kind != "O"]
+    objects = [column for column in columns if column.values.dtype.kind == "O"]
     prefix = "\x1f".join(f"{column.name}:{column.kind}" for column in columns).encode()
+    start = hashlib.blake2b(prefix, digest_size=16)
     out = np.empty((count, 2), np.uint64)
     for rows in chunks_of(count):
+        # All cells of fixed size lie side by side, so that a row is hashed in one call.
+        blocks = [
+            np.ascontiguousarray(column.take(rows)).reshape(len(rows), -1).view(np.uint8) for column in fixed
+        ]
+        cells = np.concatenate(blocks, axis=1) if blocks else np.empty((len(rows), 0), np.uint8)
+        texts = (
+            list(zip(*(column.take(rows) for column in objects), strict=True))
+            if objects
+            else [()] * len(rows)
+        )
         digests = bytearray()
-        for parts in zip(*(_bytes_of(column, rows) for column in columns), strict=True):
-            hasher = hashlib.blake2b(prefix, digest_size=16)
-            for part in parts:
-                hasher.update(len(part).to_bytes(8, "little"))
-                hasher.update(part)
+        for row, text in zip(cells, texts, strict=True):
+            hasher = start.copy()
+            hasher.update(row.data)
+            for value in text:
+                encoded = repr(value).encode()
+                hasher.update(len(encoded).to_bytes(8, "little") + encoded)
             digests += hasher.digest()
         out[rows] = np.frombuffer(bytes(digests), np.uint64).reshape(-1, 2)
     return out

@@ -5,13 +5,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.specs import Spec
+from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, write_rows
 from manyways.errors import DataError, ModelError
 
@@ -27,8 +27,12 @@ KEPT_IN_MEMORY = 1 << 20
 class Encoder(ABC):
     """How one or several columns of a table become one tensor."""
 
-    kind: str
-    columns: tuple[str, ...]
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that are encoded."""
 
     @property
     @abstractmethod
@@ -122,7 +126,9 @@ class InputEncoding:
 
     def encode(self, data: "Data") -> Encoded:
         """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
-        return Encoded({name: self._store(encoder, data) for name, encoder in self.encoders.items()}, data.rows)
+        return Encoded(
+            {name: self._store(encoder, data) for name, encoder in self.encoders.items()}, data.rows
+        )
 
     def _store(self, encoder: Encoder, data: "Data") -> Rows:
         if lost := [name for name in encoder.columns if name not in data.columns]:
@@ -164,10 +170,10 @@ class InputEncoding:
 def encoded_layout(encoder: Encoder, count: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of `count` encoded rows."""
     spec = encoder.spec
-    if spec.kind == "image":
+    if isinstance(spec, ImageSpec):
         return (count, spec.channels, spec.height, spec.width), np.dtype(np.uint8)
-    if spec.kind == "table":
+    if isinstance(spec, TableSpec):
         return (count, spec.width), np.dtype(np.float32)
-    if spec.kind == "text":
+    if isinstance(spec, TextSpec):
         return (count, spec.length), np.dtype(np.int32)
     return (count, spec.samples), np.dtype(np.int16)

@@ -55,7 +55,9 @@ def check_roles(columns: Iterable[str], roles: Mapping[str, Sequence[str]]) -> d
                     f"{did_you_mean(column, names)}"
                 )
             if owner.setdefault(column, role) != role:
-                raise DataError(f"The column {column!r} has two roles, {owner[column]} and {role}; give it one.")
+                raise DataError(
+                    f"The column {column!r} has two roles, {owner[column]} and {role}; give it one."
+                )
         if len(given) > 1 and role not in MANY:
             raise DataError(f"The role {role} takes one column; got {', '.join(given)}.")
         if given:

@@ -22,7 +22,7 @@ def quotas(counts: NDArray[np.int64], total: int, each: int) -> NDArray[np.int64
     """`total` divided over strata in proportion to `counts`, at least `each`, by largest remainders."""
     base = np.minimum(each, counts)
     exact = base + (counts - base) * ((total - base.sum()) / max((counts - base).sum(), 1))
-    quota = np.floor(exact + 1e-9).astype(np.int64)
+    quota: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(-(exact - quota), kind="stable")
     quota[order[: total - quota.sum()]] += 1
     return quota

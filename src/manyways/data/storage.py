@@ -47,12 +47,14 @@ class FileRows:
         breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
         for run in np.split(np.arange(len(numbers)), breaks):
             if len(run):
-                part = memoryview(out[run[0] : run[-1] + 1]).cast("B")
+                part = out[run[0] : run[-1] + 1].data.cast("B")
                 at = self.offset + int(numbers[run[0]]) * self._row_bytes
                 while part:
                     count = os.preadv(self._file.fileno(), [part], at)
                     if count == 0:
-                        raise DataError(f"{self._file.name} ends before row {numbers[run[-1]]}; read it again.")
+                        raise DataError(
+                            f"{self._file.name} ends before row {numbers[run[-1]]}; read it again."
+                        )
                     part, at = part[count:], at + count
         return out
 
@@ -91,7 +93,9 @@ def open_rows(path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int 
     need = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     size = path.stat().st_size - offset
     if size < need:
-        raise DataError(f"{path} holds {size:,} bytes of rows; {need:,} were expected. Delete it and read again.")
+        raise DataError(
+            f"{path} holds {size:,} bytes of rows; {need:,} were expected. Delete it and read again."
+        )
     if need == 0:
         return np.empty(shape, dtype)
     # A mapping counts against the address space even when few of its pages are used.
@@ -113,7 +117,9 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
         with part.open("wb") as file:
             for chunk in chunks:
                 if chunk.shape[1:] != shape[1:]:
-                    raise DataError(f"{path.name}: rows of shape {chunk.shape[1:]} among rows of {shape[1:]}.")
+                    raise DataError(
+                        f"{path.name}: rows of shape {chunk.shape[1:]} among rows of {shape[1:]}."
+                    )
                 file.write(np.ascontiguousarray(chunk, dtype).data)
                 written += len(chunk)
         if written != shape[0]:

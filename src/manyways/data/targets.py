@@ -53,7 +53,9 @@ class Target:
             return Target(name, data.classes)
         values = np.asarray(training.take(name)[training.labelled], np.float64)
         if not np.isfinite(values).all():
-            raise DataError(f"The label {name!r} is infinite in {int((~np.isfinite(values)).sum())} training rows.")
+            raise DataError(
+                f"The label {name!r} is infinite in {int((~np.isfinite(values)).sum())} training rows."
+            )
         return Target(name, (), float(values.mean()), float(values.std()) or 1.0)
 
     def encode(self, data: Data, *, hidden: bool = False) -> NDArray[Any]:
@@ -93,7 +95,8 @@ class Target:
         """Labels as the data has them, from class codes or standardised numbers."""
         if not self.classification:
             return np.asarray(outputs, np.float64) * self.scale + self.mean
-        return np.asarray(self.classes, dtype=object if isinstance(self.classes[0], str) else None)[outputs]
+        classes: NDArray[Any] = np.asarray(self.classes, dtype=object if isinstance(self.classes[0], str) else None)
+        return np.asarray(classes[outputs])
 
     def to_json(self) -> dict[str, Any]:
         """All that `from_json` needs."""

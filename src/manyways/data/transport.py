@@ -1,6 +1,7 @@
 """A table as a folder, so that another process can open it without it being sent. No pickle."""
 
 import json
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ def save_table(data: Data, folder: Path) -> Path:
     """Write `data` into `folder`; columns that lie in a file already are referred to, not copied."""
     folder.mkdir(parents=True, exist_ok=True)
     columns = [
-        {"name": column.name, "kind": column.kind, "rate": column.rate, **_save_values(column, folder / f"column-{at}")}
+        {
+            "name": column.name,
+            "kind": column.kind,
+            "rate": column.rate,
+            **_save_values(column, folder / f"column-{at}"),
+        }
         for at, column in enumerate(data.columns.values())
     ]
     arrays = {"part": data.part, "visible": data.visible, "rows": data.rows, "all_ids": data.all_ids}
@@ -37,7 +43,8 @@ def load_table(folder: Path) -> Data:
     """The table that `save_table` wrote."""
     saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     columns = {
-        each["name"]: Column(each["name"], each["kind"], _load_values(each), each["rate"]) for each in saved["columns"]
+        each["name"]: Column(each["name"], each["kind"], _load_values(each), each["rate"])
+        for each in saved["columns"]
     }
     arrays = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
     return Data(
@@ -71,15 +78,12 @@ def _save_array(values: Rows, path: Path) -> dict[str, Any]:
     place = {"shape": list(values.shape), "dtype": values.dtype.str}
     if isinstance(values, FileRows):
         return {**place, "path": str(values.path), "offset": values.offset}
-    if isinstance(values, np.memmap) and values.filename and values.base is not None and values.flags.c_contiguous:
-        whole = Path(values.filename).stat().st_size - values.offset >= values.nbytes
-        if whole and not isinstance(values.base, np.ndarray):
-            return {**place, "path": str(values.filename), "offset": values.offset}
+    # A slice of a mapping has an array for a base, and its offset is not its own.
+    if isinstance(values, np.memmap) and type(values.base) is mmap:
+        return {**place, "path": str(values.filename), "offset": values.offset}
     write_rows(path, (values[rows] for rows in chunks_of(len(values))), values.shape, values.dtype)
     return {**place, "path": str(path), "offset": 0}
 
 
 def _load_array(place: dict[str, Any]) -> Rows:
     return open_rows(Path(place["path"]), tuple(place["shape"]), np.dtype(place["dtype"]), place["offset"])
-
-

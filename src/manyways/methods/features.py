@@ -40,6 +40,9 @@ def start_features(data: Data, model: Model | None, seed: int) -> Features:
         return Features(network.eval(), model.inputs, uses_all_rows=False)
     encoding = InputEncoding.fit(data)
     rows = encoding.encode(data.training)
-    backbones = {name: fit_raw_backbone(spec, rows.stores[name], rows.rows, seed) for name, spec in encoding.specs.items()}
+    backbones = {
+        name: fit_raw_backbone(spec, rows.stores[name], rows.rows, seed)
+        for name, spec in encoding.specs.items()
+    }
     learned = any(spec.kind == "text" for spec in encoding.specs.values())
     return Features(Network(backbones).eval(), encoding, uses_all_rows=learned)

@@ -3,6 +3,7 @@
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from math import isnan
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from manyways.data.roles import did_you_mean
@@ -80,5 +81,5 @@ def _check_plain(where: str, expected: type, value: Any) -> None:
     if not isinstance(value, numbers[expected]) or (is_boolean and expected is not bool):
         names = {float: "a number", int: "a whole number", bool: "True or False", str: "text"}
         raise ParameterError(f"{where} must be {names[expected]}; got {value!r}.")
-    if expected in (float, int) and value != value:
+    if expected in (float, int) and isnan(value):
         raise ParameterError(f"{where} must be a number; got NaN.")

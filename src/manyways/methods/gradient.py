@@ -83,7 +83,7 @@ class GradientMethod(Method):
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         """A scalar, and its named parts for those who watch."""
 
-    def after(self, learner: Learner, step: int) -> None:  # noqa: B027  most methods move nothing else
+    def after(self, learner: Learner, step: int) -> None:
         """What moves without a gradient."""
 
     def finish(self, learner: Learner) -> Network:
@@ -116,7 +116,13 @@ class GradientMethod(Method):
 
             identity = self.identity(data, model, budget, seed)
             done = train(
-                self, learner, budget, seed, run, identity, lambda: self.as_model(learned(0, 0), data, budget, seed)
+                self,
+                learner,
+                budget,
+                seed,
+                run,
+                identity,
+                lambda: self.as_model(learned(0, 0), data, budget, seed),
             )
             return learned(done.step, done.seconds)
 
@@ -142,4 +148,3 @@ class GradientMethod(Method):
         elif model is None or model.target != target or not isinstance(network.head, LinearHead):
             network.head = LinearHead(network.width, target.width)
         return network.requires_grad_(True), encoding
-

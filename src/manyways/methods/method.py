@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -89,7 +89,11 @@ class Method(ABC):
         """
         from manyways.data.read import as_data
 
-        table, allowed, run = as_data(data), Budget.of(budget if budget is not None else DEFAULT_BUDGET), run or Run()
+        table, allowed, run = (
+            as_data(data),
+            Budget.of(budget if budget is not None else DEFAULT_BUDGET),
+            run or Run(),
+        )
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
             raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
         self.check(table, model)
@@ -111,7 +115,11 @@ class Method(ABC):
         if reason := lacking(self.needs, data):
             return reason
         if model is None:
-            return None if not self.needs_start() else f"it starts from a model; chain it: {_giver(self.takes)} >> {self}."
+            return (
+                None
+                if not self.needs_start()
+                else f"it starts from a model; chain it: {_giver(self.takes)} >> {self}."
+            )
         if self.takes and not self.takes & model.gives:
             return (
                 f"it starts from a model that gives {' or '.join(sorted(self.takes))}; "
@@ -174,7 +182,9 @@ class Method(ABC):
 
     def __str__(self) -> str:
         changed = [
-            f"{f.name}={_written(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != _default(f)
+            f"{f.name}={_written(getattr(self, f.name))}"
+            for f in fields(self)
+            if getattr(self, f.name) != _default(f)
         ]
         return f"{self.method_name()}({', '.join(changed)})" if changed else self.method_name()
 
@@ -210,7 +220,9 @@ class Chain(Method):
         current = model
         for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
 
-            def learn(part: Run, stage: Method = stage, share: float = share, start: Model | None = current) -> Model:
+            def learn(
+                part: Run, stage: Method = stage, share: float = share, start: Model | None = current
+            ) -> Model:
                 return stage.fit(data, start, budget=budget.share(share / sum(shares)), seed=seed, run=part)
 
             current = run.once(f"{number}-{stage.method_name()}", learn)
@@ -303,4 +315,8 @@ def _written(value: Any) -> str:
 
 
 def _default(spec: Any) -> Any:
-    return spec.default_factory() if spec.default is MISSING and spec.default_factory is not MISSING else spec.default
+    return (
+        spec.default_factory()
+        if spec.default is MISSING and spec.default_factory is not MISSING
+        else spec.default
+    )

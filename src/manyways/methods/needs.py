@@ -42,7 +42,10 @@ def _classes(data: Data) -> str | None:
     if data.classification:
         return None
     name = data.label.name
-    return f'classes are needed, and the label {name!r} is a number. If its values are classes: kinds={{"{name}": "category"}}.'
+    return (
+        f"classes are needed, and the label {name!r} is a number. If its values are classes: "
+        f'kinds={{"{name}": "category"}}.'
+    )
 
 
 def _unlabelled(data: Data) -> str | None:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.storage import chunks_of
 from manyways.data.targets import Target
@@ -52,7 +51,9 @@ class Model:
         """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
         target, outputs = self._predicting(), self.outputs(source)
         if not target.classification:
-            raise ModelError(f"The model predicts the number {target.name!r}, which has no probabilities; use predict.")
+            raise ModelError(
+                f"The model predicts the number {target.name!r}, which has no probabilities; use predict."
+            )
         return np.asarray(torch.from_numpy(outputs).softmax(1).numpy())
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
@@ -101,7 +102,13 @@ class Model:
         with torch.inference_mode():
             parts = [function(batch).float().cpu().numpy() for batch in _batches(rows, self.network)]
         if not parts:
-            width = self.network.width if function == self.network.features else self.target.width if self.target else 0
+            width = (
+                self.network.width
+                if function == self.network.features
+                else self.target.width
+                if self.target
+                else 0
+            )
             return np.empty((0, width), np.float32)
         return np.concatenate(parts)
 

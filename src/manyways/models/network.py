@@ -1,7 +1,7 @@
 """The network of a model: a backbone per modality, their features side by side, and a head."""
 
 from collections.abc import Mapping
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from manyways.data.encoding import Encoded
 from manyways.data.specs import Spec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import backbones, make_backbone, rebuild_backbone
-from manyways.models.backbones.base import Backbone
+from manyways.models.backbones.base import Backbone, ImageBackbone
 from manyways.models.heads import Head, rebuild_head
 
 Inputs = dict[str, Tensor]
@@ -45,19 +45,23 @@ class Network(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         if self.head is None:
-            raise ModelError("This model only embeds; chain a method that adds a head: model_method >> FineTune().")
+            raise ModelError(
+                "This model only embeds; chain a method that adds a head: model_method >> FineTune()."
+            )
         outputs: Tensor = self.head(self.features(inputs))
         return outputs
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""
         reversed_groups = [part.layer_groups()[::-1] for part in self._parts()]
-        merged = [sum(level, []) for level in zip_longest(*reversed_groups, fillvalue=[])]
+        merged = [list(chain(*level)) for level in zip_longest(*reversed_groups, fillvalue=[])]
         return [*merged[::-1], list(self.head.parameters())] if self.head else merged[::-1]
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_network` makes the same architecture."""
-        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)]
+        backbones = [
+            {"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)
+        ]
         head = {"name": self.head.name, **self.head.config} if self.head else None
         return {"backbones": backbones, "head": head}
 
@@ -66,17 +70,21 @@ class Network(nn.Module):
         """Set the statistics that image backbones standardise by, from at most 2,000 rows."""
         sample = rows.batch(torch.linspace(0, len(rows) - 1, min(len(rows), 2000)).long().numpy())
         for name, part in zip(self.names, self._parts(), strict=True):
-            if hasattr(part, "set_statistics") and sample[name].dtype == torch.uint8:
+            if isinstance(part, ImageBackbone):
                 pixels = sample[name].float() / 255
                 part.set_statistics(pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp_min(1e-3))
 
 
-def make_network(specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0) -> Network:
+def make_network(
+    specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0
+) -> Network:
     """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere."""
     names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
     if backbone not in names.values():
         kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
-        raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
+        raise ParameterError(
+            f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}."
+        )
     return Network({name: make_backbone(names[name], spec, size) for name, spec in specs.items()}, head)
 
 

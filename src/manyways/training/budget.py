@@ -38,13 +38,15 @@ class Budget:
 
     @staticmethod
     def of(given: "Budget | str | int") -> "Budget":
-        """The budget that `given` means: `"20s"`, `"2 minutes"`, `"500 steps"`, `"1e4 examples"`, `"2 tflops"`, or steps.
+        """The budget that `given` means: `"20s"`, `"2 minutes"`, `"500 steps"`, `"1e4 examples"`, or a number of steps.
 
         Raises ParameterError for anything else.
         """
         if isinstance(given, Budget):
             return given
-        match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", str(given).lower().replace(",", ""))
+        match = re.fullmatch(
+            r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", str(given).lower().replace(",", "")
+        )
         word = (match[2] or "steps") if match else ""
         if match is None or word not in _WORDS:
             raise ParameterError(
@@ -63,7 +65,11 @@ class Budget:
         return Budget(max(1.0, amount) if self.unit in ("steps", "examples") else amount, self.unit)
 
     def __str__(self) -> str:
-        amount = f"{self.amount:,.0f}" if self.amount >= 100 or self.amount == int(self.amount) else f"{self.amount:.3g}"
+        amount = (
+            f"{self.amount:,.0f}"
+            if self.amount >= 100 or self.amount == int(self.amount)
+            else f"{self.amount:.3g}"
+        )
         if self.unit == "flops":
             amount = f"{self.amount:.3g}"
         return f"{amount} {self.unit if self.amount != 1 or self.unit == 'flops' else self.unit[:-1]}"

@@ -60,14 +60,16 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise ManywaysError("TensorBoard is not installed: pip install 'manyways[tensorboard]'") from error
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+            raise ManywaysError(
+                "TensorBoard is not installed: pip install 'manyways[tensorboard]'"
+            ) from error
+        self._writer = SummaryWriter(str(folder))
 
     def __call__(self, event: Event) -> None:
         for name, value in event.values.items():
-            self._writer.add_scalar(f"{event.stage}/{name}", value, event.step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(f"{event.stage}/{name}", value, event.step)
         if event.kind in ("end", "checkpoint"):
-            self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.flush()
 
 
 class MLflow:

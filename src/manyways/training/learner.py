@@ -26,7 +26,9 @@ class Learner(nn.Module):
     the `state_dict` does not survive a restart. The rows are not state: they are what `draw` indexes.
     """
 
-    def __init__(self, network: Network, data: "Data", encoding: "InputEncoding", target: Target | None, seed: int) -> None:
+    def __init__(
+        self, network: Network, data: "Data", encoding: "InputEncoding", target: Target | None, seed: int
+    ) -> None:
         super().__init__()
         self.network = network
         self.target = target
@@ -62,5 +64,5 @@ class Learner(nn.Module):
         return step / self.steps
 
     def pick(self, pool: NDArray[np.int64], size: int, step: int, stream: int = 0) -> RowNumbers:
-        """`size` of the positions in `pool` for `step`, epoch by epoch; `stream` tells several draws of a step apart."""
+        """`size` of the positions in `pool` for `step`, epoch by epoch; `stream` tells draws of one step apart."""
         return pool[epoch_positions(len(pool), size, step, self.seed * 8 + stream)]

@@ -22,7 +22,7 @@ from manyways.training.early_stopping import EarlyStopping
 from manyways.training.events import Event
 from manyways.training.optimizer import make_optimizer, set_rates
 from manyways.training.plan import plan_steps
-from manyways.training.randomness import generator, mix
+from manyways.training.randomness import generator, mix, seed_global
 from manyways.training.run import Run
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def train(
     else:
         steps = plan_steps(method, learner, optimizer, budget, seed, take_step)
         at = Progress(0, steps)
-        if run.folder:  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
+        if (
+            run.folder
+        ):  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
             write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
     tell = _teller(run)
     tell("resume" if saved else "start", at)
@@ -93,18 +95,25 @@ def train(
 
 
 def take_step(
-    method: "GradientMethod", learner: "Learner", optimizer: torch.optim.Optimizer, step: int, steps: int, seed: int
+    method: "GradientMethod",
+    learner: "Learner",
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    steps: int,
+    seed: int,
 ) -> dict[str, Tensor]:
     """One step: draw, loss, gradient, update, after. Returns the named parts of the loss."""
     learner.steps = steps
-    torch.manual_seed(mix(seed, step, 1))  # dropout: a function of (seed, step), as the batch is
+    seed_global(mix(seed, step, 1), learner.device)  # dropout: a function of (seed, step), as the batch is
     batch = method.draw(learner, step, generator(seed, step))
     with method.autocast(learner.device):
         loss, parts = method.loss(learner, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if method.clip is not None:
-        torch.nn.utils.clip_grad_norm_((p for group in optimizer.param_groups for p in group["params"]), method.clip)
+        torch.nn.utils.clip_grad_norm_(
+            (p for group in optimizer.param_groups for p in group["params"]), method.clip
+        )
     set_rates(optimizer, method, step, steps)
     optimizer.step()
     method.after(learner, step)
@@ -147,5 +156,7 @@ def autocast(precision: str, device: torch.device) -> Any:
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether `device` has matrix units for bfloat16; elsewhere it is emulated and slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(
+        torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    )

@@ -19,7 +19,12 @@ def make_optimizer(method: "GradientMethod", learner: "Learner") -> torch.optim.
         for parameters, decay in ((matrices, method.weight_decay), (vectors, 0.0)):
             if parameters:
                 groups.append(
-                    {"params": parameters, "weight_decay": decay, "scale": group.scale, "starts": group.starts}
+                    {
+                        "params": parameters,
+                        "weight_decay": decay,
+                        "scale": group.scale,
+                        "starts": group.starts,
+                    }
                 )
     return torch.optim.AdamW(groups, lr=method.learning_rate, betas=(0.9, method.beta2), fused=True)
 

@@ -59,4 +59,4 @@ def _flops(_: Budget, step: Callable[[int], Any]) -> float:
 
     with FlopCounterMode(display=False) as counter:
         step(0)
-    return max(1, counter.get_total_flops())
+    return float(max(1, counter.get_total_flops()))

@@ -14,6 +14,7 @@ from manyways.training.events import Event
 REFRESH_SECONDS = 0.2
 LINE_SECONDS = 15.0
 MOST_VALUES = 3
+BAR_WIDTH = 20
 
 
 class ProgressBar:
@@ -33,7 +34,7 @@ class ProgressBar:
         # Refreshed by hand: a thread that redraws would take the interpreter from the training thread.
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=BAR_WIDTH),
             TextColumn("{task.fields[facts]}", markup=False),
             console=self._console,
             auto_refresh=False,
@@ -65,7 +66,7 @@ class ProgressBar:
             self._draw(event, over)
         elif over or event.kind == "resume" or self._is_due(event):
             self._shown = time.monotonic()
-            self._console.print(self._line(event), markup=False, soft_wrap=True)
+            self._console.print(self._line(event), markup=False, highlight=False, soft_wrap=True)
 
     def _is_due(self, event: Event) -> bool:
         # The last step is followed by the end, which says the same.
@@ -98,14 +99,21 @@ class ProgressBar:
             facts[0] += " (ended early)"
         if rate:
             facts.append(f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2g} steps/s")
-        facts += [f"{name} {value:.3g}" for name, value in list(self._values.items())[:MOST_VALUES]]
         if over:
             facts.append(duration(event.seconds))
         elif event.kind == "resume":
             facts.append("resumed")
         elif rate:
             facts.append(f"{duration((event.steps - event.step) / rate)} left")
+        for name, value in list(self._values.items())[:MOST_VALUES]:
+            facts.append(f"{name} {value:.3g}")
+            if self._live and len("  ".join(facts)) > self._room(event.stage):
+                return "  ".join(facts[:-1])
         return "  ".join(facts)
+
+    def _room(self, stage: str) -> int:
+        """How many characters are left beside the title and the bar."""
+        return self._console.width - len(title(stage)) - BAR_WIDTH - 2
 
 
 def title(stage: str) -> str:

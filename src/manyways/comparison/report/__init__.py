@@ -27,7 +27,7 @@ def render_report(comparison: Comparison) -> str:
     """The text of the HTML file that `write_report` writes; about 5 MB, nearly all of it plotly.js."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+    from plotly.offline import get_plotlyjs
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

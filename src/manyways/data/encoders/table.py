@@ -49,7 +49,7 @@ class NumberCode:
                 'Read the data with bad_rows="skip" or bad_rows="fill".'
             )
         standardised = (numbers - np.asarray(self.mean)) / np.asarray(self.scale)
-        return np.clip(standardised, -FURTHEST, FURTHEST).astype(np.float32)
+        return np.asarray(np.clip(standardised, -FURTHEST, FURTHEST), np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TableEncoder(Encoder):
     codes: tuple[NumberCode | CategoryCode, ...]
 
     @property
-    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+    def columns(self) -> tuple[str, ...]:
         return tuple(code.column for code in self.codes)
 
     @property

@@ -33,7 +33,7 @@ class TextEncoder(Encoder):
     text: TextSpec
 
     @property
-    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+    def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
     @property
@@ -60,7 +60,9 @@ class TextEncoder(Encoder):
 
             loaded, limit, padding = pretrained_tokenizer(checkpoint)
             tokenizer = loaded.backend_tokenizer
-            mask = loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
+            mask = (
+                loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
+            )
             tokenizer.no_padding()
             tokenizer.no_truncation()
         sample = rows[:: max(1, len(rows) // 5000)]
@@ -102,7 +104,11 @@ def _train(column: Column, rows: RowNumbers) -> "Tokenizer":
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.Metaspace(prepend_scheme="always"),
+        ]
     )
     trainer = trainers.BpeTrainer(
         vocab_size=LARGEST_VOCABULARY,
@@ -117,5 +123,7 @@ def _train(column: Column, rows: RowNumbers) -> "Tokenizer":
             yield _strings(column, rows[chunk])
 
     tokenizer.train_from_iterator(batches(), trainer, length=len(rows))
-    tokenizer.post_processor = processors.TemplateProcessing(single="[START] $A", special_tokens=[("[START]", 3)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[START] $A", special_tokens=[("[START]", 3)]
+    )
     return tokenizer

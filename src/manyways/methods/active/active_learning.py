@@ -71,8 +71,8 @@ class ActiveLearning(Method):
         if questions > answerable:
             which = "have a hidden label" if self.oracle is None else "are unlabelled"
             return (
-                f"it asks for {questions} labels, and {answerable} training rows {which}. Ask for fewer: questions=, or "
-                "let a function answer: ActiveLearning(oracle=my_function)."
+                f"it asks for {questions} labels, and {answerable} training rows {which}. Ask for fewer: questions=, "
+                "or let a function answer: ActiveLearning(oracle=my_function)."
             )
         if "unlabelled" in self.base.needs and questions == int((~data.training.labelled).sum()):
             return f"{self.base} needs rows without a label, and it asks for all of them. Ask for fewer: questions=."

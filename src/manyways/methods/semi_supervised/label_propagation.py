@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from manyways.data.data import Data
@@ -28,7 +29,9 @@ class PropagationHead(Head):
     rows: Tensor
     distributions: Tensor
 
-    def __init__(self, count: int, width: int, outputs: int, kernel: str, neighbours: int, gamma: float) -> None:
+    def __init__(
+        self, count: int, width: int, outputs: int, kernel: str, neighbours: int, gamma: float
+    ) -> None:
         super().__init__()
         self.config = {
             "count": count, "width": width, "outputs": outputs, "kernel": kernel, "neighbours": neighbours,
@@ -73,23 +76,31 @@ class LabelPropagation(Method):
     needs: ClassVar = ("input", "classes", "unlabelled")
     gives: ClassVar = frozenset({"classify"})
     takes: ClassVar = frozenset({"embed"})
-    paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
+    paper: ClassVar = (
+        "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
+    )
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         training, target = data.training, Target.fit(data)
         if self.kernel == "rbf" and len(training) > MOST_ROWS_RBF:
-            raise NeedsError(f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'.")
+            raise NeedsError(
+                f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'."
+            )
         frozen = start_features(data, model, seed)
         features, labels = frozen.of(training), target.encode(training)
         distributions = self._flow(features, labels, target.width)
         neighbours = min(self.neighbours, len(training))
-        head = PropagationHead(len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma)
+        head = PropagationHead(
+            len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma
+        )
         head.rows.copy_(torch.from_numpy(features))
         head.distributions.copy_(torch.from_numpy(distributions))
         frozen.network.head = head
-        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
+        return Learned(
+            frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ()
+        )
 
-    def _flow(self, features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:  # type: ignore[type-arg]
+    def _flow(self, features: NDArray[Any], labels: NDArray[Any], classes: int) -> NDArray[Any]:
         from sklearn.semi_supervised import LabelPropagation as Clamped
         from sklearn.semi_supervised import LabelSpreading
 
@@ -103,6 +114,4 @@ class LabelPropagation(Method):
         out[:, flow.classes_] = np.nan_to_num(flow.label_distributions_)
         # Rows that no label reached have no opinion; all classes are as likely.
         out[out.sum(1) == 0] = 1 / classes
-        return out / out.sum(1, keepdims=True)
-
-
+        return np.asarray(out / out.sum(1, keepdims=True))

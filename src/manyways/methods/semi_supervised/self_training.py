@@ -1,9 +1,10 @@
 """Self-training: what the model is sure of becomes a label."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval
@@ -66,7 +67,9 @@ class SelfTraining(Method):
         used = data.part[data.rows] == 0
         return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
 
-    def _with_guesses(self, data: Data, hidden: np.ndarray, probabilities: np.ndarray, model: Model) -> Data:  # type: ignore[type-arg]
+    def _with_guesses(
+        self, data: Data, hidden: NDArray[Any], probabilities: NDArray[Any], model: Model
+    ) -> Data:
         sure = probabilities.max(axis=1) >= self.threshold
         if not sure.any() or model.target is None:
             return data
@@ -77,7 +80,7 @@ def require_classifier(method: Method, base: Method) -> None:
     """Raise NeedsError unless `base` learns from labels and gives class probabilities."""
     from manyways.errors import NeedsError
 
-    if "classify" not in base.gives or "label" not in base.needs and "classes" not in base.needs:
+    if "classify" not in base.gives or ("label" not in base.needs and "classes" not in base.needs):
         raise NeedsError(
             f"{type(method).__name__}.base must be a method that learns to classify from labels, such as supervised, "
             f"fixmatch or linear_probe; got {base}."

@@ -32,7 +32,10 @@ class Supervised(GradientMethod):
     def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
-        return {"inputs": learner.views.weak(inputs, rng) if self.augment else inputs, "labels": learner.labels_at(rows)}
+        return {
+            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
+            "labels": learner.labels_at(rows),
+        }
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         return label_loss(learner.network(batch["inputs"]), batch["labels"], self.label_smoothing), {}

@@ -24,7 +24,7 @@ class FineTune(GradientMethod):
     layer_decay: Annotated[float, Interval("(0, 1]")] = 0.8
     """Each layer learns at this multiple of the rate of the one above (discriminative rates; 1: all the same)."""
     unfreeze: Share = 0.0
-    """Share of the steps over which layers are unfrozen one by one from the top (gradual unfreezing; 0: none frozen)."""
+    """Share of the steps over which layers are unfrozen one by one from the top (gradual unfreezing; 0: at once)."""
     augment: bool = True
     """Whether batches are seen through weak views."""
 
@@ -41,7 +41,10 @@ class FineTune(GradientMethod):
     def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
-        return {"inputs": learner.views.weak(inputs, rng) if self.augment else inputs, "labels": learner.labels_at(rows)}
+        return {
+            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
+            "labels": learner.labels_at(rows),
+        }
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         return label_loss(learner.network(batch["inputs"]), batch["labels"]), {}

@@ -1,10 +1,11 @@
 """Linear probe: a linear model on frozen features."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.targets import Target
@@ -34,7 +35,9 @@ class LinearProbe(Method):
     needs: ClassVar = ("input", "label")
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
-    paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
+    paper: ClassVar = (
+        "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
+    )
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         target = Target.fit(data)
@@ -56,8 +59,8 @@ class LinearProbe(Method):
 
 
 def _logistic(
-    features: np.ndarray, labels: np.ndarray, classes: int, penalty: float | None, seed: int
-) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -69,12 +72,17 @@ def _logistic(
         penalty = 1.0  # a class with one row leaves nothing to validate on
     if penalty is None:
         folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
-        scores = [cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID]
+        scores = [
+            cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID
+        ]
         penalty = GRID[int(np.argmax(scores))]
     fitted = make(penalty).fit(features, labels)
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, -30.0)
     if len(fitted.classes_) == 2:  # scikit-learn keeps one row of weights for two classes
-        weight[fitted.classes_], bias[fitted.classes_] = np.stack([-fitted.coef_[0], fitted.coef_[0]]) / 2, 0.0
+        weight[fitted.classes_], bias[fitted.classes_] = (
+            np.stack([-fitted.coef_[0], fitted.coef_[0]]) / 2,
+            0.0,
+        )
         bias[fitted.classes_] = np.array([-0.5, 0.5]) * fitted.intercept_[0]
     else:
         weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
@@ -82,8 +90,8 @@ def _logistic(
 
 
 def _ridge(
-    features: np.ndarray, labels: np.ndarray, classes: int, penalty: float | None, seed: int
-) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import Ridge, RidgeCV
 
     fitted = (RidgeCV(alphas=GRID) if penalty is None else Ridge(alpha=penalty)).fit(features, labels)

@@ -67,7 +67,9 @@ class KMeans(Method):
         features = frozen.of(training)
         count = self.clusters or _pick_count(features, training, target, seed)
         if count > len(features):
-            raise NeedsError(f"KMeans.clusters must be at most the {len(features)} training rows; got {count}.")
+            raise NeedsError(
+                f"KMeans.clusters must be at most the {len(features)} training rows; got {count}."
+            )
         centres, member = _cluster(features, count, self.restarts, seed)
         if target is None:
             target, names = Target("cluster", tuple(range(count))), np.log(np.eye(count) + 1e-6)
@@ -77,7 +79,9 @@ class KMeans(Method):
         head.centres.copy_(torch.from_numpy(centres))
         head.names.copy_(torch.from_numpy(names))
         frozen.network.head = head
-        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
+        return Learned(
+            frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ()
+        )
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         model = super().as_model(learned, data, budget, seed)
