@@ -165,7 +165,8 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             unlabelled = f"; {hidden.sum()} rows with {UNLABELLED} have no label" if hidden.any() else ""
             raise DataError(f"y must hold two classes or more; got {given}{unlabelled}.")
         # Plain Python values, because the model writes its classes as JSON.
-        plain = np.array([getattr(value, "item", lambda value=value: value)() for value in classes], object)
+        values = [value.item() if isinstance(value, np.generic) else value for value in classes]
+        plain = np.array(values, object)
         if is_missing(plain).any():
             raise DataError("y holds the empty string, which means no label; name that class, as in 'none'.")
         labels = np.full(len(y), None, object)
