@@ -56,10 +56,23 @@ def test_every_row_has_its_own_parameters(kind: type[ImageWeak]) -> None:
     assert len(views.unique(dim=0)) > 40
 
 
+def test_weak_view_of_grey_images_turns_a_little_instead_of_mirroring() -> None:
+    bar = torch.zeros(400, 1, 33, 33)
+    bar[:, :, 2:31, 16] = 1
+    views = ImageWeak(ImageSpec(1, 33, 33), shift=0)(bar, generator())[:, 0]
+    columns = torch.arange(33.0)
+    # The slope of the bar between two rows tells by how much it was turned and sheared.
+    upper, lower = ((views[:, row] * columns).sum(1) / views[:, row].sum(1) for row in (10, 22))
+    degrees = torch.rad2deg(torch.atan((upper - lower) / 12))
+    assert 12 < degrees.abs().max() < 15 + 6.5
+    assert degrees.std() > 5
+    assert torch.equal(ImageWeak(ImageSpec(3, 33, 33), shift=0, flip=False)(bar.repeat(1, 3, 1, 1), generator())[:, :1], bar)
+
+
 def test_weak_view_is_a_shift_of_at_most_an_eighth() -> None:
     spec = ImageSpec(1, 16, 24)
     batch = batch_of(spec, 200)
-    out = ImageWeak(spec)(batch, generator())
+    out = ImageWeak(spec, turn=0)(batch, generator())
     seen = set()
     for image, view in zip(batch.float() / 255, out, strict=True):
         inner = view[0, 4:-4, 4:-4]

@@ -28,9 +28,7 @@ def tone(hertz: float, rate: int, seconds: float = 0.5) -> torch.Tensor:
 
 
 def test_the_mel_scale_has_its_published_values() -> None:
-    torch.testing.assert_close(
-        hertz_to_mel(torch.tensor([0.0, 700.0])), torch.tensor([0.0, 2595 * math.log10(2)])
-    )
+    torch.testing.assert_close(hertz_to_mel(torch.tensor([0.0, 700.0])), torch.tensor([0.0, 2595 * math.log10(2)]))
     assert float(hertz_to_mel(torch.tensor(1000.0))) == pytest.approx(1000, abs=0.1)
     frequencies = torch.linspace(0, 8000, 50, dtype=torch.float64)
     torch.testing.assert_close(mel_to_hertz(hertz_to_mel(frequencies)), frequencies)

@@ -19,9 +19,7 @@ AUDIO = AudioSpec(rate=8000, samples=3000)
 
 
 def images(spec: ImageSpec) -> Callable[..., Tensor]:
-    return lambda *rows: torch.randint(
-        0, 256, (*rows, spec.channels, spec.height, spec.width), dtype=torch.uint8
-    )
+    return lambda *rows: torch.randint(0, 256, (*rows, spec.channels, spec.height, spec.width), dtype=torch.uint8)
 
 
 def token_ids(*rows: int) -> Tensor:
@@ -65,9 +63,7 @@ def seeded() -> None:
 
 
 @each_case
-def test_features_have_the_stated_width_and_tell_rows_apart(
-    name: str, spec: Spec, draw: Callable[..., Tensor]
-) -> None:
+def test_features_have_the_stated_width_and_tell_rows_apart(name: str, spec: Spec, draw: Callable[..., Tensor]) -> None:
     backbone = make_backbone(name, spec).eval()
     features = backbone(draw(6))
     assert features.shape == (6, backbone.width)
@@ -77,9 +73,7 @@ def test_features_have_the_stated_width_and_tell_rows_apart(
 
 
 @each_case
-def test_rows_do_not_influence_each_other_in_evaluation(
-    name: str, spec: Spec, draw: Callable[..., Tensor]
-) -> None:
+def test_rows_do_not_influence_each_other_in_evaluation(name: str, spec: Spec, draw: Callable[..., Tensor]) -> None:
     backbone = make_backbone(name, spec).eval()
     x = draw(5)
     alone = torch.cat([backbone(row) for row in x.split(1)])
@@ -98,9 +92,7 @@ def test_layer_groups_hold_every_parameter_once(name: str, spec: Spec, draw: Cal
 
 
 @each_case
-def test_config_and_weights_give_the_same_network_again(
-    name: str, spec: Spec, draw: Callable[..., Tensor]
-) -> None:
+def test_config_and_weights_give_the_same_network_again(name: str, spec: Spec, draw: Callable[..., Tensor]) -> None:
     backbone = make_backbone(name, spec, 0.5)
     x = draw(8)
     backbone(x)
@@ -124,8 +116,7 @@ def test_the_same_seed_gives_the_same_weights(name: str, spec: Spec, draw: Calla
 @each_case
 def test_size_grows_the_network(name: str, spec: Spec, draw: Callable[..., Tensor]) -> None:
     counts = [
-        sum(parameter.numel() for parameter in make_backbone(name, spec, size).parameters())
-        for size in (0.5, 1.0, 2.0)
+        sum(parameter.numel() for parameter in make_backbone(name, spec, size).parameters()) for size in (0.5, 1.0, 2.0)
     ]
     assert counts[0] < counts[1] < counts[2]
     for size in (0.0, -1.0, float("nan"), float("inf")):
@@ -156,9 +147,7 @@ def test_members_under_vmap_equal_members_one_by_one(
     def run(own: dict[str, Tensor], kept: dict[str, Tensor], rows: Tensor) -> Tensor:
         return functional_call(skeleton, (own, kept), (rows,))
 
-    together = vmap(run, in_dims=(0, 0, None if shared else 0), randomness="different")(
-        parameters, buffers, x
-    )
+    together = vmap(run, in_dims=(0, 0, None if shared else 0), randomness="different")(parameters, buffers, x)
     alone = torch.stack([member(x if shared else x[i]) for i, member in enumerate(members)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     for key, stacked in buffers.items():
@@ -167,9 +156,7 @@ def test_members_under_vmap_equal_members_one_by_one(
 
 
 @each_case
-def test_gradients_under_vmap_equal_gradients_one_by_one(
-    name: str, spec: Spec, draw: Callable[..., Tensor]
-) -> None:
+def test_gradients_under_vmap_equal_gradients_one_by_one(name: str, spec: Spec, draw: Callable[..., Tensor]) -> None:
     members = [without_dropout(name, spec) for _ in range(2)]
     parameters, buffers = stack_module_state(members)  # type: ignore[arg-type]
     x = draw(2, 4)
@@ -230,7 +217,5 @@ def test_a_config_that_does_not_fit_is_refused() -> None:
 @each_case
 def test_another_kind_of_data_is_refused(name: str, spec: Spec, draw: Callable[..., Tensor]) -> None:
     other = TEXT if spec.kind != "text" else TABLE
-    with pytest.raises(
-        ManywaysError, match=rf"'{name}' reads {spec.kind} inputs; this input is {other.kind}"
-    ):
+    with pytest.raises(ManywaysError, match=rf"'{name}' reads {spec.kind} inputs; this input is {other.kind}"):
         make_backbone(name, other)

@@ -41,9 +41,7 @@ def bert(tmp_path: Path) -> Path:
 @pytest.fixture
 def vit(tmp_path: Path) -> Path:
     folder = tmp_path / "vit"
-    transformers.ViTModel(transformers.ViTConfig(image_size=16, patch_size=8, **SMALL)).save_pretrained(
-        folder
-    )
+    transformers.ViTModel(transformers.ViTConfig(image_size=16, patch_size=8, **SMALL)).save_pretrained(folder)
     settings = {
         "image_mean": [0.1, 0.2, 0.3],
         "image_std": [0.5, 0.6, 0.7],
@@ -68,9 +66,7 @@ def wav2vec2(tmp_path: Path) -> Path:
     )  # fmt: skip
     folder = tmp_path / "wav2vec2"
     transformers.Wav2Vec2Model(config).save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(
-        json.dumps({"sampling_rate": 8000, "do_normalize": True})
-    )
+    (folder / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": 8000, "do_normalize": True}))
     return folder
 
 
@@ -120,9 +116,7 @@ def test_images_are_resized_and_standardised_as_the_checkpoint_says(vit: Path) -
 
 
 def test_a_convolutional_checkpoint_is_averaged_over_positions(tmp_path: Path) -> None:
-    config = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic"
-    )
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
     original = transformers.ResNetModel(config).eval()
     original.save_pretrained(tmp_path)
     spec = ImageSpec(3, 32, 32)
@@ -165,9 +159,7 @@ def test_config_and_weights_rebuild_it_without_the_checkpoint(
 
 
 @pytest.mark.parametrize("which", ["bert", "llama", "vit", "wav2vec2"])
-def test_layer_groups_run_from_the_embeddings_through_each_layer(
-    which: str, request: pytest.FixtureRequest
-) -> None:
+def test_layer_groups_run_from_the_embeddings_through_each_layer(which: str, request: pytest.FixtureRequest) -> None:
     specs = {"vit": ImageSpec(3, 16, 16), "wav2vec2": AudioSpec(8000, 2000)}
     backbone = load_pretrained(str(request.getfixturevalue(which)), specs.get(which, TEXT))
     groups = backbone.layer_groups()
@@ -201,9 +193,7 @@ def test_a_missing_shard_is_named(bert: Path) -> None:
     assert len(shards) > 1
     load_pretrained(str(bert), TEXT)
     shards[1].unlink()
-    with pytest.raises(
-        ModelError, match=rf"lacks 1 of {len(shards)} weight files, the first is {shards[1].name}"
-    ):
+    with pytest.raises(ModelError, match=rf"lacks 1 of {len(shards)} weight files, the first is {shards[1].name}"):
         load_pretrained(str(bert), TEXT)
 
 

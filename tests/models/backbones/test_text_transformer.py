@@ -42,9 +42,7 @@ def test_the_order_of_words_shows_in_the_context_but_not_in_the_bag(backbone: Ba
 
 def test_columns_of_padding_cost_nothing(backbone: Backbone) -> None:
     seen: list[int] = []
-    backbone.get_submodule("blocks.0").register_forward_hook(
-        lambda _, args, __: seen.append(args[0].shape[1])
-    )
+    backbone.get_submodule("blocks.0").register_forward_hook(lambda _, args, __: seen.append(args[0].shape[1]))
     backbone(padded([3, 5, 9], [3, 5, 0, 9, 4], length=16))
     assert seen == [5]
 

@@ -12,6 +12,7 @@ from manyways.data.views.ranges import coin, gaussian, integers, require_range, 
 from manyways.errors import ParameterError
 
 TINY = 12  # up to this side every pixel carries meaning (8 x 8 digits): cover and move less
+TURN = 15.0  # degrees; what a hand varies by, and what keeps 6 and 9 apart
 SMALL = 64  # below this side the field leaves out blur and colours less (CIFAR recipes)
 
 GEOMETRIC = ("rotate", "shear_x", "shear_y", "scale", "translate_x", "translate_y")
@@ -36,22 +37,46 @@ GREY_OPERATIONS = tuple(name for name in OPERATIONS if name not in ("saturation"
 
 @dataclass(frozen=True)
 class ImageWeak:
-    """Shift by whole pixels with reflection, and a mirror with probability 1/2 (FixMatch, Sohn 2020).
+    """A small shift, and a mirror with probability 1/2 (FixMatch, Sohn 2020) or a small turn and zoom.
 
     shift: largest shift as a fraction of height and width, in [0, 0.5].
     flip: mirror left to right; None mirrors RGB images only, since letters and digits change their meaning.
+    turn: largest rotation in degrees, in [0, 180]; with it goes a zoom by up to 2^(turn / 90), a shear of up to
+        turn / 150, and shifts by parts of pixels. None is 15 for grey images, which are not mirrored, and 0
+        for RGB, which shifts by whole pixels, with reflection.
     Takes uint8, or float in [0, 1], [B, C, H, W]; gives float32 in [0, 1].
     """
 
     spec: ImageSpec
     shift: float = 0.125
     flip: bool | None = None
+    turn: float | None = None
 
     def __post_init__(self) -> None:
         require_range(self, 0, 0.5, "shift")
+        require_range(self, 0, 180, "turn")
 
     def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
         require_shape(batch, self.spec.channels, self.spec.height, self.spec.width)
+        turn = self.turn if self.turn is not None else (TURN if self.spec.channels == 1 else 0.0)
+        return self._turned(batch, rng, turn) if turn and len(batch) else self._shifted(batch, rng)
+
+    def _turned(self, batch: Tensor, rng: torch.Generator, turn: float) -> Tensor:
+        rows, device = len(batch), batch.device
+        angle, shear, zoom, right, down = (uniform(rng, rows, -1, 1, device) for _ in range(5))
+        mirrored = coin(rng, rows, 0.5 if _flips(self.flip, self.spec) else 0, device)
+        matrices = geometry.affine_matrices(
+            angle=angle * (turn * torch.pi / 180),
+            shear_x=shear * (turn / 150),
+            shear_y=torch.zeros_like(shear),
+            zoom=torch.exp2(zoom * (turn / 90)),
+            right=right * (self.shift * self.spec.width),
+            down=down * (self.shift * self.spec.height),
+        )
+        matrices[:, :, 0] *= (1 - 2 * mirrored.float())[:, None]
+        return geometry.affine(as_float(batch), matrices, outside="border").clamp_(0, 1)
+
+    def _shifted(self, batch: Tensor, rng: torch.Generator) -> Tensor:
         rows, device = batch.shape[0], batch.device
         most_down, most_right = int(self.shift * self.spec.height), int(self.shift * self.spec.width)
         down = integers(rng, rows, -most_down, most_down, device)
@@ -103,7 +128,7 @@ class ImageStrong:
         return RGB_OPERATIONS if self.spec.channels == 3 else GREY_OPERATIONS
 
     def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
-        images = ImageWeak(self.spec, self.shift, self.flip)(batch, rng)
+        images = ImageWeak(self.spec, self.shift, self.flip, turn=0)(batch, rng)
         if not len(images):
             return images
         names, count = self.names, len(images)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
 from manyways.models.model import Model
@@ -31,10 +31,12 @@ def pseudo_label_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[T
 class FixMatch(GradientMethod):
     """Learn from few labels and many unlabelled rows: a guess on a weak view, if confident, labels a strong view."""
 
-    batch_size: Count = 32
+    learning_rate: Positive = 5e-3
+    """The highest learning rate of AdamW, reached after the warm-up."""
+    batch_size: Count = 16
     """Labelled rows in a batch."""
-    unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 4
-    """Unlabelled rows in a batch for each labelled one (µ in the paper, which takes 7)."""
+    unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 7
+    """Unlabelled rows in a batch for each labelled one (µ in the paper)."""
     threshold: Annotated[float, Interval("[0, 1)")] = 0.95
     """Least confidence of a guess that is learned from (τ)."""
     unlabelled_weight: NotNegative = 1.0

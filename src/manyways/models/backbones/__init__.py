@@ -49,9 +49,7 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
         from manyways.models.backbones.pretrained import load_pretrained
 
         if size != 1.0:
-            raise ParameterError(
-                f"size must be 1.0 for the checkpoint {name!r}, which has its own; got {size}."
-            )
+            raise ParameterError(f"size must be 1.0 for the checkpoint {name!r}, which has its own; got {size}.")
         return load_pretrained(name, spec)
     return _named(name, ParameterError).for_spec(spec, size)
 

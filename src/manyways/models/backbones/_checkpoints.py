@@ -128,9 +128,7 @@ def audio_settings(checkpoint: str) -> tuple[int, bool]:
     """Samples per second, and whether each clip is standardised. Raises ModelError if no rate is stated."""
     saved = _preprocessor(checkpoint)
     if "sampling_rate" not in saved:
-        raise ModelError(
-            f"The checkpoint {checkpoint!r} states no sampling_rate in preprocessor_config.json; add it."
-        )
+        raise ModelError(f"The checkpoint {checkpoint!r} states no sampling_rate in preprocessor_config.json; add it.")
     return int(saved["sampling_rate"]), bool(saved.get("do_normalize", True))
 
 
@@ -138,9 +136,7 @@ def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
     transformers = _transformers()
     options = {"trust_remote_code": False, "local_files_only": Path(checkpoint).is_dir()}
-    tokenizer = _guarded(
-        checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options)
-    )
+    tokenizer = _guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options))
     config = _guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     if padding is None:
@@ -218,9 +214,7 @@ def _preprocessor(checkpoint: str) -> dict[str, Any]:
     else:
         found = _guarded(
             checkpoint,
-            lambda: cached_file(
-                checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
-            ),
+            lambda: cached_file(checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False),
         )
         path = Path(found) if found else folder / "absent"
     if not path.is_file():

@@ -141,9 +141,7 @@ def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
         rate, settings["normalise"] = _checkpoints.audio_settings(checkpoint)
         example = torch.zeros(1, max(spec.samples, rate))
         if spec.rate != rate:
-            raise ModelError(
-                f"{checkpoint!r} hears {rate} samples per second; the data has {spec.rate}. Resample it."
-            )
+            raise ModelError(f"{checkpoint!r} hears {rate} samples per second; the data has {spec.rate}. Resample it.")
     else:
         raise ModelError(f"{checkpoint!r} cannot read {spec.kind} inputs.")
     probe = Pretrained(kind=kind, features=1, architecture=architecture, body=body, **settings).eval()

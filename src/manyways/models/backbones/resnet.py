@@ -22,9 +22,7 @@ class ResNet(ImageBackbone):
 
     name: ClassVar[str] = "resnet"
 
-    def __init__(
-        self, channels: int, stem_width: int, stem_stride: int, widths: Sequence[int], blocks: int
-    ) -> None:
+    def __init__(self, channels: int, stem_width: int, stem_stride: int, widths: Sequence[int], blocks: int) -> None:
         super().__init__(
             widths[-1],
             channels=channels,
