@@ -11,11 +11,11 @@ from manyways.data.data import Data
 from manyways.data.read import read
 
 WORDS = {
-    "sport": "match goal team player season coach score win league ball".split(),
-    "food": "recipe bake salt oven butter dinner taste sauce bread spice".split(),
-    "space": "orbit rocket star planet launch moon telescope comet mission gravity".split(),
+    "sport": ["match", "goal", "team", "player", "season", "coach", "score", "win", "league", "ball"],
+    "food": ["recipe", "bake", "salt", "oven", "butter", "dinner", "taste", "sauce", "bread", "spice"],
+    "space": ["orbit", "rocket", "star", "planet", "launch", "moon", "telescope", "comet", "mission", "gravity"],
 }
-FILLER = "the a of and it was very on in with this that for some today".split()
+FILLER = ["the", "a", "of", "and", "it", "was", "very", "on", "in", "with", "this", "that", "for", "some", "today"]
 
 
 @pytest.fixture(autouse=True, scope="session")

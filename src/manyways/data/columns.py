@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.storage import RowNumbers, Rows, chunks_of
+from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
 
 Kind = Literal["number", "category", "text", "image", "audio"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -89,17 +89,11 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
     prefix = "\x1f".join(f"{column.name}:{column.kind}" for column in columns).encode()
     start = hashlib.blake2b(prefix, digest_size=16)
     out = np.empty((count, 2), np.uint64)
-    for rows in chunks_of(count):
+    for rows in chunks_of(count, each=sum(row_bytes(column.values) for column in fixed)):
         # All cells of fixed size lie side by side, so that a row is hashed in one call.
-        blocks = [
-            np.ascontiguousarray(column.take(rows)).reshape(len(rows), -1).view(np.uint8) for column in fixed
-        ]
+        blocks = [np.ascontiguousarray(column.take(rows)).reshape(len(rows), -1).view(np.uint8) for column in fixed]
         cells = np.concatenate(blocks, axis=1) if blocks else np.empty((len(rows), 0), np.uint8)
-        texts = (
-            list(zip(*(column.take(rows) for column in objects), strict=True))
-            if objects
-            else [()] * len(rows)
-        )
+        texts = list(zip(*(column.take(rows) for column in objects), strict=True)) if objects else [()] * len(rows)
         digests = bytearray()
         for row, text in zip(cells, texts, strict=True):
             hasher = start.copy()

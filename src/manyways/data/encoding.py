@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
-from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, write_rows
+from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ class InputEncoding:
 
     def encode(self, data: "Data") -> Encoded:
         """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
-        return Encoded(
-            {name: self._store(encoder, data) for name, encoder in self.encoders.items()}, data.rows
-        )
+        return Encoded({name: self._store(encoder, data) for name, encoder in self.encoders.items()}, data.rows)
 
     def _store(self, encoder: Encoder, data: "Data") -> Rows:
         if lost := [name for name in encoder.columns if name not in data.columns]:
@@ -147,7 +145,10 @@ class InputEncoding:
         path = cache_folder() / f"{content}-{encoder.key()}.rows"
         if path.exists():
             return open_rows(path, shape, dtype)
-        return write_rows(path, (encoder.encode(columns, rows) for rows in chunks_of(count)), shape, dtype)
+        # Numbers are encoded in float64, and an image may shrink: a row's own bytes count, too.
+        each = sum(row_bytes(column.values) for column in columns) + 2 * int(np.prod(shape[1:])) * dtype.itemsize
+        chunks = (encoder.encode(columns, rows) for rows in chunks_of(count, each=each))
+        return write_rows(path, chunks, shape, dtype)
 
     def to_json(self) -> dict[str, Any]:
         """All that `from_json` needs to make this encoding again."""

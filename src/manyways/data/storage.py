@@ -14,6 +14,9 @@ from manyways.errors import DataError
 
 RowNumbers = NDArray[np.int64]
 
+CHUNK_BYTES = 16 << 20
+"""Whole passes over the rows hold about so many bytes of them at a time."""
+
 
 class Rows(Protocol):
     """An array whose first axis is rows; `rows[numbers]` gives the rows asked for, in that order."""
@@ -35,13 +38,13 @@ class FileRows:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int = 0) -> None:
         self.path, self.shape, self.dtype, self.offset = path, shape, np.dtype(dtype), offset
         self._file = path.open("rb", buffering=0)
-        self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        self._row_bytes = row_bytes(self)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, numbers: RowNumbers) -> NDArray[Any]:
-        numbers = np.arange(len(self))[numbers]
+        numbers = row_numbers(numbers, len(self))
         out = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         # Neighbouring rows come in one read: whole passes over the data ask for them in order.
         breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
@@ -52,9 +55,7 @@ class FileRows:
                 while part:
                     count = os.preadv(self._file.fileno(), [part], at)
                     if count == 0:
-                        raise DataError(
-                            f"{self._file.name} ends before row {numbers[run[-1]]}; read it again."
-                        )
+                        raise DataError(f"{self._file.name} ends before row {numbers[run[-1]]}; read it again.")
                     part, at = part[count:], at + count
         return out
 
@@ -93,9 +94,7 @@ def open_rows(path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int 
     need = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     size = path.stat().st_size - offset
     if size < need:
-        raise DataError(
-            f"{path} holds {size:,} bytes of rows; {need:,} were expected. Delete it and read again."
-        )
+        raise DataError(f"{path} holds {size:,} bytes of rows; {need:,} were expected. Delete it and read again.")
     if need == 0:
         return np.empty(shape, dtype)
     # A mapping counts against the address space even when few of its pages are used.
@@ -117,9 +116,7 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
         with part.open("wb") as file:
             for chunk in chunks:
                 if chunk.shape[1:] != shape[1:]:
-                    raise DataError(
-                        f"{path.name}: rows of shape {chunk.shape[1:]} among rows of {shape[1:]}."
-                    )
+                    raise DataError(f"{path.name}: rows of shape {chunk.shape[1:]} among rows of {shape[1:]}.")
                 file.write(np.ascontiguousarray(chunk, dtype).data)
                 written += len(chunk)
         if written != shape[0]:
@@ -137,7 +134,23 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
     return open_rows(path, shape, dtype)
 
 
-def chunks_of(count: int, size: int = 4096) -> Iterable[RowNumbers]:
-    """Row numbers 0 … count-1 in runs of at most `size`."""
+def row_numbers(which: NDArray[Any], count: int) -> RowNumbers:
+    """`which` of `count` rows, numbers (from the end where negative) or a mask, as numbers in [0, count)."""
+    which = np.asarray(which)
+    if which.dtype == bool or (which < 0).any():
+        return np.arange(count)[which]
+    if len(which) and which.max() >= count:
+        raise IndexError(f"row numbers must be below {count}; got {which.max()}")
+    return which
+
+
+def row_bytes(rows: Rows) -> int:
+    """The bytes of one row."""
+    return int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
+
+
+def chunks_of(count: int, size: int = 4096, *, each: int = 1) -> Iterable[RowNumbers]:
+    """Row numbers 0 … count-1 in runs of at most `size`, fewer where rows of `each` bytes would fill `CHUNK_BYTES`."""
+    size = max(1, min(size, CHUNK_BYTES // max(1, each)))
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))

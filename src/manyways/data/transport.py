@@ -3,13 +3,13 @@
 import json
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, write_rows
+from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
 
 DESCRIPTION = "table.json"
 
@@ -43,8 +43,7 @@ def load_table(folder: Path) -> Data:
     """The table that `save_table` wrote."""
     saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     columns = {
-        each["name"]: Column(each["name"], each["kind"], _load_values(each), each["rate"])
-        for each in saved["columns"]
+        each["name"]: Column(each["name"], each["kind"], _load_values(each), each["rate"]) for each in saved["columns"]
     }
     arrays = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
     return Data(
@@ -79,9 +78,11 @@ def _save_array(values: Rows, path: Path) -> dict[str, Any]:
     if isinstance(values, FileRows):
         return {**place, "path": str(values.path), "offset": values.offset}
     # A slice of a mapping has an array for a base, and its offset is not its own.
-    if isinstance(values, np.memmap) and type(values.base) is mmap:
+    if isinstance(values, np.memmap) and isinstance(cast("object", values.base), mmap):
         return {**place, "path": str(values.filename), "offset": values.offset}
-    write_rows(path, (values[rows] for rows in chunks_of(len(values))), values.shape, values.dtype)
+    write_rows(
+        path, (values[rows] for rows in chunks_of(len(values), each=row_bytes(values))), values.shape, values.dtype
+    )
     return {**place, "path": str(path), "offset": 0}
 
 

@@ -81,5 +81,5 @@ def _check_plain(where: str, expected: type, value: Any) -> None:
     if not isinstance(value, numbers[expected]) or (is_boolean and expected is not bool):
         names = {float: "a number", int: "a whole number", bool: "True or False", str: "text"}
         raise ParameterError(f"{where} must be {names[expected]}; got {value!r}.")
-    if expected in (float, int) and isnan(value):
+    if isinstance(value, float) and isnan(value):
         raise ParameterError(f"{where} must be a number; got NaN.")

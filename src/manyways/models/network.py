@@ -5,11 +5,13 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
 from manyways.data.specs import Spec
+from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import backbones, make_backbone, rebuild_backbone
 from manyways.models.backbones.base import Backbone, ImageBackbone
@@ -45,9 +47,7 @@ class Network(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         if self.head is None:
-            raise ModelError(
-                "This model only embeds; chain a method that adds a head: model_method >> FineTune()."
-            )
+            raise ModelError("This model only embeds; chain a method that adds a head: model_method >> FineTune().")
         outputs: Tensor = self.head(self.features(inputs))
         return outputs
 
@@ -59,20 +59,32 @@ class Network(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_network` makes the same architecture."""
-        backbones = [
-            {"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)
-        ]
+        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)]
         head = {"name": self.head.name, **self.head.config} if self.head else None
         return {"backbones": backbones, "head": head}
 
     @torch.no_grad()
     def measure(self, rows: Encoded) -> None:
         """Set the statistics that image backbones standardise by, from at most 2,000 rows."""
-        sample = rows.batch(torch.linspace(0, len(rows) - 1, min(len(rows), 2000)).long().numpy())
+        sample = torch.linspace(0, len(rows) - 1, min(len(rows), 2000)).long().numpy()
         for name, part in zip(self.names, self._parts(), strict=True):
             if isinstance(part, ImageBackbone):
-                pixels = sample[name].float() / 255
-                part.set_statistics(pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp_min(1e-3))
+                mean, deviation = _pixel_statistics(rows.stores[name], rows.rows[sample])
+                part.set_statistics(mean, deviation.clamp_min(1e-3))
+
+
+def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel [channels] of uint8 `images`, pixels as numbers in [0, 1]."""
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
+    for positions in chunks_of(len(rows), each=row_bytes(images)):
+        pixels = torch.from_numpy(np.ascontiguousarray(images[rows[positions]]))
+        for channel, values in enumerate(pixels.unbind(1)):
+            counts[channel] += torch.bincount(values.flatten(), minlength=256)
+    values = torch.arange(256, dtype=torch.float64) / 255
+    total = counts.sum(1)
+    mean = counts @ values / total
+    squares = (counts * (values - mean[:, None]) ** 2).sum(1)
+    return mean.float(), (squares / (total - 1).clamp_min(1)).sqrt().float()
 
 
 def make_network(
@@ -82,9 +94,7 @@ def make_network(
     names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
     if backbone not in names.values():
         kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
-        raise ParameterError(
-            f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}."
-        )
+        raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
     return Network({name: make_backbone(names[name], spec, size) for name, spec in specs.items()}, head)
 
 

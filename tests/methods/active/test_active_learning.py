@@ -107,7 +107,7 @@ def test_asks_for_half_of_a_comparisons_labels() -> None:
 
 def test_more_questions_than_answers_are_refused_before_training(digits: Data) -> None:
     few = digits.select(np.arange(100)).with_labels(40)
-    with pytest.raises(NeedsError, match="it asks for 5000 labels, and .* training rows have a hidden label"):
+    with pytest.raises(NeedsError, match=r"it asks for 5000 labels, and .* training rows have a hidden label"):
         ActiveLearning(base=BASE, questions=5000).fit(few)
     hidden = int((~few.training.labelled).sum())
     with pytest.raises(NeedsError, match="needs rows without a label, and it asks for all"):

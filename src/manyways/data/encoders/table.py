@@ -1,7 +1,7 @@
 """Number and category columns side by side in one float vector."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.encoding import Encoder
 from manyways.data.specs import TableSpec
-from manyways.data.storage import RowNumbers
+from manyways.data.storage import RowNumbers, chunks_of, row_bytes
 from manyways.errors import DataError
 
 MOST_CATEGORIES = 64
@@ -129,14 +129,26 @@ class TableEncoder(Encoder):
 
 
 def _fit_code(column: Column, rows: RowNumbers) -> NumberCode | CategoryCode:
-    values = column.take(rows)
     if column.kind == "category":
-        counted = Counter(values.tolist())
+        counted = Counter(column.take(rows).tolist())
         frequent = sorted(counted, key=lambda value: (-counted[value], str(value)))[:MOST_CATEGORIES]
         return CategoryCode(column.name, tuple(sorted(frequent, key=str)))
-    numbers = np.asarray(values, np.float64).reshape(len(values), -1)
-    finite = np.where(np.isfinite(numbers), numbers, np.nan)
-    with np.errstate(invalid="ignore"):
-        mean, scale = np.nanmean(finite, axis=0), np.nanstd(finite, axis=0)
+    mean, scale = _mean_and_scale(column, rows)
+    return NumberCode(column.name, tuple(mean.tolist()), tuple(scale.tolist()))
+
+
+def _mean_and_scale(column: Column, rows: RowNumbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each number over `rows`, what is not finite left out; 1 where constant."""
+
+    def chunks() -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+        for positions in chunks_of(len(rows), 1 << 16, each=2 * row_bytes(column.values)):
+            numbers = np.asarray(column.take(rows[positions]), np.float64).reshape(len(positions), -1)
+            yield numbers, np.isfinite(numbers)
+
+    count = np.maximum(sum(finite.sum(axis=0) for _, finite in chunks()), 1)
+    mean = sum(np.where(finite, numbers, 0).sum(axis=0) for numbers, finite in chunks()) / count
+    with np.errstate(over="ignore"):
+        squares = sum(np.square(np.where(finite, numbers - mean, 0)).sum(axis=0) for numbers, finite in chunks())
+    scale = np.sqrt(squares / count)
     constant = ~(scale > 1e-12 * np.maximum(np.abs(mean), 1))
-    return NumberCode(column.name, tuple(mean.tolist()), tuple(np.where(constant, 1.0, scale).tolist()))
+    return mean, np.where(constant, 1.0, scale)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from manyways.data.sources.base import RawColumn
 from manyways.data.sources.objects import as_objects, column_from_objects
 from manyways.data.sources.rows import keep
-from manyways.data.storage import Rows, chunks_of
+from manyways.data.storage import Rows, chunks_of, row_bytes
 from manyways.errors import DataError
 
 MOST_SEPARATE = 64
@@ -75,9 +75,7 @@ def as_images(values: Rows, name: str, where: str, key: str) -> Rows:
             f"and [n, H, W, C] "
             "with 1 or 3 channels. Drop or mix channels first, e.g. images[..., :3]."
         )
-    out = (
-        (shape[0], shape[3], *shape[1:3]) if last else shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
-    )
+    out = (shape[0], shape[3], *shape[1:3]) if last else shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
 
     def arranged(chunk: NDArray[Any]) -> NDArray[Any]:
         return chunk.transpose(0, 3, 1, 2) if last else chunk.reshape(len(chunk), *out[1:])
@@ -85,13 +83,20 @@ def as_images(values: Rows, name: str, where: str, key: str) -> Rows:
     if values.dtype == np.uint8:
         if isinstance(values, np.ndarray):
             return arranged(values)
-        return keep((arranged(values[rows]) for rows in chunks_of(shape[0])), out, np.uint8, key)
+        return keep(
+            (arranged(values[rows]) for rows in chunks_of(shape[0], each=row_bytes(values))), out, np.uint8, key
+        )
     scale = _scale(values, name, where)
-    return keep((_bytes(arranged(values[rows]), scale) for rows in chunks_of(shape[0])), out, np.uint8, key)
+    return keep(
+        (_bytes(arranged(values[rows]), scale) for rows in chunks_of(shape[0], each=row_bytes(values))),
+        out,
+        np.uint8,
+        key,
+    )
 
 
 def _chunks(values: Rows) -> Iterator[NDArray[Any]]:
-    return (values[rows] for rows in chunks_of(len(values)))
+    return (values[rows] for rows in chunks_of(len(values), each=row_bytes(values)))
 
 
 def _scale(values: Rows, name: str, where: str) -> float:

@@ -12,7 +12,7 @@ from manyways.data.data import TRAINING
 from manyways.data.sources.base import BadRows, count_of
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import select, whole
-from manyways.data.storage import RowNumbers, chunks_of
+from manyways.data.storage import RowNumbers, chunks_of, row_bytes
 from manyways.errors import DataError
 
 SHOWN = 5
@@ -55,16 +55,14 @@ def handle(
         raise DataError(f"{said} {_report(columns, found, undecoded, bad_rows)}")
     kept = np.setdiff1d(np.arange(count), gone)
     if not len(kept):
-        raise DataError(
-            f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, found, undecoded)}"
-        )
+        raise DataError(f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, found, undecoded)}")
     return {name: replace(column, values=select(column.values, kept)) for name, column in out.items()}, kept
 
 
 def _bad_in(column: Column) -> RowNumbers:
     if column.kind in ("image", "audio"):
         return np.empty(0, np.int64)
-    bad = [rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16)]
+    bad = [rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16, each=row_bytes(column.values))]
     return np.concatenate(bad) if bad else np.empty(0, np.int64)
 
 
@@ -74,9 +72,7 @@ def _is_bad(values: NDArray[Any]) -> NDArray[np.bool_]:
         return np.asarray(wrong.any(axis=1) if wrong.ndim == 2 else wrong)
     if values.dtype.kind != "O":
         return np.zeros(len(values), bool)
-    return np.fromiter(
-        (v is None or (isinstance(v, str) and not v.strip()) for v in values), bool, len(values)
-    )
+    return np.fromiter((v is None or (isinstance(v, str) and not v.strip()) for v in values), bool, len(values))
 
 
 def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str) -> Column:
@@ -91,9 +87,7 @@ def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str
     training = values[part == TRAINING]
     finite = np.where(np.isfinite(training), training, np.nan)
     if len(finite) == 0 or np.isnan(finite).all(axis=0).any():
-        raise DataError(
-            f"{where}: no training row has a number in {column.name!r}; there is no median to fill in."
-        )
+        raise DataError(f"{where}: no training row has a number in {column.name!r}; there is no median to fill in.")
     median = np.nanmedian(finite, axis=0)
     return replace(column, values=np.where(np.isfinite(values), values, median))
 
@@ -104,9 +98,7 @@ def _report(
     undecoded: Mapping[int, str],
     asked: BadRows,
 ) -> str:
-    fills = (
-        asked == "refuse" and not undecoded and all(columns[n].kind in ("number", "category") for n in found)
-    )
+    fills = asked == "refuse" and not undecoded and all(columns[n].kind in ("number", "category") for n in found)
     advice = 'Correct them, or pass bad_rows="skip" to leave those rows out'
     if fills:
         advice += ', or bad_rows="fill" to put medians and the category (missing) in place'
@@ -115,9 +107,7 @@ def _report(
     return f"{_reasons(columns, found, undecoded)} {advice}."
 
 
-def _reasons(
-    columns: Mapping[str, Column], found: Mapping[str, RowNumbers], undecoded: Mapping[int, str]
-) -> str:
+def _reasons(columns: Mapping[str, Column], found: Mapping[str, RowNumbers], undecoded: Mapping[int, str]) -> str:
     wrong = {"number": "missing, NaN or infinite", "text": "empty"}
     said = [
         f"{name!r} is {wrong.get(columns[name].kind, 'missing')} in {count_of(len(rows), 'row')} "

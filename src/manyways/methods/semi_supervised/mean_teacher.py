@@ -70,8 +70,10 @@ class MeanTeacher(GradientMethod):
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         outputs, labels = learner.network(batch["student"]), batch["labels"]
+        # Batch statistics, as the student's: its running ones lag far behind while it still learns fast.
+        teacher = _teacher(learner).network.train()
         with torch.no_grad():
-            guesses = _teacher(learner).network(batch["teacher"])
+            guesses = teacher(batch["teacher"])
         supervised = label_loss(outputs[: len(labels)], labels)
         classification = labels.dtype == torch.int64
         consistency = consistency_loss(outputs, guesses, classification)
