@@ -18,31 +18,22 @@ def shuffle_keys(ids: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
         return np.asarray(keys ^ (keys >> np.uint64(31)))
 
 
-def quotas(counts: NDArray[np.int64], total: int, each: int) -> NDArray[np.int64]:
-    """`total` divided over strata in proportion to `counts`, at least `each`, by largest remainders."""
-    base = np.minimum(each, counts)
-    exact = base + (counts - base) * ((total - base.sum()) / max((counts - base).sum(), 1))
-    quota: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
-    order = np.argsort(-(exact - quota), kind="stable")
-    quota[order[: total - quota.sum()]] += 1
-    return quota
-
-
 def stratified(
     strata: NDArray[Any], count: int, seed: int, *, ids: NDArray[np.uint64], what: str, each: int = 1
 ) -> NDArray[np.int64]:
     """Positions of `count` rows drawn in proportion to the strata, at least `each` of every stratum, sorted.
 
-    Within a stratum the rows with the smallest keys are drawn, so that more rows asked keep those drawn
-    before. Raises DataError where `count` is smaller than `each` per stratum asks for.
+    Within a stratum the rows with the smallest keys are drawn; strata take turns by the method of Sainte-Laguë (1910).
+    So more rows asked keep those drawn before, which largest remainders would not. Raises DataError where `count` is
+    smaller than `each` per stratum asks for.
     """
     names, codes = np.unique(strata.astype(str), return_inverse=True)
     if count < each * len(names):
         raise DataError(
             f"{what} cannot cover {len(names)} classes with one row each; ask for at least {each * len(names)}."
         )
-    quota = quotas(np.bincount(codes, minlength=len(names)), count, each)
     order = np.lexsort((shuffle_keys(ids, seed), codes))
-    starts = np.searchsorted(codes[order], np.arange(len(names)))
-    chosen = [order[start : start + size] for start, size in zip(starts, quota, strict=True)]
-    return np.sort(np.concatenate(chosen))
+    sizes = np.bincount(codes, minlength=len(names))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    turn = np.where(rank < each, -1.0, (rank + 0.5) / np.repeat(sizes, sizes))
+    return np.sort(order[np.argsort(turn, kind="stable")[:count]])

@@ -138,10 +138,11 @@ def row_numbers(which: NDArray[Any], count: int) -> RowNumbers:
     """`which` of `count` rows, numbers (from the end where negative) or a mask, as numbers in [0, count)."""
     which = np.asarray(which)
     if which.dtype == bool or (which < 0).any():
-        return np.arange(count)[which]
+        numbers: RowNumbers = np.arange(count)[which]
+        return numbers
     if len(which) and which.max() >= count:
         raise IndexError(f"row numbers must be below {count}; got {which.max()}")
-    return which
+    return np.asarray(which, np.int64)
 
 
 def row_bytes(rows: Rows) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manyways.data.encoding import InputEncoding
-from manyways.data.storage import chunks_of
+from manyways.data.encoding import Encoded, InputEncoding
+from manyways.data.storage import chunks_of, row_bytes
 from manyways.data.targets import Target
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from manyways.data.read import Source
 
 ROWS_AT_ONCE = 512
+BYTES_AT_ONCE = 2 << 20
+"""Rows go through the network in batches of so many at most, and of so many bytes: activations are far larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +53,7 @@ class Model:
         """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
         target, outputs = self._predicting(), self.outputs(source)
         if not target.classification:
-            raise ModelError(
-                f"The model predicts the number {target.name!r}, which has no probabilities; use predict."
-            )
+            raise ModelError(f"The model predicts the number {target.name!r}, which has no probabilities; use predict.")
         return np.asarray(torch.from_numpy(outputs).softmax(1).numpy())
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
@@ -102,18 +102,13 @@ class Model:
         with torch.inference_mode():
             parts = [function(batch).float().cpu().numpy() for batch in _batches(rows, self.network)]
         if not parts:
-            width = (
-                self.network.width
-                if function == self.network.features
-                else self.target.width
-                if self.target
-                else 0
-            )
+            width = self.network.width if function == self.network.features else self.target.width if self.target else 0
             return np.empty((0, width), np.float32)
         return np.concatenate(parts)
 
 
-def _batches(rows: Any, network: Network) -> Iterator[Inputs]:
+def _batches(rows: Encoded, network: Network) -> Iterator[Inputs]:
     device = next(iter(network.state_dict().values()), torch.empty(0)).device
-    for positions in chunks_of(len(rows), ROWS_AT_ONCE):
+    each = sum(row_bytes(store) for store in rows.stores.values())
+    for positions in chunks_of(len(rows), max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, each)))):
         yield rows.batch(positions, device)

@@ -98,6 +98,7 @@ class ImageStrong:
         side (0.125 for images up to 12 pixels).
     cutout: largest side of the square as a fraction of the shorter side, in [0, 1]; None is 1/2, or 1/3 for
         images up to 12 pixels.
+    turn: of the weak view that comes first.
     """
 
     spec: ImageSpec
@@ -107,11 +108,13 @@ class ImageStrong:
     draws: int = 2
     magnitude: float = 1.0
     cutout: float | None = None
+    turn: float | None = None
 
     def __post_init__(self) -> None:
         require_range(self, 0, 0.5, "shift")
         require_range(self, 0, 1, "magnitude")
         require_range(self, 0, 1, "cutout")
+        require_range(self, 0, 180, "turn")
         if unknown := set(self.names) - set(OPERATIONS):
             raise ParameterError(
                 f"ImageStrong.operations may hold {', '.join(OPERATIONS)}; got {', '.join(sorted(unknown))}."
@@ -128,7 +131,7 @@ class ImageStrong:
         return RGB_OPERATIONS if self.spec.channels == 3 else GREY_OPERATIONS
 
     def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
-        images = ImageWeak(self.spec, self.shift, self.flip, turn=0)(batch, rng)
+        images = ImageWeak(self.spec, self.shift, self.flip, self.turn)(batch, rng)
         if not len(images):
             return images
         names, count = self.names, len(images)
