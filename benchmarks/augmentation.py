@@ -9,18 +9,15 @@ indexing where torchvision pads image by image.
     python benchmarks/augmentation.py
 """
 
-import json
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from common import report, versions
 from PIL import Image, ImageEnhance, ImageOps
 
 from manyways.data.specs import ImageSpec
@@ -30,7 +27,6 @@ from manyways.data.views.images import GREY_OPERATIONS, RGB_OPERATIONS
 BATCH = 256
 ROUNDS = 41
 TARGET = 8.0
-RESULTS = Path(__file__).parent / "results" / "augmentation.json"
 Operation = Callable[[Image.Image, float], Image.Image]
 
 
@@ -121,7 +117,7 @@ def measure(channels: int, side: int) -> dict[str, Any]:
     smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=True)
     batch = (smooth * 255).to(torch.uint8)
     spec = ImageSpec(channels, side, side)
-    view = ImageStrong(spec)
+    view = ImageStrong(spec, turn=0)  # the peer has no turn before its operations
     names = RGB_OPERATIONS if channels == 3 else GREY_OPERATIONS
     sides: dict[str, Callable[[], torch.Tensor]] = {
         "ours": lambda: view(batch, generator),
@@ -136,18 +132,13 @@ def measure(channels: int, side: int) -> dict[str, Any]:
                 seconds[name].append(time.thread_time() - start)
     ours, peer = (BATCH / statistics.median(seconds[name]) for name in ("ours", "peer"))
     return {
-        "name": f"strong view, {side} px {'RGB' if channels == 3 else 'grey'}, batches of {BATCH}, one core",
+        "name": f"strong view, {side} px {'RGB' if channels == 3 else 'grey'}, batches of {BATCH}, one core, processor time",
         "ours": round(ours),
         "peer": round(peer),
         "unit": "images/s",
         "ratio": round(ours / peer, 2),
         "target": TARGET,
-        "versions": {
-            "python": ".".join(map(str, sys.version_info[:3])),
-            "torch": version("torch"),
-            "pillow": version("pillow"),
-            "numpy": version("numpy"),
-        },
+        "versions": versions("pillow"),
     }
 
 
@@ -163,16 +154,5 @@ def run() -> list[dict[str, Any]]:
         torch.set_num_threads(threads)
 
 
-def main() -> None:
-    rows = run()
-    for row in rows:
-        print(
-            f"{row['name']}: manyways {row['ours']:,} {row['unit']}, Pillow {row['peer']:,} {row['unit']}, "
-            f"ratio {row['ratio']} (target {row['target']}); {row['versions']}"
-        )
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    report("augmentation", run())

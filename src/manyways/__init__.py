@@ -51,11 +51,15 @@ def __getattr__(name: str) -> Any:
         module, _, attribute = _PLACES[name].partition(":")
         value = getattr(import_module(f"manyways.{module}"), attribute or name)
     else:
+        from difflib import get_close_matches
+
         from manyways.methods.discovery import find_method, modules, normal
 
         # Method classes are written in capitals; anything else asked for is a submodule or a mistake.
         if not name[0].isupper() or normal(name) not in modules():
-            raise AttributeError(f"manyways has no {name!r}")
+            close = get_close_matches(normal(name), modules(), 1) if name[0].isupper() else []
+            hint = f". Did you mean {find_method(close[0]).__name__!r}?" if close else ""
+            raise AttributeError(f"manyways has no {name!r}{hint}")
         value = find_method(name)
         if value.__name__ != name:
             raise AttributeError(f"manyways has no {name!r}. Did you mean {value.__name__!r}?")

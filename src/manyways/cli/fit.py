@@ -127,6 +127,7 @@ def own_names() -> set[str]:
 
 def _fit(options: Fit, method: "Method") -> int:
     from manyways.cli.run_folder import RunFolder
+    from manyways.data.targets import check_labels
     from manyways.methods.method import DEFAULT_BUDGET
     from manyways.models.saving import load_model
     from manyways.training.budget import Budget
@@ -140,6 +141,8 @@ def _fit(options: Fit, method: "Method") -> int:
     except NeedsError as error:
         more = " Or start from a saved model: --start MODEL." if method.needs_start() and not start else ""
         raise NeedsError(f"{error}{more}") from error
+    if len(data.test) and data.training.labelled.any() and gives(method) & {"classify", "regress"}:
+        check_labels(data)
     budget = Budget.of(options.budget or DEFAULT_BUDGET)
     folder = RunFolder.beside(options.out, method.identity(data, start, budget, options.seed))
     began = time.monotonic()
@@ -165,6 +168,13 @@ def prepared(options: Fit) -> "Data":
     if options.test_share and not len(data.test):
         data = data.with_test(options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
+
+
+def gives(method: "Method") -> frozenset[str]:
+    """What the model of `method` can do: that of a chain's last stage."""
+    from manyways.methods.method import Chain
+
+    return gives(method.stages[-1]) if isinstance(method, Chain) else method.gives
 
 
 def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, float] | None, seconds: float) -> None:

@@ -19,9 +19,10 @@ from manyways.comparison.records import write_whole
 from manyways.comparison.results import Comparison
 from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.data import Data
-from manyways.data.storage import home_folder
+from manyways.data.storage import home_folder, make_folder
+from manyways.data.targets import check_labels
 from manyways.data.transport import save_table
-from manyways.errors import NeedsError, ParameterError
+from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
@@ -117,7 +118,7 @@ def compare(
     from manyways.data.read import as_data
 
     plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers)
-    folder = home_folder() / "comparisons" / plan.key
+    folder = make_folder(home_folder() / "comparisons" / plan.key)
     jobs = plan.jobs()
     if fresh:
         for job in jobs:
@@ -145,12 +146,18 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     chosen_metric = check_metric(metric, data.classification)
+    if not data.training.known.any():
+        raise DataError(
+            f"No training row of {data.name} has a label in the column {data.label.name!r}; a comparison needs labels to "
+            "learn from and to score by. Label some rows."
+        )
     if not len(data.test):
         data = data.with_test(test_share)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers:
         raise ParameterError(f"seeds must be at least one; got {seeds!r}.")
     shown = data.with_labels(labels, numbers[0]) if labels is not None else data
+    check_labels(shown)
     chosen = _suggested(shown) if methods is None else [_method(method) for method in methods]
     if not chosen:
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.")

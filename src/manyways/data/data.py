@@ -217,10 +217,12 @@ class Data:
 
         Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are
         hidden too: they are labels that somebody would have to give. For a regression the rows are drawn at
-        random. Raises DataError where `count` is below the number of classes or above the known labels.
+        random. Raises DataError where `count` is below 1 or the number of classes, or above the known labels.
         """
         from manyways.data.splits import stratified
 
+        if count < 1:
+            raise DataError(f"The number of labels must be at least 1; got {count}.")
         train = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
         if count > len(train):
             raise DataError(

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ class FileRows:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, offset: int = 0) -> None:
         self.path, self.shape, self.dtype, self.offset = path, shape, np.dtype(dtype), offset
         self._file = path.open("rb", buffering=0)
+        weakref.finalize(self, self._file.close)
         self._row_bytes = row_bytes(self)
 
     def __len__(self) -> int:
@@ -50,7 +52,7 @@ class FileRows:
         breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
         for run in np.split(np.arange(len(numbers)), breaks):
             if len(run):
-                part = out[run[0] : run[-1] + 1].data.cast("B")
+                part = out[run[0] : run[-1] + 1].reshape(-1).view(np.uint8).data
                 at = self.offset + int(numbers[run[0]]) * self._row_bytes
                 while part:
                     count = os.preadv(self._file.fileno(), [part], at)
@@ -71,8 +73,17 @@ def home_folder() -> Path:
 
 def cache_folder() -> Path:
     """The folder for encoded rows; anything in it can be deleted and is made again when needed."""
-    folder = home_folder() / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
+    return make_folder(home_folder() / "cache")
+
+
+def make_folder(folder: Path) -> Path:
+    """`folder` in Manyways' home, made where it is missing. Raises DataError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be made: {error.strerror}. Set MANYWAYS_HOME to a folder that can be written."
+        ) from error
     return folder
 
 
@@ -109,7 +120,7 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
 
     Raises DataError if the disk is full or the chunks do not add up to `shape`; nothing is left behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     written = 0
     try:

@@ -106,3 +106,11 @@ class Target:
     def from_json(saved: Mapping[str, Any]) -> "Target":
         """The target that `to_json` wrote."""
         return Target(saved["name"], tuple(saved["classes"]), saved["mean"], saved["scale"])
+
+
+def check_labels(data: Data) -> None:
+    """Raise DataError, before anything is trained, where the labels of `data` cannot be learned from and scored by.
+
+    As `Target.fit`, and where test rows have a class that no training row has.
+    """
+    Target.fit(data).encode(data.test, hidden=True)

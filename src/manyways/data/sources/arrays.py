@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from manyways.data.sources.base import RawColumn
 from manyways.data.sources.objects import as_objects, column_from_objects
 from manyways.data.sources.rows import keep
-from manyways.data.storage import Rows, chunks_of, row_bytes
+from manyways.data.storage import FileRows, Rows, chunks_of, row_bytes
 from manyways.errors import DataError
 
 MOST_SEPARATE = 64
@@ -83,6 +83,8 @@ def as_images(values: Rows, name: str, where: str, key: str) -> Rows:
     if values.dtype == np.uint8:
         if isinstance(values, np.ndarray):
             return arranged(values)
+        if isinstance(values, FileRows) and not last:
+            return FileRows(values.path, out, values.dtype, values.offset)
         return keep(
             (arranged(values[rows]) for rows in chunks_of(shape[0], each=row_bytes(values))), out, np.uint8, key
         )

@@ -37,7 +37,11 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
             "three or four axes for images."
         )
     convert = CONVERSIONS.get(decided)
-    values = column.values if convert is None else convert(column.name, whole(column.values))
+    # Numbers are not touched, and so not loaded: there may be more of them than memory.
+    if convert is None or (decided == "number" and column.values.dtype.kind in "iuf"):
+        values = column.values
+    else:
+        values = convert(column.name, whole(column.values))
     return Column(column.name, decided, values, column.rate)
 
 
@@ -115,7 +119,8 @@ CONVERSIONS: dict[str, Callable[[str, NDArray[Any]], NDArray[Any]]] = {
 def useless(column: RawColumn, kind: Kind | None) -> str | None:
     """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
-    if kind is not None or column.kind is not None or len(shape) != 1:
+    # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
+    if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
         return None
     held = whole(values)
     if held.dtype.kind in "Of" and is_missing(held).all():

@@ -1,0 +1,58 @@
+"""What the benchmarks share: interleaved timing, and one way to print and keep what was measured."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
+
+
+def data_folder(name: str) -> Path:
+    """A real data set's folder, in $MANYWAYS_DATA or in `shared/data` beside the repository."""
+    places = [Path(place) for place in [os.environ.get("MANYWAYS_DATA")] if place]
+    places.append(Path(__file__).parents[2] / "shared" / "data")
+    for place in places:
+        if (place / name).exists():
+            return place / name
+    raise SystemExit(f"{name} is in none of {', '.join(map(str, places))}; set MANYWAYS_DATA to its parent folder.")
+
+
+def versions(*more: str) -> dict[str, str]:
+    """The versions that decide the figures."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", *more)}}
+
+
+def interleaved(sides: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds of wall time of each side, in turns, so that a machine whose speed drifts slows both."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds + warm):
+        for name, work in sides.items():
+            began = time.perf_counter()
+            work()
+            if turn >= warm:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def median_ratio(seconds: Mapping[str, list[float]]) -> float:
+    """The median over rounds of the peer's time divided by ours."""
+    return statistics.median(peer / ours for ours, peer in zip(seconds["ours"], seconds["peer"], strict=True))
+
+
+def report(name: str, rows: list[Row]) -> None:
+    """Print `rows`, and keep them as JSON in `results`."""
+    for row in rows:
+        print(
+            f"{row['name']}: ours {row['ours']:,} {row['unit']}, peer {row['peer']:,} {row['unit']}, "
+            f"ratio {row['ratio']} (target {row['target']}); {row['versions']}",
+            flush=True,
+        )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
