@@ -78,7 +78,7 @@ class Encoded:
         rows = self.rows[positions]
         batch = {}
         for name, store in self.stores.items():
-            values = np.ascontiguousarray(store[rows])
+            values = np.take(store, rows, axis=0) if isinstance(store, np.ndarray) else store[rows]
             # An axis of length 1 may have any stride, and convolutions choose their algorithm by strides: the plain
             # ones make the result a function of the values alone.
             batch[name] = torch.from_numpy(values.reshape(-1)).view(values.shape)

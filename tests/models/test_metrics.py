@@ -1,0 +1,80 @@
+"""Metrics agree with scikit-learn's and with numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from manyways.errors import DataError, ParameterError
+from manyways.models.metrics import HIGHER_IS_BETTER, check_metric, class_metrics, default_metric, number_metrics
+
+
+def test_classes_by_hand() -> None:
+    """Two of three right; class 2 is never true, so that it counts in no average."""
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32)
+    found = class_metrics(probabilities, np.array([0, 1, 1]))
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 2) / 2)
+    assert found["f1"] == pytest.approx(2 / 3)
+    assert found["log_loss"] == pytest.approx(-(math.log(0.5) + math.log(0.3) + math.log(0.5)) / 3)
+
+
+def test_classes_as_scikit_learn_has_them() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(4), 300)
+    truth = rng.integers(0, 4, 300)
+    guess = probabilities.argmax(1)
+    found = class_metrics(probabilities, truth)
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(truth, guess))
+    assert found["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(truth, guess))
+    assert found["f1"] == pytest.approx(reference.f1_score(truth, guess, average="macro"))
+    assert found["log_loss"] == pytest.approx(reference.log_loss(truth, probabilities, labels=range(4)))
+
+
+def test_a_sure_mistake_costs_much_but_not_infinitely_much() -> None:
+    found = class_metrics(np.array([[1.0, 0.0]], np.float32), np.array([1]))
+    assert found["log_loss"] == pytest.approx(-math.log(1e-12))
+
+
+def test_numbers_as_scikit_learn_has_them() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(10, 3, 200)
+    guess = truth + rng.normal(0, 1, 200)
+    found = number_metrics(guess, truth)
+    assert found["r2"] == pytest.approx(reference.r2_score(truth, guess))
+    assert found["mean_absolute_error"] == pytest.approx(reference.mean_absolute_error(truth, guess))
+    assert found["root_mean_squared_error"] == pytest.approx(reference.root_mean_squared_error(truth, guess))
+
+
+def test_constant_numbers_have_no_r2() -> None:
+    found = number_metrics(np.array([1.0, 3.0]), np.array([2.0, 2.0]))
+    assert math.isnan(found["r2"])
+    assert found["mean_absolute_error"] == 1
+
+
+def test_no_rows_have_no_score() -> None:
+    with pytest.raises(DataError, match="no row with a known label"):
+        class_metrics(np.zeros((0, 2)), np.zeros(0, int))
+    with pytest.raises(DataError, match="no row with a known label"):
+        number_metrics(np.zeros(0), np.zeros(0))
+
+
+def test_a_metric_fits_its_task() -> None:
+    assert (default_metric(True), default_metric(False)) == ("accuracy", "r2")
+    assert check_metric(None, False) == "r2"
+    assert check_metric("f1", True) == "f1"
+    with pytest.raises(ParameterError, match="accuracy, balanced_accuracy, f1, log_loss for classes; got 'r2'"):
+        check_metric("r2", True)
+    with pytest.raises(ParameterError, match="r2, mean_absolute_error, root_mean_squared_error for numbers; got 'f1'"):
+        check_metric("f1", False)
+
+
+def test_every_metric_that_is_given_has_a_direction() -> None:
+    classes = class_metrics(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))
+    numbers = number_metrics(np.array([1.0, 2.0]), np.array([1.0, 3.0]))
+    assert set(classes) | set(numbers) == set(HIGHER_IS_BETTER)
+    better = class_metrics(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))
+    worse = class_metrics(np.array([[0.4, 0.6], [0.8, 0.2]]), np.array([0, 1]))
+    for name in classes:
+        assert (better[name] > worse[name]) == HIGHER_IS_BETTER[name]
