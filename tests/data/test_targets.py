@@ -76,7 +76,7 @@ def test_no_label_one_class_and_infinity_are_refused() -> None:
         Target.fit(labelled(objects("a", "b")).hide(np.arange(2)))
     with pytest.raises(DataError, match="All labels in the column 'y' of toy are 'a'; two classes are the least"):
         Target.fit(labelled(objects("a", "a", None)))
-    with pytest.raises(DataError, match="The label 'y' is infinite in 1 training rows"):
+    with pytest.raises(DataError, match="The label 'y' is infinite in 1 training row"):
         Target.fit(labelled(np.array([0.5, np.inf, 1.25])))
 
 

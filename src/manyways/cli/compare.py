@@ -47,7 +47,7 @@ class Compare:
     methods: Annotated[tuple[str, ...], arg(metavar="METHODS …", help_behavior_hint="")] = ()
     """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
     By default all that the data allows."""
-    budget: Annotated[str, arg(metavar="BUDGET")] = "8s"
+    budget: Annotated[str, arg(metavar="BUDGET")] = "10s"
     """What each training may spend: 20s, '2 minutes', '500 steps', '10000 examples' or '2 tflops'."""
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
     """Trainings of each way, each with other labels and another start."""

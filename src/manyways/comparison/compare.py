@@ -93,7 +93,7 @@ def compare(
     *,
     methods: Sequence[Method | str] | None = None,
     labels: int | None = None,
-    budget: Budget | str = "8s",
+    budget: Budget | str = "10s",
     seeds: int | Sequence[int] = 3,
     metric: str | None = None,
     test_share: float = 0.2,
@@ -107,7 +107,7 @@ def compare(
     data: anything that `manyways.read` reads, with a label. Rows without a test part give `test_share` to one.
     methods: methods, or their text; None tries all that the roles of the data allow.
     labels: how many training labels every method may see (stratified; anew for every seed); None: all there are.
-    budget: what each training may spend; `"8s"` is seconds of training in one process.
+    budget: what each training may spend; `"10s"` is seconds of training in one process.
     seeds: how many, or which.
     workers: processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
     fresh: whether finished results of an earlier, same comparison are thrown away instead of used.

@@ -5,7 +5,7 @@ from math import exp, log
 
 import numpy as np
 
-MOST_POINTS = 6
+MOST_POINTS = 5
 
 
 def label_counts(shown: int, known: int, fewest: int) -> list[int]:

@@ -43,7 +43,7 @@ class Distill(GradientMethod):
     takes: ClassVar = frozenset({"classify", "regress"})
     requires_model: ClassVar = True
     uses_all_rows: ClassVar = True
-    suggests: ClassVar = ("fixmatch >> distill", "mean-teacher >> distill")
+    suggests: ClassVar = ("fixmatch >> distill",)
     paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
 
     def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
