@@ -132,7 +132,8 @@ def measure(channels: int, side: int) -> dict[str, Any]:
                 seconds[name].append(time.thread_time() - start)
     ours, peer = (BATCH / statistics.median(seconds[name]) for name in ("ours", "peer"))
     return {
-        "name": f"strong view, {side} px {'RGB' if channels == 3 else 'grey'}, batches of {BATCH}, one core, processor time",
+        "name": f"strong view, {side} px {'RGB' if channels == 3 else 'grey'}, batches of {BATCH}, one core, "
+        "processor time",
         "ours": round(ours),
         "peer": round(peer),
         "unit": "images/s",

@@ -29,15 +29,20 @@ def versions(*more: str) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", *more)}}
 
 
-def interleaved(sides: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
-    """Seconds of wall time of each side, in turns, so that a machine whose speed drifts slows both."""
+def interleaved(
+    sides: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Seconds of each side by `clock`, in turns, so that a machine whose speed drifts slows both."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + warm):
         for name, work in sides.items():
-            began = time.perf_counter()
+            began = clock()
             work()
             if turn >= warm:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(clock() - began)
     return seconds
 
 

@@ -1,8 +1,9 @@
 """What the framework costs: steps of Supervised and FixMatch against loops written by hand.
 
-The peer is what one writes for this one case: the images as one uint8 tensor in memory, a permutation per epoch, the same
-view functions, the same network, fused AdamW with clipping, warm-up and cosine, and for FixMatch the same averaged
-weights. Blocks of steps of both sides alternate in one process on one thread.
+The peer is what one writes for this one case: the images as one uint8 tensor in memory, a permutation per epoch, the
+same view functions, the same network, fused AdamW with clipping, warm-up and cosine, and for FixMatch the same averaged
+weights. Blocks of steps of both sides alternate in one process on one thread; processor time is counted, and one step
+of either side must cost the same number of floating-point operations.
 
     python benchmarks/step.py
 """
@@ -10,12 +11,15 @@ weights. Blocks of steps of both sides alternate in one process on one thread.
 import copy
 import math
 import statistics
+import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from common import Row, data_folder, interleaved, median_ratio, report, versions
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
 
 import manyways as mw
 from manyways.data.data import Data
@@ -43,12 +47,12 @@ def by_hand(data: Data, method: GradientMethod, network: nn.Module, semi: bool) 
     hidden = torch.from_numpy(~training.labelled).nonzero().flatten()
     matrices = [p for p in network.parameters() if p.ndim >= 2]
     vectors = [p for p in network.parameters() if p.ndim < 2]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
-        lr=method.learning_rate, weight_decay=method.weight_decay, betas=(0.9, 0.99), fused=True,
+        groups, lr=method.learning_rate, weight_decay=method.weight_decay, betas=(0.9, 0.99), fused=True,
     )  # fmt: skip
     average = copy.deepcopy(network).eval()
-    trailing = list(average.parameters())
+    trailing: list[Tensor] = list(average.parameters())
     streams = [endless(shown, rng), endless(hidden, rng)]
     network.train()
 
@@ -118,7 +122,8 @@ def measure(data: Data, method: GradientMethod, name: str, semi: bool) -> Row:
             plain(done["peer"])
             done["peer"] += 1
 
-    seconds = interleaved({"ours": ours, "peer": peer}, ROUNDS)
+    assert flops(ours) == flops(peer), "the two sides do not do the same work"
+    seconds = interleaved({"ours": ours, "peer": peer}, ROUNDS, clock=time.thread_time)
     return {
         "name": name,
         "ours": round(statistics.median(seconds["ours"]) / BLOCK * 1000, 2),
@@ -130,6 +135,13 @@ def measure(data: Data, method: GradientMethod, name: str, semi: bool) -> Row:
     }
 
 
+def flops(work: Callable[[], None]) -> int:
+    """The floating-point operations of `work`."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
 def run() -> list[Row]:
     """Both methods on images of 8 and of 28 pixels."""
     threads = torch.get_num_threads()
@@ -137,7 +149,9 @@ def run() -> list[Row]:
     sets = {"digits, 8 px": mw.read("digits"), "Fashion-MNIST, 28 px": mw.read(data_folder("fashion-mnist"))}
     try:
         return [
-            measure(data.with_labels(100), method, f"{type(method).__name__} step, {name}, one thread", semi)
+            measure(
+                data.with_labels(100), method, f"{type(method).__name__} step, {name}, one thread, processor time", semi
+            )
             for name, data in sets.items()
             for method, semi in ((mw.Supervised(), False), (mw.FixMatch(), True))
         ]

@@ -19,9 +19,7 @@ def real_data() -> Callable[[str], Path]:
         for place in places:
             if (place / name).exists():
                 return place / name
-        pytest.skip(
-            f"{name} is in none of {', '.join(map(str, places))}; set MANYWAYS_DATA to its parent folder"
-        )
+        pytest.skip(f"{name} is in none of {', '.join(map(str, places))}; set MANYWAYS_DATA to its parent folder")
 
     return find
 

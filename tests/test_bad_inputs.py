@@ -69,7 +69,9 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
 
 
 def test_missing_label_column(good: Path) -> None:
-    with pytest.raises(DataError, match=r"no column 'labels' for the role label; columns are x, y, label\. Did you mean"):
+    with pytest.raises(
+        DataError, match=r"no column 'labels' for the role label; columns are x, y, label\. Did you mean"
+    ):
         mw.read(good, label="labels")
 
 
@@ -113,7 +115,9 @@ def test_more_labels_than_there_are(good: Path) -> None:
 def test_class_in_test_that_training_never_saw(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "later.csv", "x,y,label\n1,2,a\n2,3,c\n1,2.5,c\n")
     data = mw.read(good, test=path)
-    why = r"has 2 rows of 'c' in 'label', a class that no training row has; the model knows 'a', 'b'\. Add training rows"
+    why = (
+        r"has 2 rows of 'c' in 'label', a class that no training row has; the model knows 'a', 'b'\. Add training rows"
+    )
     with pytest.raises(DataError, match=why):
         mw.Supervised().fit(data, budget="2 steps").evaluate(data.test)
     with pytest.raises(DataError, match=why):
@@ -164,7 +168,9 @@ def test_slip_in_a_column_of_distinct_numbers(tmp_path: Path) -> None:
 def test_text_that_is_not_utf8(tmp_path: Path) -> None:
     content = "says,label\nplain words,a\na café with tables,b\n".encode("latin-1")
     path = write(tmp_path / "latin.csv", content)
-    with pytest.raises(DataError, match=r"latin\.csv is not UTF-8: byte 0xe9 at byte offset 30, line 3.*iconv -f latin1"):
+    with pytest.raises(
+        DataError, match=r"latin\.csv is not UTF-8: byte 0xe9 at byte offset 30, line 3.*iconv -f latin1"
+    ):
         mw.read(path)
 
 
@@ -176,7 +182,9 @@ def test_undecodable_image_among_good_ones(tmp_path: Path) -> None:
             pixels = rng.integers(0, 256, (8, 8), np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number:02}.png")
     (tmp_path / "photos" / "b" / "03.png").write_bytes(b"this is no picture")
-    with pytest.raises(DataError, match=r"1 of 24 rows cannot be used\. .*row 15: b/03\.png: it is no image.*bad_rows=\"skip\""):
+    with pytest.raises(
+        DataError, match=r"1 of 24 rows cannot be used\. .*row 15: b/03\.png: it is no image.*bad_rows=\"skip\""
+    ):
         mw.read(tmp_path / "photos")
     data = mw.read(tmp_path / "photos", bad_rows="skip")
     assert len(data) == 23
@@ -261,7 +269,9 @@ def test_folder_that_is_no_model(model: Model, tmp_path: Path) -> None:
 
 
 def test_unwritable_run_folder(good: Path) -> None:
-    with pytest.raises(TrainingError, match=r"good\.csv/run.* cannot be written: Not a directory\. Give another folder"):
+    with pytest.raises(
+        TrainingError, match=r"good\.csv/run.* cannot be written: Not a directory\. Give another folder"
+    ):
         mw.Supervised().fit(good, budget="2 steps", run=mw.Run(good / "run"))
 
 

@@ -110,9 +110,7 @@ def test_a_file_larger_than_half_the_memory_trains(tmp_path: Path, make: Callabl
 
 
 @pytest.mark.parametrize("method", ["supervised", "kmeans"])
-def test_a_fit_holds_the_encoded_rows_and_less_than_a_gigabyte(
-    real_data: Callable[[str], Path], method: str
-) -> None:
+def test_a_fit_holds_the_encoded_rows_and_less_than_a_gigabyte(real_data: Callable[[str], Path], method: str) -> None:
     """torch and all other libraries included."""
     found = run(PEAK, real_data("fashion-mnist"), method)
     assert found["rows"] == 70_000

@@ -33,9 +33,7 @@ def test_pairing_tells_apart_what_overlapping_intervals_would_not(
     make_entry: MakeEntry, make_comparison: MakeComparison
 ) -> None:
     hard_seed = [0.90, 0.60, 0.75]
-    better = make_entry(
-        "better", [score + step for score, step in zip(hard_seed, (0.020, 0.021, 0.019), strict=True)]
-    )
+    better = make_entry("better", [score + step for score, step in zip(hard_seed, (0.020, 0.021, 0.019), strict=True)])
     comparison = make_comparison(better, make_entry("other", hard_seed, 1.0))
     behind = gap(comparison, *comparison.ranked())
     assert behind.mean == pytest.approx(0.02)
@@ -58,18 +56,14 @@ def test_a_tie_goes_to_the_quicker(make_entry: MakeEntry, make_comparison: MakeC
     assert "Middling cannot be told apart from the best either" in said(conclusion)
 
 
-def test_a_tie_that_is_hardly_quicker_changes_nothing(
-    make_entry: MakeEntry, make_comparison: MakeComparison
-) -> None:
+def test_a_tie_that_is_hardly_quicker_changes_nothing(make_entry: MakeEntry, make_comparison: MakeComparison) -> None:
     entries = (make_entry("a", [0.95, 0.94, 0.945], 60.0), make_entry("b", [0.945, 0.944, 0.942], 59.0))
     conclusion = conclude(make_comparison(*entries))
     assert conclusion.recommended == "a"
     assert "none of them is much quicker" in said(conclusion)
 
 
-def test_few_seeds_do_not_make_a_far_worse_way_as_good(
-    make_entry: MakeEntry, make_comparison: MakeComparison
-) -> None:
+def test_few_seeds_do_not_make_a_far_worse_way_as_good(make_entry: MakeEntry, make_comparison: MakeComparison) -> None:
     entries = (make_entry("good", [0.95, 0.93], 60.0), make_entry("poor", [0.60, 0.85], 2.0))
     conclusion = conclude(make_comparison(*entries))
     assert conclusion.indistinguishable == ("poor",)
@@ -101,9 +95,7 @@ def test_one_seed_falls_back_on_the_test_set(make_entry: MakeEntry, make_compari
     assert (far.recommended, far.indistinguishable) == ("a", ())
 
 
-def test_one_seed_without_any_error_tells_nothing_apart(
-    make_entry: MakeEntry, make_comparison: MakeComparison
-) -> None:
+def test_one_seed_without_any_error_tells_nothing_apart(make_entry: MakeEntry, make_comparison: MakeComparison) -> None:
     entries = (make_entry("a", [1.0]), make_entry("b", [2.0], 1.0))
     conclusion = conclude(make_comparison(*entries, metric="rmse", higher_is_better=False))
     assert (conclusion.recommended, conclusion.indistinguishable) == ("a", ("b",))
@@ -144,9 +136,7 @@ def test_labels_without_a_number(make_entry: MakeEntry, make_comparison: MakeCom
     assert "It saves no labels" in said(conclude(make_comparison(none, other)))
 
 
-def test_a_small_test_set_is_cautioned_against(
-    make_entry: MakeEntry, make_comparison: MakeComparison
-) -> None:
+def test_a_small_test_set_is_cautioned_against(make_entry: MakeEntry, make_comparison: MakeComparison) -> None:
     entries = (make_entry("a", [0.9, 0.9, 0.91]), make_entry("b", [0.5, 0.51, 0.5]))
     assert "With 100 test rows" in said(conclude(make_comparison(*entries, test_rows=100)))
     assert "test rows" not in said(conclude(make_comparison(*entries, test_rows=100_000)))

@@ -160,9 +160,7 @@ def test_entries_beyond_the_palette_still_differ(
 
 
 def test_hostile_text_is_shown_and_not_obeyed(full: Comparison) -> None:
-    entry = replace(
-        full.entries[1], name=HOSTILE, title=HOSTILE, hyperparameters={HOSTILE: HOSTILE}, source=HOSTILE
-    )
+    entry = replace(full.entries[1], name=HOSTILE, title=HOSTILE, hyperparameters={HOSTILE: HOSTILE}, source=HOSTILE)
     failed = Entry("bad", HOSTILE, error=HOSTILE)
     best = Best(
         HOSTILE,
@@ -175,9 +173,7 @@ def test_hostile_text_is_shown_and_not_obeyed(full: Comparison) -> None:
     )
     data = replace(full.data, name=HOSTILE, label=HOSTILE, source=HOSTILE, classes=(HOSTILE, "b"))
     page = Page(
-        render_report(
-            replace(full, entries=(full.entries[0], entry, failed), best=best, data=data, command=HOSTILE)
-        )
+        render_report(replace(full, entries=(full.entries[0], entry, failed), best=best, data=data, command=HOSTILE))
     )
     assert all(reference.startswith("data:") for reference in references(page))
     assert len(page.code["script"]) == 3
@@ -198,13 +194,9 @@ def test_hostile_text_is_shown_and_not_obeyed(full: Comparison) -> None:
 def test_a_regression_shows_predicted_against_true(
     make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
 ) -> None:
-    best = Best(
-        "ridge", mistakes=(Mistake("1", 3.0, 5.5, "table", {"age": 43.0}, None, 2.5),), scatter=((3.0, 5.5),)
-    )
+    best = Best("ridge", mistakes=(Mistake("1", 3.0, 5.5, "table", {"age": 43.0}, None, 2.5),), scatter=((3.0, 5.5),))
     entries = (make_entry("ridge", [50.0, 51.0]), make_entry("supervised", [58.0, 57.0]))
-    comparison = make_comparison(
-        *entries, metric="rmse", higher_is_better=False, task="regression", best=best
-    )
+    comparison = make_comparison(*entries, metric="rmse", higher_is_better=False, task="regression", best=best)
     charts = {chart.key: chart.figure for chart in all_charts(comparison)}
     _, points = charts["scatter"]["data"]
     assert (points["x"], points["y"]) == ([3.0], [5.5])

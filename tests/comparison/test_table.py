@@ -76,9 +76,7 @@ def test_a_terminal_without_unicode(full: Comparison) -> None:
     console = Console(file=io.StringIO(), width=120, color_system=None)
     options = console.options.update(width=120)
     options.encoding = "ascii"
-    lines = "".join(
-        segment.text for segment in console.render(render_table(comparison), options)
-    ).splitlines()
+    lines = "".join(segment.text for segment in console.render(render_table(comparison), options)).splitlines()
     assert lines[1].startswith("> fixmatch")
     assert "o" in lines[1].split("1.0")[1]
     assert "●" not in "\n".join(lines)

@@ -13,7 +13,6 @@ from manyways.data import storage
 from manyways.data.columns import Column, id_text, infer_kind, infer_label_kind, is_missing, row_ids
 from manyways.data.storage import FileRows
 
-
 IDS = ["9034ada43c292b61be5c428d0b06d010", "5ef1215b53fb7b7909109f62fe6c374c"]
 
 
@@ -141,4 +140,3 @@ def test_rows_in_a_file_and_rows_in_small_pieces_have_the_same_ids(
     monkeypatch.setattr(storage, "CHUNK_BYTES", 9 * 7)
     read = FileRows(path, values.shape, np.uint8, 4)
     assert np.array_equal(plain, row_ids([Column("image", "image", read)], 5000))
-

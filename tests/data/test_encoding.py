@@ -22,7 +22,7 @@ from manyways.errors import DataError, ModelError
 def mixed(count: int = 50) -> Data:
     """A number, a category, a text and an image in every row; the last fifth are test rows."""
     rng = np.random.default_rng(0)
-    words = np.array("some words that come in any order here".split())
+    words = np.array(["some", "words", "that", "come", "in", "any", "order", "here"])
     texts = np.empty(count, object)
     texts[:] = [" ".join(rng.permutation(words)[:5]) for _ in range(count)]
     columns = [

@@ -67,9 +67,7 @@ def test_kind_that_does_not_fit(people: Path) -> None:
 
 
 def test_unknown_names(people: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"no column 'lable' for the role label; columns are age.*Did you mean 'label'"
-    ):
+    with pytest.raises(DataError, match=r"no column 'lable' for the role label; columns are age.*Did you mean 'label'"):
         mw.read(people, label="lable")
     with pytest.raises(ParameterError, match=r"no option or role 'lables'.*Did you mean 'label'"):
         mw.read(people, lables="label")
@@ -95,9 +93,7 @@ def test_options_out_of_range(people: Path, option: dict[str, object], message: 
 
 
 def test_part_column(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "t.csv", "x,split,label\n1,train,a\n2,dev,b\n3,Test,a\n4,training,b\n5,validation,a\n"
-    )
+    path = write(tmp_path / "t.csv", "x,split,label\n1,train,a\n2,dev,b\n3,Test,a\n4,training,b\n5,validation,a\n")
     data = mw.read(path, part="split")
     assert data.part.tolist() == [0, 1, 2, 0, 1]
     assert "split" not in data.columns
@@ -124,9 +120,7 @@ def test_test_and_validation_sources(tmp_path: Path) -> None:
 
 def test_parts_that_do_not_fit(tmp_path: Path) -> None:
     train = write(tmp_path / "a.csv", "x,label\n1,0\n2,1\n")
-    with pytest.raises(
-        DataError, match=r"b.csv lacks the column 'x' that .*a.csv has; its columns are y, label"
-    ):
+    with pytest.raises(DataError, match=r"b.csv lacks the column 'x' that .*a.csv has; its columns are y, label"):
         mw.read(train, test=write(tmp_path / "b.csv", "y,label\n1,0\n"))
     with pytest.raises(DataError, match=r"'x' is numbers in .*a.csv, but words in .*c.csv"):
         mw.read(
@@ -174,18 +168,14 @@ def test_identifiers_are_ignored_with_a_reason(tmp_path: Path) -> None:
 
 def test_nothing_left_to_learn_from(tmp_path: Path) -> None:
     path = write(tmp_path / "ids.csv", "code,label\n" + "\n".join(f"k{i},{'ab'[i % 2]}" for i in range(30)))
-    with pytest.raises(
-        DataError, match=r'no column to learn from \(code: it names each row .*Name one: input="…"'
-    ):
+    with pytest.raises(DataError, match=r'no column to learn from \(code: it names each row .*Name one: input="…"'):
         mw.read(path)
     with pytest.raises(DataError, match=r"no column to learn from \(every column has another role\)"):
         mw.read(write(tmp_path / "one.csv", "label\na\nb\n"))
 
 
 def test_text_roles_take_no_inputs_by_themselves(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "qa.jsonl", '{"q": "1 + 1?", "a": 2, "note": ""}\n{"q": "2 + 2?", "a": 4, "note": "x"}\n'
-    )
+    path = write(tmp_path / "qa.jsonl", '{"q": "1 + 1?", "a": 2, "note": ""}\n{"q": "2 + 2?", "a": 4, "note": "x"}\n')
     data = mw.read(path, prompt="q", completion="a")
     assert data.roles == {"prompt": ("q",), "completion": ("a",)}
     assert data.take("a").tolist() == ["2", "4"]

@@ -17,7 +17,9 @@ def test_an_unknown_role_is_named_with_the_one_that_was_meant() -> None:
 
 
 def test_an_unknown_column_is_named_with_those_there_are() -> None:
-    with pytest.raises(DataError, match=r"no column 'colour' for the role input; columns are color, size\. Did .*'color'"):
+    with pytest.raises(
+        DataError, match=r"no column 'colour' for the role input; columns are color, size\. Did .*'color'"
+    ):
         check_roles(["color", "size"], {"input": ["colour"]})
     many = [f"c{at}" for at in range(30)]
     with pytest.raises(DataError, match=r"columns are c0, .*, c19, …\."):

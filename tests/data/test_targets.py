@@ -92,7 +92,9 @@ def test_rows_without_the_column_have_no_label_unless_scores_are_asked() -> None
     target = Target.fit(labelled(objects("a", "b")))
     new = Data.from_columns([Column("x", "number", np.zeros(2))], {"input": ["x"]}, name="new")
     assert target.encode(new).tolist() == [-1, -1]
-    with pytest.raises(DataError, match=r"The model predicts 'y', and new has no column of that name; .* columns are x"):
+    with pytest.raises(
+        DataError, match=r"The model predicts 'y', and new has no column of that name; .* columns are x"
+    ):
         target.encode(new, hidden=True)
     numbers = Target("y", (), 1.0, 2.0)
     assert np.isnan(numbers.encode(new)).all()

@@ -71,9 +71,7 @@ def test_columns_in_a_file_are_referred_to_and_not_copied(tmp_path: Path, mapped
     values = np.random.default_rng(0).integers(0, 256, (50, 1, 4, 4), np.uint8)
     file = tmp_path / "pixels"
     file.write_bytes(b"head" + values.tobytes())
-    rows = (
-        np.memmap(file, np.uint8, "c", 4, values.shape) if mapped else FileRows(file, values.shape, np.uint8, 4)
-    )
+    rows = np.memmap(file, np.uint8, "c", 4, values.shape) if mapped else FileRows(file, values.shape, np.uint8, 4)
     data = Data.from_columns([Column("image", "image", rows)], {"input": ["image"]})
     folder = save_table(data, tmp_path / "table")
     assert json.loads((folder / "table.json").read_text())["columns"][0]["array"]["path"] == str(file)

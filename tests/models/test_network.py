@@ -84,7 +84,9 @@ def test_the_config_makes_the_same_architecture() -> None:
     assert rebuild_network(made.config()).head is None
 
 
-@pytest.mark.parametrize("config", [{}, {"backbones": [{"name": "convnet"}], "head": None}, {"backbones": 3, "head": {}}])
+@pytest.mark.parametrize(
+    "config", [{}, {"backbones": [{"name": "convnet"}], "head": None}, {"backbones": 3, "head": {}}]
+)
 def test_a_damaged_config_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="The saved description of the network is damaged"):
         rebuild_network(config)

@@ -44,9 +44,7 @@ def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) 
     from manyways.comparison.compare import manyways_version
 
     curve = label_points(plan, outcomes)
-    entries = [
-        make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()
-    ]
+    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
     comparison = Comparison(
         data=summarise(plan),
         metric=plan.metric,
@@ -79,9 +77,7 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     if len(values) < 2:
         return None, None
     mean = float(np.mean(values))
-    half = float(
-        t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    )
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
     return mean - half, mean + half
 
 
@@ -110,9 +106,7 @@ def make_entry(
     interrupted: bool,
 ) -> Entry:
     """The row of one method: its mean over seeds and what it cost, or why it failed."""
-    mine = {
-        job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels
-    }
+    mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
     done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
     stages = method.stages if isinstance(method, Chain) else (method,)
     needs = tuple(dict.fromkeys(need for stage in stages for need in stage.needs))
@@ -188,9 +182,7 @@ def summarise(plan: "Plan") -> DataSummary:
         label=data.label.name,
         task="classification" if data.classification else "regression",
         classes=tuple(map(str, data.classes)) if data.classification else None,
-        inputs=tuple(
-            InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs
-        ),
+        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs),
     )
 
 

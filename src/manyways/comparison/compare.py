@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manyways.comparison.assemble import assemble
-from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
+from manyways.comparison.job import Job, Outcome, fields_of, outcome_from_json, outcome_to_json
 from manyways.comparison.label_efficiency import label_counts
 from manyways.comparison.records import write_whole
 from manyways.comparison.results import Comparison
@@ -65,12 +65,13 @@ class Plan:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
         kept = self.seeds[0]
         entries = [
-            Job(name, self.labels, seed, str(self.budget), self.metric, keep_model=seed == kept)
+            Job(name, self.labels, seed, str(self.budget), self.metric, seed == kept, fields_of(method))
             for seed in self.seeds
-            for name in self.methods
+            for name, method in self.methods.items()
         ]
+        plain = fields_of(parse_method(BASELINE))
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric)
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain)
             for seed in self.seeds
             for count in self.curve
         ]
@@ -148,19 +149,25 @@ def make_plan(
     chosen_metric = check_metric(metric, data.classification)
     if not data.training.known.any():
         raise DataError(
-            f"No training row of {data.name} has a label in the column {data.label.name!r}; a comparison needs labels to "
-            "learn from and to score by. Label some rows."
+            f"No training row of {data.name} has a label in the column {data.label.name!r}; a comparison needs labels "
+            "to learn from and to score by. Label some rows."
         )
     if not len(data.test):
         data = data.with_test(test_share)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not numbers:
-        raise ParameterError(f"seeds must be at least one; got {seeds!r}.")
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
     shown = data.with_labels(labels, numbers[0]) if labels is not None else data
     check_labels(shown)
     chosen = _suggested(shown) if methods is None else [_method(method) for method in methods]
     if not chosen:
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.")
+    texts: dict[str, Method] = {}
+    for method in chosen:
+        if texts.setdefault(str(method), method) != method:
+            raise ParameterError(
+                f"Two methods that differ are both written {method}; compare them one after the other."
+            )
     cores = os.cpu_count() or 1
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
@@ -169,7 +176,7 @@ def make_plan(
     fewest = len(data.classes) if data.classification else 2
     return Plan(
         data=data,
-        methods={str(method): method for method in chosen},
+        methods=texts,
         labels=labels,
         budget=budget,
         seeds=numbers,
@@ -224,9 +231,7 @@ def _keep(folder: Path, outcome: Outcome) -> None:
 class _Progress:
     """Counts jobs and guesses the time that remains from those that ended."""
 
-    def __init__(
-        self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: Plan
-    ) -> None:
+    def __init__(self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: Plan) -> None:
         self._total, self._done, self._tell, self._plan = total, done, tell, plan
         self._running: dict[Job, float] = {}
         self._began, self._ended_here = time.monotonic(), 0
@@ -243,9 +248,7 @@ class _Progress:
             self._running.pop(report.job, None)
             self._done, self._ended_here = self._done + 1, self._ended_here + 1
             score = report.outcome.score
-            what = (
-                f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
-            )
+            what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
             finished = f"{describe(report.job)}: {what}"
         if self._tell:
             running = tuple((describe(job), share) for job, share in self._running.items())

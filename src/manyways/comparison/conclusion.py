@@ -9,7 +9,7 @@ from manyways.comparison.results import Comparison, Conclusion, Entry
 
 BASELINE = "supervised"
 FEW_SEEDS = 3
-CHEAPER = 0.8
+CHEAPER = 0.5
 WIDE = 0.025
 
 
@@ -35,8 +35,8 @@ def conclude(comparison: Comparison) -> Conclusion:
     """Which way to take, and why.
 
     Two entries are told apart by the paired t interval of their differences over the seeds. Among those that
-    cannot be told apart from the best, the cheapest is recommended if it also lies within the error of the
-    test set or one standard error (Breiman et al., Classification and Regression Trees, 1984).
+    cannot be told apart from the best, the cheapest is recommended if it also lies within one standard error of
+    the difference (Breiman et al., Classification and Regression Trees, 1984).
     """
     ranked = comparison.ranked()
     if not ranked:
@@ -44,7 +44,7 @@ def conclude(comparison: Comparison) -> Conclusion:
     best = ranked[0]
     gaps = {entry.name: gap(comparison, best, entry) for entry in ranked[1:]}
     tied = [entry for entry in ranked[1:] if not gaps[entry.name].distinguishable]
-    choice = _cheapest(best, [entry for entry in tied if _close(comparison, best, gaps[entry.name])])
+    choice = _cheapest(best, [entry for entry in tied if _close(gaps[entry.name])])
     return Conclusion(
         title=_title(comparison, choice, ranked),
         sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice)),
@@ -61,9 +61,7 @@ def gap(comparison: Comparison, best: Entry, other: Entry) -> Gap:
     """
     sign = 1.0 if comparison.higher_is_better else -1.0
     mean = sign * ((best.score or 0.0) - (other.score or 0.0))
-    pairs = [
-        (a, b) for a, b in zip(best.scores, other.scores, strict=False) if a is not None and b is not None
-    ]
+    pairs = [(a, b) for a, b in zip(best.scores, other.scores, strict=False) if a is not None and b is not None]
     if len(pairs) == len(comparison.seeds) == len(best.scores) == len(other.scores) and len(pairs) > 1:
         differences = [sign * (a - b) for a, b in pairs]
         error = stdev(differences) / math.sqrt(len(pairs))
@@ -98,9 +96,9 @@ def _test_margin(comparison: Comparison, score: float | None) -> float | None:
     return z / (1 + z * z / rows) * math.sqrt(score * (1 - score) / rows + z * z / (4 * rows * rows))
 
 
-def _close(comparison: Comparison, best: Entry, behind: Gap) -> bool:
+def _close(behind: Gap) -> bool:
     """Whether a tie is near enough to be taken instead of the best: few seeds cannot prove much apart."""
-    return behind.mean <= max(behind.error or 0.0, _test_margin(comparison, best.score) or 0.0)
+    return behind.mean <= (behind.error or 0.0)
 
 
 def _cheapest(best: Entry, ties: list[Entry]) -> Entry:
@@ -126,9 +124,7 @@ def _title(comparison: Comparison, choice: Entry, ranked: list[Entry]) -> str:
     return f"Take {choice.title}: {reached} from {source}{level}"
 
 
-def _why(
-    comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], gaps: dict[str, Gap]
-) -> list[str]:
+def _why(comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], gaps: dict[str, Gap]) -> list[str]:
     seeds = len(comparison.seeds)
     over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
     if not gaps:
@@ -142,9 +138,7 @@ def _why(
     elif tied:
         names = wording.listed([entry.title for entry in tied])
         quicker = _cheapest(best, tied) is not best
-        none = (
-            "the quicker of them lie too far behind to prefer" if quicker else "none of them is much quicker"
-        )
+        none = "the quicker of them lie too far behind to prefer" if quicker else "none of them is much quicker"
         sentences.append(f"{top}, but {names} cannot be told apart from it {over}; {none}.")
     else:
         second = next(entry for entry in comparison.ranked() if entry.name in gaps)

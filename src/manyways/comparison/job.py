@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from manyways.data.data import Data
-from manyways.errors import ManywaysError
+from manyways.errors import ManywaysError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
@@ -26,7 +26,10 @@ CURVE_ROWS = 2000
 
 @dataclass(frozen=True)
 class Job:
-    """One training of a comparison. `labels` None shows all labels that the data shows."""
+    """One training of a comparison. `labels` None shows all labels that the data shows.
+
+    `fields` is the method's `fields_of`: its text need not say all of it.
+    """
 
     method: str
     labels: int | None
@@ -34,12 +37,18 @@ class Job:
     budget: str
     metric: str
     keep_model: bool = False
+    fields: str = ""
 
     @property
     def key(self) -> str:
         """A hash of all that decides the result."""
         facts = {name: value for name, value in asdict(self).items() if name != "keep_model"}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def fields_of(method: Method) -> str:
+    """A hash of a method's name and all its fields."""
+    return hashlib.sha256(json.dumps(method.to_json()).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def run_job(
     began = time.monotonic()
     reset_peak_memory()
     try:
-        learner = method or parse_method(job.method)
+        learner = method or _from_text(job)
         shown = data
         if job.labels is not None:
             shown = data.with_labels(max(1, job.labels - learner.asks(job.labels)), job.seed)
@@ -81,9 +90,7 @@ def run_job(
         return Outcome(error=str(error), wall_seconds=time.monotonic() - began)
     except Exception as error:  # a method that fails is a row that says why; it never takes the others down
         reason = f"{type(error).__name__}: {error}"
-        return Outcome(
-            error=f"{reason} (a fault in the method or in Manyways)", wall_seconds=time.monotonic() - began
-        )
+        return Outcome(error=f"{reason} (a fault in the method or in Manyways)", wall_seconds=time.monotonic() - began)
     return Outcome(
         score=metrics[job.metric],
         metrics=metrics,
@@ -94,6 +101,20 @@ def run_job(
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
     )
+
+
+def _from_text(job: Job) -> Method:
+    refusal = (
+        f"{job.method} cannot be made again from its text by another process, as a function among its fields or the "
+        "shares of a chain are not in it. Compare in this process: workers=0."
+    )
+    try:
+        method = parse_method(job.method)
+    except ParameterError as error:
+        raise ParameterError(refusal) from error
+    if job.fields and fields_of(method) != job.fields:
+        raise ParameterError(refusal)
+    return method
 
 
 class _Follower:

@@ -44,9 +44,7 @@ class Record:
             if each.name in saved:
                 values[each.name] = _decode(hints[each.name], saved[each.name], f"{where}.{each.name}")
             elif each.default is MISSING and each.default_factory is MISSING:
-                raise DataError(
-                    f"{where} lacks the key {each.name!r}; found {', '.join(saved) or 'no keys'}."
-                )
+                raise DataError(f"{where} lacks the key {each.name!r}; found {', '.join(saved) or 'no keys'}.")
         return cls(**values)
 
 

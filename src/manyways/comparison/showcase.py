@@ -50,8 +50,7 @@ def _numbers(name: str, data: Data, truth: NDArray[Any], guess: NDArray[Any]) ->
     residual = guess - truth
     shown = np.argsort(-np.abs(residual), kind="stable")[:MOST_MISTAKES]
     mistakes = [
-        _mistake(data, int(row), float(truth[row]), float(guess[row]), None, float(residual[row]))
-        for row in shown
+        _mistake(data, int(row), float(truth[row]), float(guess[row]), None, float(residual[row])) for row in shown
     ]
     sample = np.linspace(0, len(truth) - 1, min(SCATTER_LIMIT, len(truth))).astype(int)
     pairs = tuple((float(truth[row]), float(guess[row])) for row in sample)

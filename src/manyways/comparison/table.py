@@ -78,9 +78,7 @@ class ComparisonTable:
             cells = [f"{mark} {entry.name}"]
             for column in columns:
                 strip = column.key == "strip"
-                cells.append(
-                    _strip(entry, low, high, widths["strip"], ascii_only) if strip else column.cell(entry)
-                )
+                cells.append(_strip(entry, low, high, widths["strip"], ascii_only) if strip else column.cell(entry))
             table.add_row(*(Text(cell) for cell in cells), style="bold" if taken else "")
         return table
 

@@ -13,9 +13,7 @@ from typing import Any, TextIO
 
 def main() -> None:
     """Do jobs until standard input ends."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent decides what ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what ends
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     table, threads = Path(sys.argv[1]), int(sys.argv[2])
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -59,9 +59,7 @@ class Workers:
                     yield Report(doing.pop(number), outcome=Outcome(error=self._death(number)))
                 self._processes.pop(number, None)
                 if waiting and not self._processes and self._started > 3 * self._count + len(jobs):
-                    raise RuntimeError(
-                        "Worker processes keep ending before they begin; see the messages above."
-                    )
+                    raise RuntimeError("Worker processes keep ending before they begin; see the messages above.")
                 if waiting and len(self._processes) < self._count:
                     self._start()
                 continue
@@ -78,9 +76,7 @@ class Workers:
         number = self._started
         command = [sys.executable, "-m", "manyways.comparison.worker", str(self._table), str(self._threads)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONWARNINGS": "ignore"}
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self._processes[number] = process
         assert process.stdout is not None
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()

@@ -77,9 +77,7 @@ class Data:
     def __repr__(self) -> str:
         inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
         more = f", … {len(self.inputs) - 6} more" if len(self.inputs) > 6 else ""
-        label = (
-            f", label={self.roles['label'][0]}, labelled={self.labelled.sum():,}" if self.has("label") else ""
-        )
+        label = f", label={self.roles['label'][0]}, labelled={self.labelled.sum():,}" if self.has("label") else ""
         return f"Data({self.name!r}, rows={len(self):,}, inputs=[{inputs}{more}]{label})"
 
     # --- columns and roles -------------------------------------------------------------------------
@@ -225,9 +223,7 @@ class Data:
             raise DataError(f"The number of labels must be at least 1; got {count}.")
         train = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
         if count > len(train):
-            raise DataError(
-                f"{count} labels asked, but only {len(train)} training rows of {self.name} have one."
-            )
+            raise DataError(f"{count} labels asked, but only {len(train)} training rows of {self.name} have one.")
         strata = self.label.take(self.rows[train]) if self.classification else np.zeros(len(train), int)
         chosen = train[stratified(strata, count, seed, ids=self.ids[train], what=f"{count} labels")]
         visible = self.visible.copy()
@@ -246,12 +242,8 @@ class Data:
         candidates = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
         count = round(share * len(candidates))
         if count == 0 or count == len(candidates):
-            raise DataError(
-                f"{self.name} has {len(candidates)} labelled rows: too few for a {PARTS[part]} part."
-            )
-        strata = (
-            self.label.take(self.rows[candidates]) if self.classification else np.zeros(len(candidates), int)
-        )
+            raise DataError(f"{self.name} has {len(candidates)} labelled rows: too few for a {PARTS[part]} part.")
+        strata = self.label.take(self.rows[candidates]) if self.classification else np.zeros(len(candidates), int)
         chosen = candidates[stratified(strata, count, seed, ids=self.ids[candidates], what="a split", each=0)]
         moved = self.part.copy()
         moved[self.rows[chosen]] = part

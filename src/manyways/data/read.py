@@ -99,12 +99,8 @@ def read(
     ignored = dict(table.ignored)
     given = _roles(table, given, ignored, options.kinds)
     role_of = {name: role for role, columns in given.items() for name in columns}
-    columns = {
-        name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()
-    }
-    columns, kept = handle(
-        columns, given, part=parts, undecoded=table.bad, bad_rows=bad_rows, where=table.source
-    )
+    columns = {name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()}
+    columns, kept = handle(columns, given, part=parts, undecoded=table.bad, bad_rows=bad_rows, where=table.source)
     return Data.from_columns(
         columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored
     )
@@ -119,9 +115,7 @@ def _names(role: str, value: Any) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         also = ", or an array of labels" if role == "label" else ""
-        raise ParameterError(
-            f"{role} must be a column name or a sequence of column names{also}; got {value!r}."
-        )
+        raise ParameterError(f"{role} must be a column name or a sequence of column names{also}; got {value!r}.")
     return tuple(names)
 
 
@@ -129,23 +123,18 @@ def _checked_kinds(kinds: Mapping[str, Kind]) -> Mapping[str, Kind]:
     for name, kind in kinds.items():
         if kind not in KINDS:
             raise ParameterError(
-                f"kinds[{name!r}] must be one of {', '.join(KINDS)}; got "
-                f"{kind!r}.{did_you_mean(str(kind), KINDS)}"
+                f"kinds[{name!r}] must be one of {', '.join(KINDS)}; got {kind!r}.{did_you_mean(str(kind), KINDS)}"
             )
     return kinds
 
 
 def _check(options: Options) -> None:
     if options.bad_rows not in get_args(BadRows):
-        raise ParameterError(
-            f"bad_rows must be one of {', '.join(get_args(BadRows))}; got {options.bad_rows!r}."
-        )
+        raise ParameterError(f"bad_rows must be one of {', '.join(get_args(BadRows))}; got {options.bad_rows!r}.")
     size = options.image_size
     sides = (size,) if isinstance(size, int) else size or ()
     if size is not None and (len(sides) > 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
-        raise ParameterError(
-            f"image_size must be a positive whole number or (height, width) in pixels; got {size!r}."
-        )
+        raise ParameterError(f"image_size must be a positive whole number or (height, width) in pixels; got {size!r}.")
     for name, value in (("sample_rate", options.sample_rate), ("seconds", options.seconds)):
         if value is not None and not value > 0:
             raise ParameterError(f"{name} must be above 0; got {value!r}.")
@@ -158,17 +147,14 @@ def _with_parts(table: Table, test: Any, validation: Any, options: Options) -> T
             continue
         if table.part is not None and (table.part == part).any():
             raise DataError(
-                f"{table.source} has {PARTS[part]} rows of its own, and {PARTS[part]}=… gives others; "
-                f"choose one."
+                f"{table.source} has {PARTS[part]} rows of its own, and {PARTS[part]}=… gives others; choose one."
             )
         loaded = sources.load(source, options.like(table))
         tables.append((part, loaded))
     return table if len(tables) == 1 else joined(tables, table.name, table.source, options.labels)
 
 
-def _by_column(
-    table: Table, part: str | None, given: Mapping[str, tuple[str, ...]]
-) -> tuple[Table, NDArray[np.uint8]]:
+def _by_column(table: Table, part: str | None, given: Mapping[str, tuple[str, ...]]) -> tuple[Table, NDArray[np.uint8]]:
     """The table without its part column, and the part of each row."""
     if part is None:
         return table, table.part if table.part is not None else np.zeros(len(table), np.uint8)
@@ -220,10 +206,7 @@ def _roles(
         ignored.update(reasons)
         roles["input"] = tuple(name for name in rest if name not in reasons)
     if not any(roles.get(role) for role in ("input", *TEXT_ROLES)):
-        why = (
-            "; ".join(f"{name}: {reason}" for name, reason in ignored.items())
-            or "every column has another role"
-        )
+        why = "; ".join(f"{name}: {reason}" for name, reason in ignored.items()) or "every column has another role"
         raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
     return {role: names for role, names in roles.items() if names}
 

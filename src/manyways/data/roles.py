@@ -44,9 +44,7 @@ def check_roles(columns: Iterable[str], roles: Mapping[str, Sequence[str]]) -> d
     owner: dict[str, str] = {}
     for role, given in roles.items():
         if role not in ROLES:
-            raise ParameterError(
-                f"There is no role {role!r}; roles are {', '.join(ROLES)}.{did_you_mean(role, ROLES)}"
-            )
+            raise ParameterError(f"There is no role {role!r}; roles are {', '.join(ROLES)}.{did_you_mean(role, ROLES)}")
         for column in given:
             if column not in names:
                 shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
@@ -55,9 +53,7 @@ def check_roles(columns: Iterable[str], roles: Mapping[str, Sequence[str]]) -> d
                     f"{did_you_mean(column, names)}"
                 )
             if owner.setdefault(column, role) != role:
-                raise DataError(
-                    f"The column {column!r} has two roles, {owner[column]} and {role}; give it one."
-                )
+                raise DataError(f"The column {column!r} has two roles, {owner[column]} and {role}; give it one.")
         if len(given) > 1 and role not in MANY:
             raise DataError(f"The role {role} takes one column; got {', '.join(given)}.")
         if given:

@@ -53,9 +53,7 @@ class Target:
             return Target(name, data.classes)
         values = np.asarray(training.take(name)[training.labelled], np.float64)
         if not np.isfinite(values).all():
-            raise DataError(
-                f"The label {name!r} is infinite in {int((~np.isfinite(values)).sum())} training rows."
-            )
+            raise DataError(f"The label {name!r} is infinite in {int((~np.isfinite(values)).sum())} training rows.")
         return Target(name, (), float(values.mean()), float(values.std()) or 1.0)
 
     def encode(self, data: Data, *, hidden: bool = False) -> NDArray[Any]:

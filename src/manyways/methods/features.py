@@ -41,8 +41,7 @@ def start_features(data: Data, model: Model | None, seed: int) -> Features:
     encoding = InputEncoding.fit(data)
     rows = encoding.encode(data.training)
     backbones = {
-        name: fit_raw_backbone(spec, rows.stores[name], rows.rows, seed)
-        for name, spec in encoding.specs.items()
+        name: fit_raw_backbone(spec, rows.stores[name], rows.rows, seed) for name, spec in encoding.specs.items()
     }
     learned = any(spec.kind == "text" for spec in encoding.specs.values())
     return Features(Network(backbones).eval(), encoding, uses_all_rows=learned)

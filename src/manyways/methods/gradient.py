@@ -126,9 +126,7 @@ class GradientMethod(Method):
             )
             return learned(done.step, done.seconds)
 
-    def start_network(
-        self, data: Data, model: Model | None, target: Target | None
-    ) -> tuple[Network, InputEncoding]:
+    def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
         if model is None:
             checkpoint = self.backbone if is_checkpoint(self.backbone) else None

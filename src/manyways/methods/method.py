@@ -116,9 +116,7 @@ class Method(ABC):
             return reason
         if model is None:
             return (
-                None
-                if not self.needs_start()
-                else f"it starts from a model; chain it: {_giver(self.takes)} >> {self}."
+                None if not self.needs_start() else f"it starts from a model; chain it: {_giver(self.takes)} >> {self}."
             )
         if self.takes and not self.takes & model.gives:
             return (
@@ -182,9 +180,7 @@ class Method(ABC):
 
     def __str__(self) -> str:
         changed = [
-            f"{f.name}={_written(getattr(self, f.name))}"
-            for f in fields(self)
-            if getattr(self, f.name) != _default(f)
+            f"{f.name}={_written(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != _default(f)
         ]
         return f"{self.method_name()}({', '.join(changed)})" if changed else self.method_name()
 
@@ -220,9 +216,7 @@ class Chain(Method):
         current = model
         for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
 
-            def learn(
-                part: Run, stage: Method = stage, share: float = share, start: Model | None = current
-            ) -> Model:
+            def learn(part: Run, stage: Method = stage, share: float = share, start: Model | None = current) -> Model:
                 return stage.fit(data, start, budget=budget.share(share / sum(shares)), seed=seed, run=part)
 
             current = run.once(f"{number}-{stage.method_name()}", learn)
@@ -315,8 +309,4 @@ def _written(value: Any) -> str:
 
 
 def _default(spec: Any) -> Any:
-    return (
-        spec.default_factory()
-        if spec.default is MISSING and spec.default_factory is not MISSING
-        else spec.default
-    )
+    return spec.default_factory() if spec.default is MISSING and spec.default_factory is not MISSING else spec.default

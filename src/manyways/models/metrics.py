@@ -45,9 +45,7 @@ def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str,
     right = np.clip(probabilities[np.arange(len(truth)), truth].astype(np.float64), 1e-12, 1)
     return {
         "accuracy": float((guess == truth).mean()),
-        "balanced_accuracy": float(
-            recall_score(truth, guess, labels=present, average="macro", zero_division=0)
-        ),
+        "balanced_accuracy": float(recall_score(truth, guess, labels=present, average="macro", zero_division=0)),
         "f1": float(f1_score(truth, guess, labels=present, average="macro", zero_division=0)),
         "log_loss": float(-np.log(right).mean()),
     }

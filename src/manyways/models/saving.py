@@ -36,15 +36,12 @@ def save_model(model: "Model", folder: Path) -> Path:
         and any(folder.iterdir() if folder.is_dir() else [folder])
         and not (folder / DESCRIPTION).exists()
     ):
-        raise ModelError(
-            f"{folder} exists and is no model folder; give a new name: --out DIR or model.save(DIR)."
-        )
+        raise ModelError(f"{folder} exists and is no model folder; give a new name: --out DIR or model.save(DIR).")
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir(parents=True)
         weights = {
-            name: tensor.detach().cpu().contiguous().clone()
-            for name, tensor in model.network.state_dict().items()
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.network.state_dict().items()
         }
         save_file(weights, part / WEIGHTS)
         stages = model.lineage.stages()
@@ -68,9 +65,7 @@ def save_model(model: "Model", folder: Path) -> Path:
         part.rename(folder)
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise ModelError(
-            f"The model cannot be written to {folder}: {why}. Give another folder: --out DIR."
-        ) from error
+        raise ModelError(f"The model cannot be written to {folder}: {why}. Give another folder: --out DIR.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
@@ -88,15 +83,11 @@ def load_model(folder: str | Path) -> "Model":
         if not path.is_file():
             raise ModelError(f"{path} is missing; the model folder is not whole. Copy it again.")
         if _hash(path) != saved["files"].get(name):
-            raise ModelError(
-                f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded."
-            )
+            raise ModelError(f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded.")
         try:
             tensors[name] = load_file(path)
         except SafetensorError as error:
-            raise ModelError(
-                f"{path} is no safetensors file ({error}); pickled weights are never loaded."
-            ) from error
+            raise ModelError(f"{path} is no safetensors file ({error}); pickled weights are never loaded.") from error
     with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
         network = rebuild_network(saved["network"])
     _fill(network, tensors[WEIGHTS], folder / WEIGHTS)
@@ -113,18 +104,14 @@ def load_model(folder: str | Path) -> "Model":
 def _description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise ModelError(
-            f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`."
-        )
+        raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         stated = saved.pop("hash")
     except (ValueError, KeyError, AttributeError) as error:
         raise ModelError(f"{path} is damaged: {error!r}.") from error
     if stated != _text_hash(saved):
-        raise ModelError(
-            f"{path} has been edited since the model was saved (its hash differs); it is not loaded."
-        )
+        raise ModelError(f"{path} has been edited since the model was saved (its hash differs); it is not loaded.")
     if saved.get("format") != FORMAT:
         raise ModelError(f"{path} has the format {saved.get('format')}; this version reads format {FORMAT}.")
     return dict(saved)

@@ -68,6 +68,5 @@ def _learns_from_labels(method: Method) -> bool:
 def _learns_from_everything(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
     return any(
-        ("unlabelled" in stage.needs and not stage.asks(10)) or not _learns_from_labels(stage)
-        for stage in stages
+        ("unlabelled" in stage.needs and not stage.asks(10)) or not _learns_from_labels(stage) for stage in stages
     )

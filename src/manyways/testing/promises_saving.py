@@ -15,9 +15,7 @@ def saved_and_loaded_same_answers(trial: Trial) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = model.save(Path(place) / "model")
         endings = {file.suffix for file in folder.iterdir()}
-        require(
-            endings == {".json", ".safetensors"}, f"the folder holds files ending in {', '.join(endings)}."
-        )
+        require(endings == {".json", ".safetensors"}, f"the folder holds files ending in {', '.join(endings)}.")
         loaded = load_model(folder)
     wrong = difference(model, loaded)
     require(wrong is None, f"the loaded weights are others: {wrong}.")

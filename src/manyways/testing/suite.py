@@ -23,9 +23,7 @@ def checks() -> tuple[Promise, ...]:
             found += [
                 member
                 for name, member in vars(module).items()
-                if inspect.isfunction(member)
-                and member.__module__ == module.__name__
-                and not name.startswith("_")
+                if inspect.isfunction(member) and member.__module__ == module.__name__ and not name.startswith("_")
             ]
     return tuple(found)
 

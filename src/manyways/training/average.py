@@ -24,9 +24,7 @@ class AverageNetwork(nn.Module):
     def follow(self, network: Network, step: int) -> None:
         """Move towards `network`; running statistics are copied as they are averages already."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(
-            list(self.network.parameters()), [p.detach() for p in network.parameters()], 1 - decay
-        )
+        torch._foreach_lerp_(list(self.network.parameters()), [p.detach() for p in network.parameters()], 1 - decay)
         for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(other)
 

@@ -44,9 +44,7 @@ class Budget:
         """
         if isinstance(given, Budget):
             return given
-        match = re.fullmatch(
-            r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", str(given).lower().replace(",", "")
-        )
+        match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", str(given).lower().replace(",", ""))
         word = (match[2] or "steps") if match else ""
         if match is None or word not in _WORDS:
             raise ParameterError(
@@ -66,9 +64,7 @@ class Budget:
 
     def __str__(self) -> str:
         amount = (
-            f"{self.amount:,.0f}"
-            if self.amount >= 100 or self.amount == int(self.amount)
-            else f"{self.amount:.3g}"
+            f"{self.amount:,.0f}" if self.amount >= 100 or self.amount == int(self.amount) else f"{self.amount:.3g}"
         )
         if self.unit == "flops":
             amount = f"{self.amount:.3g}"

@@ -26,9 +26,7 @@ class Checkpoint:
 
     def under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name begins with `prefix` and a dot, without it."""
-        return {
-            name[len(prefix) + 1 :]: t for name, t in self.tensors.items() if name.startswith(prefix + ".")
-        }
+        return {name[len(prefix) + 1 :]: t for name, t in self.tensors.items() if name.startswith(prefix + ".")}
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -39,9 +37,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     part = folder / f".{NAME}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {
-            name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()
-        }
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
         save_file(tensors, part, metadata={"facts": json.dumps(checkpoint.facts)})
         with part.open("rb") as file:
             os.fsync(file.fileno())

@@ -60,9 +60,7 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise ManywaysError(
-                "TensorBoard is not installed: pip install 'manyways[tensorboard]'"
-            ) from error
+            raise ManywaysError("TensorBoard is not installed: pip install 'manyways[tensorboard]'") from error
         self._writer = SummaryWriter(str(folder))
 
     def __call__(self, event: Event) -> None:

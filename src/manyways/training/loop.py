@@ -64,9 +64,7 @@ def train(
     else:
         steps = plan_steps(method, learner, optimizer, budget, seed, take_step)
         at = Progress(0, steps)
-        if (
-            run.folder
-        ):  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
+        if run.folder:  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
             write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
     tell = _teller(run)
     tell("resume" if saved else "start", at)
@@ -111,9 +109,7 @@ def take_step(
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if method.clip is not None:
-        torch.nn.utils.clip_grad_norm_(
-            (p for group in optimizer.param_groups for p in group["params"]), method.clip
-        )
+        torch.nn.utils.clip_grad_norm_((p for group in optimizer.param_groups for p in group["params"]), method.clip)
     set_rates(optimizer, method, step, steps)
     optimizer.step()
     method.after(learner, step)
@@ -157,6 +153,4 @@ def fast_bfloat16(device: torch.device) -> bool:
     """Whether `device` has matrix units for bfloat16; elsewhere it is emulated and slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(
-        torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    )
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -52,9 +52,7 @@ class Run:
                 part.replace(path)
             owner = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise TrainingError(
-                f"{path} cannot be written: {error.strerror}. Give another folder."
-            ) from error
+            raise TrainingError(f"{path} cannot be written: {error.strerror}. Give another folder.") from error
         if owner != identity:
             raise ModelError(
                 f"{self.folder} is the folder of another run: the method, the data, the seed, the budget or the model "

@@ -22,9 +22,7 @@ def picture(path: Path, size: tuple[int, int] = (8, 6), colour: object = 100, mo
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    for number, name in enumerate(
-        ["cats/a.png", "cats/deep/b.jpg", "dogs/a.bmp", "dogs/c.gif", "dogs/d.tiff"]
-    ):
+    for number, name in enumerate(["cats/a.png", "cats/deep/b.jpg", "dogs/a.bmp", "dogs/c.gif", "dogs/d.tiff"]):
         picture(tmp_path / "pets" / name, colour=10 * number)
     return tmp_path / "pets"
 
@@ -75,9 +73,7 @@ def test_layouts_that_say_no_class(pets: Path, tmp_path: Path) -> None:
     flat = tmp_path / "flat"
     picture(flat / "3_red.png")
     picture(flat / "5_blue.png")
-    with pytest.raises(
-        DataError, match=r"2 files side by side, such as 3_red.png, .* Allowed are a folder per class"
-    ):
+    with pytest.raises(DataError, match=r"2 files side by side, such as 3_red.png, .* Allowed are a folder per class"):
         mw.read(flat)
     picture(pets / "stray.png")
     with pytest.raises(DataError, match=r"1 file outside the class folders: stray.png"):
@@ -221,9 +217,7 @@ def test_zip_of_a_table(tmp_path: Path) -> None:
     assert mw.read(tmp_path / "t.zip").take("x").tolist() == [1, 2]
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil.png", "/evil.png", "a/../../evil.png", "..\\evil.png", "C:/evil.png"]
-)
+@pytest.mark.parametrize("name", ["../evil.png", "/evil.png", "a/../../evil.png", "..\\evil.png", "C:/evil.png"])
 def test_zip_that_points_outside(tmp_path: Path, home: Path, name: str) -> None:
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr(name, b"x")
@@ -239,9 +233,7 @@ def test_zip_bombs_and_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, h
         archive.writestr("a/1.png", b"0" * 100_000)
     with monkeypatch.context() as patch:
         patch.setattr(archives, "LARGEST", 99_999)
-        with pytest.raises(
-            DataError, match=r"would unpack to 100,000 bytes in 1 files; allowed are 99,999 bytes"
-        ):
+        with pytest.raises(DataError, match=r"would unpack to 100,000 bytes in 1 files; allowed are 99,999 bytes"):
             mw.read(path)
     data = bytearray(path.read_bytes())
     data[60] ^= 0xFF

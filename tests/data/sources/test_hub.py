@@ -22,9 +22,7 @@ def png(colour: int) -> bytes:
 
 
 def pictures(colours: list[int], labels: list[int | None]) -> "datasets.Dataset":
-    features = datasets.Features(
-        {"image": datasets.Image(), "kind": datasets.ClassLabel(names=["cat", "dog"])}
-    )
+    features = datasets.Features({"image": datasets.Image(), "kind": datasets.ClassLabel(names=["cat", "dog"])})
     images = [{"bytes": png(colour), "path": None} for colour in colours]
     return datasets.Dataset.from_dict({"image": images, "kind": labels}, features=features)
 
@@ -102,9 +100,7 @@ def test_no_path_and_no_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         raise ConnectionError("Couldn't reach 'somebody/pets' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(
-        DataError, match=r"no file or folder 'somebody/pets', and .* cannot be loaded: Couldn't reach"
-    ):
+    with pytest.raises(DataError, match=r"no file or folder 'somebody/pets', and .* cannot be loaded: Couldn't reach"):
         mw.read("somebody/pets")
     # What looks like a path is never looked up.
     monkeypatch.chdir(tmp_path)
@@ -118,7 +114,5 @@ def test_no_path_and_no_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_without_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(
-        DataError, match=r"no file or folder 'somebody/pets', .*pip install 'manyways\[hub\]'"
-    ):
+    with pytest.raises(DataError, match=r"no file or folder 'somebody/pets', .*pip install 'manyways\[hub\]'"):
         mw.read("somebody/pets")

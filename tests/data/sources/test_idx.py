@@ -16,9 +16,7 @@ LABELS = np.array([0, 1, 2, 1])
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
-    code = {"uint8": 8, "int8": 9, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}[
-        values.dtype.name
-    ]
+    code = {"uint8": 8, "int8": 9, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}[values.dtype.name]
     head = struct.pack(f">HBB{values.ndim}I", 0, code, values.ndim, *values.shape)
     return head + values.astype(values.dtype.newbyteorder(">")).tobytes()
 

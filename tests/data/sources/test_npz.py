@@ -45,9 +45,7 @@ def test_npz_pairs(tmp_path: Path, names: tuple[str, str]) -> None:
 def test_npz_refusals(tmp_path: Path) -> None:
     path = tmp_path / "t.npz"
     np.savez(path, one=IMAGES, two=IMAGES)
-    with pytest.raises(
-        DataError, match=r"holds one \(4, 5, 6\), two \(4, 5, 6\): which are inputs and which labels"
-    ):
+    with pytest.raises(DataError, match=r"holds one \(4, 5, 6\), two \(4, 5, 6\): which are inputs and which labels"):
         mw.read(path)
     np.savez(path, x=np.array([{}, []], object), y=LABELS[:2])
     with pytest.raises(DataError, match="holds Python objects, which only pickle can read"):

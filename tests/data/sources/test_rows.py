@@ -35,9 +35,7 @@ def test_rows_out_of_range() -> None:
 @pytest.mark.parametrize("limit", [0, 1 << 20])
 def test_kept_rows_must_add_up(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(rows, "IN_MEMORY", limit)
-    assert np.array_equal(
-        rows.whole(rows.keep(iter([A, B]), (6, 3), np.int64, "good")), np.concatenate([A, B])
-    )
+    assert np.array_equal(rows.whole(rows.keep(iter([A, B]), (6, 3), np.int64, "good")), np.concatenate([A, B]))
     for count in (5, 7):
         with pytest.raises(DataError, match="rows"):
             rows.keep(iter([A, B]), (count, 3), np.int64, f"bad{count}")

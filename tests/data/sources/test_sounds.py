@@ -60,9 +60,7 @@ def test_rate_and_length(notes: Path) -> None:
     tone(notes / "low" / "fast.wav", seconds=0.5, rate=44_100, hertz=300, channels=2)
     data = mw.read(notes, sample_rate=16_000, seconds=1)
     assert data.inputs[0].rate == 16_000
-    waves = dict(
-        zip(["1.ogg", "2.wav", "1.wav", "2.flac", "fast.wav", "long.wav"], data.take("audio"), strict=True)
-    )
+    waves = dict(zip(["1.ogg", "2.wav", "1.wav", "2.flac", "fast.wav", "long.wav"], data.take("audio"), strict=True))
     assert all(len(wave) == 16_000 for wave in waves.values())
     assert abs(pitch(waves["fast.wav"][:8000], 16_000) - 300) < 4
     assert abs(pitch(waves["long.wav"], 16_000) - 300) < 4

@@ -51,9 +51,7 @@ def test_every_form_reads_the_same(tmp_path: Path, form: str, packed: str) -> No
 
 
 def test_quotes_separators_and_marks(tmp_path: Path) -> None:
-    quoted = mw.read(
-        write(tmp_path / "q.csv", 'says,label\n"one, two\nthree ""four""",a\nfive six seven,b\n')
-    )
+    quoted = mw.read(write(tmp_path / "q.csv", 'says,label\n"one, two\nthree ""four""",a\nfive six seven,b\n'))
     assert quoted.take("says")[0] == 'one, two\nthree "four"'
     literal = mw.read(write(tmp_path / "q.tsv", 'says\tlabel\nsay "hi to me\ta\n"q" is a letter\tb\n'))
     assert literal.take("says").tolist() == ['say "hi to me', '"q" is a letter']
@@ -65,9 +63,7 @@ def test_quotes_separators_and_marks(tmp_path: Path) -> None:
 
 
 def test_headers(tmp_path: Path) -> None:
-    by_number = mw.read(
-        write(tmp_path / "a.tsv", "some nice words\t1\nother bad words\t0\n"), label="column_1"
-    )
+    by_number = mw.read(write(tmp_path / "a.tsv", "some nice words\t1\nother bad words\t0\n"), label="column_1")
     assert len(by_number) == 2
     by_repeat = mw.read(
         write(tmp_path / "b.csv", "good film here,pos\nbad film here,neg\nfine,pos\n"), label="column_1"
@@ -102,9 +98,7 @@ def test_marks_of_missing_numbers(tmp_path: Path) -> None:
 
 def test_words_among_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "x,label\n" + "".join(f"{i},a\n" for i in range(8)) + "hot,b\n9,b\n")
-    with pytest.raises(
-        DataError, match=r"'x' holds numbers in 9 rows and something else in 1, first 'hot' in row 8"
-    ):
+    with pytest.raises(DataError, match=r"'x' holds numbers in 9 rows and something else in 1, first 'hot' in row 8"):
         mw.read(path)
     assert mw.read(path, kinds={"x": "category"}).take("x")[8] == "hot"
     assert len(mw.read(path, input=(), text="label", label=())) == 10
@@ -117,9 +111,7 @@ def test_mixed_types_in_json(tmp_path: Path) -> None:
         tmp_path / "t.jsonl",
         '{"x": 1, "label": "a"}\n{"x": "two", "label": "b"}\n{"x": null, "label": "b"}\n',
     )
-    with pytest.raises(
-        DataError, match=r"'x' holds numbers in 1 row and something else in 1, first 'two' in row 1"
-    ):
+    with pytest.raises(DataError, match=r"'x' holds numbers in 1 row and something else in 1, first 'two' in row 1"):
         mw.read(path)
     assert mw.read(path, kinds={"x": "category"}, bad_rows="skip").take("x").tolist() == ["1", "two"]
 
@@ -210,9 +202,7 @@ def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes, mess
 def test_far_bytes_are_found(tmp_path: Path) -> None:
     line = b"1,some longer words to fill the file\n"
     content = b"x,says\n" + line * 60_000 + b"2,\xff\n"
-    with pytest.raises(
-        DataError, match=rf"byte 0xff at byte offset {7 + 60_000 * len(line) + 2:,}, line 60,002"
-    ):
+    with pytest.raises(DataError, match=rf"byte 0xff at byte offset {7 + 60_000 * len(line) + 2:,}, line 60,002"):
         mw.read(write(tmp_path / "far.csv", content))
 
 
@@ -241,9 +231,7 @@ def test_folder_of_parts(tmp_path: Path) -> None:
 
 def test_folder_of_shards(tmp_path: Path) -> None:
     for shard in range(2):
-        pl.DataFrame({"x": [shard + 0.5], "label": ["a"]}).write_parquet(
-            tmp_path / f"train-0000{shard}-of-2.parquet"
-        )
+        pl.DataFrame({"x": [shard + 0.5], "label": ["a"]}).write_parquet(tmp_path / f"train-0000{shard}-of-2.parquet")
     pl.DataFrame({"x": [9.5], "label": ["b"]}).write_parquet(tmp_path / "test-00000-of-1.parquet")
     data = mw.read(tmp_path)
     assert data.take("x").tolist() == [0.5, 1.5, 9.5]

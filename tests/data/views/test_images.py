@@ -66,7 +66,9 @@ def test_weak_view_of_grey_images_turns_a_little_instead_of_mirroring() -> None:
     degrees = torch.rad2deg(torch.atan((upper - lower) / 12))
     assert 12 < degrees.abs().max() < 15 + 6.5
     assert degrees.std() > 5
-    assert torch.equal(ImageWeak(ImageSpec(3, 33, 33), shift=0, flip=False)(bar.repeat(1, 3, 1, 1), generator())[:, :1], bar)
+    assert torch.equal(
+        ImageWeak(ImageSpec(3, 33, 33), shift=0, flip=False)(bar.repeat(1, 3, 1, 1), generator())[:, :1], bar
+    )
 
 
 def test_weak_view_is_a_shift_of_at_most_an_eighth() -> None:

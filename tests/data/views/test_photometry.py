@@ -7,9 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from manyways.data.views import photometry
 
-PAIRS: dict[
-    str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], Callable[..., Image.Image], list[float]]
-]
+PAIRS: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], Callable[..., Image.Image], list[float]]]
 PAIRS = {
     "brightness": (
         photometry.adjust_brightness,
@@ -66,9 +64,7 @@ def test_even_images_stay_as_they_are() -> None:
 
 def test_gamma_and_blur() -> None:
     images = torch.rand(2, 1, 15, 15, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(
-        photometry.adjust_gamma(images, torch.tensor([1.0, 2.0]))[1], images[1].square()
-    )
+    torch.testing.assert_close(photometry.adjust_gamma(images, torch.tensor([1.0, 2.0]))[1], images[1].square())
     dot = torch.zeros(2, 1, 15, 15)
     dot[:, :, 7, 7] = 1
     blurred = photometry.blur(dot, torch.tensor([0.1, 1.5]), 6)

@@ -29,9 +29,7 @@ def render_report(comparison: Comparison) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["script_json"] = lambda value: Markup(script_json(value))
     environment.globals.update(say=wording, settings=settings)
     charts = all_charts(comparison)
@@ -76,9 +74,7 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
     if choice is None:
         return []
     metric = wording.metric_words(comparison.metric)
-    figures = [
-        (wording.score(comparison, choice.score), f"{metric} {wording.margin(comparison, choice)}".strip())
-    ]
+    figures = [(wording.score(comparison, choice.score), f"{metric} {wording.margin(comparison, choice)}".strip())]
     plain = entries.get(BASELINE)
     if plain is not None and plain is not choice:
         figures.append((wording.score(comparison, plain.score), f"{metric} of plain supervision"))

@@ -100,9 +100,7 @@ def side_margin(titles: Sequence[str]) -> dict[str, int]:
     return {**MARGIN, "r": min(24 + round(7.2 * max(map(len, titles), default=0)), 280)}
 
 
-def side_labels(
-    labelled: Sequence[tuple[str, str, float]], ends: Sequence[float], height: int
-) -> list[dict[str, Any]]:
+def side_labels(labelled: Sequence[tuple[str, str, float]], ends: Sequence[float], height: int) -> list[dict[str, Any]]:
     """(title, colour, value) as labels right of a plot whose axis runs over `ends`, kept apart."""
     inner = height - MARGIN["t"] - MARGIN["b"]
     span = ends[1] - ends[0]

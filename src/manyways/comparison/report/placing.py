@@ -33,9 +33,7 @@ def spread(positions: Sequence[float], spacing: float, lowest: float, highest: f
 Box = tuple[float, float, float, float]
 
 
-def beside(
-    points: Sequence[tuple[float, float]], widths: Sequence[float], area: tuple[float, float]
-) -> list[str]:
+def beside(points: Sequence[tuple[float, float]], widths: Sequence[float], area: tuple[float, float]) -> list[str]:
     """For labels beside `points`, the place of each (a plotly textposition) that covers least.
 
     Points, `widths` of the labels and the plot's `area` (width, height) are in pixels, y upwards.

@@ -45,9 +45,7 @@ class AudioEncoder(Encoder):
         sound, rate = columns[0].take(rows), _rate(columns[0])
         if rate != self.audio.rate:
             common = gcd(rate, self.audio.rate)
-            resampled = resample_poly(
-                sound.astype(np.float32), self.audio.rate // common, rate // common, axis=1
-            )
+            resampled = resample_poly(sound.astype(np.float32), self.audio.rate // common, rate // common, axis=1)
             sound = np.clip(np.round(resampled), -32768, 32767).astype(np.int16)
         out = np.zeros((len(sound), self.audio.samples), np.int16)
         length = min(sound.shape[1], self.audio.samples)
@@ -64,7 +62,5 @@ class AudioEncoder(Encoder):
 
 def _rate(column: Column) -> int:
     if column.kind != "audio" or column.rate is None:
-        raise DataError(
-            f"The column {column.name!r} holds {column.kind}, but the model was trained on sound."
-        )
+        raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on sound.")
     return column.rate

@@ -41,9 +41,7 @@ class ImageEncoder(Encoder):
 
     def _check(self, column: Column) -> None:
         if column.kind != "image":
-            raise DataError(
-                f"The column {column.name!r} holds {column.kind}, but the model was trained on images."
-            )
+            raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on images.")
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.uint8]:
         import torch

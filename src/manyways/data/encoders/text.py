@@ -60,17 +60,13 @@ class TextEncoder(Encoder):
 
             loaded, limit, padding = pretrained_tokenizer(checkpoint)
             tokenizer = loaded.backend_tokenizer
-            mask = (
-                loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
-            )
+            mask = loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
             tokenizer.no_padding()
             tokenizer.no_truncation()
         sample = rows[:: max(1, len(rows) // 5000)]
         lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(_strings(column, sample))]
         length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))
-        return TextEncoder(
-            column.name, tokenizer.to_str(), TextSpec(tokenizer.get_vocab_size(), length, padding, mask)
-        )
+        return TextEncoder(column.name, tokenizer.to_str(), TextSpec(tokenizer.get_vocab_size(), length, padding, mask))
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
         out = np.full((len(rows), self.text.length), self.text.padding, np.int32)
@@ -123,7 +119,5 @@ def _train(column: Column, rows: RowNumbers) -> "Tokenizer":
             yield _strings(column, rows[chunk])
 
     tokenizer.train_from_iterator(batches(), trainer, length=len(rows))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[START] $A", special_tokens=[("[START]", 3)]
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="[START] $A", special_tokens=[("[START]", 3)])
     return tokenizer

@@ -86,8 +86,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in member.filename:
             raise DataError(
-                f"{path} holds the member {member.filename!r}, which points outside the archive; "
-                f"nothing was unpacked."
+                f"{path} holds the member {member.filename!r}, which points outside the archive; nothing was unpacked."
             )
         if member.flag_bits & 1:
             raise DataError(f"{path} is encrypted; unpack it yourself and read the folder.")

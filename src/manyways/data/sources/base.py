@@ -87,8 +87,7 @@ def table_of(columns: list[RawColumn], name: str, source: str, **more: Any) -> T
     names = [column.name for column in columns]
     if twice := sorted({each for each in names if names.count(each) > 1}):
         raise DataError(
-            f"{source} has several columns named {', '.join(map(repr, twice))}; names must differ. "
-            f"Rename them."
+            f"{source} has several columns named {', '.join(map(repr, twice))}; names must differ. Rename them."
         )
     lengths = {column.name: len(column.values) for column in columns}
     if len(set(lengths.values())) > 1:

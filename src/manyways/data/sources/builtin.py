@@ -25,13 +25,10 @@ def load(source: str, options: Options) -> Table:
     if source == "digits":
         held = datasets.load_digits()
         images = np.round(held.images * (255 / 16)).astype(np.uint8)[:, None]
-        return table_of(
-            [RawColumn("image", images, "image"), RawColumn("label", held.target)], source, source
-        )
+        return table_of([RawColumn("image", images, "image"), RawColumn("label", held.target)], source, source)
     held = getattr(datasets, f"load_{source.replace('-', '_')}")()
     columns = [
-        RawColumn(str(name).replace(" ", "_"), held.data[:, at], "number")
-        for at, name in enumerate(held.feature_names)
+        RawColumn(str(name).replace(" ", "_"), held.data[:, at], "number") for at, name in enumerate(held.feature_names)
     ]
     classes = getattr(held, "target_names", None)
     label = held.target if classes is None else as_objects([str(classes[code]) for code in held.target])

@@ -43,9 +43,7 @@ def read(path: Path, header: bool | None) -> "pl.DataFrame":
         check_utf8(path)
         _check_lengths(path, separator)
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{path} cannot be read as a table: {reason}. Check its quotes and separators."
-        ) from error
+        raise DataError(f"{path} cannot be read as a table: {reason}. Check its quotes and separators.") from error
     # A row that is too short reads as nulls at its end, and so does a blank line.
     if frame.to_series(-1).null_count():
         blank = _check_lengths(path, separator)

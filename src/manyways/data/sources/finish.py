@@ -75,9 +75,7 @@ def _as_numbers(name: str, values: NDArray[Any]) -> NDArray[Any]:
 
 def _as_categories(name: str, values: NDArray[Any]) -> NDArray[Any]:
     if values.ndim != 1:
-        raise DataError(
-            f"The column {name!r} holds {values.shape[1]} numbers a row; a category is one value a row."
-        )
+        raise DataError(f"The column {name!r} holds {values.shape[1]} numbers a row; a category is one value a row.")
     if values.dtype.kind != "f":
         return values
     missing = np.isnan(values)
@@ -89,23 +87,17 @@ def _as_categories(name: str, values: NDArray[Any]) -> NDArray[Any]:
             "whole number. Correct those rows, or leave them empty."
         )
     if not np.all(known == np.round(known)):
-        return as_objects(
-            [None if gone else repr(value) for value, gone in zip(values.tolist(), missing, strict=True)]
-        )
+        return as_objects([None if gone else repr(value) for value, gone in zip(values.tolist(), missing, strict=True)])
     if not missing.any():
         return values.astype(np.int64)
-    return as_objects(
-        [None if gone else int(value) for value, gone in zip(values.tolist(), missing, strict=True)]
-    )
+    return as_objects([None if gone else int(value) for value, gone in zip(values.tolist(), missing, strict=True)])
 
 
 def _as_text(name: str, values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "O":
         return values
     if values.ndim != 1:
-        raise DataError(
-            f"The column {name!r} holds {values.shape[1]} numbers a row; text is one string a row."
-        )
+        raise DataError(f"The column {name!r} holds {values.shape[1]} numbers a row; text is one string a row.")
     return as_objects([str(value) for value in values.tolist()])
 
 

@@ -42,18 +42,12 @@ def load(source: Path, options: Options) -> Table:
     instead. Raises DataError for other layouts, and for images and sounds side by side.
     """
     root = _root(source, deeper=options.label_pattern is not None)
-    parts = [
-        (PART_WORDS[child.name.lower()], child)
-        for child in _folders(root)
-        if child.name.lower() in PART_WORDS
-    ]
+    parts = [(PART_WORDS[child.name.lower()], child) for child in _folders(root) if child.name.lower() in PART_WORDS]
     if not parts:
         return _without_lone_class(_load_part(root, root, options, source))
     held = {child for _, child in parts}
     if outside := [path for path in _media_in(root) if not any(child in path.parents for child in held)]:
-        raise DataError(
-            _strays(outside, root, f"the parts {', '.join(sorted(child.name for child in held))}")
-        )
+        raise DataError(_strays(outside, root, f"the parts {', '.join(sorted(child.name for child in held))}"))
     tables: list[tuple[int, Table]] = []
     for part, child in sorted(parts, key=lambda each: (each[0], each[1].name)):
         table = _load_part(child, root, options, source)
@@ -171,9 +165,7 @@ def _media_in(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        found += [
-            Path(place, name) for name in sorted(files) if not _is_hidden(name) and media.kind_of(Path(name))
-        ]
+        found += [Path(place, name) for name in sorted(files) if not _is_hidden(name) and media.kind_of(Path(name))]
     return found
 
 

@@ -44,9 +44,7 @@ def columns_of(
     return columns, bad
 
 
-def _media_items(
-    series: "pl.Series", folder: Path | None, kind: Kind | None, where: str
-) -> list[media.Item] | None:
+def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, where: str) -> list[media.Item] | None:
     import polars as pl
 
     if series.dtype == pl.String:

@@ -84,9 +84,7 @@ def _table(rows: Any, source: str, options: Options) -> Table:
 
     features = dict(rows.features or {})
     coded = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    decoded = {
-        name: each for name, each in features.items() if isinstance(each, datasets.Image | datasets.Audio)
-    }
+    decoded = {name: each for name, each in features.items() if isinstance(each, datasets.Image | datasets.Audio)}
     columns: list[RawColumn] = []
     bad: dict[int, str] = {}
     plain = rows.remove_columns(list(decoded))

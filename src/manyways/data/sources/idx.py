@@ -71,18 +71,14 @@ def _pair(path: Path) -> Table:
     if labels is not None:
         values = whole(read(labels))
         if len(values) != len(images):
-            raise DataError(
-                f"{path} has {len(images):,} rows, but {labels} has {len(values):,}; they must be as many."
-            )
+            raise DataError(f"{path} has {len(images):,} rows, but {labels} has {len(values):,}; they must be as many.")
         columns.append(RawColumn("label", values))
     return table_of(columns, plain_name(path), str(path))
 
 
 def labels_file(images: Path) -> Path | None:
     """The labels file beside an images file: `train-images-idx3-ubyte` has `train-labels-idx1-ubyte`."""
-    wanted = re.sub(
-        r"idx\d", "idx1", re.sub("images?|data|inputs?", "labels", images.name, flags=re.IGNORECASE)
-    )
+    wanted = re.sub(r"idx\d", "idx1", re.sub("images?|data|inputs?", "labels", images.name, flags=re.IGNORECASE))
     if wanted == images.name:
         return None
     bare = wanted.removesuffix(".gz")
@@ -104,9 +100,7 @@ def read(path: Path) -> Rows:
                 raise DataError(_wrong_length(path, shape, need, held))
             if need > IN_MEMORY:
                 return open_rows(path, shape, dtype, offset)
-        return keep(
-            _stream(file, path, shape, dtype, need), shape, dtype.newbyteorder("="), key_of_file(path)
-        )
+        return keep(_stream(file, path, shape, dtype, need), shape, dtype.newbyteorder("="), key_of_file(path))
 
 
 def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
@@ -137,8 +131,7 @@ def _stream(
         yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
     if file.read(1):
         raise DataError(
-            f"{path} holds more than the {need:,} bytes of values that its header announces. Download "
-            f"it again."
+            f"{path} holds more than the {need:,} bytes of values that its header announces. Download it again."
         )
 
 

@@ -29,9 +29,7 @@ UNDECODABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.D
 """
 
 
-def decode(
-    name: str, items: Sequence[Item], options: Options, where: str
-) -> tuple[RawColumn, dict[int, str]]:
+def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
     """A column uint8 [n, channels, height, width], and why rows could not be decoded (those rows are zero).
 
     The size is `image_size` or the median height and width, at most 96 pixels; images are stretched to it.
@@ -53,8 +51,7 @@ def decode(
                 headers.append(header)
         if not headers:
             raise DataError(
-                f"{where}: none of {count_of(len(items), 'image')} can be decoded; "
-                f"{next(iter(bad.values()), '')}"
+                f"{where}: none of {count_of(len(items), 'image')} can be decoded; {next(iter(bad.values()), '')}"
             )
         height, width = common_size(headers, options.image_size)
         channels = options.channels or (1 if all(grey for _, _, grey in headers) else 3)
@@ -65,16 +62,12 @@ def decode(
     return RawColumn(name, rows, "image"), bad
 
 
-def common_size(
-    headers: Sequence[tuple[int, int, bool]], asked: int | tuple[int, int] | None
-) -> tuple[int, int]:
+def common_size(headers: Sequence[tuple[int, int, bool]], asked: int | tuple[int, int] | None) -> tuple[int, int]:
     """Height and width for all: as asked, else the medians, scaled so that the longer is at most 96."""
     if asked is not None:
         size = (asked, asked) if isinstance(asked, int) else tuple(asked)
         if len(size) != 2 or min(size) < 1:
-            raise ParameterError(
-                f"image_size must be a positive number or (height, width) in pixels; got {asked!r}."
-            )
+            raise ParameterError(f"image_size must be a positive number or (height, width) in pixels; got {asked!r}.")
         return size[0], size[1]
     height, width = (float(median(side)) for side in list(zip(*headers, strict=True))[:2])
     scale = min(1.0, LARGEST / max(height, width))
@@ -101,9 +94,7 @@ def _header(item: Item) -> tuple[int, int, bool] | str:
 
 
 def _has_grey_palette(image: Image.Image) -> bool:
-    palette = (
-        np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3) if image.mode == "P" else None
-    )
+    palette = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3) if image.mode == "P" else None
     return palette is not None and bool((palette == palette[:, :1]).all())
 
 
@@ -144,11 +135,7 @@ def _flat(image: Image.Image) -> Image.Image:
         values: NDArray[Any] = np.asarray(image, np.float64)
         # 16-bit files: convert("L") would cut at 255 instead of scaling.
         scale = 257.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else 1.0
-        if not (
-            np.isfinite(values).all()
-            and values.min(initial=0) >= 0
-            and values.max(initial=0) / scale <= 255.5
-        ):
+        if not (np.isfinite(values).all() and values.min(initial=0) >= 0 and values.max(initial=0) / scale <= 255.5):
             raise ValueError("its pixels are not in 0 … 255 or 0 … 65535")
         return Image.fromarray(np.round(values / scale).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info:

@@ -23,9 +23,7 @@ def kind_of(path: Path) -> Kind | None:
     return "image" if ending in IMAGES else "audio" if ending in SOUNDS else None
 
 
-def decode(
-    name: str, items: Sequence[Item], options: Options, where: str
-) -> tuple[RawColumn, dict[int, str]]:
+def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
     """`items` decoded to one shape: a column of kind image or audio, and why rows could not be decoded."""
     from manyways.data.sources import images, sounds
 
@@ -33,9 +31,7 @@ def decode(
     if kind is None:
         raise DataError(f"{where}: the column {name!r} has an image or a sound in no row.")
     if kind not in ("image", "audio"):
-        raise DataError(
-            f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}."
-        )
+        raise DataError(f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}.")
     if kind == "image":
         return images.decode(name, items, options, where)
     return sounds.decode(name, items, options, where)
@@ -58,9 +54,7 @@ def files_of(
     if not any(isinstance(item, Path) and item.is_file() for item in items):
         if kind is None:
             return None
-        raise DataError(
-            f"{where}: the column {name!r} names no file below {folder}; the first is {known[0]!r}."
-        )
+        raise DataError(f"{where}: the column {name!r} names no file below {folder}; the first is {known[0]!r}.")
     return items
 
 

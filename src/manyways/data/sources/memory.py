@@ -37,9 +37,7 @@ def load(source: Any, options: Options) -> Table:
     if isinstance(source, Mapping):
         columns = [_column(str(name), values) for name, values in source.items()]
         if not columns:
-            raise DataError(
-                "The mapping has no columns; give at least one: read({'text': texts, 'label': labels})."
-            )
+            raise DataError("The mapping has no columns; give at least one: read({'text': texts, 'label': labels}).")
         return table_of(columns, "data", NAME)
     if _is(source, "polars", "DataFrame"):
         columns, bad = columns_of(source, options, NAME)

@@ -117,9 +117,7 @@ def _header(file: IO[bytes], name: str, path: Path) -> Header:
         else:
             header = np.lib.format.read_array_header_2_0(file)
     except ValueError as error:
-        raise DataError(
-            f"{path}: {name} is no NumPy array: {error}. Save it again with numpy.savez."
-        ) from error
+        raise DataError(f"{path}: {name} is no NumPy array: {error}. Save it again with numpy.savez.") from error
     shape, fortran, dtype = header
     if dtype.hasobject:
         raise DataError(
@@ -157,18 +155,14 @@ def _from_stream(file: IO[bytes], header: Header, where: str, key: str) -> Rows:
     return keep(_chunks(file, shape, dtype, where), shape, dtype.newbyteorder("="), key)
 
 
-def _chunks(
-    file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], where: str
-) -> Iterator[NDArray[Any]]:
+def _chunks(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Iterator[NDArray[Any]]:
     row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
     rows = max(1, CHUNK_BYTES // max(row_bytes, 1))
     for start in range(0, shape[0], rows):
         count = min(rows, shape[0] - start)
         data = file.read(count * row_bytes)
         if len(data) < count * row_bytes:
-            raise DataError(
-                f"{where} is cut short: {shape[0]:,} rows are announced. Download or save it again."
-            )
+            raise DataError(f"{where} is cut short: {shape[0]:,} rows are announced. Download or save it again.")
         yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
 
 

@@ -46,9 +46,7 @@ def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, whe
 
 def _numbers_and_words(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
     values = [None if isinstance(value, str) and not value else value for value in values]
-    odd = [
-        row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")
-    ]
+    odd = [row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")]
     if not odd:
         return RawColumn(name, numbers_of(values))
     words = as_objects([None if value is None else str(value) for value in values])

@@ -25,9 +25,7 @@ LONGEST = 10.0
 CHUNK = 256
 
 
-def decode(
-    name: str, items: Sequence[Item], options: Options, where: str
-) -> tuple[RawColumn, dict[int, str]]:
+def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
     """A column int16 [n, samples], and why rows could not be decoded (those rows are zero).
 
     Channels are averaged; the rate is `sample_rate` or the most common one, at most 16 kHz; each sound is cut
@@ -39,9 +37,7 @@ def decode(
     key = items_key(items, "audio", options.sample_rate, options.seconds)
     if note := load_note(key):
         rows = open_rows(cache_folder() / f"{key}.rows", tuple(note["shape"]), np.int16)
-        return RawColumn(name, rows, "audio", note["rate"]), {
-            int(row): why for row, why in note["bad"].items()
-        }
+        return RawColumn(name, rows, "audio", note["rate"]), {int(row): why for row, why in note["bad"].items()}
     bad: dict[int, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         headers: list[tuple[int, int]] = []
@@ -52,12 +48,9 @@ def decode(
                 headers.append(header)
         if not headers:
             raise DataError(
-                f"{where}: none of {count_of(len(items), 'sound')} can be decoded; "
-                f"{next(iter(bad.values()), '')}"
+                f"{where}: none of {count_of(len(items), 'sound')} can be decoded; {next(iter(bad.values()), '')}"
             )
-        rate = options.sample_rate or min(
-            HIGHEST_RATE, Counter(each for _, each in headers).most_common(1)[0][0]
-        )
+        rate = options.sample_rate or min(HIGHEST_RATE, Counter(each for _, each in headers).most_common(1)[0][0])
         lengths = [frames / each for frames, each in headers]
         seconds = options.seconds or min(LONGEST, float(np.percentile(lengths, 95)))
         shape = (len(items), max(1, round(seconds * rate)))

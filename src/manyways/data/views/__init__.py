@@ -111,8 +111,6 @@ class Views:
         self, views: Mapping[str, View], inputs: Mapping[str, Tensor], rng: torch.Generator
     ) -> dict[str, Tensor]:
         if unknown := sorted(set(inputs) - set(views)):
-            raise DataError(
-                f"No spec describes the input {', '.join(unknown)}; described are {', '.join(views)}."
-            )
+            raise DataError(f"No spec describes the input {', '.join(unknown)}; described are {', '.join(views)}.")
         # The order of the specs, not of the inputs, decides who draws first.
         return {name: view(inputs[name], rng) for name, view in views.items() if name in inputs}

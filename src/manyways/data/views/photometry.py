@@ -118,9 +118,7 @@ def blur(images: Tensor, sigmas: Tensor, radius: int) -> Tensor:
     return planes.view(images.shape).clamp_(0, 1)
 
 
-def colour_jitter(
-    images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor
-) -> Tensor:
+def colour_jitter(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue of RGB images in one matrix product per image.
 
     The first three are factors (1 unchanged), `hue` is a turn in the IQ plane of YIQ as a fraction of the

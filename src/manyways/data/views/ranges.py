@@ -11,9 +11,7 @@ def require_range(view: object, low: float, high: float, *fields: str) -> None:
     for field in fields:
         value = getattr(view, field)
         if value is not None and not low <= value <= high:
-            raise ParameterError(
-                f"{type(view).__name__}.{field} must be in [{low:g}, {high:g}]; got {value!r}."
-            )
+            raise ParameterError(f"{type(view).__name__}.{field} must be in [{low:g}, {high:g}]; got {value!r}.")
 
 
 def require_shape(batch: Tensor, *shape: int) -> None:

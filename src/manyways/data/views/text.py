@@ -72,9 +72,7 @@ def drop_tokens(tokens: Tensor, probability: float, padding: int, rng: torch.Gen
     if not length:
         return tokens
     real = words(tokens, padding)
-    luck = (
-        torch.rand(batch, length, generator=rng, device=rng.device).to(tokens.device).masked_fill_(~real, -1)
-    )
+    luck = torch.rand(batch, length, generator=rng, device=rng.device).to(tokens.device).masked_fill_(~real, -1)
     keep = real & (luck >= probability)
     # The luckiest word survives any probability, so no row loses its last one.
     keep |= real & (luck == luck.amax(1, keepdim=True))
@@ -103,9 +101,7 @@ def replace_tokens(tokens: Tensor, probability: float, padding: int, rng: torch.
     pool = tokens[real]
     if not len(pool):
         return tokens.clone()
-    drawn = torch.rand(2, *tokens.shape, generator=rng, device=rng.device, dtype=torch.float64).to(
-        tokens.device
-    )
+    drawn = torch.rand(2, *tokens.shape, generator=rng, device=rng.device, dtype=torch.float64).to(tokens.device)
     chosen = real & (drawn[0] < probability)
     return torch.where(chosen, pool[(drawn[1] * len(pool)).long()], tokens)
 

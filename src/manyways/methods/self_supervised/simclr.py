@@ -21,9 +21,7 @@ def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: floa
     """
     both = normalize(torch.cat([a, b]).float(), dim=1)
     similarity = both @ both.T / temperature
-    similarity = similarity.masked_fill(
-        torch.eye(len(both), dtype=torch.bool, device=both.device), float("-inf")
-    )
+    similarity = similarity.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), float("-inf"))
     partner = torch.arange(len(both), device=both.device).roll(len(a))
     return cross_entropy(similarity, partner)
 
@@ -50,9 +48,7 @@ class SimCLR(GradientMethod):
     def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
         learner = super().begin(data, model, seed)
         width = learner.network.width
-        learner.projector = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection)
-        )
+        learner.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection))
         return learner
 
     def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
@@ -67,6 +63,4 @@ class SimCLR(GradientMethod):
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
 
     def examples_per_step(self, learner: Learner) -> int:
-        return min(
-            self.batch_size, max(2, len(learner.rows))
-        )  # twice in a batch, a row would be its own opposite
+        return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a row would be its own opposite

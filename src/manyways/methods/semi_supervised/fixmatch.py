@@ -57,9 +57,7 @@ class FixMatch(GradientMethod):
 
     def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
         shown = learner.pick(learner.labelled, self.batch_size, step)
-        hidden = learner.take(
-            learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
-        )
+        hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
         labelled, strong = learner.views.weak(learner.take(shown), rng), learner.views.strong(hidden, rng)
         return {
             "weak": learner.views.weak(hidden, rng),
@@ -68,9 +66,7 @@ class FixMatch(GradientMethod):
         }
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
-        with (
-            torch.no_grad()
-        ):  # guesses are targets: a backward pass through them would cost and change nothing
+        with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
             weak = learner.network(batch["weak"])
         labels = batch["labels"]
         outputs = learner.network(batch["taught"])

@@ -29,9 +29,7 @@ class PropagationHead(Head):
     rows: Tensor
     distributions: Tensor
 
-    def __init__(
-        self, count: int, width: int, outputs: int, kernel: str, neighbours: int, gamma: float
-    ) -> None:
+    def __init__(self, count: int, width: int, outputs: int, kernel: str, neighbours: int, gamma: float) -> None:
         super().__init__()
         self.config = {
             "count": count, "width": width, "outputs": outputs, "kernel": kernel, "neighbours": neighbours,
@@ -76,29 +74,21 @@ class LabelPropagation(Method):
     needs: ClassVar = ("input", "classes", "unlabelled")
     gives: ClassVar = frozenset({"classify"})
     takes: ClassVar = frozenset({"embed"})
-    paper: ClassVar = (
-        "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
-    )
+    paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         training, target = data.training, Target.fit(data)
         if self.kernel == "rbf" and len(training) > MOST_ROWS_RBF:
-            raise NeedsError(
-                f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'."
-            )
+            raise NeedsError(f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'.")
         frozen = start_features(data, model, seed)
         features, labels = frozen.of(training), target.encode(training)
         distributions = self._flow(features, labels, target.width)
         neighbours = min(self.neighbours, len(training))
-        head = PropagationHead(
-            len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma
-        )
+        head = PropagationHead(len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma)
         head.rows.copy_(torch.from_numpy(features))
         head.distributions.copy_(torch.from_numpy(distributions))
         frozen.network.head = head
-        return Learned(
-            frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ()
-        )
+        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
 
     def _flow(self, features: NDArray[Any], labels: NDArray[Any], classes: int) -> NDArray[Any]:
         from sklearn.semi_supervised import LabelPropagation as Clamped

@@ -67,9 +67,7 @@ class SelfTraining(Method):
         used = data.part[data.rows] == 0
         return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
 
-    def _with_guesses(
-        self, data: Data, hidden: NDArray[Any], probabilities: NDArray[Any], model: Model
-    ) -> Data:
+    def _with_guesses(self, data: Data, hidden: NDArray[Any], probabilities: NDArray[Any], model: Model) -> Data:
         sure = probabilities.max(axis=1) >= self.threshold
         if not sure.any() or model.target is None:
             return data

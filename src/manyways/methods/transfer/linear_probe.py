@@ -35,9 +35,7 @@ class LinearProbe(Method):
     needs: ClassVar = ("input", "label")
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
-    paper: ClassVar = (
-        "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
-    )
+    paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         target = Target.fit(data)
@@ -72,9 +70,7 @@ def _logistic(
         penalty = 1.0  # a class with one row leaves nothing to validate on
     if penalty is None:
         folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
-        scores = [
-            cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID
-        ]
+        scores = [cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID]
         penalty = GRID[int(np.argmax(scores))]
     fitted = make(penalty).fit(features, labels)
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, -30.0)

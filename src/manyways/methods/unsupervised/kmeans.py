@@ -67,9 +67,7 @@ class KMeans(Method):
         features = frozen.of(training)
         count = self.clusters or _pick_count(features, training, target, seed)
         if count > len(features):
-            raise NeedsError(
-                f"KMeans.clusters must be at most the {len(features)} training rows; got {count}."
-            )
+            raise NeedsError(f"KMeans.clusters must be at most the {len(features)} training rows; got {count}.")
         centres, member = _cluster(features, count, self.restarts, seed)
         if target is None:
             target, names = Target("cluster", tuple(range(count))), np.log(np.eye(count) + 1e-6)
@@ -79,9 +77,7 @@ class KMeans(Method):
         head.centres.copy_(torch.from_numpy(centres))
         head.names.copy_(torch.from_numpy(names))
         frozen.network.head = head
-        return Learned(
-            frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ()
-        )
+        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         model = super().as_model(learned, data, budget, seed)
@@ -112,8 +108,7 @@ def _pick_count(features: NDArray[np.float32], training: Data, target: Target | 
 
     sample = features[np.random.default_rng(seed).permutation(len(features))[:SILHOUETTE_ROWS]]
     scores = {
-        count: silhouette_score(sample, _cluster(sample, count, 3, seed)[1])
-        for count in range(2, min(13, len(sample)))
+        count: silhouette_score(sample, _cluster(sample, count, 3, seed)[1]) for count in range(2, min(13, len(sample)))
     }
     return max(scores, key=lambda count: scores[count]) if scores else 1
 

@@ -54,8 +54,8 @@ class ConvNet(ImageBackbone):
         while max(height, width) > LARGEST_GRID and min(height, width) > 1:
             height, width, halvings = height // 2, width // 2, halvings + 1
         # Large maps cost most, so that they get few channels.
-        if halvings <= 2:  # on digits of 8 pixels two wide layers beat three narrow ones after equal time
-            widths, pools = [64, 128], [halvings > 0, halvings > 1]
+        if halvings <= 2:  # on digits of 8 pixels two layers beat three after equal time: they take twice the steps
+            widths, pools = [32, 64], [halvings > 0, halvings > 1]
         else:
             widths = [min(16 * 2**stage, 256) for stage in range(halvings)]
             widths, pools = [*widths, widths[-1]], [*([True] * (halvings - 1)), False, True]
