@@ -139,7 +139,7 @@ def flops(work: Callable[[], None]) -> int:
     """The floating-point operations of `work`."""
     with FlopCounterMode(display=False) as counter:
         work()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def run() -> list[Row]:

@@ -1,5 +1,6 @@
 """Worker processes: jobs in, outcomes out; one that dies takes only its own job with it."""
 
+import contextlib
 import json
 import os
 import queue
@@ -41,10 +42,7 @@ class Workers:
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream:
-                    stream.close()
+            _close(process)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Report]:
         """Carry out `jobs`, in order as workers become free; reports come as they are heard."""
@@ -57,7 +55,7 @@ class Workers:
             if message is None:
                 if number in doing:
                     yield Report(doing.pop(number), outcome=Outcome(error=self._death(number)))
-                self._processes.pop(number, None)
+                _close(self._processes.pop(number))
                 if waiting and not self._processes and self._started > 3 * self._count + len(jobs):
                     raise RuntimeError("Worker processes keep ending before they begin; see the messages above.")
                 if waiting and len(self._processes) < self._count:
@@ -103,6 +101,15 @@ class Workers:
         if code == -9:
             return "its process was killed, most likely because memory ran out; lower batch_size or size."
         return f"its process ended with exit code {code}."
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of `process`, and close its pipes."""
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            with contextlib.suppress(BrokenPipeError):  # a job that it did not live to read
+                stream.close()
 
 
 def run_here(

@@ -83,8 +83,9 @@ class Target:
             count = sum(value in new for value in known)
             raise DataError(
                 f"{data.name} has {count} row{'s' if count > 1 else ''} of {', '.join(map(repr, new[:5]))} in "
-                f"{self.name!r}, a class that no training row has; the model knows {', '.join(map(repr, self.classes[:10]))}"
-                f"{', …' if len(self.classes) > 10 else ''}. Add training rows of it, or leave those rows out."
+                f"{self.name!r}, a class that no training row has; the model knows "
+                f"{', '.join(map(repr, self.classes[:10]))}{', …' if len(self.classes) > 10 else ''}. Add training "
+                "rows of it, or leave those rows out."
             )
         codes[seen] = [index[value] for value in known]
         return codes

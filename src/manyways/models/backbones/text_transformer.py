@@ -56,13 +56,13 @@ class TextTransformer(Backbone):
     @classmethod
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
         text = require_kind(spec, TextSpec, cls.name)
-        dimension = scaled_width(128, size, multiple=32)
+        dimension = scaled_width(64, size, multiple=32)
         return {
             "name": cls.name,
             "vocabulary": text.vocabulary,
             "length": text.length,
             "dimension": dimension,
-            "depth": max(1, round(2 * size**0.5)),
+            "depth": max(1, round(size**0.5)),
             "heads": heads_for(dimension),
             "padding": text.padding,
             "dropout": 0.1,

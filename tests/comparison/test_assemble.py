@@ -1,0 +1,138 @@
+"""From outcomes to a comparison: means, intervals and label efficiency, by numbers that can be checked by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import ttest_1samp
+
+from manyways.comparison.assemble import assemble, interval, label_points, make_entry, summarise
+from manyways.comparison.compare import Plan, make_plan
+from manyways.comparison.job import Job, Outcome
+from manyways.data.read import read
+from manyways.training.budget import Budget
+
+CHAIN = "simclr >> fine-tune"
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """Two ways with three seeds on 40 of 1,347 labels of digits."""
+    data = read("digits").with_test(0.25)
+    return make_plan(data, ["supervised", CHAIN], 40, Budget.of("20 steps"), 3, None, 0.2, 0)
+
+
+def outcome(score: float, **more: Any) -> Outcome:
+    """What a training with this score would have given."""
+    given = {"metrics": {"accuracy": score}, "seconds": 2.0, "steps": 20, "parameters": 1000, "peak_memory_mb": 300.0}
+    return Outcome(score=score, **(given | more))
+
+
+def outcomes_of(plan: Plan, scores: Sequence[float]) -> dict[Job, Outcome]:
+    """Scores for the jobs of the chain by seed; plain supervision at n labels has 0.5 with 40 and 0.9 with all."""
+    line = dict(zip(plan.curve, [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95], strict=False))
+    found = {}
+    for job in plan.jobs():
+        if job.method == CHAIN:
+            if job.seed < len(scores):
+                found[job] = outcome(scores[job.seed])
+        else:
+            assert job.labels is not None
+            found[job] = outcome(line[job.labels] + 0.01 * (job.seed - 1))
+    return found
+
+
+def entry_of(plan: Plan, outcomes: dict[Job, Outcome], interrupted: bool = False) -> Any:
+    """The row of the chain."""
+    return make_entry(plan, CHAIN, plan.methods[CHAIN], outcomes, label_points(plan, outcomes), interrupted)
+
+
+def test_interval_is_students() -> None:
+    values = [0.7, 0.8, 0.84, 0.9]
+    low, high = interval(values)
+    wanted = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((wanted.low, wanted.high))
+    assert interval([0.7]) == (None, None)
+    assert interval([0.7, 0.7]) == (0.7, 0.7)
+
+
+def test_an_entry_is_the_mean_over_its_seeds(plan: Plan) -> None:
+    found = outcomes_of(plan, [0.6, 0.7, 0.8])
+    for job in found:
+        if job.method == CHAIN:
+            more = {"seconds": 1.0 + job.seed, "steps": 18 + job.seed, "peak_memory_mb": 100.0 * (1 + job.seed)}
+            curve = [(10, 0.5, 0.3 + 0.1 * job.seed), (20, 1.0, 0.5)][: 2 if job.seed else 1]
+            found[job] = replace(found[job], curve=curve, **more)
+    entry = entry_of(plan, found)
+    assert entry.score == pytest.approx(0.7)
+    assert entry.scores == (0.6, 0.7, 0.8)
+    assert (entry.low, entry.high) == pytest.approx(interval([0.6, 0.7, 0.8]))
+    assert (entry.seconds, entry.steps, entry.parameters) == (2.0, 19, 1000)
+    assert entry.peak_memory_mb == 300.0  # the highest, not the mean
+    assert entry.metrics == {"accuracy": pytest.approx(0.7)}
+    assert [(point.step, point.score) for point in entry.curve] == [(10, pytest.approx(0.4))]  # where all have one
+    assert entry.title == "SimCLR → FineTune"
+    assert entry.gives == ("classify", "embed") or "classify" in entry.gives
+    assert "input" in entry.needs
+    assert "label" in entry.needs
+    assert [stage["name"] for stage in entry.hyperparameters["stages"]] == ["simclr", "fine-tune"]
+
+
+def test_scores_are_in_the_order_of_the_seeds(plan: Plan) -> None:
+    backwards = replace(plan, seeds=(2, 0, 1))
+    assert entry_of(backwards, outcomes_of(plan, [0.6, 0.7, 0.8])).scores == (0.8, 0.6, 0.7)
+
+
+def test_a_seed_that_failed_fails_the_entry(plan: Plan) -> None:
+    found = outcomes_of(plan, [0.6, 0.7, 0.8])
+    second = next(job for job in found if job.method == CHAIN and job.seed == 1)
+    found[second] = Outcome(error="out of luck", wall_seconds=3.0)
+    entry = entry_of(plan, found)
+    assert (entry.score, entry.error, entry.seconds) == (None, "out of luck", 3.0)
+    assert not entry.scored
+
+
+@pytest.mark.parametrize(("scores", "pending"), [([], True), ([0.6], True), ([0.6, 0.7, 0.8], False)])
+def test_what_had_not_finished_is_pending(plan: Plan, scores: list[float], pending: bool) -> None:
+    assert entry_of(plan, outcomes_of(plan, scores), interrupted=True).pending is pending
+    assert not entry_of(plan, outcomes_of(plan, scores)).pending
+
+
+def test_label_points_are_plain_supervision_alone(plan: Plan) -> None:
+    points = label_points(plan, outcomes_of(plan, [0.99, 0.99, 0.99]))
+    assert [point.labels for point in points] == list(plan.curve)
+    assert (points[0].labels, points[-1].labels) == (40, 1348)
+    assert points[0].score == pytest.approx(0.5)
+    assert points[0].scores == pytest.approx((0.49, 0.5, 0.51))
+    assert (points[0].low, points[0].high) == pytest.approx(interval([0.49, 0.5, 0.51]))
+
+
+def test_labels_that_plain_supervision_would_need(plan: Plan) -> None:
+    second = plan.curve[1]
+    assert entry_of(plan, outcomes_of(plan, [0.6] * 3)).labels_equivalent == pytest.approx(second)
+    halfway = entry_of(plan, outcomes_of(plan, [0.55] * 3)).labels_equivalent
+    assert halfway == pytest.approx((40 * second) ** 0.5)  # between two points in the logarithm
+    beyond = entry_of(plan, outcomes_of(plan, [0.99] * 3))
+    assert (beyond.labels_equivalent, beyond.labels_note) == (None, "more than 1,348")
+
+
+def test_an_unfinished_comparison_has_no_best(plan: Plan, tmp_path: Path) -> None:
+    found = assemble(plan, {}, tmp_path, interrupted=True)
+    assert [entry.pending for entry in found.entries] == [True, True]
+    assert found.best is None
+    assert found.label_curve == ()
+    assert found.conclusion is not None
+    assert found.conclusion.recommended is None
+
+
+def test_summary_counts_what_is_shown_and_what_is_known(plan: Plan) -> None:
+    data = summarise(plan)
+    assert (data.rows, data.training_rows, data.test_rows) == (1797, 1348, 449)
+    assert (data.labels_shown, data.labels_known, data.label) == (40, 1348, "label")
+    assert data.classes == tuple("0123456789")
+    assert [(column.name, column.kind, column.detail) for column in data.inputs] == [
+        ("image", "image", "8×8 pixels, grey")
+    ]
+    assert data.fingerprint == plan.data.fingerprint
