@@ -24,6 +24,7 @@ from manyways.models.saving import load_model
 from manyways.training.budget import Budget
 
 BUDGET = "20 steps"
+CHAIN = mw.Chain(stages=(mw.SimCLR(), mw.FineTune()))
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "results.md"
 
 
@@ -211,6 +212,8 @@ def test_the_key_tells_data_apart_and_not_workers(digits: Data) -> None:
     [
         ({"seeds": 0}, ParameterError, "seeds must be at least one.*got 0"),
         ({"seeds": ()}, ParameterError, "seeds must be at least one"),
+        ({"seeds": (1, 2, 1)}, ParameterError, r"each another; got \(1, 2, 1\)"),
+        ({"methods": [CHAIN, replace(CHAIN, shares=(1.0, 3.0))]}, ParameterError, "Two methods that differ are both"),
         ({"workers": -1}, ParameterError, "workers must be 0 or more; got -1"),
         ({"methods": []}, NeedsError, "No method can learn from digits"),
         ({"labels": 5}, DataError, "ask for at least 10"),

@@ -15,6 +15,7 @@ from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.data import Data
 from manyways.data.read import read
 from manyways.data.transport import save_table
+from manyways.errors import TrainingError
 from manyways.methods.active.active_learning import ActiveLearning
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Chain
@@ -113,7 +114,7 @@ def test_what_a_method_does_wrong_is_an_outcome(wine: Data, tmp_path: Path, monk
         raise ZeroDivisionError("by hand")
 
     monkeypatch.setattr("manyways.methods.transfer.linear_probe.LinearProbe.learn", broken)
-    fault = run_job(job(), wine, tmp_path, lambda _: None)
+    fault = run_job(job(), wine, tmp_path / "fault", lambda _: None)
     assert fault.error == "ZeroDivisionError: by hand (a fault in the method or in Manyways)"
 
 
@@ -185,7 +186,7 @@ def test_a_killed_worker_takes_only_its_job_with_it(
 
 def test_workers_that_never_begin_are_given_up(wine: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = instead(monkeypatch, "raise SystemExit(1)")
-    with pytest.raises(RuntimeError, match="Worker processes keep ending before they begin"):
+    with pytest.raises(TrainingError, match="Worker processes keep ending before they begin"):
         carry_out([job(0), job(1)], wine, tmp_path)
     assert len(started) < 20
 

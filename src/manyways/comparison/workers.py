@@ -14,7 +14,11 @@ from typing import IO, Any
 
 from manyways.comparison.job import Job, Outcome, outcome_from_json, run_job
 from manyways.data.data import Data
+from manyways.errors import TrainingError
 from manyways.methods.method import Method
+
+MOST_STILLBORN = 3
+"""Processes for each worker that may end before they have said a word."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Workers:
         self._heard: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._started = 0
+        self._stillborn: set[int] = set()
 
     def __enter__(self) -> "Workers":
         return self
@@ -45,7 +50,10 @@ class Workers:
             _close(process)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Report]:
-        """Carry out `jobs`, in order as workers become free; reports come as they are heard."""
+        """Carry out `jobs`, in order as workers become free; reports come as they are heard.
+
+        Raises TrainingError where the processes end before they begin.
+        """
         waiting = list(jobs)
         doing: dict[int, Job] = {}
         for _ in range(min(self._count, len(waiting))):
@@ -56,11 +64,15 @@ class Workers:
                 if number in doing:
                     yield Report(doing.pop(number), outcome=Outcome(error=self._death(number)))
                 _close(self._processes.pop(number))
-                if waiting and not self._processes and self._started > 3 * self._count + len(jobs):
-                    raise RuntimeError("Worker processes keep ending before they begin; see the messages above.")
+                if waiting and len(self._stillborn) > MOST_STILLBORN * self._count:
+                    raise TrainingError(
+                        "Worker processes keep ending before they begin; see the messages above, or compare in this "
+                        "process: workers=0."
+                    )
                 if waiting and len(self._processes) < self._count:
                     self._start()
                 continue
+            self._stillborn.discard(number)
             if "progress" in message and number in doing:
                 yield Report(doing[number], progress=message["progress"])
             elif "outcome" in message:
@@ -76,6 +88,7 @@ class Workers:
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self._processes[number] = process
+        self._stillborn.add(number)
         assert process.stdout is not None
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
 

@@ -54,11 +54,11 @@ def test_a_step_sees_labelled_weak_and_strong_rows(digits: Data) -> None:
     method = FixMatch(batch_size=8, unlabelled_ratio=3)
     learner = method.begin(few, None, 0)
     batch = method.draw(learner, 0, generator(0))
-    images = batch["inputs"]["image"]
-    assert len(images) == 8 + 24 + 24
+    weak, taught = batch["weak"]["image"], batch["taught"]["image"]
+    assert (len(weak), len(taught)) == (24, 8 + 24)
     assert len(batch["labels"]) == 8
     assert (batch["labels"] >= 0).all()
-    weak, strong = images[8:32], images[32:]
+    strong = taught[8:]
     rows = learner.take(learner.pick(learner.unlabelled, 24, 0, 1))["image"].float() / 255
     nearer = ((weak - rows).abs().mean() < (strong - rows).abs().mean()).item()
     assert nearer, "the strong views are no stronger than the weak ones"
@@ -70,5 +70,7 @@ def test_model_is_the_average_of_the_weights(digits: Data) -> None:
     averaged = FixMatch(batch_size=8, average_decay=0.9).fit(few, budget=12)
     last = FixMatch(batch_size=8, average_decay=0.0).fit(few, budget=12)
     assert not np.array_equal(averaged.outputs(digits.test), last.outputs(digits.test))
-    sizes = [sum(float(p.square().sum()) for p in model.network.head.parameters()) for model in (averaged, last)]  # type: ignore[union-attr]
+    sizes = [
+        sum(float(p.detach().square().sum()) for p in model.network.head.parameters()) for model in (averaged, last)
+    ]  # type: ignore[union-attr]
     assert sizes[0] != sizes[1]

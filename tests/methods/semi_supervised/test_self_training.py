@@ -60,17 +60,6 @@ def test_each_round_labels_every_row_afresh(digits: Data) -> None:
     assert third.labelled[few.training.labelled].all()
 
 
-def test_its_own_guesses_make_it_better(digits: Data) -> None:
-    few = digits.with_labels(40)
-    scores = [
-        SelfTraining(base=LinearProbe(penalty=1.0), threshold=0.8, rounds=rounds)
-        .fit(few)
-        .evaluate(digits.test)["accuracy"]
-        for rounds in (1, 4)
-    ]
-    assert scores[1] > scores[0] + 0.01
-
-
 def test_no_guess_above_the_threshold_changes_nothing(digits: Data) -> None:
     few = digits.with_labels(40)
     once = LinearProbe(penalty=1e4).fit(few)

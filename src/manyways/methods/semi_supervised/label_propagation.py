@@ -99,7 +99,8 @@ class LabelPropagation(Method):
             "max_iter": self.iterations * (10 if self.alpha == 0 else 1),
         }  # fmt: skip
         flow = LabelSpreading(alpha=self.alpha, **options) if self.alpha else Clamped(**options)
-        flow.fit(features, labels)
+        with np.errstate(invalid="ignore"):  # rows that no label reaches are divided by nothing; they are mended below
+            flow.fit(features, labels)
         out = np.full((len(features), classes), 0.0)
         out[:, flow.classes_] = np.nan_to_num(flow.label_distributions_)
         # Rows that no label reached have no opinion; all classes are as likely.
