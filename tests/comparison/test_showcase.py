@@ -55,7 +55,9 @@ def table(column: Column, labels: list[Any], kind: Any = "category") -> Data:
 
 def logits(guess: list[int], sure: list[float]) -> NDArray[np.float64]:
     """Outputs of two classes that say `guess` with the probability `sure`."""
-    return np.array([[np.log(p), np.log(1 - p)] if g == 0 else [np.log(1 - p), np.log(p)] for g, p in zip(guess, sure)])
+    return np.array(
+        [[np.log(p), np.log(1 - p)] if g == 0 else [np.log(1 - p), np.log(p)] for g, p in zip(guess, sure, strict=True)]
+    )
 
 
 NUMBERS = Column("x", "number", np.arange(12.0))

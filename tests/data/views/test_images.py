@@ -124,9 +124,9 @@ def test_magnitude_and_cutout_scale_the_change() -> None:
     spec = ImageSpec(1, 28, 28)
     batch = torch.zeros(200, 1, 28, 28)
     batch[:, :, 6:22, 6:22] = 1
-    still = ImageStrong(spec, shift=0, operations=("rotate", "translate_x"), magnitude=0, cutout=0)
+    still = ImageStrong(spec, turn=0, shift=0, operations=("rotate", "translate_x"), magnitude=0, cutout=0)
     torch.testing.assert_close(still(batch, generator()), batch, atol=1e-5, rtol=0)
-    covered = ImageStrong(spec, shift=0, operations=("identity",), draws=1, cutout=0.5)(batch, generator())
+    covered = ImageStrong(spec, turn=0, shift=0, operations=("identity",), draws=1, cutout=0.5)(batch, generator())
     lost = (batch - covered).sum((1, 2, 3))
     assert lost.max() <= 14 * 14
     assert lost.max() > 100
