@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 from manyways.errors import ParameterError
@@ -33,6 +34,10 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise ParameterError(f"Budget.unit must be one of {', '.join(UNITS)}; got {self.unit!r}.")
+        if isinstance(self.amount, bool) or not isinstance(self.amount, Real):
+            raise ParameterError(
+                f"Budget.amount must be a number; got {self.amount!r}. A budget in words is Budget.of('20s')."
+            )
         if not 0 < self.amount < float("inf"):
             raise ParameterError(f"Budget.amount must be above 0; got {self.amount}.")
 
@@ -44,7 +49,9 @@ class Budget:
         """
         if isinstance(given, Budget):
             return given
-        match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", str(given).lower().replace(",", ""))
+        # A comma divides thousands; in 1,5 it would be a decimal point to half of the world, and is refused.
+        text = re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))", "", str(given).lower())
+        match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", text)
         word = (match[2] or "steps") if match else ""
         if match is None or word not in _WORDS:
             raise ParameterError(
