@@ -38,7 +38,9 @@ def seed_global(seed: int, device: torch.device) -> None:
 
 @lru_cache(maxsize=16)
 def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.Generator(np.random.Philox(mix(seed, epoch, count))).permutation(count)
+    order = np.random.Generator(np.random.Philox(mix(seed, epoch, count))).permutation(count)
+    order.setflags(write=False)  # it is kept, and handed out in pieces
+    return order
 
 
 def epoch_positions(count: int, size: int, step: int, seed: int) -> RowNumbers:
