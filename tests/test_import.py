@@ -30,6 +30,17 @@ def test_errors_and_discovery_load_nothing_heavy() -> None:
     assert set(run(script)).isdisjoint(HEAVY)
 
 
+def test_an_unknown_method_is_told_before_anything_heavy_is_loaded() -> None:
+    script = (
+        "import sys\nfrom manyways.methods.discovery import find_method\n"
+        "try:\n    find_method('fixmach')\nexcept ValueError as error:\n    assert 'fixmatch' in str(error)\n"
+        "    print(*sys.modules)"
+    )
+    loaded = set(run(script))
+    assert "manyways.methods.discovery" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
 def test_a_name_loads_what_it_needs_and_no_more() -> None:
     loaded = set(run("import sys\nfrom manyways import Budget\nprint(*sys.modules)"))
     assert "manyways.training.budget" in loaded

@@ -38,14 +38,14 @@ def modules() -> dict[str, str]:
 
 def find_method(name: str) -> "type[Method]":
     """The class of the method `name`. Raises ParameterError with the names there are."""
-    from manyways.methods.method import Method
-
     known = modules()
     if normal(name) not in known:
         names = sorted(module.rpartition(".")[2].replace("_", "-") for module in known.values())
         raise ParameterError(
             f"There is no method {name!r}; methods are {', '.join(names)}.{did_you_mean(name.lower(), names)}"
         )
+    from manyways.methods.method import Method  # only now: it loads torch, and a slip is answered at once
+
     module = importlib.import_module(known[normal(name)])
     for member in vars(module).values():
         if (

@@ -2,10 +2,8 @@
 
 import ast
 import re
-from dataclasses import fields
 from typing import Any
 
-from manyways.data.roles import did_you_mean
 from manyways.errors import ParameterError
 from manyways.methods.discovery import find_method, modules, normal
 from manyways.methods.method import Method
@@ -35,15 +33,7 @@ def parse_method(text: str) -> Method:
 
 def make_method(name: str, options: dict[str, Any]) -> Method:
     """The method `name` with `options` as its fields. Raises ParameterError for a field that it does not have."""
-    kind = find_method(name)
-    known = [field.name for field in fields(kind)]
-    for option in options:
-        if option not in known:
-            raise ParameterError(
-                f"{kind.__name__} has no field {option!r}; its fields are {', '.join(known)}."
-                f"{did_you_mean(option, known)}"
-            )
-    return kind(**options)
+    return find_method(name)(**options)
 
 
 def _value(node: ast.expr, text: str) -> Any:

@@ -1,7 +1,7 @@
 """Hyper-parameters: their ranges stand in their types, and are checked in one place."""
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from math import isnan
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -38,6 +38,16 @@ Count = Annotated[int, Interval("[1, inf)")]
 def hints(method: type) -> dict[str, Any]:
     """The annotations of a method's fields, ranges included."""
     return get_type_hints(method, include_extras=True)
+
+
+def check_names(kind: Any, given: Iterable[str]) -> None:
+    """Raise ParameterError for the first of the names `given` that is no field of the dataclass `kind`."""
+    known = [field.name for field in fields(kind) if field.init]
+    for name in given:
+        if name not in known:
+            raise ParameterError(
+                f"{kind.__name__} has no field {name!r}; its fields are {', '.join(known)}.{did_you_mean(name, known)}"
+            )
 
 
 def check_fields(method: Any) -> None:

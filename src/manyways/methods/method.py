@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import NeedsError, ParameterError
-from manyways.methods.fields import check_fields
+from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import lacking
 from manyways.models.lineage import Lineage, versions
 from manyways.models.model import Model
@@ -65,6 +65,15 @@ class Method(ABC):
     """What a comparison tries of it where nothing is named; None: the method alone, if it predicts the label."""
     example: ClassVar[str] = "digits"
     """The built-in data set on which the conformance suite tries it."""
+
+    def __new__(cls, *values: Any, **options: Any) -> Self:
+        # Here rather than in __post_init__: the __init__ that a dataclass writes refuses with a TypeError before that.
+        check_names(cls, options)
+        if values:
+            raise ParameterError(
+                f"{cls.__name__} takes its fields by name, as in {cls.__name__}(field=value); got {values[0]!r}."
+            )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check_fields(self)
