@@ -34,6 +34,10 @@ class Event:
         fields = {key: value for key, value in asdict(self).items() if key != "model"}
         return {**fields, "values": dict(self.values)}
 
+    def named_values(self) -> dict[str, float]:
+        """The values by `<stage>/<name>`; by name alone in a run without stages."""
+        return {f"{self.stage}/{name}" if self.stage else name: value for name, value in self.values.items()}
+
 
 class Listener(Protocol):
     """Anything that follows a run."""
@@ -64,14 +68,18 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder))
 
     def __call__(self, event: Event) -> None:
-        for name, value in event.values.items():
-            self._writer.add_scalar(f"{event.stage}/{name}", value, event.step)
-        if event.kind in ("end", "checkpoint"):
+        for name, value in event.named_values().items():
+            self._writer.add_scalar(name, value, event.step)
+        if event.kind in ("end", "stop", "checkpoint"):
             self._writer.flush()
 
 
 class MLflow:
-    """Logs every value as a metric of the active MLflow run, or of a new one; needs the extra `mlflow`."""
+    """Logs every value as a metric of the active MLflow run, or of a new one; needs the extra `mlflow`.
+
+    The extra is MLflow's client alone, which logs to the server that MLFLOW_TRACKING_URI names; a database of one's
+    own needs the whole of MLflow.
+    """
 
     def __init__(self, experiment: str | None = None) -> None:
         try:
@@ -83,6 +91,5 @@ class MLflow:
             mlflow.set_experiment(experiment)
 
     def __call__(self, event: Event) -> None:
-        metrics = {f"{event.stage}/{name}": value for name, value in event.values.items()}
-        if metrics:
+        if metrics := event.named_values():
             self._mlflow.log_metrics(metrics, step=event.step)
