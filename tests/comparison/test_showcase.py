@@ -19,6 +19,7 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
+from manyways.models.predictor import Predictor
 
 
 class Fixed(torch.nn.Module):
@@ -42,7 +43,13 @@ def model_of(data: Data, outputs: NDArray[Any]) -> Model:
     """A model that gives `outputs` for the test rows of `data` with a label."""
     gives = frozenset({"classify" if data.classification else "regress"})
     network: Any = Fixed(outputs)
-    return Model(network, InputEncoding.fit(data), Target.fit(data), gives, Lineage({}, "fixed", 0, "", "", ""))
+    return Predictor(
+        network=network,
+        inputs=InputEncoding.fit(data),
+        target=Target.fit(data),
+        gives=gives,
+        lineage=Lineage({}, "fixed", 0, "", "", ""),
+    )
 
 
 def table(column: Column, labels: list[Any], kind: Any = "category") -> Data:

@@ -14,12 +14,12 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.errors import ModelError, ParameterError
-from manyways.models import model as model_module
+from manyways.models import predictor as predictor_module
 from manyways.models.backbones.base import ImageBackbone
 from manyways.models.heads import LinearHead
 from manyways.models.lineage import Lineage
-from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint, make_network, rebuild_network
+from manyways.models.predictor import Predictor
 
 SPECS: dict[str, Spec] = {
     "image": ImageSpec(1, 8, 8),
@@ -149,12 +149,18 @@ def test_large_rows_go_through_in_small_batches(monkeypatch: pytest.MonkeyPatch)
     made = make_network({"image": SPECS["image"]}).eval()
     made.head = LinearHead(made.width, 5)
     lineage = Lineage({}, "by hand", 0, "", "", "")
-    model = Model(made, InputEncoding.fit(data), Target.fit(data), frozenset({"classify"}), lineage)
+    model = Predictor(
+        network=made,
+        inputs=InputEncoding.fit(data),
+        target=Target.fit(data),
+        gives=frozenset({"classify"}),
+        lineage=lineage,
+    )
     seen: list[int] = []
     made.register_forward_pre_hook(lambda _, given: seen.append(len(given[0]["image"])))
     whole = model.outputs(data)
     assert seen == [90]
-    monkeypatch.setattr(model_module, "BYTES_AT_ONCE", 64 * 20)
+    monkeypatch.setattr(predictor_module, "BYTES_AT_ONCE", 64 * 20)
     pieces = model.outputs(data)
     assert seen[1:] == [20, 20, 20, 20, 10]
     np.testing.assert_allclose(whole, pieces, rtol=1e-4, atol=1e-5)

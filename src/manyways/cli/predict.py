@@ -86,7 +86,7 @@ def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
 
     kinds: dict[str, Any] = {}
     names: list[str] = []
-    for encoder in model.inputs.encoders.values():
+    for encoder in model.as_predictor().inputs.encoders.values():
         names += encoder.columns
         spec = encoder.spec
         if isinstance(spec, ImageSpec):

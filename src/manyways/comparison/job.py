@@ -134,7 +134,7 @@ class _Follower:
         self._report(event.step / max(1, event.steps))
 
     def _score(self, event: Event, model: Model) -> None:
-        if model.target is not None and model.gives & {"classify", "regress"}:
+        if model.metric is not None:
             score = model.evaluate(self._test)[self._metric]
             self.curve.append((self._steps + event.step, self._seconds + event.seconds, score))
 

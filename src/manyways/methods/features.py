@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.models.backbones.raw import fit_raw_backbone
-from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network
+from manyways.models.predictor import Predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +23,7 @@ class Features:
 
     def of(self, data: Data) -> NDArray[np.float32]:
         """The features of the rows of `data`, float32 [rows, width]."""
-        return Model(self.network, self.encoding, None, frozenset({"embed"}), _NO_LINEAGE).embed(data)
-
-
-_NO_LINEAGE = Lineage({}, "features", 0, "", "", "")
+        return Predictor(network=self.network, inputs=self.encoding).embed(data)
 
 
 def start_features(data: Data, model: Model | None, seed: int) -> Features:
@@ -35,9 +32,10 @@ def start_features(data: Data, model: Model | None, seed: int) -> Features:
     Raw text is its latent semantics, which are learned from all training rows.
     """
     if model is not None:
-        network = model.copy_of_network()
+        start = model.as_predictor()
+        network = start.copy_of_network()
         network.head = None
-        return Features(network.eval(), model.inputs, uses_all_rows=False)
+        return Features(network.eval(), start.inputs, uses_all_rows=False)
     encoding = InputEncoding.fit(data)
     rows = encoding.encode(data.training)
     backbones = {

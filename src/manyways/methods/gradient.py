@@ -3,20 +3,17 @@
 import copy
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from manyways.data.data import Data
-from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Target
-from manyways.errors import ParameterError
+from manyways.data.data import TRAINING, Data
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.method import Learned, Method
-from manyways.models.heads import LinearHead
 from manyways.models.model import Model
-from manyways.models.network import Network, is_checkpoint, make_network
 from manyways.training.budget import Budget
 from manyways.training.learner import Learner
 from manyways.training.loop import autocast, train
@@ -24,6 +21,7 @@ from manyways.training.randomness import mix
 from manyways.training.run import Run
 
 Batch = dict[str, Any]
+LearnerT = TypeVar("LearnerT", bound=Learner)
 Loss = tuple[Tensor, dict[str, Tensor]]
 
 
@@ -37,13 +35,9 @@ class ParameterGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientMethod(Method):
+class GradientMethod(Method, Generic[LearnerT]):
     """A method that is three functions: `draw` a batch, its `loss`, and what moves `after` the gradient step."""
 
-    backbone: str = "auto"
-    """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name."""
-    size: Annotated[float, Interval("(0, 64]")] = 1.0
-    """Multiplies the width of the network."""
     batch_size: Count = 64
     """Rows in a batch."""
     learning_rate: Positive = 2e-3
@@ -61,40 +55,39 @@ class GradientMethod(Method):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the loss; auto takes bfloat16 where the hardware has matrix units for it."""
 
-    predicts: ClassVar[bool] = True
-    """Whether the network ends in a head for the label."""
-    uses_all_rows: ClassVar[bool] = False
-    """Whether unlabelled training rows shape the network, too."""
-
-    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
-        """The learner before the first step: a copy of `model`'s network or a new one, with the head it needs.
-
-        A method that holds more (a teacher, a projector) adds it here.
-        """
-        target = Target.fit(data) if self.predicts else None
-        network, encoding = self.start_network(data, model, target)
-        return Learner(network, data, encoding, target, seed)
+    @abstractmethod
+    def begin(self, data: Data, model: Model | None, seed: int) -> LearnerT:
+        """The learner before the first step, with all that the method holds: a teacher, a projector."""
 
     @abstractmethod
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: LearnerT, step: int, rng: torch.Generator) -> Batch:
         """The batch of `step`: a function of (seed, step) alone; all randomness from `rng`."""
 
     @abstractmethod
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: LearnerT, batch: Batch) -> Loss:
         """A scalar, and its named parts for those who watch."""
 
-    def after(self, learner: Learner, step: int) -> None:
+    def after(self, learner: LearnerT, step: int) -> None:
         """What moves without a gradient."""
 
-    def finish(self, learner: Learner) -> Network:
+    def finish(self, learner: LearnerT) -> nn.Module:
         """The network that the model keeps."""
         return learner.network
 
-    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+    @abstractmethod
+    def make_model(self, learner: LearnerT, network: nn.Module) -> Model:
+        """The model around the `network` that `finish` gave; what it gives and its lineage are added later."""
+
+    def rows_used(self, data: Data) -> NDArray[np.bool_]:
+        """Which rows of `data` shape the network (a mask): by default all training rows."""
+        used: NDArray[np.bool_] = data.part[data.rows] == TRAINING
+        return used
+
+    def parameter_groups(self, learner: LearnerT) -> list[ParameterGroup]:
         """What is optimised, and how fast."""
         return [ParameterGroup(list(learner.parameters()))]
 
-    def examples_per_step(self, learner: Learner) -> int:
+    def examples_per_step(self, learner: LearnerT) -> int:
         """How many rows `draw` takes, for budgets in examples."""
         return self.batch_size
 
@@ -107,12 +100,11 @@ class GradientMethod(Method):
         with torch.random.fork_rng():  # the caller's random stream is an argument, too: leave it as it was
             torch.manual_seed(mix(seed, 0))
             learner = self.begin(data, model, seed).to(run.pick_device())
-            used = (data.part[data.rows] == 0) & (data.labelled | self.uses_all_rows)
+            used, parents = self.rows_used(data), (model,) if model else ()
 
             def learned(steps: int, seconds: float) -> Learned:
                 network = copy.deepcopy(self.finish(learner)).requires_grad_(True).cpu()
-                parents = (model,) if model else ()
-                return Learned(network, learner.encoding, learner.target, used, parents, steps, seconds)
+                return Learned(self.make_model(learner, network), used, parents, steps, seconds)
 
             identity = self.identity(data, model, budget, seed)
             done = train(
@@ -125,24 +117,3 @@ class GradientMethod(Method):
                 lambda: self.as_model(learned(0, 0), data, budget, seed),
             )
             return learned(done.step, done.seconds)
-
-    def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
-        """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
-        if model is None:
-            checkpoint = self.backbone if is_checkpoint(self.backbone) else None
-            encoding = InputEncoding.fit(data, checkpoint=checkpoint)
-            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
-            if checkpoint is None:
-                network.measure(encoding.encode(data.training))
-        else:
-            if (self.backbone, self.size) != ("auto", 1.0):
-                raise ParameterError(
-                    f"{self.method_name()} starts from a model, so backbone and size are the model's; give them to the "
-                    f"first method of the chain. Got backbone={self.backbone!r}, size={self.size}."
-                )
-            network, encoding = model.copy_of_network(), model.inputs
-        if target is None:
-            network.head = None
-        elif model is None or model.target != target or not isinstance(network.head, LinearHead):
-            network.head = LinearHead(network.width, target.width)
-        return network.requires_grad_(True), encoding

@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
-from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Target
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import lacking
 from manyways.models.lineage import Lineage, versions
 from manyways.models.model import Model
-from manyways.models.network import Network
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -29,14 +26,12 @@ DEFAULT_BUDGET = Budget(1000, "steps")
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What `learn` gives back; `fit` makes a Model of it.
+    """What `learn` gives back; `fit` adds to the model what it gives and its lineage.
 
-    rows: which rows of the data (a mask) shaped the network; parents: the models it was learned from.
+    rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from.
     """
 
-    network: Network
-    inputs: InputEncoding
-    target: Target | None
+    model: Model
     rows: NDArray[np.bool_]
     parents: tuple[Model, ...] = ()
     steps: int = 0
@@ -145,7 +140,6 @@ class Method(ABC):
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         """The model that was learned, with its lineage."""
-        given = {"classify"} if learned.target and learned.target.classification else {"regress"}
         lineage = Lineage(
             method=self.to_json(),
             title=str(self),
@@ -159,10 +153,8 @@ class Method(ABC):
             seconds=learned.seconds,
             versions=versions(),
         )
-        gives = frozenset(word for word in self.gives if word not in ("classify", "regress") or word in given)
-        if learned.target is None:
-            gives -= {"classify", "regress"}
-        return Model(learned.network.eval(), learned.inputs, learned.target, gives, lineage)
+        gives = learned.model.able(self.gives)
+        return replace(learned.model, network=learned.model.network.eval(), gives=gives, lineage=lineage)
 
     def identity(self, data: Data, model: Model | None, budget: Budget, seed: int) -> str:
         """A hash of all that decides what `fit` gives; a folder of another identity is refused."""
@@ -232,9 +224,7 @@ class Chain(Method):
             trained.append(current)
         last = trained[-1]
         return Learned(
-            network=last.network,
-            inputs=last.inputs,
-            target=last.target,
+            model=last,
             rows=np.zeros(len(data), bool),  # the last stage, its parent, holds them
             parents=(last,),
             steps=sum(stage.lineage.steps for stage in trained),

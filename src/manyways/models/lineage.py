@@ -67,6 +67,10 @@ class Lineage:
         return Lineage(**fields, rows=own, parents=parents)
 
 
+NO_LINEAGE = Lineage({}, "a model", 0, "", "", "")
+"""Of a model that no method made: features on their way to a head, or one still in training."""
+
+
 def versions() -> dict[str, str]:
     """The versions that decide what training gives."""
     import platform

@@ -1,81 +1,71 @@
-"""Model: a network with what it knows of its inputs and outputs, and its lineage."""
+"""Model: what was learned, what it can do, and which rows shaped it."""
 
-import copy
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.storage import chunks_of, row_bytes
 from manyways.data.targets import Target
 from manyways.errors import ModelError
-from manyways.models.lineage import Lineage
-from manyways.models.metrics import class_metrics, number_metrics
-from manyways.models.network import Inputs, Network
+from manyways.models.lineage import NO_LINEAGE, Lineage
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
+    from manyways.models.predictor import Predictor
 
-ROWS_AT_ONCE = 512
-BYTES_AT_ONCE = 2 << 20
-"""Rows go through the network in batches of so many at most, and of so many bytes: activations are far larger."""
+DOERS = {
+    "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model",
+}  # fmt: skip
+"""For each verb a method whose models can do it, for messages that say what to type."""
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A fitted network and all that is needed to use it on rows it has not seen.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model(ABC):
+    """A fitted network and all that is needed to use it on data it has not seen.
 
-    `gives` says what it can do: classify, regress, embed or cluster.
+    `gives` says what it can do. Each kind of model (`Predictor`, `LanguageModel`, …) is a file in `models/` and does
+    its own verbs; the others raise a ModelError that says so.
     """
 
-    network: Network = field(repr=False)
-    inputs: InputEncoding = field(repr=False)
-    target: Target | None
-    gives: frozenset[str]
-    lineage: Lineage
+    kind: ClassVar[str]
+    """What a saved model is called in its description."""
+    network: nn.Module = field(repr=False)
+    target: Target | None = None
+    """What its outputs mean, where it predicts a label."""
+    gives: frozenset[str] = frozenset()
+    lineage: Lineage = NO_LINEAGE
 
     @property
     def parameters(self) -> int:
         """How many numbers the network holds: weights and fitted buffers."""
         return sum(tensor.numel() for tensor in self.network.state_dict().values())
 
-    def predict(self, source: "Source") -> NDArray[Any]:
-        """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it only embeds."""
-        target, outputs = self._predicting(), self.outputs(source)
-        return target.decode(outputs.argmax(axis=1) if target.classification else outputs[:, 0])
+    @property
+    @abstractmethod
+    def metric(self) -> str | None:
+        """The score of `evaluate` that says how good it is; None where it cannot be scored."""
 
-    def probabilities(self, source: "Source") -> NDArray[np.float32]:
-        """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
-        target, outputs = self._predicting(), self.outputs(source)
-        if not target.classification:
-            raise ModelError(f"The model predicts the number {target.name!r}, which has no probabilities; use predict.")
-        return np.asarray(torch.from_numpy(outputs).softmax(1).numpy())
-
-    def embed(self, source: "Source") -> NDArray[np.float32]:
-        """The features of each row, float32 [rows, width]."""
-        return self._run(source, self.network.features)
-
-    def outputs(self, source: "Source") -> NDArray[np.float32]:
-        """The head's raw outputs, float32 [rows, outputs]: logits of classes, or the standardised number."""
-        self._predicting()
-        return self._run(source, self.network)
-
+    @abstractmethod
     def evaluate(self, source: "Source") -> dict[str, float]:
-        """Scores on the rows whose label is known, hidden or not, by name (`manyways.models.metrics`)."""
-        from manyways.data.read import as_data
+        """Scores on `source` by name (`manyways.models.metrics`)."""
 
-        data = as_data(source)
-        known = data.select(data.known)
-        target, outputs = self._predicting(), self.outputs(known)
-        truth = target.encode(known, hidden=True)
-        if target.classification:
-            return class_metrics(torch.from_numpy(outputs).softmax(1).numpy(), truth)
-        return number_metrics(target.decode(outputs[:, 0]), target.decode(truth))
+    @abstractmethod
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write the network into `folder`, and give what `read` needs besides, as JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Model":
+        """The model that `write` wrote. Raises ModelError where it does not fit."""
+
+    def able(self, words: frozenset[str]) -> frozenset[str]:
+        """Which of `words`, all that its method may give, this model can do."""
+        return words
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder of safetensors and JSON, all or nothing. Raises ModelError if it cannot be."""
@@ -83,32 +73,28 @@ class Model:
 
         return save_model(self, Path(folder))
 
-    def copy_of_network(self) -> Network:
-        """A network of one's own to train: a model itself never changes."""
-        return copy.deepcopy(self.network)
+    def as_predictor(self) -> "Predictor":
+        """The same network as a model over rows, for methods that start from features. Raises ModelError."""
+        self._cannot("embed")
 
-    def _predicting(self) -> Target:
-        if self.target is None or self.network.head is None:
-            raise ModelError(
-                f"{self.lineage.title} gives {', '.join(sorted(self.gives))}, no predictions; chain a method that "
-                f"learns from labels: {self.lineage.title} >> fine_tune."
-            )
-        return self.target
+    def predict(self, source: "Source") -> NDArray[Any]:
+        """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it has none."""
+        self._cannot("predict")
 
-    def _run(self, source: "Source", function: Any) -> NDArray[np.float32]:
-        from manyways.data.read import as_data
+    def probabilities(self, source: "Source") -> NDArray[np.float32]:
+        """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
+        self._cannot("predict")
 
-        rows = self.inputs.encode(as_data(source))
-        with torch.inference_mode():
-            parts = [function(batch).float().cpu().numpy() for batch in _batches(rows, self.network)]
-        if not parts:
-            width = self.network.width if function == self.network.features else self.target.width if self.target else 0
-            return np.empty((0, width), np.float32)
-        return np.concatenate(parts)
+    def outputs(self, source: "Source") -> NDArray[np.float32]:
+        """The head's raw outputs, float32 [rows, outputs]: logits of classes, or the standardised number."""
+        self._cannot("predict")
 
+    def embed(self, source: "Source") -> NDArray[np.float32]:
+        """The features of each row, float32 [rows, width]."""
+        self._cannot("embed")
 
-def _batches(rows: Encoded, network: Network) -> Iterator[Inputs]:
-    device = next(iter(network.state_dict().values()), torch.empty(0)).device
-    each = sum(row_bytes(store) for store in rows.stores.values())
-    for positions in chunks_of(len(rows), max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, each)))):
-        yield rows.batch(positions, device)
+    def _cannot(self, verb: str) -> NoReturn:
+        raise ModelError(
+            f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {verb}. "
+            f"A method whose models can is {DOERS[verb]}."
+        )

@@ -1,32 +1,29 @@
-"""A model as a folder: safetensors for numbers, JSON for the rest, hashes of both. Never pickle."""
+"""A model as a folder: safetensors for numbers, JSON for the rest, hashes of all. Never pickle."""
 
 import errno
 import hashlib
+import importlib
 import json
+import pkgutil
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Target
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
-from manyways.models.network import rebuild_network
+from manyways.models.model import Model
+from manyways.models.weights import read_tensors
 
-if TYPE_CHECKING:
-    from manyways.models.model import Model
-
-FORMAT = 1
-DESCRIPTION, WEIGHTS, ROWS = "model.json", "weights.safetensors", "rows.safetensors"
+FORMAT = 2
+DESCRIPTION, ROWS = "model.json", "rows.safetensors"
 
 
-def save_model(model: "Model", folder: Path) -> Path:
+def save_model(model: Model, folder: Path) -> Path:
     """Write `model` into `folder`, replacing a model that is there. All or nothing.
 
     Raises ModelError where the folder cannot be written, holds something else, or the disk is full.
@@ -40,10 +37,7 @@ def save_model(model: "Model", folder: Path) -> Path:
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir(parents=True)
-        weights = {
-            name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.network.state_dict().items()
-        }
-        save_file(weights, part / WEIGHTS)
+        own = model.write(part)
         stages = model.lineage.stages()
         save_file(
             {str(at): torch.from_numpy(stage.rows.view(np.int64)) for at, stage in enumerate(stages)},
@@ -51,12 +45,11 @@ def save_model(model: "Model", folder: Path) -> Path:
         )
         description = {
             "format": FORMAT,
-            "network": model.network.config(),
-            "inputs": model.inputs.to_json(),
-            "target": model.target.to_json() if model.target else None,
+            "kind": model.kind,
+            **own,
             "gives": sorted(model.gives),
             "lineage": model.lineage.to_json(),
-            "files": {name: _hash(part / name) for name in (WEIGHTS, ROWS)},
+            "files": {str(path.relative_to(part)): _hash(path) for path in sorted(part.rglob("*")) if path.is_file()},
         }
         text = json.dumps({**description, "hash": _text_hash(description)}, indent=1)
         (part / DESCRIPTION).write_text(text, encoding="utf-8")
@@ -71,34 +64,30 @@ def save_model(model: "Model", folder: Path) -> Path:
     return folder
 
 
-def load_model(folder: str | Path) -> "Model":
+def load_model(folder: str | Path) -> Model:
     """The model in `folder`. Raises ModelError that says what is missing, changed or of the wrong shape."""
-    from manyways.models.model import Model
-
     folder = Path(folder)
     saved = _description(folder)
-    tensors = {}
-    for name in (WEIGHTS, ROWS):
+    for name, stated in saved["files"].items():
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{path} is missing; the model folder is not whole. Copy it again.")
-        if _hash(path) != saved["files"].get(name):
+        if _hash(path) != stated:
             raise ModelError(f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded.")
-        try:
-            tensors[name] = load_file(path)
-        except SafetensorError as error:
-            raise ModelError(f"{path} is no safetensors file ({error}); pickled weights are never loaded.") from error
-    with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-        network = rebuild_network(saved["network"])
-    _fill(network, tensors[WEIGHTS], folder / WEIGHTS)
-    rows = [tensors[ROWS][str(at)].numpy().view(np.uint64) for at in range(len(tensors[ROWS]))]
-    return Model(
-        network=network.eval(),
-        inputs=InputEncoding.from_json(saved["inputs"]),
-        target=Target.from_json(saved["target"]) if saved["target"] else None,
-        gives=frozenset(saved["gives"]),
-        lineage=Lineage.from_json(saved["lineage"], rows),
-    )
+    stored = read_tensors(folder / ROWS)
+    rows = [stored[str(at)].numpy().view(np.uint64) for at in range(len(stored))]
+    lineage = Lineage.from_json(saved["lineage"], rows)
+    return _kind(saved["kind"]).read(folder, saved, frozenset(saved["gives"]), lineage)
+
+
+def _kind(name: str) -> type[Model]:
+    """The kind of model called `name`, found by walking this folder."""
+    package = importlib.import_module("manyways.models")
+    for entry in pkgutil.iter_modules(package.__path__):
+        for member in vars(importlib.import_module(f"{package.__name__}.{entry.name}")).values():
+            if isinstance(member, type) and issubclass(member, Model) and vars(member).get("kind") == name:
+                return member
+    raise ModelError(f"This version of Manyways knows no kind of model called {name!r}; upgrade it.")
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -115,18 +104,6 @@ def _description(folder: Path) -> dict[str, Any]:
     if saved.get("format") != FORMAT:
         raise ModelError(f"{path} has the format {saved.get('format')}; this version reads format {FORMAT}.")
     return dict(saved)
-
-
-def _fill(network: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if wrong := sorted(expected.items() ^ given.items()):
-        name, shape = wrong[0]
-        raise ModelError(
-            f"{path} does not fit the network in {DESCRIPTION}: {len(wrong)} differences, the first at {name!r}: "
-            f"shape {given.get(name, 'missing')} given, {expected.get(name, 'none')} expected ({shape})."
-        )
-    network.load_state_dict(weights)
 
 
 def _hash(path: Path) -> str:

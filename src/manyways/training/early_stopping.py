@@ -1,11 +1,12 @@
 """Early stopping: keep the weights that did best on the validation rows."""
 
 from collections.abc import Callable
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from manyways.models.metrics import default_metric
+from manyways.models.metrics import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
     from manyways.models.model import Model
@@ -23,9 +24,7 @@ class EarlyStopping:
 
     def __init__(self, patience: int, learner: "Learner", snapshot: "Callable[[], Model]") -> None:
         self._patience, self._learner, self._snapshot = patience, learner, snapshot
-        validation = learner.data.validation if learner.target else None
-        self._rows = validation.select(validation.labelled) if validation is not None else None
-        self._active = self._rows is not None and len(self._rows) > 0
+        self._rows = learner.validation
         self.best: dict[str, Tensor] = {}
         self._score, self._misses = float("-inf"), 0
 
@@ -36,12 +35,15 @@ class EarlyStopping:
 
     def look(self, step: int, steps: int) -> None:
         """Score the validation rows if `step` is one of the looks."""
-        if not self._active or self._rows is None or step % max(1, steps // LOOKS):
+        if self._rows is None or step % max(1, steps // LOOKS):
             return
         model = self._snapshot()
-        if model.target is None:
+        if model.metric is None:
             return
-        score = model.evaluate(self._rows)[default_metric(model.target.classification)]
+        found = model.evaluate(self._rows)[model.metric]
+        score = found if HIGHER_IS_BETTER[model.metric] else -found
+        if isnan(score):  # numbers that are all equal have no R²: a look that tells nothing
+            return
         if score > self._score:
             self._score, self._misses = score, 0
             self.best = {name: tensor.detach().clone() for name, tensor in self._learner.state_dict().items()}

@@ -20,21 +20,50 @@ if TYPE_CHECKING:
 
 
 class Learner(nn.Module):
-    """The network under training, and the rows that it learns from.
+    """The network under training, and all that must survive a restart.
 
     A method adds what else it needs as submodules and buffers: a projector, a teacher, a queue. What is not in
     the `state_dict` does not survive a restart. The rows are not state: they are what `draw` indexes.
     """
 
+    def __init__(self, network: nn.Module, data: "Data", seed: int) -> None:
+        super().__init__()
+        self.network = network
+        self.data = data
+        self.seed = seed
+        self.steps = 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.parameters()).device
+
+    @property
+    def validation(self) -> "Data | None":
+        """The rows that early stopping watches; None where there are none."""
+        rows = self.data.validation
+        return rows if len(rows) else None
+
+    def progress(self, step: int) -> float:
+        """The share of the run that `step` is at, in [0, 1)."""
+        return step / self.steps
+
+    def pick(self, pool: NDArray[np.int64], size: int, step: int, stream: int = 0) -> RowNumbers:
+        """`size` of the positions in `pool` for `step`, epoch by epoch; `stream` tells draws of one step apart."""
+        return pool[epoch_positions(len(pool), size, step, self.seed * 8 + stream)]
+
+
+class RowLearner(Learner):
+    """A learner of encoded rows: tensors of each modality, and labels where there are any."""
+
+    network: Network
+
     def __init__(
         self, network: Network, data: "Data", encoding: "InputEncoding", target: Target | None, seed: int
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, data, seed)
         self.target = target
         self.encoding = encoding
-        self.seed = seed
-        self.data = data
         self.training_data = data.training
         self.rows: Encoded = encoding.encode(self.training_data)
         self.views = Views(encoding.specs)
@@ -44,12 +73,13 @@ class Learner(nn.Module):
         self.labelled: RowNumbers = np.flatnonzero(seen)
         self.unlabelled: RowNumbers = np.flatnonzero(~seen)
         self.everything: RowNumbers = np.arange(len(self.rows))
-        self.steps = 1
 
     @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.parameters()).device
+    def validation(self) -> "Data | None":
+        """The validation rows that have a label."""
+        rows = self.data.validation
+        shown = rows.select(rows.labelled) if self.target else rows.select(np.zeros(len(rows), bool))
+        return shown if len(shown) else None
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
@@ -58,11 +88,3 @@ class Learner(nn.Module):
     def labels_at(self, positions: RowNumbers) -> Tensor:
         """The labels at `positions`: class codes, or standardised numbers."""
         return self.labels[torch.from_numpy(positions)].to(self.device)
-
-    def progress(self, step: int) -> float:
-        """The share of the run that `step` is at, in [0, 1)."""
-        return step / self.steps
-
-    def pick(self, pool: NDArray[np.int64], size: int, step: int, stream: int = 0) -> RowNumbers:
-        """`size` of the positions in `pool` for `step`, epoch by epoch; `stream` tells draws of one step apart."""
-        return pool[epoch_positions(len(pool), size, step, self.seed * 8 + stream)]

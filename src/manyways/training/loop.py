@@ -45,7 +45,7 @@ class Progress:
 
 
 def train(
-    method: "GradientMethod", learner: "Learner", budget: Budget, seed: int, run: Run, identity: str,
+    method: "GradientMethod[Any]", learner: "Learner", budget: Budget, seed: int, run: Run, identity: str,
     snapshot: "Callable[[], Model]",
 ) -> Progress:  # fmt: skip
     """Train `learner` in place until `budget` is spent or validation stops improving.
@@ -93,7 +93,7 @@ def train(
 
 
 def take_step(
-    method: "GradientMethod",
+    method: "GradientMethod[Any]",
     learner: "Learner",
     optimizer: torch.optim.Optimizer,
     step: int,

@@ -1,7 +1,7 @@
 """AdamW, with a warm-up and a cosine to zero, and rates that may differ by depth."""
 
 from math import cos, pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from manyways.training.learner import Learner
 
 
-def make_optimizer(method: "GradientMethod", learner: "Learner") -> torch.optim.Optimizer:
+def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) over the method's parameter groups; biases and norms are not decayed."""
     groups = []
     for group in method.parameter_groups(learner):
@@ -29,7 +29,7 @@ def make_optimizer(method: "GradientMethod", learner: "Learner") -> torch.optim.
     return torch.optim.AdamW(groups, lr=method.learning_rate, betas=(0.9, method.beta2), fused=True)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, method: "GradientMethod", step: int, steps: int) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, method: "GradientMethod[Any]", step: int, steps: int) -> None:
     """Set each group's learning rate for `step`."""
     rate = method.learning_rate * schedule(step, steps, method.warmup)
     for group in optimizer.param_groups:

@@ -20,7 +20,7 @@ FEWEST, MOST = 4, 40
 
 
 def plan_steps(
-    method: "GradientMethod", learner: "Learner", optimizer: torch.optim.Optimizer, budget: Budget, seed: int,
+    method: "GradientMethod[Any]", learner: "Learner", optimizer: torch.optim.Optimizer, budget: Budget, seed: int,
     take_step: Callable[..., Any],
 ) -> int:  # fmt: skip
     """How many steps `budget` allows, at least one.

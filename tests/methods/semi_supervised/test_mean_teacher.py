@@ -54,7 +54,8 @@ def test_loss_weighs_agreement_by_classes_and_ramp(digits: Data) -> None:
     batch = method.draw(learner, 25, generator(0))
     total, parts = method.loss(learner, batch)
     weight = 3.0 * 10 * math.exp(-5 * (1 - 0.5) ** 2)
-    assert float(total) == pytest.approx(float(parts["supervised"] + weight * parts["consistency"]), rel=1e-5)
+    expected = parts["supervised"] + weight * parts["consistency"]
+    assert total.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_agreement_makes_better_probabilities(cancer: Data) -> None:

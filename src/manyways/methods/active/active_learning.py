@@ -100,7 +100,7 @@ class ActiveLearning(Method):
         last = trained[-1]
         steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
         used = (data.part[data.rows] == 0) & current.labelled
-        return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
+        return Learned(last, used, tuple(trained), int(steps), seconds)
 
     def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
         candidates = self._candidates(data)

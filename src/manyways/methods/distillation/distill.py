@@ -9,10 +9,11 @@ from torch.nn.functional import kl_div, mse_loss
 
 from manyways.data.data import Data
 from manyways.methods.fields import Positive, Share
-from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
+from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
-from manyways.training.learner import Learner
+from manyways.training.learner import RowLearner
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -27,7 +28,7 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> T
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distill(GradientMethod):
+class Distill(RowMethod):
     """Teach a new network of any kind and size (`backbone=`, `size=`) what a model says of all rows, labelled or not.
 
     The student reads its inputs as the teacher does; a student with a checkpoint for a backbone reads them its own way.
@@ -46,16 +47,16 @@ class Distill(GradientMethod):
     suggests: ClassVar = ("fixmatch >> distill",)
     paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         assert model is not None
         assert model.target is not None
         network, encoding = self.start_network(data, None, model.target)
-        learner = Learner(network, data, encoding, model.target, seed)
+        learner = RowLearner(network, data, encoding, model.target, seed)
         # The teacher sees the rows as they are, so each row needs its opinion only once.
         learner.register_buffer("opinions", torch.from_numpy(model.outputs(data.training)))
         return learner
 
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.everything, self.batch_size, step)
         opinions = learner.opinions
         assert isinstance(opinions, Tensor)
@@ -65,7 +66,7 @@ class Distill(GradientMethod):
             "labels": learner.labels_at(rows),
         }
 
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         outputs, labels = learner.network(batch["inputs"]), batch["labels"]
         if labels.dtype == torch.int64:
             taught, known = distillation_loss(outputs, batch["opinions"], self.temperature), labels >= 0
@@ -77,5 +78,5 @@ class Distill(GradientMethod):
         weight = self.label_weight
         return (1 - weight) * taught + weight * told, {"teacher": taught, "labels": told}
 
-    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.network.parameters()))]

@@ -9,9 +9,10 @@ from torch.nn.functional import cross_entropy, normalize
 
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval, Positive
-from manyways.methods.gradient import Batch, GradientMethod, Loss
+from manyways.methods.gradient import Batch, Loss
+from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
-from manyways.training.learner import Learner
+from manyways.training.learner import RowLearner
 
 
 def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: float) -> Tensor:
@@ -27,7 +28,7 @@ def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: floa
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCLR(GradientMethod):
+class SimCLR(RowMethod):
     """Learn features without labels: tell two views of the same row from views of all other rows in the batch."""
 
     batch_size: Annotated[int, Interval("[2, inf)")] = 256
@@ -45,22 +46,22 @@ class SimCLR(GradientMethod):
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         learner = super().begin(data, model, seed)
         width = learner.network.width
         learner.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection))
         return learner
 
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.take(learner.pick(learner.everything, self.examples_per_step(learner), step))
         first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
         return {"inputs": {name: torch.cat([first[name], second[name]]) for name in rows}}
 
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         projector = learner.projector
         assert isinstance(projector, nn.Module)
         a, b = projector(learner.network.features(batch["inputs"])).chunk(2)
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
 
-    def examples_per_step(self, learner: Learner) -> int:
+    def examples_per_step(self, learner: RowLearner) -> int:
         return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a row would be its own opposite

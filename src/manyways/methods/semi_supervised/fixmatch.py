@@ -4,31 +4,63 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
-from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
+from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
-from manyways.training.learner import Learner
+from manyways.training.learner import RowLearner
+
+BALANCE_DECAY = 0.98
 
 
 def pseudo_label_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the strong views' logits against the weak views' guesses of at least `threshold`.
 
-    Both [rows, classes]; the mean is over all rows, confident or not. Also gives the share that was confident.
+    weak: probabilities, strong: logits, both [rows, classes]; the mean is over all rows, confident or not. Also gives
+    the share that was confident.
     """
-    confidence, guess = weak.detach().float().softmax(1).max(1)
+    confidence, guess = weak.max(1)
     confident = (confidence >= threshold).float()
     return (cross_entropy(strong.float(), guess, reduction="none") * confident).mean(), confident.mean()
 
 
+class ClassBalance(nn.Module):
+    """How often each class is guessed, against how often it stands among the labels.
+
+    Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020), which FixMatch adds where labels are fewest:
+    guesses are multiplied by wanted / guessed shares, so that a class that swallows its neighbours gets less.
+    """
+
+    wanted: Tensor
+    guessed: Tensor
+    latest: Tensor
+
+    def __init__(self, labels: Tensor, classes: int) -> None:
+        super().__init__()
+        shares = torch.bincount(labels, minlength=classes) / len(labels)
+        for name in ("wanted", "guessed", "latest"):
+            self.register_buffer(name, shares.clone())
+
+    def forward(self, guesses: Tensor) -> Tensor:
+        """`guesses` [rows, classes], aligned."""
+        self.latest = guesses.mean(0)
+        aligned = guesses * (self.wanted / self.guessed.clamp_min(1e-6))
+        return aligned / aligned.sum(1, keepdim=True)
+
+    def follow(self) -> None:
+        """Take the latest guesses into the moving average."""
+        self.guessed.lerp_(self.latest, 1 - BALANCE_DECAY)
+
+
 @dataclass(frozen=True, kw_only=True)
-class FixMatch(GradientMethod):
+class FixMatch(RowMethod):
     """Learn from few labels and many unlabelled rows: a guess on a weak view, if confident, labels a strong view."""
 
     learning_rate: Positive = 5e-3
@@ -41,6 +73,8 @@ class FixMatch(GradientMethod):
     """Least confidence of a guess that is learned from (τ)."""
     unlabelled_weight: NotNegative = 1.0
     """Weight of the loss on unlabelled rows (λ)."""
+    align_classes: bool = True
+    """Keep the guessed classes as frequent as they are among the labels: see `ClassBalance`."""
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
 
@@ -50,12 +84,14 @@ class FixMatch(GradientMethod):
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Sohn et al., FixMatch, NeurIPS 2020"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         learner = super().begin(data, model, seed)
         learner.average = AverageNetwork(learner.network, self.average_decay)
+        assert learner.target is not None
+        learner.balance = ClassBalance(learner.labels_at(learner.labelled), learner.target.width)
         return learner
 
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         shown = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
         labelled, strong = learner.views.weak(learner.take(shown), rng), learner.views.strong(hidden, rng)
@@ -65,30 +101,40 @@ class FixMatch(GradientMethod):
             "labels": learner.labels_at(shown),
         }
 
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
-            weak = learner.network(batch["weak"])
+            weak = learner.network(batch["weak"]).float().softmax(1)
+            aligned = _balance(learner)(weak)
         labels = batch["labels"]
         outputs = learner.network(batch["taught"])
         supervised = label_loss(outputs[: len(labels)], labels)
-        consistency, confident = pseudo_label_loss(weak, outputs[len(labels) :], self.threshold)
+        consistency, confident = pseudo_label_loss(
+            aligned if self.align_classes else weak, outputs[len(labels) :], self.threshold
+        )
         parts = {"supervised": supervised, "consistency": consistency, "confident": confident}
         return supervised + self.unlabelled_weight * consistency, parts
 
-    def after(self, learner: Learner, step: int) -> None:
+    def after(self, learner: RowLearner, step: int) -> None:
         _average(learner).follow(learner.network, step)
+        _balance(learner).follow()
 
-    def finish(self, learner: Learner) -> Network:
+    def finish(self, learner: RowLearner) -> Network:
         return _average(learner).network
 
-    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.network.parameters()))]
 
-    def examples_per_step(self, learner: Learner) -> int:
+    def examples_per_step(self, learner: RowLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)
 
 
-def _average(learner: Learner) -> AverageNetwork:
+def _average(learner: RowLearner) -> AverageNetwork:
     average = learner.average
     assert isinstance(average, AverageNetwork)
     return average
+
+
+def _balance(learner: RowLearner) -> ClassBalance:
+    balance = learner.balance
+    assert isinstance(balance, ClassBalance)
+    return balance

@@ -17,6 +17,7 @@ from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Learned, Method
 from manyways.models.heads import Head
 from manyways.models.model import Model
+from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -96,7 +97,11 @@ class LabelPropagation(Method):
         head.rows.copy_(torch.from_numpy(features))
         head.distributions.copy_(torch.from_numpy(distributions))
         frozen.network.head = head
-        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
+        return Learned(
+            Predictor(network=frozen.network, inputs=frozen.encoding, target=target),
+            data.part[data.rows] == 0,
+            (model,) if model else (),
+        )
 
     def _flow(self, features: NDArray[Any], labels: NDArray[Any], classes: int) -> NDArray[Any]:
         from sklearn.exceptions import ConvergenceWarning

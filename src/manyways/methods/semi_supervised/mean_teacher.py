@@ -10,12 +10,13 @@ from torch.nn.functional import mse_loss
 
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval, NotNegative, Share
-from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
+from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
-from manyways.training.learner import Learner
+from manyways.training.learner import RowLearner
 
 
 def consistency_loss(student: Tensor, teacher: Tensor, classification: bool) -> Tensor:
@@ -31,7 +32,7 @@ def ramp_up(progress: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanTeacher(GradientMethod):
+class MeanTeacher(RowMethod):
     """Learn from labels, and agree on all rows with a teacher whose weights are a moving average of one's own."""
 
     batch_size: Count = 32
@@ -51,12 +52,12 @@ class MeanTeacher(GradientMethod):
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> Learner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         learner = super().begin(data, model, seed)
         learner.teacher = AverageNetwork(learner.network, self.average_decay)
         return learner
 
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         shown = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
         rows = {name: torch.cat([a, b]) for (name, a), b in zip(
@@ -68,7 +69,7 @@ class MeanTeacher(GradientMethod):
             "progress": learner.progress(step),
         }
 
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         outputs, labels = learner.network(batch["student"]), batch["labels"]
         # Batch statistics, as the student's: its running ones lag far behind while it still learns fast.
         teacher = _teacher(learner).network.train()
@@ -82,20 +83,20 @@ class MeanTeacher(GradientMethod):
         weight = self.consistency_weight * scale * rise
         return supervised + weight * consistency, {"supervised": supervised, "consistency": consistency}
 
-    def after(self, learner: Learner, step: int) -> None:
+    def after(self, learner: RowLearner, step: int) -> None:
         _teacher(learner).follow(learner.network, step)
 
-    def finish(self, learner: Learner) -> Network:
+    def finish(self, learner: RowLearner) -> Network:
         return _teacher(learner).network
 
-    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.network.parameters()))]
 
-    def examples_per_step(self, learner: Learner) -> int:
+    def examples_per_step(self, learner: RowLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)
 
 
-def _teacher(learner: Learner) -> AverageNetwork:
+def _teacher(learner: RowLearner) -> AverageNetwork:
     teacher = learner.teacher
     assert isinstance(teacher, AverageNetwork)
     return teacher

@@ -65,7 +65,7 @@ class SelfTraining(Method):
         steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
         # The guesses of earlier rounds shaped the last one, and through them all rows that were guessed at.
         used = data.part[data.rows] == 0
-        return Learned(last.network, last.inputs, last.target, used, tuple(trained), int(steps), seconds)
+        return Learned(last, used, tuple(trained), int(steps), seconds)
 
     def _with_guesses(self, data: Data, hidden: NDArray[Any], probabilities: NDArray[Any], model: Model) -> Data:
         sure = probabilities.max(axis=1) >= self.threshold

@@ -6,13 +6,14 @@ from typing import Annotated, ClassVar
 import torch
 
 from manyways.methods.fields import Interval
-from manyways.methods.gradient import Batch, GradientMethod, Loss
+from manyways.methods.gradient import Batch, Loss
 from manyways.methods.losses import label_loss
-from manyways.training.learner import Learner
+from manyways.methods.rows import RowMethod
+from manyways.training.learner import RowLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Supervised(GradientMethod):
+class Supervised(RowMethod):
     """Learn from the labelled rows alone: cross-entropy for classes, squared error for numbers.
 
     Each batch is seen through weak views (small shifts of images, noise on numbers, a few dropped words), unless
@@ -29,7 +30,7 @@ class Supervised(GradientMethod):
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Rosenblatt, The perceptron (1958); Rumelhart, Hinton & Williams (1986)"
 
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
         return {
@@ -37,5 +38,5 @@ class Supervised(GradientMethod):
             "labels": learner.labels_at(rows),
         }
 
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         return label_loss(learner.network(batch["inputs"]), batch["labels"], self.label_smoothing), {}

@@ -6,14 +6,15 @@ from typing import Annotated, ClassVar
 import torch
 
 from manyways.methods.fields import Interval, Positive, Share
-from manyways.methods.gradient import Batch, GradientMethod, Loss, ParameterGroup
+from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
+from manyways.methods.rows import RowMethod
 from manyways.models.network import is_checkpoint
-from manyways.training.learner import Learner
+from manyways.training.learner import RowLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTune(GradientMethod):
+class FineTune(RowMethod):
     """Adapt all layers of a model, or of a pretrained checkpoint (`backbone=`), to the labelled rows.
 
     Lower layers may learn more slowly, and may stay frozen at first.
@@ -38,7 +39,7 @@ class FineTune(GradientMethod):
     def needs_start(self) -> bool:
         return not is_checkpoint(self.backbone)
 
-    def draw(self, learner: Learner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
         return {
@@ -46,10 +47,10 @@ class FineTune(GradientMethod):
             "labels": learner.labels_at(rows),
         }
 
-    def loss(self, learner: Learner, batch: Batch) -> Loss:
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         return label_loss(learner.network(batch["inputs"]), batch["labels"]), {}
 
-    def parameter_groups(self, learner: Learner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
         from_top = learner.network.layer_groups()[::-1]
         return [
             ParameterGroup(group, scale=self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top))

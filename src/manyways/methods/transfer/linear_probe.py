@@ -14,6 +14,7 @@ from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
+from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -53,7 +54,9 @@ class LinearProbe(Method):
             head.linear.bias.copy_(torch.from_numpy(bias - weight @ (mean / scale)))
         frozen.network.head = head
         used = (data.part[data.rows] == 0) & (data.labelled | frozen.uses_all_rows)
-        return Learned(frozen.network, frozen.encoding, target, used, (model,) if model else ())
+        return Learned(
+            Predictor(network=frozen.network, inputs=frozen.encoding, target=target), used, (model,) if model else ()
+        )
 
 
 def _logistic(

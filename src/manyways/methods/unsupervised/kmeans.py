@@ -16,6 +16,7 @@ from manyways.methods.fields import Count
 from manyways.methods.method import Learned, Method
 from manyways.models.heads import Head
 from manyways.models.model import Model
+from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -77,7 +78,11 @@ class KMeans(Method):
         head.centres.copy_(torch.from_numpy(centres))
         head.names.copy_(torch.from_numpy(names))
         frozen.network.head = head
-        return Learned(frozen.network, frozen.encoding, target, data.part[data.rows] == 0, (model,) if model else ())
+        return Learned(
+            Predictor(network=frozen.network, inputs=frozen.encoding, target=target),
+            data.part[data.rows] == 0,
+            (model,) if model else (),
+        )
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         model = super().as_model(learned, data, budget, seed)

@@ -55,7 +55,7 @@ class ConvNet(ImageBackbone):
             height, width, halvings = height // 2, width // 2, halvings + 1
         # Large maps cost most, so that they get few channels.
         if halvings <= 2:  # on digits of 8 pixels two layers beat three after equal time: they take twice the steps
-            widths, pools = [32, 64], [halvings > 0, halvings > 1]
+            widths, pools = [32, 64], [halvings > 1, halvings > 0]
         else:
             widths = [min(16 * 2**stage, 256) for stage in range(halvings)]
             widths, pools = [*widths, widths[-1]], [*([True] * (halvings - 1)), False, True]

@@ -1,0 +1,71 @@
+"""Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from manyways.data.data import TRAINING, Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.targets import Target
+from manyways.errors import ParameterError
+from manyways.methods.fields import Interval
+from manyways.methods.gradient import GradientMethod
+from manyways.models.heads import LinearHead
+from manyways.models.model import Model
+from manyways.models.network import Network, is_checkpoint, make_network
+from manyways.models.predictor import Predictor
+from manyways.training.learner import RowLearner
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowMethod(GradientMethod[RowLearner]):
+    """A gradient method that learns from rows as tensors, and makes a `Predictor`."""
+
+    backbone: str = "auto"
+    """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name."""
+    size: Annotated[float, Interval("(0, 64]")] = 1.0
+    """Multiplies the width of the network."""
+
+    predicts: ClassVar[bool] = True
+    """Whether the network ends in a head for the label."""
+    uses_all_rows: ClassVar[bool] = False
+    """Whether unlabelled training rows shape the network, too."""
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+        """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
+        target = Target.fit(data) if self.predicts else None
+        network, encoding = self.start_network(data, model, target)
+        return RowLearner(network, data, encoding, target, seed)
+
+    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
+        assert isinstance(network, Network)
+        return Predictor(network=network, inputs=learner.encoding, target=learner.target)
+
+    def rows_used(self, data: Data) -> NDArray[np.bool_]:
+        used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & (data.labelled | self.uses_all_rows)
+        return used
+
+    def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
+        """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
+        begun = model.as_predictor() if model else None
+        if begun is None:
+            checkpoint = self.backbone if is_checkpoint(self.backbone) else None
+            encoding = InputEncoding.fit(data, checkpoint=checkpoint)
+            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
+            if checkpoint is None:
+                network.measure(encoding.encode(data.training))
+        else:
+            if (self.backbone, self.size) != ("auto", 1.0):
+                raise ParameterError(
+                    f"{self.method_name()} starts from a model, so backbone and size are the model's; give them to the "
+                    f"first method of the chain. Got backbone={self.backbone!r}, size={self.size}."
+                )
+            network, encoding = begun.copy_of_network(), begun.inputs
+        if target is None:
+            network.head = None
+        elif begun is None or begun.target != target or not isinstance(network.head, LinearHead):
+            network.head = LinearHead(network.width, target.width)
+        return network.requires_grad_(True), encoding

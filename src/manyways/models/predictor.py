@@ -1,0 +1,138 @@
+"""Predictor: a network over encoded rows that embeds them and, with a head, predicts their label."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.encoding import Encoded, InputEncoding
+from manyways.data.storage import chunks_of, row_bytes
+from manyways.data.targets import Target
+from manyways.errors import ModelError
+from manyways.models.lineage import Lineage
+from manyways.models.metrics import class_metrics, default_metric, number_metrics
+from manyways.models.model import Model
+from manyways.models.network import Inputs, Network, rebuild_network
+from manyways.models.weights import fill, write_weights
+
+if TYPE_CHECKING:
+    from manyways.data.read import Source
+
+ROWS_AT_ONCE = 512
+BYTES_AT_ONCE = 2 << 20
+"""Rows go through the network in batches of so many at most, and of so many bytes: activations are far larger."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Predictor(Model):
+    """A fitted network over rows, how its inputs are encoded, and what its outputs mean.
+
+    It gives classify, regress, embed or cluster. `target` is None where it only embeds.
+    """
+
+    kind: ClassVar[str] = "predictor"
+    network: Network = field(repr=False)
+    inputs: InputEncoding = field(repr=False)
+
+    def predict(self, source: "Source") -> NDArray[Any]:
+        """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it only embeds."""
+        target, outputs = self._predicting(), self.outputs(source)
+        return target.decode(outputs.argmax(axis=1) if target.classification else outputs[:, 0])
+
+    def probabilities(self, source: "Source") -> NDArray[np.float32]:
+        """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
+        target, outputs = self._predicting(), self.outputs(source)
+        if not target.classification:
+            raise ModelError(f"The model predicts the number {target.name!r}, which has no probabilities; use predict.")
+        return np.asarray(torch.from_numpy(outputs).softmax(1).numpy())
+
+    def embed(self, source: "Source") -> NDArray[np.float32]:
+        """The features of each row, float32 [rows, width]."""
+        return self._run(source, self.network.features)
+
+    def outputs(self, source: "Source") -> NDArray[np.float32]:
+        """The head's raw outputs, float32 [rows, outputs]: logits of classes, or the standardised number."""
+        self._predicting()
+        return self._run(source, self.network)
+
+    def evaluate(self, source: "Source") -> dict[str, float]:
+        """Scores on the rows whose label is known, hidden or not, by name (`manyways.models.metrics`)."""
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        known = data.select(data.known)
+        target, outputs = self._predicting(), self.outputs(known)
+        truth = target.encode(known, hidden=True)
+        if target.classification:
+            return class_metrics(torch.from_numpy(outputs).softmax(1).numpy(), truth)
+        return number_metrics(target.decode(outputs[:, 0]), target.decode(truth))
+
+    @property
+    def metric(self) -> str | None:
+        return default_metric(self.target.classification) if self.target else None
+
+    def able(self, words: frozenset[str]) -> frozenset[str]:
+        given = {"classify" if self.target.classification else "regress"} if self.target else set()
+        return frozenset(word for word in words if word not in ("classify", "regress") or word in given)
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        write_weights(self.network, folder)
+        return {
+            "network": self.network.config(),
+            "inputs": self.inputs.to_json(),
+            "target": self.target.to_json() if self.target else None,
+        }
+
+    @classmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Predictor":
+        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+            network = rebuild_network(saved["network"])
+        fill(network, folder)
+        return cls(
+            network=network.eval(),
+            inputs=InputEncoding.from_json(saved["inputs"]),
+            target=Target.from_json(saved["target"]) if saved["target"] else None,
+            gives=gives,
+            lineage=lineage,
+        )
+
+    def copy_of_network(self) -> Network:
+        """A network of one's own to train: a model itself never changes."""
+        return copy.deepcopy(self.network)
+
+    def as_predictor(self) -> "Predictor":
+        return self
+
+    def _predicting(self) -> Target:
+        if self.target is None or self.network.head is None:
+            raise ModelError(
+                f"{self.lineage.title} gives {', '.join(sorted(self.gives))}, no predictions; chain a method that "
+                f"learns from labels: {self.lineage.title} >> fine_tune."
+            )
+        return self.target
+
+    def _run(self, source: "Source", function: Any) -> NDArray[np.float32]:
+        from manyways.data.read import as_data
+
+        rows = self.inputs.encode(as_data(source))
+        width = self.network.width if function == self.network.features else self.target.width if self.target else 0
+        found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
+        done = 0
+        with torch.inference_mode():
+            for batch in _batches(rows, self.network):
+                part = function(batch).float().cpu().numpy()
+                found[done : done + len(part)] = part
+                done += len(part)
+        return found
+
+
+def _batches(rows: Encoded, network: Network) -> Iterator[Inputs]:
+    device = next(iter(network.state_dict().values()), torch.empty(0)).device
+    each = sum(row_bytes(store) for store in rows.stores.values())
+    for positions in chunks_of(len(rows), max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, each)))):
+        yield rows.batch(positions, device)
