@@ -51,6 +51,9 @@ def test_constant_numbers_have_no_r2() -> None:
     found = number_metrics(np.array([1.0, 3.0]), np.array([2.0, 2.0]))
     assert math.isnan(found["r2"])
     assert found["mean_absolute_error"] == 1
+    rounded = np.full(20, 0.1)
+    assert rounded.mean() != 0.1, "their mean is not quite theirs"
+    assert math.isnan(number_metrics(np.zeros(20), rounded)["r2"])
 
 
 def test_no_rows_have_no_score() -> None:

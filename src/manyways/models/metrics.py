@@ -56,8 +56,9 @@ def number_metrics(guess: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]
     _some(truth)
     errors = guess - truth
     spread = ((truth - truth.mean()) ** 2).sum()
+    varies = truth.max() > truth.min()  # of equal numbers the spread is not 0 but what rounding leaves of it
     return {
-        "r2": float(1 - (errors**2).sum() / spread) if spread > 0 else float("nan"),
+        "r2": float(1 - (errors**2).sum() / spread) if varies else float("nan"),
         "mean_absolute_error": float(np.abs(errors).mean()),
         "root_mean_squared_error": float(np.sqrt((errors**2).mean())),
     }
