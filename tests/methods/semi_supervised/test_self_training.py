@@ -60,6 +60,19 @@ def test_each_round_labels_every_row_afresh(digits: Data) -> None:
     assert third.labelled[few.training.labelled].all()
 
 
+def test_its_own_guesses_make_it_better(digits: Data) -> None:
+    """Over six draws of 40 labels; any one of them may be unlucky, most are not."""
+    base = LinearProbe(penalty=0.1)
+    gains = []
+    for seed in range(6):
+        few = digits.with_labels(40, seed)
+        alone = base.fit(few).evaluate(digits.test)["accuracy"]
+        trained = SelfTraining(base=base, threshold=0.9, rounds=5).fit(few).evaluate(digits.test)["accuracy"]
+        gains.append(trained - alone)
+    assert np.mean(gains) > 0.04
+    assert sum(gain > 0 for gain in gains) >= 5
+
+
 def test_no_guess_above_the_threshold_changes_nothing(digits: Data) -> None:
     few = digits.with_labels(40)
     once = LinearProbe(penalty=1e4).fit(few)
