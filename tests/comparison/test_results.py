@@ -18,6 +18,7 @@ from manyways.comparison.results import (
     write_results,
 )
 from manyways.errors import DataError
+from manyways.models.metrics import HIGHER_IS_BETTER
 
 
 def test_round_trip_through_a_file_changes_nothing(full: Comparison, tmp_path: Path) -> None:
@@ -132,3 +133,8 @@ def test_a_folder_that_is_missing_or_a_folder_as_file_is_refused(full: Compariso
         write_results(full, tmp_path / "missing" / "results.json")
     with pytest.raises(DataError, match="it is a folder"):
         write_results(full, tmp_path)
+
+
+def test_every_metric_is_in_the_description_of_the_schema() -> None:
+    described = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    assert [name for name in HIGHER_IS_BETTER if f"`{name}`" not in described] == []
