@@ -71,6 +71,11 @@ class Data:
             all_ids=row_ids(table.values(), count),
         )
 
+    @staticmethod
+    def nothing() -> "Data":
+        """No columns and no rows: what a method that needs no data learns from."""
+        return Data({}, {}, np.zeros(0, np.uint8), np.zeros(0, bool), np.zeros(0, np.int64), name="no data")
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -234,28 +239,44 @@ class Data:
     # --- parts -------------------------------------------------------------------------------------
 
     def with_part(self, part: int, share: float, seed: int = 0) -> "Data":
-        """A stratified `share` of the labelled training rows moved into `part`. Raises DataError if none is left."""
+        """A `share` of the training rows moved into `part`, stratified over their labels where they have some.
+
+        Rows without a label stay where any has one. Raises DataError if none is left.
+        """
         from manyways.data.splits import stratified
 
         if not 0 < share < 1:
             raise DataError(f"The share of {PARTS[part]} rows must be in (0, 1); got {share}.")
-        candidates = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
+        labelled = self.has("label")
+        candidates = np.flatnonzero((self.part[self.rows] == TRAINING) & (self.known if labelled else True))
         count = round(share * len(candidates))
         if count == 0 or count == len(candidates):
-            raise DataError(f"{self.name} has {len(candidates)} labelled rows: too few for a {PARTS[part]} part.")
-        strata = self.label.take(self.rows[candidates]) if self.classification else np.zeros(len(candidates), int)
+            kind = "labelled " if labelled else ""
+            raise DataError(f"{self.name} has {len(candidates)} {kind}rows: too few for a {PARTS[part]} part.")
+        by_class = labelled and self.classification
+        strata = self.label.take(self.rows[candidates]) if by_class else np.zeros(len(candidates), int)
         chosen = candidates[stratified(strata, count, seed, ids=self.ids[candidates], what="a split", each=0)]
         moved = self.part.copy()
         moved[self.rows[chosen]] = part
         return replace(self, part=moved)
 
     def with_test(self, share: float = 0.2, seed: int = 0) -> "Data":
-        """A stratified `share` of the labelled training rows set aside as test rows."""
+        """A `share` of the training rows set aside as test rows; see `with_part`."""
         return self.with_part(TEST, share, seed)
 
     def with_validation(self, share: float = 0.1, seed: int = 0) -> "Data":
-        """A stratified `share` of the labelled training rows set aside for early stopping."""
+        """A `share` of the training rows set aside for early stopping; see `with_part`."""
         return self.with_part(VALIDATION, share, seed)
+
+    def with_last_as_test(self, share: float = 0.1) -> "Data":
+        """The last `share` of the training rows, in their order, as test rows: for running text and for time."""
+        train = np.flatnonzero(self.part[self.rows] == TRAINING)
+        count = round(share * len(train))
+        if not 0 < count < len(train):
+            raise DataError(f"A share of {share} of {len(train)} rows leaves nothing to test on, or to learn from.")
+        moved = self.part.copy()
+        moved[self.rows[train[-count:]]] = TEST
+        return replace(self, part=moved)
 
 
 def with_label_kind(column: Column) -> Column:

@@ -1,6 +1,6 @@
 """Read data from wherever it is into a table whose columns have roles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -197,6 +197,9 @@ def _roles(
     if "label" not in roles and label in table.columns and label not in taken:
         roles["label"] = (label,)
         taken.add(label)
+    if "input" not in roles and not any(role in roles for role in TEXT_ROLES):
+        roles |= {role: (role,) for role in _named_after_roles(table.columns, taken, "label" in roles)}
+        taken = {name for names in roles.values() for name in names}
     rest = [name for name in table.columns if name not in taken]
     if "input" in roles or any(role in roles for role in TEXT_ROLES):
         ignored.update(dict.fromkeys(rest, "no role was given to it"))
@@ -209,6 +212,18 @@ def _roles(
         why = "; ".join(f"{name}: {reason}" for name, reason in ignored.items()) or "every column has another role"
         raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
     return {role: names for role, names in roles.items() if names}
+
+
+def _named_after_roles(columns: Iterable[str], taken: set[str], labelled: bool) -> tuple[str, ...]:
+    """The text roles that the names of `columns` say, as the field's data sets name them."""
+    free = set(columns) - taken
+    found: set[str] = {"messages", "prompt"} & free
+    for together in ({"prompt", "completion"}, {"chosen", "rejected"}):
+        found |= together if together <= free else set()
+    # A column called text beside a label is what a classifier reads.
+    if "text" in free and not labelled and (found or free == {"text"}):
+        found.add("text")
+    return tuple(role for role in TEXT_ROLES if role in found)
 
 
 def as_data(source: Source) -> Data:

@@ -9,13 +9,20 @@ NEEDS: dict[str, str] = {
     "label": "some rows with a label",
     "classes": "a label that is a category",
     "unlabelled": "rows without a label",
+    "text": "running text",
+    "answers": "prompts with completions, or conversations",
+    "pairs": "a chosen and a rejected answer",
+    "prompts": "prompts to answer",
 }
 """The words of `Method.needs` and what they mean."""
 
 
 def lacking(needs: Iterable[str], data: Data) -> str | None:
     """The first need that `data` does not meet, with what to type instead; None if all are met."""
-    for need in needs:
+    wanted = tuple(needs)
+    if wanted and not data.columns:
+        return f"{' and '.join(NEEDS[need] for need in wanted)} are needed, and no data is given. Name it: fit(data)."
+    for need in wanted:
         if reason := _CHECKS[need](data):
             return reason
     return None
@@ -57,9 +64,47 @@ def _unlabelled(data: Data) -> str | None:
     )
 
 
+def _text(data: Data) -> str | None:
+    if data.has("text") or any(column.kind == "text" for column in data.inputs):
+        return None
+    return f'running text is needed, and no column has that role. Name it: text="…" with one of {_columns(data)}.'
+
+
+def _answers(data: Data) -> str | None:
+    if data.has("messages") or (data.has("prompt") and data.has("completion")):
+        return None
+    return (
+        'answers are needed: a conversation, or prompts with completions. Name the columns: messages="…", or '
+        f'prompt="…" and completion="…", out of {_columns(data)}.'
+    )
+
+
+def _pairs(data: Data) -> str | None:
+    if data.has("chosen") and data.has("rejected"):
+        return None
+    return (
+        "pairs of answers are needed, of which one is preferred. Name their columns: "
+        f'chosen="…" and rejected="…", out of {_columns(data)}.'
+    )
+
+
+def _prompts(data: Data) -> str | None:
+    if data.has("prompt") or data.has("messages"):
+        return None
+    return f'prompts are needed, and no column has that role. Name it: prompt="…" with one of {_columns(data)}.'
+
+
+def _columns(data: Data) -> str:
+    return ", ".join(data.columns) or "no columns"
+
+
 _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "input": _input,
     "label": _label,
     "classes": _classes,
     "unlabelled": _unlabelled,
+    "text": _text,
+    "answers": _answers,
+    "pairs": _pairs,
+    "prompts": _prompts,
 }

@@ -15,6 +15,11 @@ HIGHER_IS_BETTER = {
     "r2": True,
     "mean_absolute_error": False,
     "root_mean_squared_error": False,
+    "nats_per_token": False,
+    "nats_per_character": False,
+    "perplexity": False,
+    "preference_accuracy": True,
+    "margin": True,
 }
 """Every metric, and whether more of it is better."""
 
@@ -26,7 +31,7 @@ def default_metric(classification: bool) -> str:
 
 def check_metric(metric: str | None, classification: bool) -> str:
     """`metric`, or the default. Raises ParameterError where it does not fit the task."""
-    allowed = list(HIGHER_IS_BETTER)[:4] if classification else list(HIGHER_IS_BETTER)[4:]
+    allowed = list(HIGHER_IS_BETTER)[:4] if classification else list(HIGHER_IS_BETTER)[4:7]
     if metric is None:
         return default_metric(classification)
     if metric not in allowed:

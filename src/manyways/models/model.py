@@ -15,6 +15,7 @@ from manyways.errors import ModelError
 from manyways.models.lineage import NO_LINEAGE, Lineage
 
 if TYPE_CHECKING:
+    from manyways.data.data import Data
     from manyways.data.read import Source
     from manyways.models.predictor import Predictor
 
@@ -49,6 +50,10 @@ class Model(ABC):
     @abstractmethod
     def metric(self) -> str | None:
         """The score of `evaluate` that says how good it is; None where it cannot be scored."""
+
+    def metric_on(self, data: "Data") -> str | None:
+        """The score that says how good it is on `data`: by its roles, where one kind of model has several."""
+        return self.metric
 
     @abstractmethod
     def evaluate(self, source: "Source") -> dict[str, float]:

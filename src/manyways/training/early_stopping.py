@@ -38,10 +38,11 @@ class EarlyStopping:
         if self._rows is None or step % max(1, steps // LOOKS):
             return
         model = self._snapshot()
-        if model.metric is None:
+        metric = model.metric_on(self._rows)
+        if metric is None:
             return
-        found = model.evaluate(self._rows)[model.metric]
-        score = found if HIGHER_IS_BETTER[model.metric] else -found
+        found = model.evaluate(self._rows)[metric]
+        score = found if HIGHER_IS_BETTER[metric] else -found
         if isnan(score):  # numbers that are all equal have no R²: a look that tells nothing
             return
         if score > self._score:

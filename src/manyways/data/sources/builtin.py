@@ -8,9 +8,10 @@ from manyways.data.sources.base import Options, RawColumn, Table, table_of
 from manyways.data.sources.objects import as_objects
 
 ORDER = 50
-BUILT_IN = ("digits", "breast-cancer", "wine", "diabetes")
+BUILT_IN = ("digits", "breast-cancer", "wine", "diabetes", "arithmetic")
 """digits: 1,797 grey images 8x8 of 10 digits; breast-cancer: 569 rows, 30 numbers, 2 classes; wine: 178 rows,
-13 numbers, 3 classes; diabetes: 442 rows, 10 numbers, regression."""
+13 numbers, 3 classes; diabetes: 442 rows, 10 numbers, regression; arithmetic: 2,000 sums of two numbers below 100,
+written out, as prompt and completion, as a right and a wrong answer, and as text, for language models."""
 
 
 def accepts(source: Any) -> bool:
@@ -20,6 +21,8 @@ def accepts(source: Any) -> bool:
 
 def load(source: str, options: Options) -> Table:
     """The data set of that name, its label in the column `label`."""
+    if source == "arithmetic":
+        return _arithmetic()
     from sklearn import datasets
 
     if source == "digits":
@@ -33,3 +36,22 @@ def load(source: str, options: Options) -> Table:
     classes = getattr(held, "target_names", None)
     label = held.target if classes is None else as_objects([str(classes[code]) for code in held.target])
     return table_of([*columns, RawColumn("label", label)], source, source)
+
+
+def _arithmetic(rows: int = 2000) -> Table:
+    rng = np.random.default_rng(0)
+    pairs = rng.permutation(10_000)[:rows]
+    first, second = pairs // 100, pairs % 100
+    right = first + second
+    wrong = right + rng.choice([-10, -2, -1, 1, 2, 10], rows)
+    prompts = [f"{a}+{b}=" for a, b in zip(first, second, strict=True)]
+    columns = {
+        "prompt": prompts,
+        "completion": list(map(str, right)),
+        "chosen": list(map(str, right)),
+        "rejected": list(map(str, wrong)),
+        "text": [f"{prompt}{answer}" for prompt, answer in zip(prompts, right, strict=True)],
+    }
+    return table_of(
+        [RawColumn(name, as_objects(values), "text") for name, values in columns.items()], "arithmetic", "arithmetic"
+    )

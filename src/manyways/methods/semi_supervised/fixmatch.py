@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
 from manyways.methods.rows import RowMethod
@@ -65,6 +65,8 @@ class FixMatch(RowMethod):
 
     learning_rate: Positive = 5e-3
     """The highest learning rate of AdamW, reached after the warm-up."""
+    warmup: Share = 0.3
+    """Share of the steps in which the learning rate rises: guesses made too fast are wrong and stay."""
     batch_size: Count = 16
     """Labelled rows in a batch."""
     unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 7

@@ -22,7 +22,7 @@ UNLIMITED = 10**9
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
     """The model of a transformers config, with random weights. Raises ModelError on an unknown type."""
-    transformers = _transformers()
+    transformers = transformers_library()
     values = dict(architecture)
     try:
         config = transformers.CONFIG_MAPPING[values.get("model_type", "")].from_dict(values)
@@ -40,12 +40,12 @@ def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
 
     Raises ModelError when it does not exist, is damaged, holds pickled weights only, or lacks weights.
     """
-    transformers = _transformers()
+    transformers = transformers_library()
     folder = Path(checkpoint)
     if folder.is_dir():
-        _check_folder(folder)
+        check_folder(folder)
     options = {"trust_remote_code": False, "local_files_only": folder.is_dir()}
-    config = _guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
+    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
     if getattr(config, "apply_spec_augment", False):
         # It masks with NumPy's global generator, out of reach of a run's seed; augmenting is the views' task.
         config.apply_spec_augment = False
@@ -64,8 +64,8 @@ def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
 
 def _read_weights(checkpoint: str, model_class: Any, config: Any, options: Any) -> tuple[Any, list[str]]:
     """The part of the model that gives features, and the names of its weights that the checkpoint lacks."""
-    with _quiet():
-        model, report = _guarded(
+    with quiet():
+        model, report = guarded(
             checkpoint,
             lambda: model_class.from_pretrained(
                 checkpoint,
@@ -83,7 +83,7 @@ def _read_weights(checkpoint: str, model_class: Any, config: Any, options: Any) 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the progress bar and the report of unused weights, whose news `load` raises itself."""
     from transformers.utils import logging as transformers_logging
 
@@ -134,10 +134,10 @@ def audio_settings(checkpoint: str) -> tuple[int, bool]:
 
 def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
-    transformers = _transformers()
+    transformers = transformers_library()
     options = {"trust_remote_code": False, "local_files_only": Path(checkpoint).is_dir()}
-    tokenizer = _guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options))
-    config = _guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
+    tokenizer = guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options))
+    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     if padding is None:
         raise ModelError(f"The tokenizer of {checkpoint!r} has neither a padding nor an end-of-text token.")
@@ -146,7 +146,7 @@ def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     return tokenizer, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding)
 
 
-def _transformers() -> Any:
+def transformers_library() -> Any:
     try:
         import transformers
     except ImportError as error:
@@ -166,7 +166,7 @@ def _used_part(model: Any, config: Any) -> Any:
     return body
 
 
-def _guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
+def guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
     from safetensors import SafetensorError
 
     try:
@@ -180,7 +180,7 @@ def _guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
         ) from error
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no checkpoint of transformers: it has no config.json.")
     index = folder / "model.safetensors.index.json"
@@ -212,7 +212,7 @@ def _preprocessor(checkpoint: str) -> dict[str, Any]:
     if folder.is_dir():
         path = folder / "preprocessor_config.json"
     else:
-        found = _guarded(
+        found = guarded(
             checkpoint,
             lambda: cached_file(checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False),
         )

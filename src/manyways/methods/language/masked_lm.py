@@ -1,0 +1,78 @@
+"""Masked language modelling: fill in hidden tokens."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from manyways.data.data import Data
+from manyways.data.ragged import Ragged
+from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.gradient import Batch, Loss
+from manyways.methods.language.pretrain import new_model
+from manyways.methods.language_method import LanguageLearner, LanguageMethod
+from manyways.models.language.masking import Hidden, fill_in_loss, hide_tokens, padded
+from manyways.models.language.rows import text_columns
+from manyways.models.language_model import LanguageModel
+from manyways.models.model import Model
+
+
+class TextLearner(LanguageLearner):
+    """The training rows as texts, each by itself."""
+
+    def __init__(self, start: LanguageModel, network: nn.Module, data: Data, seed: int) -> None:
+        super().__init__(start, network, data, seed)
+        self.rows: Ragged = start.reader().texts(data.training)
+        self.positions = np.arange(len(self.rows), dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedLM(LanguageMethod[TextLearner]):
+    """Learn to fill in hidden tokens, from nothing or from a masked language model: features for what follows.
+
+    Of the tokens that are hidden, 80% become a mask, 10% any other token, and 10% stay as they are.
+    """
+
+    tokenizer: Literal["words", "bytes", "characters"] = "words"
+    """Tokens of a new model: byte-pair words trained on the text, bytes, or characters."""
+    vocabulary: Annotated[int, Interval("[300, 100000]")] = 4096
+    """Tokens that byte-pair encoding is trained to."""
+    context: Annotated[int, Interval("[8, 8192]")] = 128
+    """The most tokens of a text that a new model reads; what follows is cut."""
+    size: Annotated[float, Interval("(0, 64]")] = 0.5
+    """Multiplies the width of a new model; its depth grows with the root."""
+    share: Annotated[float, Interval("(0, 1)")] = 0.15
+    """Share of the tokens that are hidden."""
+    batch_size: Count = 32
+    """Texts in a batch."""
+    learning_rate: Positive = 2e-3
+    """The highest learning rate of AdamW, reached after the warm-up."""
+    weight_decay: NotNegative = 0.1
+    """Decoupled weight decay of the matrices."""
+
+    needs: ClassVar = ("text",)
+    gives: ClassVar = frozenset({"fill", "embed"})
+    takes: ClassVar = frozenset({"fill"})
+    objective: ClassVar = "masked"
+    suggests: ClassVar = ("masked_lm >> fine_tune",)
+    paper: ClassVar = "Devlin et al., BERT, NAACL 2019"
+    example: ClassVar = "arithmetic"
+
+    def start_model(self, data: Data, model: Model | None) -> LanguageModel:
+        if model is not None or self.checkpoint is not None:
+            return replace(super().start_model(data, model), columns=text_columns(data))
+        return new_model(self, data, self.objective)
+
+    def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> TextLearner:
+        return TextLearner(start, network, data, seed)
+
+    def draw(self, learner: TextLearner, step: int, rng: torch.Generator) -> Batch:
+        rows = learner.pick(learner.positions, self.batch_size, step)
+        whole = padded([learner.rows[row] for row in rows], learner.start.context, learner.tokenizer)
+        return {"hidden": hide_tokens(whole, learner.tokenizer, rng, self.share).to(learner.device)}
+
+    def loss(self, learner: TextLearner, batch: Batch) -> Loss:
+        hidden: Hidden = batch["hidden"]
+        return fill_in_loss(learner.network, hidden, learner.tokenizer).mean(), {}

@@ -1,0 +1,96 @@
+"""Gradient methods over language models: what they share."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from torch import nn
+
+from manyways.data.data import Data
+from manyways.errors import ParameterError
+from manyways.methods.gradient import GradientMethod, ParameterGroup
+from manyways.models.language.rows import Reader, TooLong
+from manyways.models.language_model import LanguageModel, from_checkpoint
+from manyways.models.model import Model
+from manyways.training.learner import Learner
+
+
+class LanguageLearner(Learner):
+    """A learner of tokens: the network, its tokenizer, and the training rows as tokens.
+
+    A method keeps its rows as tokens in a subclass or in `rows`; they are not state.
+    """
+
+    def __init__(self, start: LanguageModel, network: nn.Module, data: Data, seed: int) -> None:
+        super().__init__(network, data, seed)
+        self.start = start
+        self.tokenizer: Any = start.tokenizer
+
+    @property
+    def padding(self) -> int:
+        """The token that fills lines up."""
+        return int(self.tokenizer.pad_token_id)
+
+
+LanguageLearnerT = TypeVar("LanguageLearnerT", bound=LanguageLearner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]):
+    """A gradient method that trains a transformers network; it starts from a model before it or from a checkpoint."""
+
+    checkpoint: str | None = None
+    """Folder or Hub name of the language model to start from; None starts from the model before in the chain."""
+    too_long: TooLong = "refuse"
+    """What becomes of rows longer than the model's context: refuse all, cut the prompt's beginning, or skip them."""
+
+    objective: ClassVar[str] = "causal"
+    """What the network says: causal, the next token; masked, hidden ones."""
+
+    def needs_start(self) -> bool:
+        return self.requires_model and self.checkpoint is None
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> LanguageLearnerT:
+        start = self.start_model(data, model)
+        network = self.adapted(copy_of(start.network))
+        return self.make_learner(data, start, network, seed)
+
+    @abstractmethod
+    def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> LanguageLearnerT:
+        """The learner, with the rows of `data` as tokens. `network` is a copy of `start`'s, to be trained."""
+
+    def start_model(self, data: Data, model: Model | None) -> LanguageModel:
+        """The language model to start from. Raises ParameterError where there are two."""
+        if model is not None and self.checkpoint is not None:
+            raise ParameterError(
+                f"{self.method_name()} starts from the model before it, so checkpoint must be None; got "
+                f"{self.checkpoint!r}. Leave one of the two out."
+            )
+        if isinstance(model, LanguageModel):
+            return model
+        assert self.checkpoint is not None
+        return from_checkpoint(self.checkpoint, self.objective)
+
+    def adapted(self, network: Any) -> Any:
+        """`network` made ready for training: here is where adapters go in."""
+        return network
+
+    def reader(self, start: LanguageModel) -> Reader:
+        """How rows become tokens."""
+        return Reader(start.tokenizer, start.context, self.too_long)
+
+    def make_model(self, learner: LanguageLearnerT, network: nn.Module) -> Model:
+        start = learner.start
+        return LanguageModel(
+            network=network, tokenizer=start.tokenizer, objective=self.objective, columns=start.columns
+        )
+
+    def parameter_groups(self, learner: LanguageLearnerT) -> list[ParameterGroup]:
+        return [ParameterGroup([p for p in learner.network.parameters() if p.requires_grad])]
+
+
+def copy_of(network: nn.Module) -> nn.Module:
+    """A copy to train: a model itself never changes."""
+    import copy
+
+    return copy.deepcopy(network).requires_grad_(True)

@@ -1,0 +1,1 @@
+"""Language models: tokenizers, architectures, packed batches, sampling."""

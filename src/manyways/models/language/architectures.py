@@ -1,0 +1,93 @@
+"""New language models: one dial, from which the rest follows, and checkpoints."""
+
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from manyways.errors import ModelError
+from manyways.models.backbones import _checkpoints as checkpoints
+from manyways.models.language.tokenizers import with_special_tokens
+
+WIDTH, DEPTH, HEAD = 192, 4, 32
+"""Features, layers and features per attention head at size 1."""
+
+
+def new_network(objective: str, tokenizer: Any, context: int, size: float) -> nn.Module:
+    """A network with random weights: Llama's architecture (Touvron et al. 2023), or BERT's for masked tokens.
+
+    context: the most tokens it reads. size: multiplies the width; the depth grows with its root.
+    """
+    import transformers
+
+    heads = max(1, round(WIDTH * size / HEAD))
+    shape: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": heads * HEAD,
+        "num_hidden_layers": max(1, round(DEPTH * sqrt(size))),
+        "num_attention_heads": heads,
+        "max_position_embeddings": context,
+        "tie_word_embeddings": True,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": None,
+    }
+    if objective == "causal":
+        width = 8 * round(heads * HEAD * 8 / 3 / 8)  # gated layers have three matrices; 8/3 keeps the count of two at 4
+        config = transformers.LlamaConfig(**shape, intermediate_size=width, rms_norm_eps=1e-5)
+        return transformers.LlamaForCausalLM(config)
+    masked = transformers.BertConfig(
+        **shape, intermediate_size=4 * heads * HEAD, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    return transformers.BertForMaskedLM(masked)
+
+
+AUTO = {"causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM"}
+
+
+def load_network(checkpoint: str, objective: str) -> tuple[Any, Any]:
+    """Network and tokenizer of a folder or Hub name, weights in float32.
+
+    Raises ModelError where it does not exist, is damaged, lacks a shard or weights, holds pickled weights only, or its
+    tokenizer has no end token.
+    """
+    transformers = checkpoints.transformers_library()
+    folder = Path(checkpoint)
+    local = folder.is_dir()
+    if local:
+        checkpoints.check_folder(folder)
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+    kind = getattr(transformers, AUTO[objective])
+    with checkpoints.quiet():
+        network, report = checkpoints.guarded(
+            checkpoint,
+            lambda: kind.from_pretrained(
+                checkpoint, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+            ),
+        )
+        tokenizer = checkpoints.guarded(
+            checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options)
+        )
+    if report["missing_keys"]:
+        lost = sorted(report["missing_keys"])
+        raise ModelError(
+            f"The checkpoint {checkpoint!r} lacks {len(lost)} weights of its own architecture, the first is "
+            f"{lost[0]!r}; it is damaged, or not a model for {objective} tokens."
+        )
+    if len(tokenizer) > network.get_input_embeddings().num_embeddings:
+        raise ModelError(
+            f"The tokenizer of {checkpoint!r} has {len(tokenizer)} tokens, the network "
+            f"{network.get_input_embeddings().num_embeddings}; they do not belong together."
+        )
+    return network, with_special_tokens(tokenizer, checkpoint)
+
+
+def context_of(network: Any) -> int:
+    """The most tokens that `network` reads."""
+    config = network.config
+    for name in ("max_position_embeddings", "n_positions", "max_sequence_length"):
+        if isinstance(value := getattr(config, name, None), int) and value > 0:
+            return value
+    return 1024

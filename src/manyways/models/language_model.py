@@ -1,0 +1,271 @@
+"""LanguageModel: a network over tokens, saved as the transformers library loads it."""
+
+import copy
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from manyways.data.ragged import Ragged
+from manyways.errors import ModelError
+from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
+from manyways.models.language.packing import (
+    Group,
+    Packed,
+    answer_lengths,
+    answer_log_probabilities,
+    body,
+    head,
+    pack,
+    plain,
+)
+from manyways.models.language.rows import Reader, text_columns
+from manyways.models.language.sampling import sample
+from manyways.models.lineage import Lineage
+from manyways.models.model import Model
+from manyways.training.randomness import generator
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.data.read import Source
+    from manyways.models.predictor import Predictor
+
+TOKENS_AT_ONCE = 8192
+TEXT_LENGTH = 256
+"""Tokens of a row that features are made of."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LanguageModel(Model):
+    """A transformers network and its tokenizer.
+
+    objective: causal (says the next token) or masked (fills in). columns: the text columns that it read, for methods
+    that start from its features.
+    """
+
+    kind: ClassVar[str] = "language-model"
+    network: nn.Module = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    objective: str = "causal"
+    columns: tuple[str, ...] = ()
+
+    @property
+    def context(self) -> int:
+        """The most tokens that it reads."""
+        from manyways.models.language.architectures import context_of
+
+        return context_of(plain(self.network))
+
+    def reader(self) -> Reader:
+        """How it turns rows into tokens; rows that are too long are cut."""
+        return Reader(self.tokenizer, self.context, "cut")
+
+    def generate(
+        self, prompts: str | Sequence[str], *, longest: int = 128, temperature: float = 0.0, top_k: int | None = None,
+        top_p: float | None = None, seed: int = 0,
+    ) -> list[str]:  # fmt: skip
+        """What the model says after each of `prompts`, up to its end token or `longest` tokens.
+
+        temperature: 0 says the most probable token; 1 samples from the model's own distribution. top_k, top_p: sample
+        only from the k most probable tokens, or from the fewest that hold a share p in (0, 1].
+        """
+        if "generate" not in self.gives:
+            self._cannot("generate")
+        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        reader = self.reader()
+        room = max(1, self.context - longest)
+        ids = [[*reader.prefix, *row][-room:] for row in _ids(self.tokenizer, texts)]
+        rng = torch.Generator().manual_seed(seed)
+        said: list[str] = []
+        for at in range(0, len(ids), 32):
+            # A network has to read something before it can say something.
+            asked = [row or [reader.end] for row in ids[at : at + 32]]
+            answers = sample(
+                self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))),
+                end=reader.end, padding=int(self.tokenizer.pad_token_id), temperature=temperature, top_k=top_k,
+                top_p=top_p, rng=rng,
+            )  # fmt: skip
+            said += [str(self.tokenizer.decode(answer[0], skip_special_tokens=True)) for answer in answers]
+        return said
+
+    def reply(self, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
+        """The assistant's next turn in a conversation; options as for `generate`."""
+        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        return self.generate(str(text), **options)[0]
+
+    def predict(self, source: "Source") -> NDArray[Any]:
+        """What the model says to each row's prompt, most probable tokens first."""
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        reader = self.reader()
+        texts = [str(self.tokenizer.decode(ids, skip_special_tokens=False)) for ids in reader.prompts(data, 128)]
+        return np.array(self.generate(texts), object)
+
+    @property
+    def metric(self) -> str | None:
+        return {"causal": "nats_per_token", "masked": "nats_per_token"}.get(self.objective)
+
+    def metric_on(self, data: "Data") -> str | None:
+        return "preference_accuracy" if data.has("chosen") else self.metric
+
+    def evaluate(self, source: "Source") -> dict[str, float]:
+        """Scores on the rows of `source`, by their roles.
+
+        chosen and rejected: preference_accuracy, the share of pairs in which the chosen answer's tokens are the more
+        probable ones on average. Answers to prompts, or else running text: nats_per_token, perplexity and, for text,
+        nats_per_character.
+        """
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        scores: dict[str, float] = {}
+        with torch.inference_mode():
+            if data.has("chosen"):
+                scores |= self._preferences(data)
+            if data.has("completion") or data.has("messages"):
+                return scores | self._answers(data)
+            return scores | self._texts(data) if text_columns(data) else scores
+
+    def _preferences(self, data: "Data") -> dict[str, float]:
+        means = [
+            answer_log_probabilities(self.network, batch) / answer_lengths(batch)
+            for batch in self._packed(self.reader().pairs(data))
+        ]
+        margins = torch.cat([(each[0::2] - each[1::2]).float().cpu() for each in means])
+        return {"preference_accuracy": float((margins > 0).float().mean()), "margin": float(margins.mean())}
+
+    def _answers(self, data: "Data") -> dict[str, float]:
+        nats, tokens = 0.0, 0
+        for batch in self._packed(self.reader().answers(data)):
+            nats -= float(answer_log_probabilities(self.network, batch).sum())
+            tokens += len(batch.targets)
+        return _nats(nats, tokens)
+
+    def _texts(self, data: "Data") -> dict[str, float]:
+        rows = self.reader().texts(data)
+        device = next(self.network.parameters()).device
+        if self.objective == "masked":
+            return _nats(*self._filled(rows, device))
+        stream = np.asarray(rows.values[:], np.int64)
+        nats, tokens = 0.0, 0
+        for ids in windows(stream, self.context, TOKENS_AT_ONCE):
+            given = torch.from_numpy(ids).to(device)
+            states = body(self.network)(input_ids=given[:, :-1], use_cache=False).last_hidden_state
+            logits = head(self.network)(states).float().flatten(0, 1)
+            wanted = given[:, 1:].flatten()
+            nats += float((logits.logsumexp(1) - logits.gather(1, wanted[:, None])[:, 0]).sum())
+            tokens += len(wanted)
+        characters = sum(len(str(value)) for name in text_columns(data) for value in data.take(name))
+        return {**_nats(nats, tokens), "nats_per_character": nats / max(1, characters)}
+
+    def _filled(self, rows: Ragged, device: torch.device) -> tuple[float, int]:
+        """Nats over the hidden tokens of `rows` and their number; which are hidden is the same every time."""
+        nats, tokens = 0.0, 0
+        each = max(1, TOKENS_AT_ONCE // self.context)
+        for at in range(0, len(rows), each):
+            whole = padded([rows[row] for row in range(at, min(at + each, len(rows)))], self.context, self.tokenizer)
+            hidden = hide_tokens(whole, self.tokenizer, generator(at), share=0.15, whole=True)
+            nats += float(fill_in_loss(self.network, hidden.to(device), self.tokenizer).sum())
+            tokens += len(hidden.targets)
+        return nats, tokens
+
+    def _packed(self, groups: Sequence[Group]) -> Iterator[Packed]:
+        device = next(self.network.parameters()).device
+        batch: list[Group] = []
+        for group in groups:
+            if batch and (len(batch) + 1) * max(len(group), *map(len, batch)) > TOKENS_AT_ONCE:
+                yield pack(batch, int(self.tokenizer.pad_token_id)).to(device)
+                batch = []
+            batch.append(group)
+        if batch:
+            yield pack(batch, int(self.tokenizer.pad_token_id)).to(device)
+
+    def embed(self, source: "Source") -> NDArray[np.float32]:
+        return self.as_predictor().embed(source)
+
+    def as_predictor(self) -> "Predictor":
+        """The network's mean hidden states as features of the text columns that it read."""
+        from manyways.data.encoders.text import TextEncoder
+        from manyways.data.encoding import InputEncoding
+        from manyways.data.specs import TextSpec
+        from manyways.models.backbones.pretrained import Pretrained
+        from manyways.models.network import Network
+        from manyways.models.predictor import Predictor
+
+        if not self.columns:
+            raise ModelError(f"{self.lineage.title} read no text column whose features another method could use.")
+        network = copy.deepcopy(body(self.network))
+        architecture = json.loads(network.config.to_json_string(use_diff=False))
+        padding = int(self.tokenizer.pad_token_id)
+        mask = self.tokenizer.mask_token_id
+        spec = TextSpec(len(self.tokenizer), min(self.context, TEXT_LENGTH), padding, padding if mask is None else mask)
+        backend = self.tokenizer.backend_tokenizer.to_str()
+        backbone = Pretrained(
+            kind="text", features=network.config.hidden_size, architecture=architecture, padding=padding, body=network
+        )
+        return Predictor(
+            network=Network(dict.fromkeys(self.columns, backbone)),
+            inputs=InputEncoding({name: TextEncoder(name, backend, spec) for name in self.columns}),
+            gives=frozenset({"embed"}),
+            lineage=self.lineage,
+        )
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        from manyways.models.backbones._checkpoints import quiet
+
+        network: Any = self.network
+        with quiet():
+            network.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        return {"objective": self.objective, "columns": list(self.columns)}
+
+    @classmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LanguageModel":
+        from manyways.models.language.architectures import load_network
+
+        network, tokenizer = load_network(str(folder), saved["objective"])
+        return cls(
+            network=network.eval(), tokenizer=tokenizer, objective=saved["objective"], columns=tuple(saved["columns"]),
+            gives=gives, lineage=lineage,
+        )  # fmt: skip
+
+
+def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel:
+    """The language model of a transformers folder or Hub name. Raises ModelError as `load_network` does."""
+    from manyways.models.language.architectures import load_network
+
+    network, tokenizer = load_network(checkpoint, objective)
+    gives = {"causal": {"generate", "embed"}, "masked": {"fill", "embed"}}[objective]
+    lineage = Lineage({"name": "checkpoint", "checkpoint": checkpoint}, checkpoint, 0, "", "", "")
+    return LanguageModel(
+        network=network.eval(), tokenizer=tokenizer, objective=objective, gives=frozenset(gives), lineage=lineage
+    )
+
+
+def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[NDArray[np.int64]]:
+    """`stream` cut into windows of `context` + 1 that overlap by one, in batches of about `tokens`; the rest alone."""
+    whole = max(0, (len(stream) - 1) // context)
+    starts = np.arange(whole) * context
+    for at in range(0, whole, max(1, tokens // context)):
+        yield stream[starts[at : at + max(1, tokens // context), None] + np.arange(context + 1)]
+    if len(rest := stream[whole * context :]) > 1:
+        yield rest[None]
+
+
+def _nats(nats: float, tokens: int) -> dict[str, float]:
+    mean = nats / max(1, tokens)
+    return {"nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0))}
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    from manyways.models.language.tokenizers import token_ids
+
+    return token_ids(tokenizer, texts)
