@@ -142,7 +142,7 @@ def test_regression() -> None:
 
 
 def test_a_metric_that_should_be_small(digits: Data) -> None:
-    methods = ["supervised(size=0.25)", "supervised(size=0.25, learning_rate=1e-08)"]
+    methods = ["supervised(size=0.25)", "supervised(learning_rate=1e-08, size=0.25)"]
     found = mw.compare(digits, methods=methods, labels=300, budget=BUDGET, seeds=1, metric="log_loss", workers=0)
     assert not found.higher_is_better
     assert [entry.name for entry in found.ranked()] == methods

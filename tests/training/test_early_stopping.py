@@ -37,9 +37,11 @@ class Scored:
     """Stands for a model whose scores are known, one for each look."""
 
     def __init__(self, model: Model, scores: list[float]) -> None:
-        self.target, self.metric = model.target, "accuracy"
-        self._scores = iter(scores)
+        self._model, self._scores = model, iter(scores)
         self.seen: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
     def evaluate(self, rows: Any) -> dict[str, float]:
         self.seen.append(rows)

@@ -34,9 +34,10 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise ParameterError(f"Budget.unit must be one of {', '.join(UNITS)}; got {self.unit!r}.")
-        if isinstance(self.amount, bool) or not isinstance(self.amount, Real):
+        given: object = self.amount
+        if isinstance(given, bool) or not isinstance(given, Real):
             raise ParameterError(
-                f"Budget.amount must be a number; got {self.amount!r}. A budget in words is Budget.of('20s')."
+                f"Budget.amount must be a number; got {given!r}. A budget in words is Budget.of('20s')."
             )
         if not 0 < self.amount < float("inf"):
             raise ParameterError(f"Budget.amount must be above 0; got {self.amount}.")
