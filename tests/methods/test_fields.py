@@ -4,18 +4,26 @@ import copy
 import inspect
 import pickle
 from collections.abc import Callable
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
-from manyways.errors import ParameterError
+from manyways.data.data import Data
+from manyways.errors import NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
-from manyways.methods.method import Chain
+from manyways.methods.fields import Share
+from manyways.methods.method import Chain, Learned, Method
 from manyways.methods.semi_supervised.fixmatch import FixMatch
 from manyways.methods.semi_supervised.self_training import SelfTraining
 from manyways.methods.supervised.supervised import Supervised
+from manyways.methods.transfer.fine_tune import FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe
+from manyways.methods.unsupervised.kmeans import KMeans
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
 
 
 @pytest.mark.parametrize(
@@ -62,3 +70,47 @@ def test_a_copy_is_equal(copied: Callable[[Any], Any]) -> None:
     again = copied(method)
     assert again == method
     assert str(again) == str(method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several(Method):
+    """A method with fields of several values, which learns from nothing."""
+
+    names: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
+
+    needs: ClassVar = ()
+    gives: ClassVar = frozenset({"embed"})
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        return Learned(KMeans(clusters=2).fit("wine"), np.zeros(len(data), bool))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"names": ["a"]}, r"Several\.names must be a tuple of values, such as \(a, b\); got \['a'\]\."),
+        ({"names": ("a", 3)}, r"Several\.names\[1\] must be text; got 3\."),
+        ({"shares": (0.5, 1.5)}, r"Several\.shares\[1\] must be in \[0, 1\]; got 1\.5\."),
+        ({"shares": (float("nan"),)}, r"Several\.shares\[0\] must be a number; got NaN\."),
+    ],
+)
+def test_several_values_are_checked_one_by_one(fields: dict[str, Any], message: str) -> None:
+    assert Several(names=("a", "b"), shares=(0.5, 1)).names == ("a", "b")
+    with pytest.raises(ParameterError, match=message):
+        Several(**fields)
+
+
+def test_a_method_that_needs_nothing_is_fitted_without_data() -> None:
+    model = Several().fit(budget=3)
+    assert (model.lineage.data, len(model.lineage.rows), model.lineage.budget) == ("no data", 0, "3 steps")
+    assert Several().fit("wine").lineage.data == "wine"
+    assert not Several().needs_data()
+    assert (Several() >> FineTune()).needs_data()
+
+
+def test_a_method_that_needs_data_says_so() -> None:
+    with pytest.raises(NeedsError, match=r"supervised cannot learn from no data: an input column and some rows with"):
+        Supervised().fit()
+    with pytest.raises(NeedsError, match=r"no data is given\. Name it: fit\(data\)"):
+        (Several() >> FineTune()).fit()

@@ -33,6 +33,7 @@ Share = Annotated[float, Interval("[0, 1]")]
 Positive = Annotated[float, Interval("(0, inf)")]
 NotNegative = Annotated[float, Interval("[0, inf)")]
 Count = Annotated[int, Interval("[1, inf)")]
+Finite = Annotated[float, Interval("(-inf, inf)")]
 
 
 def hints(method: type) -> dict[str, Any]:
@@ -78,11 +79,21 @@ def _check(where: str, annotation: Any, value: Any) -> None:
             _check(where, options[0], value)
     elif annotation in (int, float, bool, str):
         _check_plain(where, annotation, value)
+    elif origin is tuple:
+        _check_each(where, get_args(annotation)[0], value)
     elif origin is Callable:
         if not callable(value):
             raise ParameterError(f"{where} must be a function; got {value!r}.")
     elif isinstance(annotation, type) and not isinstance(value, annotation):
         raise ParameterError(f"{where} must be a {annotation.__name__}; got {value!r}.")
+
+
+def _check_each(where: str, annotation: Any, value: Any) -> None:
+    """For a `tuple[annotation, ...]`."""
+    if not isinstance(value, tuple):
+        raise ParameterError(f"{where} must be a tuple of values, such as (a, b); got {value!r}.")
+    for at, each in enumerate(value):
+        _check(f"{where}[{at}]", annotation, each)
 
 
 def _check_plain(where: str, expected: type, value: Any) -> None:

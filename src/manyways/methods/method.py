@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -28,12 +29,12 @@ DEFAULT_BUDGET = Budget(1000, "steps")
 class Learned:
     """What `learn` gives back; `fit` adds to the model what it gives and its lineage.
 
-    rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from.
+    rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from, or their lineages.
     """
 
     model: Model
     rows: NDArray[np.bool_]
-    parents: tuple[Model, ...] = ()
+    parents: tuple[Model | Lineage, ...] = ()
     steps: int = 0
     seconds: float = 0.0
 
@@ -47,7 +48,7 @@ class Method(ABC):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("input",)
-    """What the data must have; the words are the keys of `manyways.methods.needs.NEEDS`."""
+    """What the data must have; the words are the keys of `manyways.methods.needs.NEEDS`. Empty: it needs no data."""
     gives: ClassVar[frozenset[str]]
     """What the model can do: classify, regress, embed, cluster."""
     takes: ClassVar[frozenset[str]] = frozenset()
@@ -75,7 +76,7 @@ class Method(ABC):
 
     def fit(
         self,
-        data: "Source",
+        data: "Source" = None,
         model: Model | None = None,
         *,
         budget: Budget | str | int | None = None,
@@ -84,7 +85,7 @@ class Method(ABC):
     ) -> Model:
         """Learn from `data`, starting from `model` where the method takes one. Neither is changed.
 
-        data: a `Data`, or anything that `manyways.read` reads.
+        data: a `Data`, or anything that `manyways.read` reads; None for a method that needs none.
         budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; 1,000 steps by default.
         seed: the same seed, data and budget in steps give the same weights on the same machine.
         run: where checkpoints go and who follows; see `Run`.
@@ -94,7 +95,7 @@ class Method(ABC):
         from manyways.data.read import as_data
 
         table, allowed, run = (
-            as_data(data),
+            Data.nothing() if data is None else as_data(data),
             Budget.of(budget if budget is not None else DEFAULT_BUDGET),
             run or Run(),
         )
@@ -134,6 +135,10 @@ class Method(ABC):
         """Whether this method, with these fields, can only start from a model."""
         return self.requires_model
 
+    def needs_data(self) -> bool:
+        """Whether there must be data to learn from."""
+        return bool(self.needs)
+
     def asks(self, labels: int) -> int:
         """How many of `labels` the method wants to choose itself; the others it is shown from the start."""
         return 0
@@ -148,7 +153,7 @@ class Method(ABC):
             data=data.name,
             fingerprint=data.fingerprint,
             rows=data.ids[learned.rows],
-            parents=tuple(parent.lineage for parent in learned.parents),
+            parents=tuple(parent if isinstance(parent, Lineage) else parent.lineage for parent in learned.parents),
             steps=learned.steps,
             seconds=learned.seconds,
             versions=versions(),
@@ -162,6 +167,15 @@ class Method(ABC):
         start = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]
         facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        """The method as the conformance suite tries it: by default with no field set.
+
+        One whose fields name models, files or an environment makes them here, out of a few rows of its `example` and in
+        an empty `folder`.
+        """
+        return cls()
 
     @classmethod
     def suggestions(cls) -> tuple[str, ...]:
@@ -232,7 +246,7 @@ class Chain(Method):
         )
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
-        return replace(super().as_model(learned, data, budget, seed), gives=learned.parents[-1].gives)
+        return replace(super().as_model(learned, data, budget, seed), gives=learned.model.gives)
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         first, *others = self.stages
@@ -245,6 +259,9 @@ class Chain(Method):
 
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()
+
+    def needs_data(self) -> bool:
+        return any(stage.needs_data() for stage in self.stages)
 
     def asks(self, labels: int) -> int:
         return max(stage.asks(labels) for stage in self.stages)

@@ -144,6 +144,9 @@ def _right_values(annotation: Any, now: Any) -> Iterator[Any]:
         yield not now
     elif option is str:
         yield from ("two-words and 'quotes'", "owner/some-name", "a, b >> c")
+    elif origin is tuple:
+        inner = list(_right_values(get_args(option)[0], None))
+        yield from ((), tuple(inner[:1]), tuple(inner))
     elif isinstance(option, type) and issubclass(option, Method):
         yield from _other_methods()
 

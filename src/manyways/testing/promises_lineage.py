@@ -16,8 +16,8 @@ def lineage_says_how(trial: Trial) -> None:
         "title": str(method),
         "seed": SEED,
         "budget": str(Budget(STEPS)),
-        "data": trial.data.name,
-        "fingerprint": trial.data.fingerprint,
+        "data": trial.learned_from.name,
+        "fingerprint": trial.learned_from.fingerprint,
     }
     for name, value in expected.items():
         given = getattr(lineage, name)
@@ -38,6 +38,9 @@ def lineage_knows_the_rows(trial: Trial) -> None:
         require(not missing, f"{len(missing)} of {len(labelled)} labelled rows are not listed.")
     if _learns_from_everything(method):
         require(rows == training, f"it learns from all {len(training)} rows, but {len(rows)} are listed.")
+    elif not method.needs_data():
+        own = len(trial.reference.lineage.rows)
+        require(own == 0, f"it learns from no data, but {own} rows of its own are listed.")
     elif trial.start is None and not method.asks(len(labelled)) and not isinstance(method, Chain):
         require(rows == labelled, f"it learns from {len(labelled)} rows, but {len(rows)} are listed.")
 
@@ -68,5 +71,6 @@ def _learns_from_labels(method: Method) -> bool:
 def _learns_from_everything(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
     return any(
-        ("unlabelled" in stage.needs and not stage.asks(10)) or not _learns_from_labels(stage) for stage in stages
+        ("unlabelled" in stage.needs and not stage.asks(10)) or (stage.needs_data() and not _learns_from_labels(stage))
+        for stage in stages
     )

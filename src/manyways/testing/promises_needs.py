@@ -18,12 +18,15 @@ def needs_are_known(trial: Trial) -> None:
     """Its needs are words that can be checked, and its example data meets them."""
     unknown = _needs(trial.method) - NEEDS.keys()
     require(not unknown, f"{', '.join(sorted(unknown))} are unknown; words are {', '.join(NEEDS)}.")
-    reason = trial.method.lacks(trial.data, trial.start)
-    require(reason is None, f"its own example {trial.method.example!r} is refused: {reason}")
+    for data in (trial.data, trial.learned_from):
+        reason = trial.method.lacks(data, trial.start)
+        require(reason is None, f"its own example {data.name!r} is refused: {reason}")
 
 
 def missing_needs_are_named(trial: Trial) -> None:
-    """Where the data lacks what it needs, it says so, and what to type, and does not learn."""
+    """Where the data lacks what it needs, or there is none, it says so, and what to type, and does not learn."""
+    if trial.method.needs_data():
+        _refuses(trial.method, Data.nothing(), trial.start, "no data")
     for need in sorted(_needs(trial.method)):
         for poor in _without(trial.data, need):
             _refuses(trial.method, poor, trial.start, f"data without {NEEDS[need]}")

@@ -34,7 +34,7 @@ def checks_for(method: type[Method] | Method) -> list[tuple[str, Callable[[], No
     The functions share what they train, so they are cheapest run one after the other in one process. Each
     raises BrokenPromise, an AssertionError.
     """
-    trial = Trial(method() if isinstance(method, type) else method)
+    trial = Trial(method)
     return [(promise.__name__, _bound(promise, trial)) for promise in checks()]
 
 

@@ -1,7 +1,11 @@
 """A method on trial: the small data it learns from, the model it starts from, and what it made of both."""
 
+import shutil
+import tempfile
+import weakref
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,15 +41,33 @@ class Trial:
     What is expensive is made when it is first asked for and kept.
     """
 
-    def __init__(self, method: Method) -> None:
-        self.method = method
+    def __init__(self, method: type[Method] | Method) -> None:
+        self.kind = method if isinstance(method, type) else type(method)
+        self._given = None if isinstance(method, type) else method
+
+    @cached_property
+    def method(self) -> Method:
+        """The method that was given, or of a class the one that it names for a trial."""
+        return self._given or self.kind.for_trial(self.data, self._folder)
 
     @cached_property
     def data(self) -> Data:
         """240 rows in no order, a fifth of them for testing, with 40 labels."""
-        whole = read(self.method.example)
+        whole = read(self.kind.example)
         some = whole.select(np.random.default_rng(0).permutation(len(whole))[:ROWS]).with_test(0.2)
         return some.with_labels(LABELS) if some.has("label") else some
+
+    @property
+    def learned_from(self) -> Data:
+        """What `fit` is given: the rows, or nothing where the method needs none."""
+        return self.data if self.method.needs_data() else Data.nothing()
+
+    @cached_property
+    def _folder(self) -> Path:
+        """For what the method wants to name in its fields; removed with the trial."""
+        folder = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     @cached_property
     def start(self) -> Model | None:
@@ -83,8 +105,8 @@ class Trial:
         seed: int = SEED,
         run: Run | None = None,
     ) -> Model:
-        """The method's model of `data`, by default of its example."""
-        rows = self.data if data is None else data
+        """The method's model of `data`, by default of its example, or of nothing where it needs none."""
+        rows = self.learned_from if data is None else data
         return self.method.fit(rows, self.start, budget=budget, seed=seed, run=run)
 
 
