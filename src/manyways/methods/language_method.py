@@ -9,6 +9,8 @@ from torch import nn
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.gradient import GradientMethod, ParameterGroup
+from manyways.models.language.attention import use_fast_attention
+from manyways.models.language.packing import plain
 from manyways.models.language.rows import Reader, TooLong
 from manyways.models.language_model import LanguageModel, from_checkpoint
 from manyways.models.model import Model
@@ -52,7 +54,9 @@ class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]
 
     def begin(self, data: Data, model: Model | None, seed: int) -> LanguageLearnerT:
         start = self.start_model(data, model)
-        network = self.adapted(copy_of(start.network))
+        network = copy_of(start.network)
+        use_fast_attention(plain(network))
+        network = self.adapted(network)
         return self.make_learner(data, start, network, seed)
 
     @abstractmethod
