@@ -7,6 +7,7 @@ import json
 import pkgutil
 import secrets
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ def save_model(model: Model, folder: Path) -> Path:
 
     Raises ModelError where the folder cannot be written, holds something else, or the disk is full.
     """
+    return write_folder(folder, model.kind, model.gives, model.lineage, model.write)
+
+
+def write_folder(
+    folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]]
+) -> Path:
+    """As `save_model`, where `write` writes the network into the folder it is given; see `Model.write`."""
     if (
         folder.exists()
         and any(folder.iterdir() if folder.is_dir() else [folder])
@@ -37,18 +45,18 @@ def save_model(model: Model, folder: Path) -> Path:
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir(parents=True)
-        own = model.write(part)
-        stages = model.lineage.stages()
+        own = write(part)
+        stages = lineage.stages()
         save_file(
             {str(at): torch.from_numpy(stage.rows.view(np.int64)) for at, stage in enumerate(stages)},
             part / ROWS,
         )
         description = {
             "format": FORMAT,
-            "kind": model.kind,
+            "kind": kind,
             **own,
-            "gives": sorted(model.gives),
-            "lineage": model.lineage.to_json(),
+            "gives": sorted(gives),
+            "lineage": lineage.to_json(),
             "files": {str(path.relative_to(part)): _hash(path) for path in sorted(part.rglob("*")) if path.is_file()},
         }
         text = json.dumps({**description, "hash": _text_hash(description)}, indent=1)
@@ -67,7 +75,15 @@ def save_model(model: Model, folder: Path) -> Path:
 def load_model(folder: str | Path) -> Model:
     """The model in `folder`. Raises ModelError that says what is missing, changed or of the wrong shape."""
     folder = Path(folder)
-    saved = _description(folder)
+    saved = read_description(folder)
+    return find_kind(saved["kind"]).read(folder, saved, frozenset(saved["gives"]), read_lineage(folder, saved))
+
+
+def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
+    """The lineage in a model's folder and its description, after all its files are found to be as they were saved.
+
+    Raises ModelError for a file that is missing or has changed.
+    """
     for name, stated in saved["files"].items():
         path = folder / name
         if not path.is_file():
@@ -76,11 +92,10 @@ def load_model(folder: str | Path) -> Model:
             raise ModelError(f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded.")
     stored = read_tensors(folder / ROWS)
     rows = [stored[str(at)].numpy().view(np.uint64) for at in range(len(stored))]
-    lineage = Lineage.from_json(saved["lineage"], rows)
-    return _kind(saved["kind"]).read(folder, saved, frozenset(saved["gives"]), lineage)
+    return Lineage.from_json(saved["lineage"], rows)
 
 
-def _kind(name: str) -> type[Model]:
+def find_kind(name: str) -> type[Model]:
     """The kind of model called `name`, found by walking this folder."""
     package = importlib.import_module("manyways.models")
     for entry in pkgutil.iter_modules(package.__path__):
@@ -90,7 +105,8 @@ def _kind(name: str) -> type[Model]:
     raise ModelError(f"This version of Manyways knows no kind of model called {name!r}; upgrade it.")
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def read_description(folder: Path) -> dict[str, Any]:
+    """What `model.json` in `folder` says. Raises ModelError where it is missing, damaged or edited."""
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")
