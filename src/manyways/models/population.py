@@ -1,0 +1,176 @@
+"""Population: many networks of one architecture as one stack of parameters."""
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from manyways.errors import ParameterError
+
+How = Literal["auto", "vectorised", "one by one"]
+VECTORISED, ONE_BY_ONE, UNDECIDED = 1, 0, -1
+CALIBRATION_MEMBERS = 8
+CHUNK_BYTES = 1 << 28
+"""Parameters, and so roughly activations, that go through one vectorised pass."""
+
+Weights = dict[str, Tensor]
+
+
+class Population(nn.Module):
+    """`members` copies of `network`, each with weights of its own, in tensors with one leading axis.
+
+    Clients of a federation, tasks of a meta-batch, a committee, shards, seeds: what differs between them is only what
+    happens between the members. `population(inputs)` runs every member on its own rows: all inputs have the members as
+    their first axis, and so has what comes out.
+
+    how: vectorised runs all in one program (torch.func, chunked so that memory is bounded), one by one is a loop; auto
+    times both once, on the first rows in training, and keeps the quicker one. Results are the same up to rounding.
+    Dropout is off: members draw nothing.
+    """
+
+    decided: Tensor
+
+    def __init__(self, network: nn.Module, members: int, *, how: How = "auto", chunk: int | None = None) -> None:
+        super().__init__()
+        if members < 1:
+            raise ParameterError(f"A population needs one member at least; got {members}.")
+        self.members = members
+        template = copy.deepcopy(network)
+        for part in template.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+        size = sum(tensor.numel() * tensor.element_size() for tensor in template.state_dict().values())
+        self.chunk = chunk or max(1, min(members, CHUNK_BYTES // max(1, size)))
+        self._template = [template]  # in a list, so that its weights are not among those of the population
+        own = {name: parameter.detach() for name, parameter in template.named_parameters()}
+        self.stack = nn.ParameterDict({_key(name): _repeat(tensor, members) for name, tensor in own.items()})
+        # Buffers that are not saved are constants (positions, filters), which all members share.
+        kept = {name: buffer for name, buffer in template.named_buffers() if name in template.state_dict()}
+        for name, buffer in kept.items():
+            self.register_buffer(f"buffer|{_key(name)}", _repeat(buffer, members))
+        self.names = tuple(own)
+        self.buffer_names = tuple(kept)
+        choice = {"auto": UNDECIDED, "vectorised": VECTORISED, "one by one": ONE_BY_ONE}[how]
+        self.register_buffer("decided", torch.tensor(choice))
+
+    # --- weights -----------------------------------------------------------------------------------
+
+    def weights(self) -> Weights:
+        """The stacked parameters by the network's own names; they are the population's, not copies."""
+        return {name: self.stack[_key(name)] for name in self.names}
+
+    def stacked_buffers(self) -> Weights:
+        """The stacked buffers by the network's own names."""
+        return {name: getattr(self, f"buffer|{_key(name)}") for name in self.buffer_names}
+
+    def member(self, number: int) -> nn.Module:
+        """A network with the weights of one member."""
+        network = copy.deepcopy(self._template[0])
+        network.load_state_dict(
+            {name: tensor[number].detach() for name, tensor in (self.weights() | self.stacked_buffers()).items()}
+        )
+        return network
+
+    @torch.no_grad()
+    def mean(self, shares: Tensor) -> Weights:
+        """The weighted mean of the members' weights and buffers; shares [members] are divided by their sum."""
+        shares = shares / shares.sum()
+        tensors = self.weights() | self.stacked_buffers()
+        return {
+            name: torch.einsum("m,m...->...", shares.to(tensor.dtype), tensor)
+            if tensor.is_floating_point()
+            else tensor[int(shares.argmax())]
+            for name, tensor in tensors.items()
+        }
+
+    @torch.no_grad()
+    def set_all(self, weights: Mapping[str, Tensor]) -> None:
+        """Give every member the same `weights` and buffers."""
+        for name, tensor in (self.weights() | self.stacked_buffers()).items():
+            tensor.copy_(weights[name].expand_as(tensor))
+
+    # --- running -----------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> "Population":
+        """Every member in training, or in evaluation."""
+        self._template[0].train(mode)
+        return super().train(mode)
+
+    def forward(self, inputs: Any) -> Any:
+        """What every member says to its own rows."""
+        return self.run(lambda network, weights, given: functional_call(network, weights, (given,)), inputs)
+
+    def run(self, function: Callable[[nn.Module, Weights, Any], Any], inputs: Any) -> Any:
+        """`function(network, weights, inputs)` for every member; it must use the network by `functional_call`."""
+        template = self._template[0]
+
+        def one(weights: Weights, given: Any) -> Any:
+            return function(template, weights, given)
+
+        tensors = self.weights() | self.stacked_buffers()
+        if int(self.decided) == UNDECIDED and torch.is_grad_enabled():
+            self.decided.fill_(self._calibrate(one, tensors, inputs))
+        return self._carry_out(one, tensors, inputs, int(self.decided) == VECTORISED)
+
+    def _carry_out(self, one: Callable[..., Any], tensors: Weights, inputs: Any, vectorised: bool) -> Any:
+        if vectorised:
+            return vmap(one, chunk_size=self.chunk, randomness="error")(tensors, inputs)
+        parts = {name: tensor.unbind(0) for name, tensor in tensors.items()}  # one backward pass for all slices
+        count = len(next(iter(parts.values())))
+        outputs = [one({name: part[at] for name, part in parts.items()}, _slice(inputs, at)) for at in range(count)]
+        return _stacked(outputs)
+
+    def _calibrate(self, one: Callable[..., Any], tensors: Weights, inputs: Any) -> int:
+        few = min(self.members, CALIBRATION_MEMBERS)
+        some = {name: tensor[:few].detach().clone() for name, tensor in tensors.items()}
+        given = _map(lambda tensor: tensor[:few], inputs)
+        seconds = {}
+        for choice in (ONE_BY_ONE, VECTORISED):
+            for _ in range(2):  # the first pass picks kernels
+                taught = {name: t.requires_grad_(name in self.names) for name, t in some.items()}
+                began = time.perf_counter()
+                outputs = _leaves(self._carry_out(one, taught, given, choice == VECTORISED))
+                total = sum((out.float().sum() for out in outputs if out.is_floating_point()), torch.zeros(()))
+                torch.autograd.grad(total, [taught[name] for name in self.names], allow_unused=True)
+                seconds[choice] = time.perf_counter() - began
+                some = {name: tensor.detach() for name, tensor in some.items()}
+        return min(seconds, key=lambda choice: seconds[choice])
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "|")
+
+
+def _repeat(tensor: Tensor, members: int) -> Tensor:
+    return tensor.detach()[None].repeat(members, *[1] * tensor.ndim)
+
+
+def _map(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {name: _map(function, part) for name, part in tree.items()}
+    return tuple(_map(function, part) for part in tree)
+
+
+def _slice(tree: Any, at: int) -> Any:
+    return _map(lambda tensor: tensor[at], tree)
+
+
+def _leaves(tree: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    _map(lambda tensor: (found.append(tensor), tensor)[1], tree)
+    return found
+
+
+def _stacked(outputs: list[Any]) -> Any:
+    first = outputs[0]
+    if isinstance(first, Tensor):
+        return torch.stack(outputs)
+    if isinstance(first, dict):
+        return {name: _stacked([each[name] for each in outputs]) for name in first}
+    return tuple(_stacked(list(parts)) for parts in zip(*outputs, strict=True))
