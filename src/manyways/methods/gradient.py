@@ -59,6 +59,12 @@ class GradientMethod(Method, Generic[LearnerT]):
     def begin(self, data: Data, model: Model | None, seed: int) -> LearnerT:
         """The learner before the first step, with all that the method holds: a teacher, a projector."""
 
+    def prepare(self, learner: LearnerT) -> None:
+        """What is computed once, where the run is, before the first step: what a reference says of all rows.
+
+        It goes into buffers that `begin` made; a run that is resumed finds them in its checkpoint.
+        """
+
     @abstractmethod
     def draw(self, learner: LearnerT, step: int, rng: torch.Generator) -> Batch:
         """The batch of `step`: a function of (seed, step) alone; all randomness from `rng`."""

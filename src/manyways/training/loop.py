@@ -62,6 +62,7 @@ def train(
         stopping.restore(saved.under("best"), saved.facts["stopping"])
         at = Progress(**saved.facts["progress"])
     else:
+        method.prepare(learner)
         steps = plan_steps(method, learner, optimizer, budget, seed, take_step)
         at = Progress(0, steps)
         if run.folder:  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
