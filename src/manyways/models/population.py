@@ -162,9 +162,10 @@ def _slice(tree: Any, at: int) -> Any:
 
 
 def _leaves(tree: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-    _map(lambda tensor: (found.append(tensor), tensor)[1], tree)
-    return found
+    if isinstance(tree, Tensor):
+        return [tree]
+    parts = tree.values() if isinstance(tree, dict) else tree
+    return [leaf for part in parts for leaf in _leaves(part)]
 
 
 def _stacked(outputs: list[Any]) -> Any:
