@@ -17,6 +17,7 @@ from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.learner import Learner
 from manyways.training.loop import autocast, train
+from manyways.training.optimizer import schedule as warm_cosine
 from manyways.training.randomness import mix
 from manyways.training.run import Run
 
@@ -93,6 +94,26 @@ class GradientMethod(Method, Generic[LearnerT]):
         """What is optimised, and how fast."""
         return [ParameterGroup(list(learner.parameters()))]
 
+    def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """What turns gradients into steps: AdamW (Loshchilov & Hutter 2019) unless a method is defined with another."""
+        return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, self.beta2), fused=True)
+
+    def schedule(self, step: int, steps: int) -> float:
+        """The multiple of the learning rate at `step`: a warm-up, then half a cosine to zero."""
+        return warm_cosine(step, steps, self.warmup)
+
+    def backward(self, learner: LearnerT, loss: Tensor, parts: dict[str, Tensor]) -> None:
+        """Put gradients into the parameters; here a method may combine those of several losses."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def period(self) -> int:
+        """After how many steps what a step costs repeats, for budgets in seconds and operations."""
+        return 1
+
+    def parents(self, learner: LearnerT, model: Model | None) -> tuple[Model, ...]:
+        """The models that shaped the network, for its lineage: the one it started from, and any that taught it."""
+        return (model,) if model else ()
+
     def examples_per_step(self, learner: LearnerT) -> int:
         """How many rows `draw` takes, for budgets in examples."""
         return self.batch_size
@@ -106,7 +127,7 @@ class GradientMethod(Method, Generic[LearnerT]):
         with torch.random.fork_rng():  # the caller's random stream is an argument, too: leave it as it was
             torch.manual_seed(mix(seed, 0))
             learner = self.begin(data, model, seed).to(run.pick_device())
-            used, parents = self.rows_used(data), (model,) if model else ()
+            used, parents = self.rows_used(data), self.parents(learner, model)
 
             def learned(steps: int, seconds: float) -> Learned:
                 network = copy.deepcopy(self.finish(learner)).requires_grad_(True).cpu()

@@ -108,7 +108,7 @@ def take_step(
     with method.autocast(learner.device):
         loss, parts = method.loss(learner, batch)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    method.backward(learner, loss, parts)
     if method.clip is not None:
         torch.nn.utils.clip_grad_norm_((p for group in optimizer.param_groups for p in group["params"]), method.clip)
     set_rates(optimizer, method, step, steps)

@@ -1,4 +1,4 @@
-"""AdamW, with a warm-up and a cosine to zero, and rates that may differ by depth."""
+"""Parameter groups of an optimiser, with rates that may differ by depth; a warm-up and a cosine to zero."""
 
 from math import cos, pi
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019) over the method's parameter groups; biases and norms are not decayed."""
+    """The method's optimiser over its parameter groups; biases and norms are not decayed."""
     groups = []
     for group in method.parameter_groups(learner):
         trained = [p for p in group.parameters if p.requires_grad]
@@ -26,12 +26,12 @@ def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.o
                         "starts": group.starts,
                     }
                 )
-    return torch.optim.AdamW(groups, lr=method.learning_rate, betas=(0.9, method.beta2), fused=True)
+    return method.make_optimizer(groups)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, method: "GradientMethod[Any]", step: int, steps: int) -> None:
     """Set each group's learning rate for `step`."""
-    rate = method.learning_rate * schedule(step, steps, method.warmup)
+    rate = method.learning_rate * method.schedule(step, steps)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["scale"] if step >= group["starts"] * steps else 0.0
 
