@@ -1,19 +1,17 @@
 """advise: which ways of learning the data allows, and what the others lack."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manyways.methods.discovery import all_methods
-from manyways.methods.method import Method
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Chain, Method
 from manyways.methods.needs import lacking
+from manyways.methods.starts import given, last, starts
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.read import Source
-
-FIRST_CHOICES = ("simclr", "supervised")
-"""Where several methods can make the model that another starts from, the one that is best known is shown."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,7 @@ def advise(data: "Source") -> list[Advice]:
     from manyways.data.read import as_data
 
     table = as_data(data)
-    methods = [kind() for kind in all_methods().values()]
-    starts = [each for each in methods if not each.needs_start() and each.lacks(table) is None]
-    found = [_advice(method, table, starts) for method in methods]
+    found = [_advice(kind(), table) for kind in all_methods().values()]
     return sorted(found, key=lambda advice: (not advice.possible, advice.name))
 
 
@@ -52,9 +48,9 @@ def one_line(kind: type[Method]) -> str:
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
 
 
-def _advice(method: Method, data: "Data", starts: Sequence[Method]) -> Advice:
+def _advice(method: Method, data: "Data") -> Advice:
     if method.needs_start():
-        write, reason = _after_a_start(method, data, starts)
+        write, reason = _after_a_start(method, data)
     else:
         reason = method.lacks(data) or ""
         write = "" if reason else str(method)
@@ -65,28 +61,31 @@ def _advice(method: Method, data: "Data", starts: Sequence[Method]) -> Advice:
         reason=reason,
         write=write,
         needs=tuple(method.needs),
-        gives=tuple(sorted(_given(method, data) if write else method.gives)),
+        gives=tuple(sorted(given(method, data) if write else method.gives)),
     )
 
 
-def _given(method: Method, data: "Data") -> frozenset[str]:
-    """What a model that `method` learns from `data` can do: without labels it cannot predict them."""
-    predicts = set()
-    if data.has("label") and data.training.labelled.any():
-        predicts = {"classify"} if data.classification else {"regress"}
-    return frozenset(word for word in method.gives if word not in ("classify", "regress") or word in predicts)
+def completed(method: Method, data: "Data") -> Method | None:
+    """`method` with a start before it that `data` allows, if it needs one; None where there is none."""
+    if not method.needs_start():
+        return method if method.lacks(data) is None else None
+    first = method.stages[0] if isinstance(method, Chain) else method
+    chains = (start >> method for start in starts(first.takes, data))
+    return next((chain for chain in chains if chain.lacks(data) is None), None)
 
 
-def _after_a_start(method: Method, data: "Data", starts: Sequence[Method]) -> tuple[str, str]:
-    """The chain with a model for `method` to start from, and why it takes one; or nothing and what lacks."""
+def _after_a_start(method: Method, data: "Data") -> tuple[str, str]:
+    """The chain with a model for `method` to start from, and why it takes one; or nothing and what lacks.
+
+    A chain that the method itself suggests comes first.
+    """
     if reason := lacking(method.needs, data):
         return "", reason
     wanted = f"it starts from a model that gives {' or '.join(sorted(method.takes))}"
-    fitting = [start for start in starts if _given(start, data) & method.takes]
-    fitting.sort(key=lambda start: (start.method_name() not in FIRST_CHOICES, start.method_name()))
-    missing = ""
-    for start in fitting:
-        chain = start >> method
-        if (missing := chain.lacks(data) or "") == "":
+    own = [chain for chain in map(parse_method, method.suggestions()) if type(last(chain)) is type(method)]
+    for each in (*own, method):
+        if chain := completed(each, data):
             return str(chain), f"{wanted}."
-    return "", missing or f"{wanted}, and no method can make one of this data."
+    if checkpoint := method.at_a_checkpoint():
+        return str(checkpoint), f"{wanted}, and none can be made of this data."
+    return "", f"{wanted}, and no method can make one of this data."

@@ -32,7 +32,7 @@ def start_features(data: Data, model: Model | None, seed: int) -> Features:
     Raw text is its latent semantics, which are learned from all training rows.
     """
     if model is not None:
-        start = model.as_predictor()
+        start = model.as_predictor(data)
         network = start.copy_of_network()
         network.head = None
         return Features(network.eval(), start.inputs, uses_all_rows=False)

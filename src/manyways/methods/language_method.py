@@ -1,14 +1,16 @@
 """Gradient methods over language models: what they share."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from torch import nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.gradient import GradientMethod, ParameterGroup
+from manyways.methods.method import Method
 from manyways.models.language.attention import use_fast_attention
 from manyways.models.language.packing import plain
 from manyways.models.language.rows import Reader, TooLong
@@ -51,6 +53,16 @@ class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]
 
     def needs_start(self) -> bool:
         return self.requires_model and self.checkpoint is None
+
+    def at_a_checkpoint(self) -> Method | None:
+        return replace(self, checkpoint="FOLDER")
+
+    def start_hint(self, data: Data) -> str:
+        return f'name one, checkpoint="FOLDER", or {super().start_hint(data)}'
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(batch_size=4)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> LanguageLearnerT:
         start = self.start_model(data, model)

@@ -120,15 +120,21 @@ class Method(ABC):
         if reason := lacking(self.needs, data):
             return reason
         if model is None:
-            return (
-                None if not self.needs_start() else f"it starts from a model; chain it: {_giver(self.takes)} >> {self}."
-            )
+            return None if not self.needs_start() else f"it starts from a model; {self.start_hint(data)}."
         if self.takes and not self.takes & model.gives:
             return (
                 f"it starts from a model that gives {' or '.join(sorted(self.takes))}; "
-                f"{model.lineage.title} gives {', '.join(sorted(model.gives))}. Start from one that does; chain it: "
-                f"{_giver(self.takes)} >> {self}."
+                f"{model.lineage.title} gives {', '.join(sorted(model.gives))}. Start from one that does; "
+                f"{self.start_hint(data)}."
             )
+        return None
+
+    def start_hint(self, data: Data) -> str:
+        """What to type for a model to start from; one that `data` allows, where it allows any."""
+        return f"chain it: {_giver(self.takes, data)} >> {self}"
+
+    def at_a_checkpoint(self) -> "Method | None":
+        """This method with a checkpoint's name to be filled in, where it can start from one; None where it cannot."""
         return None
 
     def needs_start(self) -> bool:
@@ -302,11 +308,12 @@ def _check_link(before: Method, after: Method) -> None:
         )
 
 
-def _giver(wanted: frozenset[str]) -> str:
-    """A method whose model gives one of `wanted`, for messages that say what to type."""
-    if "embed" in wanted:
-        return "simclr"
-    return "supervised" if wanted & {"classify", "regress"} else "kmeans"
+def _giver(wanted: frozenset[str], data: Data | None = None) -> str:
+    """A method whose model gives one of `wanted`, for messages that say what to type; one for `data` where there is."""
+    from manyways.methods.starts import starts
+
+    found = (starts(wanted, data) if data is not None else []) or starts(wanted)
+    return str(found[0]) if found else "a_method"
 
 
 def _plain(value: Any) -> Any:

@@ -50,7 +50,7 @@ class RowMethod(GradientMethod[RowLearner]):
 
     def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
-        begun = model.as_predictor() if model else None
+        begun = model.as_predictor(data) if model else None
         if begun is None:
             checkpoint = self.backbone if is_checkpoint(self.backbone) else None
             encoding = InputEncoding.fit(data, checkpoint=checkpoint)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.ragged import Ragged
-from manyways.errors import ModelError
+from manyways.errors import DataError, ModelError
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import (
     Group,
@@ -28,8 +28,9 @@ from manyways.models.language.packing import (
 )
 from manyways.models.language.rows import Reader, text_columns
 from manyways.models.language.sampling import sample
+from manyways.models.language.tokenizers import token_ids
 from manyways.models.lineage import Lineage
-from manyways.models.model import Model
+from manyways.models.model import LONGEST, Model
 from manyways.training.randomness import generator
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from manyways.models.predictor import Predictor
 
 TOKENS_AT_ONCE = 8192
+PROMPTS_AT_ONCE = 32
 TEXT_LENGTH = 256
 """Tokens of a row that features are made of."""
 
@@ -68,29 +70,31 @@ class LanguageModel(Model):
         return Reader(self.tokenizer, self.context, "cut")
 
     def generate(
-        self, prompts: str | Sequence[str], *, longest: int = 128, temperature: float = 0.0, top_k: int | None = None,
-        top_p: float | None = None, seed: int = 0,
+        self, prompts: str | Sequence[str], *, longest: int = LONGEST, temperature: float = 0.0,
+        top_k: int | None = None, top_p: float | None = None, seed: int = 0,
     ) -> list[str]:  # fmt: skip
-        """What the model says after each of `prompts`, up to its end token or `longest` tokens.
-
-        temperature: 0 says the most probable token; 1 samples from the model's own distribution. top_k, top_p: sample
-        only from the k most probable tokens, or from the fewest that hold a share p in (0, 1].
-        """
         if "generate" not in self.gives:
             self._cannot("generate")
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
-        reader = self.reader()
-        room = max(1, self.context - longest)
-        ids = [[*reader.prefix, *row][-room:] for row in _ids(self.tokenizer, texts)]
+        prefix = self.reader().prefix
+        ids = [[*prefix, *row] for row in token_ids(self.tokenizer, texts)]
+        return self._say(ids, longest, temperature, top_k, top_p, seed)
+
+    def _say(
+        self, prompts: Sequence[Sequence[int]], longest: int = LONGEST, temperature: float = 0.0,
+        top_k: int | None = None, top_p: float | None = None, seed: int = 0,
+    ) -> list[str]:  # fmt: skip
+        """What the model says after each of `prompts`, which are tokens; long ones lose their beginning."""
+        end, padding = self.reader().end, int(self.tokenizer.pad_token_id)
+        room = max(1, self.context - longest, self.context // 2)
         rng = torch.Generator().manual_seed(seed)
         said: list[str] = []
-        for at in range(0, len(ids), 32):
+        for at in range(0, len(prompts), PROMPTS_AT_ONCE):
             # A network has to read something before it can say something.
-            asked = [row or [reader.end] for row in ids[at : at + 32]]
+            asked = [row[-room:] or [end] for row in prompts[at : at + PROMPTS_AT_ONCE]]
             answers = sample(
-                self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))),
-                end=reader.end, padding=int(self.tokenizer.pad_token_id), temperature=temperature, top_k=top_k,
-                top_p=top_p, rng=rng,
+                self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))), end=end,
+                padding=padding, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng,
             )  # fmt: skip
             said += [str(self.tokenizer.decode(answer[0], skip_special_tokens=True)) for answer in answers]
         return said
@@ -105,9 +109,16 @@ class LanguageModel(Model):
         from manyways.data.read import as_data
 
         data = as_data(source)
-        reader = self.reader()
-        texts = [str(self.tokenizer.decode(ids, skip_special_tokens=False)) for ids in reader.prompts(data, 128)]
-        return np.array(self.generate(texts), object)
+        if "generate" not in self.gives:
+            self._cannot("predict")
+        if not (data.has("prompt") or data.has("messages")):
+            raise DataError(
+                f'{data.name} has no prompts to answer. Name their column: prompt="…" or messages="…", with one of '
+                f"{', '.join(data.columns)}."
+            )
+        said = np.empty(len(data), object)
+        said[:] = self._say(self.reader().prompts(data))
+        return said
 
     @property
     def metric(self) -> str | None:
@@ -189,10 +200,13 @@ class LanguageModel(Model):
             yield pack(batch, int(self.tokenizer.pad_token_id)).to(device)
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
-        return self.as_predictor().embed(source)
+        from manyways.data.read import as_data
 
-    def as_predictor(self) -> "Predictor":
-        """The network's mean hidden states as features of the text columns that it read."""
+        data = as_data(source)
+        return self.as_predictor(data).embed(data)
+
+    def as_predictor(self, data: "Data | None" = None) -> "Predictor":
+        """The network's mean hidden states as features of the text columns that it read, else of those of `data`."""
         from manyways.data.encoders.text import TextEncoder
         from manyways.data.encoding import InputEncoding
         from manyways.data.specs import TextSpec
@@ -200,8 +214,12 @@ class LanguageModel(Model):
         from manyways.models.network import Network
         from manyways.models.predictor import Predictor
 
-        if not self.columns:
-            raise ModelError(f"{self.lineage.title} read no text column whose features another method could use.")
+        columns = self.columns or (text_columns(data) if data is not None else ())
+        if not columns:
+            raise ModelError(
+                f"{self.lineage.title} has read no column of text, so it is not known what its features are of. Name "
+                'one: text="…" or input="…".'
+            )
         network = copy.deepcopy(body(self.network))
         architecture = json.loads(network.config.to_json_string(use_diff=False))
         padding = int(self.tokenizer.pad_token_id)
@@ -212,8 +230,8 @@ class LanguageModel(Model):
             kind="text", features=network.config.hidden_size, architecture=architecture, padding=padding, body=network
         )
         return Predictor(
-            network=Network(dict.fromkeys(self.columns, backbone)),
-            inputs=InputEncoding({name: TextEncoder(name, backend, spec) for name in self.columns}),
+            network=Network(dict.fromkeys(columns, backbone)),
+            inputs=InputEncoding({name: TextEncoder(name, backend, spec) for name in columns}),
             gives=frozenset({"embed"}),
             lineage=self.lineage,
         )
@@ -263,9 +281,3 @@ def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[ND
 def _nats(nats: float, tokens: int) -> dict[str, float]:
     mean = nats / max(1, tokens)
     return {"nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0))}
-
-
-def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    from manyways.models.language.tokenizers import token_ids
-
-    return token_ids(tokenizer, texts)

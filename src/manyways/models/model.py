@@ -1,7 +1,7 @@
 """Model: what was learned, what it can do, and which rows shaped it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.read import Source
     from manyways.models.predictor import Predictor
+
+LONGEST = 128
+"""Tokens of an answer, unless another number is asked for."""
 
 DOERS = {
     "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model",
@@ -78,8 +81,11 @@ class Model(ABC):
 
         return save_model(self, Path(folder))
 
-    def as_predictor(self) -> "Predictor":
-        """The same network as a model over rows, for methods that start from features. Raises ModelError."""
+    def as_predictor(self, data: "Data | None" = None) -> "Predictor":
+        """The same network as a model over rows, for methods that start from features. Raises ModelError.
+
+        data: the rows that they will be of, for a model that has not seen any yet.
+        """
         self._cannot("embed")
 
     def predict(self, source: "Source") -> NDArray[Any]:
@@ -97,6 +103,17 @@ class Model(ABC):
     def embed(self, source: "Source") -> NDArray[np.float32]:
         """The features of each row, float32 [rows, width]."""
         self._cannot("embed")
+
+    def generate(
+        self, prompts: str | Sequence[str], *, longest: int = LONGEST, temperature: float = 0.0,
+        top_k: int | None = None, top_p: float | None = None, seed: int = 0,
+    ) -> list[str]:  # fmt: skip
+        """What the model says after each of `prompts`, up to its end token or `longest` tokens.
+
+        temperature: 0 says the most probable token; 1 samples from the model's own distribution. top_k, top_p: sample
+        only from the k most probable tokens, or from the fewest that hold a share p in (0, 1].
+        """
+        self._cannot("generate")
 
     def _cannot(self, verb: str) -> NoReturn:
         raise ModelError(

@@ -21,6 +21,7 @@ from manyways.models.network import Inputs, Network, rebuild_network
 from manyways.models.weights import fill, write_weights
 
 if TYPE_CHECKING:
+    from manyways.data.data import Data
     from manyways.data.read import Source
 
 ROWS_AT_ONCE = 512
@@ -105,7 +106,7 @@ class Predictor(Model):
         """A network of one's own to train: a model itself never changes."""
         return copy.deepcopy(self.network)
 
-    def as_predictor(self) -> "Predictor":
+    def as_predictor(self, data: "Data | None" = None) -> "Predictor":
         return self
 
     def _predicting(self) -> Target:

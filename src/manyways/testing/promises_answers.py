@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from manyways.errors import ModelError
 from manyways.methods.method import Chain
-from manyways.testing.trial import Trial, answers, require
-
-KNOWN = frozenset({"classify", "regress", "embed", "cluster"})
+from manyways.models.metrics import HIGHER_IS_BETTER
+from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require
 
 
 def gives_what_it_says(trial: Trial) -> None:
@@ -18,20 +17,32 @@ def gives_what_it_says(trial: Trial) -> None:
     stated = method.stages[-1].gives if isinstance(method, Chain) else method.gives
     require(model.gives <= stated, f"the model gives {sorted(model.gives - stated)} on top.")
     require(bool(model.gives), "the model gives nothing.")
-    predicts = bool(model.gives & {"classify", "regress", "cluster"})
-    if not predicts:
-        _refused(lambda: model.predict(trial.data.test), "predict")
+    test = trial.data.test
+    if "classify" not in model.gives:
+        _refused(lambda: model.probabilities(test), "probabilities")
+    if "generate" not in model.gives:
+        _refused(lambda: model.generate("a"), "generate")
+    if not model.gives & PREDICTS and not answers_prompts(model, test):
+        _refused(lambda: model.predict(test), "predict")
         return
-    predicted = model.predict(trial.data.test)
-    rows = len(trial.data.test)
-    require(len(predicted) == rows, f"it makes {len(predicted)} predictions for {rows} rows.")
+    predicted = model.predict(test)
+    require(len(predicted) == len(test), f"it makes {len(predicted)} predictions for {len(test)} rows.")
     if "regress" in model.gives:
         require(bool(np.isfinite(predicted.astype(float)).all()), "predicted numbers are not finite.")
-        _refused(lambda: model.probabilities(trial.data.test), "probabilities")
-    if "classify" in model.gives and trial.data.test.known.any():
-        scores = model.evaluate(trial.data.test)
-        bad = {name: score for name, score in scores.items() if not np.isfinite(score)}
-        require(not bad, f"its scores are not finite: {bad}.")
+
+
+def scores_are_finite(trial: Trial) -> None:
+    """Where it can be scored, its scores are finite, and the one that says how good it is, is among them."""
+    model, test = trial.reference, trial.data.test
+    metric = model.metric_on(test)
+    if metric is None or (model.target is not None and not (test.has("label") and test.known.any())):
+        return
+    scores = model.evaluate(test)
+    require(metric in scores, f"{metric} says how good it is, but evaluate gives {', '.join(scores)}.")
+    bad = {name: score for name, score in scores.items() if not np.isfinite(score)}
+    require(not bad, f"they are not: {bad}.")
+    unknown = scores.keys() - HIGHER_IS_BETTER.keys()
+    require(not unknown, f"of {', '.join(sorted(unknown))} nobody knows whether more is better.")
 
 
 def probabilities_are_probabilities(trial: Trial) -> None:
@@ -54,7 +65,7 @@ def features_are_finite(trial: Trial) -> None:
     model = trial.reference
     if "embed" in model.gives:
         given = model.embed(trial.data.test)
-        shape = (len(trial.data.test), model.network.width)
+        shape = (len(trial.data.test), model.as_predictor(trial.data).network.width)
         require(given.shape == shape, f"they have the shape {given.shape}, not {shape}.")
         require(given.dtype == np.float32, f"they are {given.dtype}.")
         require(bool(np.isfinite(given).all()), "some are not finite.")
@@ -73,11 +84,16 @@ def rows_are_answered_alone(trial: Trial) -> None:
         _alike(said[list(some)], alone, f"{name} of rows asked one by one")
     none = answers(model, rows.select(np.array([], int)))
     for name, said in none.items():
-        shape = (0, together[name].shape[1])
+        shape = (0, *together[name].shape[1:])
         require(said.shape == shape, f"for no rows the {name} have the shape {said.shape}, not {shape}.")
 
 
 def _alike(first: NDArray[Any], second: NDArray[Any], what: str) -> None:
+    if first.dtype == object:
+        others = int((first != second).sum())
+        # Of two tokens that are as good as equally probable, rounding may choose the other.
+        require(others <= 1, f"{others} of {len(first)} {what} are others.")
+        return
     furthest = float(np.abs(first - second).max())
     allowed = 1e-4 * (1 + float(np.abs(first).max()))
     require(furthest <= allowed, f"the {what} differ by up to {furthest:.3g}.")

@@ -9,7 +9,7 @@ from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Chain, Method
-from manyways.methods.needs import NEEDS
+from manyways.methods.needs import NEEDS, lacking
 from manyways.models.model import Model
 from manyways.testing.trial import Trial, require, takes, with_column
 
@@ -28,7 +28,9 @@ def missing_needs_are_named(trial: Trial) -> None:
     if trial.method.needs_data():
         _refuses(trial.method, Data.nothing(), trial.start, "no data")
     for need in sorted(_needs(trial.method)):
-        for poor in _without(trial.data, need):
+        without = _without(trial.data, need)
+        require(bool(without), f"{need!r} is met whatever is taken from the data {trial.data.name!r}.")
+        for poor in without:
             _refuses(trial.method, poor, trial.start, f"data without {NEEDS[need]}")
 
 
@@ -47,19 +49,15 @@ def _needs(method: Method) -> set[str]:
 
 
 def _without(data: Data, need: str) -> list[Data]:
-    roles = dict(data.roles)
-    everything = np.arange(len(data))
-    bare = replace(data, roles={role: roles[role] for role in roles if role != "label"})
-    unseen = data.hide(everything)
-    if need == "input":
-        return [replace(data, roles={"label": roles["label"]})]
-    if need == "label":
-        return [bare, unseen]
-    if need == "classes":
-        return [bare, unseen, with_column(data, replace(data.label, kind="number"))]
-    if need == "unlabelled":
-        return [data.reveal(everything)]
-    return []
+    """Ways to take from `data` what meets `need`: a role, or which labels are there."""
+    poorer = [
+        replace(data, roles={role: data.roles[role] for role in data.roles if role != lost}) for lost in data.roles
+    ]
+    if data.has("label"):
+        everything = np.arange(len(data))
+        number = with_column(data, replace(data.label, kind="number"))
+        poorer += [data.hide(everything), data.reveal(everything), number]
+    return [each for each in poorer if lacking((need,), each)]
 
 
 def _refuses(method: Method, data: Data, model: Model | None, case: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from manyways.errors import ModelError
 from manyways.models.model import Model
-from manyways.testing.trial import OTHER_SEED, Trial, difference, require
+from manyways.testing.trial import OTHER_SEED, Trial, answers, difference, require
 from manyways.training.events import Event
 from manyways.training.run import Run
 
@@ -65,7 +65,7 @@ def listeners_make_no_difference(trial: Trial) -> None:
     def follow(event: Event) -> None:
         heard.append(event.kind)
         if event.model is not None:
-            event.model().embed(trial.data.test)
+            answers(event.model(), trial.data.test)
 
     wrong = difference(trial.reference, trial.fit(run=Run(None, [follow], evaluations=3)))
     require(wrong is None, f"with a listener that evaluates the model the weights are others: {wrong}.")

@@ -1,12 +1,18 @@
 """Promises about models on disk: what was saved is what is loaded."""
 
+import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from manyways.models.backbones._checkpoints import quiet
 from manyways.models.saving import load_model
 from manyways.testing.trial import SEED, STEPS, Trial, answers, difference, require
+
+ENDINGS = frozenset({".json", ".safetensors", ".jinja", ".txt"})
+"""Files that hold numbers and words; none can run when it is opened."""
 
 
 def saved_and_loaded_same_answers(trial: Trial) -> None:
@@ -14,8 +20,8 @@ def saved_and_loaded_same_answers(trial: Trial) -> None:
     model = trial.reference
     with tempfile.TemporaryDirectory() as place:
         folder = model.save(Path(place) / "model")
-        endings = {file.suffix for file in folder.iterdir()}
-        require(endings == {".json", ".safetensors"}, f"the folder holds files ending in {', '.join(endings)}.")
+        strange = sorted({file.suffix for file in folder.rglob("*") if file.is_file()} - ENDINGS)
+        require(not strange, f"the folder holds files ending in {', '.join(strange)}.")
         loaded = load_model(folder)
     wrong = difference(model, loaded)
     require(wrong is None, f"the loaded weights are others: {wrong}.")
@@ -38,3 +44,25 @@ def a_saved_model_is_a_start(trial: Trial) -> None:
     made = trial.method.fit(trial.data, loaded, budget=STEPS, seed=SEED)
     wrong = difference(trial.reference, made)
     require(wrong is None, f"from a loaded start the weights are others: {wrong}.")
+
+
+def opens_in_transformers(trial: Trial) -> None:
+    """What says that it is a model of transformers is one there: with bitwise the same weights, and a tokenizer."""
+    model = trial.reference
+    with tempfile.TemporaryDirectory() as place:
+        folder = model.save(Path(place) / "model")
+        if not (folder / "config.json").exists():
+            return
+        import transformers
+
+        stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+        with quiet():
+            network = getattr(transformers, stated).from_pretrained(folder, use_safetensors=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    there, here = network.state_dict(), model.network.state_dict()
+    lost = here.keys() ^ there.keys()
+    require(not lost, f"weights have other names there: {sorted(lost)[:4]}.")
+    wrong = [name for name in here if not torch.equal(here[name].cpu(), there[name])]
+    require(not wrong, f"{len(wrong)} of {len(here)} weights are others there, the first is {wrong[:1]}.")
+    known = network.get_input_embeddings().num_embeddings
+    require(len(tokenizer) <= known, f"the tokenizer has {len(tokenizer)} tokens, the network {known}.")

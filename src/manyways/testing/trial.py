@@ -6,6 +6,7 @@ import weakref
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +18,15 @@ from manyways.data.data import TEST, TRAINING, Data
 from manyways.data.read import read
 from manyways.data.storage import RowNumbers
 from manyways.methods.method import Chain, Method
+from manyways.methods.needs import lacking
+from manyways.methods.starts import stages, starts
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
-ROWS, LABELS, STEPS = 240, 40, 12
+ROWS, LABELS, STEPS, START_STEPS = 240, 40, 12, 4
+PREDICTS = frozenset({"classify", "regress", "cluster"})
+"""What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
 
 
@@ -85,17 +90,14 @@ class Trial:
         return self.reference.lineage.steps > 0
 
     def start_model(self) -> Model:
-        """A model, trained for a few steps, that gives what the method takes."""
-        from manyways.methods.self_supervised.simclr import SimCLR
-        from manyways.methods.supervised.supervised import Supervised
-        from manyways.methods.unsupervised.kmeans import KMeans
-
-        wanted = takes(self.method)
-        if "embed" in wanted:
-            return SimCLR(batch_size=32).fit(self.data, budget=4, seed=SEED)
-        if wanted & {"classify", "regress"}:
-            return Supervised().fit(self.data, budget=4, seed=SEED)
-        return KMeans().fit(self.data, seed=SEED)
+        """A model, trained for a few steps, that gives what the method takes: by the plainest methods that can."""
+        found = starts(takes(self.method), self.data)
+        require(bool(found), f"no method makes a model that gives {' or '.join(sorted(takes(self.method)))}.")
+        model: Model | None = None
+        for stage in stages(found[0]):
+            model = type(stage).for_trial(self.data, self._folder).fit(self.data, model, budget=START_STEPS, seed=SEED)
+        assert model is not None
+        return model
 
     def fit(
         self,
@@ -135,10 +137,21 @@ def difference(first: Model, second: Model) -> str | None:
     return f"{len(wrong)} of {len(ours)} tensors differ, the first is {name} by up to {most:.3g}"
 
 
-def answers(model: Model, data: Data) -> dict[str, NDArray[np.float32]]:
-    """All that a model says of `data`: features, and outputs where it has a head."""
-    said = {"features": model.embed(data)}
-    return said | {"outputs": model.outputs(data)} if model.network.head is not None else said
+def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
+    """All that a model says of `data` by what it gives: features, outputs, and texts, which are objects."""
+    said: dict[str, NDArray[Any]] = {}
+    if "embed" in model.gives:
+        said["features"] = model.embed(data)
+    if model.gives & PREDICTS:
+        said["outputs"] = model.outputs(data)
+    if answers_prompts(model, data):
+        said["texts"] = model.predict(data)
+    return said
+
+
+def answers_prompts(model: Model, data: Data) -> bool:
+    """Whether `model` can say something to each row of `data`."""
+    return "generate" in model.gives and lacking(("prompts",), data) is None
 
 
 def with_column(data: Data, column: Column) -> Data:
@@ -152,18 +165,19 @@ def rows_of(data: Data, part: int) -> RowNumbers:
     return rows
 
 
-def shuffled(data: Data, name: str, rows: RowNumbers) -> Data:
+def shuffled(data: Data, name: str, rows: RowNumbers, by: int = 1) -> Data:
     """`data` with the values of the column `name` rotated among `rows`."""
     column = data.columns[name]
     values = np.array(column.values[np.arange(len(column))], copy=True)
-    values[rows] = np.roll(values[rows], 1, axis=0)
+    values[rows] = np.roll(values[rows], by, axis=0)
     return with_column(data, replace(column, values=values))
 
 
 def other_test_rows(data: Data) -> Data:
-    """`data` with what its test rows hold mixed up among them, inputs and labels apart."""
-    for column in data.inputs:
-        data = shuffled(data, column.name, rows_of(data, TEST))
+    """`data` with what its test rows hold mixed up among them, each column in another way; labels stay."""
+    names = [name for role, columns in data.roles.items() if role != "label" for name in columns]
+    for by, name in enumerate(names, 1):
+        data = shuffled(data, name, rows_of(data, TEST), by)
     return data
 
 

@@ -1,7 +1,8 @@
 """Masked language modelling: fill in hidden tokens."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -59,6 +60,10 @@ class MaskedLM(LanguageMethod[TextLearner]):
     suggests: ClassVar = ("masked_lm >> fine_tune",)
     paper: ClassVar = "Devlin et al., BERT, NAACL 2019"
     example: ClassVar = "arithmetic"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(tokenizer="characters", context=32, size=0.2, batch_size=4)
 
     def start_model(self, data: Data, model: Model | None) -> LanguageModel:
         if model is not None or self.checkpoint is not None:

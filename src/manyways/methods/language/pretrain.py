@@ -1,7 +1,8 @@
 """Pre-training: say the next token of running text."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -61,6 +62,10 @@ class Pretrain(LanguageMethod[StreamLearner]):
     takes: ClassVar = frozenset({"generate"})
     paper: ClassVar = "Radford et al., Improving language understanding by generative pre-training (2018)"
     example: ClassVar = "arithmetic"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(tokenizer="characters", context=32, size=0.2, batch_size=4)
 
     def start_model(self, data: Data, model: Model | None) -> LanguageModel:
         columns = text_columns(data)

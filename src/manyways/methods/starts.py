@@ -1,0 +1,71 @@
+"""Starts: which methods, or chains of them, make the model that another method starts from."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from manyways.methods.discovery import all_methods
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.methods.method import Method
+
+PLAIN = "supervised"
+"""Of methods that give and need the same, the one that others are measured against."""
+LONGEST = 3
+"""Methods in a chain that is found."""
+
+
+def starts(wanted: frozenset[str], data: "Data | None" = None, longest: int = LONGEST) -> "list[Method]":
+    """Methods and chains that start from nothing and give any of `wanted`, the plainest first.
+
+    A shorter chain is plainer; then one that gives all of `wanted`, little besides, and needs little. With `data` only
+    those that can learn from it, and give what they give there.
+    """
+    return sorted(_found(wanted, data, longest), key=lambda method: _order(method, wanted))
+
+
+def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
+    """What a model that `method` makes can do; of `data` without labels none can learn to predict them."""
+    words = last(method).gives
+    if data is None:
+        return words
+    predicts: set[str] = set()
+    if data.has("label") and data.training.labelled.any():
+        predicts = {"classify"} if data.classification else {"regress"}
+    return frozenset(word for word in words if word not in ("classify", "regress") or word in predicts)
+
+
+def last(method: "Method") -> "Method":
+    """The stage of a chain that makes its model, or the method itself."""
+    return stages(method)[-1]
+
+
+def stages(method: "Method") -> "tuple[Method, ...]":
+    """The stages of a chain, of those in it too, or the method itself."""
+    from manyways.methods.method import Chain
+
+    if not isinstance(method, Chain):
+        return (method,)
+    return tuple(part for stage in method.stages for part in stages(stage))
+
+
+def _found(wanted: frozenset[str], data: "Data | None", longest: int) -> "Iterator[Method]":
+    for kind in all_methods().values():
+        method = kind()
+        if not (method.needs_data() and given(method, data) & wanted):
+            continue
+        if not method.needs_start():
+            if data is None or method.lacks(data) is None:
+                yield method
+        elif longest > 1 and not method.takes & wanted:  # what it makes of a model, that model could be itself
+            before = starts(method.takes, data, longest - 1)
+            chains = (start >> method for start in before)
+            if chain := next((chain for chain in chains if data is None or chain.lacks(data) is None), None):
+                yield chain
+
+
+def _order(method: "Method", wanted: frozenset[str]) -> tuple[object, ...]:
+    gives, parts = last(method).gives, stages(method)
+    needs = sum(len(part.needs) for part in parts)
+    name = parts[-1].method_name()
+    return len(parts), -len(gives & wanted), len(gives - wanted), needs, name != PLAIN, str(method)
