@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from manyways.data.data import Data
+from manyways.models.language.judgements import desirable
 
 NEEDS: dict[str, str] = {
     "input": "an input column",
@@ -12,6 +13,7 @@ NEEDS: dict[str, str] = {
     "text": "running text",
     "answers": "prompts with completions, or conversations",
     "pairs": "a chosen and a rejected answer",
+    "judged": "answers judged desirable or not",
     "prompts": "prompts to answer",
 }
 """The words of `Method.needs` and what they mean."""
@@ -88,6 +90,33 @@ def _pairs(data: Data) -> str | None:
     )
 
 
+def _judged(data: Data) -> str | None:
+    if data.has("chosen") and data.has("rejected"):
+        return None
+    if not (data.has("label") and (data.has("completion") or data.has("messages"))):
+        return (
+            'answers judged desirable or not are needed. Name their columns: completion="…" and label="…", which is '
+            f'true where they are desirable; or chosen="…" and rejected="…", out of {_columns(data)}.'
+        )
+    if reason := _label(data):
+        return reason
+    shown = data.training.select(data.training.labelled)
+    good, name = desirable(shown), data.label.name
+    if good is None:
+        found = ", ".join(repr(value) for value in data.classes[:4])
+        return (
+            f"the label {name!r} must be true where an answer is desirable and false where it is not (or 1 and 0); it "
+            f'holds {found}. Translate it, or name another column: label="…".'
+        )
+    if good.all() or not good.any():
+        kinds = "desirable" if good.all() else "undesirable"
+        return (
+            f"desirable and undesirable answers are needed, and all {len(good):,} that are judged are {kinds} by "
+            f"{name!r}. Add some of the others; from desirable answers alone learns sft."
+        )
+    return None
+
+
 def _prompts(data: Data) -> str | None:
     if data.has("prompt") or data.has("messages"):
         return None
@@ -106,5 +135,6 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "text": _text,
     "answers": _answers,
     "pairs": _pairs,
+    "judged": _judged,
     "prompts": _prompts,
 }

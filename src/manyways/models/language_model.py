@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.ragged import Ragged
-from manyways.errors import DataError, ModelError
+from manyways.errors import DataError, ModelError, ParameterError
+from manyways.models.language.judgements import judged
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import (
     Group,
     Packed,
-    answer_lengths,
     answer_log_probabilities,
     body,
     head,
@@ -28,6 +28,14 @@ from manyways.models.language.packing import (
 )
 from manyways.models.language.rows import Reader, text_columns
 from manyways.models.language.sampling import sample
+from manyways.models.language.scoring import (
+    answer_scores,
+    mean_log_probabilities,
+    of_each_answer,
+    scored,
+    scores_of_judged,
+    scores_of_pairs,
+)
 from manyways.models.language.tokenizers import token_ids
 from manyways.models.lineage import Lineage
 from manyways.models.model import LONGEST, Model
@@ -48,8 +56,8 @@ TEXT_LENGTH = 256
 class LanguageModel(Model):
     """A transformers network and its tokenizer.
 
-    objective: causal (says the next token) or masked (fills in). columns: the text columns that it read, for methods
-    that start from its features.
+    objective: causal (says the next token), masked (fills in) or reward (scores answers). columns: the text columns
+    that it read, for methods that start from its features.
     """
 
     kind: ClassVar[str] = "language-model"
@@ -122,36 +130,59 @@ class LanguageModel(Model):
 
     @property
     def metric(self) -> str | None:
-        return {"causal": "nats_per_token", "masked": "nats_per_token"}.get(self.objective)
+        return "preference_accuracy" if self.objective == "reward" else "nats_per_token"
 
     def metric_on(self, data: "Data") -> str | None:
-        return "preference_accuracy" if data.has("chosen") else self.metric
+        prefers = self.objective != "masked" and (_has_pairs(data) or judged(data) is not None)
+        return "preference_accuracy" if prefers else self.metric
+
+    def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
+        """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything.
+
+        Raises ModelError if it is no reward model, ParameterError where there is not one completion to each prompt.
+        """
+        if "score" not in self.gives:
+            self._cannot("score")
+        if isinstance(prompts, str) or isinstance(completions, str) or len(prompts) != len(completions):
+            raise ParameterError(
+                f"score takes two lists of one length; got {_described(prompts)} and {_described(completions)}. Write "
+                "score([prompt], [completion])."
+            )
+        return self._values(self.reader().answered(prompts, completions)).numpy()
 
     def evaluate(self, source: "Source") -> dict[str, float]:
         """Scores on the rows of `source`, by their roles.
 
-        chosen and rejected: preference_accuracy, the share of pairs in which the chosen answer's tokens are the more
-        probable ones on average. Answers to prompts, or else running text: nats_per_token, perplexity and, for text,
-        nats_per_character.
+        chosen and rejected: preference_accuracy, the share of pairs in which the chosen answer is worth more, and
+        margin, by how much. What an answer is worth is its score, or without scores the mean log p of its tokens; the
+        model that training began with is not asked. Answers with a label that judges them: the same over all pairs of
+        a desirable and an undesirable one. Answers to prompts, or else running text: nats_per_token, perplexity and,
+        for text, nats_per_character; a reward model has none of these, a masked one only those of text.
         """
         from manyways.data.read import as_data
 
         data = as_data(source)
         scores: dict[str, float] = {}
         with torch.inference_mode():
-            if data.has("chosen"):
-                scores |= self._preferences(data)
+            if self.objective == "masked":
+                return self._texts(data) if text_columns(data) else scores
+            if _has_pairs(data):
+                scores |= scores_of_pairs(self._values(self.reader().pairs(data)))
+            elif found := judged(data):
+                shown, good = found
+                scores |= scores_of_judged(self._values(self.reader().answers(shown)), good)
+            if self.objective == "reward":
+                return scores
             if data.has("completion") or data.has("messages"):
                 return scores | self._answers(data)
             return scores | self._texts(data) if text_columns(data) else scores
 
-    def _preferences(self, data: "Data") -> dict[str, float]:
-        means = [
-            answer_log_probabilities(self.network, batch) / answer_lengths(batch)
-            for batch in self._packed(self.reader().pairs(data))
-        ]
-        margins = torch.cat([(each[0::2] - each[1::2]).float().cpu() for each in means])
-        return {"preference_accuracy": float((margins > 0).float().mean()), "margin": float(margins.mean())}
+    def _values(self, groups: Sequence[Group]) -> torch.Tensor:
+        """What each answer is worth, float32 [answers]."""
+        padding = int(self.tokenizer.pad_token_id)
+        if self.objective == "reward":
+            return of_each_answer(self.network, scored(groups, padding), padding, answer_scores)
+        return of_each_answer(self.network, groups, padding, mean_log_probabilities)
 
     def _answers(self, data: "Data") -> dict[str, float]:
         nats, tokens = 0.0, 0
@@ -261,7 +292,7 @@ def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel
     from manyways.models.language.architectures import load_network
 
     network, tokenizer = load_network(checkpoint, objective)
-    gives = {"causal": {"generate", "embed"}, "masked": {"fill", "embed"}}[objective]
+    gives = {"causal": {"generate", "embed"}, "masked": {"fill", "embed"}, "reward": {"score"}}[objective]
     lineage = Lineage({"name": "checkpoint", "checkpoint": checkpoint}, checkpoint, 0, "", "", "")
     return LanguageModel(
         network=network.eval(), tokenizer=tokenizer, objective=objective, gives=frozenset(gives), lineage=lineage
@@ -276,6 +307,14 @@ def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[ND
         yield stream[starts[at : at + max(1, tokens // context), None] + np.arange(context + 1)]
     if len(rest := stream[whole * context :]) > 1:
         yield rest[None]
+
+
+def _has_pairs(data: "Data") -> bool:
+    return data.has("chosen") and data.has("rejected")
+
+
+def _described(given: Sequence[str]) -> str:
+    return "a text" if isinstance(given, str) else f"{len(given)} texts"
 
 
 def _nats(nats: float, tokens: int) -> dict[str, float]:

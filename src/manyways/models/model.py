@@ -115,6 +115,10 @@ class Model(ABC):
         """
         self._cannot("generate")
 
+    def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
+        """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything."""
+        self._cannot("score")
+
     def _cannot(self, verb: str) -> NoReturn:
         raise ModelError(
             f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {verb}. "

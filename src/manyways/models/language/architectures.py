@@ -44,7 +44,12 @@ def new_network(objective: str, tokenizer: Any, context: int, size: float) -> nn
     return transformers.BertForMaskedLM(masked)
 
 
-AUTO = {"causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM"}
+AUTO = {
+    "causal": "AutoModelForCausalLM",
+    "masked": "AutoModelForMaskedLM",
+    "reward": "AutoModelForSequenceClassification",
+}
+"""The class that transformers loads a network by, for what it says: the next token, hidden ones, or a score."""
 
 
 def load_network(checkpoint: str, objective: str) -> tuple[Any, Any]:
@@ -74,7 +79,12 @@ def load_network(checkpoint: str, objective: str) -> tuple[Any, Any]:
         lost = sorted(report["missing_keys"])
         raise ModelError(
             f"The checkpoint {checkpoint!r} lacks {len(lost)} weights of its own architecture, the first is "
-            f"{lost[0]!r}; it is damaged, or not a model for {objective} tokens."
+            f"{lost[0]!r}; it is damaged, or no {objective} model."
+        )
+    if objective == "reward" and not (network.config.num_labels == 1 and hasattr(network, "score")):
+        raise ModelError(
+            f"The checkpoint {checkpoint!r} is a classifier of {network.config.num_labels} labels, not a reward model: "
+            "one label, read off the last token."
         )
     if len(tokenizer) > network.get_input_embeddings().num_embeddings:
         raise ModelError(
@@ -82,6 +92,18 @@ def load_network(checkpoint: str, objective: str) -> tuple[Any, Any]:
             f"{network.get_input_embeddings().num_embeddings}; they do not belong together."
         )
     return network, with_special_tokens(tokenizer, checkpoint)
+
+
+def objective_of(checkpoint: str) -> str:
+    """Whether a checkpoint is a reward model, by the architecture it states: reward or causal."""
+    transformers = checkpoints.transformers_library()
+    local = Path(checkpoint).is_dir()
+    config = checkpoints.guarded(
+        checkpoint,
+        lambda: transformers.AutoConfig.from_pretrained(checkpoint, trust_remote_code=False, local_files_only=local),
+    )
+    named = getattr(config, "architectures", None) or [""]
+    return "reward" if named[0].endswith("ForSequenceClassification") else "causal"
 
 
 def context_of(network: Any) -> int:

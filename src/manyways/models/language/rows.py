@@ -88,6 +88,15 @@ class Reader:
             groups = [Group(prompt, (Answer(ids),)) for prompt, ids in zip(prompts, said, strict=True)]
         return self._fitted(groups, data.name)
 
+    def answered(self, prompts: Sequence[str], said: Sequence[str]) -> list[Group]:
+        """Each of `prompts` with what was said to it, which may be nothing."""
+        asked, answers = token_ids(self.tokenizer, prompts), token_ids(self.tokenizer, said)
+        groups = [
+            Group([*self.prefix, *prompt], (Answer([*answer, self.end]),))
+            for prompt, answer in zip(asked, answers, strict=True)
+        ]
+        return self._fitted(groups, "the list of prompts")
+
     def pairs(self, data: Data) -> list[Group]:
         """Each row's prompt with two answers: the chosen one, then the rejected one."""
         chosen, rejected = self._completions(data, "chosen"), self._completions(data, "rejected")
