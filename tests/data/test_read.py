@@ -192,8 +192,8 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
     write(tmp_path / "reviews.csv", "x\n1\n")
     with pytest.raises(DataError, match=r"Did you mean 'reviews.csv'"):
         mw.read(tmp_path / "review.csv")
-    with pytest.raises(DataError, match=r"notes.txt has a form that cannot be read. Allowed are a CSV"):
-        mw.read(write(tmp_path / "notes.txt", "x"))
+    with pytest.raises(DataError, match=r"notes.doc has a form that cannot be read. Allowed are a CSV"):
+        mw.read(write(tmp_path / "notes.doc", "x"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no layout that can be read; it holds nothing"):
         mw.read(tmp_path / "empty")

@@ -25,9 +25,10 @@ examples:
   manyways fit fixmatch digits --labels 40 --budget 20s --out model
   manyways predict model new.csv --out predictions.csv
 
-DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a folder or .zip with a folder per
-class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of digits, breast-cancer,
-wine and diabetes, which are built in.
+DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
+.zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of
+digits, breast-cancer, wine, diabetes and arithmetic, which are built in. Columns called prompt, completion,
+messages, text, chosen and rejected are what language models learn from; name others so: --role prompt=question.
 """
 
 INTERRUPTED = 130

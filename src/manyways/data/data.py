@@ -80,10 +80,17 @@ class Data:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
-        more = f", … {len(self.inputs) - 6} more" if len(self.inputs) > 6 else ""
-        label = f", label={self.roles['label'][0]}, labelled={self.labelled.sum():,}" if self.has("label") else ""
-        return f"Data({self.name!r}, rows={len(self):,}, inputs=[{inputs}{more}]{label})"
+        said = [repr(self.name), f"rows={len(self):,}"]
+        if self.inputs:
+            inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
+            more = f", … {len(self.inputs) - 6} more" if len(self.inputs) > 6 else ""
+            said.append(f"inputs=[{inputs}{more}]")
+        for role, names in self.roles.items():
+            if role not in ("input", "label"):
+                said.append(f"{role}={', '.join(names)}")
+        if self.has("label"):
+            said.append(f"label={self.roles['label'][0]}, labelled={self.labelled.sum():,}")
+        return f"Data({', '.join(said)})"
 
     # --- columns and roles -------------------------------------------------------------------------
 
@@ -269,11 +276,19 @@ class Data:
         return self.with_part(VALIDATION, share, seed)
 
     def with_last_as_test(self, share: float = 0.1) -> "Data":
-        """The last `share` of the training rows, in their order, as test rows: for running text and for time."""
+        """The last `share` of the training rows, in their order, as test rows: for running text and for time.
+
+        Raises DataError where `share` is not in (0, 1), or too few rows are there for it.
+        """
+        if not 0 < share < 1:
+            raise DataError(f"The share of test rows must be in (0, 1); got {share}.")
         train = np.flatnonzero(self.part[self.rows] == TRAINING)
         count = round(share * len(train))
         if not 0 < count < len(train):
-            raise DataError(f"A share of {share} of {len(train)} rows leaves nothing to test on, or to learn from.")
+            raise DataError(
+                f"{self.name} has {len(train)} training rows, so a share of {share} leaves nothing to test on or to "
+                "learn from. Give rows to test on: test=…."
+            )
         moved = self.part.copy()
         moved[self.rows[train[-count:]]] = TEST
         return replace(self, part=moved)

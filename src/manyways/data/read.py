@@ -56,16 +56,18 @@ def read(
     """Data from files, folders, arrays, data frames, Hugging Face data sets and built-in names.
 
     `source`: a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files
-    of those; a folder or .zip with a folder per class of images or sounds; IDX, .npz and .npy files; a pair
-    (inputs, labels), a mapping of columns, an array, tensor or data frame; a Hugging Face Dataset or a Hub
-    name `owner/name`; `digits`, `breast-cancer`, `wine` or `diabetes`. Row order is kept.
+    of those; running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per
+    class of images or sounds; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of columns, an array,
+    tensor or data frame; a Hugging Face Dataset or a Hub name `owner/name`; `digits`, `breast-cancer`, `wine`,
+    `diabetes`, or `arithmetic` for language models. Row order is kept.
 
     `label`, `input` and `roles` (task, client, time, subject, difficulty, weight, prompt, completion,
     messages, text, chosen, rejected) name a column or several. Without `label`, a column called `label` is
-    the label; pass label=() for none, or an array of labels. Without `input`, every column without another
-    role is an input, but where prompt, completion, messages, text, chosen or rejected is given; columns that
+    the label; pass label=() for none, or an array of labels. Without `input`, columns called messages, prompt,
+    prompt and completion, or chosen and rejected have those roles, and text has its own beside them or alone,
+    without a label. Where none of these roles is there every column without another role is an input; columns that
     cannot tell a model anything are left out, with the reason in `Data.ignored`. A label that is None, NaN or
-    empty is unlabelled.
+    empty is unlabelled. `messages` holds conversations: lists of {"role": …, "content": …}, or their JSON.
 
     `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are
     sources of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises

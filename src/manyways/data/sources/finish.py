@@ -36,6 +36,11 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
             f"table, or arrays of "
             "three or four axes for images."
         )
+    if role in TEXT_ROLES and role != "messages" and _holds_conversations(column):
+        raise DataError(
+            f"The column {column.name!r} holds lists of messages, and the role {role} takes texts. Give whole "
+            'conversations the role messages: messages="…"; of others keep the text of the turn: row["content"].'
+        )
     convert = CONVERSIONS.get(decided)
     # Numbers are not touched, and so not loaded: there may be more of them than memory.
     if convert is None or (decided == "number" and column.values.dtype.kind in "iuf"):
@@ -43,6 +48,14 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
     else:
         values = convert(column.name, whole(column.values))
     return Column(column.name, decided, values, column.rate)
+
+
+def _holds_conversations(column: RawColumn) -> bool:
+    """Whether the first value that is there was a list of messages, which is JSON by now."""
+    if column.kind != "text" or column.values.dtype.kind != "O":
+        return False
+    first = next((value for value in column.values[np.arange(min(len(column.values), FEWEST))] if value), "")
+    return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
 
 
 def _kind_by_role(column: RawColumn, role: str) -> Kind:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from manyways.data.sources import media, tables
+from manyways.data.sources import media, running_text, tables
 from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, suffix, table_of
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
@@ -16,7 +16,7 @@ from manyways.data.sources.rows import whole
 from manyways.errors import DataError
 
 ORDER = 5
-FILES = tables.TABLES | {".zip", ".npz", ".npy", ".txt"}
+FILES = tables.TABLES | running_text.ENDINGS | {".zip", ".npz", ".npy"}
 """Endings of files: a name that has one is a path, not the name of a data set."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?")
 

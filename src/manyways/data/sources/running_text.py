@@ -1,35 +1,61 @@
-"""Running text in a file: a row per piece, which join to the whole again."""
+"""Running text in files: a row per piece, which join to the whole again."""
 
 from pathlib import Path
 from typing import Any
 
-from manyways.data.sources.base import Options, RawColumn, Table, plain_name, suffix, table_of
+import numpy as np
+
+from manyways.data.data import TRAINING
+from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
 
 ORDER = 45
 ENDINGS = frozenset({".txt", ".md"})
+NOTES = ENDINGS | {""}
+"""Endings of what may lie in a folder of texts: README.md, LICENSE."""
 PIECE = 2000
 """Characters: a piece is cut at the first empty line, or else the first line break, after so many."""
 
 
 def accepts(source: Any) -> bool:
-    """A .txt or .md file, also gzipped."""
-    return isinstance(source, Path) and source.is_file() and suffix(source) in ENDINGS
+    """A .txt or .md file, also gzipped; a folder of .txt files, beside which lie at most notes."""
+    if not isinstance(source, Path):
+        return False
+    if source.is_file():
+        return suffix(source) in ENDINGS
+    held = [path for path in source.iterdir() if not path.name.startswith(".")]
+    return bool(_files(source)) and all(path.is_file() and suffix(path) in NOTES for path in held)
 
 
 def load(source: Path, options: Options) -> Table:
-    """The pieces of the file in the column `text`, line breaks included. Raises DataError where it is empty."""
+    """The pieces of the file, or of a folder's files by name, in the column `text`, line breaks included.
+
+    Files that a folder calls train, validation or test are those parts. Raises DataError where one is empty.
+    """
+    files = [source] if source.is_file() else _files(source)
+    found = [pieces(_read(path)) for path in files]
+    parts = [TRAINING if source.is_file() else part_of(path.name) or TRAINING for path in files]
+    text = as_objects([piece for each in found for piece in each])
+    part = np.repeat(np.asarray(parts, np.uint8), [len(each) for each in found])
+    return table_of([RawColumn("text", text, "text")], plain_name(source), str(source), part=part)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if suffix(path) == ".txt")
+
+
+def _read(path: Path) -> str:
     try:
-        with open_binary(source) as file:
+        with open_binary(path) as file:
             text = file.read().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        check_utf8(source)
+        check_utf8(path)
         raise
     if not text.strip():
-        raise DataError(f"{source} is empty; it needs text to learn from.")
-    return table_of([RawColumn("text", as_objects(pieces(text)), "text")], plain_name(source), str(source))
+        raise DataError(f"{path} is empty; it needs text to learn from.")
+    return text
 
 
 def pieces(text: str) -> list[str]:
@@ -40,6 +66,10 @@ def pieces(text: str) -> list[str]:
         end = text.find("\n\n", at + PIECE)
         line = text.find("\n", at + 2 * PIECE)
         end = end + 2 if end >= 0 and (line < 0 or end < line) else line + 1 if line >= 0 else len(text)
-        found.append(text[at:end])
+        # A row of nothing but line breaks could not be learned from.
+        if found and not (text[at:end].strip() and found[-1].strip()):
+            found[-1] += text[at:end]
+        else:
+            found.append(text[at:end])
         at = end
     return found
