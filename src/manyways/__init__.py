@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from manyways.data.data import Data as Data
     from manyways.data.read import read as read
     from manyways.methods.expressions import parse_method as parse_method
+    from manyways.methods.merging.merge import merge_folders as merge_folders
     from manyways.methods.method import Chain as Chain
     from manyways.methods.method import Method as Method
     from manyways.models.model import Model as Model
@@ -36,6 +37,7 @@ _PLACES = {
     "advise": "comparison.advise",
     "compare": "comparison.compare",
     "load": "models.saving:load_model",
+    "merge_folders": "methods.merging.merge",
     "parse_method": "methods.expressions",
     "read": "data.read",
 }

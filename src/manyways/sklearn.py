@@ -81,6 +81,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
                 f"{name} must be a method, its text such as 'fixmatch(threshold=0.9)', or None for "
                 f"supervised; got {method!r}."
             )
+        if not method.needs_data():
+            raise ParameterError(f"{name} must be a method that learns from data; got {method}, which needs none.")
         if self._gives not in _stages(method)[-1].gives:
             raise ParameterError(
                 f"{name} must be a method that learns to {self._gives}, such as supervised or linear_probe; "
@@ -199,7 +201,7 @@ def _stages(method: Method) -> Sequence[Method]:
 
 def _learns_without_labels(method: Method) -> bool:
     """Whether a stage of `method` needs rows without labels, or no labels at all."""
-    needs = [{*stage.needs} for stage in _stages(method)]
+    needs = [{*stage.needs} for stage in _stages(method) if stage.needs_data()]
     return any("unlabelled" in need or not need & {"label", "classes"} for need in needs)
 
 

@@ -12,8 +12,9 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 
 KINDS = ("digits", "cancer", "sentences", "tones")
-CLASSIFIERS = {name: kind for name, kind in all_methods().items() if "classify" in kind.gives}
-REGRESSORS = {name: kind for name, kind in all_methods().items() if "regress" in kind.gives}
+LEARNERS = {name: kind for name, kind in all_methods().items() if kind.needs}
+CLASSIFIERS = {name: kind for name, kind in LEARNERS.items() if "classify" in kind.gives}
+REGRESSORS = {name: kind for name, kind in LEARNERS.items() if "regress" in kind.gives}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from manyways.cli.arguments import (
     UNSAID,
     Count,
     Reading,
-    Source,
     at_least,
     check_budget,
     check_method_names,
@@ -33,7 +32,11 @@ if TYPE_CHECKING:
     from manyways.models.model import Model
 
 
-@dataclass(frozen=True)
+NO_DATA = "-"
+"""What stands in the place of DATA where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fit:
     """Train a model by one method, or by a chain of them, and save it.
 
@@ -43,8 +46,8 @@ class Fit:
 
     method: Annotated[str, tyro.conf.Positional, arg(metavar="METHOD")]
     """A method, which comes first: fixmatch, 'fixmatch(threshold=0.9)' or 'simclr >> fixmatch'."""
-    data: Source
-    """What to learn from; `manyways --help` lists what can be read."""
+    data: Annotated[str, tyro.conf.Positional, arg(metavar="[DATA]", help_behavior_hint="")] = NO_DATA
+    """What to learn from; `manyways --help` lists what can be read. Methods that need none do without it, or with -."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to save the model in; a model that is there is replaced."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
@@ -135,7 +138,7 @@ def _fit(options: Fit, method: "Method") -> int:
     from manyways.training.run import Run
 
     start = load_model(options.start) if options.start else None
-    data = prepared(options)
+    data = prepared(options, method)
     try:
         method.check(data, start)
     except NeedsError as error:
@@ -162,12 +165,25 @@ def _fit(options: Fit, method: "Method") -> int:
     return 0
 
 
-def prepared(options: Fit) -> "Data":
-    """The data with the test part and the labels that were asked for."""
+def prepared(options: Fit, method: "Method") -> "Data":
+    """The data with the test part and the labels that were asked for, or nothing for a method that needs none."""
+    if options.data == NO_DATA:
+        return _nothing(options, method)
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
         data = data.with_test(options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
+
+
+def _nothing(options: Fit, method: "Method") -> "Data":
+    from manyways.data.data import Data
+
+    if method.needs_data():
+        line = command_line("fit", str(method), "DATA", "--out", str(options.out))
+        raise NeedsError(f"{method} learns from data, and none is given. Name it after the method: {line}.")
+    if options.labels is not None or options.test_share or options.reading.options() != Reading().options():
+        raise ParameterError("No data is given, so there is nothing to read or to set aside. Name DATA after METHOD.")
+    return Data.nothing()
 
 
 def gives(method: "Method") -> frozenset[str]:
@@ -183,9 +199,10 @@ def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, 
     training, lineage = data.training, model.lineage
     labels = f", {int(training.labelled.sum()):,} labels" if data.has("label") else ""
     steps = f", {lineage.steps:,} steps" if lineage.steps else ""
+    rows = f"{len(training):,} training rows{labels}" if lineage.data == data.name and len(data) else lineage.data
     lines = [
         ("method", lineage.title),
-        ("learned from", f"{len(training):,} training rows{labels}"),
+        ("learned from", rows),
         ("took", f"{duration(seconds)}{steps}"),
     ]
     if scores is not None:
@@ -196,9 +213,10 @@ def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, 
     out = console()
     for what, text in lines:
         out.print(f"{what:<13}{text}", soft_wrap=True)
+    source = options.data if len(data) else "DATA"
     if model.gives & {"classify", "regress", "cluster"}:
-        after = command_line("predict", str(options.out), options.data, "--out", "predictions.csv")
+        after = command_line("predict", str(options.out), source, "--out", "predictions.csv")
     else:
         tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
-        after = command_line("fit", "fine-tune", options.data, *tuned)
+        after = command_line("fit", "fine-tune", source, *tuned)
     out.print(f"\nType next:\n  {after}", soft_wrap=True)

@@ -118,8 +118,9 @@ def _described(annotation: Any) -> tuple[str, Any]:
         return f"one of {', '.join(map(str, parts))}", annotation
     if is_method(annotation):
         return "a method", str
-    if origin is tuple and all(part in (*PLAIN, ...) for part in parts):
-        return "several values", annotation
+    if origin is tuple and parts[-1] is ...:
+        words, read = _described(parts[0])
+        return f"several of: {words}", None if read is None else annotation
     return PLAIN.get(annotation, "a function or object, in Python only"), annotation if annotation in PLAIN else None
 
 

@@ -69,15 +69,16 @@ def _show(kind: "type[Method]") -> None:
         out.print()
         out.print(table)
     first = f"simclr >> {name}" if "embed" in kind.takes else f"supervised >> {name}"
-    written = first if kind.requires_model else name
-    out.print(f"\nType: {command_line('fit', written, 'DATA', '--out', 'DIR')}")
+    written = first if kind.requires_model else kind.written or name
+    data = ["DATA"] if kind.needs else []
+    out.print(f"\nType: {command_line('fit', written, *data, '--out', 'DIR')}")
 
 
 def needs(kind: "type[Method]") -> str:
     """What the data must have, in words."""
     from manyways.methods.needs import NEEDS
 
-    said = ", ".join(NEEDS.get(need, need) for need in kind.needs)
+    said = ", ".join(NEEDS.get(need, need) for need in kind.needs) or "no data"
     return f"{said}, a model to start from" if kind.requires_model else said
 
 

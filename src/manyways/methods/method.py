@@ -59,6 +59,8 @@ class Method(ABC):
     """Who described it, where and when."""
     suggests: ClassVar[tuple[str, ...] | None] = None
     """What a comparison tries of it where nothing is named; None: the method alone, if it predicts the label."""
+    written: ClassVar[str | None] = None
+    """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
     """The built-in data set on which the conformance suite tries it."""
 
@@ -113,7 +115,8 @@ class Method(ABC):
     def check(self, data: Data, model: Model | None = None) -> None:
         """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""
         if reason := self.lacks(data, model):
-            raise NeedsError(f"{self} cannot learn from {data.name}: {reason}")
+            source = f" from {data.name}" if self.needs_data() else ""
+            raise NeedsError(f"{self} cannot learn{source}: {reason}")
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         """Why `data` or `model` is not enough for this method, with what to type instead; None if they are."""
@@ -151,21 +154,27 @@ class Method(ABC):
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         """The model that was learned, with its lineage."""
-        lineage = Lineage(
+        lineage = replace(
+            self.lineage(data, budget, seed),
+            rows=data.ids[learned.rows],
+            parents=tuple(parent if isinstance(parent, Lineage) else parent.lineage for parent in learned.parents),
+            steps=learned.steps,
+            seconds=learned.seconds,
+        )
+        gives = learned.model.able(self.gives)
+        return replace(learned.model, network=learned.model.network.eval(), gives=gives, lineage=lineage)
+
+    def lineage(self, data: Data, budget: Budget, seed: int) -> Lineage:
+        """What is known before anything is learned of how a model is made; rows and parents come later."""
+        return Lineage(
             method=self.to_json(),
             title=str(self),
             seed=seed,
             budget=str(budget),
             data=data.name,
             fingerprint=data.fingerprint,
-            rows=data.ids[learned.rows],
-            parents=tuple(parent if isinstance(parent, Lineage) else parent.lineage for parent in learned.parents),
-            steps=learned.steps,
-            seconds=learned.seconds,
             versions=versions(),
         )
-        gives = learned.model.able(self.gives)
-        return replace(learned.model, network=learned.model.network.eval(), gives=gives, lineage=lineage)
 
     def identity(self, data: Data, model: Model | None, budget: Budget, seed: int) -> str:
         """A hash of all that decides what `fit` gives; a folder of another identity is refused."""

@@ -104,6 +104,7 @@ def write_tensors(
                 if given != (TYPES[layout[name].kind], layout[name].shape):
                     raise ValueError(f"{name} was announced as {layout[name]}; got {given}.")
                 file.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+                del tensor  # not to be held while the next one is made
         part.replace(path)
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)

@@ -1,0 +1,56 @@
+"""Where a merge comes out: a folder as transformers has it, or a model in memory."""
+
+import errno
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from manyways.errors import ModelError
+from manyways.methods.merging._ingredients import Ingredient
+from manyways.models.lineage import NO_LINEAGE
+from manyways.models.model import Model
+from manyways.models.saving import find_kind
+
+
+def write_checkpoint(folder: Path, write: Callable[[Path], Any]) -> Path:
+    """Make `folder` of what `write` writes into a folder, all or nothing.
+
+    Raises ModelError where it holds something already, or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} exists, and is left alone; give a new name for the merged model.")
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.mkdir(parents=True)
+        write(part)
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+    except OSError as error:
+        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        raise ModelError(f"The model cannot be written to {folder}: {why}. Give another folder.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def read_merged(folder: Path, first: Ingredient, gives: frozenset[str]) -> Model:
+    """The model in `folder`, of the same kind as `first`, without a lineage.
+
+    Raises ModelError for a checkpoint that is no language model: there is no kind of model for it.
+    """
+    if first.saved is not None:
+        return find_kind(first.saved["kind"]).read(folder, first.saved, gives, NO_LINEAGE)
+    from manyways.models.language_model import from_checkpoint
+
+    stated = str((first.config or {}).get("architectures") or "")
+    if "ForMaskedLM" in stated:
+        return from_checkpoint(str(folder), "masked")
+    if "ForCausalLM" in stated or "LMHeadModel" in stated:
+        return from_checkpoint(str(folder), "causal")
+    raise ModelError(
+        f"{first.path} ({first.architecture}) is no language model, and Manyways has no other kind of model for a "
+        "checkpoint. Merge into a folder: manyways.merge_folders(models, out)."
+    )
