@@ -13,6 +13,14 @@ from manyways.models.lineage import NO_LINEAGE
 from manyways.models.model import Model
 from manyways.models.saving import find_kind
 
+OBJECTIVES = {
+    "ForCausalLM": "causal",
+    "LMHeadModel": "causal",
+    "ForMaskedLM": "masked",
+    "ForSequenceClassification": "reward",
+}
+"""What language models say, by the endings of their classes in transformers."""
+
 
 def write_checkpoint(folder: Path, write: Callable[[Path], Any]) -> Path:
     """Make `folder` of what `write` writes into a folder, all or nothing.
@@ -45,11 +53,9 @@ def read_merged(folder: Path, first: Ingredient, gives: frozenset[str]) -> Model
         return find_kind(first.saved["kind"]).read(folder, first.saved, gives, NO_LINEAGE)
     from manyways.models.language_model import from_checkpoint
 
-    stated = str((first.config or {}).get("architectures") or "")
-    if "ForMaskedLM" in stated:
-        return from_checkpoint(str(folder), "masked")
-    if "ForCausalLM" in stated or "LMHeadModel" in stated:
-        return from_checkpoint(str(folder), "causal")
+    for ending, objective in OBJECTIVES.items():
+        if first.architecture.endswith(ending):
+            return from_checkpoint(str(folder), objective)
     raise ModelError(
         f"{first.path} ({first.architecture}) is no language model, and Manyways has no other kind of model for a "
         "checkpoint. Merge into a folder: manyways.merge_folders(models, out)."

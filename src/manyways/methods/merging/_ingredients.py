@@ -19,7 +19,7 @@ OWN = {"lineage", "files", "gives", "columns", "target", "inputs"}
 """Entries of a description that are a model's own, or compared by themselves."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ingredient:
     """One folder. `saved`: its description, where Manyways saved it; `config`: its config.json, where it has one."""
 

@@ -55,7 +55,8 @@ class Merge(Method):
     """A weight per model; none given: 1 for each. A mean is divided by their sum; with slerp, the second's share is the
     place on the arc. On a base without a mean they may be negative, which takes away what a model learned."""
     density: Annotated[float, Interval("(0, 1]")] = 0.2
-    """Share of each tensor's numbers that is kept: with ties the largest, with dare any, at random."""
+    """Share of each tensor's numbers that is kept: with ties the largest (in the paper of all tensors together), with
+    dare any, at random."""
     scale: Finite = 1.0
     """Multiplies what is added to the base (λ)."""
 
@@ -134,14 +135,14 @@ class Merge(Method):
 
     def abilities(self, ingredients: Sequence[Ingredient]) -> frozenset[str]:
         """What all models give. Raises ModelError where one gives something that cannot be merged."""
-        stated = [frozenset(each.saved["gives"]) for each in ingredients[: len(self.models)] if each.saved]
-        for each, gives in zip(ingredients, stated, strict=False):
-            if stray := gives - self.gives:
+        stated = {each: each.saved["gives"] for each in ingredients[: len(self.models)] if each.saved}
+        for each, gives in stated.items():
+            if stray := sorted({*gives} - self.gives):
                 raise ModelError(
-                    f"{each.path} gives {', '.join(sorted(stray))}, whose numbers mean something else in every model. "
-                    f"Models that can be merged give {', '.join(sorted(self.gives))}."
+                    f"{each.path} gives {', '.join(stray)}, whose numbers mean something else in every model. Models "
+                    f"that can be merged give {', '.join(sorted(self.gives))}."
                 )
-        return frozenset.intersection(*stated) if stated else frozenset()
+        return frozenset.intersection(*map(frozenset, stated.values())) if stated else frozenset()
 
     def write(self, ingredients: Sequence[Ingredient], out: Path, seed: int) -> dict[str, Any]:
         """Write the merged weights and the files beside them into `out`; see `Model.write` for what it gives."""
