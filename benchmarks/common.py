@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+PEERS = Path(__file__).parents[1] / ".venv-peers"
 Row = dict[str, Any]
 
 
@@ -22,6 +23,17 @@ def data_folder(name: str) -> Path:
         if (place / name).exists():
             return place / name
     raise SystemExit(f"{name} is in none of {', '.join(map(str, places))}; set MANYWAYS_DATA to its parent folder.")
+
+
+def peer_python() -> str:
+    """The Python of the environment that holds other libraries to compare with."""
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        raise SystemExit(
+            f"The peers are not installed. Make their environment: python -m venv {PEERS.name} && "
+            f"{PEERS.name}/bin/pip install torch==2.13.0 trl"
+        )
+    return str(python)
 
 
 def versions(*more: str) -> dict[str, str]:
