@@ -9,8 +9,10 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
+from manyways.methods.adapting import Adapting
 from manyways.methods.gradient import GradientMethod, ParameterGroup
 from manyways.methods.method import Method
+from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.attention import use_fast_attention
 from manyways.models.language.packing import plain
 from manyways.models.language.rows import Reader, TooLong
@@ -29,6 +31,7 @@ class LanguageLearner(Learner):
         super().__init__(network, data, seed)
         self.start = start
         self.tokenizer: Any = start.tokenizer
+        self.leave_out_frozen()
 
     @property
     def padding(self) -> int:
@@ -40,7 +43,7 @@ LanguageLearnerT = TypeVar("LanguageLearnerT", bound=LanguageLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]):
+class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]):
     """A gradient method that trains a transformers network; it starts from a model before it or from a checkpoint."""
 
     checkpoint: str | None = None
@@ -52,7 +55,8 @@ class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]
     """What the network says: causal, the next token; masked, hidden ones."""
 
     def needs_start(self) -> bool:
-        return self.requires_model and self.checkpoint is None
+        # Adapters stand beside weights that have learned something.
+        return (self.requires_model or self.lora is not None) and self.checkpoint is None
 
     def at_a_checkpoint(self) -> Method | None:
         return replace(self, checkpoint="FOLDER")
@@ -66,10 +70,10 @@ class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]
 
     def begin(self, data: Data, model: Model | None, seed: int) -> LanguageLearnerT:
         start = self.start_model(data, model)
-        network = copy_of(start.network)
+        network = merged(start.network) if has_adapters(start.network) else copy_of(start.network)
+        network.requires_grad_(True)
         use_fast_attention(plain(network))
-        network = self.adapted(network)
-        return self.make_learner(data, start, network, seed)
+        return self.make_learner(data, start, self.with_adapters(network, self.objective), seed)
 
     @abstractmethod
     def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> LanguageLearnerT:
@@ -87,19 +91,17 @@ class LanguageMethod(GradientMethod[LanguageLearnerT], Generic[LanguageLearnerT]
         assert self.checkpoint is not None
         return from_checkpoint(self.checkpoint, self.objective)
 
-    def adapted(self, network: Any) -> Any:
-        """`network` made ready for training: here is where adapters go in."""
-        return network
-
     def reader(self, start: LanguageModel) -> Reader:
         """How rows become tokens."""
         return Reader(start.tokenizer, start.context, self.too_long)
 
     def make_model(self, learner: LanguageLearnerT, network: nn.Module) -> Model:
         start = learner.start
+        beside_start = has_adapters(network) and not has_adapters(start.network)
         return LanguageModel(
-            network=network, tokenizer=start.tokenizer, objective=self.objective, columns=start.columns
-        )
+            network=network, tokenizer=start.tokenizer, objective=self.objective, columns=start.columns,
+            base=start.base if beside_start else None,
+        )  # fmt: skip
 
     def parameter_groups(self, learner: LanguageLearnerT) -> list[ParameterGroup]:
         return [ParameterGroup([p for p in learner.network.parameters() if p.requires_grad])]

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from manyways.data.ragged import Ragged
 from manyways.errors import DataError, ModelError, ParameterError
+from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
 from manyways.models.language.judgements import judged
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import (
@@ -57,7 +58,8 @@ class LanguageModel(Model):
     """A transformers network and its tokenizer.
 
     objective: causal (says the next token), masked (fills in) or reward (scores answers). columns: the text columns
-    that it read, for methods that start from its features.
+    that it read, for methods that start from its features. base: the checkpoint that its adapters are for, where it is
+    one; a network with adapters and no such base is saved with the weights they are for.
     """
 
     kind: ClassVar[str] = "language-model"
@@ -65,6 +67,7 @@ class LanguageModel(Model):
     tokenizer: Any = field(repr=False)
     objective: str = "causal"
     columns: tuple[str, ...] = ()
+    base: str | None = None
 
     @property
     def context(self) -> int:
@@ -251,7 +254,7 @@ class LanguageModel(Model):
                 f"{self.lineage.title} has read no column of text, so it is not known what its features are of. Name "
                 'one: text="…" or input="…".'
             )
-        network = copy.deepcopy(body(self.network))
+        network = copy.deepcopy(body(self.merged().network))
         architecture = json.loads(network.config.to_json_string(use_diff=False))
         padding = int(self.tokenizer.pad_token_id)
         mask = self.tokenizer.mask_token_id
@@ -267,23 +270,33 @@ class LanguageModel(Model):
             lineage=self.lineage,
         )
 
+    def merged(self) -> "LanguageModel":
+        """The same model with its adapters added to the weights they stand beside; itself where it has none."""
+        if not has_adapters(self.network):
+            return self
+        return replace(self, network=merged(self.network).eval(), base=None)
+
     def write(self, folder: Path) -> dict[str, Any]:
         from manyways.models.backbones._checkpoints import quiet
 
         network: Any = self.network
+        own = {"objective": self.objective, "columns": list(self.columns)}
         with quiet():
-            network.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        return {"objective": self.objective, "columns": list(self.columns)}
+            if has_adapters(network):
+                return own | write_adapters(network, folder, self.base, self.tokenizer)
+            network.save_pretrained(folder)
+        return own
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LanguageModel":
         from manyways.models.language.architectures import load_network
 
-        network, tokenizer = load_network(str(folder), saved["objective"])
+        base = saved.get("base", {})
+        network, tokenizer = load_network(str(folder), saved["objective"], base.get("fingerprint"))
         return cls(
             network=network.eval(), tokenizer=tokenizer, objective=saved["objective"], columns=tuple(saved["columns"]),
-            gives=gives, lineage=lineage,
+            base=None if base.get("place") == BASE else base.get("place"), gives=gives, lineage=lineage,
         )  # fmt: skip
 
 
@@ -294,9 +307,11 @@ def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel
     network, tokenizer = load_network(checkpoint, objective)
     gives = {"causal": {"generate", "embed"}, "masked": {"fill", "embed"}, "reward": {"score"}}[objective]
     lineage = Lineage({"name": "checkpoint", "checkpoint": checkpoint}, checkpoint, 0, "", "", "")
+    base = base_of(Path(checkpoint)) if has_adapters(network) else checkpoint
     return LanguageModel(
-        network=network.eval(), tokenizer=tokenizer, objective=objective, gives=frozenset(gives), lineage=lineage
-    )
+        network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=frozenset(gives),
+        lineage=lineage,
+    )  # fmt: skip
 
 
 def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[NDArray[np.int64]]:

@@ -22,6 +22,8 @@ from manyways.models.weights import read_tensors
 
 FORMAT = 2
 DESCRIPTION, ROWS = "model.json", "rows.safetensors"
+CHECKPOINTS = ("config.json", "adapter_config.json")
+"""Files that make a folder one of transformers, or of adapters for peft."""
 
 
 def save_model(model: Model, folder: Path) -> Path:
@@ -73,8 +75,16 @@ def write_folder(
 
 
 def load_model(folder: str | Path) -> Model:
-    """The model in `folder`. Raises ModelError that says what is missing, changed or of the wrong shape."""
+    """The model in `folder`, or in a plain folder of transformers or peft that holds a language model.
+
+    Raises ModelError that says what is missing, changed or of the wrong shape.
+    """
     folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file() and any((folder / name).is_file() for name in CHECKPOINTS):
+        from manyways.models.language.architectures import objective_of
+        from manyways.models.language_model import from_checkpoint
+
+        return from_checkpoint(str(folder), objective_of(str(folder)))
     saved = read_description(folder)
     return find_kind(saved["kind"]).read(folder, saved, frozenset(saved["gives"]), read_lineage(folder, saved))
 

@@ -58,7 +58,7 @@ class Trial:
     @cached_property
     def data(self) -> Data:
         """240 rows in no order, a fifth of them for testing, with 40 labels."""
-        whole = read(self.kind.example)
+        whole = read(stages(self._given)[0].example if self._given else self.kind.example)
         some = whole.select(np.random.default_rng(0).permutation(len(whole))[:ROWS]).with_test(0.2)
         return some.with_labels(LABELS) if some.has("label") else some
 

@@ -1,6 +1,6 @@
 """The learner: one module that holds all that must survive a restart."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,26 @@ class Learner(nn.Module):
         self.data = data
         self.seed = seed
         self.steps = 1
+
+    def leave_out_frozen(self) -> None:
+        """Leave weights of the network that are frozen now out of the state: they are those of the start for ever."""
+        # Tied weights stand in the state under each of their names.
+        held = dict(self.named_parameters(remove_duplicate=False))
+        frozen = {name for name, p in held.items() if name.startswith("network.") and not p.requires_grad}
+        if not frozen:
+            return
+
+        def leave_out(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: Any) -> None:
+            for name in frozen:
+                state.pop(prefix + name, None)
+
+        def put_back(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: Any) -> None:
+            for name, parameter in self.named_parameters(remove_duplicate=False):
+                if name in frozen:
+                    state.setdefault(prefix + name, parameter.detach())
+
+        self.register_state_dict_post_hook(leave_out)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(put_back)  # type: ignore[no-untyped-call]
 
     @property
     def device(self) -> torch.device:

@@ -65,7 +65,7 @@ class RewardModel(LanguageMethod[PairLearner]):
         if start.objective == self.objective:
             return start
         headed = with_scalar_head(start.network, int(start.tokenizer.pad_token_id))
-        return replace(start, network=headed, objective=self.objective)
+        return replace(start, network=headed, objective=self.objective, base=None)
 
     def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> PairLearner:
         groups = scored(self.reader(start).pairs(data.training), int(start.tokenizer.pad_token_id))

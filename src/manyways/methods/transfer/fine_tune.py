@@ -4,20 +4,28 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
+from torch import nn
 
+from manyways.data.data import Data
+from manyways.errors import ParameterError
+from manyways.methods.adapting import Adapting
 from manyways.methods.fields import Interval, Positive, Share
 from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
 from manyways.methods.rows import RowMethod
+from manyways.models.backbones.pretrained import Pretrained
+from manyways.models.language.adapters import without_inserted
+from manyways.models.model import Model
 from manyways.models.network import is_checkpoint
 from manyways.training.learner import RowLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTune(RowMethod):
+class FineTune(Adapting, RowMethod):
     """Adapt all layers of a model, or of a pretrained checkpoint (`backbone=`), to the labelled rows.
 
-    Lower layers may learn more slowly, and may stay frozen at first.
+    Lower layers may learn more slowly, and may stay frozen at first. With `lora`, pretrained backbones of transformers
+    learn through adapters, which are added to their weights in the end.
     """
 
     learning_rate: Positive = 1e-3
@@ -39,6 +47,23 @@ class FineTune(RowMethod):
     def needs_start(self) -> bool:
         return not is_checkpoint(self.backbone)
 
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+        learner = super().begin(data, model, seed)
+        if self.lora is not None:
+            pretrained = [part for part in learner.network.backbones if isinstance(part, Pretrained)]
+            if not pretrained:
+                raise ParameterError(
+                    f"FineTune.lora adapts pretrained backbones of transformers, and here is none; got {self.lora}. "
+                    'Name one, backbone="FOLDER", or leave lora out.'
+                )
+            for part in pretrained:
+                self.insert_adapters(part.body)
+            learner.leave_out_frozen()
+        return learner
+
+    def finish(self, learner: RowLearner) -> nn.Module:
+        return learner.network if self.lora is None else without_inserted(learner.network)
+
     def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
@@ -51,7 +76,8 @@ class FineTune(RowMethod):
         return label_loss(learner.network(batch["inputs"]), batch["labels"]), {}
 
     def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
-        from_top = learner.network.layer_groups()[::-1]
+        groups = [[p for p in group if p.requires_grad] for group in learner.network.layer_groups()]
+        from_top = [group for group in groups if group][::-1]
         return [
             ParameterGroup(group, scale=self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top))
             for depth, group in enumerate(from_top)

@@ -9,6 +9,7 @@ from torch import nn
 
 from manyways.errors import ModelError
 from manyways.models.backbones import _checkpoints as checkpoints
+from manyways.models.language.adapters import CONFIG, add_adapters, base_of
 from manyways.models.language.tokenizers import with_special_tokens
 
 WIDTH, DEPTH, HEAD = 192, 4, 32
@@ -52,14 +53,16 @@ AUTO = {
 """The class that transformers loads a network by, for what it says: the next token, hidden ones, or a score."""
 
 
-def load_network(checkpoint: str, objective: str) -> tuple[Any, Any]:
-    """Network and tokenizer of a folder or Hub name, weights in float32.
+def load_network(checkpoint: str, objective: str, base: str | None = None) -> tuple[Any, Any]:
+    """Network and tokenizer of a folder or Hub name, weights in float32; of a folder of adapters with their base.
 
-    Raises ModelError where it does not exist, is damaged, lacks a shard or weights, holds pickled weights only, or its
-    tokenizer has no end token.
+    base: the fingerprint of that base. Raises ModelError where it does not exist, is damaged, lacks a shard or weights,
+    holds pickled weights only, or its tokenizer has no end token.
     """
     transformers = checkpoints.transformers_library()
     folder = Path(checkpoint)
+    if (folder / CONFIG).is_file():
+        return _load_adapted(folder, objective, base)
     local = folder.is_dir()
     if local:
         checkpoints.check_folder(folder)
@@ -94,16 +97,45 @@ def load_network(checkpoint: str, objective: str) -> tuple[Any, Any]:
     return network, with_special_tokens(tokenizer, checkpoint)
 
 
+def _load_adapted(folder: Path, objective: str, base: str | None) -> tuple[Any, Any]:
+    network, tokenizer = load_network(base_of(folder), objective)
+    if (folder / "tokenizer_config.json").is_file():
+        transformers = checkpoints.transformers_library()
+        with checkpoints.quiet():
+            tokenizer = checkpoints.guarded(
+                str(folder), lambda: transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            )
+    return add_adapters(network, folder, base), with_special_tokens(tokenizer, str(folder))
+
+
+STATED = {
+    "ForMaskedLM": "masked",
+    "ForCausalLM": "causal",
+    "LMHeadModel": "causal",
+    "ForSequenceClassification": "reward",
+}
+"""Ends of the names of architectures, and what such a network says."""
+
+
 def objective_of(checkpoint: str) -> str:
-    """Whether a checkpoint is a reward model, by the architecture it states: reward or causal."""
+    """What a checkpoint says, by the architecture it states: causal, masked or reward. Raises ModelError for others."""
     transformers = checkpoints.transformers_library()
+    if (Path(checkpoint) / CONFIG).is_file():
+        return objective_of(base_of(Path(checkpoint)))
     local = Path(checkpoint).is_dir()
+    if local:
+        checkpoints.check_folder(Path(checkpoint))
     config = checkpoints.guarded(
         checkpoint,
         lambda: transformers.AutoConfig.from_pretrained(checkpoint, trust_remote_code=False, local_files_only=local),
     )
-    named = getattr(config, "architectures", None) or [""]
-    return "reward" if named[0].endswith("ForSequenceClassification") else "causal"
+    named = (getattr(config, "architectures", None) or [""])[0]
+    if found := [objective for end, objective in STATED.items() if named.endswith(end)]:
+        return found[0]
+    raise ModelError(
+        f"The checkpoint {checkpoint!r} is {named or 'of no architecture that it states'}, and no language model; names"
+        f" of those end in {', '.join(STATED)}. What gives features is a backbone: fine_tune(backbone={checkpoint!r})."
+    )
 
 
 def context_of(network: Any) -> int:
