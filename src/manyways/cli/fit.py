@@ -131,7 +131,6 @@ def own_names() -> set[str]:
 def _fit(options: Fit, method: "Method") -> int:
     from manyways.cli.run_folder import RunFolder
     from manyways.data.targets import check_labels
-    from manyways.methods.method import DEFAULT_BUDGET
     from manyways.models.saving import load_model
     from manyways.training.budget import Budget
     from manyways.training.progress import ProgressBar
@@ -146,7 +145,7 @@ def _fit(options: Fit, method: "Method") -> int:
         raise NeedsError(f"{error}{more}") from error
     if len(data.test) and data.training.labelled.any() and gives(method) & {"classify", "regress"}:
         check_labels(data)
-    budget = Budget.of(options.budget or DEFAULT_BUDGET)
+    budget = Budget.of(options.budget) if options.budget else method.default_budget(data)
     folder = RunFolder.beside(options.out, method.identity(data, start, budget, options.seed))
     began = time.monotonic()
     with folder:

@@ -199,7 +199,7 @@ def _method(given: Method | str) -> Method:
 
 
 def _suggested(data: Data) -> list[Method]:
-    candidates = [parse_method(text) for kind in all_methods().values() for text in kind.suggestions()]
+    candidates = [parse_method(text) for kind in all_methods().values() for text in kind.suggestions(data)]
     fitting = [method for method in candidates if method.lacks(data) is None]
     return sorted(fitting, key=lambda method: (str(method) != BASELINE, str(method)))
 

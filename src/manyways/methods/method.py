@@ -88,7 +88,8 @@ class Method(ABC):
         """Learn from `data`, starting from `model` where the method takes one. Neither is changed.
 
         data: a `Data`, or anything that `manyways.read` reads; None for a method that needs none.
-        budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; 1,000 steps by default.
+        budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; by default what
+            `default_budget` says: 1,000 steps for most.
         seed: the same seed, data and budget in steps give the same weights on the same machine.
         run: where checkpoints go and who follows; see `Run`.
         Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data,
@@ -98,9 +99,10 @@ class Method(ABC):
 
         table, allowed, run = (
             Data.nothing() if data is None else as_data(data),
-            Budget.of(budget if budget is not None else DEFAULT_BUDGET),
+            None if budget is None else Budget.of(budget),
             run or Run(),
         )
+        allowed = allowed or self.default_budget(table)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
             raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
         self.check(table, model)
@@ -192,9 +194,13 @@ class Method(ABC):
         """
         return cls()
 
+    def default_budget(self, data: Data) -> Budget:
+        """What `fit` may spend on `data` where nothing is said."""
+        return DEFAULT_BUDGET
+
     @classmethod
-    def suggestions(cls) -> tuple[str, ...]:
-        """What a comparison tries of this method where nothing is named."""
+    def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
+        """What a comparison tries of this method where nothing is named; of `data`, where it is known."""
         if cls.suggests is not None:
             return cls.suggests
         return (cls.method_name(),) if cls.gives & {"classify", "regress"} else ()

@@ -23,11 +23,15 @@ FURTHEST = 8.0
 
 @dataclass(frozen=True)
 class NumberCode:
-    """Standardisation of a column of numbers, by the training rows' mean and standard deviation."""
+    """Standardisation of a column of numbers, by the training rows' mean and standard deviation.
+
+    What lies further than `furthest` deviations is cut there; None cuts nothing.
+    """
 
     column: str
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    furthest: float | None = FURTHEST
 
     @property
     def width(self) -> int:
@@ -49,7 +53,9 @@ class NumberCode:
                 'Read the data with bad_rows="skip" or bad_rows="fill".'
             )
         standardised = (numbers - np.asarray(self.mean)) / np.asarray(self.scale)
-        return np.asarray(np.clip(standardised, -FURTHEST, FURTHEST), np.float32)
+        if self.furthest is not None:
+            standardised = np.clip(standardised, -self.furthest, self.furthest)
+        return np.asarray(standardised, np.float32)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class TableEncoder(Encoder):
     def to_json(self) -> dict[str, Any]:
         return {
             "codes": [
-                {"column": code.column, "mean": list(code.mean), "scale": list(code.scale)}
+                {"column": code.column, "mean": list(code.mean), "scale": list(code.scale), "furthest": code.furthest}
                 if isinstance(code, NumberCode)
                 else {"column": code.column, "categories": list(code.categories)}
                 for code in self.codes
@@ -122,7 +128,9 @@ class TableEncoder(Encoder):
             tuple(
                 CategoryCode(code["column"], tuple(code["categories"]))
                 if "categories" in code
-                else NumberCode(code["column"], tuple(code["mean"]), tuple(code["scale"]))
+                else NumberCode(
+                    code["column"], tuple(code["mean"]), tuple(code["scale"]), code.get("furthest", FURTHEST)
+                )
                 for code in saved["codes"]
             )
         )
