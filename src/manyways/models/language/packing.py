@@ -149,10 +149,17 @@ def hidden_states(network: Any, batch: Packed) -> Tensor:
     return states.flatten(0, 1)
 
 
-def token_log_probabilities(network: Any, batch: Packed, states: Tensor | None = None) -> Tensor:
-    """log p of each said token, float32 [said tokens]; only they go through the vocabulary's projection."""
+def token_log_probabilities(
+    network: Any, batch: Packed, states: Tensor | None = None, temperature: float = 1.0
+) -> Tensor:
+    """log p of each said token, float32 [said tokens]; only they go through the vocabulary's projection.
+
+    temperature: of the distribution that the tokens were sampled from.
+    """
     states = hidden_states(network, batch) if states is None else states
     logits = head(network)(states[batch.sources]).float()
+    if temperature != 1:
+        logits = logits / temperature
     said: Tensor = logits.gather(1, batch.targets[:, None])[:, 0] - logits.logsumexp(1)
     return said
 
