@@ -182,3 +182,19 @@ def test_a_budget_in_seconds_is_about_kept(cancer: Data) -> None:
     lineage = linear().fit(cancer, budget="0.5s").lineage
     assert lineage.steps > 10
     assert 0.05 < lineage.seconds < 1.5
+
+
+def test_steps_of_different_cost_are_planned_by_whole_periods(cancer: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every third step costs more, as where a rollout serves three, the mean step is what is planned with."""
+
+    class Rolling(Supervised):
+        def period(self) -> int:
+            return 3
+
+        def draw(self, learner: Any, step: int, rng: torch.Generator) -> Any:
+            clock[0] += 1.0 if step % 3 == 0 else 0.1
+            return super().draw(learner, step, rng)
+
+    clock = [0.0]
+    monkeypatch.setattr(plan.time, "perf_counter", lambda: clock[0])
+    assert Rolling(backbone="flat").fit(cancer, budget="12.1s").lineage.steps == 30

@@ -34,7 +34,13 @@ def plan_steps(
     weights = copy.deepcopy(learner.state_dict())
     state = copy.deepcopy(optimizer.state_dict())
     measure = _seconds if budget.unit == "seconds" else _flops
-    each = measure(budget, lambda step: take_step(method, learner, optimizer, step, 1000, seed))
+    period = method.period()
+
+    def take_period(number: int) -> None:
+        for step in range(number * period, (number + 1) * period):
+            take_step(method, learner, optimizer, step, 1000, seed)
+
+    each = measure(budget, take_period) / period
     learner.load_state_dict(weights)
     optimizer.load_state_dict(state)
     return max(1, int(budget.amount / each))
