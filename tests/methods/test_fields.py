@@ -101,6 +101,24 @@ def test_several_values_are_checked_one_by_one(fields: dict[str, Any], message: 
         Several(**fields)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Either(Several):
+    """A method with a field that is a number below one, a word, or a function."""
+
+    what: Share | str | Callable[[], int] | None = None
+
+
+def test_a_field_of_several_kinds_takes_each_and_refuses_others_with_all_that_is_allowed() -> None:
+    for value in (0.5, "half", int, None):
+        assert Either(what=value).what == value
+    with pytest.raises(
+        ParameterError, match=r"^Either\.what must be a number, or text, or a function; got \(1, 2\)\.$"
+    ):
+        Either(what=(1, 2))  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"^Either\.what must be in \[0, 1\], or text, or a function; got 1\.5\.$"):
+        Either(what=1.5)
+
+
 def test_a_method_that_needs_nothing_is_fitted_without_data() -> None:
     model = Several().fit(budget=3)
     assert (model.lineage.data, len(model.lineage.rows), model.lineage.budget) == ("no data", 0, "3 steps")

@@ -76,7 +76,7 @@ def _check(where: str, annotation: Any, value: Any) -> None:
     elif origin in (Union, types.UnionType):
         options = [option for option in get_args(annotation) if option is not type(None)]
         if value is not None or len(options) == len(get_args(annotation)):
-            _check(where, options[0], value)
+            _check_any(where, options, value)
     elif annotation in (int, float, bool, str):
         _check_plain(where, annotation, value)
     elif origin is tuple:
@@ -86,6 +86,19 @@ def _check(where: str, annotation: Any, value: Any) -> None:
             raise ParameterError(f"{where} must be a function; got {value!r}.")
     elif isinstance(annotation, type) and not isinstance(value, annotation):
         raise ParameterError(f"{where} must be a {annotation.__name__}; got {value!r}.")
+
+
+def _check_any(where: str, options: list[Any], value: Any) -> None:
+    """For a union: `value` must be one of the `options`; where it is none, all that is allowed is said."""
+    refused: list[str] = []
+    for option in options:
+        try:
+            return _check(where, option, value)
+        except ParameterError as error:
+            refused.append(str(error))
+    first, *others = refused
+    allowed = [text.removeprefix(f"{where} must be ").partition("; got ")[0] for text in others]
+    raise ParameterError(first.replace("; got ", "".join(f", or {words}" for words in allowed) + "; got ", 1))
 
 
 def _check_each(where: str, annotation: Any, value: Any) -> None:
