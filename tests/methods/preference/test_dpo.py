@@ -104,6 +104,24 @@ def test_the_reference_is_asked_once_and_stays(sums: Data, reader_of_sums: Langu
     assert torch.equal(learner.reference, before)
 
 
+def test_adapters_learn_beside_the_reference(sums: Data, reader_of_sums: LanguageModel) -> None:
+    """With dropout of their own, which leaves the policy at the reference at first: they say nothing then."""
+    method = DPO(batch_size=8, lora=4, lora_dropout=0.5, precision="float32", learning_rate=1e-2)
+    learner = method.begin(sums, reader_of_sums, 0)
+    learner.train()
+    method.prepare(learner)
+    batch = method.draw(learner, 0, generator(0))
+    assert method.loss(learner, batch)[0].item() == pytest.approx(np.log(2), abs=1e-6)
+    model = method.fit(sums, reader_of_sums, budget=5)
+    assert model.evaluate(sums.training)["margin"] != reader_of_sums.evaluate(sums.training)["margin"]
+    learner.network.load_state_dict(model.network.state_dict())
+    first, second = (float(method.loss(learner, batch)[0].detach()) for _ in range(2))
+    assert first != second, "the adapters drop nothing while they learn"
+    learner.eval()
+    first, second = (float(method.loss(learner, batch)[0].detach()) for _ in range(2))
+    assert first == second
+
+
 def preferred(model: LanguageModel, start: LanguageModel, data: Data) -> float:
     """The share of pairs of which training made the chosen answer the more probable one, against the start."""
     groups = start.reader().pairs(data)

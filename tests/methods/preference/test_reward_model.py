@@ -11,6 +11,7 @@ import torch
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import ModelError, ParameterError
+from manyways.methods.language.sft import SFT
 from manyways.methods.preference.reward_model import RewardModel, bradley_terry_loss
 from manyways.models.language_model import LanguageModel
 from manyways.training.randomness import generator
@@ -120,6 +121,19 @@ def test_a_reward_model_goes_on_learning(
         np.testing.assert_allclose(model.score(["1+2="], ["3"]), judge.score(["1+2="], ["3"]), atol=1e-5)
     with pytest.raises(ParameterError, match="checkpoint must be None"):
         RewardModel(checkpoint=str(folder)).fit(sums, judge, budget=1)
+
+
+def test_adapters_and_the_head_learn(sums: Data, reader_of_sums: LanguageModel, tmp_path: Path) -> None:
+    """Beside a frozen body, of a start that may have had adapters itself; a saved model scores the same."""
+    start = SFT(lora=2, learning_rate=1e-2).fit(sums, reader_of_sums, budget=2)
+    model = RewardModel(lora=2, learning_rate=1e-2).fit(sums, start, budget=3)
+    adapted = [name for name in model.network.state_dict() if "lora_" in name or "modules_to_save" in name]
+    assert any("score" in name for name in adapted)
+    given = ["1+2=", "34+5="], ["3", "12"]
+    loaded = mw.load(model.save(tmp_path / "judge"))
+    np.testing.assert_allclose(loaded.score(*given), model.score(*given), rtol=1e-5)
+    untrained = RewardModel(lora=2, learning_rate=1e-9).fit(sums, start, budget=1)
+    assert not np.allclose(untrained.score(*given), model.score(*given), atol=1e-3)
 
 
 def test_the_start_is_left_as_it_was(sums: Data, reader_of_sums: LanguageModel) -> None:

@@ -34,7 +34,12 @@ class ReferenceLearner(LanguageLearner):
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        self.network.eval()  # dropout would move the policy away from the reference before it has learned anything
+        # Dropout would move the policy away from the reference before it has learned anything; that of adapters does
+        # not, for they say nothing at first.
+        self.network.eval()
+        for name, part in self.network.named_modules():
+            if "lora_dropout" in name.split("."):
+                part.train(mode)
         return self
 
     def ask_reference(self, context: Any) -> None:

@@ -13,6 +13,7 @@ from manyways.data.data import Data
 from manyways.methods.fields import Count, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language_method import LanguageLearner, LanguageMethod
+from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.architectures import objective_of
 from manyways.models.language.packing import Group, pack
 from manyways.models.language.scoring import answer_scores, scored, with_scalar_head
@@ -64,7 +65,8 @@ class RewardModel(LanguageMethod[PairLearner]):
             start = super().start_model(data, model)
         if start.objective == self.objective:
             return start
-        headed = with_scalar_head(start.network, int(start.tokenizer.pad_token_id))
+        network = merged(start.network) if has_adapters(start.network) else start.network
+        headed = with_scalar_head(network, int(start.tokenizer.pad_token_id))
         return replace(start, network=headed, objective=self.objective, base=None)
 
     def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> PairLearner:
