@@ -134,9 +134,11 @@ class _Follower:
         self._report(event.step / max(1, event.steps))
 
     def _score(self, event: Event, model: Model) -> None:
-        if model.metric is not None:
-            score = model.evaluate(self._test)[self._metric]
-            self.curve.append((self._steps + event.step, self._seconds + event.seconds, score))
+        # An early stage of a chain may be scored by something else, or not at all.
+        scores = model.evaluate(self._test) if model.metric is not None else {}
+        if self._metric in scores:
+            at = (self._steps + event.step, self._seconds + event.seconds, scores[self._metric])
+            self.curve.append(at)
 
 
 def reset_peak_memory() -> None:
