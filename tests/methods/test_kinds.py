@@ -31,8 +31,10 @@ def start(rows: Data) -> Model:
 
 
 def _learn(kind: type[Method], data: Data, start: Model, budget: int) -> Model:
+    """What `kind` learns: from `start` where it cannot from such rows alone, and from all rows if a step is one row."""
     method = kind()
-    return method.fit(data, start if method.needs_start() else None, budget=budget)
+    usual = method.default_budget(data)
+    return method.fit(data, start if method.lacks(data) else None, budget=budget if usual.unit == "steps" else usual)
 
 
 @pytest.mark.parametrize("rows", KINDS, indirect=True)

@@ -18,10 +18,10 @@ LONGEST = 3
 def starts(wanted: frozenset[str], data: "Data | None" = None, longest: int = LONGEST) -> "list[Method]":
     """Methods and chains that start from nothing and give any of `wanted`, the plainest first.
 
-    A shorter chain is plainer; then one that gives all of `wanted`, little besides, and needs little. With `data` only
-    those that can learn from it, and give what they give there.
+    A shorter chain is plainer; then one that gives all of `wanted`, that a comparison would try, that gives little
+    besides, and needs little. With `data` only those that can learn from it, and give what they give there.
     """
-    return sorted(_found(wanted, data, longest), key=lambda method: _order(method, wanted))
+    return sorted(_found(wanted, data, longest), key=lambda method: _order(method, wanted, data))
 
 
 def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
@@ -64,8 +64,9 @@ def _found(wanted: frozenset[str], data: "Data | None", longest: int) -> "Iterat
                 yield chain
 
 
-def _order(method: "Method", wanted: frozenset[str]) -> tuple[object, ...]:
+def _order(method: "Method", wanted: frozenset[str], data: "Data | None") -> tuple[object, ...]:
     gives, parts = last(method).gives, stages(method)
+    tried = bool(parts[-1].suggestions(data))
     needs = sum(len(part.needs) for part in parts)
     name = parts[-1].method_name()
-    return len(parts), -len(gives & wanted), len(gives - wanted), needs, name != PLAIN, str(method)
+    return len(parts), -len(gives & wanted), not tried, len(gives - wanted), needs, name != PLAIN, str(method)
