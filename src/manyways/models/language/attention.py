@@ -24,8 +24,8 @@ def attention(
 ) -> tuple[Tensor, None]:  # fmt: skip
     """softmax(q kᵀ · scaling) v; query [B, heads, T, width], others may have fewer heads; gives [B, T, heads, width].
 
-    In bfloat16 on a CPU the fused kernel's backward pass is slower than plain products: 0.58 of their speed at 256 tokens
-    on AVX-512; everywhere else it is the faster one.
+    In bfloat16 on a CPU the fused kernel's backward pass is slower than plain products: 0.58 of their speed at 256
+    tokens on AVX-512; everywhere else it is the faster one.
     """
     from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
