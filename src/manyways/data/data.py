@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from manyways.data.columns import Column, infer_label_kind, is_missing, row_ids
 from manyways.data.roles import check_roles
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
+
+if TYPE_CHECKING:
+    from manyways.data.environments import Environment
 
 TRAINING, VALIDATION, TEST = 0, 1, 2
 PARTS = ("training", "validation", "test")
@@ -24,7 +27,8 @@ class Data:
 
     A subset shares its columns with the whole and holds row numbers only. `visible` says for each row of the
     whole table whether its label may be seen; hidden labels stay in the table, so that an oracle can reveal
-    them and a comparison can ask what they would have been worth.
+    them and a comparison can ask what they would have been worth. In place of rows there may be an `environment` to
+    act in.
     """
 
     columns: Mapping[str, Column]
@@ -36,6 +40,7 @@ class Data:
     source: str = ""
     ignored: Mapping[str, str] = field(default_factory=dict)
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
+    environment: "Environment | None" = None
 
     @staticmethod
     def from_columns(
@@ -76,10 +81,17 @@ class Data:
         """No columns and no rows: what a method that needs no data learns from."""
         return Data({}, {}, np.zeros(0, np.uint8), np.zeros(0, bool), np.zeros(0, np.int64), name="no data")
 
+    @staticmethod
+    def of_environment(environment: "Environment") -> "Data":
+        """No rows, but an environment to act in."""
+        return replace(Data.nothing(), name=environment.name, source=environment.name, environment=environment)
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def __repr__(self) -> str:
+        if self.environment is not None:
+            return f"Data({self.name!r}, an environment)"
         said = [repr(self.name), f"rows={len(self):,}"]
         if self.inputs:
             inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
@@ -136,6 +148,8 @@ class Data:
         # Ids keep a row's identity when it is given another label, so they do not tell what the labels are now.
         for name in self.roles.get("label", ()):
             hasher.update(repr(self.take(name)[self.labelled].tolist()).encode())
+        if self.environment is not None:
+            hasher.update(self.environment.facts.encode())
         return hasher.hexdigest()
 
     def select(self, which: NDArray[Any]) -> "Data":

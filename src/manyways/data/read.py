@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from manyways.data import sources
 from manyways.data.columns import KINDS, Kind
 from manyways.data.data import PARTS, TEST, TRAINING, VALIDATION, Data
+from manyways.data.environments import find_environment
 from manyways.data.roles import ROLES, did_you_mean
 from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle
@@ -33,6 +34,7 @@ OPTIONS = (
     "seconds",
     "label_pattern",
     "header",
+    "environment",
 )
 
 
@@ -51,6 +53,7 @@ def read(
     seconds: float | None = None,
     label_pattern: str | None = None,
     header: bool | None = None,
+    environment: Mapping[str, Any] | None = None,
     **roles: Names,
 ) -> Data:
     """Data from files, folders, arrays, data frames, Hugging Face data sets and built-in names.
@@ -59,7 +62,8 @@ def read(
     of those; running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per
     class of images or sounds; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of columns, an array,
     tensor or data frame; a Hugging Face Dataset or a Hub name `owner/name`; `digits`, `breast-cancer`, `wine`,
-    `diabetes`, or `arithmetic` for language models. Row order is kept.
+    `diabetes`, or `arithmetic` for language models. Row order is kept. A Gymnasium id such as `CartPole-v1`, an
+    environment, or a function that makes one is read as an environment to act in, which has no rows.
 
     `label`, `input` and `roles` (task, client, time, subject, difficulty, weight, prompt, completion,
     messages, text, chosen, rejected) name a column or several. Without `label`, a column called `label` is
@@ -75,10 +79,13 @@ def read(
     pixels (default: the median, at most 96), `sample_rate` in Hz (default: the most common, at most 16,000),
     `seconds` of sound (default: the 95th percentile, at most 10). `label_pattern`: a regular expression for
     whole file names without ending, whose named groups become columns. `header`: whether a CSV or TSV has one
-    (default: told by its first row).
+    (default: told by its first row). `environment`: options of an environment that is named by its id.
 
     Raises DataError where the data cannot be read, ParameterError for an option or role out of its range.
     """
+    if (found := find_environment(source, environment)) is not None:
+        _refuse_roles(found.name, {"label": label, "input": input, "test": test, "validation": validation, **roles})
+        return Data.of_environment(found)
     names = {"label": () if memory.is_values(label) else label, "input": input, **roles}
     given = {role: _names(role, value) for role, value in names.items() if value is not None}
     options = Options(
@@ -106,6 +113,11 @@ def read(
     return Data.from_columns(
         columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored
     )
+
+
+def _refuse_roles(name: str, given: Mapping[str, Any]) -> None:
+    if named := [role for role, value in given.items() if value is not None]:
+        raise ParameterError(f"{name} is an environment: it has no columns and no rows, so leave {named[0]}=… out.")
 
 
 def _names(role: str, value: Any) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def load_table(folder: Path) -> Data:
     columns = {
         each["name"]: Column(each["name"], each["kind"], _load_values(each), each["rate"]) for each in saved["columns"]
     }
-    arrays = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
+    arrays: dict[str, Any] = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
     return Data(
         columns=columns,
         roles={role: tuple(names) for role, names in saved["roles"].items()},

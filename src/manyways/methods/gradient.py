@@ -114,8 +114,8 @@ class GradientMethod(Method, Generic[LearnerT]):
         """The models that shaped the network, for its lineage: the one it started from, and any that taught it."""
         return (model,) if model else ()
 
-    def examples_per_step(self, learner: LearnerT) -> int:
-        """How many rows `draw` takes, for budgets in examples."""
+    def examples_per_step(self, learner: LearnerT) -> float:
+        """How many rows `draw` takes, on average, for budgets in examples."""
         return self.batch_size
 
     def autocast(self, device: torch.device) -> Any:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from manyways.data.data import Data
+from manyways.data.spaces import Choices
+from manyways.errors import DataError
 from manyways.models.language.judgements import desirable
 
 NEEDS: dict[str, str] = {
@@ -15,6 +17,8 @@ NEEDS: dict[str, str] = {
     "pairs": "a chosen and a rejected answer",
     "judged": "answers judged desirable or not",
     "prompts": "prompts to answer",
+    "environment": "an environment to act in",
+    "states": "an environment with states and actions to count",
 }
 """The words of `Method.needs` and what they mean."""
 
@@ -22,7 +26,9 @@ NEEDS: dict[str, str] = {
 def lacking(needs: Iterable[str], data: Data) -> str | None:
     """The first need that `data` does not meet, with what to type instead; None if all are met."""
     wanted = tuple(needs)
-    if wanted and not data.columns:
+    if data.environment is not None and (reason := _other_than_acting(wanted, data)):
+        return reason
+    if wanted and not data.columns and data.environment is None:
         return f"{' and '.join(NEEDS[need] for need in wanted)} are needed, and no data is given. Name it: fit(data)."
     for need in wanted:
         if reason := _CHECKS[need](data):
@@ -123,6 +129,42 @@ def _prompts(data: Data) -> str | None:
     return f'prompts are needed, and no column has that role. Name it: prompt="…" with one of {_columns(data)}.'
 
 
+def _other_than_acting(wanted: tuple[str, ...], data: Data) -> str | None:
+    """Why a method that wants rows cannot learn from an environment."""
+    needed = [NEEDS[need] for need in wanted if need not in ("environment", "states")]
+    if not needed:
+        return None
+    return (
+        f"{needed[0]} is needed, and {data.name} is an environment, which has no rows. Learn there by acting: "
+        f"manyways.PPO().fit({data.name!r})."
+    )
+
+
+def _environment(data: Data) -> str | None:
+    if data.environment is None:
+        return (
+            f"an environment to act in is needed, and {data.name} is a table. Name one in its place: the id of a "
+            "Gymnasium environment, such as CartPole-v1."
+        )
+    try:
+        _ = data.environment.spaces
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _states(data: Data) -> str | None:
+    if (reason := _environment(data)) or data.environment is None:
+        return reason
+    for what, space in zip(("observations", "actions"), data.environment.spaces, strict=True):
+        if not isinstance(space, Choices):
+            return (
+                f"{what} that can be counted (Discrete) are needed, and those of {data.name} are {space}. Learn there "
+                "by ppo."
+            )
+    return None
+
+
 def _columns(data: Data) -> str:
     return ", ".join(data.columns) or "no columns"
 
@@ -137,4 +179,6 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "pairs": _pairs,
     "judged": _judged,
     "prompts": _prompts,
+    "environment": _environment,
+    "states": _states,
 }

@@ -20,6 +20,8 @@ HIGHER_IS_BETTER = {
     "perplexity": False,
     "preference_accuracy": True,
     "margin": True,
+    "mean_reward": True,
+    "std_reward": False,
 }
 """Every metric, and whether more of it is better."""
 

@@ -47,9 +47,11 @@ def seconds_are_honoured(trial: Trial) -> None:
 
 def flops_are_honoured(trial: Trial) -> None:
     """A budget in floating-point operations buys as many steps as their count allows."""
-    if not isinstance(trial.method, GradientMethod):
+    method = trial.method
+    if not isinstance(method, GradientMethod):
         return
-    each = _flops_of(trial, 3) - _flops_of(trial, 2)
+    period = method.period()
+    each = (_flops_of(trial, 2 * period + 2) - _flops_of(trial, period + 2)) / period
     spent = trial.fit(budget=Budget(max(each, 1) * 4.5, "flops")).lineage.steps
     require(spent == 4, f"operations for 4.5 steps were allowed ({each:,} each), and {spent} were taken.")
 

@@ -53,6 +53,7 @@ def _without(data: Data, need: str) -> list[Data]:
     poorer = [
         replace(data, roles={role: data.roles[role] for role in data.roles if role != lost}) for lost in data.roles
     ]
+    poorer += [replace(data, environment=None)] if data.environment is not None else []
     if data.has("label"):
         everything = np.arange(len(data))
         number = with_column(data, replace(data.label, kind="number"))

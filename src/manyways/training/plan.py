@@ -30,7 +30,7 @@ def plan_steps(
     if budget.unit == "steps":
         return max(1, int(budget.amount))
     if budget.unit == "examples":
-        return max(1, int(budget.amount) // method.examples_per_step(learner))
+        return max(1, int(budget.amount / method.examples_per_step(learner)))
     weights = copy.deepcopy(learner.state_dict())
     state = copy.deepcopy(optimizer.state_dict())
     measure = _seconds if budget.unit == "seconds" else _flops

@@ -1,0 +1,1 @@
+"""What acts in environments: the networks, and how they are played."""
