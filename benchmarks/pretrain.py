@@ -89,14 +89,24 @@ def run() -> list[Row]:
     tokenizer = make_tokenizer("bytes", ["x"])
     tokenizer.add_tokens([f"<{at}>" for at in range(VOCABULARY - len(tokenizer))])
     network: Any = new_network("causal", tokenizer, CONTEXT, SIZE)
-    names = ("vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads "
-             "max_position_embeddings tie_word_embeddings pad_token_id eos_token_id bos_token_id rms_norm_eps").split()
+    names = [
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "max_position_embeddings",
+        "tie_word_embeddings",
+        "pad_token_id",
+        "eos_token_id",
+        "bos_token_id",
+        "rms_norm_eps",
+    ]
     config = {name: getattr(network.config, name) for name in names}
     text = np.array(["".join(map(chr, rng.integers(97, 123, 5000))) for _ in range(20)], object)
     data = Data.from_columns([Column("text", "text", text)], {"text": ["text"]})
-    start = LanguageModel(
-        network=network, tokenizer=tokenizer, gives=frozenset({"generate"}), columns=("text",)
-    )
+    start = LanguageModel(network=network, tokenizer=tokenizer, gives=frozenset({"generate"}), columns=("text",))
     method = mw.Pretrain(context=CONTEXT, batch_size=BATCH, precision="bfloat16")
     learner = method.begin(data, start, 0)
     learner.stream = rng.integers(4, VOCABULARY, len(learner.stream)).astype(np.int32)
@@ -135,5 +145,3 @@ def run() -> list[Row]:
 
 if __name__ == "__main__":
     report("pretrain", run())
-
-
