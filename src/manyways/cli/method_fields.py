@@ -128,6 +128,6 @@ def _described_union(parts: tuple[Any, ...]) -> tuple[str, Any]:
     options = [_described(part) for part in parts if part is not type(None)]
     if type(None) in parts:
         options.append(("None", type(None)))
-    reads = [read for _, read in options]
-    words = " or ".join(word for word, _ in options)
-    return words, None if None in reads else Union[tuple(reads)]  # noqa: UP007  made of types at run time
+    words = " or ".join(dict.fromkeys(word for word, _ in options))
+    reads = [read for _, read in options if read is not None]  # what cannot be typed may still be named in text
+    return words, Union[tuple(reads)] if set(reads) - {type(None)} else None  # noqa: UP007  made at run time

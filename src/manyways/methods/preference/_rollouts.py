@@ -1,0 +1,141 @@
+"""Rollouts: answers that the network under training samples, with their rewards."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from manyways.data.data import Data
+from manyways.errors import DataError, ParameterError
+from manyways.methods.language_method import LanguageLearner, copy_of
+from manyways.methods.preference._reward_names import Reward
+from manyways.methods.preference._rewards import Judge
+from manyways.models.language.packing import Answer, Group, Packed, pack, token_log_probabilities
+from manyways.models.language.rows import Reader, strings
+from manyways.models.language.sampling import sample
+from manyways.models.language_model import LanguageModel
+
+NOTHING = -1
+"""Stands where an answer has no token."""
+
+
+class RolloutLearner(LanguageLearner):
+    """Prompts, who rewards the answers to them, and the last rollout: state, so that its later steps can be resumed.
+
+    asked: positions of the prompts, int64 [prompts]. tokens: of their answers, int64 [prompts, group, longest], the end
+    token last where it was said, NOTHING behind it. rewards: float32 [prompts, group]. old, referred: log p of each
+    token by the network that said it, and by the reference, float32 [prompts, group, longest].
+    """
+
+    asked: Tensor
+    tokens: Tensor
+    rewards: Tensor
+    old: Tensor
+    referred: Tensor
+
+    def __init__(
+        self, start: LanguageModel, network: nn.Module, data: Data, seed: int, reader: Reader, reward: Reward,
+        shape: tuple[int, int, int], temperature: float, referring: bool,
+    ) -> None:  # fmt: skip
+        super().__init__(start, network, data, seed)
+        prompts, group, longest = shape
+        self.temperature, self.end = temperature, reader.end
+        self.prompts, kept = read_prompts(reader, data.training, longest)
+        rows = data.training.select(kept)
+        self.judge = Judge(reward, rows, prompt_texts(reader, rows, self.prompts))
+        self.positions = np.arange(len(self.prompts), dtype=np.int64)
+        self.reference = copy_of(start.network).requires_grad_(False).eval() if referring else None
+        self.register_buffer("asked", torch.zeros(prompts, dtype=torch.long))
+        self.register_buffer("tokens", torch.full(shape, NOTHING))
+        self.register_buffer("rewards", torch.zeros(prompts, group))
+        self.register_buffer("old", torch.zeros(shape))
+        self.register_buffer("referred", torch.zeros(shape if referring else 0))
+
+    @property
+    def validation(self) -> None:
+        """None: what completions are given there says nothing about rewards."""
+        return
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.network.eval()  # dropout would train another policy than the one that samples
+        if self.reference is not None:
+            self.reference.eval()
+        return self
+
+    def roll_out(self, rows: NDArray[np.int64], rng: torch.Generator) -> None:
+        """Sample answers to the prompts at positions `rows`, and have them rewarded."""
+        group, longest = self.tokens.shape[1:]
+        answers = sample(
+            self.network, [self.prompts[row] for row in rows], count=group, longest=longest, end=self.end,
+            padding=self.padding, temperature=self.temperature, rng=rng,
+        )  # fmt: skip
+        tokens = torch.full(self.tokens.shape, NOTHING)
+        for row, each in enumerate(answers):
+            for at, ids in enumerate(each):
+                tokens[row, at, : len(ids)] = torch.tensor(ids)
+        texts = [str(self.tokenizer.decode(ids, skip_special_tokens=True)) for each in answers for ids in each]
+        self.judge.to(self.device)
+        rewards = self.judge(np.repeat(rows, group), texts)
+        self.asked.copy_(torch.from_numpy(rows))
+        self.tokens.copy_(tokens)
+        self.rewards.copy_(rewards.view_as(self.rewards))
+        if self.reference is not None:
+            with torch.no_grad():
+                self.referred[self.said] = self.log_probabilities(self.reference, self.packed())
+
+    @property
+    def said(self) -> Tensor:
+        """Which places of the rollout hold a token, bool [prompts, group, longest]."""
+        return self.tokens != NOTHING
+
+    def packed(self) -> Packed:
+        """The rollout, all answers to a prompt in one group."""
+        groups = [
+            Group(self.prompts[row], [Answer([token for token in ids if token != NOTHING]) for ids in answers])
+            for row, answers in zip(self.asked.tolist(), self.tokens.tolist(), strict=True)
+        ]
+        return pack(groups, self.padding).to(self.device)
+
+    def log_probabilities(self, network: Any, packed: Packed) -> Tensor:
+        """log p of each said token, at the temperature of the sampling, float32 [said tokens]."""
+        return token_log_probabilities(network, packed, temperature=self.temperature)
+
+
+def read_prompts(reader: Reader, data: Data, longest: int) -> tuple[list[list[int]], NDArray[np.int64]]:
+    """The tokens of prompts that leave room for `longest` more, and the positions of their rows.
+
+    Raises ParameterError where the model reads no more than `longest`, DataError where prompts are too long.
+    """
+    room = reader.context - longest
+    if room < 1:
+        raise ParameterError(
+            f"longest must be below the {reader.context} tokens that the model reads, prompt and answer together; got "
+            f"{longest}."
+        )
+    prompts = [ids or [reader.end] for ids in replace(reader, context=1 << 62).prompts(data)]
+    lengths = np.array(list(map(len, prompts)))
+    long = np.flatnonzero(lengths > room)
+    everything = np.arange(len(prompts))
+    if not len(long) or reader.too_long == "cut":
+        return [ids[-room:] for ids in prompts], everything
+    kept = np.flatnonzero(lengths <= room)
+    if reader.too_long == "skip" and len(kept):
+        return [prompts[row] for row in kept], kept
+    worst = int(lengths.argmax())
+    raise DataError(
+        f"{data.name} has {len(long)} of {len(prompts)} prompts that leave no room for an answer of {longest} tokens "
+        f"in the {reader.context} that the model reads; the longest is row {data.rows[worst]} (rows count from 0) with "
+        f'{lengths[worst]}. Shorten them, lower longest=, or let the method cut them: too_long="cut".'
+    )
+
+
+def prompt_texts(reader: Reader, data: Data, prompts: Sequence[Sequence[int]]) -> list[str]:
+    """What the network is asked, as text: the prompt column as it stands; of a conversation what its template makes."""
+    if data.has("messages"):
+        return [str(reader.tokenizer.decode(ids, skip_special_tokens=False)) for ids in prompts]
+    return strings(data, data.roles["prompt"][0], np.arange(len(data)))
