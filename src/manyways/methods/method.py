@@ -340,6 +340,8 @@ def _plain(value: Any) -> Any:
 def _written(value: Any) -> str:
     if isinstance(value, Method):
         return str(value)
+    if isinstance(value, Model):  # its repr holds all that its lineage does
+        return f"<{value.lineage.title}>"
     if callable(value):  # its repr holds an address, which would be another in every process
         named = value if hasattr(value, "__qualname__") else type(value)
         return f"{named.__module__}.{named.__qualname__}"
