@@ -125,7 +125,7 @@ class Judge:
     def _place(self, row: np.int64, completion: str) -> str:
         return (
             f"row {self.data.rows[row]} of {self.data.name} (rows count from 0), the prompt "
-            f"{short(self.prompts[row])!r} and the completion {short(completion)!r}"
+            f"{short(self.prompts[int(row)])!r} and the completion {short(completion)!r}"
         )
 
 
