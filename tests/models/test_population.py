@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.errors import ParameterError
+from manyways.models import population as populations
 from manyways.models.backbones import backbones, make_backbone
 from manyways.models.heads import LinearHead
 from manyways.models.network import Network
-from manyways.models.population import ONE_BY_ONE, UNDECIDED, VECTORISED, Population
+from manyways.models.population import ONE_BY_ONE, UNDECIDED, VECTORISED, Population, member_norms, per_member
 
 SPECS: dict[str, tuple[Spec, Any]] = {
     "convnet": (ImageSpec(1, 12, 12), lambda g: torch.randint(256, (4, 5, 1, 12, 12), generator=g, dtype=torch.uint8)),
@@ -21,6 +23,12 @@ SPECS: dict[str, tuple[Spec, Any]] = {
     "text-transformer": (TextSpec(50, 7), lambda g: torch.randint(4, 50, (4, 5, 7), generator=g)),
     "audio-net": (AudioSpec(8000, 2000), lambda g: torch.randint(-9000, 9000, (4, 5, 2000), generator=g).short()),
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test chooses how members are run anew."""
+    monkeypatch.setattr(populations, "_CHOSEN", {})
 
 
 def test_every_network_we_ship_is_compared() -> None:
@@ -91,6 +99,81 @@ def test_the_quicker_way_is_found_once_and_survives() -> None:
     again = small(4)
     again.load_state_dict(population.state_dict())
     assert int(again.decided) == int(population.decided)
+
+
+def test_one_machine_chooses_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another process, too: else a close call would give one seed now these weights and now others."""
+    timed = []
+
+    def calibrate(self: Population, *_: Any) -> int:
+        timed.append(self)
+        return ONE_BY_ONE if len(timed) == 1 else VECTORISED
+
+    monkeypatch.setattr(Population, "_calibrate", calibrate)
+    for _ in range(2):
+        for _ in range(2):
+            population = small(4)
+            population.calibrate(torch.randn(4, 5, 4))
+            assert int(population.decided) == ONE_BY_ONE
+        populations._CHOSEN.clear()  # what another process does not know
+    assert len(timed) == 1
+    other = small(4)
+    other.calibrate(torch.randn(4, 500, 4))
+    assert len(timed) == 2, "other rows may be quicker the other way"
+    assert int(other.decided) == VECTORISED
+
+
+@pytest.mark.parametrize("how", ["vectorised", "one by one"])
+def test_fewer_rows_run_the_first_members(how: Any) -> None:
+    population = small(4, how=how, chunk=2)
+    with torch.no_grad():
+        for weight in population.weights().values():
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    rows = torch.randn(4, 5, 4)
+    torch.testing.assert_close(population(rows[:3]), population(rows)[:3])
+    population(rows[:3]).square().sum().backward()
+    for weight in population.weights().values():
+        assert isinstance(weight.grad, Tensor)
+        assert weight.grad[:3].flatten(1).norm(dim=1).min() > 0
+        assert not weight.grad[3].any()
+    with pytest.raises(ParameterError, match="5 members; the population has 4"):
+        population(torch.randn(5, 5, 4))
+
+
+@pytest.mark.parametrize("name", ["convnet", "audio-net", "perceptron"])
+def test_members_compute_in_their_own_precision_under_autocast(name: str) -> None:
+    """Under vmap autocast would reach products, and not convolutions."""
+    spec, rows = SPECS[name]
+    network = Network({"x": make_backbone(name, spec, 0.5)}, LinearHead(make_backbone(name, spec, 0.5).width, 3))
+    inputs = {"x": rows(torch.Generator().manual_seed(1))}
+    population = Population(network, 4, how="vectorised").eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = population(inputs)
+    assert outputs.dtype == torch.float32
+    torch.testing.assert_close(outputs, population(inputs))
+
+
+def test_norms_are_of_each_member() -> None:
+    tensors = {"a": torch.tensor([[3.0, 0.0], [1.0, 1.0]]), "b": torch.tensor([4.0, 1.0])}
+    torch.testing.assert_close(member_norms(tensors), torch.tensor([5.0, 3**0.5]))
+    doubled = per_member(torch.tensor([2.0, 0.5]), torch.ones(2, 3, 4))
+    assert doubled.shape == (2, 1, 1)
+
+
+def test_what_members_share_moves_with_them() -> None:
+    """Constants that are not saved are held once, and follow to another type or device."""
+
+    class Shifted(torch.nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 2)
+            self.register_buffer("shift", torch.ones(2), persistent=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + self.shift
+
+    population = Population(Shifted(), 3).double()
+    assert population._template[0].shift.dtype == torch.float64
+    assert population(torch.randn(3, 5, 4, dtype=torch.float64)).dtype == torch.float64
 
 
 def test_calibration_changes_no_weights() -> None:

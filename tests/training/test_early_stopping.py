@@ -110,6 +110,20 @@ def test_it_is_done_after_as_many_misses_in_a_row_as_patience(
     assert done == [done_after is not None and step >= done_after for step in range(1, len(scores) + 1)]
 
 
+def test_a_model_that_has_not_changed_is_not_looked_at_again(wine: Data) -> None:
+    """Some methods change their model at few steps: what was seen before is no miss, also after a restart."""
+    stopping, _, shown = watch(wine, [0.5, 0.4, 0.4], patience=3)
+    for step in range(1, 7):
+        stopping.look(step, 9, changes=step // 3)
+    assert len(shown.seen) == 2, "before the first change there is nothing to see"
+    again, _, seen = watch(wine, [0.4, 0.4], patience=3)
+    again.restore(stopping.best, stopping.facts())
+    for step in (7, 8, 9):
+        again.look(step, 9, changes=step // 3)
+    assert len(seen.seen) == 1
+    assert not again.done
+
+
 def test_the_best_weights_are_put_back(wine: Data) -> None:
     stopping, learner, _ = watch(wine, [0.1, 0.6, 0.6, 0.2])
     for step in range(1, 5):
@@ -139,7 +153,7 @@ def test_it_goes_on_from_what_a_checkpoint_kept(wine: Data) -> None:
 
 def test_nothing_was_best_before_the_first_look(wine: Data) -> None:
     first, learner, _ = watch(wine, [])
-    assert first.facts() == {"score": None, "misses": 0}
+    assert first.facts() == {"score": None, "misses": 0, "changes": 0}
     second, learner, _ = watch(wine, [-5.0])
     second.restore(first.best, first.facts())
     mark(learner, 3)

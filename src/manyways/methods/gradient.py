@@ -90,6 +90,18 @@ class GradientMethod(Method, Generic[LearnerT]):
         used: NDArray[np.bool_] = data.part[data.rows] == TRAINING
         return used
 
+    def rows_reached(self, learner: LearnerT, data: Data, steps: int) -> NDArray[np.bool_]:
+        """Which of `rows_used` shaped the network in `steps` (a mask): all, unless a method takes them in turns."""
+        return self.rows_used(data)
+
+    def facts(self, learner: LearnerT, steps: int) -> dict[str, Any]:
+        """What the method states of a model after `steps` besides its fields, as JSON values for its lineage."""
+        return {}
+
+    def changes(self, learner: LearnerT, steps: int) -> int:
+        """How often the model has changed in `steps`: early stopping looks at no model twice."""
+        return steps
+
     def parameter_groups(self, learner: LearnerT) -> list[ParameterGroup]:
         """What is optimised, and how fast."""
         return [ParameterGroup(list(learner.parameters()))]
@@ -105,6 +117,11 @@ class GradientMethod(Method, Generic[LearnerT]):
     def backward(self, learner: LearnerT, loss: Tensor, parts: dict[str, Tensor]) -> None:
         """Put gradients into the parameters; here a method may combine those of several losses."""
         loss.backward()  # type: ignore[no-untyped-call]
+
+    def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
+        """Bound the gradients by `clip`; here a method of several networks may bound those of each."""
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, self.clip)
 
     def period(self) -> int:
         """After how many steps what a step costs repeats, for budgets in seconds and operations."""
@@ -127,11 +144,12 @@ class GradientMethod(Method, Generic[LearnerT]):
         with torch.random.fork_rng():  # the caller's random stream is an argument, too: leave it as it was
             torch.manual_seed(mix(seed, 0))
             learner = self.begin(data, model, seed).to(run.pick_device())
-            used, parents = self.rows_used(data), self.parents(learner, model)
+            parents = self.parents(learner, model)
 
             def learned(steps: int, seconds: float) -> Learned:
                 network = copy.deepcopy(self.finish(learner)).requires_grad_(True).cpu()
-                return Learned(self.make_model(learner, network), used, parents, steps, seconds)
+                made, used = self.make_model(learner, network), self.rows_reached(learner, data, steps)
+                return Learned(made, used, parents, steps, seconds, self.facts(learner, steps))
 
             identity = self.identity(data, model, budget, seed)
             done = train(

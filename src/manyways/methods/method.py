@@ -3,7 +3,8 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -29,7 +30,8 @@ DEFAULT_BUDGET = Budget(1000, "steps")
 class Learned:
     """What `learn` gives back; `fit` adds to the model what it gives and its lineage.
 
-    rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from, or their lineages.
+    rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from, or their lineages;
+    facts: what the method states of it, for its lineage.
     """
 
     model: Model
@@ -37,6 +39,7 @@ class Learned:
     parents: tuple[Model | Lineage, ...] = ()
     steps: int = 0
     seconds: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +165,7 @@ class Method(ABC):
             parents=tuple(parent if isinstance(parent, Lineage) else parent.lineage for parent in learned.parents),
             steps=learned.steps,
             seconds=learned.seconds,
+            facts=learned.facts,
         )
         gives = learned.model.able(self.gives)
         return replace(learned.model, network=learned.model.network.eval(), gives=gives, lineage=lineage)
@@ -184,6 +188,13 @@ class Method(ABC):
         start = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]
         facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @classmethod
+    def example_data(cls) -> Data:
+        """The rows out of which the conformance suite takes those it tries the method on: those of its `example`."""
+        from manyways.data.read import read
+
+        return read(cls.example)
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:

@@ -18,7 +18,8 @@ class Lineage:
     """One stage of a model's making: the method with all fields, the data, the rows, and the models before it.
 
     `rows` are the ids (uint64 [rows, 2]) of the rows that shaped this stage; `parents` are the lineages of the
-    models it started from or learned from.
+    models it started from or learned from; `facts` is what the method states besides its fields, as JSON values: who
+    took part, which privacy is guaranteed.
     """
 
     method: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Lineage:
     steps: int = 0
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def all_rows(self) -> NDArray[np.uint64]:
         """The ids of all rows that shaped the model, through every parent, each once."""
@@ -55,6 +57,7 @@ class Lineage:
             "steps": self.steps,
             "seconds": self.seconds,
             "versions": dict(self.versions),
+            "facts": dict(self.facts),
             "parents": [parent.to_json() for parent in self.parents],
         }
 

@@ -1,6 +1,9 @@
 """Population: many networks of one architecture as one stack of parameters."""
 
+import contextlib
 import copy
+import hashlib
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -9,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from manyways.errors import ParameterError
+from manyways.data.storage import cache_folder
+from manyways.errors import DataError, ParameterError
 
 How = Literal["auto", "vectorised", "one by one"]
 VECTORISED, ONE_BY_ONE, UNDECIDED = 1, 0, -1
@@ -25,11 +29,12 @@ class Population(nn.Module):
 
     Clients of a federation, tasks of a meta-batch, a committee, shards, seeds: what differs between them is only what
     happens between the members. `population(inputs)` runs every member on its own rows: all inputs have the members as
-    their first axis, and so has what comes out.
+    their first axis, and so has what comes out. Inputs for fewer members than there are run the first so many.
 
     how: vectorised runs all in one program (torch.func, chunked so that memory is bounded), one by one is a loop; auto
-    times both once, on the first rows in training, and keeps the quicker one. Results are the same up to rounding.
-    Dropout is off: members draw nothing.
+    times both once, on the first rows in training, and keeps the quicker one: also for other populations of the same
+    architecture and rows on this machine, since results are the same only up to rounding. Dropout is off: members draw
+    nothing. Members compute in the precision of their weights, also under autocast.
     """
 
     decided: Tensor
@@ -95,6 +100,12 @@ class Population(nn.Module):
 
     # --- running -----------------------------------------------------------------------------------
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Population":
+        # The constants that members share go to another device with the rest.
+        self._template[0]._apply(fn)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
     def train(self, mode: bool = True) -> "Population":
         """Every member in training, or in evaluation."""
         self._template[0].train(mode)
@@ -102,21 +113,40 @@ class Population(nn.Module):
 
     def forward(self, inputs: Any) -> Any:
         """What every member says to its own rows."""
-        return self.run(lambda network, weights, given: functional_call(network, weights, (given,)), inputs)
+        return self.run(_forward, inputs)
 
     def run(self, function: Callable[[nn.Module, Weights, Any], Any], inputs: Any) -> Any:
         """`function(network, weights, inputs)` for every member; it must use the network by `functional_call`."""
-        template = self._template[0]
+        one = self._one(function)
+        if torch.is_grad_enabled():
+            self.calibrate(inputs, function)
+        return self._carry_out(one, self._first(_count(inputs)), inputs, int(self.decided) == VECTORISED)
 
-        def one(weights: Weights, given: Any) -> Any:
-            return function(template, weights, given)
+    def calibrate(self, inputs: Any, function: Callable[[nn.Module, Weights, Any], Any] | None = None) -> None:
+        """Choose how members are run, on `inputs` such as `run` takes, where it has not been chosen yet."""
+        if int(self.decided) != UNDECIDED:
+            return
+        function = function or _forward
+        key = self._signature(function, inputs)
+        if key not in _CHOSEN:
+            _CHOSEN[key] = _remembered(key, lambda: self._calibrate(self._one(function), inputs))
+        self.decided.fill_(_CHOSEN[key])
 
+    def _one(self, function: Callable[[nn.Module, Weights, Any], Any]) -> Callable[[Weights, Any], Any]:
+        return lambda weights, given: function(self._template[0], weights, given)
+
+    def _first(self, count: int) -> Weights:
+        if count > self.members:
+            raise ParameterError(f"The inputs are those of {count} members; the population has {self.members}.")
         tensors = self.weights() | self.stacked_buffers()
-        if int(self.decided) == UNDECIDED and torch.is_grad_enabled():
-            self.decided.fill_(self._calibrate(one, tensors, inputs))
-        return self._carry_out(one, tensors, inputs, int(self.decided) == VECTORISED)
+        return tensors if count == self.members else {name: tensor[:count] for name, tensor in tensors.items()}
 
     def _carry_out(self, one: Callable[..., Any], tensors: Weights, inputs: Any, vectorised: bool) -> Any:
+        # Under vmap autocast reaches some operations and not others, and what they give does not fit together.
+        with torch.autocast(self.decided.device.type, enabled=False):
+            return self._compute(one, tensors, inputs, vectorised)
+
+    def _compute(self, one: Callable[..., Any], tensors: Weights, inputs: Any, vectorised: bool) -> Any:
         if vectorised:
             return vmap(one, chunk_size=self.chunk, randomness="error")(tensors, inputs)
         parts = {name: tensor.unbind(0) for name, tensor in tensors.items()}  # one backward pass for all slices
@@ -124,21 +154,70 @@ class Population(nn.Module):
         outputs = [one({name: part[at] for name, part in parts.items()}, _slice(inputs, at)) for at in range(count)]
         return _stacked(outputs)
 
-    def _calibrate(self, one: Callable[..., Any], tensors: Weights, inputs: Any) -> int:
-        few = min(self.members, CALIBRATION_MEMBERS)
-        some = {name: tensor[:few].detach().clone() for name, tensor in tensors.items()}
+    def _signature(self, function: Callable[..., Any], inputs: Any) -> str:
+        """A hash of what decides which way is the quicker one."""
+        weights = {name: tuple(tensor.shape[1:]) for name, tensor in self._first(1).items()}
+        rows = [tuple(leaf.shape[1:]) for leaf in _leaves(inputs)]
+        few = min(_count(inputs), CALIBRATION_MEMBERS)
+        where = (self.decided.device.type, torch.get_num_threads(), torch.__version__)
+        facts = (repr(self._template[0]), function.__qualname__, weights, rows, few, where)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+    def _calibrate(self, one: Callable[..., Any], inputs: Any) -> int:
+        few = min(_count(inputs), CALIBRATION_MEMBERS)
+        some = {name: tensor.detach().clone() for name, tensor in self._first(few).items()}
         given = _map(lambda tensor: tensor[:few], inputs)
         seconds = {}
         for choice in (ONE_BY_ONE, VECTORISED):
             for _ in range(2):  # the first pass picks kernels
                 taught = {name: t.requires_grad_(name in self.names) for name, t in some.items()}
                 began = time.perf_counter()
-                outputs = _leaves(self._carry_out(one, taught, given, choice == VECTORISED))
-                total = sum((out.float().sum() for out in outputs if out.is_floating_point()), torch.zeros(()))
+                with torch.enable_grad():
+                    outputs = _leaves(self._carry_out(one, taught, given, choice == VECTORISED))
+                    total = sum((out.float().sum() for out in outputs if out.is_floating_point()), torch.zeros(()))
                 torch.autograd.grad(total, [taught[name] for name in self.names], allow_unused=True)
                 seconds[choice] = time.perf_counter() - began
                 some = {name: tensor.detach() for name, tensor in some.items()}
         return min(seconds, key=lambda choice: seconds[choice])
+
+
+def _forward(network: nn.Module, weights: Weights, inputs: Any) -> Any:
+    return functional_call(network, weights, (inputs,))
+
+
+def member_norms(tensors: Mapping[str, Tensor]) -> Tensor:
+    """The Euclidean norm [members] of all that each member has in `tensors`, which have the members as first axis."""
+    squares = [tensor.reshape(len(tensor), -1).float().square().sum(1) for tensor in tensors.values()]
+    return torch.stack(squares).sum(0).sqrt()
+
+
+def per_member(factors: Tensor, tensor: Tensor) -> Tensor:
+    """`factors` [members] with as many axes as `tensor` [members, ...], so that they multiply its members."""
+    return factors.to(tensor.dtype).view(-1, *[1] * (tensor.ndim - 1))
+
+
+_CHOSEN: dict[str, int] = {}
+
+
+def _remembered(key: str, choose: Callable[[], int]) -> int:
+    """What was chosen before on this machine, or else what `choose` gives.
+
+    Timed anew in every process, a close call would fall now this way and now the other, and one seed would not give one
+    model.
+    """
+    with contextlib.suppress(OSError, DataError):  # where nothing can be kept, a process keeps to its own choice
+        path = cache_folder() / f"population-{key[:32]}"
+        if not path.exists():
+            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+            part.write_text(str(choose()), encoding="ascii")
+            part.replace(path)
+        if (text := path.read_text(encoding="ascii")) in (str(VECTORISED), str(ONE_BY_ONE)):
+            return int(text)
+    return choose()
+
+
+def _count(inputs: Any) -> int:
+    return len(_leaves(inputs)[0])
 
 
 def _key(name: str) -> str:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from manyways.data.columns import Column
 from manyways.data.data import TEST, TRAINING, Data
-from manyways.data.read import read
 from manyways.data.storage import RowNumbers
 from manyways.methods.method import Chain, Method
 from manyways.methods.needs import lacking
@@ -58,7 +57,7 @@ class Trial:
     @cached_property
     def data(self) -> Data:
         """240 rows in no order, a fifth of them for testing, with 40 labels; or an environment."""
-        whole = read(stages(self._given)[0].example if self._given else self.kind.example)
+        whole = (stages(self._given)[0] if self._given else self.kind).example_data()
         if whole.environment is not None:
             return whole
         some = whole.select(np.random.default_rng(0).permutation(len(whole))[:ROWS]).with_test(0.2)

@@ -26,17 +26,22 @@ class EarlyStopping:
         self._patience, self._learner, self._snapshot = patience, learner, snapshot
         self._rows = learner.validation
         self.best: dict[str, Tensor] = {}
-        self._score, self._misses = float("-inf"), 0
+        self._score, self._misses, self._changes = float("-inf"), 0, 0
 
     @property
     def done(self) -> bool:
         """Whether the score has stopped improving."""
         return self._misses >= self._patience
 
-    def look(self, step: int, steps: int) -> None:
-        """Score the validation rows if `step` is one of the looks."""
-        if self._rows is None or step % max(1, steps // LOOKS):
+    def look(self, step: int, steps: int, changes: int | None = None) -> None:
+        """Score the validation rows if `step` is one of the looks, and the model has changed since the last.
+
+        changes: how often it has changed; by default at every step.
+        """
+        changes = step if changes is None else changes
+        if self._rows is None or step % max(1, steps // LOOKS) or changes == self._changes:
             return
+        self._changes = changes
         model = self._snapshot()
         metric = model.metric_on(self._rows)
         if metric is None:
@@ -58,9 +63,9 @@ class EarlyStopping:
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps besides the best weights."""
-        return {"score": self._score if self.best else None, "misses": self._misses}
+        return {"score": self._score if self.best else None, "misses": self._misses, "changes": self._changes}
 
     def restore(self, best: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
-        self.best, self._misses = best, facts["misses"]
+        self.best, self._misses, self._changes = best, facts["misses"], facts["changes"]
         self._score = facts["score"] if facts["score"] is not None else float("-inf")

@@ -79,7 +79,7 @@ def train(
             values = {name: float(part) for name, part in parts.items()}
             _check_finite(values, at)
             tell("step", at, values)
-        stopping.look(at.step, at.steps)
+        stopping.look(at.step, at.steps, method.changes(learner, at.step))
         if at.step in offered:
             tell("evaluate", at, model=snapshot)
         if run.folder and (time.monotonic() - last_saved >= run.checkpoint_seconds):
@@ -109,8 +109,7 @@ def take_step(
         loss, parts = method.loss(learner, batch)
     optimizer.zero_grad(set_to_none=True)
     method.backward(learner, loss, parts)
-    if method.clip is not None:
-        torch.nn.utils.clip_grad_norm_((p for group in optimizer.param_groups for p in group["params"]), method.clip)
+    method.clip_gradients([p for group in optimizer.param_groups for p in group["params"]])
     set_rates(optimizer, method, step, steps)
     optimizer.step()
     method.after(learner, step)
