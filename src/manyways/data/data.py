@@ -145,11 +145,13 @@ class Data:
         hasher.update(repr(sorted(self.roles.items())).encode())
         for array in (self.ids, self.part[self.rows], self.visible[self.rows]):
             hasher.update(np.ascontiguousarray(array).data)
-        # Ids keep a row's identity when it is given another label, so they do not tell what the labels are now.
+        # Ids keep a row's identity when it is given another label or client, so they do not tell what these are now.
         for name in self.roles.get("label", ()):
             hasher.update(repr(self.take(name)[self.labelled].tolist()).encode())
         if self.environment is not None:
             hasher.update(self.environment.facts.encode())
+        for name in self.roles.get("client", ()):
+            hasher.update(repr(self.take(name).tolist()).encode())
         return hasher.hexdigest()
 
     def select(self, which: NDArray[Any]) -> "Data":
@@ -256,6 +258,33 @@ class Data:
         visible[self.rows[self.part[self.rows] != TEST]] = False
         visible[self.rows[chosen]] = True
         return replace(self, visible=visible)
+
+    # --- clients -----------------------------------------------------------------------------------
+
+    def with_clients(self, count: int, alpha: float = 0.5, seed: int = 0) -> "Data":
+        """Every row given to one of `count` clients, in a new column `client` with that role: to simulate a federation.
+
+        Of each class a client gets a share drawn from a Dirichlet distribution: of `alpha` near 0 a client holds one or
+        two classes, of a large one what all hold; clients have unequal numbers of rows, some perhaps none. Without
+        classes only the numbers differ. Which client a row gets follows from the row, its class and the seed alone.
+        Raises DataError where `count` is below 1 or `alpha` not above 0, or where there are clients already.
+
+        Source: Hsu et al., Measuring the effects of non-identical data distribution (2019); shares of each class over
+        the clients, so that their sizes differ, as in Yurochkin et al., ICML 2019.
+        """
+        from manyways.data.splits import dirichlet_clients
+
+        if count < 1 or not alpha > 0:
+            raise DataError(f"Clients must be at least 1 and alpha above 0; got {count} and {alpha}.")
+        if self.has("client") or "client" in self.columns:
+            taken = self.roles.get("client", ("client",))[0]
+            raise DataError(f"{self.name} has a column {taken!r} for clients already; split the data without it.")
+        everything = np.arange(len(self.part))
+        classes = self.has("label") and self.classification
+        strata = self.label.take(everything) if classes else np.zeros(len(everything), int)
+        held = dirichlet_clients(strata, count, alpha, seed, ids=self.all_ids)
+        columns = {**self.columns, "client": Column("client", "category", held)}
+        return replace(self, columns=columns, roles={**self.roles, "client": ("client",)})
 
     # --- parts -------------------------------------------------------------------------------------
 

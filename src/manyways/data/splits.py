@@ -1,5 +1,6 @@
 """Which rows go where: by their own ids and a seed."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -37,3 +38,25 @@ def stratified(
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     turn = np.where(rank < each, -1.0, (rank + 0.5) / np.repeat(sizes, sizes))
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
+
+
+CLIENTS = 0xC11E47
+"""Added to a seed, so that who holds a row tells nothing of which rows a split by the same seed draws."""
+
+
+def dirichlet_clients(
+    strata: NDArray[Any], count: int, alpha: float, seed: int, *, ids: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Which of `count` clients holds each row [rows]: of every stratum each has a share drawn from Dirichlet(alpha).
+
+    A row's client follows from its id, its stratum and the seed; other rows do not matter.
+    """
+    names, codes = np.unique(strata.astype(str), return_inverse=True)
+    chance = (shuffle_keys(ids, seed + CLIENTS) >> np.uint64(11)) * 2.0**-53
+    held = np.empty(len(codes), np.int64)
+    for code, name in enumerate(names):
+        stream = int.from_bytes(hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest())
+        shares = np.random.default_rng(stream).dirichlet(np.full(count, alpha))
+        rows = codes == code
+        held[rows] = np.minimum(np.searchsorted(shares.cumsum(), chance[rows], side="right"), count - 1)
+    return held

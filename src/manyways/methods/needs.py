@@ -12,6 +12,7 @@ NEEDS: dict[str, str] = {
     "label": "some rows with a label",
     "classes": "a label that is a category",
     "unlabelled": "rows without a label",
+    "client": "who holds each row",
     "text": "running text",
     "answers": "prompts with completions, or conversations",
     "pairs": "a chosen and a rejected answer",
@@ -70,6 +71,22 @@ def _unlabelled(data: Data) -> str | None:
         "rows without a label are needed, and every training row has one. Add unlabelled rows, or hide labels: "
         "data.with_labels(40)."
     )
+
+
+def _client(data: Data) -> str | None:
+    if not data.has("client"):
+        return (
+            f'who holds each row is needed, and no column has the role client. Name it: client="…" with one of '
+            f"{_columns(data)}; to simulate clients: data.with_clients(10)."
+        )
+    (name,) = data.roles["client"]
+    rows = data.training
+    if lost := int(rows.columns[name].missing(rows.rows).sum()):
+        return (
+            f"who holds each row is needed, and {lost:,} of {len(rows):,} training rows have nothing in {name!r}. Say "
+            "who holds them, or leave them out."
+        )
+    return None
 
 
 def _text(data: Data) -> str | None:
@@ -174,6 +191,7 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "label": _label,
     "classes": _classes,
     "unlabelled": _unlabelled,
+    "client": _client,
     "text": _text,
     "answers": _answers,
     "pairs": _pairs,
