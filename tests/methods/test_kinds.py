@@ -21,7 +21,7 @@ REGRESSORS = {name: kind for name, kind in LEARNERS.items() if "regress" in kind
 def rows(request: pytest.FixtureRequest, digits: Data, cancer: Data, sentences: Data, tones: Data) -> Data:
     data: Data = {"digits": digits, "cancer": cancer, "sentences": sentences, "tones": tones}[request.param]
     some = data.select(np.random.default_rng(0).permutation(len(data))[:200])
-    return some.with_labels(60)
+    return some.with_labels(60).with_clients(5)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_embeds_rows_of_every_kind_without_labels(rows: Data) -> None:
 
 @pytest.mark.parametrize("kind", REGRESSORS.values(), ids=REGRESSORS)
 def test_predicts_numbers(kind: type[Method], diabetes: Data) -> None:
-    few = diabetes.with_labels(150)
+    few = diabetes.with_labels(150).with_clients(5)
     start = Supervised().fit(few, budget=60)
     model = _learn(kind, few, start, 60)
     assert model.gives >= {"regress"}

@@ -13,3 +13,13 @@ def label_loss(outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tenso
     if labels.dtype == torch.int64:
         return cross_entropy(outputs.float(), labels, label_smoothing=smoothing)
     return mse_loss(outputs[:, 0].float(), labels.float())
+
+
+def label_losses(outputs: Tensor, labels: Tensor) -> Tensor:
+    """The loss of each row: `label_loss` before the mean.
+
+    outputs [..., classes], or [..., 1] for numbers; labels and losses [...].
+    """
+    if labels.dtype == torch.int64:
+        return cross_entropy(outputs.flatten(0, -2).float(), labels.flatten(), reduction="none").view(labels.shape)
+    return mse_loss(outputs[..., 0].float(), labels.float(), reduction="none")

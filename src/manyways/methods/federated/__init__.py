@@ -1,0 +1,1 @@
+"""Learning across clients that may not share their rows."""

@@ -1,0 +1,60 @@
+"""A federation: who holds which rows, and the clients of a round as one population."""
+
+import secrets
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from manyways.methods.federated._rounds import Plan, Rounds
+from manyways.models.population import Population, Weights
+from manyways.training.learner import RowLearner
+
+
+class Federation(nn.Module):
+    """The clients that hold labelled rows, and copies of the network for as many as may report in one round.
+
+    seed: what all chance between the clients follows from; it is saved, as a secret one is drawn only once.
+    """
+
+    seed: Tensor
+
+    def __init__(self, learner: RowLearner, plan: Plan, seed: int) -> None:
+        super().__init__()
+        (column,) = learner.data.roles["client"]
+        holders = learner.training_data.take(column)[learner.labelled]
+        self.names, codes = np.unique(holders.astype(str), return_inverse=True)
+        order = np.argsort(codes, kind="stable")
+        self._held = np.split(learner.labelled[order], np.bincount(codes).cumsum()[:-1])
+        self._plan = plan
+        self._rounds: Rounds | None = None
+        self.register_buffer("seed", torch.tensor(seed))
+        self.members = Population(learner.network, self.rounds.most)
+
+    @property
+    def rounds(self) -> Rounds:
+        """All rounds; those of a run that is resumed follow from the seed in its checkpoint."""
+        seed = int(self.seed)
+        if self._rounds is None or self._rounds.seed != seed:
+            self._rounds = Rounds(self._held, self._plan, seed)
+        return self._rounds
+
+    def took_part(self, steps: int) -> NDArray[np.str_]:
+        """The names of the clients that reported in the rounds begun in `steps`."""
+        reported = [self.rounds.reporting(number) for number in range(self.rounds.begun(steps))]
+        return np.asarray(self.names[np.unique(np.concatenate([np.empty(0, np.int64), *reported]))])
+
+    def some_rows(self, width: int) -> NDArray[np.int64]:
+        """`width` rows of each of the first clients, as many as there are members [members, width]."""
+        return np.stack([np.resize(rows, width) for rows in self._held[: self.members.members]])
+
+    @torch.no_grad()
+    def updates(self, start: Weights) -> Weights:
+        """How far each member's weights have moved from `start`, buffers left out."""
+        return {name: stacked.detach() - start[name] for name, stacked in self.members.weights().items()}
+
+
+def secret_seed() -> int:
+    """A seed that nobody knows, from the system's own source of randomness."""
+    return secrets.randbits(63)

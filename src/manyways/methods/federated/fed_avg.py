@@ -1,0 +1,283 @@
+"""Federated averaging, also with differential privacy of the clients."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from manyways.data.data import Data
+from manyways.errors import ParameterError
+from manyways.methods.federated._federation import Federation, secret_seed
+from manyways.methods.federated._privacy import clip_updates, epsilon, guarantee, noisy_mean
+from manyways.methods.federated._rounds import Plan
+from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
+from manyways.methods.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.losses import label_losses
+from manyways.methods.rows import RowMethod
+from manyways.models.backbones._layers import BatchNorm
+from manyways.models.model import Model
+from manyways.models.population import Weights, member_norms, per_member
+from manyways.training.learner import RowLearner
+from manyways.training.randomness import generator, mix
+
+NOISE = 3
+NO_SECOND_MOMENT = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAvg(RowMethod):
+    """Learn from clients whose rows stay with them: each trains a copy for a while, and the copies are averaged.
+
+    A step is one local step of all clients of a round at once, by plain gradient descent on rows of their own. When the
+    round ends, the mean of their weights, each client by its rows, is where the next one starts. The last round ends
+    with the budget. Who holds a row says the column with the role client; a client without labelled training rows takes
+    no part.
+
+    With noise it is DP-FedAvg (McMahan et al., Learning differentially private recurrent language models, ICLR 2018):
+    clients are asked by independent throws, their updates are clipped to `clip_update` and count alike, the sum is
+    divided by the number that is expected, and the ε that this guarantees is among the values of every event and in the
+    model's lineage (`lineage.facts["privacy"]`). It holds for the weights, for those who do not know `noise_seed`.
+    Encoders and classes are fitted on all rows beforehand: start from a model of public rows where that tells too much.
+    """
+
+    participation: Annotated[float, Interval("(0, 1]")] = 1.0
+    """Share of the clients that is asked in a round (C in the paper); with noise the probability of each."""
+    local_epochs: Count = 1
+    """Passes of a client over its rows in a round (E)."""
+    local_steps: Count | None = None
+    """Steps of every client in a round, in place of `local_epochs`."""
+    batch_size: Count = 10
+    """Rows of a client in a batch (B); the last batch of a pass may be smaller."""
+    learning_rate: Positive = 0.1
+    """Learning rate of the clients' gradient descent (η)."""
+    warmup: Share = 0.0
+    """Share of the steps in which the learning rate rises; it is constant afterwards."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay of each client's matrices."""
+    clip: Positive | None = None
+    """Largest norm of each client's gradient; None does not clip."""
+    precision: Literal["float32"] = "float32"
+    """Arithmetic of the loss: that of a population."""
+    augment: bool = False
+    """Whether clients see their rows through weak views."""
+    dropout_rate: Annotated[float, Interval("[0, 1)")] = 0.0
+    """How probably a client that was asked drops out before it reports."""
+    clip_update: Positive | None = None
+    """Largest norm of what a client's weights move in a round; None does not clip."""
+    noise_multiplier: NotNegative = 0.0
+    """Standard deviation of the noise on the sum of the updates, as a multiple of `clip_update` (z)."""
+    delta: Annotated[float, Interval("(0, 1)")] = 1e-5
+    """The δ for which ε is stated; it should be far below one by the number of clients."""
+    noise_seed: Annotated[int, Interval("[0, 9007199254740992)")] | None = None
+    """What noise and its throws follow from; None draws a secret, other in every run, on which the privacy rests."""
+
+    needs: ClassVar = ("input", "label", "client")
+    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+    paper: ClassVar = (
+        "McMahan et al., Communication-efficient learning of deep networks from decentralized data, AISTATS 2017"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beta2 != NO_SECOND_MOMENT:
+            raise ParameterError(
+                f"FedAvg.beta2 is AdamW's, and clients descend plainly: leave it out; got {self.beta2}."
+            )
+        if self.local_steps is not None and self.local_epochs != 1:
+            raise ParameterError(
+                f"FedAvg.local_steps stands in place of local_epochs: give one of them; got {self.local_steps} and "
+                f"{self.local_epochs}."
+            )
+        if self.noise_multiplier and self.clip_update is None:
+            raise ParameterError(
+                "FedAvg.noise_multiplier is a multiple of clip_update, so that must be given, in (0, inf); got None. "
+                "Try clip_update=1.0."
+            )
+
+    @classmethod
+    def example_data(cls) -> Data:
+        """Digits, held by six clients with unequal shares of them."""
+        return super().example_data().with_clients(6, alpha=1.0)
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        """Rounds of two steps, so that a run is interrupted in the middle of one."""
+        return cls(local_steps=2, batch_size=4)
+
+    @property
+    def private(self) -> bool:
+        """Whether there is noise, and so a guarantee."""
+        return self.noise_multiplier > 0
+
+    # --- the federation ----------------------------------------------------------------------------
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+        learner = super().begin(data, model, seed)
+        if self.private:
+            epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
+            _refuse_batch_norm(learner.network)
+        learner.federation = Federation(learner, self._plan(), self._chance(seed))
+        return learner
+
+    def prepare(self, learner: RowLearner) -> None:
+        federation = _federation(learner)
+        positions = federation.some_rows(federation.rounds.width)
+        federation.members.calibrate(_by_client(learner.take(positions.ravel()), positions))
+
+    def _plan(self) -> Plan:
+        return Plan(
+            share=self.participation,
+            poisson=self.private,
+            dropout_rate=self.dropout_rate,
+            batch_size=self.batch_size,
+            epochs=self.local_epochs,
+            steps=self.local_steps,
+        )
+
+    def _chance(self, seed: int) -> int:
+        if not self.private:
+            return mix(seed, NOISE)
+        return secret_seed() if self.noise_seed is None else mix(self.noise_seed, NOISE)
+
+    # --- a step ------------------------------------------------------------------------------------
+
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+        rounds = _federation(learner).rounds
+        number, local = rounds.at(step)
+        positions, counts = rounds.round(number).batch(local)
+        inputs = learner.take(positions.ravel())
+        if self.augment and len(positions):
+            inputs = learner.views.weak(inputs, rng)
+        weights = (np.arange(rounds.width) < counts[:, None]) / counts[:, None].astype(np.float32)
+        return {
+            "inputs": _by_client(inputs, positions),
+            "labels": learner.labels_at(positions.ravel()).view(positions.shape),
+            "weights": torch.from_numpy(weights).to(learner.device),
+            "epsilon": self._epsilon(rounds.begun(step + 1)) if self.private else None,
+        }
+
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+        members, labels = _federation(learner).members, batch["labels"]
+        parts = {} if batch["epsilon"] is None else {"epsilon": torch.tensor(batch["epsilon"], dtype=torch.float64)}
+        if not len(labels):  # nobody reports: a step that moves nothing
+            return sum((w.sum() * 0.0 for w in members.weights().values()), torch.zeros(())), parts
+        each = (label_losses(members(batch["inputs"]), labels) * batch["weights"]).sum(1)
+        total = each.sum()
+        if self.weight_decay:  # of those at work alone: the optimiser would shrink the weights of those who wait, too
+            matrices = [weights[: len(labels)] for weights in members.weights().values() if weights.ndim > 2]
+            total = total + self.weight_decay / 2 * sum(weights.square().sum() for weights in matrices)
+        return total, {"client": each.mean(), **parts}
+
+    @torch.no_grad()
+    def after(self, learner: RowLearner, step: int) -> None:
+        federation = _federation(learner)
+        if not (federation.rounds.ends(step) or step + 1 == learner.steps):  # the budget ends the last round
+            return
+        number, _ = federation.rounds.at(step)
+        learner.network.load_state_dict(self._averaged(learner, federation, number))
+        federation.members.set_all(learner.network.state_dict())
+
+    def _averaged(self, learner: RowLearner, federation: Federation, number: int) -> Weights:
+        """The state of the network after the round `number`."""
+        rounds, start = federation.rounds, learner.network.state_dict()
+        clients = rounds.round(number).clients
+        if self.private:
+            asked = rounds.plan.share * (1 - rounds.plan.dropout_rate) * len(rounds.sizes)
+            assert self.clip_update is not None
+            moved = noisy_mean(
+                clip_updates(federation.updates(start), self.clip_update),
+                asked,
+                self.noise_multiplier * self.clip_update,
+                generator(rounds.seed, number, NOISE),
+            )
+            return start | {name: start[name] + update for name, update in moved.items()}
+        if not len(clients):
+            return start
+        shares = torch.zeros(federation.members.members, device=learner.device)
+        shares[: len(clients)] = torch.from_numpy(rounds.sizes[clients]).to(shares)
+        if self.clip_update is not None:
+            clipped = clip_updates(federation.updates(start), self.clip_update)
+            for name, weights in federation.members.weights().items():
+                weights.copy_(start[name] + clipped[name])
+        return start | federation.members.mean(shares)
+
+    # --- how it is optimised -----------------------------------------------------------------------
+
+    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
+        return [ParameterGroup(list(_federation(learner).members.parameters()))]
+
+    def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Plain stochastic gradient descent; weight decay is in the loss."""
+        return torch.optim.SGD([{**group, "weight_decay": 0.0} for group in groups], lr=self.learning_rate, fused=True)
+
+    def schedule(self, step: int, steps: int) -> float:
+        """Constant after the warm-up, if there is one."""
+        return min(1.0, (step + 1) / max(1, round(self.warmup * steps)))
+
+    def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
+        """Bound the gradient of each client by `clip`."""
+        gradients = {str(at): p.grad for at, p in enumerate(parameters) if p.grad is not None}
+        if self.clip is not None and gradients:
+            factors = (self.clip / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
+            for gradient in gradients.values():
+                gradient.mul_(per_member(factors, gradient))
+
+    def examples_per_step(self, learner: RowLearner) -> int:
+        return max(1, round(_federation(learner).rounds.rows_per_step()))
+
+    # --- what is said of it ------------------------------------------------------------------------
+
+    def changes(self, learner: RowLearner, steps: int) -> int:
+        """Rounds that have ended."""
+        rounds = _federation(learner).rounds
+        over = steps == learner.steps or (steps > 0 and rounds.ends(steps - 1))
+        return rounds.begun(steps) - (not over)
+
+    def rows_reached(self, learner: RowLearner, data: Data, steps: int) -> NDArray[np.bool_]:
+        """The labelled training rows of the clients that took part; of all clients, while it is trained."""
+        if not steps:
+            return self.rows_used(data)
+        (column,) = data.roles["client"]
+        took_part = np.isin(data.take(column).astype(str), _federation(learner).took_part(steps))
+        return self.rows_used(data) & took_part
+
+    def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
+        """Rounds, how many clients took part in any, and what privacy they have; nothing while it is trained."""
+        if not steps:
+            return {}
+        federation = _federation(learner)
+        rounds = federation.rounds.begun(steps)
+        said: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
+        if self.private:
+            privacy = guarantee(rounds, self.participation, self.noise_multiplier, self.delta)
+            said["privacy"] = {**privacy, "secret_noise": self.noise_seed is None}
+        return said
+
+    def _epsilon(self, rounds: int) -> float:
+        return epsilon(rounds, self.participation, self.noise_multiplier, self.delta)
+
+
+def _federation(learner: RowLearner) -> Federation:
+    federation = learner.federation
+    assert isinstance(federation, Federation)
+    return federation
+
+
+def _by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:
+    """Rows [clients · width, ...] as [clients, width, ...]."""
+    return {name: rows.reshape(*positions.shape, *rows.shape[1:]) for name, rows in inputs.items()}
+
+
+def _refuse_batch_norm(network: nn.Module) -> None:
+    for name, part in network.named_modules():
+        if isinstance(part, BatchNorm | nn.modules.batchnorm._BatchNorm):
+            raise ParameterError(
+                f"FedAvg.noise_multiplier: the network keeps means of its batches ({name}), which are neither clipped "
+                "nor noisy and would give clients away. Take a backbone that looks at each row alone, such as "
+                'backbone="vit" for images.'
+            )
