@@ -1,6 +1,6 @@
 """DPO pairs per second against the DPOTrainer of TRL: same Llama, same pairs, same batches, same precision.
 
-Both sides train one randomly initialised Llama of 5 M parameters in bfloat16 autocast on the same 128 pairs: prompts of
+Both sides train one randomly initialised Llama of 5 M parameters in bfloat16 autocast on the same 64 pairs: prompts of
 50 to 250 tokens, answers of 10 to 60, evenly drawn; batches of 8 pairs, fused AdamW with clipping. They run on one
 thread and are counted in processor time, so that other work on the machine does not count. The peer runs in
 `.venv-peers`, in blocks of steps that alternate with ours; the first steps of each are not counted. It is given tokens,
@@ -36,7 +36,7 @@ from manyways.models.language_model import LanguageModel
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 
-PAIRS, BATCH, STEPS, WARM, ROUNDS, EPOCHS, VOCABULARY, SIZE = 128, 8, 16, 2, 3, 3, 4096, 1.35
+PAIRS, BATCH, STEPS, WARM, ROUNDS, EPOCHS, VOCABULARY, SIZE = 64, 8, 8, 2, 3, 3, 4096, 1.35
 PROMPT, ANSWER = (50, 250), (10, 60)
 TARGET = 2.5
 SHAPE = (
