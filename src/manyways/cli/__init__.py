@@ -12,7 +12,8 @@ COMMANDS = {
     "compare": "Compare ways of learning on your data, side by side under one budget.",
     "advise": "Say which ways of learning your data allows, and what the others lack.",
     "fit": "Train a model by one method, or by a chain of them, and save it.",
-    "predict": "Predict the label of every row with a saved model.",
+    "predict": "Predict the label of every row with a saved model, or answer its prompt.",
+    "generate": "Let a saved language model go on from prompts.",
     "methods": "List all methods, or show one with its fields.",
 }
 """Every command and what it does; the module `manyways.cli.<command>` holds its `main`."""
@@ -24,6 +25,9 @@ examples:
   manyways advise reviews.csv --label stars
   manyways fit fixmatch digits --labels 40 --budget 20s --out model
   manyways predict model new.csv --out predictions.csv
+  manyways fit pretrain novel.txt --tokenizer characters --test-share 0.1 --out writer
+  manyways fit sft answers.jsonl --checkpoint path/to/model --lora 8 --out assistant
+  manyways generate writer --prompt 'It was' --temperature 0.8
 
 DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
 .zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of

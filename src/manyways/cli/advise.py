@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     found = advise(data)
     out = console()
     for name, what in summary(data):
-        out.print(f"{name:<10}{what}", soft_wrap=True)
+        out.print(f"{name:<12}{what}", soft_wrap=True)
     _print_methods(out, found)
     out.print()
     out.print(f"Type next:\n  {next_command(data, found, arguments)}", soft_wrap=True)
@@ -51,13 +51,15 @@ def summary(data: "Data") -> list[tuple[str, str]]:
     """The data in a few lines: (what, how much)."""
     parts = [(part, len(getattr(data, part))) for part in ("training", "validation", "test")]
     split = ", ".join(f"{count:,} {part}" for part, count in parts if count)
-    lines = [("data", data.source), ("rows", f"{len(data):,} ({split})"), ("inputs", inputs(data))]
+    lines = [("data", data.source), ("rows", f"{len(data):,} ({split})")]
+    if data.inputs:
+        lines.append(("inputs", inputs(data)))
     for role, columns in data.roles.items():
         if role not in ("input", "label"):
             lines.append((role, ", ".join(columns)))
     if data.has("label"):
         lines += _label_lines(data)
-    else:
+    elif data.inputs:
         lines.append(("label", "none; name one with --label COL"))
     ignored = list(data.ignored.items())
     lines += [("left out", f"{name}: {reason}") for name, reason in ignored[:SHOWN]]
@@ -120,8 +122,15 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
 
 
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
-    """What to type next with the data as it was given: a comparison, or a fit where there are no labels."""
+    """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
+    from manyways.comparison.compare import suggested
+    from manyways.comparison.task import task_of
+
     training = data.training
+    if not data.inputs and data.columns:
+        task = task_of(data)
+        begun = [] if suggested(data, task) else ["--start", "FOLDER"]
+        return command_line("compare", *arguments, *begun, "--report", "report.html")
     if data.has("label") and training.labelled.any():
         labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []

@@ -60,7 +60,7 @@ class Reading:
     input: Columns = ()
     """Columns that a model sees; by default all without another role."""
     role: Pairs = ()
-    """Roles of other columns: time=date subject=patient."""
+    """Roles of other columns: time=date prompt=question."""
     kinds: Pairs = ()
     """Kinds of columns that are taken for another: zip=category. number, category, text, image or audio."""
     part: Column = None

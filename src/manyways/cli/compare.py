@@ -4,6 +4,7 @@ import contextlib
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -35,7 +36,8 @@ class Compare:
     """Compare ways of learning on your data, side by side under one budget.
 
     Every way sees the same rows, the same labels and the same budget; the answer names the best, how sure
-    that is, and how many labels plain supervision would need for the same. Finished trainings are kept: the
+    that is, and how many labels plain supervision would need for the same. Language models are compared on pairs of
+    answers, on answers, or on running text. Finished trainings are kept: the
     same command, typed again after Ctrl-C, goes on from there.
     """
 
@@ -52,9 +54,13 @@ class Compare:
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
     """Trainings of each way, each with other labels and another start."""
     metric: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
-    """Score to compare by; by default accuracy for classes and R² for numbers."""
+    """Score to compare by; by default accuracy for classes, R² for numbers, for language models preference accuracy
+    on pairs of answers, else nats per character, or per token where all start from one model."""
+    start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
+    """Folder of a model that methods start from, saved here, by transformers or by peft: those that need one, and
+    all of language models."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.2
-    """Share of the labelled rows to test on, where the data has no test rows of its own."""
+    """Share of the rows to test on, where the data has no test rows of its own; of running text its end."""
     workers: Count = None
     """Trainings at the same time; by default one for each core, up to 8."""
     report: File = None
@@ -103,6 +109,7 @@ def main(arguments: Sequence[str]) -> int:
             test_share=options.test_share,
             workers=options.workers,
             fresh=options.fresh,
+            start=options.start,
             command=command_line("compare", *arguments),
             on_progress=view,
         )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from manyways.models.model import Model
 
 
+LONGEST_PROMPT = 60
 NO_DATA = "-"
 """What stands in the place of DATA where there is none."""
 
@@ -58,9 +59,10 @@ class Fit:
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
     """The same seed, data and budget in steps give the same weights."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.0
-    """Share of the labelled rows to set aside and score on, where the data has no test rows of its own."""
+    """Share of the rows to set aside and score on, where the data has no test rows of its own; of running text its
+    end."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
-    """Folder of a saved model to start from."""
+    """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
 
     def check(self) -> None:
         """Raise ParameterError or ModelError for what is wrong before any data is read."""
@@ -156,8 +158,7 @@ def _fit(options: Fit, method: "Method") -> int:
         except KeyboardInterrupt:
             print(f"\ninterrupted: {folder.kept()}", file=sys.stderr)
             return INTERRUPTED
-        scored = len(data.test) and model.gives & {"classify", "regress"}
-        scores = model.evaluate(data.test) if scored else None
+        scores = scores_of(model, data.test)
         model.save(options.out)
         folder.done()
     _print_result(options, data, model, scores, time.monotonic() - began)
@@ -170,7 +171,7 @@ def prepared(options: Fit, method: "Method") -> "Data":
         return _nothing(options, method)
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
-        data = data.with_test(options.test_share)
+        data = data.with_some_as_test(options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
 
 
@@ -204,18 +205,41 @@ def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, 
         ("learned from", rows),
         ("took", f"{duration(seconds)}{steps}"),
     ]
-    if scores is not None:
-        known = int(data.test.known.sum())
+    if scores:
+        rows_scored = int(data.test.known.sum()) if model.target else len(data.test)
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
-        lines.append(("test", f"{said} ({known:,} rows)"))
+        lines.append(("test", f"{said} ({rows_scored:,} rows)"))
     lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
     out = console()
     for what, text in lines:
         out.print(f"{what:<13}{text}", soft_wrap=True)
+    out.print(f"\nType next:\n  {next_command(options, data, model)}", soft_wrap=True)
+
+
+def scores_of(model: "Model", test: "Data") -> dict[str, float]:
+    """All scores of `model` on the rows of `test` that it can be scored on; none where it cannot."""
+    if not len(test) or model.metric_on(test) is None:
+        return {}
+    if model.target is not None and not (test.has("label") and test.known.any()):
+        return {}
+    return model.evaluate(test)
+
+
+def next_command(options: Fit, data: "Data", model: "Model") -> str:
+    """What can be done with the model that was made."""
     source = options.data if len(data) else "DATA"
-    if model.gives & {"classify", "regress", "cluster"}:
-        after = command_line("predict", str(options.out), source, "--out", "predictions.csv")
-    else:
-        tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
-        after = command_line("fit", "fine-tune", source, *tuned)
-    out.print(f"\nType next:\n  {after}", soft_wrap=True)
+    if "generate" in model.gives:
+        return command_line("generate", str(options.out), "--prompt", beginning(data))
+    if model.gives & {"classify", "regress", "cluster", "score"}:
+        return command_line("predict", str(options.out), source, "--out", "predictions.csv")
+    tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
+    return command_line("fit", "fine-tune", source, *tuned)
+
+
+def beginning(data: "Data") -> str:
+    """Something to begin with: the first prompt of `data`, or the first words of its text."""
+    for role in ("prompt", "text"):
+        if data.has(role) and len(data):
+            words = " ".join(str(data.take(data.roles[role][0])[0]).split())
+            return words if role == "prompt" and len(words) <= LONGEST_PROMPT else " ".join(words.split()[:3])
+    return "…"

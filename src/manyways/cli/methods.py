@@ -51,14 +51,17 @@ def _list() -> None:
 
 def _show(kind: "type[Method]") -> None:
     from manyways.cli.method_fields import method_fields
+    from manyways.methods.starts import starts
 
     name, out = kind.method_name(), console()
     out.print(f"{name} ({kind.__name__})\n")
     out.print(" ".join((kind.__doc__ or "").split()) + "\n")
     facts = {"needs": needs(kind), "gives": ", ".join(sorted(kind.gives)), "described in": kind.paper}
+    method = kind()
     if kind.takes:
         start = f"a model that gives {' or '.join(sorted(kind.takes))}"
-        facts["starts from"] = start if kind.requires_model else f"nothing, or {start}"
+        checkpoint = ", or a checkpoint of transformers" if method.at_a_checkpoint() else ""
+        facts["starts from"] = f"{start if kind.requires_model else f'nothing, or {start}'}{checkpoint}"
     for what, text in facts.items():
         if text:
             out.print(f"{what}: {text}", soft_wrap=True)
@@ -68,10 +71,12 @@ def _show(kind: "type[Method]") -> None:
     if table.rows:
         out.print()
         out.print(table)
-    first = f"simclr >> {name}" if "embed" in kind.takes else f"supervised >> {name}"
-    written = first if kind.requires_model else kind.written or name
+    found = starts(kind.takes) if method.needs_start() else []
+    written = f"{found[0]} >> {name}" if found else kind.written or name
     data = ["DATA"] if kind.needs else []
     out.print(f"\nType: {command_line('fit', written, *data, '--out', 'DIR')}")
+    if method.needs_start() and method.at_a_checkpoint():
+        out.print(f"or:   {command_line('fit', name, *data, '--checkpoint', 'FOLDER', '--out', 'DIR')}")
 
 
 def needs(kind: "type[Method]") -> str:

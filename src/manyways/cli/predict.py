@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import arg
 
-from manyways.cli.arguments import UNSAID, Source, one, parse, truth
+from manyways.cli.arguments import UNSAID, Pairs, Source, one, pairs, parse, truth
 from manyways.cli.output import check_file
-from manyways.errors import ModelError
+from manyways.errors import DataError, ModelError, ParameterError
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict the label of every row with a saved model.
+    """Predict the label of every row with a saved model, or answer its prompt.
 
     Writes CSV: the number of the row, counted from 0, its prediction and, if asked for, the
-    probability of each class.
+    probability of each class. The prediction of a language model is what it says to the row's prompt, that of a
+    reward model the score of the row's answers.
     """
 
     model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
-    """Folder of a model that `manyways fit` saved."""
+    """Folder of a model that `manyways fit` saved, or of a language model of transformers or peft."""
     data: Source
     """Rows with the inputs of the model; a label is not needed, and not looked at."""
+    role: Pairs = ()
+    """Columns that a language model reads, where they have other names: prompt=question."""
     out: Annotated[str, arg(metavar="FILE")] = "-"
     """Where the CSV goes; - is the terminal."""
     probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ModelError(
             f"{options.model} predicts no classes, so there are no probabilities; leave --probabilities out."
         )
-    data = read_inputs(model, options.data, bad_rows=options.bad_rows, header=options.header)
+    data = read_rows(model, options)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows(model, data, options.probabilities))
     if path is None:
@@ -68,6 +71,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any]]:
     """The table of predictions, its header first."""
+    if "score" in model.gives:
+        yield from scores(model, data)
+        return
     predictions = model.predict(data).tolist()
     if not probabilities or model.target is None:
         yield ["row", "prediction"]
@@ -77,6 +83,32 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
     shares = model.probabilities(data).tolist()
     for row, (prediction, each) in enumerate(zip(predictions, shares, strict=True)):
         yield [row, prediction, *(f"{share:.6g}" for share in each)]
+
+
+def scores(model: "Model", data: "Data") -> Iterator[list[Any]]:
+    """The table of the scores that a reward model gives: of each row's answer, or of both of its answers."""
+    roles = [role for role in ("completion", "chosen", "rejected") if data.has(role)]
+    if not roles:
+        raise DataError(
+            f'{data.name} has no answers to score. Name their columns: prompt="…" and completion="…", or chosen="…" '
+            f'and rejected="…", out of {", ".join(data.columns)}.'
+        )
+    prompts = data.take(data.roles["prompt"][0]).tolist() if data.has("prompt") else [""] * len(data)
+    found = [model.score(prompts, data.take(data.roles[role][0]).tolist()).tolist() for role in roles]
+    yield ["row", *(f"score_of_{role}" if len(roles) > 1 else "score" for role in roles)]
+    yield from ([row, *(f"{value:.6g}" for value in each)] for row, each in enumerate(zip(*found, strict=True)))
+
+
+def read_rows(model: "Model", options: Predict) -> "Data":
+    """The rows that `model` is asked about: prompts and answers for a language model, else the inputs it knows."""
+    from manyways.data.read import read
+
+    roles: dict[str, Any] = dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question"))
+    if model.gives & {"generate", "score"}:
+        return read(options.data, label=(), header=options.header, **roles)
+    if roles:
+        raise ParameterError("--role is for language models; this one knows the names of its inputs. Leave it out.")
+    return read_inputs(model, options.data, bad_rows=options.bad_rows, header=options.header)
 
 
 def read_inputs(model: "Model", source: str, **options: Any) -> "Data":

@@ -10,7 +10,13 @@ SPELLINGS = (
         lambda m: f"--kinds {shlex.quote(f'{m[2]}={m[3]}')}",
     ),
     (
-        re.compile(r'\b(label|input|part|bad_rows|image_size|sample_rate|header)=(?:"([^"]*)"|…)'),
+        re.compile(r'\b(prompt|completion|messages|text|chosen|rejected)="([^"]*)"'),
+        lambda m: f"--role {m[1]}={shlex.quote(m[2]) if m[2] != '…' else '…'}",
+    ),
+    (
+        re.compile(
+            r'\b(label|input|part|bad_rows|image_size|sample_rate|header|checkpoint|backbone|too_long)=(?:"([^"]*)"|…)'
+        ),
         lambda m: f"--{m[1].replace('_', '-')} {shlex.quote(m[2]) if m[2] not in (None, '…') else '…'}",
     ),
 )

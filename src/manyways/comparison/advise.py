@@ -82,7 +82,7 @@ def _after_a_start(method: Method, data: "Data") -> tuple[str, str]:
     if reason := lacking(method.needs, data):
         return "", reason
     wanted = f"it starts from a model that gives {' or '.join(sorted(method.takes))}"
-    own = [chain for chain in map(parse_method, method.suggestions()) if type(last(chain)) is type(method)]
+    own = [chain for chain in map(parse_method, method.suggestions(data)) if type(last(chain)) is type(method)]
     for each in (*own, method):
         if chain := completed(each, data):
             return str(chain), f"{wanted}."

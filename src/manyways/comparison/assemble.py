@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from manyways.comparison.conclusion import conclude
+from manyways.comparison.conclusion import START, conclude
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.label_efficiency import labels_needed
 from manyways.comparison.results import (
@@ -23,7 +23,7 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
-from manyways.comparison.showcase import showcase
+from manyways.comparison.showcase import showcase, showcase_of_answers
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.methods.method import Chain, Method
@@ -45,6 +45,8 @@ def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) 
 
     curve = label_points(plan, outcomes)
     entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
+    if any(job.method == START for job in plan.jobs()):
+        entries.insert(0, start_entry(plan, outcomes, interrupted))
     comparison = Comparison(
         data=summarise(plan),
         metric=plan.metric,
@@ -126,8 +128,10 @@ def make_entry(
         return entry
     mean = float(np.mean(scores))
     low, high = interval(scores)
-    counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
-    equivalent, note = labels_needed(counts, curve, mean, HIGHER_IS_BETTER[plan.metric])
+    equivalent, note = None, ""
+    if plan.task.labelled:
+        counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
+        equivalent, note = labels_needed(counts, curve, mean, HIGHER_IS_BETTER[plan.metric])
     return replace(
         entry,
         score=mean,
@@ -143,6 +147,28 @@ def make_entry(
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
         curve=tuple(_curve([outcome.curve for outcome in done])),
     )
+
+
+def start_entry(plan: "Plan", outcomes: Outcomes, interrupted: bool) -> Entry:
+    """The row of the model that all started from, as it is: one score, which stands for every seed."""
+    assert plan.start is not None
+    model = plan.start.model
+    entry = Entry(
+        name=START,
+        title="Start, untrained",
+        gives=tuple(sorted(model.gives)),
+        hyperparameters={"folder": str(plan.start.folder), "made by": model.lineage.title},
+        pending=interrupted,
+    )
+    outcome = next((outcome for job, outcome in outcomes.items() if job.method == START), None)
+    if outcome is None or outcome.score is None:
+        return replace(entry, error=outcome.error if outcome else None)
+    scores = (outcome.score,) * len(plan.seeds)
+    low, high = interval(scores)
+    return replace(
+        entry, score=outcome.score, low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
+        steps=0, metrics=dict(outcome.metrics), pending=False,
+    )  # fmt: skip
 
 
 def _title(method: Method) -> str:
@@ -161,14 +187,16 @@ def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:
 def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
     for entry in comparison.ranked():
         job = next(job for job in plan.jobs() if job.method == entry.name)
-        if (folder / job.key / "model").exists():
-            return showcase(entry.name, load_model(folder / job.key / "model"), plan.data.test)
+        place = Path(job.start) if job.method == START and job.start else folder / job.key / "model"
+        if place.exists():
+            show = showcase if plan.task.labelled else showcase_of_answers
+            return show(entry.name, load_model(place), plan.data.test)
     return None
 
 
 def summarise(plan: "Plan") -> DataSummary:
     """What the comparison was made on."""
-    data = plan.data
+    data, labelled = plan.data, plan.task.labelled
     shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
     return DataSummary(
         name=data.name,
@@ -177,13 +205,18 @@ def summarise(plan: "Plan") -> DataSummary:
         rows=len(data),
         training_rows=len(data.training),
         test_rows=len(data.test),
-        labels_shown=int(shown.training.labelled.sum()),
-        labels_known=int(data.training.known.sum()),
-        label=data.label.name,
-        task="classification" if data.classification else "regression",
-        classes=tuple(map(str, data.classes)) if data.classification else None,
-        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs),
+        labels_shown=int(shown.training.labelled.sum()) if labelled else 0,
+        labels_known=int(data.training.known.sum()) if labelled else 0,
+        label=data.label.name if labelled else "",
+        task=plan.task.name,
+        classes=tuple(map(str, data.classes)) if labelled and data.classification else None,
+        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs)
+        or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
     )
+
+
+def _text_column(name: str, role: str) -> InputColumn:
+    return InputColumn(name, "text", role if role != name else "")
 
 
 def _kind(column: Column) -> str:

@@ -12,11 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manyways.comparison.advise import completed
 from manyways.comparison.assemble import assemble
+from manyways.comparison.conclusion import START
 from manyways.comparison.job import Job, Outcome, fields_of, outcome_from_json, outcome_to_json
 from manyways.comparison.label_efficiency import label_counts
 from manyways.comparison.records import write_whole
 from manyways.comparison.results import Comparison
+from manyways.comparison.start import Start, open_start
+from manyways.comparison.task import Task, task_of
 from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.data import Data
 from manyways.data.storage import home_folder, make_folder
@@ -26,7 +30,8 @@ from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.models.metrics import check_metric
+from manyways.methods.starts import given, stages
+from manyways.models.model import Model
 from manyways.training.budget import Budget
 
 if TYPE_CHECKING:
@@ -60,15 +65,21 @@ class Plan:
     workers: int
     threads: int
     curve: tuple[int, ...]
+    task: Task
+    start: Start | None = None
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
         kept = self.seeds[0]
         entries = [
-            Job(name, self.labels, seed, str(self.budget), self.metric, seed == kept, fields_of(method))
+            self._begun(Job(name, self.labels, seed, str(self.budget), self.metric, seed == kept, fields_of(method)))
             for seed in self.seeds
             for name, method in self.methods.items()
         ]
+        if self.start is not None and self.start.scored_by(self.task):
+            entries.insert(0, self._begun(Job(START, self.labels, kept, "", self.metric)))
+        if not self.task.labelled:
+            return entries
         plain = fields_of(parse_method(BASELINE))
         curve = [
             Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain)
@@ -77,6 +88,13 @@ class Plan:
         ]
         have = {job.key for job in entries}
         return entries + [job for job in curve if job.key not in have]
+
+    def _begun(self, job: Job) -> Job:
+        """`job` with the model that it starts from, where it does."""
+        method = self.methods.get(job.method)
+        if self.start is None or (method is not None and not self.start.begins(method, self.task)):
+            return job
+        return replace(job, start=str(self.start.folder), start_key=self.start.key)
 
     @property
     def key(self) -> str:
@@ -100,14 +118,19 @@ def compare(
     test_share: float = 0.2,
     workers: int | None = None,
     fresh: bool = False,
+    start: "Model | str | Path | None" = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
     """Try `methods` on `data` under one budget and say which way gets the most out of it.
 
-    data: anything that `manyways.read` reads, with a label. Rows without a test part give `test_share` to one.
+    data: anything that `manyways.read` reads, with a label, or with what language models learn from: pairs of answers,
+        answers, or running text. Rows without a test part give `test_share` to one.
     methods: methods, or their text; None tries all that the roles of the data allow.
     labels: how many training labels every method may see (stratified; anew for every seed); None: all there are.
+    metric: what to compare by; None takes the usual one of the task (`manyways.comparison.task`).
+    start: a model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
+        methods; it has a row of its own where it can be scored.
     budget: what each training may spend; `"10s"` is seconds of training in one process.
     seeds: how many, or which.
     workers: processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
@@ -118,7 +141,8 @@ def compare(
     """
     from manyways.data.read import as_data
 
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers)
+    begun = open_start(start) if start is not None else None
+    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers, begun)
     folder = make_folder(home_folder() / "comparisons" / plan.key)
     jobs = plan.jobs()
     if fresh:
@@ -143,25 +167,32 @@ def compare(
 
 def make_plan(
     data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
-    metric: str | None, test_share: float, workers: int | None,
+    metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
 ) -> Plan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
-    chosen_metric = check_metric(metric, data.classification)
-    if not data.training.known.any():
+    task = task_of(data)
+    chosen_metric = task.check(metric, shared=start is not None)
+    if task.labelled and not data.training.known.any():
         raise DataError(
             f"No training row of {data.name} has a label in the column {data.label.name!r}; a comparison needs labels "
             "to learn from and to score by. Label some rows."
         )
+    if labels is not None and not task.labelled:
+        raise ParameterError(
+            f"labels says how many labels are shown, and {data.name} has none to predict; leave it out."
+        )
     if not len(data.test):
-        data = data.with_test(test_share)
+        data = data.with_some_as_test(test_share)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
     shown = data.with_labels(labels, numbers[0]) if labels is not None else data
-    check_labels(shown)
-    chosen = _suggested(shown) if methods is None else [_method(method) for method in methods]
+    if task.labelled:
+        check_labels(shown)
+    chosen = suggested(shown, task, start) if methods is None else [_method(method) for method in methods]
     if not chosen:
-        raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.")
+        hint = "" if start is not None or task.labelled else " A language model to start from opens more: start=…."
+        raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
     texts: dict[str, Method] = {}
     for method in chosen:
         if texts.setdefault(str(method), method) != method:
@@ -172,8 +203,6 @@ def make_plan(
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
         raise ParameterError(f"workers must be 0 or more; got {count}.")
-    known, seen = int(data.training.known.sum()), int(shown.training.labelled.sum())
-    fewest = len(data.classes) if data.classification else 2
     return Plan(
         data=data,
         methods=texts,
@@ -183,8 +212,15 @@ def make_plan(
         metric=chosen_metric,
         workers=count,
         threads=max(1, cores // max(1, count)),
-        curve=tuple(label_counts(seen, known, fewest)),
+        curve=_label_curve(data, shown) if task.labelled else (),
+        task=task,
+        start=start,
     )
+
+
+def _label_curve(data: Data, shown: Data) -> tuple[int, ...]:
+    known, seen = int(data.training.known.sum()), int(shown.training.labelled.sum())
+    return tuple(label_counts(seen, known, len(data.classes) if data.classification else 2))
 
 
 def manyways_version() -> str:
@@ -198,10 +234,22 @@ def _method(given: Method | str) -> Method:
     return parse_method(given) if isinstance(given, str) else given
 
 
-def _suggested(data: Data) -> list[Method]:
-    candidates = [parse_method(text) for kind in all_methods().values() for text in kind.suggestions(data)]
-    fitting = [method for method in candidates if method.lacks(data) is None]
-    return sorted(fitting, key=lambda method: (str(method) != BASELINE, str(method)))
+def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
+    """What the methods suggest for `data`, those that `start` begins as they are, others from nothing, by name."""
+    kinds = all_methods().values()
+    candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
+    if start is not None and task.labelled:
+        candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
+    fitting: dict[str, Method] = {}
+    wanted = {"classify", "regress"} if task.labelled else {"generate"}
+    for method in candidates:
+        if not given(method, data) & wanted:
+            continue
+        begun = start is not None and start.begins(method, task)
+        found = method if begun else completed(method, data) if start is None or task.labelled else None
+        if found is not None and found.lacks(data, start.model if begun and start is not None else None) is None:
+            fitting[str(found)] = found
+    return sorted(fitting.values(), key=lambda method: (str(method) != BASELINE, len(stages(method)), str(method)))
 
 
 @contextmanager
@@ -249,9 +297,9 @@ class _Progress:
             self._done, self._ended_here = self._done + 1, self._ended_here + 1
             score = report.outcome.score
             what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
-            finished = f"{describe(report.job)}: {what}"
+            finished = f"{describe(report.job, self._plan.task.labelled)}: {what}"
         if self._tell:
-            running = tuple((describe(job), share) for job, share in self._running.items())
+            running = tuple((describe(job, self._plan.task.labelled), at) for job, at in self._running.items())
             self._tell(CompareProgress(self._done, self._total, running, finished, self._remaining()))
 
     def _remaining(self) -> float | None:
@@ -260,7 +308,7 @@ class _Progress:
         return (time.monotonic() - self._began) / self._ended_here * (self._total - self._done)
 
 
-def describe(job: Job) -> str:
+def describe(job: Job, labelled: bool = True) -> str:
     """A job in a few words."""
     shown = "all labels" if job.labels is None else f"{job.labels} labels"
-    return f"{job.method}, {shown}, seed {job.seed}"
+    return ", ".join([job.method, *([shown] if labelled else []), f"seed {job.seed}"])

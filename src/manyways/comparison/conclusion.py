@@ -8,6 +8,10 @@ from manyways.comparison import wording
 from manyways.comparison.results import Comparison, Conclusion, Entry
 
 BASELINE = "supervised"
+START = "start"
+BASELINES = {BASELINE: "plain supervision", START: "the untrained start"}
+"""What others are held against, where it is among the entries, and how it is called."""
+PER_TOKEN = ("nats_per_token", "perplexity")
 FEW_SEEDS = 3
 CHEAPER = 0.5
 WIDE = 0.025
@@ -90,7 +94,11 @@ def _half(entry: Entry) -> float | None:
 def _test_margin(comparison: Comparison, score: float | None) -> float | None:
     """Half the width of Wilson's interval (1927) of an accuracy on the test rows; None for other metrics."""
     rows = comparison.data.test_rows
-    if comparison.metric != "accuracy" or score is None or rows < 1:
+    share = (comparison.metric, comparison.data.task) in (
+        ("accuracy", "classification"),
+        ("preference_accuracy", "pairs"),
+    )
+    if not share or score is None or rows < 1:
         return None
     z = t_quantile(comparison.confidence, math.inf)
     return z / (1 + z * z / rows) * math.sqrt(score * (1 - score) / rows + z * z / (4 * rows * rows))
@@ -117,6 +125,8 @@ def _nothing(comparison: Comparison) -> str:
 
 def _title(comparison: Comparison, choice: Entry, ranked: list[Entry]) -> str:
     reached = f"{wording.score(comparison, choice.score)} {wording.metric_words(comparison.metric)}"
+    if choice.name == START:
+        return f"Keep the start as it is: {reached}, and nothing that was tried is better beyond doubt"
     source = wording.shown_labels(comparison)
     if len(ranked) == 1:
         return f"{choice.title} reaches {reached} from {source}"
@@ -134,7 +144,8 @@ def _why(comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], 
     if choice is not best:
         times = f"{wording.seconds(choice.seconds)} instead of {wording.seconds(best.seconds)}"
         level = f"{choice.title} at {_reached(comparison, choice)} cannot be told apart from it {over}"
-        sentences.append(f"{top}, but {level} and trains in {times}.")
+        saves = "needs no training" if choice.name == START else f"trains in {times}"
+        sentences.append(f"{top}, but {level} and {saves}.")
     elif tied:
         names = wording.listed([entry.title for entry in tied])
         quicker = _cheapest(best, tied) is not best
@@ -157,16 +168,17 @@ def _reached(comparison: Comparison, entry: Entry) -> str:
 
 
 def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) -> list[str]:
-    plain = next((entry for entry in comparison.ranked() if entry.name == BASELINE), None)
+    plain = next((entry for entry in comparison.ranked() if entry.name in BASELINES), None)
     if plain is None:
         return []
+    called = BASELINES[plain.name]
     if plain is choice:
-        return ["No other entry is worth more than plain supervision here."]
+        return [f"No other entry is worth more than {called} here."]
     ahead = (choice.score or 0.0) - (plain.score or 0.0)
     side = "above" if ahead > 0 else "below"
     unsure = ", which these seeds cannot confirm" if plain in tied else ""
     amount = wording.difference(comparison, ahead)
-    against = f"plain supervision ({wording.score(comparison, plain.score)})"
+    against = f"{called} ({wording.score(comparison, plain.score)})"
     return [f"{choice.title} is {amount} {side} {against}{unsure}."]
 
 
@@ -210,6 +222,11 @@ def _cautions(comparison: Comparison, choice: Entry) -> list[str]:
         rows = wording.count(comparison.data.test_rows)
         amount = wording.difference(comparison, by_chance)
         sentences.append(f"With {rows} test rows, any accuracy here is uncertain by ± {amount}.")
+    if comparison.metric in PER_TOKEN and all(entry.name != START for entry in comparison.entries):
+        sentences.append(
+            "Tokens of different tokenizers are different units: only entries that share one can be compared by "
+            f"{wording.metric_words(comparison.metric)}; --metric nats_per_character compares them all."
+        )
     half = _half(choice)
     limit = WIDE if comparison.percent else 2 * WIDE * abs(choice.score or 0.0)
     if half is not None and half > limit:

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from manyways.comparison.conclusion import START
+from manyways.comparison.start import saved_model
 from manyways.data.data import Data
-from manyways.errors import ManywaysError, ParameterError
+from manyways.errors import ManywaysError, ModelError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
+from manyways.models.metrics import LABEL_METRICS
 from manyways.models.model import Model
 from manyways.models.saving import save_model
 from manyways.training.events import Event
@@ -28,7 +31,8 @@ CURVE_ROWS = 2000
 class Job:
     """One training of a comparison. `labels` None shows all labels that the data shows.
 
-    `fields` is the method's `fields_of`: its text need not say all of it.
+    `fields` is the method's `fields_of`: its text need not say all of it. `start` is the folder of the model to start
+    from, and `start_key` tells it from others.
     """
 
     method: str
@@ -38,11 +42,13 @@ class Job:
     metric: str
     keep_model: bool = False
     fields: str = ""
+    start: str | None = None
+    start_key: str = ""
 
     @property
     def key(self) -> str:
         """A hash of all that decides the result."""
-        facts = {name: value for name, value in asdict(self).items() if name != "keep_model"}
+        facts = {name: value for name, value in asdict(self).items() if name not in ("keep_model", "start")}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -76,14 +82,17 @@ def run_job(
     began = time.monotonic()
     reset_peak_memory()
     try:
+        start = saved_model(job.start) if job.start else None
+        if job.method == START and start is not None:
+            return _untrained(job, start, data)
         learner = method or _from_text(job)
         shown = data
         if job.labels is not None:
             shown = data.with_labels(max(1, job.labels - learner.asks(job.labels)), job.seed)
         follower = _Follower(data.test, job.metric, report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
-        model = learner.fit(shown, budget=job.budget, seed=job.seed, run=run)
-        metrics = model.evaluate(data.test)
+        model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
+        metrics = _scored(model, data.test, job.metric)
         if job.keep_model:
             save_model(model, folder / "model")
     except ManywaysError as error:
@@ -101,6 +110,21 @@ def run_job(
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
     )
+
+
+def _scored(model: Model, test: Data, metric: str) -> dict[str, float]:
+    """All scores of `model` on `test`. Raises ModelError where the metric is not among them."""
+    scores = model.evaluate(test)
+    if metric not in scores:
+        given = ", ".join(scores) or "nothing"
+        raise ModelError(f"The model gives {', '.join(sorted(model.gives))} and is scored by {given}, not by {metric}.")
+    return scores
+
+
+def _untrained(job: Job, start: Model, data: Data) -> Outcome:
+    """What the start reaches as it is."""
+    metrics = _scored(start, data.test, job.metric)
+    return Outcome(score=metrics[job.metric], metrics=metrics, parameters=start.parameters)
 
 
 def _from_text(job: Job) -> Method:
@@ -134,11 +158,13 @@ class _Follower:
         self._report(event.step / max(1, event.steps))
 
     def _score(self, event: Event, model: Model) -> None:
-        # An early stage of a chain may be scored by something else, or not at all.
-        scores = model.evaluate(self._test) if model.metric is not None else {}
+        # A stage of a chain may make a model of another kind, which the comparison does not score.
+        labelled = self._metric in LABEL_METRICS
+        if model.metric_on(self._test) is None or (model.target is not None) != labelled:
+            return
+        scores = model.evaluate(self._test)
         if self._metric in scores:
-            at = (self._steps + event.step, self._seconds + event.seconds, scores[self._metric])
-            self.curve.append(at)
+            self.curve.append((self._steps + event.step, self._seconds + event.seconds, scores[self._metric]))
 
 
 def reset_peak_memory() -> None:

@@ -11,7 +11,8 @@ from manyways.comparison.records import Record, write_whole
 from manyways.errors import DataError
 
 SCHEMA = 1
-FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision"})
+FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy"})
+TaskName = Literal["classification", "regression", "pairs", "judged", "answers", "text"]
 SCATTER_LIMIT = 500
 
 
@@ -26,7 +27,10 @@ class InputColumn(Record):
 
 @dataclass(frozen=True)
 class DataSummary(Record):
-    """The data that was compared on. `labels_shown` of the `labels_known` training labels were used."""
+    """The data that was compared on. `labels_shown` of the `labels_known` training labels were used.
+
+    Where nothing is to be labelled (pairs, judged, answers, text) `label` is empty, and both are 0.
+    """
 
     name: str
     source: str
@@ -37,7 +41,7 @@ class DataSummary(Record):
     labels_shown: int
     labels_known: int
     label: str
-    task: Literal["classification", "regression"]
+    task: TaskName
     classes: tuple[str, ...] | None = None
     inputs: tuple[InputColumn, ...] = ()
 
@@ -209,6 +213,11 @@ class Comparison(Record):
     conclusion: Conclusion | None = None
     command: str = ""
     confidence: float = 0.95
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a label was to be predicted."""
+        return self.data.task in ("classification", "regression")
 
     @property
     def percent(self) -> bool:

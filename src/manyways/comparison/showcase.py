@@ -13,6 +13,10 @@ from manyways.data.data import Data
 from manyways.models.model import Model
 
 MOST_MISTAKES = 24
+MOST_ASKED = 64
+"""Prompts that the best language model is asked, to show some that it answers otherwise."""
+LONGEST_SHOWN = 64
+"""Tokens of those answers."""
 
 
 def showcase(name: str, model: Model, test: Data) -> Best:
@@ -44,6 +48,37 @@ def showcase(name: str, model: Model, test: Data) -> Best:
     ]
     table = tuple(tuple(map(int, row)) for row in counts)
     return Best(name, Confusion(classes, table), tuple(mistakes))
+
+
+def showcase_of_answers(name: str, model: Model, test: Data) -> Best:
+    """Where `model` is wrong on rows of a language model: pairs that it sees the other way round, other answers.
+
+    Of running text there is nothing to show.
+    """
+    if test.has("chosen") and test.has("rejected"):
+        margins = model.margins(test)
+        wrong = np.flatnonzero(margins < 0)
+        shown = wrong[np.argsort(margins[wrong], kind="stable")[:MOST_MISTAKES]]
+        return Best(
+            name, None, tuple(_answered(test, int(row), "chosen", _text(test, "rejected", row)) for row in shown)
+        )
+    answered = test.has("prompt") and test.has("completion") and not test.has("label")
+    if "generate" not in model.gives or not answered:
+        return Best(name)
+    asked = test.select(np.linspace(0, len(test) - 1, min(MOST_ASKED, len(test))).astype(int))
+    said = model.generate([_text(asked, "prompt", row) for row in range(len(asked))], longest=LONGEST_SHOWN)
+    others = [row for row in range(len(asked)) if said[row].strip() != _text(asked, "completion", row).strip()]
+    return Best(name, None, tuple(_answered(asked, row, "completion", said[row]) for row in others[:MOST_MISTAKES]))
+
+
+def _answered(data: Data, row: int, role: str, said: str) -> Mistake:
+    """A prompt with what should have been said and what was."""
+    asked = _text(data, "prompt", row) if data.has("prompt") else ""
+    return Mistake(id_text(data.ids[row]), _text(data, role, row), said, "text", asked)
+
+
+def _text(data: Data, role: str, row: int) -> str:
+    return str(data.columns[data.roles[role][0]].take(data.rows[[row]])[0])
 
 
 def _numbers(name: str, data: Data, truth: NDArray[Any], guess: NDArray[Any]) -> Best:

@@ -8,6 +8,8 @@ from manyways.comparison.results import Comparison, Entry
 
 MISSING = "—"
 METRIC_WORDS = {
+    "nats_per_token": "nats per token",
+    "nats_per_character": "nats per character",
     "roc_auc": "ROC AUC",
     "f1": "F1",
     "log_loss": "log loss",
@@ -113,9 +115,15 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+ROWS = {"pairs": "pair", "judged": "judged answer", "answers": "answer", "text": "piece of text"}
+
+
 def shown_labels(comparison: Comparison) -> str:
-    """The labels that were used: "40 labels", "all 1,437 labels"."""
+    """What was learned from: "40 labels", "all 1,437 labels", "632 pairs"."""
     data = comparison.data
+    if data.task in ROWS:
+        several = "pieces of text" if data.task == "text" else f"{ROWS[data.task]}s"
+        return f"{count(data.training_rows)} {ROWS[data.task] if data.training_rows == 1 else several}"
     whole = "all " if data.labels_shown == data.labels_known else ""
     return f"{whole}{count(data.labels_shown)} label{'' if data.labels_shown == 1 else 's'}"
 

@@ -318,6 +318,12 @@ class Data:
         """A `share` of the training rows set aside for early stopping; see `with_part`."""
         return self.with_part(VALIDATION, share, seed)
 
+    def with_some_as_test(self, share: float = 0.2, seed: int = 0) -> "Data":
+        """A `share` of the training rows as test rows: the last where they are pieces of one text, else drawn."""
+        texts = self.roles.get("text", ())
+        pieces = tuple(self.roles) == ("text",) and all(str(value).endswith("\n") for value in self.take(texts[0])[:2])
+        return self.with_last_as_test(share) if pieces else self.with_test(share, seed)
+
     def with_last_as_test(self, share: float = 0.1) -> "Data":
         """The last `share` of the training rows, in their order, as test rows: for running text and for time.
 

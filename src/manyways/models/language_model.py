@@ -27,7 +27,7 @@ from manyways.models.language.packing import (
     pack,
     plain,
 )
-from manyways.models.language.rows import Reader, text_columns
+from manyways.models.language.rows import Reader, conversations, text_columns
 from manyways.models.language.sampling import sample
 from manyways.models.language.scoring import (
     answer_scores,
@@ -87,8 +87,8 @@ class LanguageModel(Model):
         if "generate" not in self.gives:
             self._cannot("generate")
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
-        prefix = self.reader().prefix
-        ids = [[*prefix, *row] for row in token_ids(self.tokenizer, texts)]
+        begun = self.reader().begun
+        ids = [begun(row) for row in token_ids(self.tokenizer, texts)]
         return self._say(ids, longest, temperature, top_k, top_p, seed)
 
     def _say(
@@ -112,8 +112,15 @@ class LanguageModel(Model):
 
     def reply(self, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
         """The assistant's next turn in a conversation; options as for `generate`."""
-        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        return self.generate(str(text), **options)[0]
+        return self.generate(self._written(messages), **options)[0]
+
+    def as_turn(self, prompt: str) -> str:
+        if "generate" not in self.gives:
+            self._cannot("generate")
+        return self._written([{"role": "user", "content": prompt}])
+
+    def _written(self, messages: Sequence[Mapping[str, str]]) -> str:
+        return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True))
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """What the model says to each row's prompt, most probable tokens first."""
@@ -159,8 +166,9 @@ class LanguageModel(Model):
         chosen and rejected: preference_accuracy, the share of pairs in which the chosen answer is worth more, and
         margin, by how much. What an answer is worth is its score, or without scores the mean log p of its tokens; the
         model that training began with is not asked. Answers with a label that judges them: the same over all pairs of
-        a desirable and an undesirable one. Answers to prompts, or else running text: nats_per_token, perplexity and,
-        for text, nats_per_character; a reward model has none of these, a masked one only those of text.
+        a desirable and an undesirable one. Answers to prompts, or else running text: nats_per_token, perplexity and
+        nats_per_character, which alone compares models with different tokens. A reward model has none of these, a
+        masked one only the first two of text.
         """
         from manyways.data.read import as_data
 
@@ -180,6 +188,24 @@ class LanguageModel(Model):
                 return scores | self._answers(data)
             return scores | self._texts(data) if text_columns(data) else scores
 
+    def margins(self, source: "Source") -> NDArray[np.float32]:
+        """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows].
+
+        Worth is what `evaluate` says it is. Raises DataError where rows are no pairs.
+        """
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        if self.objective == "masked":
+            self._cannot("score")
+        if not _has_pairs(data):
+            raise DataError(
+                f'{data.name} has no pairs of answers. Name their columns: chosen="…" and rejected="…", out of '
+                f"{', '.join(data.columns)}."
+            )
+        values = self._values(self.reader().pairs(data)).numpy()
+        return np.asarray(values[0::2] - values[1::2])
+
     def _values(self, groups: Sequence[Group]) -> torch.Tensor:
         """What each answer is worth, float32 [answers]."""
         padding = int(self.tokenizer.pad_token_id)
@@ -192,7 +218,7 @@ class LanguageModel(Model):
         for batch in self._packed(self.reader().answers(data)):
             nats -= float(answer_log_probabilities(self.network, batch).sum())
             tokens += len(batch.targets)
-        return _nats(nats, tokens)
+        return {**_nats(nats, tokens), "nats_per_character": nats / max(1, _characters_said(data))}
 
     def _texts(self, data: "Data") -> dict[str, float]:
         rows = self.reader().texts(data)
@@ -322,6 +348,14 @@ def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[ND
         yield stream[starts[at : at + max(1, tokens // context), None] + np.arange(context + 1)]
     if len(rest := stream[whole * context :]) > 1:
         yield rest[None]
+
+
+def _characters_said(data: "Data") -> int:
+    """Characters of all completions of `data`, or of all turns of the assistant."""
+    if data.has("messages"):
+        talks = conversations(data, np.arange(len(data)))
+        return sum(len(turn["content"]) for talk in talks for turn in talk if turn["role"] == "assistant")
+    return sum(len(str(value)) for value in data.take(data.roles["completion"][0]))
 
 
 def _has_pairs(data: "Data") -> bool:

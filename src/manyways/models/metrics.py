@@ -24,6 +24,10 @@ HIGHER_IS_BETTER = {
     "std_reward": False,
 }
 """Every metric, and whether more of it is better."""
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1", "log_loss")
+NUMBER_METRICS = ("r2", "mean_absolute_error", "root_mean_squared_error")
+LABEL_METRICS = CLASS_METRICS + NUMBER_METRICS
+"""Those of a label that is predicted: of classes, and of numbers."""
 
 
 def default_metric(classification: bool) -> str:
@@ -33,7 +37,7 @@ def default_metric(classification: bool) -> str:
 
 def check_metric(metric: str | None, classification: bool) -> str:
     """`metric`, or the default. Raises ParameterError where it does not fit the task."""
-    allowed = list(HIGHER_IS_BETTER)[:4] if classification else list(HIGHER_IS_BETTER)[4:7]
+    allowed = CLASS_METRICS if classification else NUMBER_METRICS
     if metric is None:
         return default_metric(classification)
     if metric not in allowed:

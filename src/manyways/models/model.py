@@ -115,8 +115,16 @@ class Model(ABC):
         """
         self._cannot("generate")
 
+    def as_turn(self, prompt: str) -> str:
+        """`prompt` as the user's turn of a conversation that the model is to answer, in its own chat template."""
+        self._cannot("generate")
+
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
         """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything."""
+        self._cannot("score")
+
+    def margins(self, source: "Source") -> NDArray[np.float32]:
+        """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows]."""
         self._cannot("score")
 
     def _cannot(self, verb: str) -> NoReturn:

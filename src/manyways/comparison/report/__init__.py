@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manyways.comparison import wording
-from manyways.comparison.conclusion import BASELINE, conclude
+from manyways.comparison.conclusion import BASELINES, conclude
 from manyways.comparison.records import write_whole
 from manyways.comparison.report.charts import all_charts
 from manyways.comparison.report.colours import colours
@@ -58,10 +58,13 @@ def script_json(value: Any) -> str:
 
 
 def settings(hyperparameters: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested `hyperparameters` in one list: ("network.width", 32)."""
+    """Nested `hyperparameters` in one list: ("network.width", 32), ("stages.1.batch_size", 64)."""
     for name, value in hyperparameters.items():
         if isinstance(value, Mapping) and value:
             yield from settings(value, f"{within}{name}.")
+        elif isinstance(value, tuple) and value and all(isinstance(each, Mapping) for each in value):
+            for number, each in enumerate(value, 1):
+                yield from settings(each, f"{within}{name}.{number}.")
         else:
             yield f"{within}{name}", ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
@@ -75,9 +78,10 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
         return []
     metric = wording.metric_words(comparison.metric)
     figures = [(wording.score(comparison, choice.score), f"{metric} {wording.margin(comparison, choice)}".strip())]
-    plain = entries.get(BASELINE)
-    if plain is not None and plain is not choice:
-        figures.append((wording.score(comparison, plain.score), f"{metric} of plain supervision"))
+    for name, called in BASELINES.items():
+        plain = entries.get(name)
+        if plain is not None and plain is not choice:
+            figures.append((wording.score(comparison, plain.score), f"{metric} of {called}"))
     if choice.labels_equivalent is not None:
         figures.append((wording.count(choice.labels_equivalent), "labels plain supervision would need"))
     elif choice.labels_note.startswith("more than "):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from manyways.comparison.conclusion import BASELINE
+from manyways.comparison.conclusion import BASELINES
 from manyways.comparison.results import Comparison
 
 GREY = "#868d99"
@@ -37,11 +37,11 @@ class Look:
 
 
 def colours(comparison: Comparison) -> dict[str, Look]:
-    """The look of each entry by name, best first; plain supervision, the reference, is grey."""
+    """The look of each entry by name, best first; the references, plain supervision and the start, are grey."""
     others = [entry.name for entry in comparison.ranked()]
     others += [entry.name for entry in comparison.entries if not entry.scored]
-    looks = {BASELINE: Look(GREY, "circle", "solid")}
-    for at, name in enumerate(name for name in others if name != BASELINE):
+    looks = dict.fromkeys(BASELINES, Look(GREY, "circle", "solid"))
+    for at, name in enumerate(name for name in others if name not in BASELINES):
         turn, step = divmod(at, len(PALETTE))
         looks[name] = Look(PALETTE[step], SYMBOLS[turn % len(SYMBOLS)], DASHES[turn % len(DASHES)])
     return looks

@@ -60,6 +60,7 @@ class Pretrain(LanguageMethod[StreamLearner]):
     needs: ClassVar = ("text",)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
+    suggests: ClassVar = ("pretrain",)
     paper: ClassVar = "Radford et al., Improving language understanding by generative pre-training (2018)"
     example: ClassVar = "arithmetic"
 

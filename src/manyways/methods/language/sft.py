@@ -41,6 +41,7 @@ class SFT(LanguageMethod[AnswerLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    suggests: ClassVar = ("sft",)
     paper: ClassVar = "Ouyang et al., Training language models to follow instructions, NeurIPS 2022"
     example: ClassVar = "arithmetic"
 

@@ -56,6 +56,7 @@ class DPO(LanguageMethod[ReferenceLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    suggests: ClassVar = ("sft >> dpo", "dpo")
     paper: ClassVar = "Rafailov et al., Direct preference optimization, NeurIPS 2023"
     example: ClassVar = "arithmetic"
 

@@ -71,6 +71,7 @@ class KTO(LanguageMethod[JudgedLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    suggests: ClassVar = ("sft >> kto", "kto")
     paper: ClassVar = "Ethayarajh et al., Model alignment as prospect theoretic optimization, ICML 2024"
     example: ClassVar = "arithmetic"
 

@@ -41,6 +41,10 @@ class Reader:
         ids: list[int] = self.tokenizer("", verbose=False)["input_ids"]
         return [token for token in ids if token != self.end]
 
+    def begun(self, ids: Sequence[int]) -> list[int]:
+        """`ids` behind the prefix, which a chat template may have written already."""
+        return list(ids) if list(ids[: len(self.prefix)]) == self.prefix else [*self.prefix, *ids]
+
     @cached_property
     def key(self) -> str:
         """A hash of the tokenizer."""
@@ -74,7 +78,7 @@ class Reader:
             ]
         else:
             texts = strings(data, data.roles["prompt"][0], everything)
-        ids = [[*self.prefix, *row] for row in token_ids(self.tokenizer, texts)]
+        ids = [self.begun(row) for row in token_ids(self.tokenizer, texts)]
         return [group.prompt for group in self._fitted([Group(row, ()) for row in ids], data.name, room)]  # type: ignore[misc]
 
     def answers(self, data: Data) -> list[Group]:
@@ -92,7 +96,7 @@ class Reader:
         """Each of `prompts` with what was said to it, which may be nothing."""
         asked, answers = token_ids(self.tokenizer, prompts), token_ids(self.tokenizer, said)
         groups = [
-            Group([*self.prefix, *prompt], (Answer([*answer, self.end]),))
+            Group(self.begun(prompt), (Answer([*answer, self.end]),))
             for prompt, answer in zip(asked, answers, strict=True)
         ]
         return self._fitted(groups, "the list of prompts")
@@ -117,7 +121,7 @@ class Reader:
         if not data.has("prompt"):
             return [list(self.prefix) for _ in range(len(data))]
         texts = strings(data, data.roles["prompt"][0], np.arange(len(data)))
-        return [[*self.prefix, *row] for row in token_ids(self.tokenizer, texts)]
+        return [self.begun(row) for row in token_ids(self.tokenizer, texts)]
 
     def _completions(self, data: Data, role: str) -> list[list[int]]:
         texts = strings(data, data.roles[role][0], np.arange(len(data)))
@@ -134,7 +138,7 @@ class Reader:
         said = [flag for row, (_, flag) in zip(ids, pieces, strict=True) for flag in [flag] * len(row)]
         first = len(ids[0])
         rest = [token for row in ids[1:] for token in row]
-        return Group([*self.prefix, *ids[0]], (Answer(rest, said[first:]),))
+        return Group(self.begun(ids[0]), (Answer(rest, said[first:]),))
 
     def _fitted(self, groups: list[Group], name: str, room: int = 0) -> list[Group]:
         """`groups` within the context, every prompt with its longest answer."""

@@ -1,0 +1,121 @@
+"""`manyways generate`."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from tyro.conf import arg
+
+from manyways.cli.arguments import UNSAID, Count, Pairs, at_least, one, pairs, parse
+from manyways.cli.output import check_file
+from manyways.errors import ParameterError
+
+if TYPE_CHECKING:
+    from manyways.models.model import Model
+
+Share = Annotated[float | None, one(float, "a number", "P"), UNSAID]
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Let a saved language model go on from prompts.
+
+    What it says to a --prompt is printed as it is. The prompts of DATA give CSV: the number of the row, counted
+    from 0, the prompt, and what the model says.
+    """
+
+    model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
+    """Folder of a model that `manyways fit` saved, or of a language model of transformers or peft."""
+    data: Annotated[str | None, tyro.conf.Positional, one(str, "a source", "[DATA]"), UNSAID] = None
+    """Prompts: a table with a column prompt, or a .txt file with one on each line."""
+    prompt: Annotated[tuple[str, ...], arg(metavar="TEXT …", help_behavior_hint="")] = ()
+    """What to go on from; - reads one from the terminal or a pipe."""
+    role: Pairs = ()
+    """The column of prompts, where it has another name: prompt=question."""
+    chat: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Each prompt is the user's turn in a conversation, written as the model's chat template has it."""
+    longest: Annotated[int, one(int, "a whole number", "N")] = 128
+    """The most tokens of an answer."""
+    temperature: Annotated[float, one(float, "a number", "T")] = 0.0
+    """0 says the most probable token; 1 draws from what the model has learned; less is less daring."""
+    top_k: Count = None
+    """Draw only from so many of the most probable tokens."""
+    top_p: Share = None
+    """Draw only from the fewest tokens that hold this share of the probability."""
+    seed: Annotated[int, one(int, "a whole number", "N")] = 0
+    """Another seed draws other tokens."""
+    out: Annotated[str, arg(metavar="FILE")] = "-"
+    """Where the CSV goes; - is the terminal."""
+
+    def check(self) -> None:
+        """Raise ParameterError for what is wrong before the model is loaded."""
+        if bool(self.prompt) == (self.data is not None):
+            given = "both are" if self.prompt else "neither is"
+            raise ParameterError(f"Prompts come from --prompt or from DATA, one of the two; {given} given.")
+        if self.prompt and self.out != "-":
+            raise ParameterError("--out is for the CSV of DATA; what is said to a --prompt is printed.")
+        if self.role and self.data is None:
+            raise ParameterError("--role names the column of DATA, and none is given.")
+        at_least("--longest", self.longest, 1)
+        at_least("--top-k", self.top_k, 1)
+        at_least("--seed", self.seed, 0)
+        at_least("--temperature", self.temperature, 0)
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ParameterError(f"--top-p must be in (0, 1]; got {self.top_p}.")
+        check_file("--out", None if self.out == "-" else Path(self.out))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways generate`."""
+    options = parse(Generate, "generate", arguments)
+    options.check()
+    from manyways.models.saving import load_model
+
+    model = load_model(options.model)
+    if options.data is None:
+        prompts = [sys.stdin.read() if text == "-" else text for text in options.prompt]
+        print("\n".join(said(model, prompts, options)))
+        return 0
+    prompts = prompts_of(options.data, dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question")))
+    text = io.StringIO()
+    rows = zip(range(len(prompts)), prompts, said(model, prompts, options), strict=True)
+    csv.writer(text, lineterminator="\n").writerows([["row", "prompt", "completion"], *rows])
+    if options.out == "-":
+        sys.stdout.write(text.getvalue())
+        return 0
+    from manyways.comparison.records import write_whole
+
+    write_whole(Path(options.out), text.getvalue())
+    print(f"{len(prompts):,} completions: {options.out}", file=sys.stderr)
+    return 0
+
+
+def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:
+    """What `model` says after each of `prompts`."""
+    asked = [model.as_turn(prompt) for prompt in prompts] if options.chat else prompts
+    return model.generate(
+        asked, longest=options.longest, temperature=options.temperature, top_k=options.top_k, top_p=options.top_p,
+        seed=options.seed,
+    )  # fmt: skip
+
+
+def prompts_of(source: str, roles: dict[str, Any]) -> list[str]:
+    """The prompts in `source`: lines of a .txt file, or the column prompt of a table. Raises DataError without any."""
+    from manyways.data.read import read
+    from manyways.errors import DataError
+
+    path = Path(source).expanduser()
+    if path.suffix == ".txt" and path.is_file():
+        lines = "".join(read(path).take("text")).splitlines()
+        return [line for line in lines if line.strip()]
+    data = read(source, label=(), **roles)
+    if not data.has("prompt"):
+        raise DataError(
+            f'{data.name} has no column of prompts. Name it: prompt="…" with one of {", ".join(data.columns)}.'
+        )
+    return [str(value) for value in data.take(data.roles["prompt"][0])]

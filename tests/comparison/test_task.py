@@ -1,0 +1,61 @@
+"""The task of a comparison: told by the roles of the data."""
+
+from typing import Any
+
+import pytest
+
+import manyways as mw
+from manyways.comparison.task import TASKS, task_of
+from manyways.errors import DataError, ParameterError
+from manyways.models.metrics import HIGHER_IS_BETTER
+
+WORDS = ["one and two", "three and four", "five and six", "seven and eight"]
+OTHER = [text.upper() for text in WORDS]
+TALK = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        ({"text": WORDS, "label": ["a", "b", "a", "b"]}, "classification"),
+        ({"text": WORDS, "label": [0.5, 1.5, 2.5, 3.5]}, "regression"),
+        ({"prompt": WORDS, "chosen": OTHER, "rejected": WORDS}, "pairs"),
+        ({"prompt": WORDS, "completion": OTHER, "chosen": OTHER, "rejected": WORDS, "text": WORDS}, "pairs"),
+        ({"prompt": WORDS, "completion": OTHER, "label": [True, False, True, False]}, "judged"),
+        ({"prompt": WORDS, "completion": OTHER}, "answers"),
+        ({"prompt": WORDS, "completion": OTHER, "text": WORDS}, "answers"),
+        ({"messages": [TALK] * 4}, "answers"),
+        ({"text": WORDS}, "text"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "+".join(value),
+)
+def test_roles_ask_for_a_task(columns: dict[str, Any], name: str) -> None:
+    assert task_of(mw.read(columns)).name == name
+
+
+def test_without_a_label_or_text_there_is_nothing_to_compare_by() -> None:
+    with pytest.raises(DataError, match=r'nothing to compare by\. Name the column to predict, label="…", or those of'):
+        task_of(mw.read({"x": [0.5, 1.5, 2.5]}))
+    with pytest.raises(DataError, match="nothing to compare by"):
+        task_of(mw.read({"prompt": WORDS}))
+
+
+def test_the_usual_metric_is_one_that_all_entries_share() -> None:
+    """Tokens are a common unit only for models that have the same ones."""
+    assert TASKS["text"].check(None, shared=False) == "nats_per_character"
+    assert TASKS["text"].check(None, shared=True) == "nats_per_token"
+    assert TASKS["pairs"].check(None, shared=True) == "preference_accuracy"
+    assert TASKS["classification"].check(None, shared=True) == "accuracy"
+    assert TASKS["regression"].check("mean_absolute_error", shared=False) == "mean_absolute_error"
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [("text", "accuracy"), ("classification", "perplexity"), ("answers", "r2")]
+)
+def test_a_metric_of_another_task_is_refused(task: str, metric: str) -> None:
+    with pytest.raises(ParameterError, match=f"metric must be one of .*; got '{metric}'"):
+        TASKS[task].check(metric, shared=False)
+
+
+def test_of_every_metric_it_is_known_whether_more_is_better() -> None:
+    assert {metric for task in TASKS.values() for metric in task.metrics} <= set(HIGHER_IS_BETTER)
