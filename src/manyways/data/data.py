@@ -314,6 +314,27 @@ class Data:
         """A `share` of the training rows set aside as test rows; see `with_part`."""
         return self.with_part(TEST, share, seed)
 
+    def with_test_classes(self, share: float = 0.2, seed: int = 0) -> "Data":
+        """All training rows of a `share` of the classes set aside as test rows: classes that a model never sees.
+
+        One class is set aside at least, and two stay; rows without a label stay, too. Which classes follows from their
+        names and the seed. Raises DataError where `share` is not in (0, 1), for a regression, and for fewer than three
+        classes.
+        """
+        if not 0 < share < 1:
+            raise DataError(f"The share of test classes must be in (0, 1); got {share}.")
+        if not self.classification or len(self.classes) < 3:
+            what = f"{len(self.classes)} classes" if self.classification else "numbers, no classes"
+            raise DataError(f"{self.name} has {what}; three are the least of which some can be set aside for testing.")
+        count = min(max(1, round(share * len(self.classes))), len(self.classes) - 2)
+        keys = {name: hashlib.blake2b(f"{seed}:{name!r}".encode()).digest() for name in self.classes}
+        chosen = set(sorted(self.classes, key=keys.__getitem__)[:count])
+        labels = self.take(self.label.name).tolist()
+        rows = self.rows[(self.part[self.rows] == TRAINING) & np.array([label in chosen for label in labels], bool)]
+        moved = self.part.copy()
+        moved[rows] = TEST
+        return replace(self, part=moved)
+
     def with_validation(self, share: float = 0.1, seed: int = 0) -> "Data":
         """A `share` of the training rows set aside for early stopping; see `with_part`."""
         return self.with_part(VALIDATION, share, seed)

@@ -16,6 +16,7 @@ from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle
 from manyways.data.sources.base import PART_WORDS, BadRows, Options, Table, count_of
 from manyways.data.sources.finish import TEXT_ROLES, finished, useless
+from manyways.data.sources.images import resized
 from manyways.data.sources.join import joined
 from manyways.data.sources.rows import whole
 from manyways.errors import DataError, ParameterError
@@ -76,10 +77,10 @@ def read(
     `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are
     sources of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises
     an error, "skip" leaves them out, "fill" puts in medians and the category `(missing)`. `image_size` in
-    pixels (default: the median, at most 96), `sample_rate` in Hz (default: the most common, at most 16,000),
-    `seconds` of sound (default: the 95th percentile, at most 10). `label_pattern`: a regular expression for
-    whole file names without ending, whose named groups become columns. `header`: whether a CSV or TSV has one
-    (default: told by its first row). `environment`: options of an environment that is named by its id.
+    pixels (default: of files the median, at most 96; of arrays their own), `sample_rate` in Hz (default: the most
+    common, at most 16,000), `seconds` of sound (default: the 95th percentile, at most 10). `label_pattern`: a regular
+    expression for whole file names without ending, whose named groups become columns. `header`: whether a CSV or TSV
+    has one (default: told by its first row). `environment`: options of an environment that is named by its id.
 
     Raises DataError where the data cannot be read, ParameterError for an option or role out of its range.
     """
@@ -103,7 +104,7 @@ def read(
     if memory.is_values(label):
         table = memory.with_column(table, "label", label)
         given["label"] = ("label",)
-    table = _with_parts(table, test, validation, options)
+    table = resized(_with_parts(table, test, validation, options), image_size)
     table, parts = _by_column(table, part, given)
     ignored = dict(table.ignored)
     given = _roles(table, given, ignored, options.kinds)

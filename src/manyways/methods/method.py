@@ -58,6 +58,8 @@ class Method(ABC):
     """What a model before it in a chain must give, any one of these; empty: it starts from nothing."""
     requires_model: ClassVar[bool] = False
     """Whether it can only start from a model."""
+    new_classes: ClassVar[bool] = False
+    """Whether its models are scored on classes that need not be among those of the training rows."""
     paper: ClassVar[str] = ""
     """Who described it, where and when."""
     suggests: ClassVar[tuple[str, ...] | None] = None

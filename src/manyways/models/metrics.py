@@ -20,6 +20,7 @@ HIGHER_IS_BETTER = {
     "perplexity": False,
     "preference_accuracy": True,
     "margin": True,
+    "accuracy_interval": False,
     "mean_reward": True,
     "std_reward": False,
 }

@@ -23,7 +23,7 @@ LONGEST = 128
 """Tokens of an answer, unless another number is asked for."""
 
 DOERS = {
-    "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model",
+    "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model", "adapt": "proto-net",
 }  # fmt: skip
 """For each verb a method whose models can do it, for messages that say what to type."""
 
@@ -122,6 +122,10 @@ class Model(ABC):
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
         """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything."""
         self._cannot("score")
+
+    def adapt(self, support: "Source") -> "Predictor":
+        """A model of the classes in `support`, which may be new, made of a few labelled rows of each."""
+        self._cannot("adapt")
 
     def margins(self, source: "Source") -> NDArray[np.float32]:
         """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows]."""

@@ -1,19 +1,22 @@
-"""Population: many networks of one architecture as one stack of parameters."""
+"""Population: many networks of one architecture as one stack of parameters. MetaBatch: many that start as one."""
 
 import contextlib
 import copy
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError, ParameterError
+from manyways.models.backbones._layers import BatchNorm
 
 How = Literal["auto", "vectorised", "one by one"]
 VECTORISED, ONE_BY_ONE, UNDECIDED = 1, 0, -1
@@ -21,7 +24,12 @@ CALIBRATION_MEMBERS = 8
 CHUNK_BYTES = 1 << 28
 """Parameters, and so roughly activations, that go through one vectorised pass."""
 
+TASKS_AT_ONCE = 16
+"""Tasks of a meta-batch that go through one vectorised pass, unless another number is asked for."""
+
 Weights = dict[str, Tensor]
+Call = Callable[[Weights, Any], Any]
+"""What a network with these parameters says to these inputs."""
 
 
 class Population(nn.Module):
@@ -181,6 +189,90 @@ class Population(nn.Module):
         return min(seconds, key=lambda choice: seconds[choice])
 
 
+class MetaBatch:
+    """Tasks that all start from one network's weights, go their own ways, and may be differentiated through.
+
+    `function(call, weights, given)` is what happens in a task: `call(weights, inputs)` is the network with those
+    parameters, `weights` are the network's own, and `given` is the task's slice of the inputs, whose tensors all have
+    the tasks as their first axis. It may take gradients with `torch.func.grad`.
+
+    The network is in evaluation (nothing is dropped), but for batch normalisation, which normalises what it is given by
+    its own statistics and keeps none. how: vectorised runs `chunk` tasks in one program, one by one is a loop. Results
+    are the same up to rounding, so that nothing is timed: the same seed would give other weights on another day.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, how: Literal["vectorised", "one by one"] = "vectorised", chunk: int = TASKS_AT_ONCE
+    ) -> None:
+        self.network = network
+        self.chunk = chunk if how == "vectorised" else 1
+        self.vectorised = how == "vectorised"
+        self._template = copy.deepcopy(network).eval().requires_grad_(False)
+        for part in self._template.modules():
+            if isinstance(part, BatchNorm):
+                part.alone = True
+
+    def run(self, function: Callable[[Call, Weights, Any], Any], inputs: Any) -> Any:
+        """What `function` gives for every task, stacked; no gradient flows to the network."""
+        with torch.no_grad():
+            return _joined([self._carry_out(function, part) for part in self._chunks(inputs)])
+
+    def mean(
+        self, function: Callable[[Call, Weights, Any], tuple[Tensor, dict[str, Tensor]]], inputs: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean over the tasks of the loss that `function` gives, and of its named parts.
+
+        The gradient to the network's parameters is taken chunk by chunk, so that memory holds the graph of one only;
+        the loss carries it, and cannot be differentiated twice.
+        """
+        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        count, losses, parts = len(_leaves(inputs)[0]), [], []
+        gradients = [torch.zeros_like(weight) for weight in weights]
+        for given in self._chunks(inputs):
+            loss, said = self._carry_out(function, given)
+            found = torch.autograd.grad(loss.sum() / count, weights, allow_unused=True)
+            for total, gradient in zip(gradients, found, strict=True):
+                if gradient is not None:
+                    total.add_(gradient)
+            losses.append(loss.detach())
+            parts.append({name: part.detach() for name, part in said.items()})
+        mean = torch.cat(losses).mean()
+        return _WithGradient.apply(mean, gradients, *weights), {  # type: ignore[no-untyped-call]
+            name: part.float().mean() for name, part in _joined(parts).items()
+        }
+
+    def _chunks(self, inputs: Any) -> Iterator[Any]:
+        for at in range(0, len(_leaves(inputs)[0]), self.chunk):
+            yield _map(lambda tensor, at=at: tensor[at : at + self.chunk], inputs)  # type: ignore[misc]
+
+    def _carry_out(self, function: Callable[[Call, Weights, Any], Any], given: Any) -> Any:
+        template = self._template
+        weights: Weights = dict(self.network.named_parameters())
+        constants = dict(self.network.named_buffers())
+
+        def call(weights: Weights, inputs: Any) -> Any:
+            return functional_call(template, constants | weights, (inputs,))
+
+        # The fused kernels of attention have no second derivative.
+        with sdpa_kernel(SDPBackend.MATH):
+            if self.vectorised:
+                return vmap(lambda each: function(call, weights, each), randomness="error")(given)
+            return _stacked([function(call, weights, _slice(given, 0))])
+
+
+class _WithGradient(Function):
+    """A number whose gradient to some tensors is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *tensors: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        return None, None, *(outer[0] * gradient for gradient in ctx.gradients)
+
+
 def _forward(network: nn.Module, weights: Weights, inputs: Any) -> Any:
     return functional_call(network, weights, (inputs,))
 
@@ -245,6 +337,16 @@ def _leaves(tree: Any) -> list[Tensor]:
         return [tree]
     parts = tree.values() if isinstance(tree, dict) else tree
     return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def _joined(outputs: list[Any]) -> Any:
+    """Trees of tensors as one, their first axes one after the other."""
+    first = outputs[0]
+    if isinstance(first, Tensor):
+        return torch.cat(outputs)
+    if isinstance(first, dict):
+        return {name: _joined([each[name] for each in outputs]) for name in first}
+    return tuple(_joined(list(parts)) for parts in zip(*outputs, strict=True))
 
 
 def _stacked(outputs: list[Any]) -> Any:

@@ -1,9 +1,11 @@
 """Images decoded with Pillow to one size, in parallel, into rows uint8 [n, channels, height, width]."""
 
+import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from manyways.data.sources.base import Options, RawColumn, count_of
+from manyways.data.sources.base import Options, RawColumn, Table, count_of
 from manyways.data.sources.media import Item, items_key
-from manyways.data.sources.rows import load_note, save_note
-from manyways.data.storage import cache_folder, open_rows, write_rows
+from manyways.data.sources.rows import IN_MEMORY, keep, key_of, load_note, save_note
+from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError, ParameterError
 
 LARGEST = 96
@@ -60,6 +62,44 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
     save_note(key, {"shape": shape, "bad": bad})
     return RawColumn(name, rows, "image"), bad
+
+
+def resized(table: Table, size: int | tuple[int, int] | None) -> Table:
+    """`table` with all images of the height and width `size`, in pixels; None leaves them as they are."""
+    if size is None:
+        return table
+    height, width = common_size([], size)
+    columns = dict(table.columns)
+    for name, column in columns.items():
+        if column.kind == "image" and column.values.shape[2:] != (height, width):
+            columns[name] = replace(column, values=_resized_rows(column.values, height, width))
+    return replace(table, columns=columns)
+
+
+def _resized_rows(images: Rows, height: int, width: int) -> Rows:
+    count, channels = images.shape[:2]
+    shape = (count, channels, height, width)
+
+    def chunks() -> Iterator[NDArray[np.uint8]]:
+        for rows in chunks_of(count, each=row_bytes(images)):
+            chunk = np.empty((len(rows), *shape[1:]), np.uint8)
+            for out, plane in zip(chunk.reshape(-1, height, width), _planes(images, rows), strict=True):
+                image = Image.fromarray(plane)
+                out[:] = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
+            yield chunk
+
+    def key() -> str:
+        hasher = hashlib.blake2b(digest_size=16)
+        for rows in chunks_of(count, each=row_bytes(images)):
+            hasher.update(np.ascontiguousarray(images[rows]).data)
+        return key_of("resized", hasher.hexdigest(), shape)
+
+    return keep(chunks(), shape, np.uint8, key() if int(np.prod(shape, dtype=np.int64)) > IN_MEMORY else "")
+
+
+def _planes(images: Rows, rows: RowNumbers) -> NDArray[np.uint8]:
+    """The channels of some images, each as an image."""
+    return np.ascontiguousarray(images[rows]).reshape(-1, *images.shape[2:])
 
 
 def common_size(headers: Sequence[tuple[int, int, bool]], asked: int | tuple[int, int] | None) -> tuple[int, int]:

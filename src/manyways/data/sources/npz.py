@@ -13,7 +13,7 @@ from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, Table, plain_name, table_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
-from manyways.data.storage import Rows, open_rows
+from manyways.data.storage import FileRows, Rows, open_rows
 from manyways.errors import DataError
 
 ORDER = 30
@@ -45,7 +45,8 @@ def accepts(source: Any) -> bool:
 def load(source: Path, options: Options) -> Table:
     """The inputs and labels of a file, by the names of its arrays; `PAIRS` and `PARTS` are the names known.
 
-    Without such names: the only array of two to four axes, and the only one of one axis as its labels. Raises
+    Without such names: the only array of two to four axes, and the only one of one axis as its labels. Labels of
+    several axes, which images begin with, are a label per image: [classes, rows] of [classes, rows, H, W]. Raises
     DataError where that leaves a doubt, where an array holds Python objects, and where the file is damaged.
     """
     if source.suffix.lower() == ".npy":
@@ -84,13 +85,30 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
     tables: list[tuple[int, Table]] = []
     for part, inputs, targets in parts:
         values = _read_member(archive, members[inputs], headers[inputs], path)
+        axes = _row_axes(headers[inputs][0], headers[targets][0]) if targets else 1
+        values = _as_rows(values, axes)
         name = "image" if len(values.shape) >= 3 else "x"
         columns = input_columns(values, name, f"{path}[{inputs!r}]", key_of_file(path, inputs, "pixels"))
         if targets:
-            values = _read_member(archive, members[targets], headers[targets], path)
+            values = _as_rows(_read_member(archive, members[targets], headers[targets], path), axes)
             columns.append(column_from_array(values, "label", f"{path}[{targets!r}]", ""))
         tables.append((part, table_of(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
     return joined(tables, plain_name(path), str(path), ("label",))
+
+
+def _row_axes(inputs: tuple[int, ...], labels: tuple[int, ...]) -> int:
+    """How many axes count rows: all of the labels' where images have them, too, as in [classes, rows, H, W]."""
+    return len(labels) if len(inputs) >= len(labels) + 2 and inputs[: len(labels)] == labels else 1
+
+
+def _as_rows(values: Rows, axes: int) -> Rows:
+    """`values` with the first `axes` axes as one."""
+    if axes == 1:
+        return values
+    shape = (int(np.prod(values.shape[:axes])), *values.shape[axes:])
+    if isinstance(values, FileRows):
+        return FileRows(values.path, shape, values.dtype, values.offset)
+    return np.asarray(values).reshape(shape)
 
 
 def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> tuple[str, str | None]:

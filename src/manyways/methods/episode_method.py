@@ -1,0 +1,119 @@
+"""Gradient methods over episodes: small tasks of telling a few classes apart, drawn anew in every step."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.specs import ImageSpec
+from manyways.data.targets import Target
+from manyways.errors import ParameterError
+from manyways.methods.fields import Count, Interval
+from manyways.methods.gradient import Batch
+from manyways.methods.rows import RowMethod
+from manyways.models.few_shot.episodes import Episodes, batch_of
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.training.learner import RowLearner
+
+Ways = Annotated[int, Interval("[2, inf)")]
+
+
+class EpisodeLearner(RowLearner):
+    """A learner of encoded rows that are drawn in episodes of `ways` classes, of which `queries` rows are asked."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: Data,
+        encoding: InputEncoding,
+        seed: int,
+        episodes: Episodes,
+        ways: int,
+        queries: int,
+    ) -> None:
+        super().__init__(network, data, encoding, Target.fit(data), seed)
+        self.episodes, self.ways, self.queries = episodes, ways, queries
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeMethod(RowMethod):
+    """Learns from the labelled rows in episodes: a few classes, some rows of each to learn from, others to be asked.
+
+    The classes of an episode are of one task where a column has that role. Test classes may be new.
+    """
+
+    batch_size: Count = 1
+    """Episodes in a batch."""
+    ways: Ways | None = None
+    """Classes in an episode. None: as many as there are, up to a number of the method's own."""
+    shots: Count = 1
+    """Rows of each class that are learned from."""
+    queries: Count | None = None
+    """Rows of each class that are asked. None: as many as every class has besides, up to 5."""
+    turned_classes: bool = False
+    """Whether images turned by 90°, 180° and 270° are classes of their own (Santoro et al. 2016)."""
+
+    most_ways: ClassVar[int] = 5
+    most_queries: ClassVar[int] = 5
+    new_classes: ClassVar[bool] = True
+    needs: ClassVar = ("input", "classes")
+    gives: ClassVar = frozenset({"adapt", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model):
+            return reason
+        episodes, ways, queries = self.episodes_of(data)
+        return episodes.lacking(ways, self.shots, queries)
+
+    def episodes_of(self, data: Data) -> tuple[Episodes, int, int]:
+        """What episodes are drawn from, the classes in one, and the rows of each that are asked."""
+        episodes = Episodes.of(data.training, quarter_turns=4 if self.turned_classes else 1)
+        ways = self.ways or max(2, min(self.most_ways, episodes.fewest_classes))
+        queries = self.queries or max(1, min(self.most_queries, episodes.fewest_rows - self.shots))
+        return episodes, ways, queries
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+        network, encoding = self.start_network(data, model, None)
+        if self.turned_classes:
+            _check_square(encoding)
+        episodes, ways, queries = self.episodes_of(data)
+        learner = EpisodeLearner(network, data, encoding, seed, episodes, ways, queries)
+        if learner.validation is not None:
+            Episodes.of(learner.validation, hidden=True).check(self.scored_ways(learner), self.shots, 1)
+        return learner
+
+    def scored_ways(self, learner: RowLearner) -> int:
+        """The classes of an episode that the model is scored on."""
+        return of_episodes(learner).ways
+
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+        drawn, rows = of_episodes(learner), self.shots + of_episodes(learner).queries
+        shown, asked = drawn.episodes.draw(self.batch_size, drawn.ways, rows, rng).split(self.shots)
+        return {
+            "support": batch_of(learner.rows, shown, learner.device),
+            "queries": batch_of(learner.rows, asked, learner.device),
+        }
+
+    def examples_per_step(self, learner: RowLearner) -> int:
+        return self.batch_size * of_episodes(learner).ways * (self.shots + of_episodes(learner).queries)
+
+
+def of_episodes(learner: RowLearner) -> EpisodeLearner:
+    """`learner`, which an episode method made."""
+    assert isinstance(learner, EpisodeLearner)
+    return learner
+
+
+def _check_square(encoding: InputEncoding) -> None:
+    for name, spec in encoding.specs.items():
+        if isinstance(spec, ImageSpec) and spec.height != spec.width:
+            raise ParameterError(
+                f"turned_classes needs images as high as wide; those in {name!r} are {spec.height} by {spec.width} "
+                f"pixels. Read them with image_size={min(spec.height, spec.width)}."
+            )
+    if not any(isinstance(spec, ImageSpec) for spec in encoding.specs.values()):
+        raise ParameterError("turned_classes turns images, and no input is one. Leave it out.")

@@ -1,0 +1,1 @@
+"""Learning to tell new classes apart from a few examples of each."""

@@ -1,0 +1,31 @@
+"""Adapting a few-shot model to new classes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from manyways.data.data import TRAINING, Data
+from manyways.methods.method import Learned, Method
+from manyways.models.few_shot_model import FewShotModel
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapt(Method):
+    """Turn a few-shot model to the classes of the labelled rows, in the way that it was trained for.
+
+    Prototypes are their means, MAML takes its steps; the budget is not used. In Python `model.adapt(support)` does it.
+    """
+
+    needs: ClassVar = ("input", "classes")
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"adapt"})
+    requires_model: ClassVar = True
+    suggests: ClassVar = ()
+    paper: ClassVar = "Vinyals et al., Matching networks for one shot learning, NeurIPS 2016"
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        assert isinstance(model, FewShotModel)
+        used = (data.part[data.rows] == TRAINING) & data.labelled
+        return Learned(model.adapted(data), used, (model,))

@@ -1,0 +1,92 @@
+"""Model-agnostic meta-learning."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from manyways.data.data import Data
+from manyways.methods.episode_method import EpisodeMethod, of_episodes
+from manyways.methods.fields import Count, Positive
+from manyways.methods.gradient import Batch, Loss
+from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
+from manyways.models.few_shot.inner_loop import descend
+from manyways.models.few_shot_model import FewShotModel
+from manyways.models.heads import LinearHead
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.models.population import Call, MetaBatch, Weights
+from manyways.training.learner import RowLearner
+
+STATISTICS_ROWS = 256
+"""Labelled rows whose statistics batch normalisation keeps for features of single rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MAML(EpisodeMethod):
+    """Learn weights from which a few steps of gradient descent on a few examples lead to a good classifier.
+
+    In every episode θ′ = θ − α∇L(θ; shots), `inner_steps` times, and θ follows the gradient of the mean of
+    L(θ′; queries) over the episodes, through the inner steps (second order) or with their gradients as constants. As in
+    the authors' code, batch normalisation uses the statistics of the rows it is given, in training and in `evaluate`:
+    the queries of an episode are normalised together (transductive). A class that was never trained needs a few
+    examples: `model.adapt(support)`, which answers each row alone.
+    """
+
+    batch_size: Count = 32
+    """Episodes in a batch."""
+    inner_rate: Positive = 0.4
+    """Size of the steps of gradient descent on an episode's shots (α)."""
+    inner_steps: Count = 1
+    """Steps on an episode's shots in training."""
+    test_steps: Count = 3
+    """Steps on the examples of new classes."""
+    first_order: bool = False
+    """Whether the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
+    how: Literal["vectorised", "one by one"] = "vectorised"
+    """How the episodes of a batch are run: many in one program, or each in its turn; results differ by rounding."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Arithmetic of the loss; of bfloat16 little is left in a second derivative."""
+
+    most_ways: ClassVar[int] = 5
+    paper: ClassVar = "Finn, Abbeel & Levine, Model-agnostic meta-learning, ICML 2017"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+        learner = of_episodes(super().begin(data, model, seed))
+        learner.network.head = LinearHead(learner.network.width, learner.ways)
+        return learner
+
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+        return MetaBatch(learner.network, how=self.how).mean(self.of_an_episode, batch)
+
+    def of_an_episode(self, call: Call, weights: Weights, given: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on the queries after the steps on the shots."""
+        shots, queries = given["support"], given["queries"]
+        adapted = descend(
+            weights,
+            lambda now: cross_entropy(call(now, shots["inputs"]).float(), shots["labels"]),
+            rate=self.inner_rate,
+            steps=self.inner_steps,
+            first_order=self.first_order,
+        )
+        outputs = call(adapted, queries["inputs"]).float()
+        return cross_entropy(outputs, queries["labels"]), {"accuracy": accuracy(outputs, queries["labels"])}
+
+    def finish(self, learner: RowLearner) -> Network:
+        network = copy.deepcopy(learner.network)
+        sample = np.linspace(0, len(learner.labelled) - 1, min(len(learner.labelled), STATISTICS_ROWS)).astype(np.int64)
+        settle(network, learner.take(learner.labelled[sample]))
+        return network
+
+    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
+        assert isinstance(network, Network)
+        return FewShotModel(
+            network=network,
+            inputs=learner.encoding,
+            adaptation=GradientSteps(self.inner_rate, self.test_steps),
+            ways=of_episodes(learner).ways,
+            shots=self.shots,
+        )

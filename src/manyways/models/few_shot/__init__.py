@@ -1,0 +1,1 @@
+"""What few-shot models share: episodes, prototypes, gradient steps."""

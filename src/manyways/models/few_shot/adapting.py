@@ -1,0 +1,183 @@
+"""How a few-shot model turns to new classes: by their prototypes, or by steps of gradient descent."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from manyways.data.encoding import Encoded
+from manyways.data.storage import chunks_of
+from manyways.errors import ModelError
+from manyways.models.backbones._layers import BatchNorm
+from manyways.models.few_shot.episodes import Draw, batch_of
+from manyways.models.few_shot.inner_loop import descend
+from manyways.models.few_shot.prototypes import PrototypeHead, nearness, prototypes
+from manyways.models.heads import LinearHead
+from manyways.models.network import Inputs, Network
+from manyways.models.population import Call, MetaBatch, Weights
+
+ROWS_AT_ONCE = 512
+
+
+class Adaptation(Protocol):
+    """One way to turn to new classes; found again in a saved model by its name."""
+
+    def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
+        """A network whose outputs are the `classes`, made of a few rows and their class codes int64 [rows]."""
+
+    def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
+        """For each episode the share of its queries that are told right by one who saw its support."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What `adaptation_from_json` makes it again from."""
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """The class of a row is that of the nearest prototype among the features (Snell et al. 2017)."""
+
+    def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
+        made = copy.deepcopy(network).eval()
+        features = features_of(made, rows)
+        head = PrototypeHead(made.width, classes)
+        head.centres.copy_(torch.stack([prototypes(features[labels == code]) for code in range(classes)]))
+        made.head = head.to(features.device)
+        return made
+
+    def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
+        features = features_of(network, rows)  # no row's features follow from the episode it is in
+        shares = np.empty(len(support.positions))
+        for at, (shown, asked) in enumerate(zip(support.positions, queries.positions, strict=True)):
+            said = nearness(features[asked.reshape(-1)], prototypes(features[shown])).argmax(-1).cpu().numpy()
+            shares[at] = (said == np.arange(len(asked)).repeat(asked.shape[1])).mean()
+        return shares
+
+    def to_json(self) -> dict[str, Any]:
+        return {"by": "prototypes"}
+
+
+@dataclass(frozen=True)
+class GradientSteps:
+    """Steps of gradient descent on the cross-entropy of the examples (Finn et al. 2017).
+
+    In episodes all queries of one are normalised together, as the authors' code does: what is said of one may depend on
+    the others (transductive). An adapted network answers each row alone: batch normalisation keeps the statistics of
+    the examples.
+    """
+
+    rate: float
+    steps: int
+
+    def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
+        _check_outputs(network, classes)
+
+        def learn(call: Call, weights: Weights, given: Any) -> Weights:
+            return self.descended(call, weights, given["inputs"], given["labels"], first_order=True)
+
+        inputs = rows.batch(np.arange(len(rows)), device_of(network))
+        one = {"inputs": {name: tensor[None] for name, tensor in inputs.items()}, "labels": labels[None]}
+        found = MetaBatch(network, how="one by one").run(learn, one)
+        made = copy.deepcopy(network).eval()
+        made.load_state_dict({name: tensor[0] for name, tensor in found.items()}, strict=False)
+        made.head = first_outputs(made.head, classes)
+        settle(made, inputs)
+        return made
+
+    def descended(self, call: Call, weights: Weights, inputs: Inputs, labels: Tensor, *, first_order: bool) -> Weights:
+        """The weights after the steps."""
+        return descend(
+            weights,
+            lambda now: cross_entropy(call(now, inputs).float(), labels),
+            rate=self.rate,
+            steps=self.steps,
+            first_order=first_order,
+        )
+
+    def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
+        ways = support.positions.shape[1]
+        _check_outputs(network, ways)
+
+        def share(call: Call, weights: Weights, given: Any) -> Tensor:
+            labels = given["support"]["labels"]
+            now = self.descended(call, weights, given["support"]["inputs"], labels, first_order=True)
+            outputs = call(now, given["queries"]["inputs"])[:, :ways]
+            return accuracy(outputs, given["queries"]["labels"])
+
+        tasks, device = MetaBatch(network), device_of(network)
+        found = []
+        for at in chunks_of(len(support.positions), tasks.chunk):
+            batch = {"support": batch_of(rows, support[at], device), "queries": batch_of(rows, queries[at], device)}
+            found.append(tasks.run(share, batch).cpu())
+        return np.asarray(torch.cat(found).numpy(), np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"by": "gradient steps", "rate": self.rate, "steps": self.steps}
+
+
+def adaptation_from_json(saved: Mapping[str, Any]) -> Adaptation:
+    """What `to_json` wrote. Raises ModelError where it is unknown."""
+    if saved.get("by") == "prototypes":
+        return Prototypes()
+    if saved.get("by") == "gradient steps":
+        return GradientSteps(float(saved["rate"]), int(saved["steps"]))
+    raise ModelError(f"This version of Manyways knows no model that adapts by {saved.get('by')!r}; upgrade it.")
+
+
+def features_of(network: Network, rows: Encoded) -> Tensor:
+    """The features of all `rows`, float32 [rows, width]."""
+    device = device_of(network)
+    with torch.inference_mode():
+        found = [network.features(rows.batch(at, device)).float() for at in chunks_of(len(rows), ROWS_AT_ONCE)]
+        return torch.cat(found)
+
+
+@torch.no_grad()
+def settle(network: Network, inputs: Inputs) -> None:
+    """Let batch normalisation in evaluation use the statistics that these inputs have, layer after layer."""
+
+    def measure(part: nn.Module, given: tuple[Tensor]) -> None:
+        assert isinstance(part, BatchNorm)
+        rest = [0, *range(2, given[0].ndim)]
+        part.running_mean.copy_(given[0].mean(rest))
+        part.running_var.copy_(given[0].var(rest, correction=0))
+
+    hooks = [part.register_forward_pre_hook(measure) for part in network.modules() if isinstance(part, BatchNorm)]
+    try:
+        network.eval().features(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The share of rows whose largest logit is their label: logits [..., classes], labels int64 [...]."""
+    return (logits.argmax(-1) == labels).float().mean()
+
+
+def _check_outputs(network: Network, classes: int) -> None:
+    assert isinstance(network.head, LinearHead)
+    if classes > (known := network.head.linear.out_features):
+        raise ModelError(
+            f"The model tells {known} classes apart, and {classes} are asked for. Give {known} at most, or train a "
+            f"model for more: maml(ways={classes})."
+        )
+
+
+def first_outputs(head: nn.Module | None, outputs: int) -> LinearHead:
+    """A linear head with the first `outputs` of `head`."""
+    assert isinstance(head, LinearHead)
+    with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
+        made = LinearHead(head.linear.in_features, outputs)
+    made.load_state_dict({f"linear.{name}": tensor[:outputs] for name, tensor in head.linear.state_dict().items()})
+    return made.to(head.linear.weight.device)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where the network is."""
+    return next(network.parameters(), torch.empty(0)).device

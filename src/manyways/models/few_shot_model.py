@@ -1,0 +1,144 @@
+"""FewShotModel: a network that turns to classes it never saw, from a few examples of each."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.targets import Target
+from manyways.errors import ModelError
+from manyways.models.few_shot.adapting import Adaptation, adaptation_from_json, device_of
+from manyways.models.few_shot.episodes import Episodes
+from manyways.models.lineage import Lineage
+from manyways.models.model import Model
+from manyways.models.network import Network, rebuild_network
+from manyways.models.predictor import Predictor
+from manyways.models.weights import fill, write_weights
+from manyways.training.randomness import generator
+
+if TYPE_CHECKING:
+    from manyways.data.read import Source
+
+EPISODES = 600
+"""Over which a model is scored, as in the field's tables."""
+MOST_QUERIES = 15
+"""Rows of a class that are asked in an episode, where it has so many."""
+NORMAL_95 = 1.959964
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FewShotModel(Model):
+    """A network that was trained on episodes, and how it turns to new classes.
+
+    `adapt` makes a Predictor of a few labelled rows. ways, shots: the classes of an episode that it is scored on, and
+    the examples of each.
+    """
+
+    kind: ClassVar[str] = "few-shot"
+    network: Network = field(repr=False)
+    inputs: InputEncoding = field(repr=False)
+    adaptation: Adaptation
+    ways: int = 5
+    shots: int = 1
+
+    def adapt(self, support: "Source") -> Predictor:
+        """A model that tells the classes of `support` apart, made of its labelled rows, whatever part they are in.
+
+        Raises NeedsError where no row has a label, ModelError for more classes than the model can tell apart.
+        """
+        from manyways.data.read import as_data
+        from manyways.methods.few_shot.adapt import Adapt
+
+        model = Adapt().fit(examples(as_data(support)), self)
+        assert isinstance(model, Predictor)
+        return model
+
+    def adapted(self, support: Data) -> Predictor:
+        """As `adapt`, of the labelled training rows, without the lineage."""
+        shown = examples(support.training)
+        target = Target.fit(shown)
+        labels = torch.from_numpy(target.encode(shown)).to(device_of(self.network))
+        network = self.adaptation.adapted(self.network, self.inputs.encode(shown), labels, target.width)
+        return Predictor(network=network, inputs=self.inputs, target=target)
+
+    @property
+    def metric(self) -> str | None:
+        return "accuracy"
+
+    def evaluate(
+        self, source: "Source", *, ways: int | None = None, shots: int | None = None, queries: int | None = None,
+        episodes: int = EPISODES, seed: int = 0,
+    ) -> dict[str, float]:  # fmt: skip
+        """Mean accuracy over episodes drawn from the rows whose label is known, and half the width of its 95% interval.
+
+        The classes may be new to the model; where the data has tasks, those of an episode are of one. ways, shots: by
+        default as it was made for. queries: rows of each class that are asked; by default as many as all classes have,
+        up to 15. The same seed draws the same episodes. Raises DataError where the classes or their rows are too few.
+        """
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        ways, shots = ways or self.ways, shots or self.shots
+        drawn_from = Episodes.of(data, hidden=True)
+        queries = queries or max(1, min(MOST_QUERIES, drawn_from.fewest_rows - shots))
+        drawn_from.check(ways, shots, queries)
+        support, asked = drawn_from.draw(episodes, ways, shots + queries, generator(seed, episodes)).split(shots)
+        found = self.adaptation.accuracies(self.network, self.inputs.encode(data), support, asked)
+        spread = float(found.std(ddof=1)) if episodes > 1 else 0.0
+        return {"accuracy": float(found.mean()), "accuracy_interval": NORMAL_95 * spread / float(np.sqrt(episodes))}
+
+    def embed(self, source: "Source") -> NDArray[np.float32]:
+        return self.as_predictor().embed(source)
+
+    def as_predictor(self, data: "Data | None" = None) -> Predictor:
+        network = copy.copy(self.network)
+        network._modules = {**self.network._modules, "head": None}
+        return Predictor(network=network, inputs=self.inputs, gives=frozenset({"embed"}), lineage=self.lineage)
+
+    def _cannot(self, verb: str) -> NoReturn:
+        if verb != "predict":
+            super()._cannot(verb)
+        raise ModelError(
+            f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it has no classes of its own to predict. "
+            "Show it a few labelled rows of each of yours: model.adapt(support).predict(rows)."
+        )
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        write_weights(self.network, folder)
+        return {
+            "network": self.network.config(),
+            "inputs": self.inputs.to_json(),
+            "adaptation": self.adaptation.to_json(),
+            "episodes": {"ways": self.ways, "shots": self.shots},
+        }
+
+    @classmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "FewShotModel":
+        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+            network = rebuild_network(saved["network"])
+        fill(network, folder)
+        return cls(
+            network=network.eval(),
+            inputs=InputEncoding.from_json(saved["inputs"]),
+            adaptation=adaptation_from_json(saved["adaptation"]),
+            ways=int(saved["episodes"]["ways"]),
+            shots=int(saved["episodes"]["shots"]),
+            gives=gives,
+            lineage=lineage,
+        )
+
+
+def examples(data: Data) -> Data:
+    """The labelled rows of `data` as a table of their own, all to learn from: its classes are theirs alone."""
+    shown = data.select(data.labelled) if data.has("label") else data
+    columns = [replace(column, values=column.take(shown.rows)) for column in data.columns.values()]
+    if not len(shown):
+        return shown
+    return Data.from_columns(columns, data.roles, name=data.name, source=data.source)
