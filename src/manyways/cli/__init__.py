@@ -25,6 +25,7 @@ examples:
   manyways advise reviews.csv --label stars
   manyways fit fixmatch digits --labels 40 --budget 20s --out model
   manyways predict model new.csv --out predictions.csv
+  manyways fit ppo CartPole-v1 --out model
   manyways fit pretrain novel.txt --tokenizer characters --test-share 0.1 --out writer
   manyways fit sft answers.jsonl --checkpoint path/to/model --lora 8 --out assistant
   manyways generate writer --prompt 'It was' --temperature 0.8
@@ -33,6 +34,8 @@ DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt fi
 .zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of
 digits, breast-cancer, wine, diabetes and arithmetic, which are built in. Columns called prompt, completion,
 messages, text, chosen and rejected are what language models learn from; name others so: --role prompt=question.
+An environment of Gymnasium stands in the place of data for methods that learn by acting: CartPole-v1, and
+module:Name-v0 for one that your module registers.
 """
 
 INTERRUPTED = 130

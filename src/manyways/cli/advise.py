@@ -49,6 +49,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def summary(data: "Data") -> list[tuple[str, str]]:
     """The data in a few lines: (what, how much)."""
+    if data.environment is not None:
+        observed, allowed = data.environment.spaces
+        return [("data", f"{data.source}, an environment"), ("observed", str(observed)), ("action", str(allowed))]
     parts = [(part, len(getattr(data, part))) for part in ("training", "validation", "test")]
     split = ", ".join(f"{count:,} {part}" for part, count in parts if count)
     lines = [("data", data.source), ("rows", f"{len(data):,} ({split})")]
@@ -127,6 +130,9 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
     from manyways.comparison.task import task_of
 
     training = data.training
+    if data.environment is not None:
+        acting = [advice.write for advice in found if advice.possible]
+        return command_line("fit", acting[-1] if acting else "METHOD", *arguments, "--out", "model")
     if not data.inputs and data.columns:
         task = task_of(data)
         begun = [] if suggested(data, task) else ["--start", "FOLDER"]

@@ -1,5 +1,6 @@
 """Options of the commands as dataclasses, and how they are read from the command line."""
 
+import ast
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -81,6 +82,8 @@ class Reading:
     """Regular expression for file names, whose named groups become columns."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
     """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    environment: Pairs = ()
+    """Options of an environment: is_slippery=false map_name=8x8."""
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `manyways.read`."""
@@ -95,6 +98,8 @@ class Reading:
         }
         if both := [role for role in roles if given.get(role) is not None]:
             raise ParameterError(f"The role {both[0]} is given by --role and by --{both[0]}; give it once.")
+        options = pairs("--environment", self.environment, "NAME=VALUE, such as is_slippery=false")
+        given["environment"] = {name: constant(value) for name, value in options} or None
         return {**given, **roles}
 
     def read(self, source: str) -> "Data":
@@ -170,6 +175,14 @@ def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
             raise ParameterError(f"{flag} must be {form}; got {text!r}.")
         found.append((key, value))
     return found
+
+
+def constant(word: str) -> Any:
+    """The value that `word` writes: true, a number, None, a list; any other word is itself."""
+    try:
+        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(word.lower(), word))
+    except (ValueError, SyntaxError):
+        return word
 
 
 def at_least(flag: str, value: float | None, least: float) -> None:

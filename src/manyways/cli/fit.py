@@ -158,7 +158,7 @@ def _fit(options: Fit, method: "Method") -> int:
         except KeyboardInterrupt:
             print(f"\ninterrupted: {folder.kept()}", file=sys.stderr)
             return INTERRUPTED
-        scores = scores_of(model, data.test)
+        scores = scores_of(model, data)
         model.save(options.out)
         folder.done()
     _print_result(options, data, model, scores, time.monotonic() - began)
@@ -194,6 +194,7 @@ def gives(method: "Method") -> frozenset[str]:
 
 
 def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, float] | None, seconds: float) -> None:
+    from manyways.models.policy import EPISODES
     from manyways.training.progress import duration
 
     training, lineage = data.training, model.lineage
@@ -207,8 +208,9 @@ def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, 
     ]
     if scores:
         rows_scored = int(data.test.known.sum()) if model.target else len(data.test)
+        what = f"{EPISODES} episodes" if data.environment else f"{rows_scored:,} rows"
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
-        lines.append(("test", f"{said} ({rows_scored:,} rows)"))
+        lines.append(("test", f"{said} ({what})"))
     lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
     out = console()
     for what, text in lines:
@@ -216,8 +218,11 @@ def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, 
     out.print(f"\nType next:\n  {next_command(options, data, model)}", soft_wrap=True)
 
 
-def scores_of(model: "Model", test: "Data") -> dict[str, float]:
-    """All scores of `model` on the rows of `test` that it can be scored on; none where it cannot."""
+def scores_of(model: "Model", data: "Data") -> dict[str, float]:
+    """All scores of `model` on the test rows of `data`, or in its environment; none where it cannot be scored."""
+    if data.environment is not None:
+        return model.evaluate(data)
+    test = data.test
     if not len(test) or model.metric_on(test) is None:
         return {}
     if model.target is not None and not (test.has("label") and test.known.any()):
@@ -227,7 +232,11 @@ def scores_of(model: "Model", test: "Data") -> dict[str, float]:
 
 def next_command(options: Fit, data: "Data", model: "Model") -> str:
     """What can be done with the model that was made."""
-    source = options.data if len(data) else "DATA"
+    source = options.data if len(data) or data.environment else "DATA"
+    if "act" in model.gives:
+        own = ["--environment", *options.reading.environment] if options.reading.environment else []
+        on = [*own, "--start", str(options.out), "--out", f"{options.out}-tuned"]
+        return command_line("fit", str(model.lineage.method["name"]), source, *on)
     if "generate" in model.gives:
         return command_line("generate", str(options.out), "--prompt", beginning(data))
     if model.gives & {"classify", "regress", "cluster", "score"}:

@@ -87,6 +87,11 @@ def read(
     if (found := find_environment(source, environment)) is not None:
         _refuse_roles(found.name, {"label": label, "input": input, "test": test, "validation": validation, **roles})
         return Data.of_environment(found)
+    if environment is not None:
+        raise ParameterError(
+            f"environment={dict(environment)!r} are options of an environment, and {source!r} is none; name one, such "
+            "as 'FrozenLake-v1'."
+        )
     names = {"label": () if memory.is_values(label) else label, "input": input, **roles}
     given = {role: _names(role, value) for role, value in names.items() if value is not None}
     options = Options(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +82,16 @@ class Numbers:
 
         A bounded number is asked for in [-1, 1], which is its whole range; what lies outside is clipped.
         """
+        middle, half = self._scale
+        scaled = np.clip(middle + half * np.asarray(outputs, np.float64), self.low, self.high)
+        return scaled.reshape(len(outputs), *self.shape).astype(self.dtype)
+
+    @cached_property
+    def _scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         low, high = np.asarray(self.low), np.asarray(self.high)
         bounded = np.isfinite(low) & np.isfinite(high)
-        middle, half = np.where(bounded, low + high, 0) / 2, np.where(bounded, high - low, 2) / 2
-        scaled = np.clip(middle + half * np.asarray(outputs, np.float64), low, high)
-        return scaled.reshape(len(outputs), *self.shape).astype(self.dtype)
+        low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
+        return (low + high) / 2, (high - low) / 2
 
     def to_json(self) -> dict[str, Any]:
         """What `space_from_json` reads; None stands for a bound that is not there."""

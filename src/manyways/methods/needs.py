@@ -148,13 +148,9 @@ def _prompts(data: Data) -> str | None:
 
 def _other_than_acting(wanted: tuple[str, ...], data: Data) -> str | None:
     """Why a method that wants rows cannot learn from an environment."""
-    needed = [NEEDS[need] for need in wanted if need not in ("environment", "states")]
-    if not needed:
+    if all(need in ("environment", "states") for need in wanted):
         return None
-    return (
-        f"{needed[0]} is needed, and {data.name} is an environment, which has no rows. Learn there by acting: "
-        f"manyways.PPO().fit({data.name!r})."
-    )
+    return f"it learns from rows, and {data.name} is an environment, which has none. Learn there by acting, with ppo."
 
 
 def _environment(data: Data) -> str | None:
@@ -177,7 +173,7 @@ def _states(data: Data) -> str | None:
         if not isinstance(space, Choices):
             return (
                 f"{what} that can be counted (Discrete) are needed, and those of {data.name} are {space}. Learn there "
-                "by ppo."
+                "with ppo."
             )
     return None
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from manyways.models.model import Model
 from manyways.models.weights import fill, write_weights
 
 if TYPE_CHECKING:
+    from manyways.data.data import Data
     from manyways.data.environments import Environment
     from manyways.data.read import Source
 
@@ -59,7 +60,7 @@ class Policy(Model):
         from manyways.data.data import Data
 
         if isinstance(observation, Data):
-            self._cannot("predict")
+            self.as_predictor(observation)
         values = np.asarray(observation)
         shape = self.observation_space.shape
         if values.shape[values.ndim - len(shape) :] != shape or values.ndim > len(shape) + 1:
@@ -97,6 +98,12 @@ class Policy(Model):
     @property
     def metric(self) -> str | None:
         return "mean_reward"
+
+    def as_predictor(self, data: "Data | None" = None) -> NoReturn:
+        raise ModelError(
+            f"{self.lineage.title} says what to do in an environment, and nothing about rows. Ask it about an "
+            "observation: policy.predict(observation)."
+        )
 
     def write(self, folder: Path) -> dict[str, Any]:
         write_weights(self.network, folder)

@@ -45,6 +45,7 @@ def load(source: Any, options: Options) -> Table:
 
 
 def _refusal(source: Any) -> str:
+    from manyways.data.environments import known_ids
     from manyways.data.sources.builtin import BUILT_IN
 
     allowed = (
@@ -52,7 +53,8 @@ def _refusal(source: Any) -> str:
         "folder or .zip of images or sounds "
         "in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, pandas and "
         "polars frames, "
-        "Hugging Face data sets, a Hub name such as 'owner/name', and the built-in "
+        "Hugging Face data sets, a Hub name such as 'owner/name', an environment such as 'CartPole-v1', and the "
+        "built-in "
     )
     names = ", ".join(repr(name) for name in BUILT_IN)
     if not isinstance(source, str | Path):
@@ -62,6 +64,7 @@ def _refusal(source: Any) -> str:
     if not path.exists():
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(str(source), BUILT_IN) or did_you_mean(path.name, near)
+        hint = hint or did_you_mean(str(source), known_ids())
         missing = f"There is no file or folder {str(source)!r}, and no built-in data of that name."
         return f"{missing}{hint} {allowed}{names}."
     if path.is_dir():

@@ -241,7 +241,7 @@ def generalised_advantages(
     where the task `terminated`; where an episode `ended` for whatever reason the next step is another's.
     """
     errors = rewards + discount * following * ~terminated - values
-    decay = discount * gae_lambda * ~ended
+    decay = discount * gae_lambda * (~ended).to(errors.dtype)
     advantages, carried = torch.empty_like(errors), torch.zeros_like(errors[0])
     for at in range(len(errors) - 1, -1, -1):
         carried = torch.addcmul(errors[at], decay[at], carried, out=advantages[at])
