@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,13 @@ NO_LINEAGE = Lineage({}, "a model", 0, "", "", "")
 def versions() -> dict[str, str]:
     """The versions that decide what training gives."""
     import platform
-    from importlib.metadata import version
 
     names = ("manyways", "torch", "numpy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+@cache  # a package's description is read and parsed, which takes longer than many a piece of a stream
+def _version(name: str) -> str:
+    from importlib.metadata import version
+
+    return version(name)

@@ -17,7 +17,7 @@ from manyways.models.predictor import Predictor
 LEVELS = 48
 """Sizes of ADWIN's buckets: 2⁰ … 2⁴⁷ rows."""
 PER_LEVEL = 5
-"""ADWIN's M: of more buckets of one size the two oldest become one."""
+"""ADWIN's M: of more buckets of one size the two oldest become one. There is room for one more."""
 UNSEEN = 50.0
 """The logit of a class that no row has had yet lies so far below those of the others."""
 
@@ -38,8 +38,6 @@ NUMBERS = np.dtype(
         ("label_squares", np.float64),  # sum of squared distances of the labels to their mean
         ("window_error", np.float64),
         ("gain", np.float64),  # multiple of the learning rate
-        ("scaled", np.float64),  # errors in `error_power`
-        ("error_power", np.float64),  # mean squared error, by which a detector of numbers is told errors
         ("ticks", np.float64),  # errors that the detector was told
         ("width", np.float64),  # rows in its window
         ("total", np.float64),  # sum of the errors in it

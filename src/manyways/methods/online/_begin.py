@@ -14,7 +14,7 @@ from manyways.methods.online._inputs import Inputs, fresh_inputs, grown_inputs
 from manyways.models.model import Model
 from manyways.models.stream import StreamHead, StreamPredictor
 
-OF_DETECTOR = ("scaled", "error_power", "ticks", "width", "total", "spread", "lowest")
+OF_DETECTOR = ("ticks", "width", "total", "spread", "lowest")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +114,19 @@ def labels_of(data: Data, positions: RowNumbers, target: Target) -> NDArray[np.i
     """Class codes int64, or numbers float64, of the rows at `positions`. Raises DataError for one that is infinite."""
     rows = data.select(positions)
     if target.classification:
-        return np.asarray(target.encode(rows), np.int64)
+        return _codes(rows, target)
     values = np.asarray(rows.take(target.name), np.float64)
     bad = ~np.isfinite(values)
     if bad.any():
         raise DataError(f"The label {target.name!r} is infinite in row {rows.rows[bad][0]} of {data.name}. Correct it.")
     return values
+
+
+def _codes(rows: Data, target: Target) -> NDArray[np.int64]:
+    """As `Target.encode`, which looks at every label as an object; whole numbers, which are sorted, are looked up."""
+    values, known = rows.take(target.name), np.asarray(target.classes)
+    if values.dtype.kind in "iu" and known.dtype.kind in "iu":
+        codes = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        if np.array_equal(known[codes], values):
+            return codes
+    return np.asarray(target.encode(rows), np.int64)

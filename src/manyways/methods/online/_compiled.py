@@ -1,7 +1,7 @@
 """The passes over a stream, compiled: each row is first predicted and then learned.
 
-All of it is in one file because numba's store of compiled code looks at the file of a function alone: a change in a
-function of another file would go unseen. Sums are not reassociated, so that what is learned is a function of the rows
+All of it is in one file because numba's store of compiled code looks at the file of a function alone: a change of a
+function or a constant in another file would go unseen. Sums are not reassociated, so that what is learned is a function of the rows
 and their order, bit by bit, wherever a stream is cut.
 """
 
@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.models.stream import LEVELS, PER_LEVEL, State
+from manyways.models.stream import State
 
 Array = NDArray[Any]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -177,7 +177,7 @@ def adwin_insert(value: float, numbers: Array, levels: Array, totals: Array, spr
     number.total += value
     add_bucket(0, value, 0.0, levels, totals, spreads)
     level, size = 0, 1.0
-    while levels[level] > PER_LEVEL and level + 1 < LEVELS:
+    while levels[level] == totals.shape[1] and level + 1 < len(levels):
         first, second = totals[level, 0], totals[level, 1]
         spread = spreads[level, 0] + spreads[level, 1] + between(size, first, size, second)
         drop_buckets(level, 2, levels, totals, spreads)
@@ -189,7 +189,7 @@ def adwin_insert(value: float, numbers: Array, levels: Array, totals: Array, spr
 def adwin_forget_oldest(numbers: Array, levels: Array, totals: Array, spreads: Array) -> None:
     """Take the oldest bucket out of the window."""
     number = numbers[0]
-    level = LEVELS - 1
+    level = len(levels) - 1
     while levels[level] == 0:
         level -= 1
     size, total = 2.0**level, totals[level, 0]
@@ -206,7 +206,7 @@ def adwin_has_cut(delta: float, numbers: Array, levels: Array, totals: Array) ->
     variance = max(number.spread, 0.0) / number.width
     certainty = log(2.0 * log(number.width) / delta)
     older, older_total = 0.0, 0.0
-    for level in range(LEVELS - 1, -1, -1):
+    for level in range(len(levels) - 1, -1, -1):
         size = 2.0**level
         for at in range(levels[level]):
             older += size
@@ -263,7 +263,6 @@ def clear_detector(numbers: Array, levels: Array) -> None:
     """Forget all errors."""
     number = numbers[0]
     number.width, number.total, number.spread, number.lowest, number.ticks = 0.0, 0.0, 0.0, 0.0, 0.0
-    number.scaled, number.error_power = 0.0, 0.0
     for level in range(len(levels)):
         levels[level] = 0
 
@@ -324,8 +323,8 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
 
     rows: float [rows, width]; labels: class codes [rows]. drifts [rows] and curve [rows, 2] are filled from the front.
     Gives how many rows were learned, drifts found and windows filled; fewer rows where outputs are no longer finite.
-    The weights of the two classes are kept as opposites, so that their logits differ by what one vector of weights
-    says; more classes go on from there.
+    The first row is predicted by nothing, and counts as wrong. The weights of the two classes are kept as opposites,
+    so that their logits differ by what one vector of weights says; more classes go on from there.
     """
     mean, variance, counts, numbers = state.mean, state.variance, state.counts, state.numbers
     levels, totals, spreads = state.levels, state.totals, state.spreads
@@ -346,7 +345,7 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
         logit = affine(weight, bias, now)
         if not isfinite(logit):
             return at, found, full
-        guess = max(count.first, 0)
+        guess = count.first
         if count.second >= 0 and (logit > 0 or (logit == 0 and count.second < count.first)):
             guess = count.second
         error = 1.0 if guess != label else 0.0
@@ -378,8 +377,8 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
 
 @compiled
 def likeliest(weight: Array, bias: Array, seen: Array, row: Array) -> tuple[int, float]:
-    """The seen class with the highest logit, the first of equals, and that logit; 0 and -inf where none was seen."""
-    guess, highest = 0, -inf
+    """The seen class with the highest logit, the first of equals, and that logit; -1 and -inf where none was seen."""
+    guess, highest = -1, -inf
     for k in range(len(seen)):
         if seen[k]:
             logit = affine(weight[k], bias[k], row)
@@ -446,8 +445,8 @@ def linear_pass(rows: Array, labels: Array, state: State, settings: Settings, dr
     """Linear regression by the squared error; labels: numbers [rows]; the rest as `logistic_pass`.
 
     A step that would carry the output past the label ends there: it is shortened, as in passive-aggressive learning
-    (Crammer et al. 2006), so that a column which begins to vary late does not blow up the weights.
-    The detector is told errors as a share of three times their root mean square, 1 at most, so that it needs no units.
+    (Crammer et al. 2006), so that a column which begins to vary late does not blow up the weights. The detector is
+    told errors as a share of three standard deviations of the labels, 1 at most, so that it needs no units.
     """
     mean, variance, counts, numbers = state.mean, state.variance, state.counts, state.numbers
     levels, totals, spreads = state.levels, state.totals, state.spreads
@@ -466,9 +465,7 @@ def linear_pass(rows: Array, labels: Array, state: State, settings: Settings, dr
         number.label_squares += apart * (label - number.label_mean)
         full = tally(error, counts, numbers, settings.window, curve, full)
         if settings.drift != NO_DRIFT:
-            number.scaled += 1.0
-            number.error_power += (error * error - number.error_power) / number.scaled
-            unit = 3.0 * sqrt(number.error_power)
+            unit = 3.0 * sqrt(number.label_squares / count.rows)
             share = min(1.0, error / unit) if unit > 0 else 0.0
             if alarmed(share, settings, numbers, levels, totals, spreads):
                 drifts[found] = count.rows - 1

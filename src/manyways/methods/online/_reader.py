@@ -71,8 +71,8 @@ class Reader:
         if done < len(rows):
             row = self.data.rows[self.positions[start + done]]
             raise TrainingError(
-                f"The output for row {row} of {self.data.name} is not finite. Try a tenth of the learning rate, or "
-                "standardise=True."
+                f"The prediction for row {row} of {self.data.name} is not finite, or too far from its label "
+                f"{self.labels[start + done]!r} to be squared. Scale the label, or try a tenth of the learning rate."
             )
 
     def head(self) -> StreamHead:

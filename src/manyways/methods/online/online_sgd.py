@@ -88,7 +88,7 @@ class OnlineSGD(Method):
         positions, times = in_order(data, before)
         begun = begin(data, positions, model, standardise=self.standardise, detector=self.drift, seed=seed)
         labels = labels_of(data, positions, begun.target)
-        reader = Reader(begun, data, positions, labels, self._settings(), self.multinomial)
+        reader = Reader(begun, data, positions, labels, self.settings(), self.multinomial)
 
         def learned(done: int, seconds: float) -> Learned:
             made = reader.model()
@@ -184,7 +184,8 @@ class OnlineSGD(Method):
         each = reader.operations if budget.unit == "flops" else 1
         return min(there, max(1, int(budget.amount / each)))
 
-    def _settings(self) -> "Settings":
+    def settings(self) -> "Settings":
+        """The fields as the compiled passes take them."""
         from manyways.methods.online._compiled import ADWIN, NO_DRIFT, PAGE_HINKLEY, Settings
 
         intercept = self.intercept_learning_rate

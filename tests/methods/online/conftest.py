@@ -1,0 +1,39 @@
+"""Streams with drift, as published."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Arrays = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+@pytest.fixture(scope="session")
+def elec(real_data: Callable[[str], Path]) -> Arrays:
+    """45,312 half hours of electricity prices in New South Wales: do they rise?"""
+    return _table(real_data("drift-streams") / "elec.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def sea(real_data: Callable[[str], Path]) -> Arrays:
+    """40,000 rows of three numbers; whether two of them exceed a threshold that changes every 10,000 rows."""
+    return _table(real_data("drift-streams") / "sea_stream.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def blobs(real_data: Callable[[str], Path]) -> Arrays:
+    """199,999 points of 15 clouds in a plane, which change places every 3,000 rows."""
+    folder = real_data("drift-streams")
+    with gzip.open(folder / "interchangingRBF.data.gz", "rt") as file:
+        points = np.loadtxt(file)
+    with gzip.open(folder / "interchangingRBF.labels.gz", "rt") as file:
+        return points, np.loadtxt(file).astype(np.int64)
+
+
+def _table(path: Path) -> Arrays:
+    with gzip.open(path, "rt") as file:
+        cells = np.loadtxt(file, delimiter=",", skiprows=1)
+    return cells[:, :-1], cells[:, -1].astype(np.int64)
