@@ -1,8 +1,8 @@
 """The passes over a stream, compiled: each row is first predicted and then learned.
 
 All of it is in one file because numba's store of compiled code looks at the file of a function alone: a change of a
-function or a constant in another file would go unseen. Sums are not reassociated, so that what is learned is a function of the rows
-and their order, bit by bit, wherever a stream is cut.
+function or a constant in another file would go unseen. Sums are not reassociated, so that what is learned is a function
+of the rows and their order, bit by bit, wherever a stream is cut.
 """
 
 from collections.abc import Callable
