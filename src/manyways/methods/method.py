@@ -58,6 +58,8 @@ class Method(ABC):
     """What a model before it in a chain must give, any one of these; empty: it starts from nothing."""
     requires_model: ClassVar[bool] = False
     """Whether it can only start from a model."""
+    single_pass: ClassVar[bool] = False
+    """Whether it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
     new_classes: ClassVar[bool] = False
     """Whether its models are scored on classes that need not be among those of the training rows."""
     paper: ClassVar[str] = ""

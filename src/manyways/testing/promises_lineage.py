@@ -33,6 +33,10 @@ def lineage_knows_the_rows(trial: Trial) -> None:
     training, labelled = _set(data.training.ids), _set(data.training.ids[data.training.labelled])
     outside = rows - training
     require(not outside, f"{len(outside)} rows are listed that are no training rows.")
+    if method.single_pass:
+        spent = trial.reference.lineage.steps
+        require(len(rows) == spent, f"{spent} steps are as many rows, and {len(rows)} are listed.")
+        return
     if _learns_from_labels(method):
         missing = labelled - rows
         require(not missing, f"{len(missing)} of {len(labelled)} labelled rows are not listed.")

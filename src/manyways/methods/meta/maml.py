@@ -2,7 +2,8 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -46,13 +47,18 @@ class MAML(EpisodeMethod):
     """Steps on the examples of new classes."""
     first_order: bool = False
     """Whether the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
-    how: Literal["vectorised", "one by one"] = "vectorised"
-    """How the episodes of a batch are run: many in one program, or each in its turn; results differ by rounding."""
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    """Arithmetic of the loss; of bfloat16 little is left in a second derivative."""
+    how: Literal["auto", "vectorised", "one by one"] = "auto"
+    """Whether the episodes of a batch are run in one program or in turns, which differ by rounding; auto times both."""
+    precision: Literal["float32"] = "float32"
+    """Arithmetic of the loss: of less, little is left in a second derivative."""
 
     most_ways: ClassVar[int] = 5
     paper: ClassVar = "Finn, Abbeel & Levine, Model-agnostic meta-learning, ICML 2017"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        # A model of fewer classes than the data has could not be adapted to it.
+        return cls(ways=len(data.classes), batch_size=4)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         learner = of_episodes(super().begin(data, model, seed))

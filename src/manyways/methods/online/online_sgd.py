@@ -76,6 +76,7 @@ class OnlineSGD(Method):
     needs: ClassVar = ("input", "label")
     gives: ClassVar = frozenset({"classify", "regress"})
     takes: ClassVar = frozenset({"embed"})
+    single_pass: ClassVar = True
     paper: ClassVar = (
         "Robbins & Monro, A stochastic approximation method, 1951; Gama, Sebastião & Rodrigues, On evaluating stream "
         "learning algorithms, Machine Learning 2013"
