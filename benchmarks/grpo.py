@@ -2,12 +2,13 @@
 
 Both sides compute the loss of one rollout and its gradient: groups of 8 answers of 32 tokens to prompts of 256 tokens,
 by a randomly initialised Llama of 5 M parameters. Ours is `draw` on a later step of the rollout, which packs it, `loss`
-and the backward pass; the peer's is `GRPOTrainer._compute_loss` and the backward pass, on tensors that are ready. Neither
-samples, calls a reward or steps an optimiser. The peer runs in `.venv-peers` (`pip install torch==2.13.0 trl`) and takes
-turns with ours, on the same number of threads; its gradient checkpointing, on by default, is off, which is faster.
+and the backward pass; the peer's is `GRPOTrainer._compute_loss` and the backward pass, on tensors that are ready.
+Neither samples, calls a reward or steps an optimiser. The peer runs in `.venv-peers` (`pip install torch==2.13.0 trl`)
+and takes turns with ours, on the same number of threads; its gradient checkpointing, on by default, is off, which is
+faster.
 
-Both are given the same weights, tokens, advantages and earlier log-probabilities, with which their losses and the norms of
-their gradients must agree.
+Both are given the same weights, tokens, advantages and earlier log-probabilities, with which their losses and the norms
+of their gradients must agree.
 
     python benchmarks/grpo.py
 """
@@ -17,7 +18,6 @@ import os
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,10 +39,10 @@ from manyways.models.language_model import LanguageModel
 PROMPTS, GROUP, PROMPT, ANSWER, VOCABULARY, SIZE = 4, 8, 256, 32, 4096, 1.35
 ROUNDS, WARM = 9, 2
 TARGET = 2.5
-SHAPE = (
-    "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads "
-    "max_position_embeddings tie_word_embeddings pad_token_id eos_token_id bos_token_id rms_norm_eps"
-).split()
+SHAPE = [
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+    "max_position_embeddings", "tie_word_embeddings", "pad_token_id", "eos_token_id", "bos_token_id", "rms_norm_eps",
+]  # fmt: skip
 
 PEER = """
 import json, sys, time, torch, trl, transformers

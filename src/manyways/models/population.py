@@ -197,16 +197,12 @@ class MetaBatch:
     the tasks as their first axis. It may take gradients with `torch.func.grad`.
 
     The network is in evaluation (nothing is dropped), but for batch normalisation, which normalises what it is given by
-    its own statistics and keeps none. how: vectorised runs `chunk` tasks in one program, one by one is a loop. Results
-    are the same up to rounding, so that nothing is timed: the same seed would give other weights on another day.
+    its own statistics and keeps none; it computes in the precision of its weights. how: vectorised runs `chunk`
+    tasks in one program, one by one is a loop; auto keeps the quicker one, as a Population does.
     """
 
-    def __init__(
-        self, network: nn.Module, *, how: Literal["vectorised", "one by one"] = "vectorised", chunk: int = TASKS_AT_ONCE
-    ) -> None:
-        self.network = network
-        self.chunk = chunk if how == "vectorised" else 1
-        self.vectorised = how == "vectorised"
+    def __init__(self, network: nn.Module, *, how: How = "auto", chunk: int = TASKS_AT_ONCE) -> None:
+        self.network, self.how, self.chunk = network, how, chunk
         self._template = copy.deepcopy(network).eval().requires_grad_(False)
         for part in self._template.modules():
             if isinstance(part, BatchNorm):
@@ -215,7 +211,8 @@ class MetaBatch:
     def run(self, function: Callable[[Call, Weights, Any], Any], inputs: Any) -> Any:
         """What `function` gives for every task, stacked; no gradient flows to the network."""
         with torch.no_grad():
-            return _joined([self._carry_out(function, part) for part in self._chunks(inputs)])
+            vectorised = self.how != "one by one"
+            return _joined([self._carry_out(function, part, vectorised) for part in self._chunks(inputs, vectorised)])
 
     def mean(
         self, function: Callable[[Call, Weights, Any], tuple[Tensor, dict[str, Tensor]]], inputs: Any
@@ -225,27 +222,61 @@ class MetaBatch:
         The gradient to the network's parameters is taken chunk by chunk, so that memory holds the graph of one only;
         the loss carries it, and cannot be differentiated twice.
         """
-        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
-        count, losses, parts = len(_leaves(inputs)[0]), [], []
+        if self.how == "auto":
+            key = self._signature(function, inputs)
+            if key not in _CHOSEN:
+                _CHOSEN[key] = _remembered(key, lambda: self._calibrate(function, inputs))
+            vectorised = _CHOSEN[key] == VECTORISED
+        else:
+            vectorised = self.how == "vectorised"
+        losses, parts, gradients = self._learned(function, inputs, vectorised)
+        loss: Tensor = _WithGradient.apply(losses.mean(), gradients, *self._trained())  # type: ignore[no-untyped-call]
+        return loss, {name: part.float().mean() for name, part in parts.items()}
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [weight for weight in self.network.parameters() if weight.requires_grad]
+
+    def _learned(
+        self, function: Callable[[Call, Weights, Any], Any], inputs: Any, vectorised: bool
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """The loss and parts of every task, and the gradient of the mean loss."""
+        count, weights, said = _count(inputs), self._trained(), []
         gradients = [torch.zeros_like(weight) for weight in weights]
-        for given in self._chunks(inputs):
-            loss, said = self._carry_out(function, given)
+        for given in self._chunks(inputs, vectorised):
+            loss, parts = self._carry_out(function, given, vectorised)
             found = torch.autograd.grad(loss.sum() / count, weights, allow_unused=True)
             for total, gradient in zip(gradients, found, strict=True):
                 if gradient is not None:
                     total.add_(gradient)
-            losses.append(loss.detach())
-            parts.append({name: part.detach() for name, part in said.items()})
-        mean = torch.cat(losses).mean()
-        return _WithGradient.apply(mean, gradients, *weights), {  # type: ignore[no-untyped-call]
-            name: part.float().mean() for name, part in _joined(parts).items()
-        }
+            said.append(_map(Tensor.detach, (loss, parts)))
+        losses, parts = _joined(said)
+        return losses, parts, gradients
 
-    def _chunks(self, inputs: Any) -> Iterator[Any]:
-        for at in range(0, len(_leaves(inputs)[0]), self.chunk):
-            yield _map(lambda tensor, at=at: tensor[at : at + self.chunk], inputs)  # type: ignore[misc]
+    def _chunks(self, inputs: Any, vectorised: bool) -> Iterator[Any]:
+        size = self.chunk if vectorised else 1
+        for at in range(0, _count(inputs), size):
+            yield _map(lambda tensor, at=at: tensor[at : at + size], inputs)  # type: ignore[misc]
 
-    def _carry_out(self, function: Callable[[Call, Weights, Any], Any], given: Any) -> Any:
+    def _signature(self, function: Callable[..., Any], inputs: Any) -> str:
+        """A hash of what decides which way is the quicker one."""
+        leaves = _leaves(inputs)
+        few = min(_count(inputs), CALIBRATION_MEMBERS)
+        where = (leaves[0].device.type, torch.get_num_threads(), torch.__version__)
+        name = getattr(function, "__qualname__", repr(type(function)))
+        facts = ("meta-batch", repr(self._template), name, [tuple(leaf.shape[1:]) for leaf in leaves], few, where)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+    def _calibrate(self, function: Callable[[Call, Weights, Any], Any], inputs: Any) -> int:
+        given = _map(lambda tensor: tensor[:CALIBRATION_MEMBERS], inputs)
+        seconds = {}
+        for choice in (ONE_BY_ONE, VECTORISED):
+            for _ in range(2):  # the first pass picks kernels
+                began = time.perf_counter()
+                self._learned(function, given, choice == VECTORISED)
+                seconds[choice] = time.perf_counter() - began
+        return min(seconds, key=lambda choice: seconds[choice])
+
+    def _carry_out(self, function: Callable[[Call, Weights, Any], Any], given: Any, vectorised: bool) -> Any:
         template = self._template
         weights: Weights = dict(self.network.named_parameters())
         constants = dict(self.network.named_buffers())
@@ -253,9 +284,9 @@ class MetaBatch:
         def call(weights: Weights, inputs: Any) -> Any:
             return functional_call(template, constants | weights, (inputs,))
 
-        # The fused kernels of attention have no second derivative.
-        with sdpa_kernel(SDPBackend.MATH):
-            if self.vectorised:
+        # The fused kernels of attention have no second derivative; autocast reaches some operations under vmap only.
+        with sdpa_kernel(SDPBackend.MATH), torch.autocast(_leaves(given)[0].device.type, enabled=False):
+            if vectorised:
                 return vmap(lambda each: function(call, weights, each), randomness="error")(given)
             return _stacked([function(call, weights, _slice(given, 0))])
 

@@ -89,7 +89,8 @@ class Judge:
     def _column(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         values = self.data.columns[name].take(self.data.rows[rows])
         if name in self.data.roles.get("label", ()):  # a label that may not be seen is not told here either
-            values = np.where(self.data.labelled[rows], values.astype(object), None)
+            values = values.astype(object)
+            values[~self.data.labelled[rows]] = None
         return list(values.tolist() if values.ndim == 1 else values)
 
     def _checked(self, given: Any, rows: NDArray[np.int64], completions: Sequence[str]) -> Tensor:
