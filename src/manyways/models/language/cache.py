@@ -1,5 +1,6 @@
 """The cache of keys and values in which the answers to a prompt stand side by side. Imports transformers."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -47,6 +48,11 @@ def shared_cache(network: Any) -> Cache | None:
     if not full or network.config._attn_implementation not in ("sdpa", NAME):
         return None
     return Cache(layer_class_to_replicate=SharedLayer)
+
+
+def cache_word(network: Any) -> str:
+    """What `network` calls its cache, as an argument and in its output: the word changed in transformers 5.24."""
+    return "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
 
 
 def _longer(held: Tensor, used: int, places: int) -> Tensor:

@@ -70,9 +70,9 @@ class _Batch:
     """
 
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], count: int, padding: int) -> None:
-        from manyways.models.language.cache import shared_cache
+        from manyways.models.language.cache import cache_word, shared_cache
 
-        self.network, self.padding = network, padding
+        self.network, self.padding, self.cache_word = network, padding, cache_word(network)
         self.device = next(network.parameters()).device
         self.width = width = max(map(len, prompts))
         ids = torch.full((len(prompts), width), padding)
@@ -83,7 +83,7 @@ class _Batch:
         shared = shared_cache(network)
         positions = (seen.cumsum(1) - 1).clamp_min(0)
         output = self._forward(ids, seen.long(), positions, shared, logits_to_keep=1)
-        self.cache: Any = output.past_key_values
+        self.cache: Any = output[self.cache_word]
         self.shares = shared is not None
         self.first: Tensor = output.logits[:, -1:]
         self.owners = torch.arange(len(prompts) * count).view(len(prompts), count)
@@ -132,7 +132,7 @@ class _Batch:
     def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, **more: Any) -> Any:
         return self.network(
             input_ids=ids.to(self.device), attention_mask=mask.to(self.device), position_ids=positions.to(self.device),
-            past_key_values=cache, use_cache=True, **more,
+            use_cache=True, **{self.cache_word: cache}, **more,
         )  # fmt: skip
 
 
