@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import layer_norm
 
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError, ParameterError
@@ -198,15 +200,21 @@ class MetaBatch:
 
     The network is in evaluation (nothing is dropped), but for batch normalisation, which normalises what it is given by
     its own statistics and keeps none; it computes in the precision of its weights. how: vectorised runs `chunk`
-    tasks in one program, one by one is a loop; auto keeps the quicker one, as a Population does.
+    tasks in one program, one by one is a loop; auto keeps the quicker one, as a Population does. A checkpoint whose
+    normalisation is of another kind is run one by one, however it is asked for.
     """
 
     def __init__(self, network: nn.Module, *, how: How = "auto", chunk: int = TASKS_AT_ONCE) -> None:
         self.network, self.how, self.chunk = network, how, chunk
         self._template = copy.deepcopy(network).eval().requires_grad_(False)
         for part in self._template.modules():
+            # Under vmap the second derivatives of fused normalisation are wrong where its weights differ by task.
             if isinstance(part, BatchNorm):
                 part.alone = True
+            elif isinstance(part, nn.LayerNorm):
+                part.forward = partial(_layer_normalised, part)  # type: ignore[method-assign]
+            elif isinstance(part, nn.GroupNorm | nn.modules.batchnorm._NormBase):
+                self.how = "one by one"
 
     def run(self, function: Callable[[Call, Weights, Any], Any], inputs: Any) -> Any:
         """What `function` gives for every task, stacked; no gradient flows to the network."""
@@ -289,6 +297,13 @@ class MetaBatch:
             if vectorised:
                 return vmap(lambda each: function(call, weights, each), randomness="error")(given)
             return _stacked([function(call, weights, _slice(given, 0))])
+
+
+def _layer_normalised(part: nn.LayerNorm, x: Tensor) -> Tensor:
+    """What `part` does, with its weights outside of the fused kernel."""
+    normalised = layer_norm(x, part.normalized_shape, None, None, part.eps)
+    weighted = normalised if part.weight is None else normalised * part.weight
+    return weighted if part.bias is None else weighted + part.bias
 
 
 class _WithGradient(Function):
