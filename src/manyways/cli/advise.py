@@ -131,8 +131,7 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
 
     training = data.training
     if data.environment is not None:
-        acting = [advice.write for advice in found if advice.possible]
-        return command_line("fit", acting[-1] if acting else "METHOD", *arguments, "--out", "model")
+        return command_line("compare", *arguments, "--report", "report.html")
     if not data.inputs and data.columns:
         task = task_of(data)
         begun = [] if suggested(data, task) else ["--start", "FOLDER"]

@@ -189,6 +189,8 @@ def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
         job = next(job for job in plan.jobs() if job.method == entry.name)
         place = Path(job.start) if job.method == START and job.start else folder / job.key / "model"
         if place.exists():
+            if plan.task.name == "acting":
+                return None
             show = showcase if plan.task.labelled else showcase_of_answers
             return show(entry.name, load_model(place), plan.data.test)
     return None

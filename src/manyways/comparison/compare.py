@@ -181,7 +181,7 @@ def make_plan(
         raise ParameterError(
             f"labels says how many labels are shown, and {data.name} has none to predict; leave it out."
         )
-    if not len(data.test):
+    if not len(data.test) and data.environment is None:
         data = data.with_some_as_test(test_share)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
@@ -241,9 +241,8 @@ def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method
     if start is not None and task.labelled:
         candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
     fitting: dict[str, Method] = {}
-    wanted = {"classify", "regress"} if task.labelled else {"generate"}
     for method in candidates:
-        if not given(method, data) & wanted:
+        if not given(method, data) & task.gives:
             continue
         begun = start is not None and start.begins(method, task)
         found = method if begun else completed(method, data) if start is None or task.labelled else None

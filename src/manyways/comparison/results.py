@@ -12,7 +12,7 @@ from manyways.errors import DataError
 
 SCHEMA = 1
 FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy"})
-TaskName = Literal["classification", "regression", "pairs", "judged", "answers", "text"]
+TaskName = Literal["classification", "regression", "pairs", "judged", "answers", "text", "acting"]
 SCATTER_LIMIT = 500
 
 

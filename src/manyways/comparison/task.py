@@ -30,6 +30,13 @@ class Task:
         """Whether it is to predict a label."""
         return self.name in LABELLED
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """What a model must give, any one of these, to be compared."""
+        if self.labelled:
+            return frozenset({"classify", "regress"})
+        return frozenset({"act"} if self.name == "acting" else {"generate"})
+
     def check(self, metric: str | None, shared: bool) -> str:
         """`metric`, or the usual one; `shared` if all start from one model. Raises ParameterError for another's."""
         if self.labelled:
@@ -51,6 +58,7 @@ TASKS: dict[str, Task] = {
     "judged": Task("judged", (*PREFERRED, *SAID)),
     "answers": Task("answers", SAID, shared="nats_per_token"),
     "text": Task("text", SAID, shared="nats_per_token"),
+    "acting": Task("acting", ("mean_reward",)),
 }
 """Every task by its name: that of the results."""
 
@@ -77,5 +85,6 @@ ASKED: dict[str, Callable[["Data"], bool]] = {
     "judged": lambda data: judged(data) is not None,
     "answers": lambda data: data.has("messages") or data.has("completion"),
     "text": lambda data: data.has("text"),
+    "acting": lambda data: data.environment is not None,
 }
 """What asks for each task; the first that does is the one."""

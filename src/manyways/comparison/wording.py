@@ -119,8 +119,10 @@ ROWS = {"pairs": "pair", "judged": "judged answer", "answers": "answer", "text":
 
 
 def shown_labels(comparison: Comparison) -> str:
-    """What was learned from: "40 labels", "all 1,437 labels", "632 pairs"."""
+    """What was learned from: "40 labels", "all 1,437 labels", "632 pairs", "CartPole-v1"."""
     data = comparison.data
+    if data.task == "acting":
+        return data.name
     if data.task in ROWS:
         several = "pieces of text" if data.task == "text" else f"{ROWS[data.task]}s"
         return f"{count(data.training_rows)} {ROWS[data.task] if data.training_rows == 1 else several}"

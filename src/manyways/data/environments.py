@@ -4,6 +4,7 @@ import copy
 import functools
 import importlib
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -29,11 +30,12 @@ ID = re.compile(r"(?:(?P<module>[\w.]+):)?(?P<name>(?:(?P<namespace>[\w-]+)/)?[\
 class Environment:
     """How to make an environment, as often as it is wanted.
 
-    name: its id with options, or that of the function that makes it. spec: Gymnasium's, or None where `factory`
-    makes single environments.
+    name: its id with options, or that of the function that makes it. id: as it was given, with the module that
+    registers it. spec: Gymnasium's, or None where `factory` makes single environments.
     """
 
     name: str
+    id: str = field(default="", repr=False)
     spec: "EnvSpec | None" = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     factory: "Callable[[], Env[Any, Any]] | None" = field(default=None, repr=False)
@@ -77,6 +79,17 @@ class Environment:
     def longest(self) -> int | None:
         """The most steps of an episode, where the environment's registration says it."""
         return self.spec.max_episode_steps if self.spec else None
+
+    def to_json(self) -> dict[str, Any]:
+        """What another process makes the same of. Raises DataError for what it could not make."""
+        options = {**(self.spec.kwargs if self.spec else {}), **self.options}
+        named = self.spec is not None and not self.spec.additional_wrappers and _plain(options)
+        if not named or self.spec is None:
+            raise DataError(
+                f"{self.name} cannot be made again by another process: it is no id with plain options. Work in this "
+                "process, workers=0, or register it (gymnasium.register) and give its id."
+            )
+        return {"id": self.id or self.spec.id, "options": options}
 
     def make(self, count: int) -> "VectorEnv[Any, Any, Any]":
         """`count` of them that are stepped together. Raises DataError where they cannot be made."""
@@ -133,6 +146,13 @@ def find_environment(source: Any, options: Mapping[str, Any] | None = None) -> E
     return found
 
 
+def environment_from_json(saved: Mapping[str, Any]) -> Environment:
+    """The environment that `to_json` wrote."""
+    found = find_environment(saved["id"], saved["options"])
+    assert found is not None
+    return found
+
+
 def known_ids() -> list[str]:
     """All ids that are registered; none where Gymnasium is not installed."""
     try:
@@ -173,7 +193,8 @@ def _by_id(text: str, options: dict[str, Any]) -> Environment | None:
             "for those that a module registers when it is imported."
         )
     shown = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return Environment(f"{text}({shown})" if shown else text, gymnasium.registry[match["name"]], options)
+    spec = gymnasium.registry[match["name"]]
+    return Environment(f"{text}({shown})" if shown else text, text, spec, options)
 
 
 def _by_object(source: Any) -> Environment | None:
@@ -197,11 +218,18 @@ def _by_object(source: Any) -> Environment | None:
         spec = copy.deepcopy(spec)
         spec.kwargs.pop("render_mode", None)  # nobody watches while it is learned
         shown = ", ".join(f"{name}={value!r}" for name, value in spec.kwargs.items())
-        return Environment(f"{spec.id}({shown})" if shown else spec.id, spec)
+        return Environment(f"{spec.id}({shown})" if shown else spec.id, spec=spec)
     return Environment(
         f"{type(source.unwrapped).__module__}.{type(source.unwrapped).__qualname__}",
         factory=functools.partial(copy.deepcopy, source),
     )
+
+
+def _plain(options: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(json.dumps(options)) == dict(options))
+    except (TypeError, ValueError):
+        return False
 
 
 def _first_line(error: Exception) -> str:

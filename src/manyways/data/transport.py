@@ -9,6 +9,7 @@ import numpy as np
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.environments import environment_from_json
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
 
 DESCRIPTION = "table.json"
@@ -33,6 +34,7 @@ def save_table(data: Data, folder: Path) -> Path:
         "name": data.name,
         "source": data.source,
         "ignored": dict(data.ignored),
+        "environment": data.environment.to_json() if data.environment else None,
         "arrays": {name: _save_array(array, folder / name) for name, array in arrays.items()},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
@@ -52,6 +54,7 @@ def load_table(folder: Path) -> Data:
         name=saved["name"],
         source=saved["source"],
         ignored=saved["ignored"],
+        environment=environment_from_json(saved["environment"]) if saved["environment"] else None,
         **arrays,
     )
 

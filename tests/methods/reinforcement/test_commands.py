@@ -13,7 +13,7 @@ def test_advise_names_what_acts(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "FrozenLake-v1(is_slippery=False), an environment" in said
     assert "16 choices" in said
-    assert "manyways fit q-learning FrozenLake-v1 --environment is_slippery=false --out model" in said
+    assert "manyways compare FrozenLake-v1 --environment is_slippery=false --report report.html" in said
     assert [each.name for each in advise("CartPole-v1") if each.possible] == ["ppo"]
     assert not {"ppo", "q-learning"} & {each.name for each in advise("digits") if each.possible}
 
