@@ -53,6 +53,7 @@ def make_comparison() -> Callable[..., Comparison]:
             labels_shown=40,
             labels_known=1400,
             label="target",
+            learned_from="40 labels",
             task=fields.pop("task", "classification"),
             classes=("zero", "one"),
             inputs=(InputColumn("image", "image", "8 by 8 pixels"),),

@@ -146,7 +146,7 @@ def test_a_metric_that_should_be_small(digits: Data) -> None:
     found = mw.compare(digits, methods=methods, labels=300, budget=BUDGET, seeds=1, metric="log_loss", workers=0)
     assert not found.higher_is_better
     assert [entry.name for entry in found.ranked()] == methods
-    with pytest.raises(ParameterError, match=r"metric must be one of accuracy, .* for classes; got 'r2'"):
+    with pytest.raises(ParameterError, match=r"metric must be one of accuracy, .* for classification; got 'r2'"):
         mw.compare(digits, metric="r2")
 
 

@@ -20,7 +20,7 @@ from manyways.comparison.report import render_report, settings
 from manyways.comparison.results import Comparison, Entry, read_results, write_results
 from manyways.comparison.start import Start, folder_key, open_start
 from manyways.comparison.table import render_table
-from manyways.comparison.task import task_of
+from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
 from manyways.models.language_model import LanguageModel

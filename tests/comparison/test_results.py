@@ -76,8 +76,8 @@ def test_damage_is_named_by_its_place(full: Comparison) -> None:
     with pytest.raises(DataError, match=r"data lacks the key 'rows'"):
         Comparison.from_json(saved)
     saved = full.to_json()
-    saved["data"]["task"] = "guessing"
-    with pytest.raises(DataError, match=r"task must be Literal\['classification', 'regression', .*\]; got 'guessing'"):
+    saved["best"]["mistakes"][0]["kind"] = "smell"
+    with pytest.raises(DataError, match=r"kind must be Literal\['image', 'text', .*\]; got 'smell'"):
         Comparison.from_json(saved)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import manyways as mw
-from manyways.comparison.task import TASKS, task_of
+from manyways.comparison.tasks import TASKS, task_of
 from manyways.errors import DataError, ParameterError
 from manyways.models.metrics import HIGHER_IS_BETTER
 

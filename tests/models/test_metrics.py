@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from manyways.errors import DataError, ParameterError
-from manyways.models.metrics import HIGHER_IS_BETTER, check_metric, class_metrics, default_metric, number_metrics
+from manyways.errors import DataError
+from manyways.models.metrics import HIGHER_IS_BETTER, class_metrics, default_metric, number_metrics
 
 
 def test_classes_by_hand() -> None:
@@ -63,14 +63,8 @@ def test_no_rows_have_no_score() -> None:
         number_metrics(np.zeros(0), np.zeros(0))
 
 
-def test_a_metric_fits_its_task() -> None:
+def test_the_usual_metric_of_a_label() -> None:
     assert (default_metric(True), default_metric(False)) == ("accuracy", "r2")
-    assert check_metric(None, False) == "r2"
-    assert check_metric("f1", True) == "f1"
-    with pytest.raises(ParameterError, match="accuracy, balanced_accuracy, f1, log_loss for classes; got 'r2'"):
-        check_metric("r2", True)
-    with pytest.raises(ParameterError, match="r2, mean_absolute_error, root_mean_squared_error for numbers; got 'f1'"):
-        check_metric("f1", False)
 
 
 def test_every_metric_that_is_given_has_a_direction() -> None:

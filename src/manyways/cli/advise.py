@@ -127,7 +127,7 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
     """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
     from manyways.comparison.compare import suggested
-    from manyways.comparison.task import task_of
+    from manyways.comparison.tasks import task_of
 
     training = data.training
     if data.environment is not None:

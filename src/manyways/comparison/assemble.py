@@ -23,7 +23,6 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
-from manyways.comparison.showcase import showcase, showcase_of_answers
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.methods.method import Chain, Method
@@ -146,6 +145,7 @@ def make_entry(
         labels_note=note,
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
         curve=tuple(_curve([outcome.curve for outcome in done])),
+        exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
     )
 
 
@@ -189,10 +189,7 @@ def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
         job = next(job for job in plan.jobs() if job.method == entry.name)
         place = Path(job.start) if job.method == START and job.start else folder / job.key / "model"
         if place.exists():
-            if plan.task.name == "acting":
-                return None
-            show = showcase if plan.task.labelled else showcase_of_answers
-            return show(entry.name, load_model(place), plan.data.test)
+            return plan.task.closely(entry.name, load_model(place), plan.data.test)
     return None
 
 
@@ -214,6 +211,7 @@ def summarise(plan: "Plan") -> DataSummary:
         classes=tuple(map(str, data.classes)) if labelled and data.classification else None,
         inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs)
         or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
+        learned_from=plan.task.learned_from(data, shown),
     )
 
 

@@ -20,7 +20,7 @@ from manyways.comparison.label_efficiency import label_counts
 from manyways.comparison.records import write_whole
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import Start, open_start
-from manyways.comparison.task import Task, task_of
+from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.data import Data
 from manyways.data.storage import home_folder, make_folder
@@ -128,7 +128,7 @@ def compare(
         answers, or running text. Rows without a test part give `test_share` to one.
     methods: methods, or their text; None tries all that the roles of the data allow.
     labels: how many training labels every method may see (stratified; anew for every seed); None: all there are.
-    metric: what to compare by; None takes the usual one of the task (`manyways.comparison.task`).
+    metric: what to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
     start: a model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
         methods; it has a row of its own where it can be scored.
     budget: what each training may spend; `"10s"` is seconds of training in one process.

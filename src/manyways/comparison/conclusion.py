@@ -127,7 +127,7 @@ def _title(comparison: Comparison, choice: Entry, ranked: list[Entry]) -> str:
     reached = f"{wording.score(comparison, choice.score)} {wording.metric_words(comparison.metric)}"
     if choice.name == START:
         return f"Keep the start as it is: {reached}, and nothing that was tried is better beyond doubt"
-    source = wording.shown_labels(comparison)
+    source = comparison.data.learned_from
     if len(ranked) == 1:
         return f"{choice.title} reaches {reached} from {source}"
     level = "" if choice is ranked[0] else ", level with the best and quicker"

@@ -4,14 +4,16 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manyways.comparison.conclusion import START
+from manyways.comparison.results import Exhibit
 from manyways.comparison.start import saved_model
+from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, ModelError, ParameterError
 from manyways.methods.expressions import parse_method
@@ -69,6 +71,7 @@ class Outcome:
     parameters: int = 0
     peak_memory_mb: float | None = None
     curve: list[tuple[int, float, float]] = field(default_factory=list)
+    exhibits: tuple[Exhibit, ...] = ()
     error: str | None = None
 
 
@@ -93,8 +96,10 @@ def run_job(
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
         model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
         metrics = _scored(model, data.test, job.metric)
+        exhibits: tuple[Exhibit, ...] = ()
         if job.keep_model:
             save_model(model, folder / "model")
+            exhibits = task_of(data).exhibits(model, data.test)
     except ManywaysError as error:
         return Outcome(error=str(error), wall_seconds=time.monotonic() - began)
     except Exception as error:  # a method that fails is a row that says why; it never takes the others down
@@ -109,6 +114,7 @@ def run_job(
         parameters=model.parameters,
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
+        exhibits=exhibits,
     )
 
 
@@ -195,9 +201,11 @@ def peak_memory_mb() -> float | None:
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     """`outcome` as plain JSON values."""
-    return asdict(outcome)
+    return {**asdict(replace(outcome, exhibits=())), "exhibits": [each.to_json() for each in outcome.exhibits]}
 
 
 def outcome_from_json(saved: dict[str, Any]) -> Outcome:
     """The outcome that `outcome_to_json` wrote."""
-    return Outcome(**{**saved, "curve": [(int(s), float(t), float(v)) for s, t, v in saved["curve"]]})
+    curve = [(int(s), float(t), float(v)) for s, t, v in saved["curve"]]
+    exhibits = tuple(Exhibit.from_json(each) for each in saved.get("exhibits", ()))
+    return Outcome(**{**saved, "curve": curve, "exhibits": exhibits})

@@ -12,7 +12,6 @@ from manyways.errors import DataError
 
 SCHEMA = 1
 FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy"})
-TaskName = Literal["classification", "regression", "pairs", "judged", "answers", "text", "acting"]
 SCATTER_LIMIT = 500
 
 
@@ -29,7 +28,8 @@ class InputColumn(Record):
 class DataSummary(Record):
     """The data that was compared on. `labels_shown` of the `labels_known` training labels were used.
 
-    Where nothing is to be labelled (pairs, judged, answers, text) `label` is empty, and both are 0.
+    Where no single label is to be predicted `label` is empty, and both are 0. `task` is one of
+    `manyways.comparison.tasks`, `learned_from` what was learned from in words ("632 pairs").
     """
 
     name: str
@@ -41,9 +41,10 @@ class DataSummary(Record):
     labels_shown: int
     labels_known: int
     label: str
-    task: TaskName
+    task: str
     classes: tuple[str, ...] | None = None
     inputs: tuple[InputColumn, ...] = ()
+    learned_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,73 @@ class LabelPoint(Record):
     scores: tuple[float | None, ...] = ()
 
 
+Kind = Literal["image", "text", "audio", "table"]
+
+
+def check_payload(kind: Kind, payload: str | dict[str, Any], where: str) -> None:
+    """Raise DataError unless `payload` is what a row of `kind` is shown by."""
+    start = {"image": "data:image/", "audio": "data:audio/", "text": "", "table": None}[kind]
+    fits = isinstance(payload, dict)
+    if start is not None:
+        fits = isinstance(payload, str) and payload.startswith(start)
+    if not fits:
+        wanted = "a dict" if start is None else f"a string that starts with {start!r}"
+        raise DataError(f"{where} of the kind {kind!r} must be {wanted}; got {repr(payload)[:60]}.")
+
+
+@dataclass(frozen=True)
+class Item(Record):
+    """Something to look at: a picture, a sound, a text or a row, with a word on it.
+
+    `payload` as in `Mistake`. `right` says whether it is what it should be; None where that is not asked.
+    """
+
+    kind: Kind
+    payload: str | dict[str, Any]
+    caption: str = ""
+    right: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_payload(self.kind, self.payload, "Item.payload")
+
+
+@dataclass(frozen=True)
+class Hits(Record):
+    """What was asked for, and what was found for it, the best first."""
+
+    asked: Item
+    found: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Matrix(Record):
+    """Numbers by `rows` and `columns`, `values[row][column]`; None leaves a cell empty. `percent`: fractions of 1."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    row_title: str = ""
+    column_title: str = ""
+    percent: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if [len(row) for row in self.values] != [len(self.columns)] * len(self.rows):
+            raise DataError(f"Matrix.values must be {len(self.rows)} rows of {len(self.columns)} numbers.")
+
+
+@dataclass(frozen=True)
+class Exhibit(Record):
+    """What people would rather look at than read: a grid of items, what was found for what, or a matrix."""
+
+    title: str
+    note: str = ""
+    items: tuple[Item, ...] = ()
+    hits: tuple[Hits, ...] = ()
+    matrix: Matrix | None = None
+
+
 @dataclass(frozen=True)
 class Entry(Record):
     """One way of learning and what it reached.
@@ -87,7 +155,8 @@ class Entry(Record):
     its interval; both None with one seed. `seconds` is the training time of one seed, `parameters` a count.
     `labels_equivalent` is how many labels plain supervision needs for the same score; where that has no
     number, `labels_note` says why ("more than 1,437"). `error` is the reason of a failure, and then `score`
-    is None. `pending` marks an entry that had not finished when the comparison was interrupted.
+    is None. `pending` marks an entry that had not finished when the comparison was interrupted. `exhibits` are made
+    of its model of the first seed.
     """
 
     name: str
@@ -110,6 +179,7 @@ class Entry(Record):
     source: str = ""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     pending: bool = False
+    exhibits: tuple[Exhibit, ...] = ()
 
     @property
     def scored(self) -> bool:
@@ -142,31 +212,29 @@ class Mistake(Record):
     row: str
     truth: str | float
     predicted: str | float
-    kind: Literal["image", "text", "audio", "table"]
+    kind: Kind
     payload: str | dict[str, Any]
     confidence: float | None = None
     residual: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        start = {"image": "data:image/", "audio": "data:audio/", "text": "", "table": None}[self.kind]
-        fits = isinstance(self.payload, dict)
-        if start is not None:
-            fits = isinstance(self.payload, str) and self.payload.startswith(start)
-        if not fits:
-            wanted = "a dict" if start is None else f"a string that starts with {start!r}"
-            got = repr(self.payload)[:60]
-            raise DataError(f"Mistake.payload of the kind {self.kind!r} must be {wanted}; got {got}.")
+        check_payload(self.kind, self.payload, "Mistake.payload")
 
 
 @dataclass(frozen=True)
 class Best(Record):
-    """The entry with the best mean, seen closely; `scatter`: (true, predicted) of at most 500 test rows."""
+    """The entry with the best mean, seen closely; `scatter`: (true, predicted) of at most 500 test rows.
+
+    `heading` is that of its mistakes, with {} for the entry; `called` how their truth and their prediction are called.
+    """
 
     name: str
     confusion: Confusion | None = None
     mistakes: tuple[Mistake, ...] = ()
     scatter: tuple[tuple[float, float], ...] = ()
+    heading: str = "Where {} goes wrong"
+    called: tuple[str, str] = ("true", "predicted")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -216,8 +284,8 @@ class Comparison(Record):
 
     @property
     def labelled(self) -> bool:
-        """Whether a label was to be predicted."""
-        return self.data.task in ("classification", "regression")
+        """Whether a label was to be predicted, of which some may have been hidden."""
+        return self.data.labels_known > 0
 
     @property
     def percent(self) -> bool:

@@ -2,12 +2,12 @@
 
 import base64
 import io
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Mistake
+from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Kind, Mistake
 from manyways.data.columns import Column, id_text
 from manyways.data.data import Data
 from manyways.models.model import Model
@@ -59,16 +59,17 @@ def showcase_of_answers(name: str, model: Model, test: Data) -> Best:
         margins = model.margins(test)
         wrong = np.flatnonzero(margins < 0)
         shown = wrong[np.argsort(margins[wrong], kind="stable")[:MOST_MISTAKES]]
-        return Best(
-            name, None, tuple(_answered(test, int(row), "chosen", _text(test, "rejected", row)) for row in shown)
-        )
+        mistakes = tuple(_answered(test, int(row), "chosen", _text(test, "rejected", row)) for row in shown)
+        heading = "Pairs that {} sees the other way round"
+        return Best(name, mistakes=mistakes, heading=heading, called=("chosen", "worth more to it"))
     answered = test.has("prompt") and test.has("completion") and not test.has("label")
     if "generate" not in model.gives or not answered:
         return Best(name)
     asked = test.select(np.linspace(0, len(test) - 1, min(MOST_ASKED, len(test))).astype(int))
     said = model.generate([_text(asked, "prompt", row) for row in range(len(asked))], longest=LONGEST_SHOWN)
     others = [row for row in range(len(asked)) if said[row].strip() != _text(asked, "completion", row).strip()]
-    return Best(name, None, tuple(_answered(asked, row, "completion", said[row]) for row in others[:MOST_MISTAKES]))
+    mistakes = tuple(_answered(asked, row, "completion", said[row]) for row in others[:MOST_MISTAKES])
+    return Best(name, mistakes=mistakes, heading="Where {} says something else", called=("in the data", "said"))
 
 
 def _answered(data: Data, row: int, role: str, said: str) -> Mistake:
@@ -100,17 +101,18 @@ def _mistake(
     confidence: float | None,
     residual: float | None,
 ) -> Mistake:
-    kind, payload = _shown(data, row)
+    kind, payload = row_shown(data, row)
     return Mistake(id_text(data.ids[row]), truth, guess, kind, payload, confidence, residual)
 
 
-def _shown(data: Data, row: int) -> tuple[Literal["image", "text", "audio", "table"], str | dict[str, Any]]:
+def row_shown(data: Data, row: int) -> tuple[Kind, str | dict[str, Any]]:
+    """A row of `data` ready to be shown: by its first picture or sound, its only text, or all its columns."""
     at = data.rows[[row]]
     for column in data.inputs:
         if column.kind == "image":
-            return "image", _png(column.take(at)[0])
+            return "image", picture(column.take(at)[0])
         if column.kind == "audio":
-            return "audio", _wav(column, column.take(at)[0])
+            return "audio", sound(column, column.take(at)[0])
         if column.kind == "text" and len(data.inputs) == 1:
             return "text", str(column.take(at)[0])
     return "table", {column.name: _cell(column.take(at)[0]) for column in data.inputs}
@@ -121,16 +123,18 @@ def _cell(value: Any) -> Any:
     return ", ".join(f"{number:.4g}" for number in plain[:8]) if isinstance(plain, list) else plain
 
 
-def _png(pixels: NDArray[np.uint8]) -> str:
+def picture(pixels: NDArray[np.uint8]) -> str:
+    """A picture [channels, height, width] as a data: URI."""
     from PIL import Image
 
-    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    drawn = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
     out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True)
+    drawn.save(out, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def _wav(column: Column, sound: NDArray[np.int16]) -> str:
+def sound(column: Column, samples: NDArray[np.int16]) -> str:
+    """A sound [samples] of `column` as a data: URI."""
     import wave
 
     out = io.BytesIO()
@@ -138,5 +142,5 @@ def _wav(column: Column, sound: NDArray[np.int16]) -> str:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(column.rate or 16000)
-        file.writeframes(np.trim_zeros(sound, "b").astype("<i2").tobytes())
+        file.writeframes(np.trim_zeros(samples, "b").astype("<i2").tobytes())
     return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()

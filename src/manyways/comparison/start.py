@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from manyways.comparison.task import Task
+from manyways.comparison.tasks import Task
 from manyways.data.storage import home_folder, make_folder
 from manyways.methods.method import Method
 from manyways.methods.starts import stages
@@ -35,9 +35,7 @@ class Start:
 
     def scored_by(self, task: Task) -> bool:
         """Whether it can be scored on the task as it is."""
-        if task.labelled:
-            return self.model.target is not None
-        return bool(self.model.gives & {"generate", "score"})
+        return self.model.target is not None if task.labelled else bool(self.model.gives & task.scored)
 
 
 def open_start(given: Model | str | Path) -> Start:

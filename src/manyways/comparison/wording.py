@@ -115,21 +115,6 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-ROWS = {"pairs": "pair", "judged": "judged answer", "answers": "answer", "text": "piece of text"}
-
-
-def shown_labels(comparison: Comparison) -> str:
-    """What was learned from: "40 labels", "all 1,437 labels", "632 pairs", "CartPole-v1"."""
-    data = comparison.data
-    if data.task == "acting":
-        return data.name
-    if data.task in ROWS:
-        several = "pieces of text" if data.task == "text" else f"{ROWS[data.task]}s"
-        return f"{count(data.training_rows)} {ROWS[data.task] if data.training_rows == 1 else several}"
-    whole = "all " if data.labels_shown == data.labels_known else ""
-    return f"{whole}{count(data.labels_shown)} label{'' if data.labels_shown == 1 else 's'}"
-
-
 def score_range(comparison: Comparison) -> tuple[float, float]:
     """The lowest and the highest end of the entries' intervals, for axes; within [0, 1] for a fraction."""
     ends = [

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError
 
 HIGHER_IS_BETTER = {
     "accuracy": True,
@@ -34,17 +34,6 @@ LABEL_METRICS = CLASS_METRICS + NUMBER_METRICS
 def default_metric(classification: bool) -> str:
     """Accuracy for classes, the coefficient of determination for numbers."""
     return "accuracy" if classification else "r2"
-
-
-def check_metric(metric: str | None, classification: bool) -> str:
-    """`metric`, or the default. Raises ParameterError where it does not fit the task."""
-    allowed = CLASS_METRICS if classification else NUMBER_METRICS
-    if metric is None:
-        return default_metric(classification)
-    if metric not in allowed:
-        task = "classes" if classification else "numbers"
-        raise ParameterError(f"metric must be one of {', '.join(allowed)} for {task}; got {metric!r}.")
-    return metric
 
 
 def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:

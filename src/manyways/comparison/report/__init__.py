@@ -11,6 +11,7 @@ from manyways.comparison.conclusion import BASELINES, conclude
 from manyways.comparison.records import write_whole
 from manyways.comparison.report.charts import all_charts
 from manyways.comparison.report.colours import colours
+from manyways.comparison.report.exhibits import shares, shelves
 from manyways.comparison.report.matrices import confused_pairs
 from manyways.comparison.results import Comparison
 
@@ -25,15 +26,18 @@ def write_report(comparison: Comparison, path: str | Path) -> Path:
 
 def render_report(comparison: Comparison) -> str:
     """The text of the HTML file that `write_report` writes; about 5 MB, nearly all of it plotly.js."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    loader = PackageLoader("manyways.comparison", "report")
+    environment = Environment(
+        autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["script_json"] = lambda value: Markup(script_json(value))
-    environment.globals.update(say=wording, settings=settings)
+    environment.globals.update(say=wording, settings=settings, shares=shares)
     charts = all_charts(comparison)
-    return environment.from_string(_resource("page.html.jinja")).render(
+    return environment.get_template("page.html.jinja").render(
         comparison=comparison,
         data=comparison.data,
         conclusion=comparison.conclusion or conclude(comparison),
@@ -43,6 +47,7 @@ def render_report(comparison: Comparison) -> str:
         figures=_figures(comparison),
         colours=colours(comparison),
         confused=confused_pairs(comparison),
+        shelves=shelves(comparison),
         charts={chart.key: chart for chart in charts},
         figures_json={chart.key: chart.figure for chart in charts},
         style=Markup(_resource("style.css")),

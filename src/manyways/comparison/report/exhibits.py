@@ -1,0 +1,42 @@
+"""Exhibits of the entries side by side: those of one title stand together, the best entry's first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from manyways.comparison.results import Comparison, Entry, Exhibit, Matrix
+
+OPEN = 4
+"""Entries whose exhibit is seen at once; those of the others open at a click."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The exhibits of one title, each with its entry: those that are seen at once, and the rest."""
+
+    title: str
+    note: str
+    shown: list[tuple[Entry, Exhibit]] = field(default_factory=list)
+    folded: list[tuple[Entry, Exhibit]] = field(default_factory=list)
+
+
+def shelves(comparison: Comparison) -> list[Shelf]:
+    """All exhibits of the entries that have a score, by title in the order in which titles first come."""
+    found: dict[str, Shelf] = {}
+    for entry in comparison.ranked():
+        for exhibit in entry.exhibits:
+            shelf = found.setdefault(exhibit.title, Shelf(exhibit.title, exhibit.note))
+            (shelf.shown if len(shelf.shown) < OPEN else shelf.folded).append((entry, exhibit))
+    return list(found.values())
+
+
+def shares(matrix: Matrix) -> Callable[[float | None], float]:
+    """For a value of `matrix` how strong the colour of its cell is, in [0, 1]: fractions as they are."""
+    values = [value for row in matrix.values for value in row if value is not None]
+    low, high = (0.0, 1.0) if matrix.percent else (min(values, default=0.0), max(values, default=0.0))
+
+    def share(value: float | None) -> float:
+        if value is None or high <= low:
+            return 0.0
+        return round(min(max((value - low) / (high - low), 0.0), 1.0), 3)
+
+    return share
