@@ -203,7 +203,7 @@ def _roles(
 ) -> dict[str, tuple[str, ...]]:
     """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`."""
     roles = dict(given)
-    wanted = {"kinds": tuple(kinds), **{f"the role {role}": names for role, names in given.items()}}
+    wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(kinds)}
     for what, names in wanted.items():
         if lost := [name for name in names if name not in table.columns]:
             hint = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
