@@ -1,5 +1,7 @@
 """Errors, all in one grammar: what is wrong, where, what is allowed, what was given, what to type instead."""
 
+from typing import Any
+
 
 class ManywaysError(ValueError):
     """Anything that Manyways refuses; its message is written for the person who reads it."""
@@ -19,6 +21,15 @@ class NeedsError(ManywaysError):
 
 class ModelError(ManywaysError):
     """A model folder or a checkpoint is damaged, or a model does not fit the data or the request."""
+
+
+class StoreError(ManywaysError):
+    """The store cannot be read or written, lacks what is asked for, or a model in it cannot be learned again.
+
+    `model` is the model that was learned and could not be kept, where there is one.
+    """
+
+    model: Any = None
 
 
 class TrainingError(ManywaysError):

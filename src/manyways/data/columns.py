@@ -106,6 +106,31 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
     return out
 
 
+def places_of(ids: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Where each of `ids` [n, 2] stands in `known` [m, 2], int64 [n]; -1 where it does not."""
+    order = np.argsort(known[:, 0], kind="stable")
+    firsts = known[order, 0]
+    at = np.searchsorted(firsts, ids[:, 0])
+    places = np.full(len(ids), -1, np.int64)
+    open_ = np.flatnonzero(at < len(firsts))
+    while len(open_):  # once, but for ids that share their first half
+        open_ = open_[firsts[at[open_]] == ids[open_, 0]]
+        found = known[order[at[open_]], 1] == ids[open_, 1]
+        places[open_[found]] = order[at[open_[found]]]
+        open_ = open_[~found]
+        at[open_] += 1
+        open_ = open_[at[open_] < len(firsts)]
+    return places
+
+
 def id_text(row_id: NDArray[np.uint64]) -> str:
     """A row id as 32 hexadecimal digits."""
     return np.ascontiguousarray(row_id).tobytes().hex()
+
+
+def ids_from_text(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """The row ids that `id_text` wrote, uint64 [n, 2]. Raises ValueError for anything else."""
+    digits = [bytes.fromhex(text) for text in texts]
+    if any(len(each) != 16 for each in digits):
+        raise ValueError("a row id has 32 hexadecimal digits")
+    return np.frombuffer(b"".join(digits), np.uint64).reshape(-1, 2)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Column, infer_label_kind, is_missing, row_ids
+from manyways.data.columns import Column, infer_label_kind, is_missing, places_of, row_ids
 from manyways.data.roles import check_roles
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
     from manyways.data.environments import Environment
+    from manyways.data.origin import Origin
 
 TRAINING, VALIDATION, TEST = 0, 1, 2
 PARTS = ("training", "validation", "test")
@@ -41,6 +42,8 @@ class Data:
     ignored: Mapping[str, str] = field(default_factory=dict)
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
+    origin: "Origin | None" = None
+    """Where the rows can be read again; None for what was in memory, or has been given other labels since."""
 
     @staticmethod
     def from_columns(
@@ -51,6 +54,7 @@ class Data:
         name: str = "data",
         source: str = "",
         ignored: Mapping[str, str] | None = None,
+        origin: "Origin | None" = None,
     ) -> "Data":
         """A table from columns of one length. Raises DataError where roles, lengths or labels do not fit."""
         table = {column.name: column for column in columns}
@@ -74,6 +78,7 @@ class Data:
             source=source or name,
             ignored=dict(ignored or {}),
             all_ids=row_ids(table.values(), count),
+            origin=origin,
         )
 
     @staticmethod
@@ -158,6 +163,29 @@ class Data:
         """The rows at positions `which` (numbers or a mask over these rows)."""
         return replace(self, rows=self.rows[which])
 
+    def without(self, ids: NDArray[np.uint64]) -> "Data":
+        """A table in which no row has one of `ids` [n, 2], as if they had never been there; equal rows have one id.
+
+        Raises DataError where no row is left.
+        """
+        from manyways.data.sources.rows import select
+
+        kept = places_of(self.all_ids, ids) < 0
+        if kept.all():
+            return self
+        if not kept[self.rows].any():
+            raise DataError(f"No row of {self.name} is left without the {len(ids):,} that are to go.")
+        chosen, places = np.flatnonzero(kept), np.cumsum(kept) - 1
+        columns = {name: replace(column, values=select(column.values, chosen)) for name, column in self.columns.items()}
+        return replace(
+            self,
+            columns=columns,
+            part=self.part[chosen],
+            visible=self.visible[chosen],
+            all_ids=self.all_ids[chosen],
+            rows=places[self.rows[kept[self.rows]]],
+        )
+
     def _only(self, part: int) -> "Data":
         return self.select(self.part[self.rows] == part)
 
@@ -236,7 +264,7 @@ class Data:
         visible = self.visible.copy()
         visible[rows] = True
         columns = {**self.columns, column.name: replace(column, values=values)}
-        return replace(self, columns=columns, visible=visible)
+        return replace(self, columns=columns, visible=visible, origin=None)
 
     def with_labels(self, count: int, seed: int = 0) -> "Data":
         """All labels hidden but a stratified `count` of the training rows; test labels stay.
@@ -284,7 +312,8 @@ class Data:
         strata = self.label.take(everything) if classes else np.zeros(len(everything), int)
         held = dirichlet_clients(strata, count, alpha, seed, ids=self.all_ids)
         columns = {**self.columns, "client": Column("client", "category", held)}
-        return replace(self, columns=columns, roles={**self.roles, "client": ("client",)})
+        origin = self.origin.then("with_clients", count=count, alpha=alpha, seed=seed) if self.origin else None
+        return replace(self, columns=columns, roles={**self.roles, "client": ("client",)}, origin=origin)
 
     # --- parts -------------------------------------------------------------------------------------
 

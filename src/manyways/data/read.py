@@ -11,6 +11,7 @@ from manyways.data import sources
 from manyways.data.columns import KINDS, Kind
 from manyways.data.data import PARTS, TEST, TRAINING, VALIDATION, Data
 from manyways.data.environments import find_environment
+from manyways.data.origin import find_origin
 from manyways.data.roles import ROLES, did_you_mean
 from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle
@@ -103,6 +104,7 @@ def read(
         label_pattern,
         header,
         labels=given.get("label") or ("label",),
+        wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
     )
     _check(options)
     table = sources.load(source, options)
@@ -116,8 +118,14 @@ def read(
     role_of = {name: role for role, columns in given.items() for name in columns}
     columns = {name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()}
     columns, kept = handle(columns, given, part=parts, undecoded=table.bad, bad_rows=bad_rows, where=table.source)
+    asked = {
+        "kinds": dict(kinds or {}) or None,
+        "test": test, "validation": validation, "part": part, "bad_rows": bad_rows, "image_size": image_size,
+        "sample_rate": sample_rate, "seconds": seconds, "label_pattern": label_pattern, "header": header,
+    }  # fmt: skip
+    origin = None if memory.is_values(label) else find_origin(source, asked, columns, given)
     return Data.from_columns(
-        columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored
+        columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored, origin=origin
     )
 
 

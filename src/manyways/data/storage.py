@@ -71,6 +71,15 @@ def home_folder() -> Path:
     return Path(platformdirs.user_cache_dir("manyways", appauthor=False))
 
 
+def store_folder() -> Path:
+    """Where models are kept with their lineage: in $MANYWAYS_HOME, else in the user's data folder."""
+    if place := os.environ.get("MANYWAYS_HOME"):
+        return Path(place) / "store"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("manyways", appauthor=False)) / "store"
+
+
 def cache_folder() -> Path:
     """The folder for encoded rows; anything in it can be deleted and is made again when needed."""
     return make_folder(home_folder() / "cache")

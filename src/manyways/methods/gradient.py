@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from manyways.data.data import TRAINING, Data
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.method import Learned, Method
+from manyways.models.lineage import Lineage
 from manyways.models.model import Model
-from manyways.training.budget import Budget
+from manyways.training.budget import Budget, Planned
 from manyways.training.learner import Learner
 from manyways.training.loop import autocast, train
 from manyways.training.optimizer import schedule as warm_cosine
@@ -127,7 +128,7 @@ class GradientMethod(Method, Generic[LearnerT]):
         """After how many steps what a step costs repeats, for budgets in seconds and operations."""
         return 1
 
-    def parents(self, learner: LearnerT, model: Model | None) -> tuple[Model, ...]:
+    def parents(self, learner: LearnerT, model: Model | None) -> tuple[Model | Lineage, ...]:
         """The models that shaped the network, for its lineage: the one it started from, and any that taught it."""
         return (model,) if model else ()
 
@@ -146,10 +147,10 @@ class GradientMethod(Method, Generic[LearnerT]):
             learner = self.begin(data, model, seed).to(run.pick_device())
             parents = self.parents(learner, model)
 
-            def learned(steps: int, seconds: float) -> Learned:
+            def learned(steps: int, seconds: float, planned: Planned | None = None) -> Learned:
                 network = copy.deepcopy(self.finish(learner)).requires_grad_(True).cpu()
                 made, used = self.make_model(learner, network), self.rows_reached(learner, data, steps)
-                return Learned(made, used, parents, steps, seconds, self.facts(learner, steps))
+                return Learned(made, used, parents, steps, seconds, self.facts(learner, steps), planned)
 
             identity = self.identity(data, model, budget, seed)
             done = train(
@@ -161,4 +162,4 @@ class GradientMethod(Method, Generic[LearnerT]):
                 identity,
                 lambda: self.as_model(learned(0, 0), data, budget, seed),
             )
-            return learned(done.step, done.seconds)
+            return learned(done.step, done.seconds, run.planned or done.planned)

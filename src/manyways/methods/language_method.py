@@ -17,6 +17,7 @@ from manyways.models.language.attention import use_fast_attention
 from manyways.models.language.packing import plain
 from manyways.models.language.rows import Reader, TooLong
 from manyways.models.language_model import LanguageModel, from_checkpoint
+from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.models.model import Model
 from manyways.training.learner import Learner
 
@@ -102,6 +103,10 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
             network=network, tokenizer=start.tokenizer, objective=self.objective, columns=start.columns,
             base=start.base if beside_start else None,
         )  # fmt: skip
+
+    def parents(self, learner: LanguageLearnerT, model: Model | None) -> tuple[Model | Lineage, ...]:
+        start = learner.start  # the model before, a checkpoint, or a network that nothing has been taught yet
+        return (start,) if start.lineage is not NO_LINEAGE else ()
 
     def parameter_groups(self, learner: LanguageLearnerT) -> list[ParameterGroup]:
         return [ParameterGroup([p for p in learner.network.parameters() if p.requires_grad])]

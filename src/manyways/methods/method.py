@@ -15,9 +15,9 @@ from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import lacking
-from manyways.models.lineage import Lineage, versions
+from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
-from manyways.training.budget import Budget
+from manyways.training.budget import Budget, Planned
 from manyways.training.run import Run
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Learned:
     """What `learn` gives back; `fit` adds to the model what it gives and its lineage.
 
     rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from, or their lineages;
-    facts: what the method states of it, for its lineage.
+    facts: what the method states of it, for its lineage; planned: the steps that the budget was turned into.
     """
 
     model: Model
@@ -40,6 +40,7 @@ class Learned:
     steps: int = 0
     seconds: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    planned: Planned | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,11 @@ class Method(ABC):
     """Whether it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
     new_classes: ClassVar[bool] = False
     """Whether its models are scored on classes that need not be among those of the training rows."""
+    forgets: ClassVar[str | None] = None
+    """How near what `forget` gives is to the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
+    cannot forget faster than by training anew."""
+    approximate: ClassVar[bool] = False
+    """Whether it makes a model resemble one that never saw some rows, and proves nothing: its `forget` is no proof."""
     paper: ClassVar[str] = ""
     """Who described it, where and when."""
     suggests: ClassVar[tuple[str, ...] | None] = None
@@ -100,7 +106,8 @@ class Method(ABC):
         seed: the same seed, data and budget in steps give the same weights on the same machine.
         run: where checkpoints go and who follows; see `Run`.
         Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data,
-        TrainingError where training cannot go on and ModelError where the run's folder is another's.
+        TrainingError where training cannot go on and ModelError where the run's folder is another's; StoreError where
+        the run's store cannot be written.
         """
         from manyways.data.read import as_data
 
@@ -114,12 +121,42 @@ class Method(ABC):
             raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
         self.check(table, model)
         run.claim(self.identity(table, model, allowed, seed))
+        run = (run.store.following(run) if run.store else run).begun()
         learned = self.learn(table, model, allowed, seed, run)
-        return self.as_model(learned, table, allowed, seed)
+        made = self.as_model(learned, table, allowed, seed)
+        plan, where = run.all_plans(learned.planned), machine(run.pick_device())
+        made = replace(made, lineage=replace(made.lineage, plan=plan, machine=where))
+        if run.store:
+            run.store.keep(made, table, start=model, method=self, run=run)
+        return made
 
     @abstractmethod
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         """Do what `fit` promises; `data` and `model` have been checked."""
+
+    def forget(
+        self,
+        model: Model,
+        data: Data,
+        rows: NDArray[np.bool_],
+        *,
+        budget: Budget | str | int | None = None,
+        seed: int | None = None,
+        run: Run | None = None,
+    ) -> Model:
+        """The model as it would be without `rows`, made faster than by training anew; how near to it says `forgets`.
+
+        model: one that this method made of `data`, with the same fields. Neither is changed.
+        rows: which rows of `data`, which still holds them, are forgotten (a mask).
+        budget, seed: those that the model was made with, by default as its lineage says. The lineage of what is made is
+            that of a model that was trained without the rows.
+        Raises NeedsError where the method, this model or this data do not allow it, and where none of the rows shaped
+        the model.
+        """
+        raise NeedsError(
+            f"{self} cannot take rows out of a model faster than by training anew. Train without them: "
+            "fit(data.select(~rows))."
+        )
 
     def check(self, data: Data, model: Model | None = None) -> None:
         """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""
@@ -270,7 +307,7 @@ class Chain(Method):
             def learn(part: Run, stage: Method = stage, share: float = share, start: Model | None = current) -> Model:
                 return stage.fit(data, start, budget=budget.share(share / sum(shares)), seed=seed, run=part)
 
-            current = run.once(f"{number}-{stage.method_name()}", learn)
+            current = run.once(f"{number}-{stage.method_name()}", learn, stored=True)
             trained.append(current)
         last = trained[-1]
         return Learned(
@@ -347,8 +384,15 @@ def _giver(wanted: frozenset[str], data: Data | None = None) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """`value` as JSON, from which `manyways.methods.saved` makes it again."""
     if isinstance(value, Method):
         return value.to_json()
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Model):
+        return {"model": value.lineage.title}
+    if callable(value):
+        return {"function": _written(value)}
     return value if isinstance(value, int | float | str | bool | None) else _written(value)
 
 

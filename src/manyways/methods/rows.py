@@ -14,9 +14,11 @@ from manyways.errors import ParameterError
 from manyways.methods.fields import Interval
 from manyways.methods.gradient import GradientMethod
 from manyways.models.heads import LinearHead
+from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint, make_network
 from manyways.models.predictor import Predictor
+from manyways.models.saving import checkpoint_lineage
 from manyways.training.learner import RowLearner
 
 
@@ -39,6 +41,11 @@ class RowMethod(GradientMethod[RowLearner]):
         target = Target.fit(data) if self.predicts else None
         network, encoding = self.start_network(data, model, target)
         return RowLearner(network, data, encoding, target, seed)
+
+    def parents(self, learner: RowLearner, model: Model | None) -> tuple[Model | Lineage, ...]:
+        if model is None and is_checkpoint(self.backbone):
+            return (checkpoint_lineage(self.backbone),)
+        return super().parents(learner, model)
 
     def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
         assert isinstance(network, Network)

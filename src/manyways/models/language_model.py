@@ -329,14 +329,14 @@ class LanguageModel(Model):
 def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel:
     """The language model of a transformers folder or Hub name. Raises ModelError as `load_network` does."""
     from manyways.models.language.architectures import load_network
+    from manyways.models.saving import checkpoint_lineage
 
     network, tokenizer = load_network(checkpoint, objective)
     gives = {"causal": {"generate", "embed"}, "masked": {"fill", "embed"}, "reward": {"score"}}[objective]
-    lineage = Lineage({"name": "checkpoint", "checkpoint": checkpoint}, checkpoint, 0, "", "", "")
     base = base_of(Path(checkpoint)) if has_adapters(network) else checkpoint
     return LanguageModel(
         network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=frozenset(gives),
-        lineage=lineage,
+        lineage=checkpoint_lineage(checkpoint),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Lineage: what made a model, and which rows shaped it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -20,7 +20,8 @@ class Lineage:
 
     `rows` are the ids (uint64 [rows, 2]) of the rows that shaped this stage; `parents` are the lineages of the
     models it started from or learned from; `facts` is what the method states besides its fields, as JSON values: who
-    took part, which privacy is guaranteed.
+    took part, which privacy is guaranteed. What makes a training repeatable: `plan` holds the steps that the budget was
+    turned into, of each part by name (see `Planned`), `machine` what besides versions decides the last bits of a sum.
     """
 
     method: Mapping[str, Any]
@@ -35,6 +36,8 @@ class Lineage:
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    plan: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     def all_rows(self) -> NDArray[np.uint64]:
         """The ids of all rows that shaped the model, through every parent, each once."""
@@ -59,6 +62,8 @@ class Lineage:
             "seconds": self.seconds,
             "versions": dict(self.versions),
             "facts": dict(self.facts),
+            "plan": {part: list(steps) for part, steps in self.plan.items()},
+            "machine": dict(self.machine),
             "parents": [parent.to_json() for parent in self.parents],
         }
 
@@ -75,12 +80,25 @@ NO_LINEAGE = Lineage({}, "a model", 0, "", "", "")
 """Of a model that no method made: features on their way to a head, or one still in training."""
 
 
+IN_USE = ("transformers", "tokenizers", "peft", "numba", "gymnasium")
+"""Packages whose version counts where they have been loaded."""
+
+
 def versions() -> dict[str, str]:
     """The versions that decide what training gives."""
     import platform
+    import sys
 
-    names = ("manyways", "torch", "numpy", "scikit-learn")
+    names = ["manyways", "torch", "numpy", "scikit-learn", *(name for name in IN_USE if name in sys.modules)]
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def machine(device: str) -> dict[str, str]:
+    """What besides versions decides the last bits of what training gives: where it ran, on how many threads."""
+    import torch
+
+    kind = torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
+    return {"device": device, "threads": str(torch.get_num_threads()), "processor": kind}
 
 
 @cache  # a package's description is read and parsed, which takes longer than many a piece of a stream

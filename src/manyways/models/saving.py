@@ -105,6 +105,27 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
     return Lineage.from_json(saved["lineage"], rows)
 
 
+def checkpoint_lineage(checkpoint: str) -> Lineage:
+    """How the model in a folder was made, or one of that name on the Hub; of a strange one only its name is known."""
+    folder = Path(checkpoint)
+    if (folder / DESCRIPTION).is_file():
+        return read_lineage(folder, read_description(folder))
+    named = {"name": "checkpoint", "checkpoint": checkpoint}
+    return Lineage(named, checkpoint, 0, "", "", fingerprint(folder) or "")
+
+
+def fingerprint(folder: Path) -> str | None:
+    """What tells a folder's content from another's without reading all of it; None where there is no model."""
+    try:
+        if (folder / DESCRIPTION).is_file():
+            return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["hash"])
+        files = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest() if facts else None
+
+
 def find_kind(name: str) -> type[Model]:
     """The kind of model called `name`, found by walking this folder."""
     package = importlib.import_module("manyways.models")

@@ -20,6 +20,17 @@ _WORDS: dict[str, tuple[Unit, float]] = {
 
 
 @dataclass(frozen=True)
+class Planned:
+    """The steps that a budget was turned into, over which rates are scheduled, and the one after which the clock ended.
+
+    `last` is `steps` unless training was far slower than planned. A run that is told this does the same again.
+    """
+
+    steps: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Budget:
     """An amount of one unit: optimiser steps, examples drawn, seconds of training, or floating-point operations.
 

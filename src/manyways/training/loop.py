@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from manyways.errors import TrainingError
-from manyways.training.budget import Budget
+from manyways.training.budget import Budget, Planned
 from manyways.training.checkpoint import (
     Checkpoint,
     load_optimizer,
@@ -37,11 +37,17 @@ OVERRUN = 1.5
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: steps done and planned, and seconds of training."""
+    """How far a run is: steps done and planned, and seconds of training; whether the clock has ended it."""
 
     step: int
     steps: int
     seconds: float = 0.0
+    cut: bool = False
+
+    @property
+    def planned(self) -> Planned:
+        """What to tell another run, so that it takes the same steps."""
+        return Planned(self.steps, self.step if self.cut else self.steps)
 
 
 def train(
@@ -63,7 +69,8 @@ def train(
         at = Progress(**saved.facts["progress"])
     else:
         method.prepare(learner)
-        steps = plan_steps(method, learner, optimizer, budget, seed, take_step)
+        planned = run.planned
+        steps = planned.steps if planned else plan_steps(method, learner, optimizer, budget, seed, take_step)
         at = Progress(0, steps)
         if run.folder:  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
             write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
@@ -71,7 +78,8 @@ def train(
     tell("resume" if saved else "start", at)
     offered = {round(at.steps * (i + 1) / run.evaluations) for i in range(run.evaluations)}
     last_saved = time.monotonic()
-    while at.step < at.steps and not stopping.done:
+    last = run.planned.last if run.planned else at.steps
+    while at.step < last and not stopping.done:
         began = time.perf_counter()
         parts = take_step(method, learner, optimizer, at.step, at.steps, seed)
         at = replace(at, step=at.step + 1, seconds=at.seconds + time.perf_counter() - began)
@@ -86,7 +94,9 @@ def train(
             write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
             tell("checkpoint", at)
             last_saved = time.monotonic()
-        if budget.unit == "seconds" and at.seconds > OVERRUN * budget.amount:
+        slow = budget.unit == "seconds" and at.seconds > OVERRUN * budget.amount and not run.planned
+        if at.step < at.steps and (slow or at.step == last):
+            at = replace(at, cut=True)
             break
     stopping.finish()
     tell("stop" if at.step < at.steps else "end", at)

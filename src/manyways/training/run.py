@@ -1,15 +1,19 @@
 """A run: where its checkpoints lie, who follows it, and what of it is done already."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from manyways.errors import ModelError, TrainingError
+from manyways.training.budget import Planned
 from manyways.training.events import Event, Listener
 
 if TYPE_CHECKING:
+    from manyways.lineage.store import Store
     from manyways.models.model import Model
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,9 @@ class Run:
     checkpoint_seconds: time between checkpoints, in seconds.
     evaluations: how many times, evenly spread, listeners are offered the model for evaluation.
     device: "auto" takes a GPU where there is one.
+    store: where the model is kept with its lineage when it is done, and each stage of a chain, too.
+    plans: by the name of a part ("" for a method without parts) the steps that it takes, whatever the budget says.
+    done: parts that are known already, by name.
     """
 
     folder: Path | None = None
@@ -30,6 +37,11 @@ class Run:
     evaluations: int = 0
     device: str = "auto"
     stage: str = ""
+    store: "Store | None" = None
+    plans: Mapping[str, Planned] = field(default_factory=dict)
+    done: "Mapping[str, Model]" = field(default_factory=dict)
+    parts: "dict[str, Model]" = field(default_factory=dict, repr=False)
+    """The models of the parts, as `once` gave them; every fit begins with none."""
 
     def tell(self, event: Event) -> None:
         """Pass `event` on to every listener."""
@@ -59,19 +71,33 @@ class Run:
                 "to start from differ. Give another folder, or delete this one to begin again."
             )
 
-    def child(self, name: str) -> "Run":
-        """The run of a part of this one, with a folder of its own."""
+    def begun(self) -> "Run":
+        """This run for one `fit`, which notes its parts here."""
+        return replace(self, parts={})
+
+    def child(self, name: str, *, stored: bool = False) -> "Run":
+        """The run of a part of this one, with a folder of its own; in the store only where it is `stored`."""
         return replace(
             self,
             folder=self.folder / name if self.folder else None,
             stage=f"{self.stage}/{name}" if self.stage else name,
+            store=self.store if stored else None,
+            plans=_under(name, self.plans),
+            done=_under(name, self.done),
         )
 
-    def once(self, name: str, learn: "Callable[[Run], Model]") -> "Model":
-        """The model of the part `name`: learned now, or as it was saved when an earlier call finished it."""
+    def once(self, name: str, learn: "Callable[[Run], Model]", *, stored: bool = False) -> "Model":
+        """The model of the part `name`: learned now, or as it was saved when an earlier call finished it.
+
+        stored: whether it is a model in its own right, which the store keeps beside the whole.
+        """
+        model = self.done.get(name) or self._learned(self.child(name, stored=stored), learn)
+        self.parts[name] = model
+        return model
+
+    def _learned(self, child: "Run", learn: "Callable[[Run], Model]") -> "Model":
         from manyways.models.saving import load_model, save_model
 
-        child = self.child(name)
         if child.folder is None:
             return learn(child)
         done = child.folder / "model"
@@ -81,6 +107,18 @@ class Run:
         save_model(model, done)
         return model
 
+    @property
+    def planned(self) -> Planned | None:
+        """The steps to take, where they are known already."""
+        return self.plans.get("")
+
+    def all_plans(self, own: Planned | None) -> dict[str, list[int]]:
+        """What a lineage keeps of the steps: those of a method itself, `own`, and of its parts by name."""
+        plans = {"": [own.steps, own.last]} if own else {}
+        for name, model in self.parts.items():
+            plans |= {f"{name}/{part}" if part else name: list(steps) for part, steps in model.lineage.plan.items()}
+        return plans
+
     def pick_device(self) -> str:
         """The device to train on."""
         if self.device != "auto":
@@ -88,3 +126,8 @@ class Run:
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _under(name: str, given: Mapping[str, T]) -> dict[str, T]:
+    """What `given` says of the part `name` and of its own parts."""
+    return {key[len(name) + 1 :]: value for key, value in given.items() if key == name or key.startswith(f"{name}/")}

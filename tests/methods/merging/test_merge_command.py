@@ -30,8 +30,8 @@ def test_models_are_merged_without_data(
     assert re.search(r"^learned from no data$", said, re.MULTILINE)
     assert f"manyways predict {out} DATA --out predictions.csv" in said
     method = mw.load(out).lineage.method
-    assert method["models"] == repr((folders["low"], folders["high"]))
-    assert method["weights"] == "(1.0, 3.0)"
+    assert method["models"] == [folders["low"], folders["high"]]
+    assert method["weights"] == [1.0, 3.0]
     assert not out.with_name("merged.run").exists()
 
 

@@ -31,7 +31,10 @@ PART_WORDS = {
 
 @dataclass(frozen=True)
 class Options:
-    """How a source is to be read; `read` documents each. Test rows may lack the columns of `labels`."""
+    """How a source is to be read; `read` documents each. Test rows may lack the columns of `labels`.
+
+    wanted: the columns that roles or the part name, for sources that would else leave them out.
+    """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     bad_rows: BadRows = "refuse"
@@ -42,6 +45,7 @@ class Options:
     header: bool | None = None
     channels: int | None = None
     labels: tuple[str, ...] = ("label",)
+    wanted: frozenset[str] = frozenset()
 
     def like(self, table: "Table") -> "Options":
         """These options with the image size, channels, rate and length that `table` was read with."""

@@ -45,7 +45,8 @@ def accepts(source: Any) -> bool:
 def load(source: Path, options: Options) -> Table:
     """The inputs and labels of a file, by the names of its arrays; `PAIRS` and `PARTS` are the names known.
 
-    Without such names: the only array of two to four axes, and the only one of one axis as its labels. Labels of
+    An array that a role names (`subject="person"`) is a column, too, also as `person_train` and `person_test`. Without
+    names that are known: the only array of two to four axes, and the only one of one axis as its labels. Labels of
     several axes, which images begin with, are a label per image: [classes, rows] of [classes, rows, H, W]. Raises
     DataError where that leaves a doubt, where an array holds Python objects, and where the file is damaged.
     """
@@ -75,8 +76,12 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
                 if inputs in keys and all(keys[inputs] != taken for _, taken, _ in parts):
                     parts.append((part, keys[inputs], keys.get(labels)))
     if not parts:
-        parts = [(TRAINING, *_only_pair(keys, headers, path))]
+        free = {key: header for key, header in headers.items() if key not in options.wanted}
+        parts = [(TRAINING, *_only_pair(keys, free, path))]
+    more = {(name, part): key for part, *_ in parts for name in options.wanted if (key := _beside(name, part, keys))}
     used = {key for _, *names in parts for key in names if key}
+    more = {place: key for place, key in more.items() if key not in used and len(headers[key][0]) == 1}
+    used |= set(more.values())
     ignored = {
         key: f"is no array of inputs or labels by its name; its shape is {headers[key][0]}"
         for key in members
@@ -92,8 +97,19 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
         if targets:
             values = _as_rows(_read_member(archive, members[targets], headers[targets], path), axes)
             columns.append(column_from_array(values, "label", f"{path}[{targets!r}]", ""))
+        for (column, of), key in more.items():
+            if of == part:
+                values = _read_member(archive, members[key], headers[key], path)
+                columns.append(column_from_array(values, column, f"{path}[{key!r}]", ""))
         tables.append((part, table_of(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
     return joined(tables, plain_name(path), str(path), ("label",))
+
+
+def _beside(name: str, part: int, keys: dict[str, str]) -> str | None:
+    """The array that holds the column `name` of a part: of that name alone, or with the part's word before or after."""
+    words = [word for number, word in PARTS if number == part]
+    places = [*(f"{name}_{word}" for word in words), *(f"{word}_{name}" for word in words)]
+    return next((keys[place.lower()] for place in [*places, name] if place.lower() in keys), None)
 
 
 def _row_axes(inputs: tuple[int, ...], labels: tuple[int, ...]) -> int:
@@ -113,7 +129,7 @@ def _as_rows(values: Rows, axes: int) -> Rows:
 
 def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> tuple[str, str | None]:
     for inputs, labels in PAIRS:
-        if inputs in keys:
+        if inputs in keys and keys[inputs] in headers:
             return keys[inputs], keys.get(labels)
     arrays = [key for key, (shape, _, _) in headers.items() if 2 <= len(shape) <= 4]
     labels_ = [key for key, (shape, _, _) in headers.items() if len(shape) == 1]

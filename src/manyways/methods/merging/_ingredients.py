@@ -1,6 +1,5 @@
 """The folders that a merge is made of: their weights, what they say of themselves, and whether they go together."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
-from manyways.models.saving import DESCRIPTION, read_description, read_lineage
+from manyways.models.saving import DESCRIPTION, checkpoint_lineage, read_description, read_lineage
 from manyways.models.weight_folders import WeightFolder, open_weights
 
 SHOWN = 3
@@ -61,10 +60,7 @@ class Ingredient:
 
     def lineage(self) -> Lineage:
         """How it was made; of a checkpoint only its name is known. Raises ModelError where a file has changed."""
-        if self.saved is not None:
-            return read_lineage(self.path, self.saved)
-        named = {"name": "checkpoint", "checkpoint": str(self.path)}
-        return Lineage(named, str(self.path), 0, "", "", fingerprint(self.path) or "")
+        return read_lineage(self.path, self.saved) if self.saved is not None else checkpoint_lineage(str(self.path))
 
 
 def open_ingredient(folder: str) -> Ingredient:
@@ -76,18 +72,6 @@ def open_ingredient(folder: str) -> Ingredient:
     if saved is None and config is None:
         raise ModelError(f"{path} is no model folder: it has neither {DESCRIPTION} nor config.json.")
     return Ingredient(weights, saved, config)
-
-
-def fingerprint(folder: Path) -> str | None:
-    """What tells a folder's content from another's without reading all of it; None where there is no model."""
-    try:
-        if (folder / DESCRIPTION).is_file():
-            return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["hash"])
-        files = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest() if facts else None
 
 
 def check_alike(ingredients: Sequence[Ingredient]) -> None:

@@ -18,12 +18,12 @@ from manyways.errors import ModelError, NeedsError, ParameterError
 from manyways.methods.fields import Finite, Interval
 from manyways.methods.merging import _formulas as formulas
 from manyways.methods.merging._folders import read_merged, write_checkpoint
-from manyways.methods.merging._ingredients import Ingredient, check_alike, fingerprint, open_ingredient
+from manyways.methods.merging._ingredients import Ingredient, check_alike, open_ingredient
 from manyways.methods.merging._streaming import stream
 from manyways.methods.method import DEFAULT_BUDGET, Learned, Method
-from manyways.models.lineage import Lineage
+from manyways.models.lineage import Lineage, machine
 from manyways.models.model import Model
-from manyways.models.saving import write_folder
+from manyways.models.saving import fingerprint, write_folder
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -227,7 +227,8 @@ def merge_folders(
     saved = ingredients[0].saved
     if saved is None:
         return write_checkpoint(folder, write)
-    lineage = replace(method.lineage(nothing, DEFAULT_BUDGET, seed), parents=parents)
+    begun = method.lineage(nothing, DEFAULT_BUDGET, seed)
+    lineage = replace(begun, parents=parents, machine=machine(Run().pick_device()))
     return write_folder(folder, saved["kind"], method.abilities(ingredients), lineage, write)
 
 

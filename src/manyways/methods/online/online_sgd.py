@@ -20,7 +20,7 @@ from manyways.methods.online._order import in_order, is_dates
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.stream import StreamHead, StreamPredictor
-from manyways.training.budget import Budget
+from manyways.training.budget import Budget, Planned
 from manyways.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from manyways.training.events import Event
 from manyways.training.run import Run
@@ -98,7 +98,9 @@ class OnlineSGD(Method):
                 made = replace(made, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name]))
             used = np.zeros(len(data), bool)
             used[positions[:done]] = True
-            return Learned(made, used, (model,) if model else (), done, seconds)
+            return Learned(
+                made, used, (model,) if model else (), done, seconds, planned=run.planned or Planned(done, done)
+            )
 
         def snapshot(done: int, seconds: float) -> Model:
             return self.as_model(learned(done, seconds), data, budget, seed)
@@ -109,7 +111,8 @@ class OnlineSGD(Method):
         self, reader: "Reader", budget: Budget, run: Run, identity: str, snapshot: Callable[[int, float], Model]
     ) -> tuple[int, float]:
         """Read until the stream or the budget ends; gives rows and seconds. Goes on from the checkpoint of the run."""
-        rows, done, seconds = self._allowed(budget, reader), 0, 0.0
+        planned = Budget(run.planned.last, "examples") if run.planned else budget
+        rows, done, seconds = self._allowed(planned, reader), 0, 0.0
         saved = read_checkpoint(run.folder, identity) if run.folder else None
         if saved:
             head = StreamHead(**saved.facts["head"])
@@ -139,7 +142,7 @@ class OnlineSGD(Method):
                 write_checkpoint(run.folder, Checkpoint(tensors, facts))
                 tell("checkpoint")
                 last_saved = time.monotonic()
-            if budget.unit == "seconds" and seconds >= budget.amount:
+            if planned.unit == "seconds" and seconds >= planned.amount:
                 break
         tell("stop" if done < rows else "end")
         return done, seconds

@@ -18,6 +18,7 @@ from manyways.methods.preference._rewards import likeness
 from manyways.methods.preference._rollouts import RolloutLearner
 from manyways.models.language.packing import Packed, answer_lengths, per_answer
 from manyways.models.language_model import LanguageModel
+from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 
 Aggregation = Literal["grpo", "dr_grpo", "dapo"]
@@ -169,6 +170,6 @@ class GRPO(LanguageMethod[RolloutLearner]):
     def examples_per_step(self, learner: RolloutLearner) -> float:
         return self.batch_size / self.updates
 
-    def parents(self, learner: RolloutLearner, model: Model | None) -> tuple[Model, ...]:
+    def parents(self, learner: RolloutLearner, model: Model | None) -> tuple[Model | Lineage, ...]:
         judge = learner.judge.found
         return (*super().parents(learner, model), *((judge,) if isinstance(judge, Model) else ()))

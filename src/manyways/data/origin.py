@@ -1,0 +1,138 @@
+"""Origin: where rows were read from, and how, so that they can be read again."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from manyways.data.columns import Column
+from manyways.data.storage import chunks_of
+from manyways.errors import DataError
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+
+REPEATED = ("with_clients",)
+"""What may add columns to rows after they were read, and follows from the rows and its arguments alone."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A source by its name, the options of `read`, and what added columns since; JSON values, no content of rows.
+
+    What reading found out by itself (which column is the label, the size of images) stands among the options, and
+    `columns` says the kind of each column and how its values are stored: rows read again are the same rows, even where
+    others have left the source.
+    """
+
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    steps: Sequence[tuple[str, Mapping[str, Any]]] = ()
+
+    def then(self, step: str, **arguments: Any) -> Self:
+        """This origin, and a `step` after it."""
+        return replace(self, steps=(*self.steps, (step, arguments)))
+
+    def read(self) -> "Data":
+        """The rows as they are in the source now. Raises DataError where it is gone, or no longer what it was."""
+        from manyways.data.read import read
+
+        if strange := [step for step, _ in self.steps if step not in REPEATED]:
+            raise DataError(f"{self.source}: {strange[0]!r} cannot be repeated; only {', '.join(REPEATED)} can.")
+        data = read(self.source, **self.options)
+        if odd := self._odd(data):  # fewer rows may look like columns of another kind
+            kinds = {**(self.options.get("kinds") or {}), **{name: self.columns[name][0] for name in odd}}
+            data = self._as_they_were(read(self.source, **{**self.options, "kinds": kinds}))
+        for step, arguments in self.steps:
+            data = getattr(data, step)(**arguments)
+        return data
+
+    def _odd(self, data: "Data") -> list[str]:
+        return [name for name, stored in self.columns.items() if tuple(stored) != _stored(data.columns[name])]
+
+    def _as_they_were(self, data: "Data") -> "Data":
+        """`data` with whole numbers as decimals, or as they stand beside missing ones, where they were so."""
+        odd = self._odd(data)
+        columns = [
+            _recast(each, *self.columns[each.name]) if each.name in odd else each for each in data.columns.values()
+        ]
+        return type(data).from_columns(
+            columns, data.roles, part=data.part, name=data.name, source=data.source, ignored=data.ignored, origin=self
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs, as JSON values."""
+        return {
+            "source": self.source,
+            "options": dict(self.options),
+            "columns": {name: list(stored) for name, stored in self.columns.items()},
+            "steps": [[step, dict(arguments)] for step, arguments in self.steps],
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+        """The origin that `to_json` wrote."""
+        steps = tuple((step, arguments) for step, arguments in saved["steps"])
+        return cls(saved["source"], saved["options"], saved["columns"], steps)
+
+
+def find_origin(
+    source: Any, given: Mapping[str, Any], columns: Mapping[str, Column], roles: Mapping[str, Sequence[str]]
+) -> Origin | None:
+    """The origin of what was read from `source` with the options `given`; None for values in memory.
+
+    given: the options that are no roles; columns and roles: what reading made of them.
+    """
+    named = {name: _named(given.get(name)) for name in ("test", "validation")}
+    whole = _named(source)
+    if whole is None or any(named[name] is None and given.get(name) is not None for name in named):
+        return None
+    options = {name: value for name, value in {**given, **named}.items() if value is not None}
+    options |= {role: list(names) for role, names in roles.items()} | {"label": list(roles.get("label", ()))}
+    options |= _sizes(columns.values())
+    return Origin(whole, options, {name: _stored(column) for name, column in columns.items()})
+
+
+def _stored(column: Column) -> tuple[str, str]:
+    """The kind of `column`, and the type of its values: of objects whether they are words."""
+    if column.values.dtype.kind != "O":
+        return column.kind, column.values.dtype.name
+    known = (value for rows in chunks_of(len(column)) for value in column.take(rows) if value is not None)
+    return column.kind, "words" if isinstance(next(known, ""), str) else "object"
+
+
+def _recast(column: Column, kind: Any, stored: str) -> Column:
+    from manyways.data.sources.objects import as_objects
+
+    if column.values.dtype.kind not in "iuf" or stored == "words":
+        return replace(column, kind=kind)
+    values = column.take(np.arange(len(column)))
+    return replace(
+        column, kind=kind, values=as_objects(values.tolist()) if stored == "object" else values.astype(stored)
+    )
+
+
+def _named(source: Any) -> str | None:
+    """What `source` is called from any folder: a path in full, another name as it is; None for what has no name."""
+    if not isinstance(source, str | Path):
+        return None
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else str(source)
+
+
+def _sizes(columns: Collection[Column]) -> dict[str, Any]:
+    """The size of images, and rate and length of sounds, where all columns have the same."""
+    images = {tuple(map(int, column.values.shape[2:])) for column in columns if column.kind == "image"}
+    sounds = {
+        (column.rate, int(column.values.shape[1])) for column in columns if column.kind == "audio" and column.rate
+    }
+    found: dict[str, Any] = {}
+    if len(images) == 1:
+        found["image_size"] = list(images.pop())
+    if len(sounds) == 1:
+        rate, samples = sounds.pop()
+        found |= {"sample_rate": rate, "seconds": samples / rate}
+    return found

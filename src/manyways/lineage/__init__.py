@@ -1,0 +1,1 @@
+"""Which rows shaped which weights: the store, family trees, forgetting, and receipts of it."""

@@ -1,0 +1,153 @@
+"""The store's database: SQLite, written by one process at a time and read by any; what is deleted is overwritten."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from manyways.errors import StoreError
+
+VERSION = 1
+PATIENCE = 60.0
+"""Seconds to wait for another process that writes."""
+
+SCHEMA = """
+CREATE TABLE row_blocks (block INTEGER PRIMARY KEY, ids BLOB NOT NULL);
+CREATE TABLE row_sets (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, bits BLOB NOT NULL);
+CREATE TABLE subjects (name TEXT PRIMARY KEY, bits BLOB NOT NULL);
+CREATE TABLE manifests (
+    id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, facts TEXT NOT NULL,
+    numbers BLOB NOT NULL, part BLOB NOT NULL, visible BLOB NOT NULL, chosen BLOB
+);
+CREATE TABLE models (
+    id TEXT PRIMARY KEY, created TEXT NOT NULL, title TEXT NOT NULL, kind TEXT NOT NULL, gives TEXT NOT NULL,
+    parameters INTEGER NOT NULL, weights TEXT NOT NULL, lineage_hash TEXT NOT NULL, lineage TEXT NOT NULL,
+    manifest INTEGER REFERENCES manifests, own_rows INTEGER NOT NULL REFERENCES row_sets,
+    all_rows INTEGER NOT NULL REFERENCES row_sets, forgotten INTEGER NOT NULL DEFAULT 0,
+    metrics TEXT NOT NULL DEFAULT '{}', events TEXT NOT NULL DEFAULT '[]', pending INTEGER
+);
+CREATE INDEX models_by_lineage ON models (lineage_hash);
+CREATE TABLE stage_rows (
+    model TEXT NOT NULL REFERENCES models ON DELETE CASCADE, stage INTEGER NOT NULL,
+    rows INTEGER NOT NULL REFERENCES row_sets, PRIMARY KEY (model, stage)
+) WITHOUT ROWID;
+CREATE TABLE edges (
+    child TEXT NOT NULL REFERENCES models ON DELETE CASCADE, role TEXT NOT NULL,
+    parent TEXT NOT NULL REFERENCES models, PRIMARY KEY (child, role)
+) WITHOUT ROWID;
+CREATE INDEX edges_by_parent ON edges (parent);
+CREATE TABLE copies (
+    model TEXT NOT NULL REFERENCES models ON DELETE CASCADE, path TEXT NOT NULL, PRIMARY KEY (model, path)
+) WITHOUT ROWID;
+CREATE TABLE forgets (
+    id INTEGER PRIMARY KEY, request TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL, rows BLOB NOT NULL,
+    receipt_path TEXT, receipt TEXT
+);
+"""
+
+
+class Database:
+    """The file `store.db` in a folder; made when it is first written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store.db"
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever kept."""
+        return self.path.is_file()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one state of the store throughout. Raises StoreError where it cannot be read."""
+        with self._opened() as db:
+            db.execute("BEGIN")
+            yield db
+            db.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose changes are all kept at its end, or none. Only one process writes at a time.
+
+        Raises StoreError where the store cannot be written.
+        """
+        with self._opened() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    def compact(self) -> None:
+        """Write the database anew without what was deleted, in the log of writes, too."""
+        with self._opened() as db:
+            db.execute("VACUUM")
+            deadline = time.monotonic() + PATIENCE
+            while (busy := db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if busy:
+                raise StoreError(
+                    f"Another process has been reading {self.path} for {PATIENCE:.0f} seconds, so what was deleted is "
+                    "still in its log. End that process, and type the same command again."
+                )
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(self._connect()) as db:
+                yield db
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"The store cannot be used: {error} ({self.path}). Look for a full disk or a missing permission; "
+                "`manyways store check` says whether it is whole."
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The store's folder {self.path.parent} cannot be made: {error.strerror}. Set MANYWAYS_HOME to a "
+                "folder that can be written."
+            ) from error
+        db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
+        try:
+            for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = FULL", "temp_store = MEMORY"):
+                db.execute(f"PRAGMA {pragma}")
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            _with_patience(db, "PRAGMA journal_mode = WAL")
+            db.execute("BEGIN IMMEDIATE")
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # no other process was faster
+                for statement in filter(str.strip, SCHEMA.split(";")):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            db.execute("COMMIT")
+        elif version != VERSION:
+            raise StoreError(
+                f"{self.path} has the format {version}; this version of Manyways reads format {VERSION}. Upgrade it."
+            )
+
+
+def _with_patience(db: sqlite3.Connection, statement: str) -> None:
+    """Carry out what SQLite refuses at once where another process is in the way."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            db.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

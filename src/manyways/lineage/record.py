@@ -1,0 +1,120 @@
+"""Records: what the store knows of a model besides its weights; and how a lineage is told from another."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from manyways.lineage.registry import Ids, all_ids, load_set, numbers_in
+from manyways.models.lineage import Lineage
+
+SHORT = 10
+"""Digits of an id that are shown; any beginning that no other model shares will do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A model in the store.
+
+    parents: the models it was made from, by their part in it: `start`, `part:<name>` of a chain's stage,
+    `field:<place>` of one that a field of the method names, `parent` of any other. copies: folders that it was saved
+    to. forgotten: how many rows it, or what it was made from, has been made to forget.
+    """
+
+    id: str
+    created: str
+    title: str
+    kind: str
+    gives: tuple[str, ...]
+    parameters: int
+    weights: str
+    lineage: Mapping[str, Any]
+    manifest: int | None
+    own_rows: int
+    all_rows: int
+    forgotten: int
+    metrics: Mapping[str, float]
+    parents: Mapping[str, str]
+    copies: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """The beginning of the id, as it is shown."""
+        return self.id[:SHORT]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions that it was made under."""
+        return dict(self.lineage["versions"])
+
+
+COLUMNS = (
+    "id, created, title, kind, gives, parameters, weights, lineage, manifest, own_rows, all_rows, forgotten, metrics"
+)
+
+
+def load_records(db: sqlite3.Connection, where: str = "pending IS NULL", values: Sequence[Any] = ()) -> list[Record]:
+    """The records for which `where` holds, the oldest first."""
+    rows = db.execute(f"SELECT {COLUMNS} FROM models WHERE {where} ORDER BY rowid", values).fetchall()
+    edges: dict[str, dict[str, str]] = {}
+    for child, role, parent in db.execute("SELECT child, role, parent FROM edges ORDER BY child, role"):
+        edges.setdefault(child, {})[role] = parent
+    copies: dict[str, list[str]] = {}
+    for model, path in db.execute("SELECT model, path FROM copies ORDER BY path"):
+        copies.setdefault(model, []).append(path)
+    return [
+        Record(
+            id=row[0],
+            created=row[1],
+            title=row[2],
+            kind=row[3],
+            gives=tuple(row[4].split()),
+            parameters=row[5],
+            weights=row[6],
+            lineage=json.loads(row[7]),
+            manifest=row[8],
+            own_rows=row[9],
+            all_rows=row[10],
+            forgotten=row[11],
+            metrics=json.loads(row[12]),
+            parents=edges.get(row[0], {}),
+            copies=tuple(copies.get(row[0], ())),
+        )
+        for row in rows
+    ]
+
+
+def load_lineage(db: sqlite3.Connection, record: Record, ids: Ids | None = None) -> Lineage:
+    """The lineage of a record, with the ids of its rows in the order of their numbers."""
+    known = all_ids(db) if ids is None else ids
+    keys = db.execute("SELECT rows FROM stage_rows WHERE model = ? ORDER BY stage", (record.id,)).fetchall()
+    return Lineage.from_json(record.lineage, [known[numbers_in(load_set(db, key))] for (key,) in keys])
+
+
+def lineage_hash(lineage: Lineage) -> str:
+    """A SHA-256 of all that a lineage says, but for the time that training took; the order of rows does not count."""
+    said = lineage.to_json()
+    facts = {name: value for name, value in said.items() if name not in ("seconds", "parents", "title", "rows")}
+    facts["rows"] = _digest(lineage.rows)
+    facts["parents"] = [lineage_hash(parent) for parent in lineage.parents]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(ids: Ids) -> list[int]:
+    """Tells a set of ids, which are hashes, from another: their number, sum and exclusive or."""
+    with np.errstate(over="ignore"):
+        sums = ids.sum(axis=0, dtype=np.uint64).tolist()
+    return [len(ids), *sums, *np.bitwise_xor.reduce(ids, axis=0).tolist()]
+
+
+def nearest(lineage: Lineage, known: Mapping[str, str]) -> Iterator[str]:
+    """The models in `known`, ids by lineage hash, that `lineage` was made from, the nearest ones alone."""
+    for parent in lineage.parents:
+        if (key := lineage_hash(parent)) in known:
+            yield known[key]
+        else:
+            yield from nearest(parent, known)

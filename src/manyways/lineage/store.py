@@ -1,0 +1,296 @@
+"""The store: models with their lineage, and which rows reached which of them."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from manyways.data.storage import store_folder
+from manyways.errors import StoreError
+from manyways.lineage import manifest as manifests
+from manyways.lineage import registry
+from manyways.lineage.database import Database
+from manyways.lineage.manifest import Manifest
+from manyways.lineage.record import Record, lineage_hash, load_lineage, load_records, nearest
+from manyways.lineage.weights import Weights
+from manyways.models.lineage import Lineage
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.methods.method import Method
+    from manyways.models.model import Model
+    from manyways.training.run import Run
+
+MODEL_FILE = "model.json"
+FORGOTTEN = "forgotten_rows"
+"""The fact of a lineage that says how many rows a model was made to forget."""
+
+
+class Store:
+    """A folder of models: `store.db`, and `weights` by the hash of their files. Any number of processes may use it.
+
+    folder: where it is; by default `store` in $MANYWAYS_HOME, else in the user's data folder.
+    It holds no row's content: of each row its id, a hash, and of a subject the name. `Run(store=Store())` lets `fit`
+    keep what it makes.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder).expanduser() if folder is not None else store_folder()
+        self.database = Database(self.folder)
+        self.weights = Weights(self.folder)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.folder)!r})"
+
+    # --- keeping ---------------------------------------------------------------------------------
+
+    def following(self, run: "Run") -> "Run":
+        """`run` with a listener that notes for the store how it went. Raises StoreError where nothing can be kept."""
+        from manyways.lineage.events import EventLog
+
+        with self.database.writing():  # before training rather than after it
+            pass
+        return replace(run, listeners=[*run.listeners, EventLog()])
+
+    def keep(
+        self, model: "Model", data: "Data | None" = None, *, start: "Model | None" = None,
+        method: "Method | None" = None, run: "Run | None" = None,
+    ) -> str:  # fmt: skip
+        """Keep `model` with its lineage, and give the id that it has here; one that is here already stays as it is.
+
+        data: what it was learned from; without it the store knows its rows, but not how to learn it again. start: the
+        model that it was learned from. method, run: of the `fit` that made it; they say which other models it was made
+        from. Models that it was made from and that are not here yet are kept, too.
+        Raises StoreError, which holds the model, where it cannot be written.
+        """
+        try:
+            sources = self._sources(start, method, run)
+            return self._keep(model, data, sources, run)
+        except StoreError as error:
+            error.model = model
+            raise
+
+    def _sources(self, start: "Model | None", method: "Method | None", run: "Run | None") -> dict[str, str]:
+        """The ids of the models that another was made from, by their part in it."""
+        from manyways.lineage.fields import model_folders, models_within
+        from manyways.models.saving import load_model
+
+        given: dict[str, Any] = {} if start is None else {"start": start}
+        if method is not None:
+            given |= {f"field:{place}": held for place, held in models_within(method).items()}
+            given |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
+        sources = {}
+        for role, held in given.items():
+            lineage = _lineage_in(held) if isinstance(held, Path) else held.lineage
+            found = self.find_lineage(lineage)
+            sources[role] = found or self.keep(load_model(held) if isinstance(held, Path) else held)
+        for name, part in (run.parts if run is not None else {}).items():
+            if found := self.find_lineage(part.lineage):
+                sources[f"part:{name}"] = found
+        return sources
+
+    def _keep(self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None") -> str:
+        from manyways.lineage.events import events_of
+
+        made_by = lineage_hash(model.lineage)
+        with self.weights.written(model) as (weights, part), self.database.writing() as db:
+            key = hashlib.sha256(f"{made_by} {weights}".encode()).hexdigest()
+            before = db.execute("SELECT manifest FROM models WHERE id = ?", (key,)).fetchone()
+            if before and (before[0] is not None or data is None):
+                return key
+            self.weights.settle(weights, part)
+            manifest, given = self._register(db, data) if data is not None else (None, BitMap())
+            stages = _stage_rows(db, model.lineage)
+            parents = self._parents(db, model.lineage, sources)
+            own = given or stages[0]
+            behind = registry.union([own, *stages, *(_rows_of(db, parent) for parent in parents.values())])
+            values = {
+                "id": key,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "title": model.lineage.title,
+                "kind": model.kind,
+                "gives": " ".join(sorted(model.gives)),
+                "parameters": model.parameters,
+                "weights": weights,
+                "lineage_hash": made_by,
+                "lineage": json.dumps(model.lineage.to_json()),
+                "manifest": manifest,
+                "own_rows": registry.keep_set(db, own),
+                "all_rows": registry.keep_set(db, behind),
+                "forgotten": int(model.lineage.facts.get(FORGOTTEN, 0)),
+                "events": json.dumps(events_of(run)),
+            }
+            known = {name: value for name, value in values.items() if name in ("manifest", "own_rows", "all_rows")}
+            if before:  # it was kept without its data
+                db.execute(f"UPDATE models SET {_marks(known)} WHERE id = ?", [*known.values(), key])
+                return key
+            db.execute(
+                f"INSERT INTO models ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
+            )
+            rows = [(key, at, registry.keep_set(db, held)) for at, held in enumerate(stages)]
+            db.executemany("INSERT INTO stage_rows VALUES (?, ?, ?)", rows)
+            db.executemany("INSERT INTO edges VALUES (?, ?, ?)", [(key, *edge) for edge in parents.items()])
+        return key
+
+    def _register(self, db: sqlite3.Connection, data: "Data") -> "tuple[int | None, BitMap]":
+        """The key of the manifest of `data`, and which of its rows may shape a model."""
+        if not len(data.part):
+            return None, BitMap()
+        if (key := manifests.find(db, data)) is not None:
+            return key, Manifest.load(db, key).given()
+        numbers = registry.register(db, data.all_ids)
+        for column in data.roles.get("subject", ()):
+            registry.add_subjects(db, data.columns[column].take(np.arange(len(numbers))), numbers)
+        made = Manifest.of(data, numbers)
+        return made.keep(db), made.given()
+
+    def _parents(self, db: sqlite3.Connection, lineage: Lineage, sources: Mapping[str, str]) -> dict[str, str]:
+        known = dict(db.execute("SELECT lineage_hash, id FROM models").fetchall())
+        parents = dict(sources)
+        for found in nearest(lineage, known):
+            if found not in parents.values():
+                parents["parent" if "parent" not in parents else f"parent:{len(parents)}"] = found
+        return parents
+
+    def note(self, model: str, *, metrics: Mapping[str, float] | None = None, copy: Path | None = None) -> None:
+        """Note scores of the model with the id `model`, or a folder that it was saved to."""
+        with self.database.writing() as db:
+            if metrics is not None:
+                db.execute("UPDATE models SET metrics = ? WHERE id = ?", (json.dumps(dict(metrics)), model))
+            if copy is not None:
+                db.execute("DELETE FROM copies WHERE path = ?", (str(copy.resolve()),))
+                db.execute("INSERT INTO copies VALUES (?, ?)", (model, str(copy.resolve())))
+
+    # --- finding ---------------------------------------------------------------------------------
+
+    def models(self) -> list[Record]:
+        """All models, the oldest first."""
+        if not self.database.exists:
+            return []
+        with self.database.reading() as db:
+            return load_records(db)
+
+    def find(self, wanted: "str | Path | Model | Lineage") -> Record:
+        """The model with an id that begins with `wanted`, or the model in a folder or in memory.
+
+        Raises StoreError where there is none, or several.
+        """
+        records, lineage = self.models(), None
+        if not isinstance(wanted, str | Path):
+            lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
+        elif (Path(wanted) / MODEL_FILE).is_file():
+            lineage = _lineage_in(Path(wanted))
+        if lineage is None:
+            found = [record for record in records if record.id.startswith(str(wanted).lower())]
+        else:
+            key = self.find_lineage(lineage)
+            found = [record for record in records if record.id == key]
+        if len(found) == 1:
+            return found[0]
+        wanted = wanted if isinstance(wanted, str | Path) or lineage is None else lineage.title
+        if not found:
+            hint = "`manyways store list` shows all" if records else "it is empty; `manyways fit` keeps what it makes"
+            raise StoreError(f"There is no model {str(wanted)!r} in the store at {self.folder}: {hint}.")
+        several = ", ".join(record.short for record in found[:4])
+        raise StoreError(f"{str(wanted)!r} is the beginning of several models: {several}. Give more digits.")
+
+    def find_lineage(self, lineage: Lineage) -> str | None:
+        """The id of the latest model that was made as `lineage` says; None where there is none."""
+        if not self.database.exists:
+            return None
+        with self.database.reading() as db:
+            found = db.execute(
+                "SELECT id FROM models WHERE lineage_hash = ? AND pending IS NULL ORDER BY rowid DESC",
+                (lineage_hash(lineage),),
+            ).fetchone()
+        return str(found[0]) if found else None
+
+    def load(self, wanted: "str | Path | Model") -> "Model":
+        """The model that `find` finds. Raises StoreError where its weights are missing or have changed."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            lineage = load_lineage(db, record)
+        return self.weights.load(record.weights, frozenset(record.gives), lineage)
+
+    # --- rows ------------------------------------------------------------------------------------
+
+    def rows_of(self, wanted: "str | Path | Model") -> NDArray[np.uint64]:
+        """The ids of the rows that reached a model, through all that it was made from, uint64 [rows, 2]."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            return registry.all_ids(db)[registry.numbers_in(registry.load_set(db, record.all_rows))]
+
+    def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
+        """How many rows of each subject reached a model, by name."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            return registry.subjects_among(db, registry.load_set(db, record.all_rows))
+
+    def reached(self, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None) -> list[Record]:
+        """The models that any of `rows` [n, 2], or any row of `subject`, reached, the oldest first.
+
+        A model is reached by the rows it was given to learn from or to stop by, used or not, and by those that reached
+        what it was made from. Raises StoreError for a subject or rows that the store does not know.
+        """
+        with self.database.reading() as db:
+            return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
+
+    def rows_named(
+        self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
+    ) -> "BitMap":
+        """The numbers of `rows`, or of a subject's. Raises StoreError where the store does not know any."""
+        if subject is not None:
+            found = registry.subject_rows(db, subject)
+            if not found:
+                raise StoreError(f"No data that a model in the store was learned from has a subject {subject!r}.")
+            return found
+        numbers = registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
+        if not (numbers >= 0).any():
+            raise StoreError(
+                f"None of the {len(numbers):,} rows is known to the store: no model in it was given them, or they are "
+                "forgotten already."
+            )
+        return registry.bitmap(numbers[numbers >= 0])
+
+
+def reached_by(db: sqlite3.Connection, rows: "BitMap", where: str = "pending IS NULL") -> list[Record]:
+    """The models that any of `rows` reached, the oldest first."""
+    keys = registry.sets_with(db, rows)
+    marks = ", ".join("?" * len(keys))
+    return load_records(db, f"{where} AND all_rows IN ({marks})", keys)
+
+
+def _marks(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = ?" for name in values)
+
+
+def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> "list[BitMap]":
+    """The rows of every stage of `lineage`, in their order, as the store knows them."""
+    stages = lineage.stages()
+    numbers = registry.register(db, np.concatenate([stage.rows for stage in stages]))
+    return [registry.bitmap(part) for part in np.split(numbers, np.cumsum([len(stage.rows) for stage in stages])[:-1])]
+
+
+def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":
+    (key,) = db.execute("SELECT all_rows FROM models WHERE id = ?", (model,)).fetchone()
+    return registry.load_set(db, key)
+
+
+def _lineage_in(folder: Path) -> Lineage:
+    """The lineage of the model that was saved in `folder`; its weights are not looked at."""
+    from safetensors.numpy import load_file
+
+    try:
+        saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))["lineage"]
+        stored = load_file(folder / "rows.safetensors")
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"The lineage in {folder} cannot be read: {error!r}. Copy the folder again.") from error
+    return Lineage.from_json(saved, [stored[str(at)].view(np.uint64) for at in range(len(stored))])
