@@ -62,6 +62,11 @@ class Method(ABC):
     """Whether it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
     new_classes: ClassVar[bool] = False
     """Whether its models are scored on classes that need not be among those of the training rows."""
+    forgets: ClassVar[str | None] = None
+    """How near what `forget` gives is to the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
+    cannot forget faster than by training anew."""
+    approximate: ClassVar[bool] = False
+    """Whether it makes a model resemble one that never saw some rows, and proves nothing: its `forget` is no proof."""
     paper: ClassVar[str] = ""
     """Who described it, where and when."""
     suggests: ClassVar[tuple[str, ...] | None] = None
@@ -120,6 +125,30 @@ class Method(ABC):
     @abstractmethod
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         """Do what `fit` promises; `data` and `model` have been checked."""
+
+    def forget(
+        self,
+        model: Model,
+        data: Data,
+        rows: NDArray[np.bool_],
+        *,
+        budget: Budget | str | int | None = None,
+        seed: int | None = None,
+        run: Run | None = None,
+    ) -> Model:
+        """The model as it would be without `rows`, made faster than by training anew; how near to it says `forgets`.
+
+        model: one that this method made of `data`, with the same fields. Neither is changed.
+        rows: which rows of `data`, which still holds them, are forgotten (a mask).
+        budget, seed: those that the model was made with, by default as its lineage says. The lineage of what is made is
+            that of a model that was trained without the rows.
+        Raises NeedsError where the method, this model or this data do not allow it, and where none of the rows shaped
+        the model.
+        """
+        raise NeedsError(
+            f"{self} cannot take rows out of a model faster than by training anew. Train without them: "
+            "fit(data.select(~rows))."
+        )
 
     def check(self, data: Data, model: Model | None = None) -> None:
         """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""

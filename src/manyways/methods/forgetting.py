@@ -1,0 +1,122 @@
+"""Forgetting: which of a model's rows are taken out of it, and what is left of the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.errors import NeedsError, ParameterError
+from manyways.methods.method import Method
+from manyways.models.lineage import Lineage
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+
+Ids = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class Forgetting:
+    """What is taken out of a model.
+
+    rest: the data without the rows to be forgotten. gone: those of them that shaped the model. stays: for each of the
+    model's own rows, in the order of its lineage, whether it stays. budget, seed: those the model was made with.
+    """
+
+    rest: Data
+    gone: Data
+    stays: NDArray[np.bool_]
+    budget: Budget
+    seed: int
+
+
+def forgetting(
+    method: Method,
+    model: Model,
+    data: Data,
+    rows: NDArray[np.bool_],
+    shaping: NDArray[np.bool_],
+    *,
+    own: Ids,
+    before: Sequence[Lineage],
+    budget: Budget | str | int | None = None,
+    seed: int | None = None,
+) -> Forgetting:
+    """What `method` has to take out of `model` so that it forgets `rows` of `data`.
+
+    shaping: which rows of `data` the method learns from (a mask). own: the ids of the rows that it learned from to make
+    the model. before: the lineages of the models that it started from. Rows that did not shape the model are passed
+    over; rows forgotten already may be among them.
+    Raises NeedsError where another method made the model, where `data` is not what it learned from, where the rows
+    shaped a model before it, too, and where none of them shaped it; ParameterError where `rows` is no mask over `data`.
+    """
+    check_mask(data, rows)
+    if dict(model.lineage.method) != method.to_json():
+        raise NeedsError(
+            f"{method} forgets rows of models that it made with the same fields; this one was made by "
+            f"{model.lineage.title}. Ask that method to forget."
+        )
+    kept, asked = shaping & ~rows, np.flatnonzero(shaping & rows)
+    if np.array_equal(own, data.ids[shaping]):
+        stays, taken = ~rows[shaping], np.ones(len(asked), bool)
+    else:  # it has forgotten some already, or the rows stand in another order
+        stays, taken = _matched(own, data.ids[kept], data.ids[asked], data.name)
+    if stays.all():
+        raise NeedsError(
+            f"There is nothing to forget: none of the {int(rows.sum())} rows shaped {model.lineage.title}."
+        )
+    gone = data.select(asked[taken])
+    _refuse_earlier(model, gone, before)
+    return Forgetting(
+        rest=data.select(~rows),
+        gone=gone,
+        stays=stays,
+        budget=Budget.of(model.lineage.budget if budget is None else budget),
+        seed=model.lineage.seed if seed is None else seed,
+    )
+
+
+def check_mask(data: Data, rows: NDArray[np.bool_]) -> None:
+    """Raise ParameterError unless `rows` says for each row of `data` whether it is meant."""
+    if not isinstance(rows, np.ndarray) or rows.dtype != bool or rows.shape != (len(data),):
+        given = f"{rows.dtype} of shape {rows.shape}" if isinstance(rows, np.ndarray) else repr(rows)
+        raise ParameterError(
+            f"rows must be a mask over the {len(data):,} rows of {data.name}, an array of True and False; got {given}."
+        )
+
+
+def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the `own` rows stay, and which of those `asked` are taken out; equal rows are told apart by number."""
+    _, codes = np.unique(np.concatenate([own, kept, asked]), axis=0, return_inverse=True)
+    mine, left, named = np.split(codes.ravel(), [len(own), len(own) + len(kept)])
+    have, keep, want = (np.bincount(each, minlength=int(codes.max(initial=-1)) + 1) for each in (mine, left, named))
+    if strangers := int(np.maximum(keep - have, 0).sum()):
+        raise NeedsError(
+            f"{strangers:,} of the rows of {name} that are to stay never shaped the model. Give the data that it "
+            "learned from; rows it has forgotten already belong to those to be forgotten."
+        )
+    if lost := int(np.maximum(have - keep - want, 0).sum()):
+        raise NeedsError(
+            f"{name} lacks {lost:,} of the {len(own):,} rows that shaped the model. Give the data that it learned from."
+        )
+    return _number(mine) < keep[mine], _number(named) < (have - keep)[named]
+
+
+def _number(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each entry how many equal ones come before it."""
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes) if len(codes) else np.zeros(0, np.int64)
+    out = np.empty(len(codes), np.int64)
+    out[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return out
+
+
+def _refuse_earlier(model: Model, gone: Data, before: Sequence[Lineage]) -> None:
+    wanted = {row.tobytes() for row in gone.ids}
+    for parent in before:
+        if reached := sum(row.tobytes() in wanted for row in parent.all_rows()):
+            raise NeedsError(
+                f"{reached:,} of the {len(gone):,} rows shaped {parent.title}, too, from which {model.lineage.title} "
+                "was made. Train that without them, and this on top of it."
+            )
