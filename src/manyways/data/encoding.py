@@ -104,10 +104,11 @@ class InputEncoding:
         return {name: encoder.spec for name, encoder in self.encoders.items()}
 
     @staticmethod
-    def fit(data: "Data", *, checkpoint: str | None = None) -> "InputEncoding":
+    def fit(data: "Data", *, checkpoint: str | None = None, plain: bool = False) -> "InputEncoding":
         """Encoders for the inputs of `data`, fitted on its training rows; text by `checkpoint`'s own tokenizer.
 
-        Numbers and categories become one modality, `table`; each text, image or audio column is its own.
+        Numbers and categories become one modality, `table`; each text, image or audio column is its own. Plain ones
+        learn only which categories occur: numbers are left as they are, and words are hashed.
         """
         from manyways.data.encoders import fit_encoder
 
@@ -121,7 +122,7 @@ class InputEncoding:
             name = "table" if column.kind in ("number", "category") else column.name
             groups.setdefault(name, []).append(column)
         return InputEncoding(
-            {name: fit_encoder(columns, training.rows, checkpoint) for name, columns in groups.items()}
+            {name: fit_encoder(columns, training.rows, checkpoint, plain=plain) for name, columns in groups.items()}
         )
 
     def encode(self, data: "Data") -> Encoded:

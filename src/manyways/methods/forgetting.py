@@ -20,13 +20,13 @@ Ids = NDArray[np.uint64]
 class Forgetting:
     """What is taken out of a model.
 
-    rest: the data without the rows to be forgotten. gone: those of them that shaped the model. stays: for each of the
-    model's own rows, in the order of its lineage, whether it stays. budget, seed: those the model was made with.
+    rest: the data without the rows to be forgotten. gone: those of them that shaped the model. left: of the rows that
+    stay, in the order of `rest`, their places among those that shaped the model. budget, seed: as it was made with.
     """
 
     rest: Data
     gone: Data
-    stays: NDArray[np.bool_]
+    left: NDArray[np.int64]
     budget: Budget
     seed: int
 
@@ -59,10 +59,10 @@ def forgetting(
         )
     kept, asked = shaping & ~rows, np.flatnonzero(shaping & rows)
     if np.array_equal(own, data.ids[shaping]):
-        stays, taken = ~rows[shaping], np.ones(len(asked), bool)
+        left, taken = np.flatnonzero(~rows[shaping]), np.ones(len(asked), bool)
     else:  # it has forgotten some already, or the rows stand in another order
-        stays, taken = _matched(own, data.ids[kept], data.ids[asked], data.name)
-    if stays.all():
+        left, taken = _matched(own, data.ids[kept], data.ids[asked], data.name)
+    if len(left) == len(own):
         raise NeedsError(
             f"There is nothing to forget: none of the {int(rows.sum())} rows shaped {model.lineage.title}."
         )
@@ -71,7 +71,7 @@ def forgetting(
     return Forgetting(
         rest=data.select(~rows),
         gone=gone,
-        stays=stays,
+        left=left,
         budget=Budget.of(model.lineage.budget if budget is None else budget),
         seed=model.lineage.seed if seed is None else seed,
     )
@@ -86,8 +86,11 @@ def check_mask(data: Data, rows: NDArray[np.bool_]) -> None:
         )
 
 
-def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the `own` rows stay, and which of those `asked` are taken out; equal rows are told apart by number."""
+def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where the `kept` rows are among the model's `own`, and which of those `asked` are taken out.
+
+    Of equal rows the first stands for the first, and so on.
+    """
     _, codes = np.unique(np.concatenate([own, kept, asked]), axis=0, return_inverse=True)
     mine, left, named = np.split(codes.ravel(), [len(own), len(own) + len(kept)])
     have, keep, want = (np.bincount(each, minlength=int(codes.max(initial=-1)) + 1) for each in (mine, left, named))
@@ -100,7 +103,8 @@ def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.boo
         raise NeedsError(
             f"{name} lacks {lost:,} of the {len(own):,} rows that shaped the model. Give the data that it learned from."
         )
-    return _number(mine) < keep[mine], _number(named) < (have - keep)[named]
+    place = np.argsort(mine, kind="stable")
+    return place[(np.cumsum(have) - have)[left] + _number(left)], _number(named) < (have - keep)[named]
 
 
 def _number(codes: NDArray[np.int64]) -> NDArray[np.int64]:

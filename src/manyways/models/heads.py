@@ -45,15 +45,23 @@ def rebuild_head(saved: Mapping[str, Any]) -> Head:
     """
     config = dict(saved)
     name = config.pop("name", None)
-    heads = {head.name: head for head in Head.__subclasses__()}
+    heads = {head.name: head for head in _kinds()}
     if name not in heads:
         from manyways.methods.discovery import all_methods
 
         all_methods()
-        heads = {head.name: head for head in Head.__subclasses__()}
+        heads = {head.name: head for head in _kinds()}
     if name not in heads:
         raise ModelError(f"The model has a head {name!r}; known are {', '.join(sorted(heads))}.")
     try:
         return heads[name](**config)
     except TypeError as error:
         raise ModelError(f"The saved description of the head {name!r} does not fit: {error}.") from error
+
+
+def _kinds() -> list[type[Head]]:
+    """All heads with a name, also those that extend another."""
+    found: list[type[Head]] = Head.__subclasses__()
+    for kind in found:
+        found += kind.__subclasses__()
+    return [kind for kind in found if "name" in vars(kind)]

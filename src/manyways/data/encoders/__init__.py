@@ -2,6 +2,7 @@
 
 from manyways.data.columns import Column
 from manyways.data.encoders.audio import AudioEncoder
+from manyways.data.encoders.hashed_text import HashedTextEncoder
 from manyways.data.encoders.images import ImageEncoder
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoders.text import TextEncoder
@@ -9,17 +10,19 @@ from manyways.data.encoding import Encoder
 from manyways.data.storage import RowNumbers
 
 ENCODERS: dict[str, type[Encoder]] = {
-    encoder.kind: encoder for encoder in (TableEncoder, TextEncoder, ImageEncoder, AudioEncoder)
+    encoder.kind: encoder for encoder in (TableEncoder, TextEncoder, HashedTextEncoder, ImageEncoder, AudioEncoder)
 }
 
 
-def fit_encoder(columns: list[Column], rows: RowNumbers, checkpoint: str | None = None) -> Encoder:
-    """The encoder for `columns` of one modality, fitted on `rows`."""
+def fit_encoder(
+    columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+) -> Encoder:
+    """The encoder for `columns` of one modality, fitted on `rows`; a `plain` one learns only which categories occur."""
     column = columns[0]
     if column.kind == "image":
         return ImageEncoder.fit(column)
     if column.kind == "audio":
         return AudioEncoder.fit(column)
     if column.kind == "text":
-        return TextEncoder.fit(column, rows, checkpoint)
-    return TableEncoder.fit(columns, rows)
+        return HashedTextEncoder(column.name) if plain else TextEncoder.fit(column, rows, checkpoint)
+    return TableEncoder.fit(columns, rows, plain=plain)

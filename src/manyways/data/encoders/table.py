@@ -105,8 +105,9 @@ class TableEncoder(Encoder):
         return TableSpec(start, tuple(groups), tuple(numeric))
 
     @staticmethod
-    def fit(columns: list[Column], rows: RowNumbers) -> "TableEncoder":
-        return TableEncoder(tuple(_fit_code(column, rows) for column in columns))
+    def fit(columns: list[Column], rows: RowNumbers, *, plain: bool = False) -> "TableEncoder":
+        """The codes of `columns`, fitted on `rows`; `plain` leaves numbers as they are."""
+        return TableEncoder(tuple(_fit_code(column, rows, plain) for column in columns))
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.float32]:
         parts = [code.encode(column.take(rows)) for code, column in zip(self.codes, columns, strict=True)]
@@ -136,11 +137,14 @@ class TableEncoder(Encoder):
         )
 
 
-def _fit_code(column: Column, rows: RowNumbers) -> NumberCode | CategoryCode:
+def _fit_code(column: Column, rows: RowNumbers, plain: bool) -> NumberCode | CategoryCode:
     if column.kind == "category":
         counted = Counter(column.take(rows).tolist())
         frequent = sorted(counted, key=lambda value: (-counted[value], str(value)))[:MOST_CATEGORIES]
         return CategoryCode(column.name, tuple(sorted(frequent, key=str)))
+    if plain:
+        width = int(np.prod(column.values.shape[1:], dtype=np.int64))
+        return NumberCode(column.name, (0.0,) * width, (1.0,) * width, None)
     mean, scale = _mean_and_scale(column, rows)
     return NumberCode(column.name, tuple(mean.tolist()), tuple(scale.tolist()))
 

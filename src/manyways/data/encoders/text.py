@@ -64,13 +64,13 @@ class TextEncoder(Encoder):
             tokenizer.no_padding()
             tokenizer.no_truncation()
         sample = rows[:: max(1, len(rows) // 5000)]
-        lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(_strings(column, sample))]
+        lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts_of(column, sample))]
         length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))
         return TextEncoder(column.name, tokenizer.to_str(), TextSpec(tokenizer.get_vocab_size(), length, padding, mask))
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
         out = np.full((len(rows), self.text.length), self.text.padding, np.int32)
-        for row, encoding in enumerate(self.tokenizer.encode_batch(_strings(columns[0], rows))):
+        for row, encoding in enumerate(self.tokenizer.encode_batch(texts_of(columns[0], rows))):
             ids = encoding.ids[: self.text.length]
             out[row, : len(ids)] = ids
         return out
@@ -88,7 +88,8 @@ class TextEncoder(Encoder):
         return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]))
 
 
-def _strings(column: Column, rows: RowNumbers) -> list[str]:
+def texts_of(column: Column, rows: RowNumbers) -> list[str]:
+    """The texts in `rows`; missing ones are empty. Raises DataError where the column holds none."""
     if column.kind not in ("text", "category"):
         raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on text.")
     return ["" if value is None else str(value) for value in column.take(rows)]
@@ -116,7 +117,7 @@ def _train(column: Column, rows: RowNumbers) -> "Tokenizer":
 
     def batches() -> Iterator[list[str]]:
         for chunk in chunks_of(len(rows)):
-            yield _strings(column, rows[chunk])
+            yield texts_of(column, rows[chunk])
 
     tokenizer.train_from_iterator(batches(), trainer, length=len(rows))
     tokenizer.post_processor = processors.TemplateProcessing(single="[START] $A", special_tokens=[("[START]", 3)])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from manyways.data.encoders.text import SPECIAL
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, chunks_of
 from manyways.models.backbones._mel import LogMel
@@ -17,6 +18,8 @@ LARGEST_IMAGE = 1024
 """Images of more numbers are averaged down to about so many."""
 SEMANTICS = 256
 """Dimensions of the latent semantics of text."""
+FOLDED = 1024
+"""Dimensions that hashed words are folded to."""
 
 
 class Flat(Backbone):
@@ -97,6 +100,65 @@ class LatentSemantics(Backbone):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return []
+
+
+class WordCounts(Backbone):
+    """How often each hashed word stands in a row; special tokens are not counted."""
+
+    name: ClassVar[str] = "word-counts"
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__(vocabulary - len(SPECIAL), vocabulary=vocabulary)
+
+    @classmethod
+    def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
+        return {"name": cls.name, "vocabulary": require_kind(spec, TextSpec, cls.name).vocabulary}
+
+    def forward(self, x: Tensor) -> Tensor:
+        counts = x.new_zeros(len(x), self.width + len(SPECIAL), dtype=torch.float32)
+        return counts.scatter_add_(1, x, torch.ones_like(x, dtype=torch.float32))[:, len(SPECIAL) :]
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        return []
+
+
+class HashedWords(Backbone):
+    """Which hashed words stand in a row, folded to `numbers` with a sign of their own each, as a vector of length 1.
+
+    Words that fall together cancel rather than add up (Weinberger et al., Feature hashing, ICML 2009).
+    """
+
+    name: ClassVar[str] = "hashed-words"
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(self, vocabulary: int, numbers: int = FOLDED) -> None:
+        super().__init__(numbers, vocabulary=vocabulary, numbers=numbers)
+        self.counts = WordCounts(vocabulary)
+        words = torch.arange(self.counts.width)
+        self.register_buffer("places", words % numbers, persistent=False)
+        self.register_buffer("signs", 1.0 - 2.0 * ((words // numbers) % 2), persistent=False)
+
+    @classmethod
+    def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
+        return {"name": cls.name, "vocabulary": require_kind(spec, TextSpec, cls.name).vocabulary, "numbers": FOLDED}
+
+    def forward(self, x: Tensor) -> Tensor:
+        there = (self.counts(x) > 0).float() * self.signs
+        folded = there.new_zeros(len(x), self.width).index_add_(1, self.places, there)
+        return nn.functional.normalize(folded, dim=1)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        return []
+
+
+def plain_backbone(spec: Spec, *, counts: bool = False) -> Backbone:
+    """Raw features that no row's content decides but its own; of text the hashed words, or their `counts`."""
+    if isinstance(spec, AudioSpec):
+        return Spectrum.for_spec(spec)
+    if not isinstance(spec, TextSpec):
+        return Flat.for_spec(spec)
+    return WordCounts.for_spec(spec) if counts else HashedWords.for_spec(spec)
 
 
 def fit_raw_backbone(spec: Spec, store: Rows, rows: RowNumbers, seed: int) -> Backbone:

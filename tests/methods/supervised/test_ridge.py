@@ -1,0 +1,144 @@
+"""Ridge: scikit-learn's regression and classifier, a penalty that follows from sums, and rows that can be taken out."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression, RidgeClassifier
+from sklearn.linear_model import Ridge as Reference
+from sklearn.preprocessing import StandardScaler
+
+from manyways.data.data import Data
+from manyways.errors import NeedsError
+from manyways.methods.self_supervised.simclr import SimCLR
+from manyways.methods.supervised.ridge import GRID, Ridge, RidgeHead, condition_of
+from manyways.models.model import Model
+
+
+def _pixels(data: Data) -> np.ndarray:  # type: ignore[type-arg]
+    return (data.take("image") / np.float32(255)).reshape(len(data), -1).astype(np.float64)
+
+
+def _table(data: Data) -> np.ndarray:  # type: ignore[type-arg]
+    return np.stack([column.take(data.rows) for column in data.inputs], 1).astype(np.float32).astype(np.float64)
+
+
+def _head(model: Model) -> RidgeHead:
+    head = model.network.head
+    assert isinstance(head, RidgeHead)
+    return head
+
+
+def _said(model: Model, features: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    return _head(model)(torch.from_numpy(features)).numpy()
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_is_the_ridge_classifier_of_scikit_learn(digits: Data, standardise: bool) -> None:
+    model = Ridge(penalty=2.5, standardise=standardise).fit(digits)
+    scaler = StandardScaler(with_mean=standardise, with_std=standardise).fit(_pixels(digits.training))
+    reference = RidgeClassifier(alpha=2.5).fit(
+        scaler.transform(_pixels(digits.training)), digits.training.take("label")
+    )
+    expected = reference.decision_function(scaler.transform(_pixels(digits.test)))
+    np.testing.assert_allclose(_said(model, _pixels(digits.test)), expected, rtol=1e-8, atol=1e-8)
+    assert np.array_equal(model.predict(digits.test), reference.predict(scaler.transform(_pixels(digits.test))))
+
+
+def test_is_the_ridge_classifier_of_scikit_learn_for_two_classes(cancer: Data) -> None:
+    model = Ridge(penalty=1.0).fit(cancer)
+    scaler = StandardScaler().fit(_table(cancer.training))
+    reference = RidgeClassifier(alpha=1.0).fit(scaler.transform(_table(cancer.training)), cancer.training.take("label"))
+    expected = reference.decision_function(scaler.transform(_table(cancer.test)))
+    said = _said(model, _table(cancer.test))
+    np.testing.assert_allclose(said[:, 1], expected, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(said[:, 0], -expected, rtol=1e-8, atol=1e-8)
+
+
+def test_is_the_ridge_regression_of_scikit_learn(diabetes: Data) -> None:
+    model = Ridge(penalty=0.3).fit(diabetes)
+    scaler = StandardScaler().fit(_table(diabetes.training))
+    reference = Reference(alpha=0.3).fit(scaler.transform(_table(diabetes.training)), diabetes.training.take("label"))
+    expected = reference.predict(scaler.transform(_table(diabetes.test)))
+    assert model.target is not None
+    said = _said(model, _table(diabetes.test))[:, 0] * model.target.scale + model.target.mean
+    np.testing.assert_allclose(said, expected, rtol=1e-8)
+
+
+def test_penalty_has_the_least_generalised_cross_validation_score(diabetes: Data) -> None:
+    """By the definition, with the hat matrix of every penalty in the grid."""
+    features = StandardScaler().fit_transform(_table(diabetes.training))
+    labels = diabetes.training.take("label").astype(np.float64)
+    rows, scores = len(labels), {}
+    for share in GRID:
+        penalty = share * rows
+        hat = features @ np.linalg.solve(features.T @ features + penalty * np.eye(features.shape[1]), features.T)
+        hat += 1 / rows
+        scores[penalty] = ((labels - hat @ labels) ** 2).mean() / (1 - np.trace(hat) / rows) ** 2
+    best = min(scores, key=scores.__getitem__)
+    assert float(_head(Ridge().fit(diabetes)).chosen) == pytest.approx(best)
+
+
+def test_penalty_matters_where_labels_are_few(digits: Data) -> None:
+    few = digits.with_labels(60)
+    assert Ridge().fit(few).evaluate(digits.test)["accuracy"] > 0.78
+    assert Ridge(penalty=1e6).fit(few).evaluate(digits.test)["accuracy"] < 0.78
+
+
+def test_probe_of_a_network_forgets_to_within_its_word(digits: Data) -> None:
+    """The features of forgotten rows are computed anew, among others than before."""
+    rows = digits.select(np.arange(len(digits)) % 2 == 0)
+    gone = np.zeros(len(rows), bool)
+    gone[np.flatnonzero(rows.part[rows.rows] == 0)[5:60:9]] = True
+    start = SimCLR(batch_size=32).fit(digits.select(np.arange(len(digits)) % 2 == 1), budget=3)
+    for method in (Ridge(), Ridge(penalty=1.0)):
+        forgot = method.forget(method.fit(rows, start), rows, gone)
+        expected = _head(method.fit(rows.select(~gone), start)).coefficients
+        furthest = (_head(forgot).coefficients - expected).abs().max() / expected.abs().max()
+        assert float(furthest) < 1e-8
+    with pytest.raises(NeedsError, match=r"rows shaped simclr\(batch_size=32\), too"):
+        Ridge().forget(Ridge().fit(digits, start), digits, digits.part[digits.rows] == 0)
+
+
+def test_pixels_that_only_forgotten_rows_had_leave_no_weight(digits: Data) -> None:
+    """A border pixel that is black but in one row: the variance it leaves must be nothing, not a rounding error."""
+    training = np.flatnonzero(digits.part[digits.rows] == 0)
+    used = _pixels(digits.select(training)) > 0
+    rare = int(np.flatnonzero(used.sum(0) == 1)[0])
+    gone = np.zeros(len(digits), bool)
+    gone[training[used[:, rare]]] = True
+    model = Ridge().fit(digits)
+    forgot = Ridge().forget(model, digits, gone)
+    assert float(_head(model).coefficients[:, rare].abs().max()) > 0
+    assert float(_head(forgot).coefficients[:, rare].abs().max()) == 0
+    expected = _head(Ridge().fit(digits.select(~gone)))
+    for name, tensor in expected.state_dict().items():
+        apart = (tensor.double() - _head(forgot).state_dict()[name].double()).abs().max()
+        assert float(apart) <= 1e-8 * float(tensor.double().abs().max()), name
+
+
+def test_rounding_that_would_show_is_refused(cancer: Data) -> None:
+    """Thirty numbers that nearly follow from each other, and next to no penalty: sums alone do not say the weights."""
+    gone = np.zeros(len(cancer), bool)
+    gone[np.flatnonzero(cancer.part[cancer.rows] == 0)[:4]] = True
+    method = Ridge(penalty=1e-6, standardise=False)
+    with pytest.raises(NeedsError, match="cannot forget these rows to within 1e-8: the features depend on each other"):
+        method.forget(method.fit(cancer), cancer, gone)
+
+
+def test_condition_is_that_of_the_matrix() -> None:
+    factor = torch.randn(40, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    matrix = factor @ factor.T + 0.1 * torch.eye(40, dtype=torch.float64)
+    found = condition_of(matrix, torch.linalg.cholesky(matrix))
+    assert found == pytest.approx(float(torch.linalg.cond(matrix)), rel=0.1)
+
+
+def test_without_a_penalty_to_speak_of_it_is_least_squares(diabetes: Data) -> None:
+    model = Ridge(penalty=1e-9).fit(diabetes)
+    reference = LinearRegression().fit(_table(diabetes.training), diabetes.training.take("label"))
+    np.testing.assert_allclose(model.predict(diabetes.test), reference.predict(_table(diabetes.test)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["sentences", "tones"])
+def test_raw_text_and_sound_are_told_apart(kind: str, request: pytest.FixtureRequest) -> None:
+    data: Data = request.getfixturevalue(kind)
+    assert Ridge().fit(data).evaluate(data.test)["accuracy"] > 0.9
