@@ -138,7 +138,7 @@ class TableEncoder(Encoder):
 
 def _fit_code(column: Column, rows: RowNumbers) -> NumberCode | CategoryCode:
     if column.kind == "category":
-        counted = Counter(column.take(rows).tolist())
+        counted = Counter(column.take(rows[~column.missing(rows)]).tolist())
         frequent = sorted(counted, key=lambda value: (-counted[value], str(value)))[:MOST_CATEGORIES]
         return CategoryCode(column.name, tuple(sorted(frequent, key=str)))
     mean, scale = _mean_and_scale(column, rows)
