@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isnan
 from typing import Any, Literal, get_args
 
@@ -21,13 +22,15 @@ class Column:
 
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
     None where missing) or ints [n]; image: uint8 [n, channels, height, width]; audio: int16 [n, samples] with
-    `rate` samples per second.
+    `rate` samples per second. Arrays of images and sounds have no value that means nothing: `absent` [n] says which
+    rows lack theirs; None where none does.
     """
 
     name: str
     kind: Kind
     values: Rows
     rate: int | None = None
+    absent: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -37,10 +40,36 @@ class Column:
         return np.asarray(self.values[rows])
 
     def missing(self, rows: RowNumbers) -> NDArray[np.bool_]:
-        """Which of `rows` have no value: NaN, None or an empty string."""
+        """Which of `rows` have no value: NaN, None or an empty string, a text of spaces, no image or sound."""
         if self.kind in ("image", "audio"):
-            return np.zeros(len(rows), bool)
-        return is_missing(self.take(rows))
+            return np.zeros(len(rows), bool) if self.absent is None else self.absent[rows]
+        values = self.take(rows)
+        if self.kind == "text" and values.dtype.kind == "O":
+            blank = np.fromiter((str(value).isspace() for value in values), bool, len(values))
+            return np.asarray(is_missing(values) | blank)
+        return is_missing(values)
+
+    @cached_property
+    def gaps(self) -> NDArray[np.bool_] | None:
+        """Which rows have no value; None where all have one."""
+        if self.values.dtype.kind not in "fO" and self.absent is None:
+            return None
+        chunks = chunks_of(len(self), 1 << 16, each=row_bytes(self.values) if self.absent is None else 1)
+        found = np.concatenate([np.zeros(0, bool), *(self.missing(rows) for rows in chunks)])
+        return found if found.any() else None
+
+    def select(self, rows: RowNumbers, values: Rows | None = None) -> "Column":
+        """The column of `rows` alone; `values` where they are at hand already."""
+        absent = None if self.absent is None else self.absent[rows]
+        return replace(self, values=self.take(rows) if values is None else values, absent=absent)
+
+
+def modalities(columns: Iterable[Column]) -> dict[str, list[Column]]:
+    """`columns` by what is seen as one: numbers and categories are a table together, each other column is its own."""
+    groups: dict[str, list[Column]] = {}
+    for column in columns:
+        groups.setdefault("table" if column.kind in ("number", "category") else column.name, []).append(column)
+    return groups
 
 
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -68,7 +97,7 @@ def infer_kind(values: Rows) -> Kind:
         return "category" if len(np.unique(sample)) <= 2 else "number"
     if values.dtype.kind == "b":
         return "category"
-    words = [len(str(v).split()) for v in sample if v is not None]
+    words = [count for v in sample if v is not None and (count := len(str(v).split()))]
     return "text" if words and sum(words) / len(words) >= 3 else "category"
 
 
@@ -94,10 +123,14 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
         blocks = [np.ascontiguousarray(column.take(rows)).reshape(len(rows), -1).view(np.uint8) for column in fixed]
         cells = np.concatenate(blocks, axis=1) if blocks else np.empty((len(rows), 0), np.uint8)
         texts = list(zip(*(column.take(rows) for column in objects), strict=True)) if objects else [()] * len(rows)
+        lacking = [(column.name, column.absent[rows]) for column in fixed if column.absent is not None]
         digests = bytearray()
-        for row, text in zip(cells, texts, strict=True):
+        for at, (row, text) in enumerate(zip(cells, texts, strict=True)):
             hasher = start.copy()
             hasher.update(row.data)
+            for name, absent in lacking:
+                if absent[at]:  # a picture that is missing is no black one
+                    hasher.update(f"{name} is missing".encode())
             for value in text:
                 encoded = repr(value).encode()
                 hasher.update(len(encoded).to_bytes(8, "little") + encoded)

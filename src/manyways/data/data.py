@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column, infer_label_kind, is_missing, places_of, row_ids
-from manyways.data.roles import check_roles
+from manyways.data.roles import check_roles, did_you_mean
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 
@@ -119,6 +119,16 @@ class Data:
     def inputs(self) -> list[Column]:
         """The columns with the role `input`."""
         return [self.columns[name] for name in self.roles.get("input", ())]
+
+    def with_inputs(self, names: Sequence[str]) -> "Data":
+        """The same rows with the inputs `names` only. Raises DataError for a name that is no input."""
+        known = self.roles.get("input", ())
+        if lost := [name for name in names if name not in known]:
+            raise DataError(
+                f"{self.name} has no input {lost[0]!r}; its inputs are {', '.join(known)}."
+                f"{did_you_mean(lost[0], known)}"
+            )
+        return replace(self, roles={**self.roles, "input": tuple(name for name in known if name in names)})
 
     @property
     def label(self) -> Column:

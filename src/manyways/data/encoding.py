@@ -4,13 +4,14 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Column
+from manyways.data.columns import Column, modalities
+from manyways.data.presence import absent_by_modality, present, without_gaps
 from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError, ModelError
@@ -63,16 +64,24 @@ class Encoder(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """The rows of a `Data` as tensors, by modality; nothing is loaded before it is asked for."""
+    """The rows of a `Data` as tensors, by modality; nothing is loaded before it is asked for.
+
+    `absent` says of the modalities that some of the rows lack, which rows of the stores do.
+    """
 
     stores: Mapping[str, Rows]
     rows: RowNumbers
+    absent: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batch(self, positions: RowNumbers, device: "torch.device | str" = "cpu") -> "dict[str, torch.Tensor]":
-        """The rows at `positions` as a batch on `device`; token ids widened to int64."""
+        """The rows at `positions` as a batch on `device`; token ids widened to int64.
+
+        Under the name `present(modality)` it says which rows have that modality, where some of all rows lack it; what
+        such a row holds in its place means nothing.
+        """
         import torch
 
         rows = self.rows[positions]
@@ -82,6 +91,8 @@ class Encoded:
             # An axis of length 1 may have any stride, and convolutions choose their algorithm by strides: the plain
             # ones make the result a function of the values alone.
             batch[name] = torch.from_numpy(values.reshape(-1)).view(values.shape)
+        for name, absent in self.absent.items():
+            batch[present(name)] = torch.from_numpy(~absent[rows])
         return {
             name: (tensor.long() if tensor.dtype == torch.int32 else tensor).to(device, non_blocking=True)
             for name, tensor in batch.items()
@@ -89,7 +100,7 @@ class Encoded:
 
     def select(self, positions: NDArray[Any]) -> "Encoded":
         """The rows at `positions` only."""
-        return Encoded(self.stores, self.rows[positions])
+        return replace(self, rows=self.rows[positions])
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,25 +128,29 @@ class InputEncoding:
             raise DataError(f"{data.name} has no input column; columns are {', '.join(data.columns)}.")
         if not len(training):
             raise DataError(f"{data.name} has no training rows to learn from.")
-        groups: dict[str, list[Column]] = {}
-        for column in data.inputs:
-            name = "table" if column.kind in ("number", "category") else column.name
-            groups.setdefault(name, []).append(column)
+        groups = modalities(data.inputs)
         return InputEncoding(
             {name: fit_encoder(columns, training.rows, checkpoint, plain=plain) for name, columns in groups.items()}
         )
 
     def encode(self, data: "Data") -> Encoded:
         """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
-        return Encoded({name: self._store(encoder, data) for name, encoder in self.encoders.items()}, data.rows)
+        stores = {name: self._store(encoder, data) for name, encoder in self.encoders.items()}
+        found = absent_by_modality({name: self._columns(each, data) for name, each in self.encoders.items()})
+        return Encoded(stores, data.rows, {name: mask for name, mask in found.items() if mask[data.rows].any()})
 
-    def _store(self, encoder: Encoder, data: "Data") -> Rows:
+    def _columns(self, encoder: Encoder, data: "Data") -> list[Column]:
         if lost := [name for name in encoder.columns if name not in data.columns]:
             raise DataError(
                 f"{data.name} lacks the input column{'s' if len(lost) > 1 else ''} {', '.join(map(repr, lost))} "
                 f"that the model was trained on; its columns are {', '.join(data.columns)}."
             )
-        columns = [data.columns[name] for name in encoder.columns]
+        return [data.columns[name] for name in encoder.columns]
+
+    def _store(self, encoder: Encoder, data: "Data") -> Rows:
+        columns = self._columns(encoder, data)
+        if len(self.encoders) > 1:
+            columns = without_gaps(columns)
         if encoder.already_encoded(columns):
             return columns[0].values
         count = len(columns[0])

@@ -23,6 +23,7 @@ def save_table(data: Data, folder: Path) -> Path:
             "name": column.name,
             "kind": column.kind,
             "rate": column.rate,
+            "absent": None if column.absent is None else _save_array(column.absent, folder / f"absent-{at}"),
             **_save_values(column, folder / f"column-{at}"),
         }
         for at, column in enumerate(data.columns.values())
@@ -44,9 +45,7 @@ def save_table(data: Data, folder: Path) -> Path:
 def load_table(folder: Path) -> Data:
     """The table that `save_table` wrote."""
     saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    columns = {
-        each["name"]: Column(each["name"], each["kind"], _load_values(each), each["rate"]) for each in saved["columns"]
-    }
+    columns = {each["name"]: _column(each) for each in saved["columns"]}
     arrays: dict[str, Any] = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
     return Data(
         columns=columns,
@@ -57,6 +56,11 @@ def load_table(folder: Path) -> Data:
         environment=environment_from_json(saved["environment"]) if saved["environment"] else None,
         **arrays,
     )
+
+
+def _column(saved: dict[str, Any]) -> Column:
+    absent = None if saved["absent"] is None else np.array(_load_array(saved["absent"]))
+    return Column(saved["name"], saved["kind"], _load_values(saved), saved["rate"], absent)
 
 
 def _save_values(column: Column, path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
-from manyways.methods.needs import lacking
+from manyways.methods.needs import lacking, lacking_inputs
 from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
 from manyways.training.budget import Budget, Planned
@@ -61,6 +61,8 @@ class Method(ABC):
     """Whether it can only start from a model."""
     single_pass: ClassVar[bool] = False
     """Whether it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
+    missing_inputs: ClassVar[bool] = False
+    """Whether it learns from rows that lack one of several inputs, too."""
     new_classes: ClassVar[bool] = False
     """Whether its models are scored on classes that need not be among those of the training rows."""
     forgets: ClassVar[str | None] = None
@@ -166,7 +168,7 @@ class Method(ABC):
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         """Why `data` or `model` is not enough for this method, with what to type instead; None if they are."""
-        if reason := lacking(self.needs, data):
+        if reason := self.lacks_of(data):
             return reason
         if model is None:
             return None if not self.needs_start() else f"it starts from a model; {self.start_hint(data)}."
@@ -177,6 +179,12 @@ class Method(ABC):
                 f"{self.start_hint(data)}."
             )
         return None
+
+    def lacks_of(self, data: Data) -> str | None:
+        """Why `data` is not enough for this method, whatever model it starts from."""
+        if reason := lacking(self.needs, data):
+            return reason
+        return lacking_inputs(data, some_may_lack=self.missing_inputs) if "input" in self.needs else None
 
     def start_hint(self, data: Data) -> str:
         """What to type for a model to start from; one that `data` allows, where it allows any."""
@@ -326,9 +334,12 @@ class Chain(Method):
         if reason := first.lacks(data, model):
             return f"{first}: {reason}"
         for stage in others:
-            if reason := lacking(stage.needs, data):
+            if reason := stage.lacks_of(data):
                 return f"{stage}: {reason}"
         return None
+
+    def lacks_of(self, data: Data) -> str | None:
+        return next((f"{stage}: {why}" for stage in self.stages if (why := stage.lacks_of(data))), None)
 
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()

@@ -1,8 +1,13 @@
 """What a method may need of the data, and how to say what is missing."""
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 
-from manyways.data.data import Data
+import numpy as np
+
+from manyways.data.columns import modalities
+from manyways.data.data import TEST, Data
+from manyways.data.presence import lacking_rows, named, said_of_rows
 from manyways.data.spaces import Choices
 from manyways.errors import DataError
 from manyways.models.language.judgements import desirable
@@ -35,6 +40,29 @@ def lacking(needs: Iterable[str], data: Data) -> str | None:
         if reason := _CHECKS[need](data):
             return reason
     return None
+
+
+def lacking_inputs(data: Data, *, some_may_lack: bool) -> str | None:
+    """Which rows to learn from lack an input, with what to type instead; None if none does.
+
+    some_may_lack: rows may, as long as they have one of their inputs.
+    """
+    learned_from = data.part[data.rows] != TEST
+    found = {name: rows[learned_from[rows]] for name, rows in lacking_rows(data).items()}
+    found = {name: rows for name, rows in found.items() if len(rows)}
+    groups = modalities(data.inputs)
+    if some_may_lack and found:
+        empty = reduce(np.intersect1d, found.values()) if len(found) == len(groups) else np.empty(0, np.int64)
+        found = dict.fromkeys(found, empty) if len(empty) else {}
+    if not found:
+        return None
+    count = int(learned_from.sum())
+    said = [f"{said_of_rows(rows, count)} have nothing in {named(groups[name])}" for name, rows in found.items()]
+    fill = ', or put medians in place: bad_rows="fill"' if "table" in found else ""
+    others = "" if some_may_lack else " Fusion and supervised learn from what is there."
+    return (
+        f'an input of each row is needed, and {"; ".join(said)}. Leave those rows out: bad_rows="skip"{fill}.{others}'
+    )
 
 
 def _input(data: Data) -> str | None:

@@ -10,16 +10,20 @@ from torch import nn
 from manyways.data.data import TRAINING, Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
-from manyways.errors import ParameterError
+from manyways.errors import DataError, ParameterError
 from manyways.methods.fields import Interval
 from manyways.methods.gradient import GradientMethod
+from manyways.methods.method import Learned
+from manyways.methods.needs import lacking
 from manyways.models.heads import LinearHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint, make_network
 from manyways.models.predictor import Predictor
 from manyways.models.saving import checkpoint_lineage
+from manyways.training.budget import Budget
 from manyways.training.learner import RowLearner
+from manyways.training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +34,24 @@ class RowMethod(GradientMethod[RowLearner]):
     """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name."""
     size: Annotated[float, Interval("(0, 64]")] = 1.0
     """Multiplies the width of the network."""
+    only: tuple[str, ...] = ()
+    """Inputs to learn from, where others are there, too; by default all."""
 
     predicts: ClassVar[bool] = True
     """Whether the network ends in a head for the label."""
     uses_all_rows: ClassVar[bool] = False
     """Whether unlabelled training rows shape the network, too."""
+
+    def lacks_of(self, data: Data) -> str | None:
+        if not self.only or lacking(("input",), data):
+            return super().lacks_of(data)
+        try:
+            return super().lacks_of(data.with_inputs(self.only))
+        except DataError as error:
+            return f"{self.method_name()}.only names what is not there. {error}"
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
@@ -62,17 +79,21 @@ class RowMethod(GradientMethod[RowLearner]):
             checkpoint = self.backbone if is_checkpoint(self.backbone) else None
             encoding = InputEncoding.fit(data, checkpoint=checkpoint)
             network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
+            rows = encoding.encode(data.training)
             if checkpoint is None:
-                network.measure(encoding.encode(data.training))
+                network.measure(rows)
         else:
-            if (self.backbone, self.size) != ("auto", 1.0):
+            if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
                 raise ParameterError(
-                    f"{self.method_name()} starts from a model, so backbone and size are the model's; give them to the "
-                    f"first method of the chain. Got backbone={self.backbone!r}, size={self.size}."
+                    f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
+                    f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
+                    f"only={self.only}."
                 )
             network, encoding = begun.copy_of_network(), begun.inputs
+            rows = encoding.encode(data.training)
+        network.may_lack = tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
         if target is None:
             network.head = None
-        elif begun is None or begun.target != target or not isinstance(network.head, LinearHead):
+        elif not (begun and begun.target == target and network.head_fits):
             network.head = LinearHead(network.width, target.width)
         return network.requires_grad_(True), encoding

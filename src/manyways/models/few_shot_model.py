@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -138,7 +138,7 @@ class FewShotModel(Model):
 def examples(data: Data) -> Data:
     """The labelled rows of `data` as a table of their own, all to learn from: its classes are theirs alone."""
     shown = data.select(data.labelled) if data.has("label") else data
-    columns = [replace(column, values=column.take(shown.rows)) for column in data.columns.values()]
+    columns = [column.select(shown.rows) for column in data.columns.values()]
     if not len(shown):
         return shown
     return Data.from_columns(columns, data.roles, name=data.name, source=data.source)

@@ -16,6 +16,8 @@ class Head(nn.Module):
     """
 
     name: ClassVar[str]
+    learns: ClassVar[bool] = False
+    """Whether its weights can go on learning, given `width` features in `config`."""
     config: dict[str, Any]
 
     @abstractmethod
@@ -27,6 +29,7 @@ class LinearHead(Head):
     """One affine map."""
 
     name = "linear"
+    learns = True
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()

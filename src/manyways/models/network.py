@@ -1,6 +1,6 @@
 """The network of a model: a backbone per modality, their features side by side, and a head."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
+from manyways.data.presence import present
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
 from manyways.errors import ModelError, ParameterError
@@ -23,26 +24,43 @@ Inputs = dict[str, Tensor]
 class Network(nn.Module):
     """Backbones over named modalities and a head; without a head it only embeds.
 
-    `features(inputs)` gives [rows, width]; calling it gives the head's outputs [rows, outputs].
+    `features(inputs)` gives [rows, width]; calling it gives the head's outputs [rows, outputs]. may_lack: modalities
+    that rows may lack (`manyways.data.presence`): the features of such a row are 0 there, and at the end of all
+    features stands for each of them a 1 where it is there.
     """
 
-    def __init__(self, backbones: Mapping[str, Backbone], head: Head | None = None) -> None:
+    def __init__(
+        self, backbones: Mapping[str, Backbone], head: Head | None = None, may_lack: Collection[str] = ()
+    ) -> None:
         super().__init__()
         self.names = tuple(backbones)
         self.backbones = nn.ModuleList(backbones.values())
         self.head = head
+        self.may_lack = tuple(name for name in self.names if name in may_lack)
 
     @property
     def width(self) -> int:
         """Features per row."""
-        return sum(backbone.width for backbone in self._parts())
+        return sum(self.widths) + len(self.may_lack)
+
+    @property
+    def widths(self) -> list[int]:
+        """Features of each modality."""
+        return [backbone.width for backbone in self._parts()]
 
     def _parts(self) -> list[Backbone]:
         return [part for part in self.backbones if isinstance(part, Backbone)]
 
     def features(self, inputs: Inputs) -> Tensor:
         """Features [rows, width]: those of the backbones side by side."""
-        parts = [part(inputs[name]) for name, part in zip(self.names, self.backbones, strict=True)]
+        parts = []
+        for name, part in zip(self.names, self._parts(), strict=True):
+            there = inputs.get(present(name)) if name in self.may_lack else None
+            parts.append(part(inputs[name]) if there is None else _where_there(part, inputs[name], there))
+        if self.may_lack:
+            everywhere = torch.ones(len(parts[0]), dtype=torch.bool, device=parts[0].device)
+            there = torch.stack([inputs.get(present(name), everywhere) for name in self.may_lack], dim=1)
+            parts.append(there.to(parts[0].dtype))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def forward(self, inputs: Inputs) -> Tensor:
@@ -50,6 +68,11 @@ class Network(nn.Module):
             raise ModelError("This model only embeds; chain a method that adds a head: model_method >> FineTune().")
         outputs: Tensor = self.head(self.features(inputs))
         return outputs
+
+    @property
+    def head_fits(self) -> bool:
+        """Whether the head can go on learning from these features."""
+        return self.head is not None and self.head.learns and self.head.config["width"] == self.width
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""
@@ -61,16 +84,29 @@ class Network(nn.Module):
         """JSON values from which `rebuild_network` makes the same architecture."""
         backbones = [{"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)]
         head = {"name": self.head.name, **self.head.config} if self.head else None
-        return {"backbones": backbones, "head": head}
+        return {"backbones": backbones, "head": head, "may_lack": list(self.may_lack)}
 
     @torch.no_grad()
     def measure(self, rows: Encoded) -> None:
         """Set the statistics that image backbones standardise by, from at most 2,000 rows."""
-        sample = torch.linspace(0, len(rows) - 1, min(len(rows), 2000)).long().numpy()
         for name, part in zip(self.names, self._parts(), strict=True):
             if isinstance(part, ImageBackbone):
-                mean, deviation = _pixel_statistics(rows.stores[name], rows.rows[sample])
+                there = rows.rows[~rows.absent[name][rows.rows]] if name in rows.absent else rows.rows
+                sample = torch.linspace(0, len(there) - 1, min(len(there), 2000)).long().numpy()
+                mean, deviation = _pixel_statistics(rows.stores[name], there[sample])
                 part.set_statistics(mean, deviation.clamp_min(1e-3))
+
+
+def _where_there(part: Backbone, x: Tensor, there: Tensor) -> Tensor:
+    """The features of the rows that have this modality, 0 for the others, which `part` never sees."""
+    rows = there.nonzero()[:, 0]
+    if len(rows) == len(x):
+        features: Tensor = part(x)
+        return features
+    if not len(rows):
+        return torch.zeros(len(x), part.width, device=x.device)
+    found: Tensor = part(x[rows])
+    return found.new_zeros(len(x), part.width).index_copy(0, rows, found)
 
 
 def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
@@ -120,4 +156,4 @@ def rebuild_network(saved: Mapping[str, Any]) -> Network:
         head = rebuild_head(saved["head"]) if saved["head"] else None
     except (KeyError, TypeError) as error:
         raise ModelError(f"The saved description of the network is damaged: {error!r}.") from error
-    return Network(backbones, head)
+    return Network(backbones, head, saved.get("may_lack", ()))

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from manyways.data.encoding import Encoded, InputEncoding
+from manyways.data.presence import named, said_of_rows
 from manyways.data.storage import chunks_of, row_bytes
 from manyways.data.targets import Target
-from manyways.errors import ModelError
+from manyways.errors import DataError, ModelError
 from manyways.models.lineage import Lineage
 from manyways.models.metrics import class_metrics, default_metric, number_metrics
 from manyways.models.model import Model
@@ -120,7 +121,9 @@ class Predictor(Model):
     def _run(self, source: "Source", function: Any) -> NDArray[np.float32]:
         from manyways.data.read import as_data
 
-        rows = self.inputs.encode(as_data(source))
+        data = as_data(source)
+        rows = self.inputs.encode(data)
+        self._check_gaps(rows, data)
         width = self.network.width if function == self.network.features else self.target.width if self.target else 0
         found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
         done = 0
@@ -130,6 +133,18 @@ class Predictor(Model):
                 found[done : done + len(part)] = part
                 done += len(part)
         return found
+
+    def _check_gaps(self, rows: Encoded, data: "Data") -> None:
+        """Raise DataError where `rows` lack an input that the network has never been without."""
+        for name, absent in rows.absent.items():
+            if name not in self.network.may_lack:
+                said = said_of_rows(np.flatnonzero(absent[rows.rows]), len(rows))
+                columns = named(data.columns[each] for each in self.inputs.encoders[name].columns)
+                raise DataError(
+                    f"{said} of {data.name} have nothing in {columns}, and every row that the model learned from had "
+                    'it. Leave them out, bad_rows="skip", or train a model that does without it: fusion, or supervised '
+                    "on rows some of which lack it."
+                )
 
 
 def _batches(rows: Encoded, network: Network) -> Iterator[Inputs]:

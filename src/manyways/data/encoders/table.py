@@ -139,7 +139,7 @@ class TableEncoder(Encoder):
 
 def _fit_code(column: Column, rows: RowNumbers, plain: bool) -> NumberCode | CategoryCode:
     if column.kind == "category":
-        counted = Counter(column.take(rows).tolist())
+        counted = Counter(column.take(rows[~column.missing(rows)]).tolist())
         frequent = sorted(counted, key=lambda value: (-counted[value], str(value)))[:MOST_CATEGORIES]
         return CategoryCode(column.name, tuple(sorted(frequent, key=str)))
     if plain:

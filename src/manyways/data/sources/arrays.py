@@ -61,11 +61,12 @@ def _column_of_objects(values: NDArray[Any], name: str, where: str) -> RawColumn
     return RawColumn(name, as_objects(values.astype(str).tolist()))
 
 
-def as_images(values: Rows, name: str, where: str, key: str) -> Rows:
+def as_images(values: Rows, name: str, where: str, key: str, scale: float | None = None) -> Rows:
     """`values` as uint8 [n, channels, height, width].
 
     Layouts [n, H, W], [n, C, H, W] and [n, H, W, C] with 1 or 3 channels; uint8 as it is, truth values as 0
-    and 255, floats in [0, 1] scaled, other numbers where they are whole and in 0 … 255.
+    and 255, floats in [0, 1] scaled, other numbers where they are whole and in 0 … 255. scale: what pixels that are
+    not uint8 are multiplied by, where it is known.
     """
     shape = values.shape
     last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
@@ -88,9 +89,9 @@ def as_images(values: Rows, name: str, where: str, key: str) -> Rows:
         return keep(
             (arranged(values[rows]) for rows in chunks_of(shape[0], each=row_bytes(values))), out, np.uint8, key
         )
-    scale = _scale(values, name, where)
+    factor = scale_of(values, name, where) if scale is None else scale
     return keep(
-        (_bytes(arranged(values[rows]), scale) for rows in chunks_of(shape[0], each=row_bytes(values))),
+        (_bytes(arranged(values[rows]), factor) for rows in chunks_of(shape[0], each=row_bytes(values))),
         out,
         np.uint8,
         key,
@@ -101,7 +102,7 @@ def _chunks(values: Rows) -> Iterator[NDArray[Any]]:
     return (values[rows] for rows in chunks_of(len(values), each=row_bytes(values)))
 
 
-def _scale(values: Rows, name: str, where: str) -> float:
+def scale_of(values: Rows, name: str, where: str) -> float:
     """What pixels are multiplied by: 255 for truth values and fractions, 1 for whole numbers up to 255."""
     if values.dtype.kind == "b":
         return 255.0

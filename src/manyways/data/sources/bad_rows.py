@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Column, is_missing
+from manyways.data.columns import Column, is_missing, modalities
 from manyways.data.data import TRAINING
+from manyways.data.presence import absent_by_modality
 from manyways.data.sources.base import BadRows, count_of
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import select, whole
@@ -32,9 +33,10 @@ def handle(
     """The columns without bad rows, and the numbers of the rows kept.
 
     Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty
-    text or a missing category in a column of any role but label and subject. "refuse" raises DataError naming
-    them, "skip" leaves them out, "fill" puts the training rows' median and the category `(missing)` in place;
-    what cannot be filled is refused.
+    text, no image or sound, or a missing category in a column of any role but label and subject. "refuse" raises
+    DataError naming them, "skip" leaves them out, "fill" puts the training rows' median and the category `(missing)` in
+    place; what cannot be filled is refused. A row that lacks one input whole, its text or all its numbers, and has
+    another one whole, is no bad row, and only left out by "skip": methods learn from what is there, or refuse it.
     """
     found = {
         name: bad
@@ -47,6 +49,8 @@ def handle(
     if bad_rows == "fill":
         for name in [name for name in found if columns[name].kind in ("number", "category")]:
             out[name] = _filled(columns[name], found.pop(name), part, where)
+    if bad_rows != "skip":
+        found = _without_gaps(found, out, roles.get("input", ()))
     if not found and not undecoded:
         return out, np.arange(count)
     gone = np.unique(np.concatenate([np.fromiter(undecoded, np.int64), *found.values()]))
@@ -56,12 +60,33 @@ def handle(
     kept = np.setdiff1d(np.arange(count), gone)
     if not len(kept):
         raise DataError(f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, found, undecoded)}")
-    return {name: replace(column, values=select(column.values, kept)) for name, column in out.items()}, kept
+    return {name: column.select(kept, select(column.values, kept)) for name, column in out.items()}, kept
+
+
+def _without_gaps(
+    found: Mapping[str, RowNumbers], columns: Mapping[str, Column], inputs: Sequence[str]
+) -> dict[str, RowNumbers]:
+    """`found` without the rows that lack one of the `inputs` and have another."""
+    groups = modalities(columns[name] for name in inputs)
+    absent = absent_by_modality(groups) if len(groups) > 1 else {}
+    count = len(next(iter(columns.values()), ()))
+    whole_in = {}
+    for name, group in groups.items():
+        whole_in[name] = np.ones(count, bool)
+        for column in group:
+            whole_in[name][found.get(column.name, [])] = False
+    out = dict(found)
+    for name, gone in absent.items():
+        others = np.any([whole for other, whole in whole_in.items() if other != name], axis=0)
+        for column in groups[name]:
+            if column.name in out:
+                out[column.name] = out[column.name][~(gone & others)[out[column.name]]]
+    return {name: rows for name, rows in out.items() if len(rows)}
 
 
 def _bad_in(column: Column) -> RowNumbers:
     if column.kind in ("image", "audio"):
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64) if column.absent is None else np.flatnonzero(column.absent)
     bad = [rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16, each=row_bytes(column.values))]
     return np.concatenate(bad) if bad else np.empty(0, np.int64)
 

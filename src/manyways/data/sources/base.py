@@ -61,13 +61,17 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class RawColumn:
-    """Values as a source found them: `kind` where it knows it, `problem` where words lie among numbers."""
+    """Values as a source found them: `kind` where it knows it, `problem` where words lie among numbers.
+
+    `absent` says which rows have no image or sound; None where all have theirs.
+    """
 
     name: str
     values: Rows
     kind: Kind | None = None
     rate: int | None = None
     problem: str | None = None
+    absent: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

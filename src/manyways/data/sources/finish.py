@@ -47,7 +47,7 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
         values = column.values
     else:
         values = convert(column.name, whole(column.values))
-    return Column(column.name, decided, values, column.rate)
+    return Column(column.name, decided, values, column.rate, column.absent)
 
 
 def _holds_conversations(column: RawColumn) -> bool:

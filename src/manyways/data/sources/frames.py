@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from manyways.data.columns import Kind
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
+from manyways.data.sources.media import MISSING_WORDS
 from manyways.data.sources.objects import as_objects, column_from_objects, mixed
 
 if TYPE_CHECKING:
     import polars as pl
-
-MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-"""Words that mean `no value` in a column of numbers, whatever their case."""
 
 FEW_WORDS = 0.1
 """Up to this share of words, or five, in a column of numbers is a mistake; beyond it, it is one of words."""
@@ -49,7 +47,8 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
 
     if series.dtype == pl.String:
         # One look at the first value spares most columns from becoming Python strings here.
-        first = series[series.is_not_null().arg_max() or 0] if len(series) else None
+        said = series.is_not_null() & ~series.str.to_lowercase().is_in(list(MISSING_WORDS))
+        first = series[said.arg_max() or 0] if len(series) else None
         if kind is None and (first is None or not media.kind_of(Path(first))):
             return None
         return media.files_of(series.name, series.to_list(), folder, kind, where)

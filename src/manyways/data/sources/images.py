@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from manyways.data.sources.arrays import as_images, scale_of
 from manyways.data.sources.base import Options, RawColumn, Table, count_of
 from manyways.data.sources.media import Item, items_key
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of, load_note, save_note
@@ -62,6 +63,26 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
     save_note(key, {"shape": shape, "bad": bad})
     return RawColumn(name, rows, "image"), bad
+
+
+def items_of(values: Sequence[Any], name: str, where: str) -> list[Item] | None:
+    """Images in memory, of Pillow or arrays as `as_images` reads them, that differ in size or lack some; else None."""
+    known = [value for value in values if value is not None]
+    shapes = {value.shape if isinstance(value, np.ndarray) else None for value in known}
+    if not known or not all(shape is None or len(shape) in (2, 3) for shape in shapes):
+        return None
+    if not all(isinstance(value, np.ndarray | Image.Image) for value in known):
+        return None
+    if len(known) == len(values) and len(shapes) == 1 and None not in shapes:
+        return None
+    arrays = [value for value in known if isinstance(value, np.ndarray)]
+    scale = scale_of(np.concatenate([array.ravel() for array in arrays]), name, where) if arrays else 1.0
+    return [_item(value, scale, name, where) if isinstance(value, np.ndarray) else value for value in values]
+
+
+def _item(array: NDArray[Any], scale: float, name: str, where: str) -> Image.Image:
+    pixels = as_images(array[None], name, where, "", scale)[np.arange(1)][0]
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
 def resized(table: Table, size: int | tuple[int, int] | None) -> Table:
@@ -117,6 +138,8 @@ def common_size(headers: Sequence[tuple[int, int, bool]], asked: int | tuple[int
 def _open(item: Item) -> Image.Image:
     if item is None:
         raise OSError("there is no image")
+    if isinstance(item, Image.Image):
+        return item.copy()
     return Image.open(item if isinstance(item, Path) else io.BytesIO(item))
 
 

@@ -59,7 +59,11 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
             )
     if len({piece.rate for piece in pieces}) > 1:
         raise DataError(f"The column {key!r} has several sample rates; pass sample_rate=….")
-    return replace(first, values=join([piece.values for piece in pieces]), problem=problem)
+    absent = None
+    if any(piece.absent is not None for piece in pieces):
+        lacking = [np.zeros(len(piece.values), bool) if piece.absent is None else piece.absent for piece in pieces]
+        absent = np.concatenate(lacking)
+    return replace(first, values=join([piece.values for piece in pieces]), problem=problem, absent=absent)
 
 
 def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:

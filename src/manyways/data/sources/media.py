@@ -2,19 +2,27 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
 
 from manyways.data.columns import Kind
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.rows import key_of
 from manyways.errors import DataError
 
-Item = Path | bytes | None
-"""An image or a sound: its file, its encoded bytes, or None where there is none."""
+if TYPE_CHECKING:
+    from PIL import Image
+
+Item = Union[Path, bytes, "Image.Image", None]
+"""An image or a sound: its file, its encoded bytes, an image of Pillow, or None where there is none."""
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 SOUNDS = frozenset({".wav", ".flac", ".ogg"})
+MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
+"""Words that mean `no value` in a column of numbers or of file names, whatever their case."""
 
 
 def kind_of(path: Path) -> Kind | None:
@@ -24,7 +32,10 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
-    """`items` decoded to one shape: a column of kind image or audio, and why rows could not be decoded."""
+    """`items` decoded to one shape: a column of kind image or audio, and why rows could not be decoded.
+
+    A row without an item is none of those: the column says that it is absent.
+    """
     from manyways.data.sources import images, sounds
 
     kind = options.kinds.get(name) or next((_sniff(item) for item in items if item is not None), None)
@@ -32,9 +43,10 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         raise DataError(f"{where}: the column {name!r} has an image or a sound in no row.")
     if kind not in ("image", "audio"):
         raise DataError(f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}.")
-    if kind == "image":
-        return images.decode(name, items, options, where)
-    return sounds.decode(name, items, options, where)
+    column, bad = (images if kind == "image" else sounds).decode(name, items, options, where)
+    absent = np.array([item is None for item in items], bool)
+    bad = {row: why for row, why in bad.items() if not absent[row]}
+    return replace(column, absent=absent if absent.any() else None), bad
 
 
 def files_of(
@@ -43,8 +55,9 @@ def files_of(
     """The files that a column of names speaks of; None where it speaks of none.
 
     A column speaks of files where every value ends like an image or a sound and some exist below `folder`, or
-    where `kinds` says so.
+    where `kinds` says so. A row without a name, or with a word such as nan in its place, has no file.
     """
+    values = [None if value is None or value.strip().lower() in MISSING_WORDS else value for value in values]
     known = [value for value in values if value is not None]
     if kind not in (None, "image", "audio") or folder is None or not known:
         return None
@@ -66,9 +79,11 @@ def item_of(value: Any, folder: Path | None = None) -> Item:
     return data if data is not None else (folder or Path()) / value["path"]
 
 
-def _sniff(item: Path | bytes) -> Kind | None:
+def _sniff(item: Any) -> Kind | None:
     if isinstance(item, Path):
         return kind_of(item) or "image"
+    if not isinstance(item, bytes):
+        return "image"
     return "audio" if item[:4] in (b"RIFF", b"fLaC", b"OggS") and item[8:12] != b"WEBP" else "image"
 
 
@@ -76,8 +91,11 @@ def items_key(items: Sequence[Item], *more: Any) -> str:
     """A cache key that changes when a file's name, size or time of change does, or the bytes of an item."""
 
     def mark(item: Item) -> Any:
+        if isinstance(item, bytes):
+            return hashlib.blake2b(item, digest_size=16).hexdigest()
         if not isinstance(item, Path):
-            return item if item is None else hashlib.blake2b(item, digest_size=16).hexdigest()
+            facts = item and [item.mode, item.size, hashlib.blake2b(item.tobytes(), digest_size=16).hexdigest()]
+            return facts or None
         try:
             stat = item.stat()
         except FileNotFoundError:

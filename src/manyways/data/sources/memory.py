@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.sources import media
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, RawColumn, Table, table_of
 from manyways.data.sources.frames import columns_of
@@ -35,20 +37,52 @@ def load(source: Any, options: Options) -> Table:
         table = load(source[0], options)
         return with_column(table, "label", source[1])
     if isinstance(source, Mapping):
-        columns = [_column(str(name), values) for name, values in source.items()]
-        if not columns:
+        if not source:
             raise DataError("The mapping has no columns; give at least one: read({'text': texts, 'label': labels}).")
-        return table_of(columns, "data", NAME)
+        return _table({str(name): values for name, values in source.items()}, "data", options)
     if _is(source, "polars", "DataFrame"):
-        columns, bad = columns_of(source, options, NAME)
+        columns, bad = columns_of(source, options, NAME, folder=Path())
         return table_of(columns, "frame", NAME, bad=bad)
     if _is(source, "pandas", "DataFrame"):
-        names = [str(name) for name in source.columns]
-        columns = [_column(name, source.iloc[:, at]) for at, name in enumerate(names)]
-        return table_of(columns, "frame", NAME)
+        return _table({str(name): source.iloc[:, at] for at, name in enumerate(source.columns)}, "frame", options)
+    if isinstance(source, list) and (items := _items("image", source, options)) is not None:
+        column, bad = media.decode("image", items, options, NAME)
+        return table_of([column], "data", NAME, bad=bad)
     values = as_array(source)
     name = "image" if values.ndim >= 3 else "text" if values.dtype.kind in "OUS" else "x"
     return table_of(input_columns(values, name, NAME, "memory"), "data", NAME)
+
+
+def _table(columns: Mapping[str, Any], name: str, options: Options) -> Table:
+    made: list[RawColumn] = []
+    bad: dict[int, str] = {}
+    for each, values in columns.items():
+        items = _items(each, values, options)
+        if items is None:
+            made.append(_column(each, values))
+        else:
+            column, reasons = media.decode(each, items, options, NAME)
+            made.append(column)
+            bad |= reasons
+    return table_of(made, name, NAME, bad=bad)
+
+
+def _items(name: str, values: Any, options: Options) -> list[media.Item] | None:
+    """The images or sounds in a column: names of files, or images some of which lack or differ in size; else None."""
+    if _is(values, "pandas", "Series"):
+        values = _from_pandas(values)
+    objects = isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.dtype.kind in "OUS")
+    held = list(values) if objects else []
+    first = next((value for value in held if value is not None), None)
+    if isinstance(first, str):
+        words = all(value is None or isinstance(value, str) for value in held)
+        return media.files_of(name, held, Path(), options.kinds.get(name), NAME) if words else None
+    if first is None or isinstance(first, bool | int | float):
+        return None
+    plain = [as_array(value) if is_values(value) and not isinstance(value, np.ndarray) else value for value in held]
+    from manyways.data.sources import images
+
+    return images.items_of(plain, name, NAME)
 
 
 def with_column(table: Table, name: str, values: Any) -> Table:

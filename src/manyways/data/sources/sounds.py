@@ -75,7 +75,7 @@ def _handle(item: Item) -> Any:
         raise OSError("there is no sound")
     if isinstance(item, Path) and not item.is_file():
         raise OSError("there is no such file")
-    return str(item) if isinstance(item, Path) else io.BytesIO(item)
+    return io.BytesIO(item) if isinstance(item, bytes) else str(item)
 
 
 def _header(soundfile: Any, item: Item) -> tuple[int, int] | str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from manyways.data.presence import is_presence
 from manyways.data.specs import Spec
 from manyways.data.views.audio import AudioStrong, AudioWeak
 from manyways.data.views.images import ImageContrastive, ImageStrong, ImageWeak
@@ -86,6 +87,7 @@ def _build(kind: type[Any], spec: Spec, options: Mapping[str, Any]) -> View:
 class Views:
     """Views of all inputs of an example at once: each modality by the view of its kind.
 
+    Which rows have a modality stays as it is.
     Raises DataError for an input that has no spec.
     """
 
@@ -110,7 +112,8 @@ class Views:
     def _apply(
         self, views: Mapping[str, View], inputs: Mapping[str, Tensor], rng: torch.Generator
     ) -> dict[str, Tensor]:
-        if unknown := sorted(set(inputs) - set(views)):
+        masks = {name: mask for name, mask in inputs.items() if is_presence(name)}
+        if unknown := sorted(set(inputs) - set(views) - set(masks)):
             raise DataError(f"No spec describes the input {', '.join(unknown)}; described are {', '.join(views)}.")
         # The order of the specs, not of the inputs, decides who draws first.
-        return {name: view(inputs[name], rng) for name, view in views.items() if name in inputs}
+        return {name: view(inputs[name], rng) for name, view in views.items() if name in inputs} | masks

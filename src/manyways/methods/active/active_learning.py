@@ -52,6 +52,7 @@ class ActiveLearning(Method):
     needs: ClassVar = ("input", "classes", "unlabelled")
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Distill(RowMethod):
     needs: ClassVar = ("input",)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"classify", "regress"})
+    missing_inputs: ClassVar = True
     requires_model: ClassVar = True
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("fixmatch >> distill",)

@@ -41,6 +41,7 @@ class SimCLR(RowMethod):
     needs: ClassVar = ("input",)
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     predicts: ClassVar = False
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")

@@ -83,6 +83,7 @@ class FixMatch(RowMethod):
     needs: ClassVar = ("input", "classes", "unlabelled")
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Sohn et al., FixMatch, NeurIPS 2020"
 

@@ -49,6 +49,7 @@ class MeanTeacher(RowMethod):
     needs: ClassVar = ("input", "label", "unlabelled")
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
 

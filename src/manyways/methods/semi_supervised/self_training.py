@@ -33,6 +33,7 @@ class SelfTraining(Method):
     needs: ClassVar = ("input", "classes", "unlabelled")
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     paper: ClassVar = "Yarowsky, Unsupervised word sense disambiguation, ACL 1995; Lee, Pseudo-label (2013)"
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class Supervised(RowMethod):
     needs: ClassVar = ("input", "label")
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     paper: ClassVar = "Rosenblatt, The perceptron (1958); Rumelhart, Hinton & Williams (1986)"
 
     def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:

@@ -40,6 +40,7 @@ class FineTune(Adapting, RowMethod):
     needs: ClassVar = ("input", "label")
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
     requires_model: ClassVar = True
     suggests: ClassVar = ()
     paper: ClassVar = "Howard & Ruder, Universal language model fine-tuning, ACL 2018"
