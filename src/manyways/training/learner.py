@@ -107,4 +107,4 @@ class RowLearner(Learner):
 
     def labels_at(self, positions: RowNumbers) -> Tensor:
         """The labels at `positions`: class codes, or standardised numbers."""
-        return self.labels[torch.from_numpy(positions)].to(self.device)
+        return self.labels.index_select(0, torch.from_numpy(positions)).to(self.device)

@@ -20,6 +20,7 @@ from manyways.training.checkpoint import (
 )
 from manyways.training.early_stopping import EarlyStopping
 from manyways.training.events import Event
+from manyways.training.interruption import between_steps
 from manyways.training.optimizer import make_optimizer, set_rates
 from manyways.training.plan import plan_steps
 from manyways.training.randomness import generator, mix, seed_global
@@ -56,6 +57,7 @@ def train(
 ) -> Progress:  # fmt: skip
     """Train `learner` in place until `budget` is spent or validation stops improving.
 
+    Ctrl-C ends it after the step under way, with a checkpoint where the run has a folder, and raises KeyboardInterrupt.
     Raises TrainingError when the loss is no longer finite or a checkpoint cannot be written.
     """
     learner.train()
@@ -79,25 +81,29 @@ def train(
     offered = {round(at.steps * (i + 1) / run.evaluations) for i in range(run.evaluations)}
     last_saved = time.monotonic()
     last = run.planned.last if run.planned else at.steps
-    while at.step < last and not stopping.done:
-        began = time.perf_counter()
-        parts = take_step(method, learner, optimizer, at.step, at.steps, seed)
-        at = replace(at, step=at.step + 1, seconds=at.seconds + time.perf_counter() - began)
-        if at.step % FINITE_EVERY == 0 or at.step == at.steps:
-            values = {name: float(part) for name, part in parts.items()}
-            _check_finite(values, at)
-            tell("step", at, values)
-        stopping.look(at.step, at.steps, method.changes(learner, at.step))
-        if at.step in offered:
-            tell("evaluate", at, model=snapshot)
-        if run.folder and (time.monotonic() - last_saved >= run.checkpoint_seconds):
-            write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
-            tell("checkpoint", at)
-            last_saved = time.monotonic()
-        slow = budget.unit == "seconds" and at.seconds > OVERRUN * budget.amount and not run.planned
-        if at.step < at.steps and (slow or at.step == last):
-            at = replace(at, cut=True)
-            break
+    with between_steps(run.folder is not None) as interrupted:
+        while at.step < last and not stopping.done:
+            began = time.perf_counter()
+            parts = take_step(method, learner, optimizer, at.step, at.steps, seed)
+            at = replace(at, step=at.step + 1, seconds=at.seconds + time.perf_counter() - began)
+            if at.step % FINITE_EVERY == 0 or at.step == at.steps:
+                values = {name: float(part) for name, part in parts.items()}
+                _check_finite(values, at)
+                tell("step", at, values)
+            stopping.look(at.step, at.steps, method.changes(learner, at.step))
+            if at.step in offered:
+                tell("evaluate", at, model=snapshot)
+            ends = interrupted()
+            if run.folder and (ends or time.monotonic() - last_saved >= run.checkpoint_seconds):
+                write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
+                tell("checkpoint", at)
+                last_saved = time.monotonic()
+            if ends:
+                raise KeyboardInterrupt
+            slow = budget.unit == "seconds" and at.seconds > OVERRUN * budget.amount and not run.planned
+            if at.step < at.steps and (slow or at.step == last):
+                at = replace(at, cut=True)
+                break
     stopping.finish()
     tell("stop" if at.step < at.steps else "end", at)
     return at
