@@ -19,7 +19,7 @@ from manyways.lineage import manifest as manifests
 from manyways.lineage import registry
 from manyways.lineage.database import Database
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.record import Record, lineage_hash, load_lineage, load_records, nearest
+from manyways.lineage.record import Record, keep_stage_rows, lineage_hash, load_lineage, load_records, nearest
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
@@ -97,7 +97,13 @@ class Store:
                 sources[f"part:{name}"] = found
         return sources
 
-    def _keep(self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None") -> str:
+    def keep_pending(self, model: "Model", data: "Data | None", sources: Mapping[str, str], forget: int) -> str:
+        """Keep `model`, made from `sources`, out of sight until the forgetting `forget` puts it in another's place."""
+        return self._keep(model, data, dict(sources), None, forget)
+
+    def _keep(
+        self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None", forget: int | None = None
+    ) -> str:
         from manyways.lineage.events import events_of
 
         made_by = lineage_hash(model.lineage)
@@ -110,8 +116,8 @@ class Store:
             manifest, given = self._register(db, data) if data is not None else (None, BitMap())
             stages = _stage_rows(db, model.lineage)
             parents = self._parents(db, model.lineage, sources)
-            own = given or stages[0]
-            behind = registry.union([own, *stages, *(_rows_of(db, parent) for parent in parents.values())])
+            own = given or registry.bitmap(stages[0])
+            behind = [own, *map(registry.bitmap, stages), *(_rows_of(db, parent) for parent in parents.values())]
             values = {
                 "id": key,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -124,9 +130,11 @@ class Store:
                 "lineage": json.dumps(model.lineage.to_json()),
                 "manifest": manifest,
                 "own_rows": registry.keep_set(db, own),
-                "all_rows": registry.keep_set(db, behind),
+                "all_rows": registry.keep_set(db, registry.union(behind)),
                 "forgotten": int(model.lineage.facts.get(FORGOTTEN, 0)),
                 "events": json.dumps(events_of(run)),
+                "by_fit": run is not None or forget is not None,
+                "pending": forget,
             }
             known = {name: value for name, value in values.items() if name in ("manifest", "own_rows", "all_rows")}
             if before:  # it was kept without its data
@@ -135,8 +143,7 @@ class Store:
             db.execute(
                 f"INSERT INTO models ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
             )
-            rows = [(key, at, registry.keep_set(db, held)) for at, held in enumerate(stages)]
-            db.executemany("INSERT INTO stage_rows VALUES (?, ?, ?)", rows)
+            keep_stage_rows(db, key, stages, Manifest.load(db, manifest) if manifest is not None else None)
             db.executemany("INSERT INTO edges VALUES (?, ?, ?)", [(key, *edge) for edge in parents.items()])
         return key
 
@@ -272,11 +279,11 @@ def _marks(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = ?" for name in values)
 
 
-def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> "list[BitMap]":
-    """The rows of every stage of `lineage`, in their order, as the store knows them."""
+def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> list[registry.Numbers]:
+    """The numbers of the rows of every stage of `lineage`."""
     stages = lineage.stages()
     numbers = registry.register(db, np.concatenate([stage.rows for stage in stages]))
-    return [registry.bitmap(part) for part in np.split(numbers, np.cumsum([len(stage.rows) for stage in stages])[:-1])]
+    return np.split(numbers, np.cumsum([len(stage.rows) for stage in stages])[:-1])
 
 
 def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":

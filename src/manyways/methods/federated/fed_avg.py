@@ -114,6 +114,9 @@ class FedAvg(RowMethod):
         """Whether there is noise, and so a guarantee."""
         return self.noise_multiplier > 0
 
+    def unrepeatable(self) -> str | None:
+        return "its noise follows from a secret that nobody keeps" if self.private and self.noise_seed is None else None
+
     # --- the federation ----------------------------------------------------------------------------
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
