@@ -250,7 +250,7 @@ class FedAvg(RowMethod):
         return self.rows_used(data) & took_part
 
     def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
-        """Rounds, how many clients took part in any, and what privacy they have; nothing while it is trained."""
+        """Rounds, and who took part with how many rows, or what privacy they have; nothing while it is trained."""
         if not steps:
             return {}
         federation = _federation(learner)
@@ -259,6 +259,8 @@ class FedAvg(RowMethod):
         if self.private:
             privacy = guarantee(rounds, self.participation, self.noise_multiplier, self.delta)
             said["privacy"] = {**privacy, "secret_noise": self.noise_seed is None}
+        else:
+            said["took_part"] = federation.shares(steps)
         return said
 
     def _epsilon(self, rounds: int) -> float:
