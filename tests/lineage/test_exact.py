@@ -1,6 +1,7 @@
 """Forgetting gives bitwise the weights that training without the rows gives, whatever the way of learning."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from manyways.models.model import Model
 from manyways.testing.trial import difference
 
 WAYS: dict[str, Callable[[], Method]] = {
-    "supervised": lambda: mw.Supervised(size=0.5),
+    "supervised": partial(mw.Supervised, size=0.5),
     "chain": lambda: mw.SimCLR(size=0.5, batch_size=16) >> mw.FineTune() >> mw.Distill(size=0.5),
     "fixmatch": lambda: mw.FixMatch(size=0.5, batch_size=8),
     "mean teacher": lambda: mw.MeanTeacher(size=0.5, batch_size=8),
-    "clusters": lambda: mw.KMeans(),
-    "label propagation": lambda: mw.LabelPropagation(),
+    "clusters": mw.KMeans,
+    "label propagation": mw.LabelPropagation,
     "linear probe of features": lambda: mw.SimCLR(size=0.5, batch_size=16) >> mw.LinearProbe(),
     "self-training": lambda: mw.SelfTraining(base=mw.Supervised(size=0.5), threshold=0.4, rounds=2),
     "active learning": lambda: mw.ActiveLearning(base=mw.LinearProbe(penalty=1.0), rounds=2, questions=9),

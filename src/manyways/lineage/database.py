@@ -31,7 +31,8 @@ CREATE TABLE models (
 CREATE INDEX models_by_lineage ON models (lineage_hash);
 CREATE TABLE stage_rows (
     model TEXT NOT NULL REFERENCES models ON DELETE CASCADE, stage INTEGER NOT NULL,
-    rows INTEGER NOT NULL REFERENCES row_sets, numbers BLOB, PRIMARY KEY (model, stage)
+    rows INTEGER NOT NULL REFERENCES row_sets, numbers BLOB, hash TEXT NOT NULL,
+    PRIMARY KEY (model, stage)
 ) WITHOUT ROWID;
 CREATE TABLE edges (
     child TEXT NOT NULL REFERENCES models ON DELETE CASCADE, role TEXT NOT NULL,

@@ -19,6 +19,7 @@ from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError, ParameterError, StoreError
 from manyways.lineage import cleaning, registry
 from manyways.lineage import manifest as manifests
+from manyways.lineage.fields import named_folder
 from manyways.lineage.journal import CLEANING, GOING, SWAPPED, Journal
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.plan import ASSEMBLE, BITWISE, CANNOT, DELETE, EXACT, RETRAIN, Plan, Planner, Step, approximation
@@ -274,7 +275,7 @@ class _Work:
                 start = found
             elif kind == "part":
                 done[place] = found
-            elif _held(record.lineage["method"], place) == "folder":
+            elif named_folder(record.lineage["method"], place):
                 fields[place] = str(
                     save_model(found, folder / "models" / hashlib.sha256(place.encode()).hexdigest()[:16])
                 )
@@ -405,14 +406,6 @@ def locked(store: Store) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _held(method: Mapping[str, Any], place: str) -> str:
-    """Whether a field of a saved method held a model's `folder` or a `model`."""
-    value: Any = method
-    for part in place.replace("[", ".[").split("."):
-        value = value[int(part[1:-1])] if part.startswith("[") else value[part]
-    return "folder" if isinstance(value, str) else "model"
 
 
 def _ids(rows: Rows) -> NDArray[np.uint64]:

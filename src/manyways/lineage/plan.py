@@ -21,7 +21,7 @@ from manyways.methods.saved import method_from_json, places
 RETRAIN, ASSEMBLE, DELETE, CANNOT = "learned again", "put together again", "deleted", "cannot"
 EXACT, AGAIN = "exact", "retrain"
 """What `how` may be, beside the text of an approximate method: the quickest exact way, or learning again alone."""
-BITWISE, GONE, NO_PROOF = "bitwise", "it is gone", "not proof"
+BITWISE, NEARLY, GONE, NO_PROOF = "bitwise", "1e-8", "it is gone", "not proof"
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Planner:
 
 def _weakest(own: str, behind: Sequence[Step]) -> str:
     """The guarantee of a model with one of its `own`, made from models that have forgotten, too."""
-    order = (BITWISE, "1e-8")
+    order = (BITWISE, NEARLY)
     stated = [own, *(step.guarantee for step in behind)]
     if NO_PROOF in stated:
         return NO_PROOF

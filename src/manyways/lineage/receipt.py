@@ -16,6 +16,7 @@ from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.data.origin import Origin
 from manyways.errors import StoreError
+from manyways.lineage.fields import named_folder
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.plan import Plan, Step
 from manyways.lineage.record import Record
@@ -78,6 +79,8 @@ def _model(
         role: {"model": places[parent]} if parent in places else {"id": parent}
         for role, parent in before.parents.items()
     }
+    fields = [role.removeprefix("field:") for role in before.parents if role.startswith("field:")]
+    said["folders"] = [place for place in fields if named_folder(before.lineage["method"], place)]
     return said
 
 

@@ -104,13 +104,15 @@ def load_lineage(db: sqlite3.Connection, record: Record, ids: Ids | None = None)
     return Lineage.from_json(record.lineage, rows)
 
 
-def keep_stage_rows(db: sqlite3.Connection, model: str, stages: Sequence[Numbers], manifest: Manifest | None) -> None:
-    """Keep the rows of every stage of a lineage: as a set, and their order where that of the data is another."""
-    for at, numbers in enumerate(stages):
-        rows = bitmap(numbers)
-        same = np.array_equal(in_order(rows, manifest), numbers)
-        values = (model, at, keep_set(db, rows), None if same else packed(numbers))
-        db.execute("INSERT INTO stage_rows VALUES (?, ?, ?, ?)", values)
+def keep_stages(
+    db: sqlite3.Connection, model: str, lineage: Lineage, rows: Sequence[Numbers], manifest: Manifest | None
+) -> None:
+    """Keep of every stage of a lineage its hash and its rows: a set, and their order where it is not the data's."""
+    for at, (stage, numbers) in enumerate(zip(lineage.stages(), rows, strict=True)):
+        held = bitmap(numbers)
+        same = np.array_equal(in_order(held, manifest), numbers)
+        values = (model, at, keep_set(db, held), None if same else packed(numbers), lineage_hash(stage))
+        db.execute("INSERT INTO stage_rows VALUES (?, ?, ?, ?, ?)", values)
 
 
 def in_order(rows: BitMap, manifest: Manifest | None) -> Numbers:

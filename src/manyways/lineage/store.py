@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from manyways.data.columns import places_of
 from manyways.data.storage import store_folder
-from manyways.errors import StoreError
+from manyways.errors import ManywaysError, StoreError
 from manyways.lineage import manifest as manifests
 from manyways.lineage import registry
 from manyways.lineage.database import Database
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.record import Record, keep_stage_rows, lineage_hash, load_lineage, load_records, nearest
+from manyways.lineage.record import Record, keep_stages, lineage_hash, load_lineage, load_records, nearest
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
+    from manyways.lineage.checking import Check
     from manyways.methods.method import Method
     from manyways.models.model import Model
     from manyways.training.run import Run
@@ -143,7 +145,8 @@ class Store:
             db.execute(
                 f"INSERT INTO models ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
             )
-            keep_stage_rows(db, key, stages, Manifest.load(db, manifest) if manifest is not None else None)
+            held = Manifest.load(db, manifest) if manifest is not None else None
+            keep_stages(db, key, model.lineage, stages, held)
             db.executemany("INSERT INTO edges VALUES (?, ?, ?)", [(key, *edge) for edge in parents.items()])
         return key
 
@@ -235,6 +238,27 @@ class Store:
         with self.database.reading() as db:
             return registry.all_ids(db)[registry.numbers_in(registry.load_set(db, record.all_rows))]
 
+    def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
+        """How the training of a model went: its events, thinned, as JSON values."""
+        with self.database.reading() as db:
+            (text,) = db.execute("SELECT events FROM models WHERE id = ?", (self.find(wanted).id,)).fetchone()
+        events: list[dict[str, Any]] = json.loads(text)
+        return events
+
+    def stage_hashes(self) -> dict[str, list[str]]:
+        """Of every model the hashes of the stages of its lineage, in their order."""
+        found: dict[str, list[str]] = {}
+        with self.database.reading() as db:
+            for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
+                found.setdefault(model, []).append(key)
+        return found
+
+    def check(self, *, remove_orphans: bool = False) -> "Check":
+        """Whether all is whole; with `remove_orphans`, weights that no model has are deleted."""
+        from manyways.lineage.checking import check
+
+        return check(self, remove_orphans=remove_orphans)
+
     def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
         """How many rows of each subject reached a model, by name."""
         record = self.find(wanted)
@@ -249,6 +273,29 @@ class Store:
         """
         with self.database.reading() as db:
             return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
+
+    def rows_like(self, source: "str | Path") -> NDArray[np.uint64]:
+        """The ids of the rows in a table `source` that are known to the store, read as the data of its models was.
+
+        Raises StoreError where none is.
+        """
+        with self.database.reading() as db:
+            known = registry.all_ids(db)
+            held = [Manifest.load(db, key) for (key,) in db.execute("SELECT id FROM manifests")]
+        reasons, found = [], []
+        for origin in {json.dumps(each.origin.to_json()): each.origin for each in held if each.origin}.values():
+            options = {name: value for name, value in origin.options.items() if name not in ("test", "validation")}
+            try:
+                ids = replace(origin, source=str(source), options=options).read().all_ids
+            except ManywaysError as error:
+                reasons.append(str(error))
+                continue
+            found.append(ids[places_of(ids, known) >= 0])
+        rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
+        if not len(rows):
+            why = reasons[0] if reasons else "none of its rows is in the data of a model"
+            raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
+        return np.unique(rows, axis=0)
 
     def rows_named(
         self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
