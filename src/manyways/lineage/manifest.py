@@ -19,6 +19,10 @@ from manyways.errors import StoreError
 from manyways.lineage.registry import Ids, Numbers, bitmap, numbers_in
 
 
+class RowsMissing(StoreError):
+    """A source no longer holds all rows of a manifest."""
+
+
 @dataclass(frozen=True, eq=False)
 class Manifest:
     """A `Data` without its columns: with the source at hand the same `Data` again.
@@ -80,12 +84,12 @@ class Manifest:
     def laid_out(self, source: Data, numbers: Numbers) -> Data:
         """The `Data` again, out of the rows of `source`, which have these `numbers` (-1: not known to the store).
 
-        Rows of the source that are not in the manifest are left out. Raises StoreError where rows are missing, or what
-        they are used for cannot be put back.
+        Rows of the source that are not in the manifest are left out. Raises RowsMissing where rows are missing, and
+        StoreError where what they are used for cannot be put back.
         """
         places = _places(self.numbers, numbers)
         if lost := int((places < 0).sum()):
-            raise StoreError(
+            raise RowsMissing(
                 f"{lost:,} of the {len(places):,} rows of {self.name} are no longer in {source.source}, or have "
                 "changed. Put them back, or give the rows as they were: data=…."
             )

@@ -166,7 +166,7 @@ class Planner:
         if isinstance(method, Chain) and parts == len(method.stages):
             return replace(step, how=ASSEMBLE, guarantee=_weakest(BITWISE, behind), steps=0, seconds=0.0)
         if found is not None and found.rest is not None and (reason := lacking(method.needs, found.rest)):
-            return replace(step, note=f"without the rows it cannot be learned: {reason}")
+            return replace(step, note=f"without the rows it cannot be learned: {reason.removesuffix('.')}")
         own = method.unrepeatable() or self._limits(record)
         return replace(step, how=RETRAIN, guarantee=_weakest(f"learned anew; {own}" if own else BITWISE, behind))
 

@@ -14,7 +14,7 @@ from pyroaring import BitMap
 
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, StoreError
-from manyways.lineage.manifest import Manifest
+from manyways.lineage.manifest import Manifest, RowsMissing
 from manyways.lineage.record import Record
 from manyways.lineage.registry import Ids, numbers_in
 from manyways.methods.expressions import is_method_name
@@ -61,7 +61,7 @@ class Sources:
             return Found(None, None, np.zeros(0, bool))
         try:
             whole = manifest.laid_out(source, numbers)
-        except StoreError:
+        except RowsMissing:
             if not leaving.any():
                 raise
             # The rows may have left the source already: then the others are enough.

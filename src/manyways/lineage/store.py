@@ -304,7 +304,10 @@ class Store:
         if subject is not None:
             found = registry.subject_rows(db, subject)
             if not found:
-                raise StoreError(f"No data that a model in the store was learned from has a subject {subject!r}.")
+                raise StoreError(
+                    f"No data that a model in the store was learned from has a subject {subject!r}, or its rows are "
+                    "forgotten already."
+                )
             return found
         numbers = registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
         if not (numbers >= 0).any():
