@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, File, one, parse
-from manyways.cli.output import check_file, console
+from manyways.cli.output import DESCRIPTION, check_file, console
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -59,13 +59,17 @@ def main(arguments: Sequence[str]) -> int:
         raise ParameterError("--row and --subject are two questions; ask them one after the other.")
     if options.model is None and (options.picture or options.subjects or options.rows):
         raise ParameterError("--picture, --subjects and --rows are of one model. Name it: manyways lineage MODEL.")
-    from manyways.lineage.store import Store
+    from manyways.lineage.store import Store, lineage_in
 
     store = Store()
     if asked:
         return _reached(store, options)
     assert options.model is not None
-    _show(store, store.find(options.model), options)
+    folder = Path(options.model)
+    if (folder / DESCRIPTION).is_file() and store.find_lineage(lineage_in(folder)) is None:
+        _show_folder(folder, options)
+    else:
+        _show(store, store.find(options.model), options)
     return 0
 
 
@@ -129,21 +133,38 @@ def _show(store: "Store", record: "Record", options: Lineage) -> None:
     lines += [("copy", path) for path in record.copies]
     for what, text in lines:
         out.print(f"{what:<10}{text}", soft_wrap=True)
+    _write(options, [before], [after], rows, out)
+
+
+def _show_folder(folder: Path, options: Lineage) -> None:
+    """What a model that the store does not have tells of itself."""
+    from manyways.lineage.family import of_lineage
+    from manyways.lineage.store import lineage_in
+
+    lineage = lineage_in(folder)
+    root, rows, out = of_lineage(lineage.to_json()), lineage.all_rows(), console()
+    out.print(tree_of(root, f"{root.title}  [{folder}]"))
+    out.print()
+    out.print(f"{'rows':<10}{len(rows):,} shaped it", soft_wrap=True)
+    out.print(f"{'store':<10}it is not in the store, or is there no longer; so says its folder", soft_wrap=True)
+    _write(options, [root], [], rows, out)
+
+
+def _write(
+    options: Lineage, before: "Sequence[Member]", after: "Sequence[Member]", rows: "NDArray[np.uint64]", out: "Console"
+) -> None:
+    """Write the files that were asked for."""
+    from manyways.comparison.records import write_whole
+
     if options.picture is not None:
-        from manyways.comparison.records import write_whole
         from manyways.lineage.picture import draw
 
-        out.print(f"{'picture':<10}{write_whole(options.picture, draw([before], [after]))}", soft_wrap=True)
+        out.print(f"{'picture':<10}{write_whole(options.picture, draw(before, after))}", soft_wrap=True)
     if options.rows is not None:
-        _write_ids(options.rows, rows)
+        from manyways.data.columns import id_text
+
+        write_whole(options.rows, "".join(f"{id_text(each)}\n" for each in rows))
         out.print(f"{'row ids':<10}{options.rows}", soft_wrap=True)
-
-
-def _write_ids(path: Path, rows: "NDArray[np.uint64]") -> None:
-    from manyways.comparison.records import write_whole
-    from manyways.data.columns import id_text
-
-    write_whole(path, "".join(f"{id_text(each)}\n" for each in rows))
 
 
 def tree_of(root: "Member", title: str) -> "Tree":

@@ -59,6 +59,12 @@ def ancestors(record: Record, records: Mapping[str, Record], hashes: Mapping[str
     return member(record, "")
 
 
+def of_lineage(lineage: Mapping[str, Any]) -> Member:
+    """A model that is not in the store, with all that its own lineage, as JSON, tells."""
+    behind = tuple(of_lineage(parent) for parent in lineage["parents"])
+    return Member(lineage["title"], None, "", said_of(lineage), behind)
+
+
 def descendants(record: Record, records: Mapping[str, Record]) -> Member:
     """A model with all that was made from it."""
     children: dict[str, list[tuple[str, Record]]] = {}

@@ -91,7 +91,7 @@ class Store:
             given |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
         sources = {}
         for role, held in given.items():
-            lineage = _lineage_in(held) if isinstance(held, Path) else held.lineage
+            lineage = lineage_in(held) if isinstance(held, Path) else held.lineage
             found = self.find_lineage(lineage)
             sources[role] = found or self.keep(load_model(held) if isinstance(held, Path) else held)
         for name, part in (run.parts if run is not None else {}).items():
@@ -197,7 +197,7 @@ class Store:
         if not isinstance(wanted, str | Path):
             lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
         elif (Path(wanted) / MODEL_FILE).is_file():
-            lineage = _lineage_in(Path(wanted))
+            lineage = lineage_in(Path(wanted))
         if lineage is None:
             found = [record for record in records if record.id.startswith(str(wanted).lower())]
         else:
@@ -341,7 +341,7 @@ def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":
     return registry.load_set(db, key)
 
 
-def _lineage_in(folder: Path) -> Lineage:
+def lineage_in(folder: Path) -> Lineage:
     """The lineage of the model that was saved in `folder`; its weights are not looked at."""
     from safetensors.numpy import load_file
 
