@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from manyways.comparison.compare import compare as compare
     from manyways.data.data import Data as Data
     from manyways.data.read import read as read
+    from manyways.lineage.forget import forget as forget
+    from manyways.lineage.store import Store as Store
     from manyways.methods.expressions import parse_method as parse_method
     from manyways.methods.merging.merge import merge_folders as merge_folders
     from manyways.methods.method import Chain as Chain
@@ -34,8 +36,10 @@ _PLACES = {
     "Method": "methods.method",
     "Model": "models.model",
     "Run": "training.run",
+    "Store": "lineage.store",
     "advise": "comparison.advise",
     "compare": "comparison.compare",
+    "forget": "lineage.forget",
     "load": "models.saving:load_model",
     "merge_folders": "methods.merging.merge",
     "parse_method": "methods.expressions",

@@ -15,6 +15,10 @@ COMMANDS = {
     "predict": "Predict the label of every row with a saved model, or answer its prompt.",
     "generate": "Let a saved language model go on from prompts.",
     "methods": "List all methods, or show one with its fields.",
+    "lineage": "Show what a model was made from, and which models some rows or a person reached.",
+    "forget": "Make every model forget some rows, or all of a person's, and write a receipt.",
+    "verify": "Learn again what a receipt says, and compare the weights.",
+    "store": "List the models that are kept, check them, or save one to a folder.",
 }
 """Every command and what it does; the module `manyways.cli.<command>` holds its `main`."""
 
@@ -29,6 +33,8 @@ examples:
   manyways fit pretrain novel.txt --tokenizer characters --test-share 0.1 --out writer
   manyways fit sft answers.jsonl --checkpoint path/to/model --lora 8 --out assistant
   manyways generate writer --prompt 'It was' --temperature 0.8
+  manyways lineage model --subject ann
+  manyways forget --subject ann --receipt receipt.json
 
 DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
 .zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of

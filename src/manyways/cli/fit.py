@@ -24,10 +24,12 @@ from manyways.cli.arguments import (
 )
 from manyways.cli.output import check_model_folder, console
 from manyways.cli.wording import command_line
-from manyways.errors import NeedsError, ParameterError
+from manyways.errors import NeedsError, ParameterError, StoreError
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
+    from manyways.lineage.record import Record
+    from manyways.lineage.store import Store
     from manyways.methods.method import Method
     from manyways.models.model import Model
 
@@ -63,6 +65,8 @@ class Fit:
     end."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
+    store: bool = True
+    """Whether the model is kept in the store with its lineage, so that rows can be found and forgotten again."""
 
     def check(self) -> None:
         """Raise ParameterError or ModelError for what is wrong before any data is read."""
@@ -133,6 +137,7 @@ def own_names() -> set[str]:
 def _fit(options: Fit, method: "Method") -> int:
     from manyways.cli.run_folder import RunFolder
     from manyways.data.targets import check_labels
+    from manyways.lineage.store import Store
     from manyways.models.saving import load_model
     from manyways.training.budget import Budget
     from manyways.training.progress import ProgressBar
@@ -150,19 +155,34 @@ def _fit(options: Fit, method: "Method") -> int:
     budget = Budget.of(options.budget) if options.budget else method.default_budget(data)
     folder = RunFolder.beside(options.out, method.identity(data, start, budget, options.seed))
     began = time.monotonic()
+    store = Store() if options.store else None
     with folder:
         try:
             with ProgressBar() as bar:
-                run = Run(folder=folder.path, listeners=[bar, folder], checkpoint_seconds=10)
+                run = Run(folder=folder.path, listeners=[bar, folder], checkpoint_seconds=10, store=store)
                 model = method.fit(data, start, budget=budget, seed=options.seed, run=run)
         except KeyboardInterrupt:
             print(f"\ninterrupted: {folder.kept()}", file=sys.stderr)
             return INTERRUPTED
+        except StoreError as error:
+            if error.model is not None:  # what was learned is not lost because it cannot be kept twice
+                error.model.save(options.out)
+                folder.done()
+                raise StoreError(f"{error} The model itself is saved: {options.out}.") from error
+            raise
         scores = scores_of(model, data)
         model.save(options.out)
         folder.done()
-    _print_result(options, data, model, scores, time.monotonic() - began)
+    kept = noted(store, model, scores, options.out) if store else None
+    _print_result(options, data, model, scores, time.monotonic() - began, kept)
     return 0
+
+
+def noted(store: "Store", model: "Model", scores: dict[str, float], out: Path) -> "Record":
+    """The store's record of a model, once its scores and the folder it was saved to are noted."""
+    record = store.find(model)
+    store.note(record.id, metrics=scores, copy=out)
+    return record
 
 
 def prepared(options: Fit, method: "Method") -> "Data":
@@ -193,7 +213,9 @@ def gives(method: "Method") -> frozenset[str]:
     return gives(method.stages[-1]) if isinstance(method, Chain) else method.gives
 
 
-def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, float] | None, seconds: float) -> None:
+def _print_result(
+    options: Fit, data: "Data", model: "Model", scores: dict[str, float], seconds: float, kept: "Record | None"
+) -> None:
     from manyways.models.policy import EPISODES
     from manyways.training.progress import duration
 
@@ -212,6 +234,8 @@ def _print_result(options: Fit, data: "Data", model: "Model", scores: dict[str, 
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
         lines.append(("test", f"{said} ({what})"))
     lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
+    if kept is not None:
+        lines.append(("lineage", f"kept in the store as {kept.short}"))
     out = console()
     for what, text in lines:
         out.print(f"{what:<13}{text}", soft_wrap=True)

@@ -25,12 +25,14 @@ CREATE TABLE models (
     parameters INTEGER NOT NULL, weights TEXT NOT NULL, lineage_hash TEXT NOT NULL, lineage TEXT NOT NULL,
     manifest INTEGER REFERENCES manifests, own_rows INTEGER NOT NULL REFERENCES row_sets,
     all_rows INTEGER NOT NULL REFERENCES row_sets, forgotten INTEGER NOT NULL DEFAULT 0,
-    metrics TEXT NOT NULL DEFAULT '{}', events TEXT NOT NULL DEFAULT '[]', pending INTEGER
+    metrics TEXT NOT NULL DEFAULT '{}', events TEXT NOT NULL DEFAULT '[]', by_fit INTEGER NOT NULL DEFAULT 0,
+    pending INTEGER
 );
 CREATE INDEX models_by_lineage ON models (lineage_hash);
 CREATE TABLE stage_rows (
     model TEXT NOT NULL REFERENCES models ON DELETE CASCADE, stage INTEGER NOT NULL,
-    rows INTEGER NOT NULL REFERENCES row_sets, PRIMARY KEY (model, stage)
+    rows INTEGER NOT NULL REFERENCES row_sets, numbers BLOB, hash TEXT NOT NULL,
+    PRIMARY KEY (model, stage)
 ) WITHOUT ROWID;
 CREATE TABLE edges (
     child TEXT NOT NULL REFERENCES models ON DELETE CASCADE, role TEXT NOT NULL,

@@ -39,3 +39,11 @@ def model_folders(saved: Any, where: str = "") -> dict[str, Path]:
         place = f"{where}[{key}]" if isinstance(key, int) else f"{where}.{key}" if where else str(key)
         found |= model_folders(value, place)
     return found
+
+
+def named_folder(saved: Mapping[str, Any], place: str) -> bool:
+    """Whether the JSON of a method names a folder at `place`, rather than that it held a model."""
+    value: Any = saved
+    for part in place.replace("[", ".[").split("."):
+        value = value[int(part[1:-1])] if part.startswith("[") else value[part]
+    return isinstance(value, str)

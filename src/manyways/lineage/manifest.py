@@ -19,6 +19,10 @@ from manyways.errors import StoreError
 from manyways.lineage.registry import Ids, Numbers, bitmap, numbers_in
 
 
+class RowsMissing(StoreError):
+    """A source no longer holds all rows of a manifest."""
+
+
 @dataclass(frozen=True, eq=False)
 class Manifest:
     """A `Data` without its columns: with the source at hand the same `Data` again.
@@ -80,12 +84,12 @@ class Manifest:
     def laid_out(self, source: Data, numbers: Numbers) -> Data:
         """The `Data` again, out of the rows of `source`, which have these `numbers` (-1: not known to the store).
 
-        Rows of the source that are not in the manifest are left out. Raises StoreError where rows are missing, or what
-        they are used for cannot be put back.
+        Rows of the source that are not in the manifest are left out. Raises RowsMissing where rows are missing, and
+        StoreError where what they are used for cannot be put back.
         """
         places = _places(self.numbers, numbers)
         if lost := int((places < 0).sum()):
-            raise StoreError(
+            raise RowsMissing(
                 f"{lost:,} of the {len(places):,} rows of {self.name} are no longer in {source.source}, or have "
                 "changed. Put them back, or give the rows as they were: data=…."
             )
@@ -122,16 +126,16 @@ class Manifest:
     def keep(self, db: sqlite3.Connection) -> int:
         """The key of this manifest, which is kept once."""
         facts = _facts(self)
-        packed = (
-            _packed(self.numbers),
+        blobs = (
+            packed(self.numbers),
             zlib.compress(self.part.tobytes()),
             zlib.compress(np.packbits(self.visible).tobytes()),
-            None if self.chosen is None else _packed(self.chosen),
+            None if self.chosen is None else packed(self.chosen),
         )
-        digest = blake2b(b"\0".join([facts.encode(), *(part or b"" for part in packed)]), digest_size=16).hexdigest()
+        digest = blake2b(b"\0".join([facts.encode(), *(blob or b"" for blob in blobs)]), digest_size=16).hexdigest()
         db.execute(
             "INSERT OR IGNORE INTO manifests (digest, facts, numbers, part, visible, chosen) VALUES (?, ?, ?, ?, ?, ?)",
-            (digest, facts, *packed),
+            (digest, facts, *blobs),
         )
         (key,) = db.execute("SELECT id FROM manifests WHERE digest = ?", (digest,)).fetchone()
         return int(key)
@@ -141,7 +145,7 @@ class Manifest:
         """The manifest that was kept under `key`."""
         row = db.execute("SELECT facts, numbers, part, visible, chosen FROM manifests WHERE id = ?", (key,)).fetchone()
         facts: dict[str, Any] = json.loads(row[0])
-        numbers, part = _unpacked(row[1]), np.frombuffer(zlib.decompress(row[2]), np.uint8)
+        numbers, part = unpacked(row[1]), np.frombuffer(zlib.decompress(row[2]), np.uint8)
         visible = np.unpackbits(np.frombuffer(zlib.decompress(row[3]), np.uint8), count=len(part)).astype(bool)
         return Manifest(
             name=facts["name"],
@@ -151,7 +155,7 @@ class Manifest:
             numbers=numbers,
             part=part,
             visible=visible,
-            chosen=None if row[4] is None else _unpacked(row[4]),
+            chosen=None if row[4] is None else unpacked(row[4]),
         )
 
 
@@ -194,12 +198,13 @@ def _facts(data: Data | Manifest) -> str:
     )
 
 
-def _packed(numbers: NDArray[np.int64]) -> bytes:
+def packed(numbers: NDArray[np.int64]) -> bytes:
     """`numbers` by their differences, which are small and alike for rows in their order."""
     return zlib.compress(np.diff(numbers, prepend=0).astype(np.int32).tobytes())
 
 
-def _unpacked(blob: bytes) -> NDArray[np.int64]:
+def unpacked(blob: bytes) -> NDArray[np.int64]:
+    """What `packed` packed."""
     return np.cumsum(np.frombuffer(zlib.decompress(blob), np.int32), dtype=np.int64)
 
 

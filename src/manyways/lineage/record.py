@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pyroaring import BitMap
 
-from manyways.lineage.registry import Ids, all_ids, load_set, numbers_in
+from manyways.lineage.manifest import Manifest, packed, unpacked
+from manyways.lineage.registry import Ids, Numbers, all_ids, bitmap, keep_set, load_set, numbers_in
 from manyways.models.lineage import Lineage
 
 SHORT = 10
@@ -22,7 +24,8 @@ class Record:
 
     parents: the models it was made from, by their part in it: `start`, `part:<name>` of a chain's stage,
     `field:<place>` of one that a field of the method names, `parent` of any other. copies: folders that it was saved
-    to. forgotten: how many rows it, or what it was made from, has been made to forget.
+    to. forgotten: how many rows it, or what it was made from, has been made to forget. by_fit: whether `fit` kept it,
+    so that all that it was made from is known.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Record:
     metrics: Mapping[str, float]
     parents: Mapping[str, str]
     copies: tuple[str, ...]
+    by_fit: bool
 
     @property
     def short(self) -> str:
@@ -53,7 +57,8 @@ class Record:
 
 
 COLUMNS = (
-    "id, created, title, kind, gives, parameters, weights, lineage, manifest, own_rows, all_rows, forgotten, metrics"
+    "id, created, title, kind, gives, parameters, weights, lineage, manifest, own_rows, all_rows, forgotten, metrics, "
+    "by_fit"
 )
 
 
@@ -83,16 +88,40 @@ def load_records(db: sqlite3.Connection, where: str = "pending IS NULL", values:
             metrics=json.loads(row[12]),
             parents=edges.get(row[0], {}),
             copies=tuple(copies.get(row[0], ())),
+            by_fit=bool(row[13]),
         )
         for row in rows
     ]
 
 
 def load_lineage(db: sqlite3.Connection, record: Record, ids: Ids | None = None) -> Lineage:
-    """The lineage of a record, with the ids of its rows in the order of their numbers."""
+    """The lineage of a record, with the ids of its rows in their order."""
     known = all_ids(db) if ids is None else ids
-    keys = db.execute("SELECT rows FROM stage_rows WHERE model = ? ORDER BY stage", (record.id,)).fetchall()
-    return Lineage.from_json(record.lineage, [known[numbers_in(load_set(db, key))] for (key,) in keys])
+    manifest = Manifest.load(db, record.manifest) if record.manifest is not None else None
+    rows = []
+    for key, numbers in db.execute("SELECT rows, numbers FROM stage_rows WHERE model = ? ORDER BY stage", (record.id,)):
+        rows.append(known[unpacked(numbers) if numbers is not None else in_order(load_set(db, key), manifest)])
+    return Lineage.from_json(record.lineage, rows)
+
+
+def keep_stages(
+    db: sqlite3.Connection, model: str, lineage: Lineage, rows: Sequence[Numbers], manifest: Manifest | None
+) -> None:
+    """Keep of every stage of a lineage its hash and its rows: a set, and their order where it is not the data's."""
+    for at, (stage, numbers) in enumerate(zip(lineage.stages(), rows, strict=True)):
+        held = bitmap(numbers)
+        same = np.array_equal(in_order(held, manifest), numbers)
+        values = (model, at, keep_set(db, held), None if same else packed(numbers), lineage_hash(stage))
+        db.execute("INSERT INTO stage_rows VALUES (?, ?, ?, ?, ?)", values)
+
+
+def in_order(rows: BitMap, manifest: Manifest | None) -> Numbers:
+    """The numbers of `rows` in the order of the data, each as often as it is there; without data each once."""
+    numbers = numbers_in(rows)
+    if manifest is None:
+        return numbers
+    given = manifest.numbers[manifest.rows]
+    return given[np.isin(given, numbers)]
 
 
 def lineage_hash(lineage: Lineage) -> str:

@@ -118,10 +118,9 @@ def load_set(db: sqlite3.Connection, key: int) -> BitMap:
 
 
 def sets_with(db: sqlite3.Connection, rows: BitMap) -> list[int]:
-    """The keys of all sets in which any of `rows` is."""
-    return [
-        key for key, bits in db.execute("SELECT id, bits FROM row_sets") if rows.intersect(BitMap.deserialize(bits))
-    ]
+    """The keys of the sets of rows that reached a model in which any of `rows` is."""
+    sets = db.execute("SELECT id, bits FROM row_sets WHERE id IN (SELECT all_rows FROM models)")
+    return [key for key, bits in sets if rows.intersect(BitMap.deserialize(bits))]
 
 
 # --- subjects ------------------------------------------------------------------------------------

@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from manyways.data.columns import places_of
 from manyways.data.storage import store_folder
-from manyways.errors import StoreError
+from manyways.errors import ManywaysError, StoreError
 from manyways.lineage import manifest as manifests
 from manyways.lineage import registry
 from manyways.lineage.database import Database
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.record import Record, lineage_hash, load_lineage, load_records, nearest
+from manyways.lineage.record import Record, keep_stages, lineage_hash, load_lineage, load_records, nearest
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
+    from manyways.lineage.checking import Check
     from manyways.methods.method import Method
     from manyways.models.model import Model
     from manyways.training.run import Run
@@ -89,7 +91,7 @@ class Store:
             given |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
         sources = {}
         for role, held in given.items():
-            lineage = _lineage_in(held) if isinstance(held, Path) else held.lineage
+            lineage = lineage_in(held) if isinstance(held, Path) else held.lineage
             found = self.find_lineage(lineage)
             sources[role] = found or self.keep(load_model(held) if isinstance(held, Path) else held)
         for name, part in (run.parts if run is not None else {}).items():
@@ -97,7 +99,13 @@ class Store:
                 sources[f"part:{name}"] = found
         return sources
 
-    def _keep(self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None") -> str:
+    def keep_pending(self, model: "Model", data: "Data | None", sources: Mapping[str, str], forget: int) -> str:
+        """Keep `model`, made from `sources`, out of sight until the forgetting `forget` puts it in another's place."""
+        return self._keep(model, data, dict(sources), None, forget)
+
+    def _keep(
+        self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None", forget: int | None = None
+    ) -> str:
         from manyways.lineage.events import events_of
 
         made_by = lineage_hash(model.lineage)
@@ -110,8 +118,8 @@ class Store:
             manifest, given = self._register(db, data) if data is not None else (None, BitMap())
             stages = _stage_rows(db, model.lineage)
             parents = self._parents(db, model.lineage, sources)
-            own = given or stages[0]
-            behind = registry.union([own, *stages, *(_rows_of(db, parent) for parent in parents.values())])
+            own = given or registry.bitmap(stages[0])
+            behind = [own, *map(registry.bitmap, stages), *(_rows_of(db, parent) for parent in parents.values())]
             values = {
                 "id": key,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -124,9 +132,11 @@ class Store:
                 "lineage": json.dumps(model.lineage.to_json()),
                 "manifest": manifest,
                 "own_rows": registry.keep_set(db, own),
-                "all_rows": registry.keep_set(db, behind),
+                "all_rows": registry.keep_set(db, registry.union(behind)),
                 "forgotten": int(model.lineage.facts.get(FORGOTTEN, 0)),
                 "events": json.dumps(events_of(run)),
+                "by_fit": run is not None or forget is not None,
+                "pending": forget,
             }
             known = {name: value for name, value in values.items() if name in ("manifest", "own_rows", "all_rows")}
             if before:  # it was kept without its data
@@ -135,8 +145,8 @@ class Store:
             db.execute(
                 f"INSERT INTO models ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
             )
-            rows = [(key, at, registry.keep_set(db, held)) for at, held in enumerate(stages)]
-            db.executemany("INSERT INTO stage_rows VALUES (?, ?, ?)", rows)
+            held = Manifest.load(db, manifest) if manifest is not None else None
+            keep_stages(db, key, model.lineage, stages, held)
             db.executemany("INSERT INTO edges VALUES (?, ?, ?)", [(key, *edge) for edge in parents.items()])
         return key
 
@@ -187,7 +197,7 @@ class Store:
         if not isinstance(wanted, str | Path):
             lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
         elif (Path(wanted) / MODEL_FILE).is_file():
-            lineage = _lineage_in(Path(wanted))
+            lineage = lineage_in(Path(wanted))
         if lineage is None:
             found = [record for record in records if record.id.startswith(str(wanted).lower())]
         else:
@@ -228,6 +238,27 @@ class Store:
         with self.database.reading() as db:
             return registry.all_ids(db)[registry.numbers_in(registry.load_set(db, record.all_rows))]
 
+    def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
+        """How the training of a model went: its events, thinned, as JSON values."""
+        with self.database.reading() as db:
+            (text,) = db.execute("SELECT events FROM models WHERE id = ?", (self.find(wanted).id,)).fetchone()
+        events: list[dict[str, Any]] = json.loads(text)
+        return events
+
+    def stage_hashes(self) -> dict[str, list[str]]:
+        """Of every model the hashes of the stages of its lineage, in their order."""
+        found: dict[str, list[str]] = {}
+        with self.database.reading() as db:
+            for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
+                found.setdefault(model, []).append(key)
+        return found
+
+    def check(self, *, remove_orphans: bool = False) -> "Check":
+        """Whether all is whole; with `remove_orphans`, weights that no model has are deleted."""
+        from manyways.lineage.checking import check
+
+        return check(self, remove_orphans=remove_orphans)
+
     def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
         """How many rows of each subject reached a model, by name."""
         record = self.find(wanted)
@@ -243,6 +274,29 @@ class Store:
         with self.database.reading() as db:
             return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
 
+    def rows_like(self, source: "str | Path") -> NDArray[np.uint64]:
+        """The ids of the rows in a table `source` that are known to the store, read as the data of its models was.
+
+        Raises StoreError where none is.
+        """
+        with self.database.reading() as db:
+            known = registry.all_ids(db)
+            held = [Manifest.load(db, key) for (key,) in db.execute("SELECT id FROM manifests")]
+        reasons, found = [], []
+        for origin in {json.dumps(each.origin.to_json()): each.origin for each in held if each.origin}.values():
+            options = {name: value for name, value in origin.options.items() if name not in ("test", "validation")}
+            try:
+                ids = replace(origin, source=str(source), options=options).read().all_ids
+            except ManywaysError as error:
+                reasons.append(str(error))
+                continue
+            found.append(ids[places_of(ids, known) >= 0])
+        rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
+        if not len(rows):
+            why = reasons[0] if reasons else "none of its rows is in the data of a model"
+            raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
+        return np.unique(rows, axis=0)
+
     def rows_named(
         self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
     ) -> "BitMap":
@@ -250,7 +304,10 @@ class Store:
         if subject is not None:
             found = registry.subject_rows(db, subject)
             if not found:
-                raise StoreError(f"No data that a model in the store was learned from has a subject {subject!r}.")
+                raise StoreError(
+                    f"No data that a model in the store was learned from has a subject {subject!r}, or its rows are "
+                    "forgotten already."
+                )
             return found
         numbers = registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
         if not (numbers >= 0).any():
@@ -272,11 +329,11 @@ def _marks(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = ?" for name in values)
 
 
-def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> "list[BitMap]":
-    """The rows of every stage of `lineage`, in their order, as the store knows them."""
+def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> list[registry.Numbers]:
+    """The numbers of the rows of every stage of `lineage`."""
     stages = lineage.stages()
     numbers = registry.register(db, np.concatenate([stage.rows for stage in stages]))
-    return [registry.bitmap(part) for part in np.split(numbers, np.cumsum([len(stage.rows) for stage in stages])[:-1])]
+    return np.split(numbers, np.cumsum([len(stage.rows) for stage in stages])[:-1])
 
 
 def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":
@@ -284,7 +341,7 @@ def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":
     return registry.load_set(db, key)
 
 
-def _lineage_in(folder: Path) -> Lineage:
+def lineage_in(folder: Path) -> Lineage:
     """The lineage of the model that was saved in `folder`; its weights are not looked at."""
     from safetensors.numpy import load_file
 

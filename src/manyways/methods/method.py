@@ -254,6 +254,12 @@ class Method(ABC):
         """
         return cls()
 
+    def unrepeatable(self) -> str | None:
+        """Why the same seed, data and budget do not give the same weights; None where they do."""
+        held = [value for spec in fields(self) for value in _as_tuple(getattr(self, spec.name))]
+        reasons = [each.unrepeatable() for each in held if isinstance(each, Method)]
+        return next((reason for reason in reasons if reason), None)
+
     def default_budget(self, data: Data) -> Budget:
         """What `fit` may spend on `data` where nothing is said."""
         return DEFAULT_BUDGET
@@ -405,6 +411,10 @@ def _plain(value: Any) -> Any:
     if callable(value):
         return {"function": _written(value)}
     return value if isinstance(value, int | float | str | bool | None) else _written(value)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _written(value: Any) -> str:

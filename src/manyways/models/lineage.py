@@ -1,12 +1,14 @@
 """Lineage: what made a model, and which rows shaped it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from manyways.data.columns import places_of
 
 
 def no_rows() -> NDArray[np.uint64]:
@@ -47,6 +49,12 @@ class Lineage:
     def stages(self) -> "list[Lineage]":
         """This stage and all before it, the latest first."""
         return [self, *(stage for parent in self.parents for stage in parent.stages())]
+
+    def without(self, ids: NDArray[np.uint64]) -> "Lineage":
+        """The same without the rows `ids` [n, 2], here and in all parents."""
+        kept = places_of(self.rows, ids) < 0
+        parents = tuple(parent.without(ids) for parent in self.parents)
+        return replace(self, rows=self.rows if kept.all() else self.rows[kept], parents=parents)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the row ids, which are stored as tensors in the order of `stages`."""
@@ -97,8 +105,15 @@ def machine(device: str) -> dict[str, str]:
     """What besides versions decides the last bits of what training gives: where it ran, on how many threads."""
     import torch
 
-    kind = torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
-    return {"device": device, "threads": str(torch.get_num_threads()), "processor": kind}
+    return {"device": device, "threads": str(torch.get_num_threads()), "processor": processor(device)}
+
+
+@cache
+def processor(device: str) -> str:
+    """The GPU by its name, or the vector instructions of the CPU, which decide in which order sums are taken."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
 
 
 @cache  # a package's description is read and parsed, which takes longer than many a piece of a stream

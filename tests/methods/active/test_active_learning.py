@@ -97,6 +97,7 @@ def test_questions_are_spread_over_the_rounds(digits: Data) -> None:
     model = ActiveLearning(base=BASE, questions=7, rounds=3).fit(few)
     labels = [len(parent.rows) for parent in model.lineage.parents]
     assert labels == [20, 22, 25, 27]
+    assert model.lineage.facts == {"asked": [2, 3, 2]}
 
 
 def test_asks_for_half_of_a_comparisons_labels() -> None:

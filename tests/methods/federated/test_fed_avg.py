@@ -142,7 +142,8 @@ def test_one_client_is_plain_gradient_descent(numbers: Data) -> None:
     method = FedAvg()
     model = method.fit(data, budget=40)
     assert_same(model, plain_loop(method, data, 40))
-    assert model.lineage.facts == {"rounds": 2, "clients": 1}
+    shares = {"all": {"rows": len(data.training), "rounds": 2}}
+    assert model.lineage.facts == {"rounds": 2, "clients": 1, "took_part": shares}
 
 
 def test_clients_learn_what_none_of_them_knows(numbers: Data) -> None:
@@ -182,7 +183,14 @@ def test_lineage_has_the_rows_of_those_who_took_part(numbers: Data) -> None:
     names = np.unique(numbers.training.take("client"))[clients]
     expected = numbers.training.ids[np.isin(numbers.training.take("client"), names)]
     assert {tuple(row) for row in model.lineage.rows.tolist()} == {tuple(row) for row in expected.tolist()}
-    assert model.lineage.facts == {"rounds": 3, "clients": len(clients)}
+    facts = model.lineage.facts
+    assert (facts["rounds"], facts["clients"]) == (3, len(clients))
+    held = numbers.training.take("client")
+    assert {name: share["rows"] for name, share in facts["took_part"].items()} == {
+        str(name): int((held == name).sum()) for name in names
+    }
+    reported = np.concatenate([rounds.reporting(number) for number in range(3)])
+    assert sum(share["rounds"] for share in facts["took_part"].values()) == len(reported)
 
 
 def test_a_round_in_which_all_drop_out_changes_nothing(numbers: Data) -> None:
@@ -278,6 +286,7 @@ def test_epsilon_is_told_on_the_way_and_kept_with_the_model(numbers: Data, tmp_p
     method = FedAvg(local_steps=2, delta=1e-4, **NOISY)
     model = method.fit(numbers, budget=40, run=Run(listeners=[told.append]))
     privacy = model.lineage.facts["privacy"]
+    assert "took_part" not in model.lineage.facts, "who took part is not to be told where it is kept private"
     accountant = rdp.RdpAccountant()
     accountant.compose(dp_accounting.PoissonSampledDpEvent(0.5, dp_accounting.GaussianDpEvent(1.2)), 20)
     assert privacy["epsilon"] == pytest.approx(accountant.get_epsilon(1e-4), rel=1e-9)

@@ -101,7 +101,8 @@ class ActiveLearning(Method):
         last = trained[-1]
         steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
         used = (data.part[data.rows] == 0) & current.labelled
-        return Learned(last, used, tuple(trained), int(steps), seconds)
+        facts = {"asked": asked.tolist()}  # the rows of each round stand in the lineages of the parents
+        return Learned(last, used, tuple(trained), int(steps), seconds, facts)
 
     def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
         candidates = self._candidates(data)

@@ -45,6 +45,15 @@ class Federation(nn.Module):
         reported = [self.rounds.reporting(number) for number in range(self.rounds.begun(steps))]
         return np.asarray(self.names[np.unique(np.concatenate([np.empty(0, np.int64), *reported]))])
 
+    def shares(self, steps: int) -> dict[str, dict[str, int]]:
+        """Of each client that reported in the rounds begun in `steps` its rows, and in how many rounds it did."""
+        reported = [self.rounds.reporting(number) for number in range(self.rounds.begun(steps))]
+        rounds = np.bincount(np.concatenate([np.empty(0, np.int64), *reported]), minlength=len(self.names))
+        return {
+            str(self.names[at]): {"rows": len(self._held[at]), "rounds": int(rounds[at])}
+            for at in np.flatnonzero(rounds).tolist()
+        }
+
     def some_rows(self, width: int) -> NDArray[np.int64]:
         """`width` rows of each of the first clients, as many as there are members [members, width]."""
         return np.stack([np.resize(rows, width) for rows in self._held[: self.members.members]])

@@ -114,6 +114,9 @@ class FedAvg(RowMethod):
         """Whether there is noise, and so a guarantee."""
         return self.noise_multiplier > 0
 
+    def unrepeatable(self) -> str | None:
+        return "its noise follows from a secret that nobody keeps" if self.private and self.noise_seed is None else None
+
     # --- the federation ----------------------------------------------------------------------------
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
@@ -247,7 +250,7 @@ class FedAvg(RowMethod):
         return self.rows_used(data) & took_part
 
     def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
-        """Rounds, how many clients took part in any, and what privacy they have; nothing while it is trained."""
+        """Rounds, and who took part with how many rows, or what privacy they have; nothing while it is trained."""
         if not steps:
             return {}
         federation = _federation(learner)
@@ -256,6 +259,8 @@ class FedAvg(RowMethod):
         if self.private:
             privacy = guarantee(rounds, self.participation, self.noise_multiplier, self.delta)
             said["privacy"] = {**privacy, "secret_noise": self.noise_seed is None}
+        else:
+            said["took_part"] = federation.shares(steps)
         return said
 
     def _epsilon(self, rounds: int) -> float:

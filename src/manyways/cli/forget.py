@@ -1,0 +1,191 @@
+"""`manyways forget`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import arg
+
+from manyways.cli.arguments import UNSAID, Column, File, OtherSource, Reading, one, parse
+from manyways.cli.output import check_file, console
+from manyways.errors import ParameterError, StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from manyways.lineage.forget import Forgotten
+    from manyways.lineage.plan import Plan
+    from manyways.lineage.store import Store
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Make every model in the store forget some rows, or all of a person's, and write a receipt.
+
+    Shows what is to be done with each model, what it costs and what it guarantees, and asks before anything changes.
+    Interrupted, it goes on when the same command is typed again.
+    """
+
+    reading: tyro.conf.OmitArgPrefixes[Reading]
+    subject: Column = None
+    """Whose rows are to be forgotten."""
+    rows: File = None
+    """The rows to be forgotten: a file with a row id on each line, or a table of the rows themselves."""
+    data: OtherSource = None
+    """What models were learned from, where that is elsewhere now or was in memory."""
+    how: Annotated[str, one(str, "a word", "HOW")] = "exact"
+    """exact: the quickest way that is exact; retrain: learn all again; or an approximate method, which is no proof."""
+    delete: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Delete models that cannot forget."""
+    other_versions: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Learn again under other versions than before, which need not give the same bits."""
+    receipt: File = None
+    """Write the receipt here; by default forgotten-N.json, with the first number that is free."""
+    plan: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Show the plan, and stop."""
+    yes: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Do not ask."""
+    abandon: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Give up a forgetting that was begun and is not done."""
+    report: Annotated[Path | None, arg(metavar="FILE"), UNSAID] = None
+    """Write what was done as one HTML file, with the family of the models."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways forget`."""
+    options = parse(Forget, "forget", arguments)
+    check_file("--receipt", options.receipt)
+    check_file("--report", options.report)
+    if options.abandon:
+        return _abandon()
+    if (options.subject is None) == (options.rows is None):
+        raise ParameterError("Say what is to be forgotten: --subject NAME, or --rows FILE.")
+    from manyways.lineage.forget import forget, plan_forgetting
+    from manyways.lineage.store import Store
+    from manyways.training.progress import ProgressBar
+
+    store, out = Store(), console()
+    data = options.reading.read(options.data) if options.data is not None else None
+    rows = rows_in(options.rows, store) if options.rows is not None else None
+    if options.plan:
+        print_plan(out, plan_forgetting(
+            rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
+            other_versions=options.other_versions,
+        ))  # fmt: skip
+        return 0
+    path = options.receipt or free_name(Path("forgotten.json"))
+
+    def agree(plan: "Plan") -> bool:
+        print_plan(out, plan)
+        return options.yes or asked(plan)
+
+    with ProgressBar() as bar:
+        done = forget(
+            rows=rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
+            other_versions=options.other_versions, receipt=path, agree=agree, listeners=[bar],
+        )  # fmt: skip
+    print_result(out, done)
+    if options.report is not None:
+        from manyways.lineage.report import write_report
+
+        out.print(f"{'report':<10}{write_report(done.receipt, options.report)}", soft_wrap=True)
+    return 0
+
+
+def print_plan(out: "Console", plan: "Plan") -> None:
+    """A plan as a table: how each model forgets, at what cost, with which guarantee."""
+    from rich.table import Table
+
+    from manyways.training.progress import duration
+
+    whose = f" of {plan.subject}" if plan.subject is not None else ""
+    count = f"{plan.rows:,} {'row' if plan.rows == 1 else 'rows'}{whose}"
+    if not plan.steps:
+        out.print(f"{count} reached no model. They leave the store's lists.", soft_wrap=True)
+        return
+    out.print(f"{count} reached {len(plan.steps):,} {'model' if len(plan.steps) == 1 else 'models'}:", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("id", "model", "rows", "how", "cost", "guarantee"):
+        table.add_column(name, no_wrap=name in ("id", "rows", "cost"), overflow="fold")
+    for step in plan.steps:
+        cost = f"{step.steps:,} steps, {duration(step.seconds)}" if step.steps else "little"
+        how = f"{step.how}: {step.note}" if step.note else step.how
+        rows = f"{step.rows:,} of {step.given:,}" if step.rows else "through others"
+        table.add_row(step.short, step.title, rows, how, cost, step.guarantee)
+    out.print()
+    out.print(table)
+    total = sum(step.seconds for step in plan.steps)
+    out.print(f"\nIn all about {duration(total)}, by what training took before.", soft_wrap=True)
+    for path in plan.copies:
+        out.print(f"A copy outside of the store will hold the model as it was: {path}", soft_wrap=True)
+
+
+def asked(plan: "Plan") -> bool:
+    """Whether the person at the terminal agrees. Raises StoreError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise StoreError("Nobody can be asked whether to carry this out. Nothing was changed. Agree to it with --yes.")
+    count = len(plan.steps)
+    print(f"Carry this out? The {count} models as they are now will be gone. [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def print_result(out: "Console", done: "Forgotten") -> None:
+    """What was done, and what is left to do for others."""
+    receipt = done.receipt
+    if done.resumed:
+        out.print("Finished what was begun before.")
+    models = receipt.get("models", [])
+    made = [model for model in models if model["after"]]
+    out.print()
+    for model in made:
+        before, after = model["before"]["id"][:10], model["after"]["id"][:10]
+        out.print(f"{before} → {after}  {model['title']}: {model['how']}, {model['guarantee']}", soft_wrap=True)
+    for model in models:
+        if not model["after"]:
+            out.print(f"{model['before']['id'][:10]} deleted  {model['title']}", soft_wrap=True)
+    out.print(
+        f"{'forgotten':<10}{len(receipt.get('rows', [])):,} rows; the store holds nothing of them", soft_wrap=True
+    )
+    if done.receipt_path is not None:
+        out.print(f"{'receipt':<10}{done.receipt_path}", soft_wrap=True)
+    for path in receipt.get("copies", []):
+        out.print(f"{'copy':<10}{path} holds a model as it was: delete it, or save a new one there", soft_wrap=True)
+    if made:
+        newest = made[-1]["after"]["id"][:10]
+        out.print(f"\nType next:\n  manyways store save {newest} --out DIR", soft_wrap=True)
+        if done.receipt_path is not None:
+            out.print(f"  manyways verify {done.receipt_path}", soft_wrap=True)
+
+
+def rows_in(path: Path, store: "Store") -> "NDArray[np.uint64]":
+    """The ids of the rows in a file: an id on each line, or a table of the rows as the store's data was read.
+
+    Raises StoreError where it is neither.
+    """
+    from manyways.data.columns import ids_from_text
+
+    try:
+        return ids_from_text(path.read_text(encoding="utf-8").split())
+    except (ValueError, UnicodeDecodeError):
+        return store.rows_like(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or with the first number at which there is no such file."""
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 1_000_000))
+    return next(name for name in names if not name.exists())
+
+
+def _abandon() -> int:
+    from manyways.lineage.forget import abandon
+
+    done = abandon()
+    console().print("Given up; all models are as they were." if done else "No forgetting has been begun.")
+    return 0

@@ -1,0 +1,84 @@
+"""`manyways store`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import arg
+
+from manyways.cli.arguments import UNSAID, one, parse
+from manyways.cli.output import check_model_folder, console
+from manyways.errors import ParameterError
+
+if TYPE_CHECKING:
+    from manyways.lineage.store import Store
+
+
+@dataclass(frozen=True)
+class StoreCommand:
+    """List the models that are kept, check them, or save one to a folder.
+
+    list: all models, the oldest first. check: whether every file is there and as it was written, and what lies about
+    that no model has. save: write MODEL to the folder --out.
+    """
+
+    action: Annotated[Literal["list", "check", "save"], tyro.conf.Positional, arg(metavar="{list,check,save}")]
+    """What to do."""
+    model: Annotated[str | None, tyro.conf.Positional, arg(metavar="[MODEL]", help_behavior_hint="")] = None
+    """The beginning of a model's id, to save it."""
+    out: Annotated[Path | None, one(Path, "a folder", "DIR"), UNSAID] = None
+    """Folder to save the model in; a model that is there is replaced."""
+    remove_orphans: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Delete weights that no model has: what processes left behind that were killed."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `manyways store`; `check` has the exit code 1 where something is wrong."""
+    options = parse(StoreCommand, "store", arguments)
+    if options.action != "save" and (options.model or options.out):
+        raise ParameterError(f"`manyways store {options.action}` is of all models; leave MODEL and --out out.")
+    if options.remove_orphans and options.action != "check":
+        raise ParameterError("--remove-orphans belongs to `manyways store check`.")
+    from manyways.lineage.store import Store
+
+    store = Store()
+    if options.action == "list":
+        return _list(store)
+    return _check(store, options.remove_orphans) if options.action == "check" else _save(store, options)
+
+
+def _list(store: "Store") -> int:
+    from manyways.cli.lineage import print_models
+
+    records = store.models()
+    print_models(console(), records, f"{len(records):,} models in {store.folder}")
+    return 0
+
+
+def _check(store: "Store", remove: bool) -> int:
+    found, out = store.check(remove_orphans=remove), console()
+    out.print(f"{found.models:,} models with {found.weights:,} sets of weights in {store.folder}", soft_wrap=True)
+    for problem in found.problems:
+        out.print(f"wrong: {problem}", soft_wrap=True)
+    for path in found.orphans:
+        out.print(f"{'deleted' if found.removed else 'no model has'}: {path}", soft_wrap=True)
+    if found.orphans and not found.removed:
+        out.print("Delete those with --remove-orphans.")
+    if found.unfinished is not None:
+        out.print("A forgetting was begun and is not done. Type its command again, or manyways forget --abandon.")
+    if found.whole:
+        out.print("All is whole.")
+    return 0 if found.whole else 1
+
+
+def _save(store: "Store", options: StoreCommand) -> int:
+    if options.model is None or options.out is None:
+        raise ParameterError("Name the model and the folder: manyways store save ID --out DIR.")
+    check_model_folder(options.out)
+    record = store.find(options.model)
+    folder = store.load(record.id).save(options.out)
+    store.note(record.id, copy=folder)
+    console().print(f"{record.title} ({record.short}): {folder}", soft_wrap=True)
+    return 0

@@ -1,0 +1,211 @@
+"""Plans of forgetting: how each model that the rows reached forgets them, at what cost, with which guarantee."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pyroaring import BitMap
+
+from manyways.errors import ManywaysError, ParameterError, StoreError
+from manyways.lineage.manifest import Manifest
+from manyways.lineage.record import SHORT, Record
+from manyways.lineage.registry import load_set
+from manyways.lineage.replay import Found, Sources, obstacle
+from manyways.lineage.weights import Weights
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Chain, Method
+from manyways.methods.needs import lacking
+from manyways.methods.saved import method_from_json, places
+
+RETRAIN, ASSEMBLE, DELETE, CANNOT = "learned again", "put together again", "deleted", "cannot"
+EXACT, AGAIN = "exact", "retrain"
+"""What `how` may be, beside the text of an approximate method: the quickest exact way, or learning again alone."""
+BITWISE, NEARLY, GONE, NO_PROOF = "bitwise", "1e-8", "it is gone", "not proof"
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one model forgets.
+
+    how: `learned again`, `put together again` out of its stages, `deleted`, `cannot`, or the method that takes the rows
+    out. guarantee: how near the result is to what training without the rows gives: `bitwise`, `1e-8`, `not proof`, or
+    why it is less. rows, given: how many of the rows that it was given are forgotten, and how many it was given. steps,
+    seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place.
+    """
+
+    model: str
+    title: str
+    how: str
+    guarantee: str
+    rows: int
+    given: int
+    steps: int = 0
+    seconds: float = 0.0
+    note: str = ""
+    new: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The beginning of the model's id."""
+        return self.model[:SHORT]
+
+    def to_json(self) -> dict[str, Any]:
+        """The step as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What forgetting some rows comes to: a step for every model that they reached, ancestors first.
+
+    rows: how many there are. subject: whose, where they are one's. how: as it was asked for. copies: folders outside of
+    the store that hold a model as it was.
+    """
+
+    steps: tuple[Step, ...]
+    rows: int
+    subject: str | None = None
+    how: str = EXACT
+    copies: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Step, ...]:
+        """The models that cannot be made to forget."""
+        return tuple(step for step in self.steps if step.how == CANNOT)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_json` wrote."""
+        steps = tuple(Step(**step) for step in saved["steps"])
+        return Plan(**{**saved, "steps": steps, "copies": tuple(saved["copies"])})
+
+
+def approximation(how: str) -> Method | None:
+    """The approximate method that `how` names; None where it is `exact` or `retrain`. Raises ParameterError."""
+    if how in (EXACT, AGAIN):
+        return None
+    method = parse_method(how)
+    if not method.approximate:
+        raise ParameterError(
+            f"how must be {EXACT!r}, {AGAIN!r} or an approximate method of forgetting; got {how!r}, which is none."
+        )
+    return method
+
+
+class Planner:
+    """Plans one forgetting: of the rows `gone`, with models that are left as they are looked up in `weights`."""
+
+    def __init__(
+        self, db: sqlite3.Connection, weights: Weights, sources: Sources, gone: BitMap, *, how: str = EXACT,
+        delete: bool = False, other_versions: bool = False,
+    ) -> None:  # fmt: skip
+        self._db, self._weights, self._sources, self._gone = db, weights, sources, gone
+        self._how, self._delete, self._other_versions = how, delete, other_versions
+        self._approximate = approximation(how)
+        self._found: dict[int, Found | str] = {}
+
+    def steps(self, records: Sequence[Record], before: Mapping[str, Step] | None = None) -> list[Step]:
+        """A step for each of `records`, which are in the order in which they were made.
+
+        before: the steps of models that were planned earlier, by their ids.
+        """
+        planned = dict(before or {})
+        made = []
+        for record in records:
+            step = self._step(record, planned)
+            if step.how == CANNOT and self._delete:
+                step = replace(step, how=DELETE, guarantee=GONE)
+            planned[record.id] = step
+            made.append(step)
+        return made
+
+    def _step(self, record: Record, planned: Mapping[str, Step]) -> Step:
+        own = load_set(self._db, record.own_rows)
+        plan = record.lineage["plan"].values()
+        step = Step(
+            model=record.id,
+            title=record.title,
+            how=CANNOT,
+            guarantee="",
+            rows=own.intersection_cardinality(self._gone),
+            given=len(own),
+            steps=sum(last for _, last in plan),
+            seconds=float(record.lineage["seconds"]),
+        )
+        behind = [planned[parent] for parent in record.parents.values() if parent in planned]
+        if deleted := [parent for parent in behind if parent.how in (DELETE, CANNOT)]:
+            gone = f"{deleted[0].title} ({deleted[0].short}), which it was made from"
+            return replace(step, note=f"{gone}, {'is deleted' if deleted[0].how == DELETE else 'cannot forget'}")
+        if reason := self._missing(record, planned) or obstacle(record, other_versions=self._other_versions):
+            return replace(step, note=reason)
+        found = self.data_of(record)
+        if isinstance(found, str):
+            return replace(step, note=found)
+        if found is not None and found.rest is None:
+            return replace(step, how=DELETE, guarantee=GONE, note="nothing is left to learn it from")
+        return self._way(step, record, found, behind)
+
+    def _way(self, step: Step, record: Record, found: Found | None, behind: Sequence[Step]) -> Step:
+        """How a model that can be made again forgets."""
+        models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
+        method = method_from_json(record.lineage["method"], models)
+        there = found is not None and found.whole is not None and step.rows > 0
+        if self._approximate is not None and there and not isinstance(method, Chain):
+            return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
+        quick = self._how == EXACT and method.forgets is not None and not behind and there
+        if quick and self._weights.problem(record.weights) is None:
+            return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)
+        if self._how == EXACT and method.forgets is not None and not there:
+            step = replace(step, note="its source no longer has the rows, so they cannot be taken out of it")
+        parts = sum(role.startswith("part:") for role in record.parents)
+        if isinstance(method, Chain) and parts == len(method.stages):
+            return replace(step, how=ASSEMBLE, guarantee=_weakest(BITWISE, behind), steps=0, seconds=0.0)
+        if found is not None and found.rest is not None and (reason := lacking(method.needs, found.rest)):
+            return replace(step, note=f"without the rows it cannot be learned: {reason.removesuffix('.')}")
+        own = method.unrepeatable() or self._limits(record)
+        return replace(step, how=RETRAIN, guarantee=_weakest(f"learned anew; {own}" if own else BITWISE, behind))
+
+    def _limits(self, record: Record) -> str | None:
+        from manyways.lineage.replay import differing
+
+        if strange := differing(record.lineage["versions"], record.lineage["machine"]):
+            return f"not bitwise: it was learned under {strange}"
+        if str(record.lineage["machine"].get("device", "cpu")).startswith("cuda"):
+            return "bitwise where the GPU adds in one order"
+        return None
+
+    def data_of(self, record: Record) -> Found | str | None:
+        """The data of a model without the rows; why it cannot be had; None where it learned from none."""
+        if record.manifest is None:
+            return None
+        if record.manifest not in self._found:
+            try:
+                found: Found | str = self._sources.find(Manifest.load(self._db, record.manifest), self._gone)
+            except (StoreError, ManywaysError) as error:
+                found = str(error).removesuffix(".")
+            self._found[record.manifest] = found
+        return self._found[record.manifest]
+
+    def _missing(self, record: Record, planned: Mapping[str, Step]) -> str | None:
+        """Why a model that this one is made from, and that stays as it is, cannot be loaded."""
+        for parent in record.parents.values():
+            if parent not in planned:
+                (key,) = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()
+                if problem := self._weights.problem(key):
+                    return problem.removesuffix(".")
+        return None
+
+
+def _weakest(own: str, behind: Sequence[Step]) -> str:
+    """The guarantee of a model with one of its `own`, made from models that have forgotten, too."""
+    order = (BITWISE, NEARLY)
+    stated = [own, *(step.guarantee for step in behind)]
+    if NO_PROOF in stated:
+        return NO_PROOF
+    other = [each for each in stated if each not in order]
+    return other[0] if other else max(stated, key=order.index)

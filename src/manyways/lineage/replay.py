@@ -1,0 +1,194 @@
+"""Learning a model again: as its record says, on the rows that are left."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from manyways.data.data import Data
+from manyways.errors import ManywaysError, StoreError
+from manyways.lineage.manifest import Manifest, RowsMissing
+from manyways.lineage.record import Record
+from manyways.lineage.registry import Ids, numbers_in
+from manyways.methods.expressions import is_method_name
+from manyways.methods.method import Chain
+from manyways.methods.saved import find_function, method_from_json, places
+from manyways.models.lineage import processor
+from manyways.models.model import Model
+from manyways.training.budget import Budget, Planned
+from manyways.training.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The data of a model: without the rows that go, and with them where the source still has them all.
+
+    gone: which rows of `whole` go (a mask).
+    """
+
+    rest: Data | None
+    whole: Data | None
+    gone: NDArray[np.bool_]
+
+
+class Sources:
+    """The data that manifests speak of, read from where they came from or given by hand; each is read once.
+
+    known: the ids of all rows by their number in the store.
+    """
+
+    def __init__(self, known: Ids, given: Sequence[Data] = ()) -> None:
+        self._known, self._given = known, list(given)
+        self._read: dict[str, Data] = {}
+
+    def find(self, manifest: Manifest, gone: BitMap) -> Found:
+        """What `manifest` speaks of, without `gone`; `rest` is None where nothing is left to learn from.
+
+        Raises StoreError where the source is not known, is gone, or no longer holds the other rows.
+        """
+        source = self._source(manifest)
+        numbers = self._numbers(source)
+        leaving = np.isin(manifest.numbers, numbers_in(gone))
+        left = manifest.without(gone)
+        if not left.given():
+            return Found(None, None, np.zeros(0, bool))
+        try:
+            whole = manifest.laid_out(source, numbers)
+        except RowsMissing:
+            if not leaving.any():
+                raise
+            # The rows may have left the source already: then the others are enough.
+            return Found(left.laid_out(source, numbers), None, np.zeros(0, bool))
+        ids = self._known[numbers_in(gone)]
+        return Found(whole.without(ids), whole, leaving[whole.rows])
+
+    def _source(self, manifest: Manifest) -> Data:
+        shared = [int(np.isin(manifest.numbers, self._numbers(data)).sum()) for data in self._given]
+        if any(shared):
+            return self._given[int(np.argmax(shared))]
+        if manifest.origin is None:
+            raise StoreError(
+                f"{manifest.name} was in memory, or has been given labels by hand, so it cannot be read again. Give it "
+                "as it was: data=…."
+            )
+        key = json.dumps(manifest.origin.to_json())
+        if key not in self._read:
+            try:
+                self._read[key] = manifest.origin.read()
+            except ManywaysError as error:
+                raise StoreError(f"{manifest.origin.source} cannot be read again: {error}") from error
+        return self._read[key]
+
+    def _numbers(self, source: Data) -> NDArray[np.int64]:
+        from manyways.data.columns import places_of
+
+        return places_of(source.all_ids, self._known)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The models that another is made from: the one it starts from, the stages it is put together of by name, and the
+    values of fields that held a model or named its folder, by place."""
+
+    start: Model | None = None
+    done: Mapping[str, Model] | None = None
+    fields: Mapping[str, Any] | None = None
+
+
+def repeat(lineage: Mapping[str, Any], data: Data | None, parts: Parts, run: Run, *, functions: bool = True) -> Model:
+    """The model that is learned as `lineage`, the JSON of one, says, from `data` and `parts`, for as many steps.
+
+    functions: whether functions that the method names may be imported; see `method_from_json`.
+    Raises ManywaysError where it cannot be, as `Method.fit` does.
+    """
+    method = method_from_json(lineage["method"], parts.fields, functions=functions)
+    run = replace(
+        run,
+        plans={part: Planned(*steps) for part, steps in lineage["plan"].items()},
+        done=parts.done or {},
+        device=lineage["machine"].get("device", "auto"),
+    )
+    with as_on(lineage["machine"]):
+        made = method.fit(data, parts.start, budget=Budget.of(lineage["budget"]), seed=lineage["seed"], run=run)
+    if not parts.fields:
+        return made
+    # Folders that were named may be elsewhere now: the model is called what it was called.
+    said = {**made.lineage.method, **{name: lineage["method"][name] for name in _top(parts.fields)}}
+    return replace(made, lineage=replace(made.lineage, method=said, title=lineage["title"]))
+
+
+def _top(fields: Mapping[str, Any]) -> set[str]:
+    """The fields of the method itself that `fields`, by place, lie in."""
+    return {place.split(".")[0].split("[")[0] for place in fields}
+
+
+@contextmanager
+def as_on(machine: Mapping[str, str]) -> Iterator[None]:
+    """As many threads as `machine`, that of a lineage, had: sums depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(machine.get("threads", before)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def obstacle(record: Record, *, other_versions: bool = False) -> str | None:
+    """Why the model of `record` cannot be learned again, whatever the data; None if nothing stands in the way."""
+    lineage = record.lineage
+    if reason := _method_obstacle(record, lineage["method"]):
+        return reason
+    if record.manifest is None and lineage["rows"]:
+        return "the store does not know what it was learned from: it was kept without its data"
+    if not record.by_fit and lineage["parents"] and not record.parents:
+        return f"it was made from {lineage['parents'][0]['title']}, which is not in the store"
+    if not other_versions and (strange := differing(lineage["versions"], lineage["machine"])):
+        return f"it was learned under {strange}"
+    return None
+
+
+def _method_obstacle(record: Record, method: Mapping[str, Any]) -> str | None:
+    if not method or not (method["name"] == Chain.method_name() or is_method_name(str(method["name"]))):
+        return f"no method called {method.get('name', 'nothing')!r} is installed that could make it again"
+    for place, name in places(method, "model"):
+        if f"field:{place}" not in record.parents:
+            return f"its field {place} was the model {name}, which is not in the store"
+    try:
+        for place, name in places(method, "function"):
+            find_function(name, place)
+        method_from_json(method, dict.fromkeys(place for place, _ in places(method, "model")))
+    except ManywaysError as error:
+        return str(error).removesuffix(".")
+    return None
+
+
+def differing(versions: Mapping[str, str], machine: Mapping[str, str]) -> str | None:
+    """Where `versions` and `machine`, those of a lineage, are others than here, in words; None where they are not."""
+    for name, stated in versions.items():
+        here = _version(name)
+        if here != stated:
+            return f"{name} {stated}, and here is {here or 'none'}"
+    device, kind = machine.get("device", "cpu"), machine.get("processor")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        return f"a GPU ({kind}), and here is none"
+    if kind and processor(device) != kind:
+        return f"{kind}, and this machine has {processor(device)}"
+    return None
+
+
+def _version(name: str) -> str | None:
+    import platform
+
+    if name == "python":
+        return platform.python_version()
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

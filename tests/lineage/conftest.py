@@ -1,0 +1,48 @@
+"""Data with people in it, as files, so that it can be read again; one thread for all that learns from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import manyways as mw
+from manyways.data.data import Data
+
+PEOPLE = 12
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A single thread for torch while these tests run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def store() -> mw.Store:
+    """The store in this test's home, empty."""
+    return mw.Store()
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An npz file of 240 small images in three classes, twenty of each of twelve people."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(240) % 3
+    images = rng.integers(0, 120, (240, 8, 8))
+    images[:, :4] += 60 * labels[:, None, None]
+    people = [f"person-{at % PEOPLE}" for at in range(240)]
+    path = tmp_path_factory.mktemp("faces") / "faces.npz"
+    np.savez(path, images=images.astype(np.uint8), labels=labels, person=people)
+    return path
+
+
+@pytest.fixture
+def people(faces: Path) -> Data:
+    """The faces, some to test on, some to stop by, a third with labels."""
+    data = mw.read(faces, subject="person").with_test(0.2).with_validation(0.1)
+    return data.with_labels(60)

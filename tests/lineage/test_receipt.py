@@ -1,0 +1,200 @@
+"""Receipts: what they say, that they can be checked, and that what is not so is found out."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import manyways as mw
+from manyways.data.columns import id_text
+from manyways.data.data import Data
+from manyways.errors import StoreError
+from manyways.lineage import verify as verifying
+from manyways.lineage.forget import Forgotten
+from manyways.lineage.receipt import hash_of, read_receipt
+from manyways.lineage.report import render_report, write_report
+from manyways.lineage.verify import relative_difference, verify
+
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "receipt.md"
+
+
+@pytest.fixture
+def done(people: Data, store: mw.Store, tmp_path: Path) -> Forgotten:
+    """A chain and a fine-tuned model of another start have forgotten somebody."""
+    run = mw.Run(store=store)
+    chain = mw.SimCLR(size=0.25, batch_size=8) >> mw.FineTune()
+    chain.fit(people, budget=4, run=run)
+    others = people.without(people.select(people.take("person") == "person-1").ids)
+    apart = mw.Supervised(size=0.25).fit(others, budget=2, run=run)
+    mw.FineTune().fit(people, apart, budget=2, run=run)
+    return mw.forget(subject="person-1", receipt=tmp_path / "receipt.json")
+
+
+def changed(receipt: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """A receipt that somebody wrote anew, hash and all."""
+    said = {**json.loads(json.dumps(receipt)), **values}
+    return {**said, "hash": hash_of(said)}
+
+
+def test_a_receipt_says_what_was_done(done: Forgotten, people: Data, tmp_path: Path) -> None:
+    said = read_receipt(tmp_path / "receipt.json")
+    assert said == json.loads(json.dumps(done.receipt))
+    mine = people.select(people.take("person") == "person-1")
+    assert sorted(said["rows"]) == sorted(id_text(each) for each in mine.ids)
+    assert said["request"] == {"subject": "person-1", "rows": 20, "how": "exact"}
+    assert [model["how"] for model in said["models"]] == ["learned again"] * 2 + ["put together again", "learned again"]
+    first, second, whole, apart = said["models"]
+    assert second["made_from"] == {"start": {"model": 0}}
+    assert whole["made_from"] == {"part:1-simclr": {"model": 0}, "part:2-fine-tune": {"model": 1}}
+    assert set(apart["made_from"]["start"]) == {"id"}
+    assert first["before"]["weights"] != first["after"]["weights"]
+    assert whole["after"]["weights"] == second["after"]["weights"]
+    assert said["models"][0]["after"]["lineage"]["plan"] == {"": [2, 2]}
+    (data,) = said["data"].values()
+    assert data["table"] == 220
+    assert data["origin"]["options"]["subject"] == ["person"]
+    kept = {each.tobytes().hex() for each in people.ids} - set(said["rows"])
+    text = json.dumps(said)
+    assert not any(each in text for each in kept), "the ids of others' rows are nobody's business"
+
+
+def test_a_receipt_can_be_verified(done: Forgotten, tmp_path: Path) -> None:
+    heard: list[str] = []
+    verdicts = verify(tmp_path / "receipt.json", follow=heard.append)
+    assert [(each.verdict, each.note) for each in verdicts] == [("same", "bitwise")] * 4
+    assert len(heard) == 4
+
+
+def test_what_is_not_as_the_receipt_says_is_found_out(done: Forgotten) -> None:
+    receipt = dict(done.receipt)
+    models = json.loads(json.dumps(receipt["models"]))
+    models[1]["after"]["weights"] = models[0]["after"]["weights"]
+    verdicts = verify(changed(receipt, models=models))
+    assert [each.verdict for each in verdicts] == ["same", "differs", "same", "same"]
+    # The whole was put together of a stage with the right weights.
+    models = json.loads(json.dumps(receipt["models"]))
+    models[0]["after"]["lineage"]["seed"] = 9
+    verdicts = verify(changed(receipt, models=models))
+    assert [each.verdict for each in verdicts] == ["differs", "differs", "differs", "same"]
+    rows = receipt["rows"][:-1]
+    assert [each.verdict for each in verify(changed(receipt, rows=rows))] == ["cannot"] * 4
+
+
+def test_an_edited_receipt_is_refused(done: Forgotten, tmp_path: Path) -> None:
+    path = tmp_path / "receipt.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"bitwise"', '"nearly"'), encoding="utf-8")
+    with pytest.raises(StoreError, match="has been edited since it was written"):
+        verify(path)
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(StoreError, match="is no receipt of Manyways: its schema is None"):
+        verify(path)
+    path.write_text("no JSON", encoding="utf-8")
+    with pytest.raises(StoreError, match="is no receipt"):
+        verify(path)
+    path.write_text(json.dumps(changed({}, schema="manyways.receipt/9")), encoding="utf-8")
+    with pytest.raises(StoreError, match="has the schema manyways.receipt/9; this version reads"):
+        verify(path)
+    with pytest.raises(StoreError, match="cannot be read: No such file"):
+        verify(tmp_path / "nothing.json")
+
+
+def test_what_cannot_be_checked_is_said(done: Forgotten, store: mw.Store, tmp_path: Path) -> None:
+    models = json.loads(json.dumps(done.receipt["models"]))
+    models[0]["after"]["lineage"]["versions"]["torch"] = "1.0"
+    verdicts = verify(changed(dict(done.receipt), models=models))
+    assert verdicts[0].note.startswith("it was learned under torch 1.0, and here is")
+    assert [each.verdict for each in verdicts] == ["cannot", "cannot", "cannot", "same"]
+    assert verdicts[1].note == "what it is made from could not be learned again"
+    shutil.rmtree(store.folder)
+    verdicts = verify(tmp_path / "receipt.json")
+    assert [each.verdict for each in verdicts] == ["same"] * 3 + ["cannot"]
+    assert "it is empty" in verdicts[3].note
+
+
+def test_functions_are_not_run_on_the_word_of_a_file(people: Data, store: mw.Store) -> None:
+    method = mw.ActiveLearning(base=mw.LinearProbe(penalty=1.0), rounds=1, questions=3, oracle=answer)
+    model = method.fit(people, run=mw.Run(store=store))
+    receipt = mw.forget(model, subject="person-1").receipt
+    assert "not imported on the word of a file" in verify(receipt)[0].note
+    assert verify(receipt, functions=True)[0].verdict == "same"
+
+
+def answer(rows: Data) -> list[int]:
+    """An oracle that is found by its name."""
+    return [0] * len(rows)
+
+
+def test_data_in_memory_must_be_given(store: mw.Store) -> None:
+    rng = np.random.default_rng(0)
+    table = {"x": rng.normal(size=40), "who": [f"p{at % 5}" for at in range(40)], "label": [at % 2 for at in range(40)]}
+    data = mw.read(table, subject="who")
+    mw.LinearProbe(penalty=1.0).fit(data, run=mw.Run(store=store))
+    receipt = mw.forget(subject="p1", data=data).receipt
+    assert verify(receipt)[0].note == "data was in memory. Give it as it was: --data."
+    assert verify(receipt, data=data)[0].verdict == "same"
+    rest = data.without(data.select(data.take("who") == "p1").ids)
+    assert verify(receipt, data=rest)[0].verdict == "same"
+    assert "has 31 rows without those" in verify(receipt, data=data.without(data.ids[:1]))[0].note
+
+
+def test_deleted_and_approximate_models(people: Data, store: mw.Store) -> None:
+    mine = people.select(people.take("person") == "person-1")
+    mw.KMeans(clusters=2).fit(mine, run=mw.Run(store=store))
+    mw.LinearProbe(penalty=1.0).fit(people, run=mw.Run(store=store))
+    receipt = mw.forget(subject="person-1").receipt
+    assert [(each.verdict, each.how) for each in verify(receipt)] == [("gone", "deleted"), ("same", "learned again")]
+    models = json.loads(json.dumps(receipt["models"]))
+    models[1]["guarantee"] = "not proof"
+    assert verify(changed(dict(receipt), models=models))[1].verdict == "not proof"
+    models[0]["before"]["id"] = models[1]["after"]["id"]
+    assert verify(changed(dict(receipt), models=models))[0].failed
+
+
+def test_closed_forms_are_held_to_what_they_promise(people: Data, store: mw.Store) -> None:
+    model = mw.LinearProbe(penalty=1.0).fit(people, run=mw.Run(store=store))
+    done = mw.forget(model, subject="person-1")
+    assert done.model is not None
+    near = replace(done.model, network=shifted(done.model, 1e-10))
+    far = replace(done.model, network=shifted(done.model, 1e-6))
+    for made, verdict in ((near, "same"), (far, "differs")):
+        key = store.keep(replace(made, lineage=replace(made.lineage, facts={"forgotten_rows": hash(verdict) % 99})))
+        models = json.loads(json.dumps(done.receipt["models"]))
+        models[0]["guarantee"] = "1e-8"
+        models[0]["after"] |= {"id": key, "weights": store.find(key).weights}
+        found = verify(changed(dict(done.receipt), models=models))
+        assert found[0].verdict == verdict, found
+    assert relative_difference(done.model, mw.KMeans(clusters=2).fit(people)) == float("inf")
+    assert verifying.CLOSE == 1e-8
+
+
+def shifted(model: mw.Model, by: float) -> torch.nn.Module:
+    import copy
+
+    network = copy.deepcopy(model.network).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1 + by)
+    return network
+
+
+def test_a_report_shows_the_receipt(done: Forgotten, tmp_path: Path) -> None:
+    page = write_report(done.receipt, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "20 rows of person-1 were forgotten" in page
+    assert page.count("<rect") == 1 + 4 + 1, "four models, and the one that was left as it was"
+    assert "left as it was" in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    audited = {**done.receipt, "audit": [{"model": "simclr", "result": {"auc": 0.51}}]}
+    assert '"auc": 0.51' in render_report(audited)
+
+
+def test_every_key_of_a_receipt_is_documented(done: Forgotten) -> None:
+    text = DOCUMENTED.read_text(encoding="utf-8")
+    model, data = done.receipt["models"][0], next(iter(done.receipt["data"].values()))
+    for key in [*done.receipt, *model, *model["after"], *data, *done.receipt["request"]]:
+        assert f"`{key}`" in text, f"{key} is not in {DOCUMENTED.name}"
