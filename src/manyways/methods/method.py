@@ -140,8 +140,8 @@ class Method(ABC):
 
         model: one that this method made of `data`, with the same fields. Neither is changed.
         rows: which rows of `data`, which still holds them, are forgotten (a mask).
-        budget, seed: those that the model was made with, by default as its lineage says. The lineage of what is made is
-            that of a model that was trained without the rows.
+        budget, seed: those that the model was made with, by default as its lineage says; others are refused. The
+            lineage of what is made is that of a model that was trained without the rows.
         Raises NeedsError where the method, this model or this data do not allow it, and where none of the rows shaped
         the model.
         """
