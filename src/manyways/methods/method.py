@@ -182,6 +182,10 @@ class Method(ABC):
         """Whether this method, with these fields, can only start from a model."""
         return self.requires_model
 
+    def going_on(self) -> "Method":
+        """This method as it goes on from a model of its own: without the fields that only shape a new one."""
+        return self
+
     def needs_data(self) -> bool:
         """Whether there must be data to learn from."""
         return bool(self.needs)
@@ -324,6 +328,9 @@ class Chain(Method):
 
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()
+
+    def going_on(self) -> "Chain":
+        return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
 
     def needs_data(self) -> bool:
         return any(stage.needs_data() for stage in self.stages)
