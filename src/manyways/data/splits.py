@@ -40,6 +40,11 @@ def stratified(
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 
+def parts_of(ids: NDArray[np.uint64], count: int, seed: int) -> NDArray[np.int64]:
+    """Which of `count` parts each row belongs to: by its own id and the seed alone, so that no other row matters."""
+    return np.asarray((shuffle_keys(ids, seed) >> np.uint64(33)) * np.uint64(count) >> np.uint64(31), np.int64)
+
+
 CLIENTS = 0xC11E47
 """Added to a seed, so that who holds a row tells nothing of which rows a split by the same seed draws."""
 

@@ -49,7 +49,8 @@ def forgetting(
     the model. before: the lineages of the models that it started from. Rows that did not shape the model are passed
     over; rows forgotten already may be among them.
     Raises NeedsError where another method made the model, where `data` is not what it learned from, where the rows
-    shaped a model before it, too, and where none of them shaped it; ParameterError where `rows` is no mask over `data`.
+    shaped a model before it, too, and where none of them shaped it; ParameterError where `rows` is no mask over `data`,
+    and for another budget or seed.
     """
     check_mask(data, rows)
     if dict(model.lineage.method) != method.to_json():
@@ -66,14 +67,22 @@ def forgetting(
         raise NeedsError(
             f"There is nothing to forget: none of the {int(rows.sum())} rows shaped {model.lineage.title}."
         )
+    if not kept.any():
+        raise NeedsError(f"No row would be left for {model.lineage.title} to have learned from. Delete the model.")
+    made_with = Budget.of(model.lineage.budget)
+    if seed not in (None, model.lineage.seed) or (budget is not None and str(Budget.of(budget)) != str(made_with)):
+        raise ParameterError(
+            f"budget and seed must be those that the model was made with, {made_with} and {model.lineage.seed}; got "
+            f"{budget} and {seed}. Leave them out."
+        )
     gone = data.select(asked[taken])
     _refuse_earlier(model, gone, before)
     return Forgetting(
         rest=data.select(~rows),
         gone=gone,
         left=left,
-        budget=Budget.of(model.lineage.budget if budget is None else budget),
-        seed=model.lineage.seed if seed is None else seed,
+        budget=made_with,
+        seed=model.lineage.seed,
     )
 
 

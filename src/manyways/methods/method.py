@@ -150,8 +150,8 @@ class Method(ABC):
 
         model: one that this method made of `data`, with the same fields. Neither is changed.
         rows: which rows of `data`, which still holds them, are forgotten (a mask).
-        budget, seed: those that the model was made with, by default as its lineage says. The lineage of what is made is
-            that of a model that was trained without the rows.
+        budget, seed: those that the model was made with, by default as its lineage says; others are refused. The
+            lineage of what is made is that of a model that was trained without the rows.
         Raises NeedsError where the method, this model or this data do not allow it, and where none of the rows shaped
         the model.
         """
@@ -197,6 +197,10 @@ class Method(ABC):
     def needs_start(self) -> bool:
         """Whether this method, with these fields, can only start from a model."""
         return self.requires_model
+
+    def going_on(self) -> "Method":
+        """This method as it goes on from a model of its own: without the fields that only shape a new one."""
+        return self
 
     def needs_data(self) -> bool:
         """Whether there must be data to learn from."""
@@ -349,6 +353,9 @@ class Chain(Method):
 
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()
+
+    def going_on(self) -> "Chain":
+        return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
 
     def needs_data(self) -> bool:
         return any(stage.needs_data() for stage in self.stages)

@@ -1,7 +1,7 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,9 @@ class RowMethod(GradientMethod[RowLearner]):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
+
+    def going_on(self) -> Self:
+        return replace(self, backbone="auto", size=1.0)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""

@@ -48,17 +48,16 @@ def write_folder(
     try:
         part.mkdir(parents=True)
         own = write(part)
-        stages = lineage.stages()
-        save_file(
-            {str(at): torch.from_numpy(stage.rows.view(np.int64)) for at, stage in enumerate(stages)},
-            part / ROWS,
-        )
+        rows = {id(stage.rows): stage.rows for stage in lineage.stages()}  # models of one start share its rows
+        names = {key: at for at, key in enumerate(rows)}
+        save_file({str(names[key]): torch.from_numpy(ids.view(np.int64)) for key, ids in rows.items()}, part / ROWS)
         description = {
             "format": FORMAT,
             "kind": kind,
             **own,
             "gives": sorted(gives),
             "lineage": lineage.to_json(),
+            "rows": [names[id(stage.rows)] for stage in lineage.stages()],
             "files": {str(path.relative_to(part)): _hash(path) for path in sorted(part.rglob("*")) if path.is_file()},
         }
         text = json.dumps({**description, "hash": _text_hash(description)}, indent=1)
@@ -101,8 +100,8 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
         if _hash(path) != stated:
             raise ModelError(f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded.")
     stored = read_tensors(folder / ROWS)
-    rows = [stored[str(at)].numpy().view(np.uint64) for at in range(len(stored))]
-    return Lineage.from_json(saved["lineage"], rows)
+    rows = {name: ids.numpy().view(np.uint64) for name, ids in stored.items()}
+    return Lineage.from_json(saved["lineage"], [rows[str(at)] for at in saved.get("rows", range(len(rows)))])
 
 
 def checkpoint_lineage(checkpoint: str) -> Lineage:

@@ -63,7 +63,7 @@ class KMeans(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         training = data.training
-        target = Target.fit(data) if _named(data) else None
+        target = Target.fit(data) if has_classes(data) else None
         frozen = start_features(data, model, seed)
         features = frozen.of(training)
         count = self.clusters or _pick_count(features, training, target, seed)
@@ -73,7 +73,7 @@ class KMeans(Method):
         if target is None:
             target, names = Target("cluster", tuple(range(count))), np.log(np.eye(count) + 1e-6)
         else:
-            names = _name_centres(centres, member, target.encode(training), target.width)
+            names = name_centres(centres, member, target.encode(training), target.width)
         head = CentroidHead(count, features.shape[1], names.shape[1])
         head.centres.copy_(torch.from_numpy(centres))
         head.names.copy_(torch.from_numpy(names))
@@ -84,12 +84,24 @@ class KMeans(Method):
             (model,) if model else (),
         )
 
+    def forget(
+        self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
+        seed: int | None = None, run: Run | None = None,
+    ) -> Model:  # fmt: skip
+        """Raises NeedsError: sums over clusters do not say where the centres would have ended."""
+        raise NeedsError(
+            f"{self} cannot forget: without a row others may fall to other centres, in every round of the search. "
+            "Train without them: fit(data.select(~rows)); or cluster with dc-kmeans, which trains anew only the part "
+            "of the rows that a row is in."
+        )
+
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         model = super().as_model(learned, data, budget, seed)
-        return model if _named(data) else replace(model, gives=frozenset({"cluster"}))
+        return model if has_classes(data) else replace(model, gives=frozenset({"cluster"}))
 
 
-def _named(data: Data) -> bool:
+def has_classes(data: Data) -> bool:
+    """Whether some training rows have a class, by which centres can be named."""
     return data.has("label") and data.classification and bool(data.training.labelled.any())
 
 
@@ -118,9 +130,13 @@ def _pick_count(features: NDArray[np.float32], training: Data, target: Target | 
     return max(scores, key=lambda count: scores[count]) if scores else 1
 
 
-def _name_centres(
+def name_centres(
     centres: NDArray[np.float32], member: NDArray[np.int64], labels: NDArray[np.int64], classes: int
 ) -> NDArray[np.float64]:
+    """The log-probability of each class for each centre: the shares among its labelled rows, else its neighbour's.
+
+    member: the centre of each row; labels: their class codes, -1 unlabelled.
+    """
     votes = np.zeros((len(centres), classes))
     np.add.at(votes, (member[labels >= 0], labels[labels >= 0]), 1)
     heard = votes.sum(1) > 0

@@ -1,0 +1,1 @@
+"""Forgetting rows: exactly, by training in shards, or approximately."""

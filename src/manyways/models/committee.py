@@ -1,0 +1,164 @@
+"""Committee: several models that vote, each of which may have learned from rows of its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from manyways.data.targets import Target
+from manyways.errors import ModelError
+from manyways.models.lineage import NO_LINEAGE, Lineage
+from manyways.models.metrics import class_metrics, default_metric, number_metrics
+from manyways.models.model import Model
+
+if TYPE_CHECKING:
+    from manyways.data.read import Source
+
+Vote = Literal["mean", "majority"]
+LEAST = 1e-9
+"""Added to every class's share of the votes where its logarithm is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seat:
+    """A member of a committee: its number, and its models after each piece of its rows, the last of which votes.
+
+    A piece that was too small to learn from has no model. Without any model the seat is empty.
+    """
+
+    number: int
+    models: tuple[Model | None, ...]
+
+    @property
+    def voter(self) -> Model | None:
+        """The model that votes."""
+        return self.models[-1]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Committee(Model):
+    """Models that vote on classes or numbers; their lineages say which rows reached which of them.
+
+    vote: the mean of their probabilities, or the share of them that is for a class. start: the model that all of them
+    started from, where there is one.
+    """
+
+    kind: ClassVar[str] = "committee"
+    network: nn.Module = field(repr=False)
+    target: Target
+    seats: tuple[Seat, ...] = field(repr=False)
+    vote: Vote = "mean"
+    start: Model | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, seats: Sequence[Seat], vote: Vote, start: Model | None) -> "Committee":
+        """A committee with these seats, one of which at least is taken."""
+        voters = _voters(seats)
+        target = voters[0].target
+        assert target is not None
+        network = nn.ModuleList([voter.network for voter in voters])
+        own = target if target.classification else Target(target.name)  # each member has its own unit
+        return cls(network=network, target=own, seats=tuple(seats), vote=vote, start=start)
+
+    @property
+    def members(self) -> list[Model]:
+        """The models that vote."""
+        return _voters(self.seats)
+
+    @property
+    def metric(self) -> str | None:
+        return default_metric(self.target.classification)
+
+    def able(self, words: frozenset[str]) -> frozenset[str]:
+        return words & {"classify" if self.target.classification else "regress"}
+
+    def predict(self, source: "Source") -> NDArray[Any]:
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        if self.target.classification:
+            return self.target.decode(self.probabilities(data).argmax(1))
+        return np.asarray(np.mean([member.predict(data) for member in self.members], axis=0))
+
+    def probabilities(self, source: "Source") -> NDArray[np.float32]:
+        from manyways.data.read import as_data
+
+        if not self.target.classification:
+            raise ModelError(
+                f"The model predicts the number {self.target.name!r}, which has no probabilities; use predict."
+            )
+        data = as_data(source)
+        total = np.zeros((len(data), self.target.width))
+        for member in self.members:
+            said = member.probabilities(data)
+            total += said if self.vote == "mean" else np.eye(self.target.width)[said.argmax(1)]
+        return np.asarray(total / len(self.members), np.float32)
+
+    def outputs(self, source: "Source") -> NDArray[np.float32]:
+        """The logarithm of the members' share for each class, or the mean of their numbers in the label's own unit."""
+        if self.target.classification:
+            return np.asarray(np.log(self.probabilities(source) + np.float32(LEAST)))
+        return np.asarray(self.predict(source)[:, None], np.float32)
+
+    def evaluate(self, source: "Source") -> dict[str, float]:
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        known = data.select(data.known)
+        truth = self.target.encode(known, hidden=True)
+        if self.target.classification:
+            return class_metrics(self.probabilities(known), truth)
+        return number_metrics(self.predict(known), self.target.decode(truth))
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        stages = self.lineage.stages()
+
+        def part(model: Model | None, name: str) -> dict[str, Any] | None:
+            if model is None:
+                return None
+            place = folder / name
+            place.mkdir(parents=True)
+            stage = next((at for at, each in enumerate(stages) if each is model.lineage), None)
+            gives = sorted(model.gives)
+            return {"folder": name, "kind": model.kind, "gives": gives, "stage": stage, "own": model.write(place)}
+
+        seats = [
+            {
+                "number": seat.number,
+                "models": [part(model, f"seat-{seat.number}/{at}") for at, model in enumerate(seat.models)],
+            }
+            for seat in self.seats
+        ]
+        return {"vote": self.vote, "target": self.target.to_json(), "seats": seats, "start": part(self.start, "start")}
+
+    @classmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Committee":
+        stages = lineage.stages()
+
+        def part(stored: Mapping[str, Any] | None) -> Model | None:
+            if stored is None:
+                return None
+            from manyways.models.saving import find_kind
+
+            own = NO_LINEAGE if stored["stage"] is None else stages[stored["stage"]]
+            kind = find_kind(stored["kind"])
+            return kind.read(folder / stored["folder"], stored["own"], frozenset(stored["gives"]), own)
+
+        seats = tuple(Seat(int(each["number"]), tuple(map(part, each["models"]))) for each in saved["seats"])
+        return cls(
+            network=nn.ModuleList([voter.network for voter in _voters(seats)]).eval(),
+            target=Target.from_json(saved["target"]),
+            seats=seats,
+            vote=saved["vote"],
+            start=part(saved["start"]),
+            gives=gives,
+            lineage=lineage,
+        )
+
+
+def _voters(seats: Sequence[Seat]) -> list[Model]:
+    return [seat.voter for seat in seats if seat.voter is not None]
