@@ -14,6 +14,7 @@ from manyways.models.language.judgements import desirable
 
 NEEDS: dict[str, str] = {
     "input": "an input column",
+    "inputs": "several inputs",
     "label": "some rows with a label",
     "classes": "a label that is a category",
     "unlabelled": "rows without a label",
@@ -69,6 +70,19 @@ def _input(data: Data) -> str | None:
     if data.inputs:
         return None
     return f'an input is needed, and no column has that role. Name it: input="…" with one of {", ".join(data.columns)}.'
+
+
+def _inputs(data: Data) -> str | None:
+    groups = modalities(data.inputs)
+    if not groups:
+        return _input(data)
+    if len(groups) > 1:
+        return None
+    ((name, columns),) = groups.items()
+    what = f"one table ({named(columns)})" if name == "table" else f"one ({named(columns)})"
+    texts = [each for each, why in data.ignored.items() if "names each row" in why]
+    hint = f' If {texts[0]!r} describes a row: kinds={{"{texts[0]}": "text"}}.' if texts else ""
+    return f"several inputs are needed, such as images and text, and there is {what}.{hint} From one learns supervised."
 
 
 def _label(data: Data) -> str | None:
@@ -212,6 +226,7 @@ def _columns(data: Data) -> str:
 
 _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "input": _input,
+    "inputs": _inputs,
     "label": _label,
     "classes": _classes,
     "unlabelled": _unlabelled,

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.data import TRAINING, Data
-from manyways.data.encoding import InputEncoding
+from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
 from manyways.methods.fields import Interval
 from manyways.methods.gradient import GradientMethod
 from manyways.methods.method import Learned
 from manyways.methods.needs import lacking
-from manyways.models.heads import LinearHead
+from manyways.models.heads import Head, LinearHead
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint, make_network
 from manyways.models.predictor import Predictor
@@ -84,9 +84,21 @@ class RowMethod(GradientMethod[RowLearner]):
                 )
             network, encoding = begun.copy_of_network(), begun.inputs
             rows = encoding.encode(data.training)
-        network.may_lack = tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
+        network.may_lack = self.may_lack(network, rows)
         if target is None:
             network.head = None
-        elif not (begun and begun.target == target and network.head_fits):
-            network.head = LinearHead(network.width, target.width)
+        elif not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
+            network.head = self.make_head(network, target)
         return network.requires_grad_(True), encoding
+
+    def may_lack(self, network: Network, rows: Encoded) -> tuple[str, ...]:
+        """The modalities without which the network learns to do: those that some of the training `rows` lack."""
+        return tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
+
+    def make_head(self, network: Network, target: Target) -> Head:
+        """A new head for `target` on the features of `network`."""
+        return LinearHead(network.width, target.width)
+
+    def goes_on_with(self, head: Head | None) -> bool:
+        """Whether a head that learned the same target before may stay."""
+        return True

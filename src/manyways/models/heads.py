@@ -16,9 +16,9 @@ class Head(nn.Module):
     """
 
     name: ClassVar[str]
-    learns: ClassVar[bool] = False
-    """Whether its weights can go on learning, given `width` features in `config`."""
     config: dict[str, Any]
+    width: int = 0
+    """Features that it takes, where it can go on learning; 0 for a head that is fitted once."""
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
@@ -29,11 +29,11 @@ class LinearHead(Head):
     """One affine map."""
 
     name = "linear"
-    learns = True
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
         self.config = {"width": width, "outputs": outputs}
+        self.width = width
         self.linear = nn.Linear(width, outputs)
 
     def forward(self, features: Tensor) -> Tensor:

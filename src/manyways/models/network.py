@@ -72,7 +72,7 @@ class Network(nn.Module):
     @property
     def head_fits(self) -> bool:
         """Whether the head can go on learning from these features."""
-        return self.head is not None and self.head.learns and self.head.config["width"] == self.width
+        return self.head is not None and self.head.width == self.width
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""
