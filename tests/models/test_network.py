@@ -14,7 +14,7 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.errors import ModelError, ParameterError
-from manyways.models import predictor as predictor_module
+from manyways.models import running
 from manyways.models.backbones.base import ImageBackbone
 from manyways.models.heads import LinearHead
 from manyways.models.lineage import Lineage
@@ -160,7 +160,7 @@ def test_large_rows_go_through_in_small_batches(monkeypatch: pytest.MonkeyPatch)
     made.register_forward_pre_hook(lambda _, given: seen.append(len(given[0]["image"])))
     whole = model.outputs(data)
     assert seen == [90]
-    monkeypatch.setattr(predictor_module, "BYTES_AT_ONCE", 64 * 20)
+    monkeypatch.setattr(running, "BYTES_AT_ONCE", 64 * 20)
     pieces = model.outputs(data)
     assert seen[1:] == [20, 20, 20, 20, 10]
     np.testing.assert_allclose(whole, pieces, rtol=1e-4, atol=1e-5)

@@ -115,10 +115,11 @@ class InputEncoding:
         return {name: encoder.spec for name, encoder in self.encoders.items()}
 
     @staticmethod
-    def fit(data: "Data", *, checkpoint: str | None = None) -> "InputEncoding":
+    def fit(data: "Data", *, checkpoint: str | Mapping[str, str] | None = None) -> "InputEncoding":
         """Encoders for the inputs of `data`, fitted on its training rows; text by `checkpoint`'s own tokenizer.
 
-        Numbers and categories become one modality, `table`; each text, image or audio column is its own.
+        checkpoint: one for all texts, or by their columns' names. Numbers and categories become one modality, `table`;
+        each text, image or audio column is its own.
         """
         from manyways.data.encoders import fit_encoder
 
@@ -128,8 +129,9 @@ class InputEncoding:
         if not len(training):
             raise DataError(f"{data.name} has no training rows to learn from.")
         groups = modalities(data.inputs)
+        by_name = checkpoint if isinstance(checkpoint, Mapping) else dict.fromkeys(groups, checkpoint)
         return InputEncoding(
-            {name: fit_encoder(columns, training.rows, checkpoint) for name, columns in groups.items()}
+            {name: fit_encoder(columns, training.rows, by_name.get(name)) for name, columns in groups.items()}
         )
 
     def encode(self, data: "Data") -> Encoded:

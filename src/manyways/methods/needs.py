@@ -16,6 +16,7 @@ NEEDS: dict[str, str] = {
     "input": "an input column",
     "inputs": "several inputs",
     "label": "some rows with a label",
+    "labels": "several labels",
     "classes": "a label that is a category",
     "unlabelled": "rows without a label",
     "client": "who holds each row",
@@ -89,9 +90,27 @@ def _label(data: Data) -> str | None:
     if not data.has("label"):
         columns = ", ".join(data.columns)
         return f'labels are needed, and no column has that role. Name it: label="…" with one of {columns}.'
+    if len(data.labels) > 1:
+        names = ", ".join(column.name for column in data.labels)
+        return (
+            f"one label is needed, and {len(data.labels)} columns have that role ({names}). Name one: "
+            f'label="{data.labels[0].name}"; several at once learns multi-task.'
+        )
     if not data.training.labelled.any():
         return f"labels are needed, and no training row has one in {data.label.name!r}. Label some rows."
     return None
+
+
+def _labels(data: Data) -> str | None:
+    several = len(data.labels) > 1
+    if several and data.training.labelled.any():
+        return None
+    if several:
+        names = ", ".join(column.name for column in data.labels)
+        return f"labels are needed, and no training row has one in {names}. Label some rows."
+    having = f"only {data.label.name!r} has" if data.labels else "no column has"
+    one = " One alone learns supervised." if data.labels else ""
+    return f'several labels are needed, and {having} that role. Name them: label=("…", "…").{one}'
 
 
 def _classes(data: Data) -> str | None:
@@ -228,6 +247,7 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "input": _input,
     "inputs": _inputs,
     "label": _label,
+    "labels": _labels,
     "classes": _classes,
     "unlabelled": _unlabelled,
     "client": _client,

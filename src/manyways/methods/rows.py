@@ -1,12 +1,13 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from manyways.data.columns import modalities
 from manyways.data.data import TRAINING, Data
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target
@@ -17,28 +18,26 @@ from manyways.methods.method import Learned
 from manyways.methods.needs import lacking
 from manyways.models.heads import Head, LinearHead
 from manyways.models.model import Model
-from manyways.models.network import Network, is_checkpoint, make_network
+from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
-from manyways.training.learner import RowLearner
+from manyways.training.learner import EncodedLearner, RowLearner
 from manyways.training.run import Run
+
+EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowMethod(GradientMethod[RowLearner]):
-    """A gradient method that learns from rows as tensors, and makes a `Predictor`."""
+class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
+    """A gradient method that learns from rows as tensors: which inputs it reads, and through what networks."""
 
     backbone: str = "auto"
-    """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name."""
+    """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name. Of several
+    inputs each may have its own: 'image=resnet, caption=owner/name'."""
     size: Annotated[float, Interval("(0, 64]")] = 1.0
     """Multiplies the width of the network."""
     only: tuple[str, ...] = ()
     """Inputs to learn from, where others are there, too; by default all."""
-
-    predicts: ClassVar[bool] = True
-    """Whether the network ends in a head for the label."""
-    uses_all_rows: ClassVar[bool] = False
-    """Whether unlabelled training rows shape the network, too."""
 
     def lacks_of(self, data: Data) -> str | None:
         if not self.only or lacking(("input",), data):
@@ -50,6 +49,46 @@ class RowMethod(GradientMethod[RowLearner]):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
+
+    def start_backbones(self, data: Data, model: Model | None) -> tuple[Network, InputEncoding, Predictor | None]:
+        """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model."""
+        begun = model.as_predictor(data) if model else None
+        if begun is None:
+            encoding = InputEncoding.fit(data, checkpoint=self.checkpoints(data))
+            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
+            rows = encoding.encode(data.training)
+            network.measure(rows)
+        else:
+            if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
+                raise ParameterError(
+                    f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
+                    f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
+                    f"only={self.only}."
+                )
+            network, encoding = begun.copy_of_network(), begun.inputs
+            rows = encoding.encode(data.training)
+        network.may_lack = self.may_lack(network, rows)
+        return network.requires_grad_(True), encoding, begun
+
+    def checkpoints(self, data: Data) -> dict[str, str]:
+        """The checkpoint that reads an input of `data`, by its name."""
+        names = modalities(data.inputs)
+        chosen = backbones_by_name(self.backbone, names) or dict.fromkeys(names, self.backbone)
+        return {name: each for name, each in chosen.items() if is_checkpoint(each)}
+
+    def may_lack(self, network: Network, rows: Encoded) -> tuple[str, ...]:
+        """The modalities without which the network learns to do: those that some of the training `rows` lack."""
+        return tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowMethod(EncodedMethod[RowLearner]):
+    """A gradient method that learns from rows as tensors, and makes a `Predictor`."""
+
+    predicts: ClassVar[bool] = True
+    """Whether the network ends in a head for the label."""
+    uses_all_rows: ClassVar[bool] = False
+    """Whether unlabelled training rows shape the network, too."""
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
@@ -67,33 +106,12 @@ class RowMethod(GradientMethod[RowLearner]):
 
     def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
-        begun = model.as_predictor(data) if model else None
-        if begun is None:
-            checkpoint = self.backbone if is_checkpoint(self.backbone) else None
-            encoding = InputEncoding.fit(data, checkpoint=checkpoint)
-            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
-            rows = encoding.encode(data.training)
-            if checkpoint is None:
-                network.measure(rows)
-        else:
-            if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
-                raise ParameterError(
-                    f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
-                    f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
-                    f"only={self.only}."
-                )
-            network, encoding = begun.copy_of_network(), begun.inputs
-            rows = encoding.encode(data.training)
-        network.may_lack = self.may_lack(network, rows)
+        network, encoding, begun = self.start_backbones(data, model)
         if target is None:
             network.head = None
         elif not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
             network.head = self.make_head(network, target)
-        return network.requires_grad_(True), encoding
-
-    def may_lack(self, network: Network, rows: Encoded) -> tuple[str, ...]:
-        """The modalities without which the network learns to do: those that some of the training `rows` lack."""
-        return tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
+        return network, encoding
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""

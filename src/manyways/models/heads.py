@@ -24,6 +24,11 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The outputs for `features`."""
 
+    @property
+    def last(self) -> nn.Linear | None:
+        """The layer that makes the outputs, a row of weights for each; None where they are made otherwise."""
+        return None
+
 
 class LinearHead(Head):
     """One affine map."""
@@ -39,6 +44,34 @@ class LinearHead(Head):
     def forward(self, features: Tensor) -> Tensor:
         outputs: Tensor = self.linear(features)
         return outputs
+
+    @property
+    def last(self) -> nn.Linear:
+        return self.linear
+
+
+class JointHead(Head):
+    """A perceptron over the features of all inputs, so that what one means may depend on the others."""
+
+    name = "joint"
+
+    def __init__(self, width: int, hidden: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.config = {"width": width, "hidden": hidden, "outputs": outputs, "dropout": dropout}
+        self.width = width
+        self.layers = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(features)
+        return outputs
+
+    @property
+    def last(self) -> nn.Linear:
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
 
 def rebuild_head(saved: Mapping[str, Any]) -> Head:

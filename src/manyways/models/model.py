@@ -16,6 +16,7 @@ from manyways.models.lineage import NO_LINEAGE, Lineage
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
+    from manyways.data.encoding import InputEncoding
     from manyways.data.read import Source
     from manyways.models.predictor import Predictor
 
@@ -87,6 +88,15 @@ class Model(ABC):
         data: the rows that they will be of, for a model that has not seen any yet.
         """
         self._cannot("embed")
+
+    def encoding(self) -> "InputEncoding":
+        """How the inputs of a model over rows are read. Raises ModelError for one that reads no rows."""
+        return self.as_predictor().inputs
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it predicts a label, or several, so that it is scored on rows that have one."""
+        return self.target is not None
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it has none."""

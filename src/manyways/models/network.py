@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
+from manyways.data.roles import did_you_mean
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
 from manyways.errors import ModelError, ParameterError
@@ -126,12 +127,36 @@ def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
 def make_network(
     specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0
 ) -> Network:
-    """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere."""
+    """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere.
+
+    backbone: one for all inputs, or by their names, "image=resnet, says=owner/name"; see `backbones_by_name`.
+    """
+    if chosen := backbones_by_name(backbone, specs):
+        sizes = {name: 1.0 if is_checkpoint(each) else size for name, each in chosen.items()}
+        return Network({name: make_backbone(chosen[name], spec, sizes[name]) for name, spec in specs.items()}, head)
     names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
     if backbone not in names.values():
         kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
         raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
     return Network({name: make_backbone(names[name], spec, size) for name, spec in specs.items()}, head)
+
+
+def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:
+    """The backbone of each of `inputs` where `backbone` gives them by name, auto where it names none; else nothing.
+
+    Raises ParameterError for a name that is no input.
+    """
+    if "=" not in backbone or Path(backbone).is_dir():
+        return {}
+    pairs = [part.partition("=") for part in backbone.split(",")]
+    given = {name.strip(): each.strip() for name, _, each in pairs}
+    for name in given:
+        if name not in inputs:
+            raise ParameterError(
+                f"backbone names a network for {name!r}, which is no input; inputs are {', '.join(inputs)}."
+                f"{did_you_mean(name, inputs)}"
+            )
+    return {name: given.get(name) or "auto" for name in inputs}
 
 
 def is_checkpoint(backbone: str) -> bool:

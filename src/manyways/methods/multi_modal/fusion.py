@@ -14,7 +14,7 @@ from manyways.methods.fields import Count, NotNegative, Share
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.losses import label_loss
 from manyways.methods.rows import RowMethod
-from manyways.models.heads import Head
+from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner
 
@@ -38,24 +38,6 @@ def hide_inputs(there: Tensor, share: float, rng: torch.Generator) -> Tensor:
     drawn = torch.rand(2, *there.shape, generator=rng).to(there.device)
     stays = torch.where(there, drawn[0], -1).argmax(1, keepdim=True)
     return (there & (drawn[1] >= share)).scatter(1, stays, there.gather(1, stays))
-
-
-class JointHead(Head):
-    """A perceptron over the features of all inputs, so that what one means may depend on the others."""
-
-    name = "joint"
-
-    def __init__(self, width: int, hidden: int, outputs: int, dropout: float) -> None:
-        super().__init__()
-        self.config = {"width": width, "hidden": hidden, "outputs": outputs, "dropout": dropout}
-        self.width = width
-        self.layers = nn.Sequential(
-            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        outputs: Tensor = self.layers(features)
-        return outputs
 
 
 class VotingHead(Head):
