@@ -11,7 +11,10 @@ from manyways.comparison.records import Record, write_whole
 from manyways.errors import DataError
 
 SCHEMA = 1
-FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy"})
+FRACTIONS = frozenset({
+    "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
+    "recall_at_5", "recall_at_10",
+})  # fmt: skip
 SCATTER_LIMIT = 500
 
 

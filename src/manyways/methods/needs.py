@@ -15,6 +15,7 @@ from manyways.models.language.judgements import desirable
 NEEDS: dict[str, str] = {
     "input": "an input column",
     "inputs": "several inputs",
+    "paired": "two inputs that belong together",
     "label": "some rows with a label",
     "labels": "several labels",
     "classes": "a label that is a category",
@@ -84,6 +85,20 @@ def _inputs(data: Data) -> str | None:
     texts = [each for each, why in data.ignored.items() if "names each row" in why]
     hint = f' If {texts[0]!r} describes a row: kinds={{"{texts[0]}": "text"}}.' if texts else ""
     return f"several inputs are needed, such as images and text, and there is {what}.{hint} From one learns supervised."
+
+
+def _paired(data: Data) -> str | None:
+    groups = modalities(data.inputs)
+    if len(groups) == 2:
+        return None
+    if reason := _inputs(data):
+        return reason.replace("several inputs", "two inputs", 1)
+    names = [columns[0].name for columns in groups.values()]
+    return (
+        f"two inputs that belong together are needed, and there are {len(groups)}: "
+        f"{', '.join(named(columns) for columns in groups.values())}. Name two: "
+        f"input=({names[0]!r}, {names[1]!r})."
+    )
 
 
 def _label(data: Data) -> str | None:
@@ -246,6 +261,7 @@ def _columns(data: Data) -> str:
 _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "input": _input,
     "inputs": _inputs,
+    "paired": _paired,
     "label": _label,
     "labels": _labels,
     "classes": _classes,

@@ -59,16 +59,20 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
             rows = encoding.encode(data.training)
             network.measure(rows)
         else:
-            if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
-                raise ParameterError(
-                    f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
-                    f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
-                    f"only={self.only}."
-                )
+            self._refuse_another_network()
             network, encoding = begun.copy_of_network(), begun.inputs
             rows = encoding.encode(data.training)
         network.may_lack = self.may_lack(network, rows)
         return network.requires_grad_(True), encoding, begun
+
+    def _refuse_another_network(self) -> None:
+        """Raise ParameterError where fields ask for another network than the model's that it starts from."""
+        if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
+            raise ParameterError(
+                f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
+                f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
+                f"only={self.only}."
+            )
 
     def checkpoints(self, data: Data) -> dict[str, str]:
         """The checkpoint that reads an input of `data`, by its name."""

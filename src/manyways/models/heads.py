@@ -4,7 +4,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from manyways.errors import ModelError
 
@@ -72,6 +74,25 @@ class JointHead(Head):
         layer = self.layers[-1]
         assert isinstance(layer, nn.Linear)
         return layer
+
+
+class SimilarityHead(Head):
+    """How near features, projected to vectors of length 1, are to the vector of each class, times a scale."""
+
+    name = "similarity"
+    projection: Tensor
+    vectors: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, vector: int, classes: int) -> None:
+        super().__init__()
+        self.config = {"width": width, "vector": vector, "classes": classes}
+        self.register_buffer("projection", torch.zeros(vector, width))
+        self.register_buffer("vectors", torch.zeros(classes, vector))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.scale * normalize((features @ self.projection.T).float(), dim=1) @ self.vectors.T
 
 
 def rebuild_head(saved: Mapping[str, Any]) -> Head:

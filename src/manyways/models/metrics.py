@@ -26,6 +26,7 @@ HIGHER_IS_BETTER = {
     "recall_at_5": True,
     "recall_at_10": True,
     "median_rank": False,
+    "recall_at_10_by_chance": True,
     "mean_reward": True,
     "std_reward": False,
 }

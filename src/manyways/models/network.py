@@ -47,15 +47,17 @@ class Network(nn.Module):
     @property
     def widths(self) -> list[int]:
         """Features of each modality."""
-        return [backbone.width for backbone in self._parts()]
+        return [backbone.width for backbone in self.parts]
 
-    def _parts(self) -> list[Backbone]:
+    @property
+    def parts(self) -> list[Backbone]:
+        """The backbones, in the order of the modalities."""
         return [part for part in self.backbones if isinstance(part, Backbone)]
 
     def features(self, inputs: Inputs) -> Tensor:
         """Features [rows, width]: those of the backbones side by side."""
         parts = []
-        for name, part in zip(self.names, self._parts(), strict=True):
+        for name, part in zip(self.names, self.parts, strict=True):
             there = inputs.get(present(name)) if name in self.may_lack else None
             parts.append(part(inputs[name]) if there is None else _where_there(part, inputs[name], there))
         if self.may_lack:
@@ -77,20 +79,20 @@ class Network(nn.Module):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""
-        reversed_groups = [part.layer_groups()[::-1] for part in self._parts()]
+        reversed_groups = [part.layer_groups()[::-1] for part in self.parts]
         merged = [list(chain(*level)) for level in zip_longest(*reversed_groups, fillvalue=[])]
         return [*merged[::-1], list(self.head.parameters())] if self.head else merged[::-1]
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_network` makes the same architecture."""
-        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)]
+        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self.parts, strict=True)]
         head = {"name": self.head.name, **self.head.config} if self.head else None
         return {"backbones": backbones, "head": head, "may_lack": list(self.may_lack)}
 
     @torch.no_grad()
     def measure(self, rows: Encoded) -> None:
         """Set the statistics that image backbones standardise by, from at most 2,000 rows."""
-        for name, part in zip(self.names, self._parts(), strict=True):
+        for name, part in zip(self.names, self.parts, strict=True):
             if isinstance(part, ImageBackbone):
                 there = rows.rows[~rows.absent[name][rows.rows]] if name in rows.absent else rows.rows
                 sample = torch.linspace(0, len(there) - 1, min(len(there), 2000)).long().numpy()
