@@ -14,7 +14,7 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.errors import ModelError, ParameterError
-from manyways.models import predictor as predictor_module
+from manyways.models import running
 from manyways.models.backbones.base import ImageBackbone
 from manyways.models.heads import LinearHead
 from manyways.models.lineage import Lineage
@@ -98,8 +98,8 @@ def test_size_multiplies_the_width() -> None:
 
 def test_a_backbone_is_used_where_its_kind_fits() -> None:
     named = make_network(SPECS, backbone="vit")
-    assert [part.name for part in named._parts()][0] == "vit"
-    assert [part.name for part in named._parts()][1:] == [part.name for part in make_network(SPECS)._parts()][1:]
+    assert [part.name for part in named.parts][0] == "vit"
+    assert [part.name for part in named.parts][1:] == [part.name for part in make_network(SPECS).parts][1:]
     with pytest.raises(ParameterError, match="'vit' reads none of this data's inputs, which are: audio, table"):
         make_network({"a": SPECS["sound"], "b": SPECS["table"]}, backbone="vit")
     with pytest.raises(ParameterError, match="There is no backbone 'convnut'.*Did you mean 'convnet'"):
@@ -114,7 +114,7 @@ def test_layer_groups_hold_every_parameter_once_and_end_with_the_head() -> None:
     assert set(flat) == {id(p) for p in made.parameters()}
     assert made.head is not None
     assert [id(p) for p in groups[-1]] == [id(p) for p in made.head.parameters()]
-    last = {id(p) for part in made._parts() for p in (part.layer_groups() or [[]])[-1]}
+    last = {id(p) for part in made.parts for p in (part.layer_groups() or [[]])[-1]}
     assert {id(p) for p in groups[-2]} == last, "backbones of different depth must end together"
 
 
@@ -133,7 +133,7 @@ def test_images_are_standardised_by_their_own_statistics(chunk: int, monkeypatch
     made = make_network({"image": ImageSpec(3, 8, 8)})
     chosen = np.arange(0, 3000, 2)
     made.measure(Encoded({"image": images}, chosen))
-    (part,) = made._parts()
+    (part,) = made.parts
     assert isinstance(part, ImageBackbone)
     pixels = images[chosen] / 255
     np.testing.assert_allclose(part.mean.numpy(), pixels.mean((0, 2, 3)), rtol=1e-5)
@@ -160,7 +160,7 @@ def test_large_rows_go_through_in_small_batches(monkeypatch: pytest.MonkeyPatch)
     made.register_forward_pre_hook(lambda _, given: seen.append(len(given[0]["image"])))
     whole = model.outputs(data)
     assert seen == [90]
-    monkeypatch.setattr(predictor_module, "BYTES_AT_ONCE", 64 * 20)
+    monkeypatch.setattr(running, "BYTES_AT_ONCE", 64 * 20)
     pieces = model.outputs(data)
     assert seen[1:] == [20, 20, 20, 20, 10]
     np.testing.assert_allclose(whole, pieces, rtol=1e-4, atol=1e-5)

@@ -229,7 +229,7 @@ def _print_result(
         ("took", f"{duration(seconds)}{steps}"),
     ]
     if scores:
-        rows_scored = int(data.test.known.sum()) if model.target else len(data.test)
+        rows_scored = int(data.test.known.sum()) if model.predicts else len(data.test)
         what = f"{EPISODES} episodes" if data.environment else f"{rows_scored:,} rows"
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
         lines.append(("test", f"{said} ({what})"))
@@ -249,7 +249,7 @@ def scores_of(model: "Model", data: "Data") -> dict[str, float]:
     test = data.test
     if not len(test) or model.metric_on(test) is None:
         return {}
-    if model.target is not None and not (test.has("label") and test.known.any()):
+    if model.predicts and not (test.has("label") and test.known.any()):
         return {}
     return model.evaluate(test)
 

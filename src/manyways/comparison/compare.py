@@ -172,12 +172,13 @@ def make_plan(
     """Check what was asked for and fill in the defaults."""
     task = task_of(data)
     chosen_metric = task.check(metric, shared=start is not None)
-    if task.labelled and not data.training.known.any():
+    if task.has_labels and not data.training.known.any():
+        columns = " or ".join(repr(label.name) for label in data.labels)
         raise DataError(
-            f"No training row of {data.name} has a label in the column {data.label.name!r}; a comparison needs labels "
+            f"No training row of {data.name} has a label in the column {columns}; a comparison needs labels "
             "to learn from and to score by. Label some rows."
         )
-    if labels is not None and not task.labelled:
+    if labels is not None and not task.has_labels:
         raise ParameterError(
             f"labels says how many labels are shown, and {data.name} has none to predict; leave it out."
         )
@@ -187,11 +188,11 @@ def make_plan(
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
     shown = data.with_labels(labels, numbers[0]) if labels is not None else data
-    if task.labelled:
+    if task.has_labels:
         check_labels(shown)
     chosen = suggested(shown, task, start) if methods is None else [_method(method) for method in methods]
     if not chosen:
-        hint = "" if start is not None or task.labelled else " A language model to start from opens more: start=…."
+        hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
     texts: dict[str, Method] = {}
     for method in chosen:
@@ -238,14 +239,14 @@ def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method
     """What the methods suggest for `data`, those that `start` begins as they are, others from nothing, by name."""
     kinds = all_methods().values()
     candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
-    if start is not None and task.labelled:
+    if start is not None and task.has_labels:
         candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
     fitting: dict[str, Method] = {}
     for method in candidates:
         if not given(method, data) & task.gives:
             continue
         begun = start is not None and start.begins(method, task)
-        found = method if begun else completed(method, data) if start is None or task.labelled else None
+        found = method if begun else completed(method, data) if start is None or task.has_labels else None
         if found is not None and found.lacks(data, start.model if begun and start is not None else None) is None:
             fitting[str(found)] = found
     return sorted(fitting.values(), key=lambda method: (str(method) != BASELINE, len(stages(method)), str(method)))

@@ -13,12 +13,11 @@ import numpy as np
 from manyways.comparison.conclusion import START
 from manyways.comparison.results import Exhibit
 from manyways.comparison.start import saved_model
-from manyways.comparison.tasks import task_of
+from manyways.comparison.tasks import Task, task_of
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, ModelError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.models.metrics import LABEL_METRICS
 from manyways.models.model import Model
 from manyways.models.saving import save_model
 from manyways.training.events import Event
@@ -92,7 +91,7 @@ def run_job(
         shown = data
         if job.labels is not None:
             shown = data.with_labels(max(1, job.labels - learner.asks(job.labels)), job.seed)
-        follower = _Follower(data.test, job.metric, report)
+        follower = _Follower(data.test, task_of(data), job.metric, report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
         model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
         metrics = _scored(model, data.test, job.metric)
@@ -150,9 +149,10 @@ def _from_text(job: Job) -> Method:
 class _Follower:
     """Scores the model as it grows, over all stages of a chain, and passes on how far it is."""
 
-    def __init__(self, test: Data, metric: str, report: Callable[[float], None]) -> None:
-        step = max(1, len(test) // CURVE_ROWS)
+    def __init__(self, test: Data, task: Task, metric: str, report: Callable[[float], None]) -> None:
+        step = 1 if task.by_all else max(1, len(test) // CURVE_ROWS)
         self._test, self._metric, self._report = test.select(np.arange(0, len(test), step)), metric, report
+        self._asked = task.gives | task.scored
         self._steps, self._seconds = 0, 0.0
         self.curve: list[tuple[int, float, float]] = []
 
@@ -164,9 +164,8 @@ class _Follower:
         self._report(event.step / max(1, event.steps))
 
     def _score(self, event: Event, model: Model) -> None:
-        # A stage of a chain may make a model of another kind, which the comparison does not score.
-        labelled = self._metric in LABEL_METRICS
-        if model.metric_on(self._test) is None or (model.target is not None) != labelled:
+        # A stage of a chain may make a model that does something else, which the comparison does not score.
+        if model.metric_on(self._test) is None or not self._asked & model.gives:
             return
         scores = model.evaluate(self._test)
         if self._metric in scores:

@@ -11,7 +11,10 @@ from manyways.comparison.records import Record, write_whole
 from manyways.errors import DataError
 
 SCHEMA = 1
-FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy"})
+FRACTIONS = frozenset({
+    "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
+    "recall_at_5", "recall_at_10",
+})  # fmt: skip
 SCATTER_LIMIT = 500
 
 
@@ -262,7 +265,8 @@ class Comparison(Record):
     """A whole comparison. Intervals are of the mean over seeds, at the level `confidence` in (0, 1).
 
     `labels` is how many labels were asked for (None: all), `budget` what each entry could spend, `started`
-    an ISO 8601 time, `seconds` the time of the whole comparison, `command` what to type to repeat it.
+    an ISO 8601 time, `seconds` the time of the whole comparison, `command` what to type to repeat it, `exhibits` what
+    is to be seen of all entries together.
     """
 
     data: DataSummary
@@ -281,6 +285,7 @@ class Comparison(Record):
     conclusion: Conclusion | None = None
     command: str = ""
     confidence: float = 0.95
+    exhibits: tuple[Exhibit, ...] = ()
 
     @property
     def labelled(self) -> bool:

@@ -118,6 +118,19 @@ def row_shown(data: Data, row: int) -> tuple[Kind, str | dict[str, Any]]:
     return "table", {column.name: _cell(column.take(at)[0]) for column in data.inputs}
 
 
+def column_shown(data: Data, modality: str, row: int) -> tuple[Kind, str | dict[str, Any]]:
+    """One input of a row of `data` ready to be shown, a table by all of its columns."""
+    at = data.rows[[row]]
+    if modality not in data.columns:
+        columns = [column for column in data.columns.values() if column.kind in ("number", "category")]
+        return "table", {column.name: _cell(column.take(at)[0]) for column in columns}
+    column = data.columns[modality]
+    value = column.take(at)[0]
+    if column.kind == "image":
+        return "image", picture(value)
+    return ("audio", sound(column, value)) if column.kind == "audio" else ("text", str(value))
+
+
 def _cell(value: Any) -> Any:
     plain = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     return ", ".join(f"{number:.4g}" for number in plain[:8]) if isinstance(plain, list) else plain

@@ -30,7 +30,7 @@ class Start:
     def begins(self, method: Method, task: Task) -> bool:
         """Whether `method` starts from it: where it must, and for language tasks wherever it can."""
         first = stages(method)[0]
-        wanted = first.needs_start() if task.labelled else True
+        wanted = first.needs_start() if task.has_labels else True
         return wanted and bool(first.takes & self.model.gives)
 
     def scored_by(self, task: Task) -> bool:

@@ -27,9 +27,9 @@ class Data:
     """Examples as a table whose columns have roles. It is never changed: every operation returns another Data.
 
     A subset shares its columns with the whole and holds row numbers only. `visible` says for each row of the
-    whole table whether its label may be seen; hidden labels stay in the table, so that an oracle can reveal
-    them and a comparison can ask what they would have been worth. In place of rows there may be an `environment` to
-    act in.
+    whole table whether its label may be seen, of several labels those that it has; hidden labels stay in the table, so
+    that an oracle can reveal them and a comparison can ask what they would have been worth. In place of rows there may
+    be an `environment` to act in.
     """
 
     columns: Mapping[str, Column]
@@ -65,14 +65,14 @@ class Data:
             raise DataError(f"{name} has no rows.")
         if len(set(lengths.values())) > 1:
             raise DataError(f"The columns of {name} have different lengths: {lengths}.")
-        visible = np.ones(count, bool)
+        visible = np.zeros(count, bool)
         for label in checked.get("label", ()):
-            visible &= ~table[label].missing(np.arange(count))
+            visible |= ~table[label].missing(np.arange(count))
         return Data(
             columns=table,
             roles=checked,
             part=np.zeros(count, np.uint8) if part is None else np.asarray(part, np.uint8),
-            visible=visible if "label" in checked else np.zeros(count, bool),
+            visible=visible,
             rows=np.arange(count),
             name=name,
             source=source or name,
@@ -106,7 +106,7 @@ class Data:
             if role not in ("input", "label"):
                 said.append(f"{role}={', '.join(names)}")
         if self.has("label"):
-            said.append(f"label={self.roles['label'][0]}, labelled={self.labelled.sum():,}")
+            said.append(f"label={', '.join(self.roles['label'])}, labelled={self.labelled.sum():,}")
         return f"Data({', '.join(said)})"
 
     # --- columns and roles -------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class Data:
 
     @property
     def label(self) -> Column:
-        """The label column. Raises DataError where there is none, or several."""
+        """The label column. Raises DataError where there is none, or several; see `labels`."""
         names = self.roles.get("label", ())
         if len(names) != 1:
             wrong = "no column" if not names else f"{len(names)} columns ({', '.join(names)})"
@@ -141,6 +141,21 @@ class Data:
                 f"with one of {', '.join(self.columns)}."
             )
         return self.columns[names[0]]
+
+    @property
+    def labels(self) -> list[Column]:
+        """The columns with the role `label`."""
+        return [self.columns[name] for name in self.roles.get("label", ())]
+
+    def with_label(self, name: str) -> "Data":
+        """The same rows with `name` as their only label. Raises DataError where it is none of the labels."""
+        known = self.roles.get("label", ())
+        if name not in known:
+            raise DataError(
+                f"{self.name} has no label {name!r}; its labels are {', '.join(known)}.{did_you_mean(name, known)}"
+            )
+        visible = self.visible & ~self.columns[name].missing(np.arange(len(self.visible)))
+        return replace(self, roles={**self.roles, "label": (name,)}, visible=visible)
 
     def take(self, column: str) -> NDArray[Any]:
         """The values of `column` for these rows."""
@@ -224,12 +239,13 @@ class Data:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which of these rows have a label at all, seen or hidden."""
-        return ~self.label.missing(self.rows)
+        labels = self.labels or [self.label]
+        return np.asarray(np.any([~label.missing(self.rows) for label in labels], axis=0))
 
     @cached_property
     def classification(self) -> bool:
-        """Whether the label is a category; False where it is a number."""
-        return self.label_kind == "category"
+        """Whether the label is a category; False where it is a number, and where there are several."""
+        return len(self.roles.get("label", ())) < 2 and self.label_kind == "category"
 
     @cached_property
     def label_kind(self) -> str:
@@ -255,7 +271,7 @@ class Data:
     def reveal(self, which: NDArray[Any]) -> "Data":
         """The labels at positions `which` shown. Raises DataError where the table holds none for a row."""
         rows = self.rows[which]
-        if (lost := self.label.missing(rows)).any():
+        if (lost := ~self.select(which).known).any():
             raise DataError(
                 f"{int(lost.sum())} of {len(rows)} rows to reveal have no label in {self.name}; give an oracle "
                 "that answers for them: ActiveLearning(oracle=my_function)."

@@ -115,11 +115,12 @@ class InputEncoding:
         return {name: encoder.spec for name, encoder in self.encoders.items()}
 
     @staticmethod
-    def fit(data: "Data", *, checkpoint: str | None = None, plain: bool = False) -> "InputEncoding":
+    def fit(data: "Data", *, checkpoint: str | Mapping[str, str] | None = None, plain: bool = False) -> "InputEncoding":
         """Encoders for the inputs of `data`, fitted on its training rows; text by `checkpoint`'s own tokenizer.
 
-        Numbers and categories become one modality, `table`; each text, image or audio column is its own. Plain ones
-        learn only which categories occur: numbers are left as they are, and words are hashed.
+        checkpoint: one for all texts, or by their columns' names. Numbers and categories become one modality, `table`;
+        each text, image or audio column is its own. Plain ones learn only which categories occur: numbers are left as
+        they are, and words are hashed.
         """
         from manyways.data.encoders import fit_encoder
 
@@ -129,8 +130,12 @@ class InputEncoding:
         if not len(training):
             raise DataError(f"{data.name} has no training rows to learn from.")
         groups = modalities(data.inputs)
+        by_name = checkpoint if isinstance(checkpoint, Mapping) else dict.fromkeys(groups, checkpoint)
         return InputEncoding(
-            {name: fit_encoder(columns, training.rows, checkpoint, plain=plain) for name, columns in groups.items()}
+            {
+                name: fit_encoder(columns, training.rows, by_name.get(name), plain=plain)
+                for name, columns in groups.items()
+            }
         )
 
     def encode(self, data: "Data") -> Encoded:

@@ -1,6 +1,6 @@
 """Targets: what a model should say, as numbers a loss can use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Target:
             nothing = UNLABELLED if self.classification else np.nan
             return np.full(len(data), nothing, np.int64 if self.classification else np.float32)
         values = data.take(self.name)
-        seen = ~is_missing(values) if hidden else data.labelled
+        seen = ~is_missing(values) if hidden else data.labelled & ~is_missing(values)
         if not self.classification:
             out = np.full(len(values), np.nan, np.float32)
             out[seen] = (np.asarray(values[seen], np.float64) - self.mean) / self.scale
@@ -110,6 +110,64 @@ class Target:
 def check_labels(data: Data) -> None:
     """Raise DataError, before anything is trained, where the labels of `data` cannot be learned from and scored by.
 
-    As `Target.fit`, and where test rows have a class that no training row has.
+    As `Target.fit`, and where test rows have a class that no training row has; each of several labels.
     """
-    Target.fit(data).encode(data.test, hidden=True)
+    for label in data.labels:
+        one = data.with_label(label.name)
+        Target.fit(one).encode(one.test, hidden=True)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Several label columns: what each says, and where its outputs stand among those of all, side by side."""
+
+    each: tuple[Target, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return tuple(target.name for target in self.each)
+
+    @property
+    def width(self) -> int:
+        """Outputs of all labels together."""
+        return sum(self.widths)
+
+    @property
+    def widths(self) -> list[int]:
+        """Outputs of each label."""
+        return [target.width for target in self.each]
+
+    @staticmethod
+    def fit(data: Data) -> "Targets":
+        """The targets of the labels of `data`. Raises DataError as `Target.fit` does, for any of them."""
+        return Targets(tuple(Target.fit(data.with_label(label.name)) for label in data.labels))
+
+    def encode(self, data: Data) -> NDArray[np.float32]:
+        """Class codes and standardised numbers, float32 [rows, labels]; NaN where a label is missing or hidden."""
+        out = np.full((len(data), len(self.each)), np.nan, np.float32)
+        for at, target in enumerate(self.each):
+            if target.name in data.roles.get("label", ()):
+                one = data.with_label(target.name)
+                seen = one.labelled
+                out[seen, at] = target.encode(one)[seen]
+        return out
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Predictions from `outputs` [rows, width]: a structured array [rows] with a field for each label."""
+        said = []
+        for target, part in zip(self.each, np.split(outputs, np.cumsum(self.widths)[:-1], axis=1), strict=True):
+            said.append(target.decode(part.argmax(axis=1) if target.classification else part[:, 0]))
+        found = np.empty(len(outputs), [(name, each.dtype) for name, each in zip(self.names, said, strict=True)])
+        for name, each in zip(self.names, said, strict=True):
+            found[name] = each
+        return found
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """All that `from_json` needs."""
+        return [target.to_json() for target in self.each]
+
+    @staticmethod
+    def from_json(saved: Sequence[Mapping[str, Any]]) -> "Targets":
+        """The targets that `to_json` wrote."""
+        return Targets(tuple(map(Target.from_json, saved)))

@@ -14,7 +14,10 @@ from manyways.models.language.judgements import desirable
 
 NEEDS: dict[str, str] = {
     "input": "an input column",
+    "inputs": "several inputs",
+    "paired": "two inputs that belong together",
     "label": "some rows with a label",
+    "labels": "several labels",
     "classes": "a label that is a category",
     "unlabelled": "rows without a label",
     "client": "who holds each row",
@@ -71,13 +74,58 @@ def _input(data: Data) -> str | None:
     return f'an input is needed, and no column has that role. Name it: input="…" with one of {", ".join(data.columns)}.'
 
 
+def _inputs(data: Data) -> str | None:
+    groups = modalities(data.inputs)
+    if not groups:
+        return _input(data)
+    if len(groups) > 1:
+        return None
+    ((name, columns),) = groups.items()
+    what = f"one table ({named(columns)})" if name == "table" else f"one ({named(columns)})"
+    texts = [each for each, why in data.ignored.items() if "names each row" in why]
+    hint = f' If {texts[0]!r} describes a row: kinds={{"{texts[0]}": "text"}}.' if texts else ""
+    return f"several inputs are needed, such as images and text, and there is {what}.{hint} From one learns supervised."
+
+
+def _paired(data: Data) -> str | None:
+    groups = modalities(data.inputs)
+    if len(groups) == 2:
+        return None
+    if reason := _inputs(data):
+        return reason.replace("several inputs", "two inputs", 1)
+    names = [columns[0].name for columns in groups.values()]
+    return (
+        f"two inputs that belong together are needed, and there are {len(groups)}: "
+        f"{', '.join(named(columns) for columns in groups.values())}. Name two: "
+        f"input=({names[0]!r}, {names[1]!r})."
+    )
+
+
 def _label(data: Data) -> str | None:
     if not data.has("label"):
         columns = ", ".join(data.columns)
         return f'labels are needed, and no column has that role. Name it: label="…" with one of {columns}.'
+    if len(data.labels) > 1:
+        names = ", ".join(column.name for column in data.labels)
+        return (
+            f"one label is needed, and {len(data.labels)} columns have that role ({names}). Name one: "
+            f'label="{data.labels[0].name}"; several at once learns multi-task.'
+        )
     if not data.training.labelled.any():
         return f"labels are needed, and no training row has one in {data.label.name!r}. Label some rows."
     return None
+
+
+def _labels(data: Data) -> str | None:
+    several = len(data.labels) > 1
+    if several and data.training.labelled.any():
+        return None
+    if several:
+        names = ", ".join(column.name for column in data.labels)
+        return f"labels are needed, and no training row has one in {names}. Label some rows."
+    having = f"only {data.label.name!r} has" if data.labels else "no column has"
+    one = " One alone learns supervised." if data.labels else ""
+    return f'several labels are needed, and {having} that role. Name them: label=("…", "…").{one}'
 
 
 def _classes(data: Data) -> str | None:
@@ -212,7 +260,10 @@ def _columns(data: Data) -> str:
 
 _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "input": _input,
+    "inputs": _inputs,
+    "paired": _paired,
     "label": _label,
+    "labels": _labels,
     "classes": _classes,
     "unlabelled": _unlabelled,
     "client": _client,

@@ -1,46 +1,45 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from manyways.data.columns import modalities
 from manyways.data.data import TRAINING, Data
-from manyways.data.encoding import InputEncoding
+from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
 from manyways.methods.fields import Interval
 from manyways.methods.gradient import GradientMethod
 from manyways.methods.method import Learned
 from manyways.methods.needs import lacking
-from manyways.models.heads import LinearHead
+from manyways.models.heads import Head, LinearHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
-from manyways.models.network import Network, is_checkpoint, make_network
+from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network
 from manyways.models.predictor import Predictor
 from manyways.models.saving import checkpoint_lineage
 from manyways.training.budget import Budget
-from manyways.training.learner import RowLearner
+from manyways.training.learner import EncodedLearner, RowLearner
 from manyways.training.run import Run
+
+EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowMethod(GradientMethod[RowLearner]):
-    """A gradient method that learns from rows as tensors, and makes a `Predictor`."""
+class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
+    """A gradient method that learns from rows as tensors: which inputs it reads, and through what networks."""
 
     backbone: str = "auto"
-    """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name."""
+    """Network for the inputs: auto picks by their kind; a name, a checkpoint's folder, or its Hub name. Of several
+    inputs each may have its own: 'image=resnet, caption=owner/name'."""
     size: Annotated[float, Interval("(0, 64]")] = 1.0
     """Multiplies the width of the network."""
     only: tuple[str, ...] = ()
     """Inputs to learn from, where others are there, too; by default all."""
-
-    predicts: ClassVar[bool] = True
-    """Whether the network ends in a head for the label."""
-    uses_all_rows: ClassVar[bool] = False
-    """Whether unlabelled training rows shape the network, too."""
 
     def lacks_of(self, data: Data) -> str | None:
         if not self.only or lacking(("input",), data):
@@ -54,18 +53,61 @@ class RowMethod(GradientMethod[RowLearner]):
         return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
 
     def going_on(self) -> Self:
-        return replace(self, backbone="auto", size=1.0)
+        return replace(self, backbone="auto", size=1.0, only=())
+
+    def start_backbones(self, data: Data, model: Model | None) -> tuple[Network, InputEncoding, Predictor | None]:
+        """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model."""
+        begun = model.as_predictor(data) if model else None
+        if begun is None:
+            encoding = InputEncoding.fit(data, checkpoint=self.checkpoints(data))
+            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
+            rows = encoding.encode(data.training)
+            network.measure(rows)
+        else:
+            self._refuse_another_network()
+            network, encoding = begun.copy_of_network(), begun.inputs
+            rows = encoding.encode(data.training)
+        network.may_lack = self.may_lack(network, rows)
+        return network.requires_grad_(True), encoding, begun
+
+    def _refuse_another_network(self) -> None:
+        """Raise ParameterError where fields ask for another network than the model's that it starts from."""
+        if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
+            raise ParameterError(
+                f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
+                f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
+                f"only={self.only}."
+            )
+
+    def parents(self, learner: EncodedT, model: Model | None) -> tuple[Model | Lineage, ...]:
+        begun = () if model else tuple(map(checkpoint_lineage, self.checkpoints(learner.data).values()))
+        return begun or super().parents(learner, model)
+
+    def checkpoints(self, data: Data) -> dict[str, str]:
+        """The checkpoint that reads an input of `data`, by its name."""
+        names = modalities(data.inputs)
+        chosen = backbones_by_name(self.backbone, names) or dict.fromkeys(names, self.backbone)
+        return {name: each for name, each in chosen.items() if is_checkpoint(each)}
+
+    def may_lack(self, network: Network, rows: Encoded) -> tuple[str, ...]:
+        """The modalities without which the network learns to do: those that some of the training `rows` lack."""
+        return tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowMethod(EncodedMethod[RowLearner]):
+    """A gradient method that learns from rows as tensors, and makes a `Predictor`."""
+
+    predicts: ClassVar[bool] = True
+    """Whether the network ends in a head for the label."""
+    uses_all_rows: ClassVar[bool] = False
+    """Whether unlabelled training rows shape the network, too."""
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
         target = Target.fit(data) if self.predicts else None
         network, encoding = self.start_network(data, model, target)
         return RowLearner(network, data, encoding, target, seed)
-
-    def parents(self, learner: RowLearner, model: Model | None) -> tuple[Model | Lineage, ...]:
-        if model is None and is_checkpoint(self.backbone):
-            return (checkpoint_lineage(self.backbone),)
-        return super().parents(learner, model)
 
     def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
         assert isinstance(network, Network)
@@ -77,26 +119,17 @@ class RowMethod(GradientMethod[RowLearner]):
 
     def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
-        begun = model.as_predictor(data) if model else None
-        if begun is None:
-            checkpoint = self.backbone if is_checkpoint(self.backbone) else None
-            encoding = InputEncoding.fit(data, checkpoint=checkpoint)
-            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
-            rows = encoding.encode(data.training)
-            if checkpoint is None:
-                network.measure(rows)
-        else:
-            if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
-                raise ParameterError(
-                    f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
-                    f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
-                    f"only={self.only}."
-                )
-            network, encoding = begun.copy_of_network(), begun.inputs
-            rows = encoding.encode(data.training)
-        network.may_lack = tuple(name for name in network.names if name in {*network.may_lack, *rows.absent})
+        network, encoding, begun = self.start_backbones(data, model)
         if target is None:
             network.head = None
-        elif not (begun and begun.target == target and network.head_fits):
-            network.head = LinearHead(network.width, target.width)
-        return network.requires_grad_(True), encoding
+        elif not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
+            network.head = self.make_head(network, target)
+        return network, encoding
+
+    def make_head(self, network: Network, target: Target) -> Head:
+        """A new head for `target` on the features of `network`."""
+        return LinearHead(network.width, target.width)
+
+    def goes_on_with(self, head: Head | None) -> bool:
+        """Whether a head that learned the same target before may stay."""
+        return True

@@ -31,7 +31,7 @@ def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
         return words
     predicts: set[str] = set()
     if data.has("label") and data.training.labelled.any():
-        predicts = {"classify"} if data.classification else {"regress"}
+        predicts = {"classify" if label.kind == "category" else "regress" for label in data.labels}
     return frozenset(word for word in words if word not in ("classify", "regress") or word in predicts)
 
 

@@ -4,7 +4,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from manyways.errors import ModelError
 
@@ -16,29 +18,81 @@ class Head(nn.Module):
     """
 
     name: ClassVar[str]
-    learns: ClassVar[bool] = False
-    """Whether its weights can go on learning, given `width` features in `config`."""
     config: dict[str, Any]
+    width: int = 0
+    """Features that it takes, where it can go on learning; 0 for a head that is fitted once."""
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
         """The outputs for `features`."""
+
+    @property
+    def last(self) -> nn.Linear | None:
+        """The layer that makes the outputs, a row of weights for each; None where they are made otherwise."""
+        return None
 
 
 class LinearHead(Head):
     """One affine map."""
 
     name = "linear"
-    learns = True
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
         self.config = {"width": width, "outputs": outputs}
+        self.width = width
         self.linear = nn.Linear(width, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         outputs: Tensor = self.linear(features)
         return outputs
+
+    @property
+    def last(self) -> nn.Linear:
+        return self.linear
+
+
+class JointHead(Head):
+    """A perceptron over the features of all inputs, so that what one means may depend on the others."""
+
+    name = "joint"
+
+    def __init__(self, width: int, hidden: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.config = {"width": width, "hidden": hidden, "outputs": outputs, "dropout": dropout}
+        self.width = width
+        self.layers = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(features)
+        return outputs
+
+    @property
+    def last(self) -> nn.Linear:
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+
+class SimilarityHead(Head):
+    """How near features, projected to vectors of length 1, are to the vector of each class, times a scale."""
+
+    name = "similarity"
+    projection: Tensor
+    vectors: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, vector: int, classes: int) -> None:
+        super().__init__()
+        self.config = {"width": width, "vector": vector, "classes": classes}
+        self.register_buffer("projection", torch.zeros(vector, width))
+        self.register_buffer("vectors", torch.zeros(classes, vector))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.scale * normalize((features @ self.projection.T).float(), dim=1) @ self.vectors.T
 
 
 def rebuild_head(saved: Mapping[str, Any]) -> Head:

@@ -21,14 +21,30 @@ HIGHER_IS_BETTER = {
     "preference_accuracy": True,
     "margin": True,
     "accuracy_interval": False,
+    "mean_score": True,
+    "recall_at_1": True,
+    "recall_at_5": True,
+    "recall_at_10": True,
+    "median_rank": False,
+    "recall_at_10_by_chance": True,
     "mean_reward": True,
     "std_reward": False,
 }
-"""Every metric, and whether more of it is better."""
+"""Every metric, and whether more of it is better; of a metric "of" something that of the metric: see `metric_of`."""
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1", "log_loss")
 NUMBER_METRICS = ("r2", "mean_absolute_error", "root_mean_squared_error")
 LABEL_METRICS = CLASS_METRICS + NUMBER_METRICS
 """Those of a label that is predicted: of classes, and of numbers."""
+
+
+def metric_of(metric: str, what: str) -> str:
+    """The name of `metric` of one label, or of what is found by what, among those of all: "accuracy of shape"."""
+    return f"{metric} of {what}"
+
+
+def plain_metric(name: str) -> str:
+    """The metric that `name` is one of: "accuracy" for "accuracy of shape"."""
+    return name.partition(" of ")[0]
 
 
 def default_metric(classification: bool) -> str:

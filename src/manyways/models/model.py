@@ -16,14 +16,17 @@ from manyways.models.lineage import NO_LINEAGE, Lineage
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
+    from manyways.data.encoding import InputEncoding
     from manyways.data.read import Source
     from manyways.models.predictor import Predictor
+    from manyways.models.retrieval import Found
 
 LONGEST = 128
 """Tokens of an answer, unless another number is asked for."""
 
 DOERS = {
     "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model", "adapt": "proto-net",
+    "retrieve": "clip",
 }  # fmt: skip
 """For each verb a method whose models can do it, for messages that say what to type."""
 
@@ -88,6 +91,15 @@ class Model(ABC):
         """
         self._cannot("embed")
 
+    def encoding(self) -> "InputEncoding":
+        """How the inputs of a model over rows are read. Raises ModelError for one that reads no rows."""
+        return self.as_predictor().inputs
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it predicts a label, or several, so that it is scored on rows that have one."""
+        return self.target is not None
+
     def predict(self, source: "Source") -> NDArray[Any]:
         """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it has none."""
         self._cannot("predict")
@@ -126,6 +138,16 @@ class Model(ABC):
     def adapt(self, support: "Source") -> "Predictor":
         """A model of the classes in `support`, which may be new, made of a few labelled rows of each."""
         self._cannot("adapt")
+
+    def retrieve(self, queries: "Source", among: "Source", k: int = 10, *, by: str | None = None) -> "Found":
+        """The rows of `among` that are nearest to each of `queries`, one input of a pair by the other."""
+        self._cannot("retrieve")
+
+    def classifier(
+        self, classes: Sequence[str], template: str = "a picture of {}", label: str = "label"
+    ) -> "Predictor":
+        """A model that tells `classes` apart by their names, which it need never have seen."""
+        self._cannot("retrieve")
 
     def margins(self, source: "Source") -> NDArray[np.float32]:
         """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows]."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
+from manyways.data.roles import did_you_mean
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
 from manyways.errors import ModelError, ParameterError
@@ -46,15 +47,17 @@ class Network(nn.Module):
     @property
     def widths(self) -> list[int]:
         """Features of each modality."""
-        return [backbone.width for backbone in self._parts()]
+        return [backbone.width for backbone in self.parts]
 
-    def _parts(self) -> list[Backbone]:
+    @property
+    def parts(self) -> list[Backbone]:
+        """The backbones, in the order of the modalities."""
         return [part for part in self.backbones if isinstance(part, Backbone)]
 
     def features(self, inputs: Inputs) -> Tensor:
         """Features [rows, width]: those of the backbones side by side."""
         parts = []
-        for name, part in zip(self.names, self._parts(), strict=True):
+        for name, part in zip(self.names, self.parts, strict=True):
             there = inputs.get(present(name)) if name in self.may_lack else None
             parts.append(part(inputs[name]) if there is None else _where_there(part, inputs[name], there))
         if self.may_lack:
@@ -72,24 +75,24 @@ class Network(nn.Module):
     @property
     def head_fits(self) -> bool:
         """Whether the head can go on learning from these features."""
-        return self.head is not None and self.head.learns and self.head.config["width"] == self.width
+        return self.head is not None and self.head.width == self.width
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""
-        reversed_groups = [part.layer_groups()[::-1] for part in self._parts()]
+        reversed_groups = [part.layer_groups()[::-1] for part in self.parts]
         merged = [list(chain(*level)) for level in zip_longest(*reversed_groups, fillvalue=[])]
         return [*merged[::-1], list(self.head.parameters())] if self.head else merged[::-1]
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_network` makes the same architecture."""
-        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self._parts(), strict=True)]
+        backbones = [{"input": name, **part.config} for name, part in zip(self.names, self.parts, strict=True)]
         head = {"name": self.head.name, **self.head.config} if self.head else None
         return {"backbones": backbones, "head": head, "may_lack": list(self.may_lack)}
 
     @torch.no_grad()
     def measure(self, rows: Encoded) -> None:
         """Set the statistics that image backbones standardise by, from at most 2,000 rows."""
-        for name, part in zip(self.names, self._parts(), strict=True):
+        for name, part in zip(self.names, self.parts, strict=True):
             if isinstance(part, ImageBackbone):
                 there = rows.rows[~rows.absent[name][rows.rows]] if name in rows.absent else rows.rows
                 sample = torch.linspace(0, len(there) - 1, min(len(there), 2000)).long().numpy()
@@ -126,12 +129,36 @@ def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
 def make_network(
     specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0
 ) -> Network:
-    """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere."""
+    """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere.
+
+    backbone: one for all inputs, or by their names, "image=resnet, says=owner/name"; see `backbones_by_name`.
+    """
+    if chosen := backbones_by_name(backbone, specs):
+        sizes = {name: 1.0 if is_checkpoint(each) else size for name, each in chosen.items()}
+        return Network({name: make_backbone(chosen[name], spec, sizes[name]) for name, spec in specs.items()}, head)
     names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
     if backbone not in names.values():
         kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
         raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
     return Network({name: make_backbone(names[name], spec, size) for name, spec in specs.items()}, head)
+
+
+def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:
+    """The backbone of each of `inputs` where `backbone` gives them by name, auto where it names none; else nothing.
+
+    Raises ParameterError for a name that is no input.
+    """
+    if "=" not in backbone or Path(backbone).is_dir():
+        return {}
+    pairs = [part.partition("=") for part in backbone.split(",")]
+    given = {name.strip(): each.strip() for name, _, each in pairs}
+    for name in given:
+        if name not in inputs:
+            raise ParameterError(
+                f"backbone names a network for {name!r}, which is no input; inputs are {', '.join(inputs)}."
+                f"{did_you_mean(name, inputs)}"
+            )
+    return {name: given.get(name) or "auto" for name in inputs}
 
 
 def is_checkpoint(backbone: str) -> bool:

@@ -1,7 +1,7 @@
 """Predictor: a network over encoded rows that embeds them and, with a head, predicts their label."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,24 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.presence import named, said_of_rows
-from manyways.data.storage import chunks_of, row_bytes
+from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
-from manyways.errors import DataError, ModelError
+from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
 from manyways.models.metrics import class_metrics, default_metric, number_metrics
 from manyways.models.model import Model
-from manyways.models.network import Inputs, Network, rebuild_network
+from manyways.models.network import Network, rebuild_network
+from manyways.models.running import run_rows
 from manyways.models.weights import fill, write_weights
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.read import Source
-
-ROWS_AT_ONCE = 512
-BYTES_AT_ONCE = 2 << 20
-"""Rows go through the network in batches of so many at most, and of so many bytes: activations are far larger."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,6 +105,9 @@ class Predictor(Model):
     def as_predictor(self, data: "Data | None" = None) -> "Predictor":
         return self
 
+    def encoding(self) -> InputEncoding:
+        return self.inputs
+
     def _predicting(self) -> Target:
         if self.target is None or self.network.head is None:
             raise ModelError(
@@ -119,36 +117,6 @@ class Predictor(Model):
         return self.target
 
     def _run(self, source: "Source", function: Any) -> NDArray[np.float32]:
-        from manyways.data.read import as_data
-
-        data = as_data(source)
-        rows = self.inputs.encode(data)
-        self._check_gaps(rows, data)
-        width = self.network.width if function == self.network.features else self.target.width if self.target else 0
-        found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
-        done = 0
-        with torch.inference_mode():
-            for batch in _batches(rows, self.network):
-                part = function(batch).float().cpu().numpy()
-                found[done : done + len(part)] = part
-                done += len(part)
-        return found
-
-    def _check_gaps(self, rows: Encoded, data: "Data") -> None:
-        """Raise DataError where `rows` lack an input that the network has never been without."""
-        for name, absent in rows.absent.items():
-            if name not in self.network.may_lack:
-                said = said_of_rows(np.flatnonzero(absent[rows.rows]), len(rows))
-                columns = named(data.columns[each] for each in self.inputs.encoders[name].columns)
-                raise DataError(
-                    f"{said} of {data.name} have nothing in {columns}, and every row that the model learned from had "
-                    'it. Leave them out, bad_rows="skip", or train a model that does without it: fusion, or supervised '
-                    "on rows some of which lack it."
-                )
-
-
-def _batches(rows: Encoded, network: Network) -> Iterator[Inputs]:
-    device = next(iter(network.state_dict().values()), torch.empty(0)).device
-    each = sum(row_bytes(store) for store in rows.stores.values())
-    for positions in chunks_of(len(rows), max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, each)))):
-        yield rows.batch(positions, device)
+        features = function == self.network.features
+        width = self.network.width if features else self.target.width if self.target else 0
+        return run_rows(function, width, self.network, self.inputs, source)

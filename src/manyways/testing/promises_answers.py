@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from manyways.errors import ModelError
 from manyways.methods.method import Chain
-from manyways.models.metrics import HIGHER_IS_BETTER
+from manyways.models.metrics import HIGHER_IS_BETTER, plain_metric
 from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require
 
 
@@ -27,21 +27,28 @@ def gives_what_it_says(trial: Trial) -> None:
         return
     predicted = model.predict(test)
     require(len(predicted) == len(test), f"it makes {len(predicted)} predictions for {len(test)} rows.")
-    if "regress" in model.gives:
-        require(bool(np.isfinite(predicted.astype(float)).all()), "predicted numbers are not finite.")
+    for numbers in _numbers_in(predicted) if "regress" in model.gives else []:
+        require(bool(np.isfinite(numbers.astype(float)).all()), "predicted numbers are not finite.")
+
+
+def _numbers_in(predicted: NDArray[Any]) -> list[NDArray[Any]]:
+    """The numbers among predictions of one label or, in fields, of several."""
+    if predicted.dtype.names is None:
+        return [predicted]
+    return [predicted[name] for name in predicted.dtype.names if predicted[name].dtype.kind == "f"]
 
 
 def scores_are_finite(trial: Trial) -> None:
     """Where it can be scored, its scores are finite, and the one that says how good it is, is among them."""
     model, test = trial.reference, trial.data.test
     metric = model.metric_on(test)
-    if metric is None or (model.target is not None and not (test.has("label") and test.known.any())):
+    if metric is None or (model.predicts and not (test.has("label") and test.known.any())):
         return
     scores = model.evaluate(test)
     require(metric in scores, f"{metric} says how good it is, but evaluate gives {', '.join(scores)}.")
     bad = {name: score for name, score in scores.items() if not np.isfinite(score)}
     require(not bad, f"they are not: {bad}.")
-    unknown = scores.keys() - HIGHER_IS_BETTER.keys()
+    unknown = set(map(plain_metric, scores)) - HIGHER_IS_BETTER.keys()
     require(not unknown, f"of {', '.join(sorted(unknown))} nobody knows whether more is better.")
 
 
@@ -65,8 +72,9 @@ def features_are_finite(trial: Trial) -> None:
     model = trial.reference
     if "embed" in model.gives:
         given = model.embed(trial.data.test)
-        shape = (len(trial.data.test), model.as_predictor(trial.data).network.width)
-        require(given.shape == shape, f"they have the shape {given.shape}, not {shape}.")
+        rows, width = len(trial.data.test), model.as_predictor(trial.data).network.width
+        fits = given.shape == (rows, width) or (given.ndim == 2 and len(given) == rows and "retrieve" in model.gives)
+        require(fits, f"they have the shape {given.shape}, not {(rows, width)}.")
         require(given.dtype == np.float32, f"they are {given.dtype}.")
         require(bool(np.isfinite(given).all()), "some are not finite.")
         require(bool(given.std(0).max() > 0), "they are the same for every row.")

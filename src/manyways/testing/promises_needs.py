@@ -56,9 +56,17 @@ def _without(data: Data, need: str) -> list[Data]:
     poorer += [replace(data, environment=None)] if data.environment is not None else []
     if data.has("label"):
         everything = np.arange(len(data))
-        number = with_column(data, replace(data.label, kind="number"))
-        poorer += [data.hide(everything), data.reveal(everything), number]
+        known = np.flatnonzero(data.known)
+        poorer += [data.hide(everything), data.reveal(known)]
+        poorer += [replace(data, roles={**data.roles, "label": names}) for names in _fewer(data.roles["label"])]
+        if len(data.labels) == 1:
+            poorer.append(with_column(data, replace(data.label, kind="number")))
     return [each for each in poorer if lacking((need,), each)]
+
+
+def _fewer(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Each of several names alone."""
+    return [(name,) for name in names] if len(names) > 1 else []
 
 
 def _refuses(method: Method, data: Data, model: Model | None, case: str) -> None:

@@ -185,4 +185,6 @@ def other_test_rows(data: Data) -> Data:
 def other_hidden_labels(data: Data) -> Data:
     """`data` with the labels that may not be seen mixed up among their training rows."""
     rows = rows_of(data, TRAINING)
-    return shuffled(data, data.label.name, rows[~data.visible[rows]])
+    for label in data.labels:
+        data = shuffled(data, label.name, rows[~data.visible[rows]])
+    return data

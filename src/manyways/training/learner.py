@@ -73,26 +73,37 @@ class Learner(nn.Module):
         return pool[epoch_positions(len(pool), size, step, self.seed * 8 + stream)]
 
 
-class RowLearner(Learner):
-    """A learner of encoded rows: tensors of each modality, and labels where there are any."""
+class EncodedLearner(Learner):
+    """A learner of encoded rows: tensors of each modality."""
+
+    def __init__(self, network: nn.Module, data: "Data", encoding: "InputEncoding", seed: int) -> None:
+        super().__init__(network, data, seed)
+        self.encoding = encoding
+        self.training_data = data.training
+        self.rows: Encoded = encoding.encode(self.training_data)
+        self.views = Views(encoding.specs)
+        self.everything: RowNumbers = np.arange(len(self.rows))
+
+    def take(self, positions: RowNumbers) -> Inputs:
+        """The encoded training rows at `positions`, on the network's device."""
+        return self.rows.batch(positions, self.device)
+
+
+class RowLearner(EncodedLearner):
+    """A learner of encoded rows with a label, where they have one."""
 
     network: Network
 
     def __init__(
         self, network: Network, data: "Data", encoding: "InputEncoding", target: Target | None, seed: int
     ) -> None:
-        super().__init__(network, data, seed)
+        super().__init__(network, data, encoding, seed)
         self.target = target
-        self.encoding = encoding
-        self.training_data = data.training
-        self.rows: Encoded = encoding.encode(self.training_data)
-        self.views = Views(encoding.specs)
         labels = target.encode(self.training_data) if target else np.full(len(self.rows), -1)
         self.labels: Tensor = torch.from_numpy(labels)
         seen = self.training_data.labelled if target else np.zeros(len(self.rows), bool)
         self.labelled: RowNumbers = np.flatnonzero(seen)
         self.unlabelled: RowNumbers = np.flatnonzero(~seen)
-        self.everything: RowNumbers = np.arange(len(self.rows))
 
     @property
     def validation(self) -> "Data | None":
@@ -100,10 +111,6 @@ class RowLearner(Learner):
         rows = self.data.validation
         shown = rows.select(rows.labelled) if self.target else rows.select(np.zeros(len(rows), bool))
         return shown if len(shown) else None
-
-    def take(self, positions: RowNumbers) -> Inputs:
-        """The encoded training rows at `positions`, on the network's device."""
-        return self.rows.batch(positions, self.device)
 
     def labels_at(self, positions: RowNumbers) -> Tensor:
         """The labels at `positions`: class codes, or standardised numbers."""

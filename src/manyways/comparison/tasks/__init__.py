@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from manyways.comparison.tasks.acting import ACTING
 from manyways.comparison.tasks.base import Task
-from manyways.comparison.tasks.labelled import CLASSIFICATION, REGRESSION
+from manyways.comparison.tasks.labelled import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
 from manyways.comparison.tasks.language import ANSWERS, JUDGED, PAIRS, TEXT
+from manyways.comparison.tasks.retrieval import RETRIEVAL
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "Task", "task_of"]
 
-TASKS = {task.name: task for task in (CLASSIFICATION, REGRESSION, PAIRS, JUDGED, ANSWERS, TEXT, ACTING)}
+TASKS = {
+    task.name: task
+    for task in (SEVERAL_LABELS, CLASSIFICATION, REGRESSION, PAIRS, JUDGED, ANSWERS, TEXT, RETRIEVAL, ACTING)
+}
 """Every task by its name, that of the results; of those that the data asks for, the first is the one."""
 
 

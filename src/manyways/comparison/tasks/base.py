@@ -1,10 +1,10 @@
 """Task: what a comparison asks of every model, and the scores that say which does it best."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from manyways.comparison.results import Best, Exhibit
+from manyways.comparison.results import Best, Entry, Exhibit
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ def nothing_to_show(name: str, model: "Model", test: "Data") -> Best | None:
 
 def no_exhibits(model: "Model", test: "Data") -> tuple[Exhibit, ...]:
     """For tasks of which there is nothing to look at."""
+    return ()
+
+
+def no_overview(entries: Sequence[Entry]) -> tuple[Exhibit, ...]:
+    """For tasks of which nothing is to be seen but scores."""
     return ()
 
 
@@ -47,7 +52,9 @@ class Task:
     first; shared: the usual one where all start from one model, and so share its tokens. learned_from: what is learned
     from in words, of the data and of it as it is shown to methods. labelled: whether it is to predict one label, of
     which a comparison may hide some. closely: the best entry seen row by row. exhibits: what people would rather look
-    at than read, made of every entry's first model.
+    at than read, made of every entry's first model. overview: the same of all entries together. several_labels: whether
+    it is to predict several labels at once, of which a comparison may hide some rows', too. by_all: whether scores
+    depend on how many test rows there are, so that learning curves must be scored on all of them.
     """
 
     name: str
@@ -60,6 +67,14 @@ class Task:
     labelled: bool = False
     closely: "Callable[[str, Model, Data], Best | None]" = nothing_to_show
     exhibits: "Callable[[Model, Data], tuple[Exhibit, ...]]" = no_exhibits
+    overview: "Callable[[Sequence[Entry]], tuple[Exhibit, ...]]" = no_overview
+    several_labels: bool = False
+    by_all: bool = False
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there are labels of which a comparison may hide some."""
+        return self.labelled or self.several_labels
 
     def check(self, metric: str | None, shared: bool) -> str:
         """`metric`, or the usual one; `shared` if all start from one model. Raises ParameterError for another's."""

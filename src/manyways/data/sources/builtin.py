@@ -8,10 +8,11 @@ from manyways.data.sources.base import Options, RawColumn, Table, table_of
 from manyways.data.sources.objects import as_objects
 
 ORDER = 50
-BUILT_IN = ("digits", "breast-cancer", "wine", "diabetes", "arithmetic")
+BUILT_IN = ("digits", "breast-cancer", "wine", "diabetes", "arithmetic", "digit-halves")
 """digits: 1,797 grey images 8x8 of 10 digits; breast-cancer: 569 rows, 30 numbers, 2 classes; wine: 178 rows,
 13 numbers, 3 classes; diabetes: 442 rows, 10 numbers, regression; arithmetic: 2,000 sums of two numbers below 100,
-written out, as prompt and completion, as a right and a wrong answer, and as text, for language models."""
+written out, as prompt and completion, as a right and a wrong answer, and as text, for language models; digit-halves:
+the digits as two inputs, their upper and their lower halves."""
 
 
 def accepts(source: Any) -> bool:
@@ -25,10 +26,12 @@ def load(source: str, options: Options) -> Table:
         return _arithmetic()
     from sklearn import datasets
 
-    if source == "digits":
+    if source in ("digits", "digit-halves"):
         held = datasets.load_digits()
         images = np.round(held.images * (255 / 16)).astype(np.uint8)[:, None]
-        return table_of([RawColumn("image", images, "image"), RawColumn("label", held.target)], source, source)
+        seen = {"image": images} if source == "digits" else {"upper": images[:, :, :4], "lower": images[:, :, 4:]}
+        inputs = [RawColumn(name, np.ascontiguousarray(part), "image") for name, part in seen.items()]
+        return table_of([*inputs, RawColumn("label", held.target)], source, source)
     held = getattr(datasets, f"load_{source.replace('-', '_')}")()
     columns = [
         RawColumn(str(name).replace(" ", "_"), held.data[:, at], "number") for at, name in enumerate(held.feature_names)

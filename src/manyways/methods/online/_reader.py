@@ -88,7 +88,7 @@ class Reader:
         """The model as the stream stands."""
         inputs = self.begun.inputs
         names = inputs.network.names
-        network = Network(dict(zip(names, inputs.network._parts(), strict=True)), self.head())
+        network = Network(dict(zip(names, inputs.network.parts, strict=True)), self.head())
         model = StreamPredictor(
             network=network, inputs=inputs.encoding, target=self.begun.target, own_inputs=self.begun.own_inputs
         )

@@ -1,0 +1,64 @@
+"""The task of finding one of two things by the other."""
+
+import numpy as np
+
+from manyways.comparison.results import Exhibit, Hits, Item
+from manyways.comparison.showcase import column_shown
+from manyways.comparison.tasks.base import Task, count_of
+from manyways.data.columns import modalities
+from manyways.data.data import Data
+from manyways.data.repeats import same_numbers
+from manyways.models.dual_encoder import DualEncoder
+from manyways.models.metrics import metric_of
+from manyways.models.model import Model
+
+SHOWN, BEST = 8, 6
+"""Queries that are shown, and the first of what each finds."""
+
+
+def _pairs(data: Data) -> bool:
+    """Whether rows are pairs of two things, of which none is a table, and nothing is to be predicted."""
+    groups = modalities(data.inputs)
+    return len(groups) == 2 and "table" not in groups and not data.labels
+
+
+def _hits(model: Model, test: Data) -> tuple[Exhibit, ...]:
+    """What some test rows, evenly spread, find among all of them: both ways."""
+    assert isinstance(model, DualEncoder)
+    scores = model.evaluate(test)
+    rows = model.inputs.encode(test)
+    same = {name: same_numbers(rows.stores[name], rows.rows) for name in model.names}
+    asked = np.linspace(0, len(test) - 1, min(SHOWN, len(test))).astype(int)
+    exhibits = []
+    for by, name in (model.names, model.names[::-1]):
+        _, only = np.unique(same[name], return_index=True)
+        items = test.select(np.sort(only))
+        found = model.retrieve(test.select(asked), items.with_inputs([name]), BEST, by=by)
+        hits = []
+        for row, positions in zip(asked, found.rows, strict=True):
+            right = set(same[name][same[by] == same[by][row]].tolist())
+            shown = tuple(
+                Item(*column_shown(items, name, int(at)), right=int(same[name][np.sort(only)[at]]) in right)
+                for at in positions
+            )
+            hits.append(Hits(Item(*column_shown(test, by, int(row))), shown))
+        reached = scores[metric_of("recall_at_10", f"{name} by {by}")]
+        chance = scores[metric_of("recall_at_10_by_chance", f"{name} by {by}")]
+        note = (
+            f"Each {by} and the {BEST} nearest of {len(items):,}. The right one is among the ten nearest of "
+            f"{reached:.1%}; by chance of {chance:.1%}."
+        )
+        exhibits.append(Exhibit(f"What is found: {name} by {by}", note, hits=tuple(hits)))
+    return tuple(exhibits)
+
+
+RETRIEVAL = Task(
+    "retrieval",
+    asked=_pairs,
+    gives=frozenset({"retrieve"}),
+    scored=frozenset({"retrieve"}),
+    metrics=("recall_at_10", "recall_at_1", "recall_at_5", "median_rank"),
+    learned_from=count_of("pair", "pairs"),
+    exhibits=_hits,
+    by_all=True,
+)

@@ -1,0 +1,108 @@
+"""Zero-shot classification: classes told apart by their names alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.targets import Target
+from manyways.errors import ParameterError
+from manyways.methods.method import Learned, Method
+from manyways.models.dual_encoder import DualEncoder
+from manyways.models.heads import SimilarityHead
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.models.predictor import Predictor
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShot(Method):
+    """Tell classes apart by their names, with a model that pairs something with texts; no example is looked at.
+
+    What a row is paired with is compared with the text that stands for each class; the budget is not used. In Python
+    `model.classifier(classes)` does it.
+    """
+
+    classes: tuple[str, ...] = ()
+    """Names of the classes; by default those of the data's label."""
+    template: str = "a picture of {}"
+    """The text that stands for a class, with {} for its name; best is one like the texts that were learned from."""
+    label: str = "label"
+    """The column that is predicted, where the classes are named."""
+
+    needs: ClassVar = ()
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"retrieve"})
+    requires_model: ClassVar = True
+    suggests: ClassVar = ()
+    paper: ClassVar = "Radford et al., Learning transferable visual models from natural language supervision, ICML 2021"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "{}" not in self.template:
+            raise ParameterError(
+                f"ZeroShot.template must hold {{}}, where the name of the class goes; got {self.template!r}."
+            )
+        if self.classes and (len(set(self.classes)) < 2 or len(set(self.classes)) < len(self.classes)):
+            raise ParameterError(f"ZeroShot.classes must be two names or more, each another; got {self.classes!r}.")
+
+    @classmethod
+    def example_data(cls) -> Data:
+        """Digits, each with its name as a text and as its label."""
+        data = super().example_data()
+        words = np.array([WORDS[digit] for digit in data.label.take(np.arange(len(data.part)))], object)
+        columns = [data.columns["image"], Column("says", "text", words), Column("label", "category", words)]
+        return Data.from_columns(columns, {"input": ["image", "says"], "label": ["label"]}, name=data.name)
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        """The ten digits by their names."""
+        return cls(classes=WORDS, template="{}")
+
+    def lacks_of(self, data: Data) -> str | None:
+        if self.classes or (len(data.labels) == 1 and data.classification):
+            return super().lacks_of(data)
+        return (
+            "classes are needed, and the data has no label that is a category. Name them: "
+            'zero-shot(classes=("cat", "dog")).'
+        )
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model):
+            return reason
+        if isinstance(model, DualEncoder) and model.text_input is None:
+            return (
+                f"it names classes in words, and {model.lineage.title} pairs {' with '.join(model.names)}, neither of "
+                "which is text. Train one on texts: clip >> zero-shot."
+            )
+        return None
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        assert isinstance(model, DualEncoder)
+        target = Target(self.label, self.classes) if self.classes else Target(data.label.name, data.classes)
+        text = model.text_input
+        assert text is not None
+        seen = next(name for name in model.names if name != text)
+        texts = [self.template.replace("{}", str(name)) for name in target.classes]
+        network = model.as_predictor().copy_of_network()
+        backbone = network.parts[network.names.index(seen)]
+        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+            head = SimilarityHead(backbone.width, model.network.width, len(texts))
+        with torch.no_grad():
+            head.projection.copy_(model.network.projection(seen).weight)
+            head.vectors.copy_(torch.from_numpy(model.embed(texts, text)))
+            head.scale.copy_(model.network.log_scale.exp())
+        inputs = InputEncoding({seen: model.inputs.encoders[seen]})
+        made = Predictor(network=Network({seen: backbone}, head), inputs=inputs, target=target)
+        nothing: NDArray[np.bool_] = np.zeros(len(data), bool)  # names were looked at, and no row
+        return Learned(made, nothing, (model,))

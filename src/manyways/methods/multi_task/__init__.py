@@ -1,0 +1,1 @@
+"""Learning several labels of a row at once."""

@@ -1,0 +1,180 @@
+"""DualEncoder: two inputs of a row in one space, so that one finds the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.encoding import InputEncoding
+from manyways.data.presence import lacking_rows
+from manyways.data.repeats import same_numbers
+from manyways.data.sources.objects import as_objects
+from manyways.errors import DataError, ModelError, ParameterError
+from manyways.models.lineage import Lineage
+from manyways.models.metrics import metric_of
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.models.predictor import Predictor
+from manyways.models.retrieval import Found, nearest, ranks, retrieval_metrics
+from manyways.models.running import run_rows
+from manyways.models.two_towers import TwoTowers, rebuild_towers
+from manyways.models.weights import fill, write_weights
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.data.read import Source
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DualEncoder(Model):
+    """A network for each of two inputs that puts both into one space: pictures near their texts, sounds near pictures.
+
+    `embed` gives the vectors of either input, `retrieve` finds one by the other, and `classifier` tells classes apart
+    by their names alone.
+    """
+
+    kind: ClassVar[str] = "dual-encoder"
+    network: TwoTowers = field(repr=False)
+    inputs: InputEncoding = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its two inputs."""
+        return self.network.names
+
+    @property
+    def text_input(self) -> str | None:
+        """The input that is text; None where neither is, the second where both are."""
+        texts = [name for name in self.names if self.inputs.specs[name].kind == "text"]
+        return texts[-1] if texts else None
+
+    def embed(self, source: "Source", input: str | None = None) -> NDArray[np.float32]:
+        """The vectors of one input of each row, float32 [rows, width], of length 1.
+
+        input: which; by default the one that the source has. Where it has both, those of both, side by side.
+        """
+        data = self._rows(source, input)
+        names = (input,) if input is not None else self._sides(data)
+        return np.concatenate([self._vectors(data, name) for name in names], axis=1)
+
+    def retrieve(self, queries: "Source", among: "Source", k: int = 10, *, by: str | None = None) -> Found:
+        """The rows of `among` that are nearest to each of `queries`, the nearest first.
+
+        queries: rows with one of the inputs, or texts where one is text: `retrieve("a red heart", pictures)`. by: the
+        input that is asked by, where they have both. Found is the other input where `among` has it, else the same.
+        Raises ParameterError for k below 1, DataError for rows with neither input.
+        """
+        if k < 1:
+            raise ParameterError(f"k must be 1 or more; got {k}.")
+        asked = self._rows(queries, by)
+        if by is None:
+            by, *others = self._sides(asked)
+            if others:
+                raise ParameterError(
+                    f"The queries have both inputs, {' and '.join(self.names)}; say which is asked by: by={by!r}."
+                )
+        held = self._rows(among, None)
+        sides = self._sides(held)
+        found = next((name for name in sides if name != by), by)
+        return nearest(self._vectors(asked, by), self._vectors(held, found), k)
+
+    def classifier(self, classes: Sequence[str], template: str = "a picture of {}", label: str = "label") -> Predictor:
+        """A model that tells `classes` apart by their names, which it need never have seen (zero-shot).
+
+        template: the text that stands for a class, with {} for its name; best is one like the texts that were learned
+        from. label: the column that is predicted. Raises NeedsError where neither input is text.
+        """
+        from manyways.methods.multi_modal.zero_shot import ZeroShot
+
+        model = ZeroShot(classes=tuple(classes), template=template, label=label).fit(None, self)
+        assert isinstance(model, Predictor)
+        return model
+
+    @property
+    def metric(self) -> str | None:
+        return "recall_at_10"
+
+    def evaluate(self, source: "Source") -> dict[str, float]:
+        """How well the pairs of `source` find each other, among themselves: recall at 1, 5 and 10, and the median rank.
+
+        Each as the mean of both directions, and of each direction alone: `recall_at_10 of name by image` is how often
+        the name is among the ten that a picture finds first. Rows that lack an input are no pairs. `…_by_chance` is
+        what a random order would reach. Raises DataError where there are fewer than two pairs.
+        """
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        found = lacking_rows(data)
+        whole = np.setdiff1d(np.arange(len(data)), np.concatenate([np.empty(0, np.int64), *found.values()]))
+        data = data.select(whole)
+        if len(data) < 2:
+            raise DataError(f"{data.name} has {len(data)} pairs of {' and '.join(self.names)}; two are the least.")
+        rows = self.inputs.encode(data)
+        vectors = {name: self._vectors(data, name) for name in self.names}
+        same = {name: same_numbers(rows.stores[name], rows.rows) for name in self.names}
+        both = {}
+        for by, name in (self.names, self.names[::-1]):
+            where, share = ranks(vectors[by], vectors[name], same[by], same[name])
+            both[f"{name} by {by}"] = retrieval_metrics(where, share, len(np.unique(same[name])))
+        first, second = both.values()
+        means = {metric: (first[metric] + second[metric]) / 2 for metric in first}
+        return means | {metric_of(metric, way): own[metric] for way, own in both.items() for metric in own}
+
+    def as_predictor(self, data: "Data | None" = None) -> Predictor:
+        """The network of the input that `data` has, or those of both side by side, before the projections."""
+        names = self.names if data is None else self._sides(data)
+        backbones = {name: self.network.tower(name).parts[0] for name in names}
+        encoding = InputEncoding({name: self.inputs.encoders[name] for name in names})
+        network = Network(backbones)
+        return Predictor(network=network, inputs=encoding, gives=frozenset({"embed"}), lineage=self.lineage)
+
+    def encoding(self) -> InputEncoding:
+        return self.inputs
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        write_weights(self.network, folder)
+        return {"network": self.network.config(), "inputs": self.inputs.to_json()}
+
+    @classmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "DualEncoder":
+        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+            network = rebuild_towers(saved["network"])
+        fill(network, folder)
+        inputs = InputEncoding.from_json(saved["inputs"])
+        return cls(network=network.eval(), inputs=inputs, gives=gives, lineage=lineage)
+
+    def _vectors(self, data: "Data", name: str) -> NDArray[np.float32]:
+        encoding = InputEncoding({name: self.inputs.encoders[name]})
+        network = self.network
+        return run_rows(lambda inputs: network.vectors(name, inputs), network.width, network, encoding, data)
+
+    def _sides(self, data: "Data") -> list[str]:
+        """The inputs that `data` has, one at least."""
+        encoders = self.inputs.encoders
+        found = [name for name in self.names if all(column in data.columns for column in encoders[name].columns)]
+        if not found:
+            raise DataError(
+                f"{data.name} has neither {' nor '.join(map(repr, self.names))}, the inputs that the model knows; its "
+                f"columns are {', '.join(data.columns)}."
+            )
+        return found
+
+    def _rows(self, source: "Source", name: str | None) -> "Data":
+        """`source` as rows; texts are rows of the input that is text."""
+        from manyways.data.data import Data
+        from manyways.data.read import as_data
+
+        if name is not None and name not in self.names:
+            raise ModelError(f"The model knows the inputs {' and '.join(self.names)}; got {name!r}.")
+        texts = [source] if isinstance(source, str) else source
+        column = name if name is not None else self.text_input
+        words = isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)
+        if words and column is not None and self.inputs.specs[column].kind == "text":
+            (own,) = self.inputs.encoders[column].columns
+            return Data.from_columns([Column(own, "text", as_objects(list(texts)))], {"input": [own]}, name="texts")
+        return as_data(source)

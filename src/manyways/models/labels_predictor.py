@@ -1,0 +1,151 @@
+"""LabelsPredictor: a network over encoded rows that predicts several labels of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.encoding import InputEncoding
+from manyways.data.targets import Target, Targets
+from manyways.errors import DataError, ModelError
+from manyways.models.lineage import Lineage
+from manyways.models.metrics import class_metrics, default_metric, metric_of, number_metrics
+from manyways.models.model import Model
+from manyways.models.networks import Networks, rebuild_networks
+from manyways.models.predictor import Predictor
+from manyways.models.running import run_rows
+from manyways.models.weights import fill, write_weights
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.data.read import Source
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelsPredictor(Model):
+    """A fitted network over rows that says several labels of each, and what its outputs mean.
+
+    `model.predict(rows)["colour"]` is one label of all rows, `model.only("colour")` the Predictor of that label.
+    """
+
+    kind: ClassVar[str] = "labels-predictor"
+    network: Networks = field(repr=False)
+    inputs: InputEncoding = field(repr=False)
+    targets: Targets
+
+    def predict(self, source: "Source") -> NDArray[Any]:
+        """The labels of each row: a structured array [rows] with a field for each label, a class or a number."""
+        return self.targets.decode(self.outputs(source))
+
+    def outputs(self, source: "Source") -> NDArray[np.float32]:
+        """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`."""
+        return run_rows(self.network, self.targets.width, self.network, self.inputs, source)
+
+    def probabilities(self, source: "Source") -> NDArray[np.float32]:
+        """Raises ModelError: each label has probabilities of its own, those of `only(label)`."""
+        name = next((target.name for target in self.targets.each if target.classification), None)
+        hint = f" Ask for those of one: model.only({name!r}).probabilities(rows)." if name else ""
+        raise ModelError(f"The model predicts several labels ({', '.join(self.targets.names)}).{hint}")
+
+    def embed(self, source: "Source") -> NDArray[np.float32]:
+        """The features of each row, float32 [rows, width]. Raises ModelError where each label has its own network."""
+        return self.as_predictor().embed(source)
+
+    def only(self, label: str) -> Predictor:
+        """The model of one label: what it says of it, and its probabilities. Raises ModelError for another label."""
+        if label not in self.targets.names:
+            raise ModelError(f"The model predicts {', '.join(self.targets.names)}; got {label!r}.")
+        target = self._target(label)
+        start = sum(self.targets.widths[: self.targets.names.index(label)])
+        network = self.network.only(start, start + target.width)
+        gives = frozenset({"classify" if target.classification else "regress", "embed"})
+        return Predictor(network=network.eval(), inputs=self.inputs, target=target, gives=gives, lineage=self.lineage)
+
+    def evaluate(self, source: "Source") -> dict[str, float]:
+        """Scores on the rows whose label is known, hidden or not: of each label, and the mean of the usual ones.
+
+        By name: `mean_score`, `accuracy of colour`, … A number that is the same in all rows has no R², and is left out
+        of the mean. Raises DataError where no row has a label.
+        """
+        from manyways.data.read import as_data
+
+        data = as_data(source)
+        data = data.select(data.known)
+        scores: dict[str, float] = {}
+        usual = []
+        parts = np.split(self.outputs(data), np.cumsum(self.targets.widths)[:-1], axis=1)
+        for target, outputs in zip(self.targets.each, parts, strict=True):
+            if target.name in data.roles.get("label", ()):
+                found = _scores(target, outputs, target.encode(data.with_label(target.name), hidden=True))
+                scores |= {metric_of(name, target.name): value for name, value in found.items()}
+                usual += [found[name] for name in [default_metric(target.classification)] if name in found]
+        if not usual:
+            raise DataError(
+                f"{data.name} has no row with a known label of {', '.join(self.targets.names)} to compute a score on."
+            )
+        return {"mean_score": float(np.mean(usual)), **scores}
+
+    @property
+    def metric(self) -> str | None:
+        return "mean_score"
+
+    @property
+    def predicts(self) -> bool:
+        return True
+
+    def able(self, words: frozenset[str]) -> frozenset[str]:
+        given = {"classify" if target.classification else "regress" for target in self.targets.each}
+        given |= {"embed"} if len(self.network.each) == 1 else set()
+        return words & given
+
+    def as_predictor(self, data: "Data | None" = None) -> Predictor:
+        if len(self.network.each) > 1:
+            raise ModelError(
+                f"{self.lineage.title} has a network for each label, and so no features of all. Take one: "
+                f"model.only({self.targets.names[0]!r})."
+            )
+        alone = self.network.only(0, self.targets.width)
+        alone.head = None
+        return Predictor(network=alone, inputs=self.inputs, gives=frozenset({"embed"}), lineage=self.lineage)
+
+    def encoding(self) -> InputEncoding:
+        return self.inputs
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        write_weights(self.network, folder)
+        return {
+            "network": self.network.config(),
+            "inputs": self.inputs.to_json(),
+            "targets": self.targets.to_json(),
+        }
+
+    @classmethod
+    def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LabelsPredictor":
+        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+            network = rebuild_networks(saved["network"])
+        fill(network, folder)
+        return cls(
+            network=network.eval(),
+            inputs=InputEncoding.from_json(saved["inputs"]),
+            targets=Targets.from_json(saved["targets"]),
+            gives=gives,
+            lineage=lineage,
+        )
+
+    def _target(self, label: str) -> Target:
+        return self.targets.each[self.targets.names.index(label)]
+
+
+def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> dict[str, float]:
+    """Those of the rows whose truth is known, as far as they are finite; none where none is known."""
+    known = truth >= 0 if target.classification else ~np.isnan(truth)
+    if not known.any():
+        return {}
+    if target.classification:
+        return class_metrics(torch.from_numpy(outputs[known]).softmax(1).numpy(), truth[known])
+    found = number_metrics(target.decode(outputs[known, 0]), target.decode(truth[known]))
+    return {name: value for name, value in found.items() if np.isfinite(value)}

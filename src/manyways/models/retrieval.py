@@ -1,0 +1,85 @@
+"""How well things are found by their partners."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.storage import chunks_of
+
+AT = (1, 5, 10)
+"""Recall is how often a partner is among so many that are found first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found for each query, the nearest first: `rows`, positions int64 [queries, k], and their `similarity`.
+
+    The similarity is a cosine, float32 [queries, k].
+    """
+
+    rows: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+
+
+def nearest(asked: NDArray[np.float32], among: NDArray[np.float32], k: int) -> Found:
+    """The `k` of `among` [rows, width] that are most similar to each of `asked` [queries, width]; vectors of length 1.
+
+    All of them where there are fewer; the first of two that are as near.
+    """
+    k = min(k, len(among))
+    rows, similarity = np.empty((len(asked), k), np.int64), np.empty((len(asked), k), np.float32)
+    for chunk in chunks_of(len(asked), each=8 * max(1, len(among))):
+        found = asked[chunk] @ among.T
+        rows[chunk] = np.argsort(-found, axis=1, kind="stable")[:, :k]
+        similarity[chunk] = np.take_along_axis(found, rows[chunk], axis=1)
+    return Found(rows, similarity)
+
+
+def ranks(
+    asked: NDArray[np.float32], found: NDArray[np.float32], same_asked: NDArray[np.int64], same_found: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the first right one of each query stands, from 1; and the share of what could be found that is right.
+
+    asked, found: the vectors of pairs [pairs, width]; same_asked, same_found: numbers that are the same for what is the
+    same [pairs]. What is the same is asked, and can be found, but once; all that are paired with the same are right. Of
+    what is as near as the right one, half stands before it: a model that tells nothing apart ranks in the middle.
+    """
+    queries, first_asked, query_of = np.unique(same_asked, return_index=True, return_inverse=True)
+    items, first_found, item_of = np.unique(same_found, return_index=True, return_inverse=True)
+    query_of, item_of = query_of.reshape(-1), item_of.reshape(-1)
+    order = np.argsort(query_of, kind="stable")
+    bounds = np.searchsorted(query_of[order], np.arange(len(queries) + 1))
+    where, share = np.empty(len(queries)), np.empty(len(queries))
+    vectors = found[first_found].T
+    for chunk in chunks_of(len(queries), each=8 * max(1, len(items))):
+        near = asked[first_asked[chunk]] @ vectors
+        right = np.zeros(near.shape, bool)
+        for at, query in enumerate(chunk):
+            right[at, item_of[order[bounds[query] : bounds[query + 1]]]] = True
+        best = np.where(right, near, -np.inf).max(axis=1, keepdims=True)
+        before, level = ((near > best) & ~right).sum(axis=1), ((near == best) & ~right).sum(axis=1)
+        where[chunk], share[chunk] = 1 + before + level / 2, right.mean(axis=1)
+    return where, share
+
+
+def retrieval_metrics(where: NDArray[np.float64], share: NDArray[np.float64], items: int) -> dict[str, float]:
+    """Recall at 1, 5 and 10, the median rank, and recall at 10 by chance, of what `ranks` gives among `items`."""
+    recalls = {f"recall_at_{k}": float((where <= k).mean()) for k in AT}
+    by_chance = recall_by_chance(share, items, AT[-1])
+    return {**recalls, "median_rank": float(np.median(where)), "recall_at_10_by_chance": by_chance}
+
+
+def recall_by_chance(share: NDArray[np.float64], items: int, k: int) -> float:
+    """How often a right one would be among `k` of `items` drawn at random; `share` of the items are right [queries]."""
+    from scipy.special import gammaln
+
+    right = np.round(share * items)
+    wrong, drawn = items - right, min(k, items)
+    missed = np.zeros(len(share))
+    can_miss = wrong >= drawn
+    missed[can_miss] = np.exp(
+        gammaln(wrong[can_miss] + 1) + gammaln(items - drawn + 1)
+        - gammaln(wrong[can_miss] - drawn + 1) - gammaln(items + 1)
+    )  # fmt: skip
+    return float(1 - missed.mean())

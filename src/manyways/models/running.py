@@ -1,0 +1,73 @@
+"""Rows through a network, some at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manyways.data.encoding import Encoded, InputEncoding
+from manyways.data.presence import named, said_of_rows
+from manyways.data.storage import chunks_of, row_bytes
+from manyways.errors import DataError
+from manyways.models.network import Inputs
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.data.read import Source
+
+ROWS_AT_ONCE = 512
+BYTES_AT_ONCE = 2 << 20
+"""Rows go through the network in batches of so many at most, and of so many bytes: activations are far larger."""
+
+
+class Runs(Protocol):
+    """A network over modalities, some of which rows may lack."""
+
+    @property
+    def may_lack(self) -> tuple[str, ...]: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+
+def run_rows(
+    function: Callable[[Inputs], Tensor], width: int, network: Runs, encoding: InputEncoding, source: "Source"
+) -> NDArray[np.float32]:
+    """What `function`, a part of `network`, makes of the rows of `source`, float32 [rows, width].
+
+    Raises DataError where rows lack an input that the network has never been without.
+    """
+    from manyways.data.read import as_data
+
+    data = as_data(source)
+    rows = encoding.encode(data)
+    _check_gaps(rows, data, encoding, network.may_lack)
+    found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
+    done = 0
+    with torch.inference_mode():
+        for batch in _batches(rows, network):
+            part = function(batch).float().cpu().numpy()
+            found[done : done + len(part)] = part
+            done += len(part)
+    return found
+
+
+def _check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, may_lack: tuple[str, ...]) -> None:
+    for name, absent in rows.absent.items():
+        if name not in may_lack:
+            said = said_of_rows(np.flatnonzero(absent[rows.rows]), len(rows))
+            columns = named(data.columns[each] for each in encoding.encoders[name].columns)
+            raise DataError(
+                f"{said} of {data.name} have nothing in {columns}, and every row that the model learned from had it. "
+                'Leave them out, bad_rows="skip", or train a model that does without it: fusion, or supervised on rows '
+                "some of which lack it."
+            )
+
+
+def _batches(rows: Encoded, network: Runs) -> Iterator[Inputs]:
+    device = next(iter(network.state_dict().values()), torch.empty(0)).device
+    each = sum(row_bytes(store) for store in rows.stores.values())
+    for positions in chunks_of(len(rows), max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, each)))):
+        yield rows.batch(positions, device)
