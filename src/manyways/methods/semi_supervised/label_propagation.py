@@ -17,6 +17,7 @@ from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Learned, Method
 from manyways.models.heads import Head
 from manyways.models.model import Model
+from manyways.models.nearest import NearestRows
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -27,11 +28,14 @@ TOLERANCE = 1e-9
 by scikit-learn's defaults (1e-3, alpha 0.2) two in five rows of two interleaved moons are left without a label."""
 
 
+MOST_NUMBERS_OF_A_TREE = 15
+"""scikit-learn finds the neighbours of rows of so many numbers by trees, and of wider ones by comparing all."""
+
+
 class PropagationHead(Head):
     """The label distribution of a row: the kernel-weighted mean of those of the rows that the labels flowed through."""
 
     name = "propagation"
-    rows: Tensor
     distributions: Tensor
 
     def __init__(self, count: int, width: int, outputs: int, kernel: str, neighbours: int, gamma: float) -> None:
@@ -41,19 +45,17 @@ class PropagationHead(Head):
             "gamma": gamma,
         }  # fmt: skip
         self.kernel, self.neighbours, self.gamma = kernel, neighbours, gamma
-        self.register_buffer("rows", torch.zeros(count, width))
+        self.near = NearestRows(count, width)
         self.register_buffer("distributions", torch.zeros(count, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
-        distances = torch.cdist(features, self.rows)
         if self.kernel == "rbf":
             # The nearest row's distance cancels in the mean, and far rows no longer underflow all at once.
-            squared = distances.square()
+            squared = torch.cdist(features, self.near.rows).square()
             weights = torch.exp(-self.gamma * (squared - squared.min(1, keepdim=True).values))
             mean = (weights @ self.distributions) / weights.sum(1, keepdim=True)
         else:
-            nearest = distances.topk(self.neighbours, largest=False).indices
-            mean = self.distributions[nearest].mean(1)
+            mean = self.distributions[self.near(features, self.neighbours)].mean(1)
         return mean.clamp_min(1e-6).log()
 
 
@@ -62,7 +64,8 @@ class LabelPropagation(Method):
     """Let labels flow along a graph of near neighbours, over the features of a model or the raw inputs.
 
     `alpha` = 0 keeps the given labels as they are (label propagation, Zhu & Ghahramani 2002); above 0 they may be
-    overruled (label spreading, Zhou et al. 2004). The graph and the flow are scikit-learn's.
+    overruled (label spreading, Zhou et al. 2004). The flow is scikit-learn's. Neighbours of rows of more than 64
+    numbers are searched along the principal components; see `manyways.models.nearest`.
 
     A row that no label reaches, because its part of the graph has none, keeps all classes equally likely, and is
     answered with the first; more `neighbours` join the parts.
@@ -91,10 +94,10 @@ class LabelPropagation(Method):
             raise NeedsError(f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'.")
         frozen = start_features(data, model, seed)
         features, labels = frozen.of(training), target.encode(training)
-        distributions = self._flow(features, labels, target.width)
         neighbours = min(self.neighbours, len(training))
         head = PropagationHead(len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma)
-        head.rows.copy_(torch.from_numpy(features))
+        head.near.fit(torch.from_numpy(features))
+        distributions = self._flow(features, labels, target.width, head.near)
         head.distributions.copy_(torch.from_numpy(distributions))
         frozen.network.head = head
         return Learned(
@@ -103,13 +106,18 @@ class LabelPropagation(Method):
             (model,) if model else (),
         )
 
-    def _flow(self, features: NDArray[Any], labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    def _flow(
+        self, features: NDArray[np.float32], labels: NDArray[Any], classes: int, near: NearestRows
+    ) -> NDArray[Any]:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.semi_supervised import LabelPropagation as Clamped
         from sklearn.semi_supervised import LabelSpreading
 
+        neighbours = min(self.neighbours, len(features) - 1)
+        wide = self.kernel == "knn" and features.shape[1] > MOST_NUMBERS_OF_A_TREE
         options: dict[str, Any] = {
-            "kernel": self.kernel, "gamma": self.gamma, "n_neighbors": min(self.neighbours, len(features) - 1),
+            "kernel": (lambda rows, _: graph(near, rows, neighbours)) if wide else self.kernel,
+            "gamma": self.gamma, "n_neighbors": neighbours,
             "max_iter": self.iterations * (1 if self.alpha else 10), "tol": TOLERANCE if self.alpha else 1e-3,
         }  # fmt: skip
         flow = LabelSpreading(alpha=self.alpha, **options) if self.alpha else Clamped(**options)
@@ -122,3 +130,12 @@ class LabelPropagation(Method):
         # Rows that no label reached have no opinion; all classes are as likely.
         out[out.sum(1) == 0] = 1 / classes
         return np.asarray(out / out.sum(1, keepdims=True))
+
+
+def graph(near: NearestRows, rows: NDArray[np.float32], neighbours: int) -> Any:
+    """1 where a row is among the `neighbours` nearest of another, or is that row; a sparse matrix [rows, rows]."""
+    from scipy.sparse import csr_matrix
+
+    found = near(torch.from_numpy(rows), neighbours).numpy()
+    ends = np.arange(0, found.size + 1, neighbours)
+    return csr_matrix((np.ones(found.size), found.ravel(), ends), shape=(len(rows), len(rows)))
