@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -30,10 +31,26 @@ def peer_python() -> str:
     python = PEERS / "bin" / "python"
     if not python.exists():
         raise SystemExit(
-            f"The peers are not installed. Make their environment: python -m venv {PEERS.name} && "
-            f"{PEERS.name}/bin/pip install torch==2.13.0 trl"
+            "The peers are not installed. Type `make peers`, or python3 -m venv .venv-peers && "
+            ".venv-peers/bin/pip install -r benchmarks/peers.txt."
         )
     return str(python)
+
+
+def ask_peer(script: str, *arguments: str, **environment: str) -> str:
+    """What `script`, Python in text, prints in the environment of the peers; `environment` is added to this one's."""
+    done = subprocess.run(
+        [peer_python(), "-c", script, *arguments], capture_output=True, text=True, check=False,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"The peer failed:\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def facts_of_peer(script: str, *arguments: str, **environment: str) -> dict[str, Any]:
+    """The JSON in the last line that `script` prints."""
+    return dict(json.loads(ask_peer(script, *arguments, **environment).splitlines()[-1]))
 
 
 def versions(*more: str) -> dict[str, str]:

@@ -15,9 +15,7 @@ only those of the answers, as we do everywhere; so expect less on a GPU.
 """
 
 import json
-import os
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Row, peer_python, report, versions
+from common import Row, facts_of_peer, report, versions
 
 import manyways as mw
 from manyways.data.columns import Column
@@ -93,14 +91,7 @@ def peer_block(settings: dict[str, Any], precompute: bool) -> dict[str, Any]:
         file = Path(place) / "settings.json"
         file.write_text(json.dumps(settings | {"precompute": precompute}))
         quiet = {"TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": place}
-        done = subprocess.run(
-            [peer_python(), "-c", PEER, str(file), place], capture_output=True, text=True, check=False,
-            env={**os.environ, **quiet},
-        )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"The peer failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        return facts_of_peer(PEER, str(file), place, **quiet)
 
 
 def pairs() -> tuple[Data, Any]:

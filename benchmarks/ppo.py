@@ -8,20 +8,18 @@ first time that all last 500 steps is the end. Playing those is not counted, nor
 training that warms both up.
 
 Seconds are of processor time, as others work on the machine; seconds by the clock stand beside them. The peer runs in
-`.venv-peers` (`pip install torch==2.13.0 stable-baselines3 gymnasium`).
+`.venv-peers`.
 
     python benchmarks/ppo.py
 """
 
 import json
-import os
 import statistics
-import subprocess
 import time
 from typing import Any
 
 import torch
-from common import Row, peer_python, report, versions
+from common import Row, facts_of_peer, report, versions
 
 import manyways as mw
 from manyways.models.policy import SEED
@@ -125,13 +123,7 @@ def ours(seed: int) -> list[float]:
 def peer(seed: int) -> dict[str, Any]:
     """The same of Stable-Baselines3, with its versions."""
     settings = {"seed": seed, "episodes": EPISODES, "every": EVERY, "evaluation_seed": SEED}
-    done = subprocess.run(
-        [peer_python(), "-W", "ignore", "-c", PEER, json.dumps(settings)], capture_output=True, text=True, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"The peer failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found = facts_of_peer(PEER, json.dumps(settings), PYTHONWARNINGS="ignore", OMP_NUM_THREADS="1")
     if found["reached"] is None:
         raise SystemExit(f"The peer's seed {seed} did not get to 500; its best was {found['best']}.")
     return found

@@ -9,15 +9,13 @@ matrices of 2,048, and the share of it that training reaches is stated: 6 operat
 """
 
 import json
-import os
 import statistics
-import subprocess
 import time
 from typing import Any
 
 import numpy as np
 import torch
-from common import Row, peer_python, report, versions
+from common import Row, facts_of_peer, report, versions
 
 import manyways as mw
 from manyways.data.columns import Column
@@ -60,14 +58,7 @@ print(json.dumps({"seconds": spans, "transformers": transformers.__version__, "t
 def peer_block(config: dict[str, Any], place: str) -> dict[str, Any]:
     """Seconds of the Trainer's steps."""
     settings = json.dumps([config, BATCH, STEPS, WARM, torch.get_num_threads()])
-    done = subprocess.run(
-        [peer_python(), "-c", PEER, settings, place], capture_output=True, text=True, check=False,
-        env={**os.environ, "TRANSFORMERS_VERBOSITY": "error"},
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"The peer failed:\n{done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return facts_of_peer(PEER, settings, place, TRANSFORMERS_VERBOSITY="error")
 
 
 def matmul_peak() -> float:

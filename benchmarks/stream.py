@@ -12,7 +12,6 @@ over arrays, and the whole of `OnlineSGD().fit(data)`, with everything that make
 import gzip
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Row, data_folder, peer_python, report, versions
+from common import Row, ask_peer, data_folder, report, versions
 
 import manyways as mw
 from manyways.methods.online._begin import begin
@@ -87,10 +86,7 @@ def peer(script: str, arrays: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "arrays.npz"
         np.savez(path, **arrays)
-        done = subprocess.run([peer_python(), "-c", script, str(path)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"The peer failed (it needs river: .venv-peers/bin/pip install river):\n{done.stderr[-2000:]}")
-    return done.stdout
+        return ask_peer(script, str(path))
 
 
 def figures() -> None:

@@ -84,6 +84,10 @@ class Reading:
     """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
     environment: Pairs = ()
     """Options of an environment: is_slippery=false map_name=8x8."""
+    clients: Count = None
+    """Simulate so many clients: each class is dealt to them in unequal shares, drawn from a Dirichlet distribution."""
+    clients_alpha: Annotated[float, one(float, "a number", "ALPHA")] = 0.5
+    """How alike simulated clients are: near 0 each holds one class or two, above 100 all hold the same."""
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `manyways.read`."""
@@ -103,10 +107,11 @@ class Reading:
         return {**given, **roles}
 
     def read(self, source: str) -> "Data":
-        """The data in `source`. Raises DataError and ParameterError as `manyways.read` does."""
+        """The data in `source`. Raises DataError and ParameterError as `manyways.read` and `with_clients` do."""
         from manyways.data.read import read
 
-        return read(source, **self.options())
+        data = read(source, **self.options())
+        return data if self.clients is None else data.with_clients(self.clients, self.clients_alpha)
 
 
 READ_AS_GIVEN = (

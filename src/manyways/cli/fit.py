@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -233,6 +233,7 @@ def _print_result(
         what = f"{EPISODES} episodes" if data.environment else f"{rows_scored:,} rows"
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
         lines.append(("test", f"{said} ({what})"))
+    lines += [(name.replace("_", " "), fact) for name, fact in stated(lineage.facts).items()]
     lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
     if kept is not None:
         lines.append(("lineage", f"kept in the store as {kept.short}"))
@@ -240,6 +241,17 @@ def _print_result(
     for what, text in lines:
         out.print(f"{what:<13}{text}", soft_wrap=True)
     out.print(f"\nType next:\n  {next_command(options, data, model)}", soft_wrap=True)
+
+
+def stated(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What a method states of its model, in words: `{"rounds": 30}`, `{"privacy": {"epsilon": 3.2}}`."""
+
+    def said(value: Any) -> str:
+        if isinstance(value, dict):
+            return ", ".join(f"{name.replace('_', ' ')} {said(part)}" for name, part in value.items())
+        return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+
+    return {name: said(fact) for name, fact in facts.items()}
 
 
 def scores_of(model: "Model", data: "Data") -> dict[str, float]:
@@ -261,6 +273,8 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
         own = ["--environment", *options.reading.environment] if options.reading.environment else []
         on = [*own, "--start", str(options.out), "--out", f"{options.out}-tuned"]
         return command_line("fit", str(model.lineage.method["name"]), source, *on)
+    if "adapt" in model.gives:
+        return command_line("fit", "adapt", "EXAMPLES", "--start", str(options.out), "--out", f"{options.out}-adapted")
     if "generate" in model.gives:
         return command_line("generate", str(options.out), "--prompt", beginning(data))
     if model.gives & {"classify", "regress", "cluster", "score"}:

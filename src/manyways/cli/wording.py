@@ -4,13 +4,13 @@ import re
 import shlex
 
 SPELLINGS = (
-    (re.compile(r"\bdata\.with_labels\((\d+)\)"), lambda m: f"--labels {m[1]}"),
+    (re.compile(r"\bdata\.with_(labels|clients)\((\d+)\)"), lambda m: f"--{m[1]} {m[2]}"),
     (
         re.compile(r"""\bkinds=\{(["'])(.+?)\1: "(\w+)"\}"""),
         lambda m: f"--kinds {shlex.quote(f'{m[2]}={m[3]}')}",
     ),
     (
-        re.compile(r'\b(prompt|completion|messages|text|chosen|rejected)="([^"]*)"'),
+        re.compile(r'\b(prompt|completion|messages|text|chosen|rejected|client|task|time)="([^"]*)"'),
         lambda m: f"--role {m[1]}={shlex.quote(m[2]) if m[2] != '…' else '…'}",
     ),
     (

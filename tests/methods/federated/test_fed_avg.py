@@ -21,9 +21,9 @@ from manyways.errors import ManywaysError, NeedsError, ParameterError
 from manyways.methods.federated import _privacy
 from manyways.methods.federated.fed_avg import FedAvg
 from manyways.methods.supervised.supervised import Supervised
-from manyways.models import population
+from manyways.models import _quicker
+from manyways.models._quicker import ONE_BY_ONE, VECTORISED
 from manyways.models.model import Model
-from manyways.models.population import ONE_BY_ONE, VECTORISED
 from manyways.training.events import Event
 from manyways.training.randomness import mix
 from manyways.training.run import Run
@@ -125,8 +125,8 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_weights_are_those_of_a_plain_loop(case: str, how: int, numbers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """The budget ends in the middle of a round, which then counts as far as it got."""
-    monkeypatch.setattr(population, "_CHOSEN", {})
-    monkeypatch.setattr(population, "_remembered", lambda *_: how)
+    monkeypatch.setattr(_quicker, "_CHOSEN", {})
+    monkeypatch.setattr(_quicker, "_remembered", lambda *_: how)
     method = FedAvg(size=0.5, **CASES[case])
     assert_same(method.fit(numbers, budget=13), plain_loop(method, numbers, 13))
 

@@ -17,9 +17,10 @@ from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel
 from manyways.models.heads import LinearHead
+from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.model import Model
 from manyways.models.network import Network
-from manyways.models.population import Call, MetaBatch, Weights
+from manyways.models.population import Weights
 from manyways.training.learner import RowLearner
 
 STATISTICS_ROWS = 256

@@ -19,8 +19,9 @@ from manyways.models.few_shot.episodes import Draw, batch_of
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot.prototypes import PrototypeHead, nearness, prototypes
 from manyways.models.heads import LinearHead
+from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.network import Inputs, Network
-from manyways.models.population import Call, MetaBatch, Weights
+from manyways.models.population import Weights
 
 ROWS_AT_ONCE = 512
 
