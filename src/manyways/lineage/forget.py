@@ -360,9 +360,9 @@ def _refuse(plan: Plan) -> None:
 
 
 def _delete_models(db: "sqlite3.Connection", models: Sequence[str]) -> None:
-    marks = ", ".join("?" * len(models))
-    db.execute(f"DELETE FROM edges WHERE child IN ({marks})", models)
-    db.execute(f"DELETE FROM models WHERE id IN ({marks})", models)
+    gone = [json.dumps(list(models))]
+    db.execute("DELETE FROM edges WHERE child IN (SELECT value FROM json_each(?))", gone)
+    db.execute("DELETE FROM models WHERE id IN (SELECT value FROM json_each(?))", gone)
 
 
 def _delete_unused(db: "sqlite3.Connection") -> None:

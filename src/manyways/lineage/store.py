@@ -320,9 +320,8 @@ class Store:
 
 def reached_by(db: sqlite3.Connection, rows: "BitMap", where: str = "pending IS NULL") -> list[Record]:
     """The models that any of `rows` reached, the oldest first."""
-    keys = registry.sets_with(db, rows)
-    marks = ", ".join("?" * len(keys))
-    return load_records(db, f"{where} AND all_rows IN ({marks})", keys)
+    keys = json.dumps(registry.sets_with(db, rows))
+    return load_records(db, f"{where} AND all_rows IN (SELECT value FROM json_each(?))", [keys])
 
 
 def _marks(values: Mapping[str, Any]) -> str:
