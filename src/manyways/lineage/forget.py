@@ -23,7 +23,7 @@ from manyways.lineage.fields import named_folder
 from manyways.lineage.journal import CLEANING, GOING, SWAPPED, Journal
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.plan import ASSEMBLE, BITWISE, CANNOT, DELETE, EXACT, RETRAIN, Plan, Planner, Step, approximation
-from manyways.lineage.receipt import as_text, make_receipt, read_receipt
+from manyways.lineage.receipt import as_text, make_receipt, packed_bits, read_receipt
 from manyways.lineage.record import Record, load_lineage, load_records
 from manyways.lineage.replay import Found, Parts, Sources, as_on, repeat
 from manyways.lineage.store import FORGOTTEN, Store, reached_by
@@ -233,7 +233,8 @@ class _Work:
         made = replace(made, lineage=replace(made.lineage.without(gone), facts=facts))
         rest = found.rest if found is not None else None
         key = self._store.keep_pending(made, rest, parents, journal.id)
-        return replace(step, new=key)
+        used = packed_bits(found.used) if found is not None and found.used is not None else None
+        return replace(step, new=key, used=used)
 
     def _learn(
         self, how: str, record: Record, step: Step, found: Found | None, parents: Mapping[str, str], folder: Path

@@ -31,7 +31,8 @@ class Step:
     how: `learned again`, `put together again` out of its stages, `deleted`, `cannot`, or the method that takes the rows
     out. guarantee: how near the result is to what training without the rows gives: `bitwise`, `1e-8`, `not proof`, or
     why it is less. rows, given: how many of the rows that it was given are forgotten, and how many it was given. steps,
-    seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place.
+    seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place. used:
+    which rows of the source it was learned from, packed; None where those that are forgotten are all that is left out.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Step:
     seconds: float = 0.0
     note: str = ""
     new: str | None = None
+    used: str | None = None
 
     @property
     def short(self) -> str:
