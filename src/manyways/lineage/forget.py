@@ -22,7 +22,19 @@ from manyways.lineage import manifest as manifests
 from manyways.lineage.fields import named_folder
 from manyways.lineage.journal import CLEANING, GOING, SWAPPED, Journal
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.plan import ASSEMBLE, BITWISE, CANNOT, DELETE, EXACT, RETRAIN, Plan, Planner, Step, approximation
+from manyways.lineage.plan import (
+    ASSEMBLE,
+    BITWISE,
+    CANNOT,
+    DELETE,
+    EXACT,
+    NO_PROOF,
+    RETRAIN,
+    Plan,
+    Planner,
+    Step,
+    approximation,
+)
 from manyways.lineage.receipt import as_text, make_receipt, packed_bits, read_receipt
 from manyways.lineage.record import Record, load_lineage, load_records
 from manyways.lineage.replay import Found, Parts, Sources, as_on, repeat
@@ -232,7 +244,9 @@ class _Work:
         # An approximate method's model comes of the old one, whose rows stand in its lineage.
         made = replace(made, lineage=replace(made.lineage.without(gone), facts=facts))
         rest = found.rest if found is not None else None
-        key = self._store.keep_pending(made, rest, parents, journal.id)
+        # An approximate method's model comes of one that is about to be gone.
+        anew = step.how in (RETRAIN, ASSEMBLE) or step.guarantee != NO_PROOF
+        key = self._store.keep_pending(made, rest, parents if anew else {}, journal.id, by_fit=anew)
         used = packed_bits(found.used) if found is not None and found.used is not None else None
         return replace(step, new=key, used=used)
 

@@ -143,13 +143,15 @@ class Planner:
         if deleted := [parent for parent in behind if parent.how in (DELETE, CANNOT)]:
             gone = f"{deleted[0].title} ({deleted[0].short}), which it was made from"
             return replace(step, note=f"{gone}, {'is deleted' if deleted[0].how == DELETE else 'cannot forget'}")
-        if reason := self._missing(record, planned) or obstacle(record, other_versions=self._other_versions):
-            return replace(step, note=reason)
         found = self.data_of(record)
-        if isinstance(found, str):
-            return replace(step, note=found)
-        if found is not None and found.rest is None:
+        if isinstance(found, Found) and found.rest is None:
             return replace(step, how=DELETE, guarantee=GONE, note="nothing is left to learn it from")
+        there = isinstance(found, Found) and found.whole is not None and step.rows > 0
+        if self._approximate is not None and there and record.lineage["method"].get("name") != Chain.method_name():
+            return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
+        reason = self._missing(record, planned) or obstacle(record, other_versions=self._other_versions)
+        if reason or isinstance(found, str):
+            return replace(step, note=reason or str(found))
         return self._way(step, record, found, behind)
 
     def _way(self, step: Step, record: Record, found: Found | None, behind: Sequence[Step]) -> Step:
@@ -157,8 +159,6 @@ class Planner:
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
         method = method_from_json(record.lineage["method"], models)
         there = found is not None and found.whole is not None and step.rows > 0
-        if self._approximate is not None and there and not isinstance(method, Chain):
-            return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
         quick = self._how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
             return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)
