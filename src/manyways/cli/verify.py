@@ -18,7 +18,8 @@ COLOURS = {"same": "green", "gone": "green", "differs": "bold red"}
 class Verify:
     """Learn again what a receipt says, and compare the weights.
 
-    The rows that were forgotten are left out. Models that were left as they are, and that others were made from, must be in the store.
+    The rows that were forgotten are left out. Models that were left as they are and that others were made from must be
+    in the store.
     """
 
     receipt: Annotated[Path, tyro.conf.Positional, arg(metavar="RECEIPT")]
