@@ -33,6 +33,7 @@ class Step:
     why it is less. rows, given: how many of the rows that it was given are forgotten, and how many it was given. steps,
     seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place. used:
     which rows of the source it was learned from, packed; None where those that are forgotten are all that is left out.
+    audit: what membership inference measured on the model before and after, as JSON values.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Step:
     note: str = ""
     new: str | None = None
     used: str | None = None
+    audit: Mapping[str, Any] | None = None
 
     @property
     def short(self) -> str:

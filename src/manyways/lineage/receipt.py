@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ def make_receipt(
     before: Mapping[str, Record],
     after: Mapping[str, Record],
     manifests: Mapping[int, Manifest],
-    audit: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
     """The receipt of a forgetting as JSON values; `docs/receipt.md` says what each means.
 
@@ -53,7 +52,7 @@ def make_receipt(
             for step in plan.steps
         ],
         "data": {str(key): _data(manifests[key], bits) for key, bits in used.items() if key is not None},
-        "audit": list(audit) if audit is not None else None,
+        "audit": [{"model": at, **step.audit} for at, step in enumerate(plan.steps) if step.audit] or None,
         "copies": list(plan.copies),
     }
     return {**said, "hash": hash_of(said)}
