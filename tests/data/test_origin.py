@@ -97,6 +97,11 @@ def test_an_origin_repeats_nothing_but_what_follows_from_the_rows() -> None:
         Origin("digits", steps=(("save_table", {}),)).read()
 
 
+def test_an_origin_imports_nothing() -> None:
+    with pytest.raises(DataError, match="this:Name-v0 names a module to import, and no rows"):
+        Origin("this:Name-v0").read()
+
+
 def test_npz_arrays_that_a_role_names_are_columns(tmp_path: Path) -> None:
     images = RNG.integers(0, 256, (6, 5, 5), np.uint8)
     held: dict[str, Any] = {

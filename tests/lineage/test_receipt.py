@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
-from manyways.errors import StoreError
+from manyways.errors import NeedsError, StoreError
 from manyways.lineage import verify as verifying
 from manyways.lineage.forget import Forgotten
 from manyways.lineage.receipt import hash_of, read_receipt
@@ -189,8 +189,46 @@ def test_a_report_shows_the_receipt(done: Forgotten, tmp_path: Path) -> None:
     assert page.count("<rect") == 1 + 4 + 1, "four models, and the one that was left as it was"
     assert "left as it was" in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
-    audited = {**done.receipt, "audit": [{"model": "simclr", "result": {"auc": 0.51}}]}
-    assert '"auc": 0.51' in render_report(audited)
+    audited = {**done.receipt, "audit": [{"model": 1, "before": {"auc": 0.71}, "after": {"auc": 0.51}}]}
+    assert "auc: <code>0.51</code>" in render_report(audited)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an audit gives."""
+
+    rows: tuple[int, int, int]
+    titles: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": list(self.rows), "of": self.titles}
+
+
+def test_an_audit_is_made_before_and_after(people: Data, store: mw.Store) -> None:
+    def measure(model: mw.Model, forgotten: Data, unseen: Data, reference: Data) -> Measured:
+        if "classify" not in model.gives:
+            raise NeedsError("It audits classifiers.")
+        assert set(forgotten.take("person")) == {"person-1"}
+        assert "person-1" not in {*unseen.take("person"), *reference.take("person")}
+        facts = model.lineage.facts.get("forgotten_rows", 0)
+        return Measured((len(forgotten), len(unseen), len(reference)), f"{model.lineage.title} {facts}")
+
+    chain = mw.SimCLR(size=0.25, batch_size=8) >> mw.FineTune()
+    chain.fit(people, budget=4, run=mw.Run(store=store))
+    receipt = mw.forget(subject="person-1", audit=measure).receipt
+    first, second, whole = receipt["audit"]
+    assert first == {"model": 0, "error": "It audits classifiers."}
+    mine = people.training.take("person") == "person-1"
+    tested = people.test.take("person") == "person-1"
+    rows = [int(mine.sum()), int((~tested).sum()), int((~mine).sum())]
+    gone = int(((people.take("person") == "person-1") & (people.part[people.rows] < 2)).sum())
+    assert second == {
+        "model": 1,
+        "before": {"rows": rows, "of": "fine-tune 0"},
+        "after": {"rows": rows, "of": f"fine-tune {gone}"},
+    }
+    assert whole["after"]["of"] == f"{chain} {gone}"
+    assert "It audits classifiers." in render_report(receipt)
 
 
 def test_every_key_of_a_receipt_is_documented(done: Forgotten) -> None:

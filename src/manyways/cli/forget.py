@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forget:
-    """Make every model in the store forget some rows, or all of a person's, and write a receipt.
+    """Make every model forget some rows, or all of a person's, and write a receipt.
 
     Shows what is to be done with each model, what it costs and what it guarantees, and asks before anything changes.
     Interrupted, it goes on when the same command is typed again.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from manyways.lineage.record import Record
     from manyways.lineage.store import Store
 
-SHOWN = 12
+SHOWN, MOST = 12, 40
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Lineage:
     """List every subject whose rows reached the model."""
     rows: File = None
     """Write the ids of the rows that reached the model into this file, one a line."""
+    all: tyro.conf.FlagCreatePairsOff[bool] = False
+    """List all models that were reached, not the newest alone."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -90,24 +92,27 @@ def _reached(store: "Store", options: Lineage) -> int:
         reached = any(each.id == record.id for each in found)
         out.print(f"{who} {'reached' if reached else 'did not reach'} {record.title} ({record.short}).")
         return 0
-    print_models(out, found, f"{who} reached {len(found):,} {'model' if len(found) == 1 else 'models'}.")
+    heading = f"{who} reached {len(found):,} {'model' if len(found) == 1 else 'models'}."
+    print_models(out, found, heading, most=None if options.all else MOST)
     return 0
 
 
-def print_models(out: "Console", records: "Sequence[Record]", heading: str) -> None:
-    """Models as a table under `heading`."""
+def print_models(out: "Console", records: "Sequence[Record]", heading: str, most: int | None = None) -> None:
+    """Models as a table under `heading`; the newest alone where there are more than `most`."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("id", "model", "data", "made", "forgotten"):
         table.add_column(name, no_wrap=name in ("id", "made"), overflow="fold")
-    for record in records:
+    for record in records[-most:] if most is not None else records:
         forgotten = f"{record.forgotten:,} rows" if record.forgotten else ""
         table.add_row(record.short, record.title, record.lineage["data"], record.created[:16], forgotten)
     out.print(heading, soft_wrap=True)
     if records:
         out.print()
         out.print(table)
+    if most is not None and len(records) > most:
+        out.print(f"These are the newest {most}; --all shows the other {len(records) - most:,}, too.")
 
 
 def _show(store: "Store", record: "Record", options: Lineage) -> None:

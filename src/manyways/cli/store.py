@@ -13,11 +13,11 @@ from manyways.cli.output import check_model_folder, console
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
-    from manyways.lineage.store import Store
+    from manyways.lineage import store as stores
 
 
 @dataclass(frozen=True)
-class StoreCommand:
+class Store:
     """List the models that are kept, check them, or save one to a folder.
 
     list: all models, the oldest first. check: whether every file is there and as it was written, and what lies about
@@ -36,20 +36,20 @@ class StoreCommand:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `manyways store`; `check` has the exit code 1 where something is wrong."""
-    options = parse(StoreCommand, "store", arguments)
+    options = parse(Store, "store", arguments)
     if options.action != "save" and (options.model or options.out):
         raise ParameterError(f"`manyways store {options.action}` is of all models; leave MODEL and --out out.")
     if options.remove_orphans and options.action != "check":
         raise ParameterError("--remove-orphans belongs to `manyways store check`.")
-    from manyways.lineage.store import Store
+    from manyways.lineage import store as stores
 
-    store = Store()
+    store = stores.Store()
     if options.action == "list":
         return _list(store)
     return _check(store, options.remove_orphans) if options.action == "check" else _save(store, options)
 
 
-def _list(store: "Store") -> int:
+def _list(store: "stores.Store") -> int:
     from manyways.cli.lineage import print_models
 
     records = store.models()
@@ -57,7 +57,7 @@ def _list(store: "Store") -> int:
     return 0
 
 
-def _check(store: "Store", remove: bool) -> int:
+def _check(store: "stores.Store", remove: bool) -> int:
     found, out = store.check(remove_orphans=remove), console()
     out.print(f"{found.models:,} models with {found.weights:,} sets of weights in {store.folder}", soft_wrap=True)
     for problem in found.problems:
@@ -73,7 +73,7 @@ def _check(store: "Store", remove: bool) -> int:
     return 0 if found.whole else 1
 
 
-def _save(store: "Store", options: StoreCommand) -> int:
+def _save(store: "stores.Store", options: Store) -> int:
     if options.model is None or options.out is None:
         raise ParameterError("Name the model and the folder: manyways store save ID --out DIR.")
     check_model_folder(options.out)

@@ -16,9 +16,10 @@ COLOURS = {"same": "green", "gone": "green", "differs": "bold red"}
 
 @dataclass(frozen=True)
 class Verify:
-    """Learn again what a receipt says, without the rows that were forgotten, and compare the weights.
+    """Learn again what a receipt says, and compare the weights.
 
-    Models that were left as they are, and that others were made from, must be in the store.
+    The rows that were forgotten are left out. Models that were left as they are and that others were made from must be
+    in the store.
     """
 
     receipt: Annotated[Path, tyro.conf.Positional, arg(metavar="RECEIPT")]

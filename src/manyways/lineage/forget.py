@@ -15,15 +15,27 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from manyways.data.columns import ids_from_text
-from manyways.data.data import Data
-from manyways.errors import DataError, NeedsError, ParameterError, StoreError
+from manyways.data.data import TRAINING, Data
+from manyways.errors import DataError, ManywaysError, NeedsError, ParameterError, StoreError
 from manyways.lineage import cleaning, registry
 from manyways.lineage import manifest as manifests
 from manyways.lineage.fields import named_folder
 from manyways.lineage.journal import CLEANING, GOING, SWAPPED, Journal
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.plan import ASSEMBLE, BITWISE, CANNOT, DELETE, EXACT, RETRAIN, Plan, Planner, Step, approximation
-from manyways.lineage.receipt import as_text, make_receipt, read_receipt
+from manyways.lineage.plan import (
+    ASSEMBLE,
+    BITWISE,
+    CANNOT,
+    DELETE,
+    EXACT,
+    NO_PROOF,
+    RETRAIN,
+    Plan,
+    Planner,
+    Step,
+    approximation,
+)
+from manyways.lineage.receipt import as_text, make_receipt, packed_bits, read_receipt
 from manyways.lineage.record import Record, load_lineage, load_records
 from manyways.lineage.replay import Found, Parts, Sources, as_on, repeat
 from manyways.lineage.store import FORGOTTEN, Store, reached_by
@@ -37,6 +49,9 @@ if TYPE_CHECKING:
     import sqlite3
 
 Rows = Data | NDArray[np.uint64] | Sequence[str]
+Audit = Callable[[Model, Data, Data, Data], Any]
+"""Measures how much a model tells of rows: called with the model, rows that were forgotten, rows never seen and others
+that were learned from; gives something with `to_json`."""
 CHECKPOINT_SECONDS = 5.0
 LOCK_SECONDS = 10.0
 WORK = "forgetting"
@@ -70,6 +85,7 @@ def forget(
     other_versions: bool = False,
     receipt: str | Path | None = None,
     agree: Callable[[Plan], bool] | None = None,
+    audit: Audit | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Forgotten:
     """Make every model in the store forget `rows`, or the rows of `subject`, and leave nothing of them in it.
@@ -85,6 +101,7 @@ def forget(
     delete: whether models that cannot forget are deleted.
     other_versions: whether to learn again under other versions than before, which need not give the same bits.
     receipt: file that the receipt is written to. agree: is shown the plan, and says whether to carry it out.
+    audit: measures each model that was given the rows, before and after, for the receipt: evidence, never proof.
     Raises StoreError where the rows are not known or are forgotten already, where a model cannot forget, and where the
     plan is not agreed to; nothing has changed then.
     """
@@ -104,7 +121,7 @@ def forget(
     request = _request(ids, subject, how)
     path = Path(receipt).resolve() if receipt is not None else None
     with locked(store):
-        work = _Work(store, given, listeners)
+        work = _Work(store, given, listeners, audit)
         done = work.finish_pending(path)
         if done is not None and done[0] == request:
             return _with_model(store, replace(done[1], resumed=True), wanted)
@@ -146,8 +163,8 @@ def abandon(store: Store | None = None) -> bool:
 class _Work:
     """One forgetting, from the plan to the receipt. Every step may be interrupted and is then done again."""
 
-    def __init__(self, store: Store, given: Sequence[Data], listeners: Sequence[Listener]) -> None:
-        self._store, self._given, self._listeners = store, given, listeners
+    def __init__(self, store: Store, given: Sequence[Data], listeners: Sequence[Listener], audit: Audit | None) -> None:
+        self._store, self._given, self._listeners, self._audit = store, given, listeners, audit
 
     # --- the plan --------------------------------------------------------------------------------
 
@@ -232,8 +249,24 @@ class _Work:
         # An approximate method's model comes of the old one, whose rows stand in its lineage.
         made = replace(made, lineage=replace(made.lineage.without(gone), facts=facts))
         rest = found.rest if found is not None else None
-        key = self._store.keep_pending(made, rest, parents, journal.id)
-        return replace(step, new=key)
+        # An approximate method's model comes of one that is about to be gone.
+        anew = step.how in (RETRAIN, ASSEMBLE) or step.guarantee != NO_PROOF
+        key = self._store.keep_pending(made, rest, parents if anew else {}, journal.id, by_fit=anew)
+        used = packed_bits(found.used) if found is not None and found.used is not None else None
+        return replace(step, new=key, used=used, audit=self._audited(record, made, step, found))
+
+    def _audited(self, record: Record, made: Model, step: Step, found: Found | None) -> dict[str, Any] | None:
+        """What the audit says of a model as it was and as it is now; why it says nothing."""
+        if self._audit is None or found is None or found.whole is None or found.rest is None or not step.rows:
+            return None
+        gone = found.whole.select(found.gone & (found.whole.part[found.whole.rows] == TRAINING))
+        said: dict[str, Any] = {}
+        try:
+            for when, model in (("before", self._load(record.id)), ("after", made)):
+                said[when] = self._audit(model, gone, found.rest.test, found.rest.training).to_json()
+        except ManywaysError as error:
+            return {"error": str(error)}
+        return said
 
     def _learn(
         self, how: str, record: Record, step: Step, found: Found | None, parents: Mapping[str, str], folder: Path
@@ -310,7 +343,7 @@ class _Work:
                 key: Manifest.load(db, key) for key in {each.manifest for each in after.values()} if key is not None
             }
             ids = registry.all_ids(db)[registry.numbers_in(journal.rows)]
-            receipt = make_receipt(plan, ids, before, after, held, None)
+            receipt = make_receipt(plan, ids, before, after, held)
             used = {step.new for step in plan.steps}
             _delete_models(db, [*before, *(set(after) - used)])
             db.execute("UPDATE models SET pending = NULL WHERE pending = ?", (journal.id,))
@@ -360,9 +393,9 @@ def _refuse(plan: Plan) -> None:
 
 
 def _delete_models(db: "sqlite3.Connection", models: Sequence[str]) -> None:
-    marks = ", ".join("?" * len(models))
-    db.execute(f"DELETE FROM edges WHERE child IN ({marks})", models)
-    db.execute(f"DELETE FROM models WHERE id IN ({marks})", models)
+    gone = [json.dumps(list(models))]
+    db.execute("DELETE FROM edges WHERE child IN (SELECT value FROM json_each(?))", gone)
+    db.execute("DELETE FROM models WHERE id IN (SELECT value FROM json_each(?))", gone)
 
 
 def _delete_unused(db: "sqlite3.Connection") -> None:

@@ -9,7 +9,7 @@ from manyways.lineage.family import Member, short
 
 WIDTH, LINE, GAP, ACROSS = 236, 16, 22, 74
 """Pixels: of a box, of a line of text, between two boxes of a column, and between columns."""
-LETTERS, TITLE_LINES = 32, 3
+LETTERS, TITLE_LINES = 29, 3
 COLOURS = {"self": "#0b6e4f", "kept": "#2f4b7c", "stranger": "#888888"}
 
 
@@ -50,10 +50,16 @@ def draw(before: Sequence[Member], after: Sequence[Member] = ()) -> str:
             box.x, box.y = 12 + (at - first) * (WIDTH + ACROSS), y
             y += box.height + GAP
     width = 24 + WIDTH + (max(columns) - first) * (WIDTH + ACROSS)
-    drawn = [_line(boxes[old], boxes[new], role) for (old, new), role in links.items()] + [*map(_box, boxes.values())]
+    far = [(boxes[old], boxes[new], role) for (old, new), role in links.items() if _is_far(boxes[old], boxes[new])]
+    near = [(boxes[old], boxes[new], role) for (old, new), role in links.items() if not _is_far(boxes[old], boxes[new])]
+    lines = [_line(*link) for link in near] + [
+        _line_below(*link, tallest + 20 + 20 * at) for at, link in enumerate(far)
+    ]
+    height = tallest + 24 + 20 * len(far)
+    drawn = [*lines, *map(_box, boxes.values())]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {tallest + 24:.0f}" width="{width:.0f}" '
-        f'height="{tallest + 24:.0f}" font-family="system-ui, sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
+        f'height="{height:.0f}" font-family="system-ui, sans-serif" font-size="12">'
         f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(drawn)}</svg>\n'
     )
 
@@ -64,7 +70,7 @@ def _add(
 ) -> None:  # fmt: skip
     key = member.id or place
     if key not in boxes:
-        lines = [*wrap(member.title, LETTERS)[:TITLE_LINES], short(member), *wrap(member.said, LETTERS + 4)]
+        lines = [*wrap(member.title, LETTERS)[:TITLE_LINES], short(member), *wrap(member.said, LETTERS + 7)]
         boxes[key] = _Box(member, kind if member.id or kind == "self" else "stranger", column, lines)
     if below is not None:
         links.setdefault((key, below) if step < 0 else (below, key), member.role)
@@ -81,6 +87,22 @@ def _straighten(boxes: dict[str, _Box], links: Mapping[tuple[str, str], str]) ->
                 boxes[old].column, moved = boxes[new].column - 1, True
         if not moved:
             return
+
+
+def _is_far(old: _Box, new: _Box) -> bool:
+    """Whether other columns lie between two boxes, so that a straight line would run through what stands there."""
+    return new.column - old.column > 1
+
+
+def _line_below(old: _Box, new: _Box, role: str, y: float) -> str:
+    """A line that runs below everything at the height `y`."""
+    x, to_x = old.x + WIDTH - 24, new.x + 24 + (y % 60)
+    path = (
+        f"M{x:.1f} {old.y + old.height:.1f} V{y - 8:.1f} Q{x:.1f} {y:.1f} {x + 8:.1f} {y:.1f} H{to_x - 8:.1f} "
+        f"Q{to_x:.1f} {y:.1f} {to_x:.1f} {y - 8:.1f} V{new.y + new.height:.1f}"
+    )
+    label = f'<text x="{x + 14:.1f}" y="{y - 4:.1f}" fill="#666666" font-size="10">{escape(role[:40])}</text>'
+    return f'<path d="{path}" fill="none" stroke="#999999" stroke-width="1.4"/>{label if role else ""}'
 
 
 def _line(old: _Box, new: _Box, role: str) -> str:

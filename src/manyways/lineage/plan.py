@@ -31,7 +31,9 @@ class Step:
     how: `learned again`, `put together again` out of its stages, `deleted`, `cannot`, or the method that takes the rows
     out. guarantee: how near the result is to what training without the rows gives: `bitwise`, `1e-8`, `not proof`, or
     why it is less. rows, given: how many of the rows that it was given are forgotten, and how many it was given. steps,
-    seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place.
+    seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place. used:
+    which rows of the source it was learned from, packed; None where those that are forgotten are all that is left out.
+    audit: what membership inference measured on the model before and after, as JSON values.
     """
 
     model: str
@@ -44,6 +46,8 @@ class Step:
     seconds: float = 0.0
     note: str = ""
     new: str | None = None
+    used: str | None = None
+    audit: Mapping[str, Any] | None = None
 
     @property
     def short(self) -> str:
@@ -141,13 +145,15 @@ class Planner:
         if deleted := [parent for parent in behind if parent.how in (DELETE, CANNOT)]:
             gone = f"{deleted[0].title} ({deleted[0].short}), which it was made from"
             return replace(step, note=f"{gone}, {'is deleted' if deleted[0].how == DELETE else 'cannot forget'}")
-        if reason := self._missing(record, planned) or obstacle(record, other_versions=self._other_versions):
-            return replace(step, note=reason)
         found = self.data_of(record)
-        if isinstance(found, str):
-            return replace(step, note=found)
-        if found is not None and found.rest is None:
+        if isinstance(found, Found) and found.rest is None:
             return replace(step, how=DELETE, guarantee=GONE, note="nothing is left to learn it from")
+        there = isinstance(found, Found) and found.whole is not None and step.rows > 0
+        if self._approximate is not None and there and record.lineage["method"].get("name") != Chain.method_name():
+            return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
+        reason = self._missing(record, planned) or obstacle(record, other_versions=self._other_versions)
+        if reason or isinstance(found, str):
+            return replace(step, note=reason or str(found))
         return self._way(step, record, found, behind)
 
     def _way(self, step: Step, record: Record, found: Found | None, behind: Sequence[Step]) -> Step:
@@ -155,8 +161,6 @@ class Planner:
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
         method = method_from_json(record.lineage["method"], models)
         there = found is not None and found.whole is not None and step.rows > 0
-        if self._approximate is not None and there and not isinstance(method, Chain):
-            return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
         quick = self._how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
             return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)

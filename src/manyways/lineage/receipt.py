@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ def make_receipt(
     before: Mapping[str, Record],
     after: Mapping[str, Record],
     manifests: Mapping[int, Manifest],
-    audit: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
     """The receipt of a forgetting as JSON values; `docs/receipt.md` says what each means.
 
@@ -41,7 +40,7 @@ def make_receipt(
     import manyways
 
     places = {step.model: at for at, step in enumerate(plan.steps)}
-    used = sorted({after[step.new].manifest for step in plan.steps if step.new} - {None})  # type: ignore[type-var]
+    used = {after[step.new].manifest: step.used for step in plan.steps if step.new}
     said: dict[str, Any] = {
         "schema": SCHEMA,
         "manyways": manyways.__version__,
@@ -52,8 +51,8 @@ def make_receipt(
             _model(step, before[step.model], after[step.new] if step.new else None, places, before)
             for step in plan.steps
         ],
-        "data": {str(key): _data(manifests[key]) for key in used if key is not None},
-        "audit": list(audit) if audit is not None else None,
+        "data": {str(key): _data(manifests[key], bits) for key, bits in used.items() if key is not None},
+        "audit": [{"model": at, **step.audit} for at, step in enumerate(plan.steps) if step.audit] or None,
         "copies": list(plan.copies),
     }
     return {**said, "hash": hash_of(said)}
@@ -84,13 +83,14 @@ def _model(
     return said
 
 
-def _data(manifest: Manifest) -> dict[str, Any]:
+def _data(manifest: Manifest, used: str | None) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "origin": manifest.origin.to_json() if manifest.origin else None,
         "roles": {role: list(names) for role, names in manifest.roles.items()},
         "fingerprint": manifest.fingerprint,
         "table": len(manifest.part),
+        "used": used,
         "part": _text(manifest.part),
         "visible": _text(np.packbits(manifest.visible)),
         "chosen": None if manifest.chosen is None else _text(np.diff(manifest.chosen, prepend=0).astype("<i4")),
@@ -149,6 +149,22 @@ def read_receipt(path: str | Path) -> dict[str, Any]:
     if hash_of(said) != said.get("hash"):
         raise StoreError(f"{path} has been edited since it was written (its hash differs).")
     return said
+
+
+def packed_bits(mask: NDArray[np.bool_]) -> str:
+    """A mask as text: its length, and the bits."""
+    return f"{len(mask)}:{_text(np.packbits(mask))}"
+
+
+def used_rows(saved: Mapping[str, Any], source: Data) -> Data:
+    """Those rows of `source` that a receipt's data are, where the source has the rows that it had then."""
+    if saved["used"] is None:
+        return source
+    count, _, bits = saved["used"].partition(":")
+    if int(count) != len(source.part):
+        return source  # rows that had been forgotten before may have left it since
+    mask = np.unpackbits(np.frombuffer(_bytes(bits), np.uint8), count=int(count)).astype(bool)
+    return source.without(source.all_ids[~mask])
 
 
 def _text(values: NDArray[Any]) -> str:

@@ -30,12 +30,14 @@ from manyways.training.run import Run
 class Found:
     """The data of a model: without the rows that go, and with them where the source still has them all.
 
-    gone: which rows of `whole` go (a mask).
+    gone: which rows of `whole` go (a mask). used: which rows of the source, those that go left out, are among the data
+    (a mask); None where all are.
     """
 
     rest: Data | None
     whole: Data | None
     gone: NDArray[np.bool_]
+    used: NDArray[np.bool_] | None = None
 
 
 class Sources:
@@ -59,15 +61,18 @@ class Sources:
         left = manifest.without(gone)
         if not left.given():
             return Found(None, None, np.zeros(0, bool))
+        stays = ~np.isin(numbers, numbers_in(gone))
+        among = np.isin(numbers[stays], left.numbers)
+        used = None if among.all() else among
         try:
             whole = manifest.laid_out(source, numbers)
         except RowsMissing:
             if not leaving.any():
                 raise
             # The rows may have left the source already: then the others are enough.
-            return Found(left.laid_out(source, numbers), None, np.zeros(0, bool))
+            return Found(left.laid_out(source, numbers), None, np.zeros(0, bool), used)
         ids = self._known[numbers_in(gone)]
-        return Found(whole.without(ids), whole, leaving[whole.rows])
+        return Found(whole.without(ids), whole, leaving[whole.rows], used)
 
     def _source(self, manifest: Manifest) -> Data:
         shared = [int(np.isin(manifest.numbers, self._numbers(data)).sum()) for data in self._given]

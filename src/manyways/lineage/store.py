@@ -99,13 +99,19 @@ class Store:
                 sources[f"part:{name}"] = found
         return sources
 
-    def keep_pending(self, model: "Model", data: "Data | None", sources: Mapping[str, str], forget: int) -> str:
-        """Keep `model`, made from `sources`, out of sight until the forgetting `forget` puts it in another's place."""
-        return self._keep(model, data, dict(sources), None, forget)
+    def keep_pending(
+        self, model: "Model", data: "Data | None", sources: Mapping[str, str], forget: int, *, by_fit: bool = True
+    ) -> str:
+        """Keep `model`, made from `sources`, out of sight until the forgetting `forget` puts it in another's place.
+
+        by_fit: whether `sources` are all that it was made from.
+        """
+        return self._keep(model, data, dict(sources), None, forget, by_fit)
 
     def _keep(
-        self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None", forget: int | None = None
-    ) -> str:
+        self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None",
+        forget: int | None = None, by_fit: bool = False,
+    ) -> str:  # fmt: skip
         from manyways.lineage.events import events_of
 
         made_by = lineage_hash(model.lineage)
@@ -135,7 +141,7 @@ class Store:
                 "all_rows": registry.keep_set(db, registry.union(behind)),
                 "forgotten": int(model.lineage.facts.get(FORGOTTEN, 0)),
                 "events": json.dumps(events_of(run)),
-                "by_fit": run is not None or forget is not None,
+                "by_fit": run is not None or by_fit,
                 "pending": forget,
             }
             known = {name: value for name, value in values.items() if name in ("manifest", "own_rows", "all_rows")}
@@ -320,9 +326,8 @@ class Store:
 
 def reached_by(db: sqlite3.Connection, rows: "BitMap", where: str = "pending IS NULL") -> list[Record]:
     """The models that any of `rows` reached, the oldest first."""
-    keys = registry.sets_with(db, rows)
-    marks = ", ".join("?" * len(keys))
-    return load_records(db, f"{where} AND all_rows IN ({marks})", keys)
+    keys = json.dumps(registry.sets_with(db, rows))
+    return load_records(db, f"{where} AND all_rows IN (SELECT value FROM json_each(?))", [keys])
 
 
 def _marks(values: Mapping[str, Any]) -> str:

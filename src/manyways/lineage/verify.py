@@ -13,7 +13,7 @@ from manyways.data.data import Data
 from manyways.data.origin import Origin
 from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.plan import DELETE, NEARLY, NO_PROOF
-from manyways.lineage.receipt import manifest_in, read_receipt
+from manyways.lineage.receipt import manifest_in, read_receipt, used_rows
 from manyways.lineage.replay import Parts, differing, repeat
 from manyways.lineage.store import Store
 from manyways.lineage.weights import weights_hash
@@ -155,8 +155,8 @@ class _Verifier:
             raise StoreError(f"{saved['name']} was in memory. Give it as it was: --data.")
         problem = StoreError("")
         for source in candidates:
-            rest = source.without(self._gone)
             try:
+                rest = used_rows(saved, source.without(self._gone))
                 manifest = manifest_in(saved, rest)
                 return manifest.laid_out(rest, manifest.numbers)
             except StoreError as error:

@@ -100,11 +100,12 @@ class Weights:
         return found
 
     def remove(self, keys: set[str]) -> None:
-        """Delete the weights `keys`."""
+        """Delete the weights `keys`; whoever calls this holds the database."""
         for key in keys:
             shutil.rmtree(self.place(key), ignore_errors=True)
-            with suppress(OSError):  # others lie beside
-                self.place(key).parent.rmdir()
+        for above in self.folder.glob("[0-9a-f][0-9a-f]"):
+            with suppress(OSError):  # others lie in it
+                above.rmdir()
 
 
 def hash_of(folder: Path) -> str:
@@ -136,6 +137,8 @@ def _to_disk(path: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
+    if os.name == "nt":  # there a signal of 0 is Ctrl-C
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

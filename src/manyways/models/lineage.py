@@ -54,7 +54,9 @@ class Lineage:
         """The same without the rows `ids` [n, 2], here and in all parents."""
         kept = places_of(self.rows, ids) < 0
         parents = tuple(parent.without(ids) for parent in self.parents)
-        return replace(self, rows=self.rows if kept.all() else self.rows[kept], parents=parents)
+        if kept.all() and all(ours is theirs for ours, theirs in zip(parents, self.parents, strict=True)):
+            return self  # models that are made of others tell their lineages apart as objects
+        return replace(self, rows=self.rows[kept], parents=parents)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the row ids, which are stored as tensors in the order of `stages`."""

@@ -1,11 +1,19 @@
 """Promises about lineage: which method, data, seed, models and rows shaped the weights."""
 
+import json
+
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.columns import places_of
+from manyways.lineage.replay import Parts, repeat
 from manyways.methods.method import Chain, Method
-from manyways.testing.trial import SEED, STEPS, Trial, require
+from manyways.testing.trial import SEED, STEPS, Trial, difference, require
 from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+FORGOTTEN = 5
+"""Rows that are left out when a model is learned again."""
 
 
 def lineage_says_how(trial: Trial) -> None:
@@ -61,6 +69,32 @@ def lineage_knows_the_parents(trial: Trial) -> None:
         stages = [stage.title for stage in trial.reference.lineage.stages()]
         for stage in trial.method.stages:
             require(str(stage) in stages, f"{stage} is not in it; there are {', '.join(stages)}.")
+
+
+def other_rows_make_no_difference(trial: Trial) -> None:
+    """Training rows that the lineage does not list make no difference, where the encoders come with the start.
+
+    Encoders that a method fits itself see all training rows; a store counts those as having reached the model, too.
+    """
+    if trial.start is None or not trial.method.needs_data() or not len(trial.data.training):
+        return
+    rows = trial.data.training.ids
+    strange = rows[places_of(rows, trial.reference.lineage.all_rows()) < 0]
+    if len(strange):
+        wrong = difference(trial.reference, trial.fit(trial.data.without(strange)))
+        require(wrong is None, f"without {len(strange)} rows that are not listed the weights are others: {wrong}.")
+
+
+def lineage_is_enough_to_learn_it_again(trial: Trial) -> None:
+    """What the lineage says, as JSON, gives the model again; without some rows the one that fit gives without them."""
+    saved = json.loads(json.dumps(trial.reference.lineage.to_json()))
+    rest = trial.learned_from
+    if len(rest.training) > FORGOTTEN:
+        some = rest.training.ids[:: max(1, len(rest.training) // FORGOTTEN)]
+        rest = rest.without(some)
+    expected = trial.fit(rest) if rest is not trial.learned_from else trial.reference
+    wrong = difference(expected, repeat(saved, rest, Parts(trial.start), Run()))
+    require(wrong is None, f"learned again by its lineage it is another: {wrong}.")
 
 
 def _set(ids: NDArray[np.uint64]) -> set[tuple[int, int]]:

@@ -41,7 +41,9 @@ class Run:
     plans: Mapping[str, Planned] = field(default_factory=dict)
     done: "Mapping[str, Model]" = field(default_factory=dict)
     parts: "dict[str, Model]" = field(default_factory=dict, repr=False)
-    """The models of the parts, as `once` gave them; every fit begins with none."""
+    """The models of the parts by name, as `once` gave them; every fit begins with none."""
+    within: str = ""
+    """The part of the fit that this is the run of; empty for the whole."""
 
     def tell(self, event: Event) -> None:
         """Pass `event` on to every listener."""
@@ -73,15 +75,16 @@ class Run:
 
     def begun(self) -> "Run":
         """This run for one `fit`, which notes its parts here."""
-        return replace(self, parts={})
+        return replace(self, parts={}, within="")
 
     def child(self, name: str, *, stored: bool = False) -> "Run":
         """The run of a part of this one, with a folder of its own; in the store only where it is `stored`."""
         return replace(
             self,
             folder=self.folder / name if self.folder else None,
-            stage=f"{self.stage}/{name}" if self.stage else name,
+            stage=_joined(self.stage, name),
             store=self.store if stored else None,
+            within=_joined(self.within, name),
             plans=_under(name, self.plans),
             done=_under(name, self.done),
         )
@@ -92,7 +95,7 @@ class Run:
         stored: whether it is a model in its own right, which the store keeps beside the whole.
         """
         model = self.done.get(name) or self._learned(self.child(name, stored=stored), learn)
-        self.parts[name] = model
+        self.parts[_joined(self.within, name)] = model
         return model
 
     def _learned(self, child: "Run", learn: "Callable[[Run], Model]") -> "Model":
@@ -116,7 +119,7 @@ class Run:
         """What a lineage keeps of the steps: those of a method itself, `own`, and of its parts by name."""
         plans = {"": [own.steps, own.last]} if own else {}
         for name, model in self.parts.items():
-            plans |= {f"{name}/{part}" if part else name: list(steps) for part, steps in model.lineage.plan.items()}
+            plans |= {_joined(name, part): list(steps) for part, steps in model.lineage.plan.items()}
         return plans
 
     def pick_device(self) -> str:
@@ -126,6 +129,11 @@ class Run:
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _joined(whole: str, part: str) -> str:
+    """The name of the part `part` of the part `whole`; an empty one is the whole itself."""
+    return f"{whole}/{part}" if whole and part else whole or part
 
 
 def _under(name: str, given: Mapping[str, T]) -> dict[str, T]:
