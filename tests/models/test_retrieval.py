@@ -21,7 +21,7 @@ def test_the_nearest_come_first() -> None:
 def test_ranks_by_hand() -> None:
     asked, found = unit((1, 0), (0, 1), (1, 1)), unit((1, 0.1), (1, 0), (0, 1))
     where, share = ranks(asked, found, np.arange(3), np.arange(3))
-    # Of (1, 0) the second is nearest, then its partner; of (0, 1) its partner is the furthest; the third is level with one.
+    # Of (1, 0) the second is nearest, then its partner; of (0, 1) its partner is the furthest.
     assert where.tolist() == [2, 3, 2.5]
     assert share == pytest.approx(np.full(3, 1 / 3))
 

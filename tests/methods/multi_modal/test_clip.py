@@ -153,7 +153,7 @@ def test_equal_texts_and_equal_pictures_of_a_batch_are_the_same(bars: Data) -> N
 def test_all_pairs_that_are_one_are_refused(bars: Data) -> None:
     column = replace(bars.columns["says"], values=np.full(len(bars.part), "always the same", object))
     equal = replace(bars, columns={**bars.columns, "says": column})
-    with pytest.raises(DataError, match=r"All 180 training rows of bars hold the same in 'says', so that there is noth"):
+    with pytest.raises(DataError, match=r"All 180 training rows of bars hold the same in 'says', so that there is"):
         CLIP().fit(equal, budget=1)
 
 
@@ -164,12 +164,12 @@ def test_empty_texts_are_refused_by_name(bars: Data) -> None:
     column = replace(bars.columns["says"], values=values)
     some = replace(bars, columns={**bars.columns, "says": column})
     at = np.flatnonzero(np.isin(some.rows, first))
-    with pytest.raises(NeedsError, match=rf"2 of 180 rows \({at[0]}, {at[1]}; rows count from 0\) have nothing in 'says'"):
+    with pytest.raises(NeedsError, match=rf"2 of 180 rows \({at[0]}, {at[1]}; rows count from 0\) have nothing in"):
         CLIP().fit(some, budget=1)
 
 
 def test_one_input_or_three_are_refused(bars: Data) -> None:
-    with pytest.raises(NeedsError, match=r"two inputs are needed, such as images and text, and there is one \('image'\)"):
+    with pytest.raises(NeedsError, match=r"two inputs are needed, such as .*, and there is one \('image'\)"):
         CLIP().fit(bars.with_inputs(["image"]), budget=1)
     third = {**bars.columns, "more": replace(bars.columns["says"], name="more")}
     three = replace(bars, columns=third, roles={**bars.roles, "input": ("image", "says", "more")})
@@ -249,11 +249,12 @@ def test_either_side_has_vectors(model: DualEncoder, bars: Data) -> None:
 def test_saved_and_loaded_it_finds_the_same(model: DualEncoder, bars: Data, tmp_path: Path) -> None:
     loaded = mw.load(model.save(tmp_path / "model"))
     assert loaded.evaluate(bars.test) == model.evaluate(bars.test)
-    assert loaded.retrieve("a red bar", bars.test, 3).rows.tolist() == model.retrieve("a red bar", bars.test, 3).rows.tolist()
+    first, second = (each.retrieve("a red bar", bars.test, 3).rows.tolist() for each in (model, loaded))
+    assert first == second
 
 
 def test_what_it_cannot_do_it_says(model: DualEncoder, bars: Data) -> None:
-    with pytest.raises(ModelError, match=r"gives embed, retrieve: it cannot predict\. A method whose models can is superv"):
+    with pytest.raises(ModelError, match=r"gives embed, retrieve: it cannot predict\. A method whose models can is"):
         model.predict(bars.test)
     with pytest.raises(ModelError, match=r"it cannot retrieve\. A method whose models can is clip"):
         mw.Supervised().fit("digits", budget=1).retrieve("a", "digits")
@@ -313,7 +314,7 @@ def test_a_checkpoint_may_be_either_tower(bars: Data, tmp_path: Path) -> None:
     assert isinstance(model, DualEncoder)
     assert [model.network.tower(name).parts[0].name for name in model.names] == ["convnet", "pretrained"]
     assert model.evaluate(bars.test)["recall_at_10"] > 0
-    with pytest.raises(ParameterError, match=r"backbone names a network for 'sais', which is no input; .*Did you mean 'says"):
+    with pytest.raises(ParameterError, match=r"backbone names a network for 'sais', which is no input; .*Did you mean"):
         CLIP(backbone=f"sais={folder}").fit(bars, budget=1)
 
 
@@ -321,7 +322,7 @@ def test_sounds_and_tables_pair_too() -> None:
     rng = np.random.default_rng(0)
     kinds = rng.integers(0, 4, 160)
     time = np.arange(1000) / 8000
-    sound = np.sin(2 * np.pi * (300 * 2.0**kinds[:, None]) * time) * 8000 + rng.normal(0, 300, (160, 1000))
+    sound = np.sin(2 * np.pi * (300 * 2.0 ** kinds[:, None]) * time) * 8000 + rng.normal(0, 300, (160, 1000))
     numbers = np.eye(4)[kinds] + rng.normal(0, 0.1, (160, 4))
     columns = [Column("sound", "audio", sound.astype(np.int16), 8000), Column("x", "number", numbers)]
     data = Data.from_columns(columns, {"input": ["sound", "x"]}).with_test(0.25)

@@ -162,7 +162,7 @@ def test_only_names_the_inputs_that_are_learned_from(halves: Data) -> None:
     assert list(model.encoding().encoders) == ["lower"]
     nothing = halves.with_inputs(["lower"]).test
     assert np.array_equal(model.outputs(halves.test), model.outputs(nothing))
-    with pytest.raises(NeedsError, match=r"only names what is not there\. .* has no input 'loer'; .*Did you mean 'lower'"):
+    with pytest.raises(NeedsError, match=r"only names what is not there\. .* has no input 'loer'; .*mean 'lower'"):
         Supervised(only=("loer",)).fit(halves, budget=5)
 
 
@@ -178,19 +178,19 @@ def test_a_model_that_always_had_both_refuses_rows_by_name(halves: Data) -> None
     model = Supervised().fit(halves, budget=5)
     test = halves.test
     rows = without(test, "lower", test.rows[[2, 5]])
-    with pytest.raises(DataError, match=rf"2 of {len(test)} rows \(2, 5; rows count from 0\) of digit-halves have nothing"):
+    with pytest.raises(DataError, match=rf"2 of {len(test)} rows \(2, 5; rows count from 0\) of digit-halves have"):
         model.predict(rows)
     Supervised().fit(without(halves, "lower", np.arange(20)), budget=5).predict(rows)
 
 
 def test_methods_that_need_every_input_say_so(halves: Data) -> None:
     data = without(halves, "lower", np.arange(20))
-    with pytest.raises(NeedsError, match=r"rows \(.*\) have nothing in 'lower'\. Leave those rows out: bad_rows=\"skip\""):
+    with pytest.raises(NeedsError, match=r"rows \(.*\) have nothing in 'lower'\. Leave those rows out: bad_rows="):
         LinearProbe().fit(data)
 
 
 def test_one_input_is_not_several() -> None:
-    with pytest.raises(NeedsError, match=r"several inputs are needed, .* there is one \('image'\)\. From one learns super"):
+    with pytest.raises(NeedsError, match=r"several inputs are needed, .* there is one \('image'\)\. From one learns"):
         Fusion().fit("digits")
 
 
@@ -239,9 +239,7 @@ def spoken_and_written(folder: Path, place: Path) -> Data:
 
 
 @pytest.mark.slow
-def test_spoken_and_written_digits_are_told_better_together(
-    real_data: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_spoken_and_written_digits_are_told_better_together(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     data = spoken_and_written(real_data("fsdd"), tmp_path)
     assert len(data.test) == 300
     scores: dict[str, list[float]] = {}

@@ -159,7 +159,8 @@ def test_a_learned_uncertainty_moves_with_the_loss(digits: Data) -> None:
     """The uncertainty of a label of noise stays above that of one that can be learned."""
     rng = np.random.default_rng(0)
     noise = Column("noise", "number", rng.normal(size=len(digits.part)))
-    data = replace(digits, columns={**digits.columns, "noise": noise}, roles={**digits.roles, "label": ("noise", "ink")})
+    roles = {**digits.roles, "label": ("noise", "ink")}
+    data = replace(digits, columns={**digits.columns, "noise": noise}, roles=roles)
     method = MultiTask(weighting="uncertainty", learning_rate=0.01)
     learner = method.begin(data, None, 0)
     groups = [{"params": [p for p in learner.parameters() if p.requires_grad]}]
@@ -197,7 +198,7 @@ def test_rows_without_any_label_are_not_learned_from(digits: Data) -> None:
 def test_an_output_with_one_class_is_refused_by_name(digits: Data) -> None:
     values = np.full(len(digits.part), "even", object)
     data = replace(digits, columns={**digits.columns, "even": replace(digits.columns["even"], values=values)})
-    with pytest.raises(DataError, match=r"All labels in the column 'even' of digits are 'even'; two classes are the le"):
+    with pytest.raises(DataError, match=r"All labels in the column 'even' of digits are 'even'; two classes are"):
         MultiTask().fit(data, budget=1)
     with pytest.raises(DataError, match="All labels in the column 'even'"):
         mw.compare(data, methods=["multi-task"], budget="1 step", seeds=1, workers=0)
@@ -237,7 +238,7 @@ def test_predictions_have_a_field_for_each_label(digits: Data) -> None:
     assert np.array_equal(one.predict(digits.test), said["even"])
     assert one.probabilities(digits.test).sum(1) == pytest.approx(np.ones(len(said)), abs=1e-5)
     assert isinstance(one, Predictor)
-    with pytest.raises(ModelError, match=r"several labels \(label, even, ink\)\. Ask for those of one: model\.only\('lab"):
+    with pytest.raises(ModelError, match=r"several labels \(label, even, ink\)\. Ask for those of one: model\.only"):
         model.probabilities(digits.test)
     with pytest.raises(ModelError, match="The model predicts label, even, ink; got 'odd'"):
         model.only("odd")
@@ -259,7 +260,7 @@ def test_features_are_those_that_all_share(digits: Data) -> None:
     assert probe.evaluate(digits.with_label("even").test)["accuracy"] > 0.6
     apart = fitted(MultiTask(shared=False), digits, 1)
     assert apart.gives == {"labels"}
-    with pytest.raises(ModelError, match=r"has a network for each label, and so no features of all\. Take one: model\."):
+    with pytest.raises(ModelError, match=r"has a network for each label, and so no features of all\. Take one"):
         apart.embed(digits.test)
 
 
