@@ -179,3 +179,9 @@ def test_test_rows_lack_what_they_lack(folder: Path) -> None:
     found = {name: rows.tolist() for name, rows in lacking_rows(data.test).items()}
     assert found == {"image": [0], "says": [1]}
     assert lacking_rows(data.training) == {}
+
+
+def test_rows_that_go_leave_what_the_others_lack() -> None:
+    data = pairs([2, 5], [7])
+    rest = data.without(data.all_ids[[0, 5]])
+    assert {name: rows.tolist() for name, rows in lacking_rows(rest).items()} == {"image": [1], "says": [5]}

@@ -210,6 +210,14 @@ def test_no_label_is_looked_at(bars: Data) -> None:
     assert np.array_equal(first, second)
 
 
+def test_test_rows_that_lack_a_side_are_no_pairs(model: DualEncoder, bars: Data) -> None:
+    gone = np.isin(np.arange(len(bars.part)), bars.test.rows[:4])
+    some = replace(bars, columns={**bars.columns, "image": replace(bars.columns["image"], absent=gone)})
+    assert model.evaluate(some.test) == model.evaluate(bars.test.select(np.arange(4, len(bars.test))))
+    with pytest.raises(DataError, match="has 1 pairs of image and says; two are the least"):
+        model.evaluate(bars.test.select(np.arange(1)))
+
+
 def test_texts_find_pictures(model: DualEncoder, bars: Data) -> None:
     found = model.retrieve(["a red bar at the top here", "a blue bar at the bottom"], bars.test, 5)
     labels = bars.test.take("label")
@@ -281,8 +289,14 @@ def test_sigmoid_finds_partners_too(bars: Data) -> None:
 def test_training_goes_on_from_such_a_model(model: DualEncoder, bars: Data) -> None:
     more = CLIP(batch_size=64).fit(bars, model, budget=1)
     assert more.lineage.parents[0].title == model.lineage.title
+    other = CLIP(batch_size=64, contrast="sigmoid", temperature=0.5).begin(bars, model, 0).network
+    assert other.bias is not None
+    assert float(other.bias.detach()) == -10
+    assert float(other.log_scale.detach().exp()) == pytest.approx(2)
     with pytest.raises(ParameterError, match="backbone, size and inputs are the model's"):
         CLIP(size=2.0).fit(bars, model, budget=1)
+    with pytest.raises(ParameterError, match=r"CLIP\.width is the model's that it starts from, 128; got 64"):
+        CLIP(width=64).fit(bars, model, budget=1)
 
 
 # --- what follows --------------------------------------------------------------------------------
