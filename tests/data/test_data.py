@@ -66,14 +66,24 @@ def test_two_labels_are_no_single_label() -> None:
         _ = data.label
 
 
-def test_a_row_lacks_a_label_where_one_of_several_is_missing() -> None:
+def test_a_row_has_a_label_where_it_has_one_of_several() -> None:
     columns = [
         Column("x", "number", np.zeros(3)),
         Column("y", "number", np.array([1.0, np.nan, 2.0])),
         Column("z", "number", np.array([1.0, 2.0, np.nan])),
     ]
     data = Data.from_columns(columns, {"input": ["x"], "label": ["y", "z"]})
-    assert data.labelled.tolist() == [True, False, False]
+    assert data.labelled.tolist() == data.known.tolist() == [True, True, True]
+    assert data.with_label("y").labelled.tolist() == [True, False, True]
+    assert data.hide(np.array([0])).with_label("y").labelled.tolist() == [False, False, True]
+    assert not data.classification
+    assert [column.name for column in data.labels] == ["y", "z"]
+    with pytest.raises(DataError, match=r"has no label 'x'; its labels are y, z\."):
+        data.with_label("x")
+    with pytest.raises(DataError, match="2 columns"):
+        _ = data.label
+    few = data.with_labels(1)
+    assert int(few.labelled.sum()) == 1
 
 
 # --- rows and parts ------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Targets: labels become numbers, hidden ones stay hidden, and what does not fit is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import TEST, Data, with_label_kind
-from manyways.data.targets import Target
+from manyways.data.targets import Target, Targets, check_labels
 from manyways.errors import DataError
 
 
@@ -98,3 +99,49 @@ def test_rows_without_the_column_have_no_label_unless_scores_are_asked() -> None
         target.encode(new, hidden=True)
     numbers = Target("y", (), 1.0, 2.0)
     assert np.isnan(numbers.encode(new)).all()
+
+
+# --- several labels ------------------------------------------------------------------------------
+
+
+def several() -> Data:
+    columns = [
+        Column("x", "number", np.arange(6.0)),
+        Column("kind", "category", np.array(["a", "b", None, "a", "b", "a"], object)),
+        Column("size", "number", np.array([1.0, np.nan, 3.0, 5.0, 1.0, 5.0])),
+    ]
+    return Data.from_columns(columns, {"input": ["x"], "label": ["kind", "size"]}, name="both")
+
+
+def test_several_labels_are_codes_and_standardised_numbers() -> None:
+    data = several().hide(np.array([5]))
+    targets = Targets.fit(data)
+    assert targets.names == ("kind", "size")
+    assert targets.widths == [2, 1]
+    assert targets.width == 3
+    encoded = targets.encode(data)
+    assert encoded.dtype == np.float32
+    assert encoded[:, 0].tolist()[:2] == [0, 1]
+    assert np.isnan(encoded[[2, 5], 0]).all()
+    assert np.isnan(encoded[[1, 5], 1]).all()
+    seen = np.array([1.0, 3.0, 5.0, 1.0])
+    assert encoded[[0, 2, 3, 4], 1] == pytest.approx((seen - seen.mean()) / seen.std())
+    assert Targets.from_json(targets.to_json()) == targets
+
+
+def test_several_outputs_are_a_field_each() -> None:
+    targets = Targets.fit(several())
+    said = targets.decode(np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 1.0]], np.float32))
+    assert said["kind"].tolist() == ["b", "a"]
+    assert said["size"] == pytest.approx([targets.each[1].mean, targets.each[1].mean + targets.each[1].scale])
+    assert said[0].tolist()[0] == "b"
+    assert len(targets.decode(np.zeros((0, 3), np.float32))) == 0
+
+
+def test_each_of_several_labels_is_checked() -> None:
+    data = several()
+    column = Column("kind", "category", np.array(["a", "b", "a", "b", "a", "c"], object))
+    other = replace(data, columns={**data.columns, "kind": column}, part=np.array([0, 0, 0, 0, 0, 2], np.uint8))
+    with pytest.raises(DataError, match=r"1 row of 'c' in 'kind', a class that no training row has"):
+        check_labels(other)
+    check_labels(data)

@@ -86,15 +86,18 @@ def inputs(data: "Data") -> str:
 
 
 def _label_lines(data: "Data") -> list[tuple[str, str]]:
-    training = data.training
-    if data.classification:
-        names = ", ".join(map(str, data.classes[:SHOWN])) + (", …" if len(data.classes) > SHOWN else "")
-        what = f"{data.label.name}: {len(data.classes)} classes ({names})"
-    else:
-        what = f"{data.label.name}: a number"
-    labelled = int(training.labelled.sum())
-    rest = len(training) - labelled
-    return [("label", what), ("labelled", f"{labelled:,} training rows have a label, {rest:,} have none")]
+    lines = []
+    for label in data.labels:
+        one = data.with_label(label.name)
+        if one.classification:
+            names = ", ".join(map(str, one.classes[:SHOWN])) + (", …" if len(one.classes) > SHOWN else "")
+            what = f"{label.name}: {len(one.classes)} classes ({names})"
+        else:
+            what = f"{label.name}: a number"
+        lines.append(("label", what))
+    labelled = int(data.training.labelled.sum())
+    rest = len(data.training) - labelled
+    return [*lines, ("labelled", f"{labelled:,} training rows have a label, {rest:,} have none")]
 
 
 def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
@@ -127,7 +130,7 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
     """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
     from manyways.comparison.compare import suggested
-    from manyways.comparison.tasks import task_of
+    from manyways.comparison.tasks import TASKS, task_of
 
     training = data.training
     if data.environment is not None:
@@ -140,6 +143,8 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
         labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
         return command_line("compare", *arguments, *few, "--report", "report.html")
+    if any(task.asked(data) for task in TASKS.values()):
+        return command_line("compare", *arguments, "--report", "report.html")
     possible = [advice.write for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")

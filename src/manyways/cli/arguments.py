@@ -57,7 +57,7 @@ class Reading:
     """How the data is read."""
 
     label: Column = None
-    """Column to predict; by default the one called label. '' for none."""
+    """Column to predict; by default the one called label. '' for none. Several: --role label=shape label=colour."""
     input: Columns = ()
     """Columns that a model sees; by default all without another role."""
     role: Pairs = ()

@@ -150,7 +150,7 @@ def _fit(options: Fit, method: "Method") -> int:
     except NeedsError as error:
         more = " Or start from a saved model: --start MODEL." if method.needs_start() and not start else ""
         raise NeedsError(f"{error}{more}") from error
-    if len(data.test) and data.training.labelled.any() and gives(method) & {"classify", "regress"}:
+    if len(data.test) and data.training.labelled.any() and gives(method) & {"classify", "regress", "labels"}:
         check_labels(data)
     budget = Budget.of(options.budget) if options.budget else method.default_budget(data)
     folder = RunFolder.beside(options.out, method.identity(data, start, budget, options.seed))
@@ -277,7 +277,10 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
         return command_line("fit", "adapt", "EXAMPLES", "--start", str(options.out), "--out", f"{options.out}-adapted")
     if "generate" in model.gives:
         return command_line("generate", str(options.out), "--prompt", beginning(data))
-    if model.gives & {"classify", "regress", "cluster", "score"}:
+    if "retrieve" in model.gives:
+        classes = ["--classes", "NAME", "NAME", "--start", str(options.out), "--out", f"{options.out}-classes"]
+        return command_line("fit", "zero-shot", *classes)
+    if model.gives & {"classify", "regress", "labels", "cluster", "score"}:
         return command_line("predict", str(options.out), source, "--out", "predictions.csv")
     tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
     return command_line("fit", "fine-tune", source, *tuned)

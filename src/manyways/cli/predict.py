@@ -25,8 +25,9 @@ class Predict:
     """Predict the label of every row with a saved model, or answer its prompt.
 
     Writes CSV: the number of the row, counted from 0, its prediction and, if asked for, the
-    probability of each class. The prediction of a language model is what it says to the row's prompt, that of a
-    reward model the score of the row's answers.
+    probability of each class; of a model of several labels a column for each. The prediction of a
+    language model is what it says to the row's prompt, that of a reward model the score of the
+    row's answers.
     """
 
     model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
@@ -55,9 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 
     model = load_model(options.model)
     if options.probabilities and not (model.target and model.target.classification):
-        raise ModelError(
-            f"{options.model} predicts no classes, so there are no probabilities; leave --probabilities out."
-        )
+        several = model.predicts and model.target is None
+        why = "several labels, each with probabilities of its own" if several else "no classes, so there are none"
+        raise ModelError(f"{options.model} predicts {why}; leave --probabilities out.")
     data = read_rows(model, options)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows(model, data, options.probabilities))
@@ -74,7 +75,12 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
     if "score" in model.gives:
         yield from scores(model, data)
         return
-    predictions = model.predict(data).tolist()
+    said = model.predict(data)
+    predictions = said.tolist()
+    if said.dtype.names is not None:
+        yield ["row", *said.dtype.names]
+        yield from ([row, *each] for row, each in enumerate(predictions))
+        return
     if not probabilities or model.target is None:
         yield ["row", "prediction"]
         yield from ([row, prediction] for row, prediction in enumerate(predictions))
@@ -118,7 +124,7 @@ def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
 
     kinds: dict[str, Any] = {}
     names: list[str] = []
-    for encoder in model.as_predictor().inputs.encoders.values():
+    for encoder in model.encoding().encoders.values():
         names += encoder.columns
         spec = encoder.spec
         if isinstance(spec, ImageSpec):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Chain, Method
-from manyways.methods.needs import lacking
 from manyways.methods.starts import given, last, starts
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _after_a_start(method: Method, data: "Data") -> tuple[str, str]:
 
     A chain that the method itself suggests comes first.
     """
-    if reason := lacking(method.needs, data):
+    if reason := method.lacks_of(data):
         return "", reason
     wanted = f"it starts from a model that gives {' or '.join(sorted(method.takes))}"
     own = [chain for chain in map(parse_method, method.suggestions(data)) if type(last(chain)) is type(method)]

@@ -201,7 +201,7 @@ class Data:
         if not kept[self.rows].any():
             raise DataError(f"No row of {self.name} is left without the {len(ids):,} that are to go.")
         chosen, places = np.flatnonzero(kept), np.cumsum(kept) - 1
-        columns = {name: replace(column, values=select(column.values, chosen)) for name, column in self.columns.items()}
+        columns = {name: each.select(chosen, select(each.values, chosen)) for name, each in self.columns.items()}
         return replace(
             self,
             columns=columns,

@@ -75,13 +75,16 @@ def read(
     cannot tell a model anything are left out, with the reason in `Data.ignored`. A label that is None, NaN or
     empty is unlabelled. `messages` holds conversations: lists of {"role": …, "content": …}, or their JSON.
 
-    `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are
-    sources of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises
-    an error, "skip" leaves them out, "fill" puts in medians and the category `(missing)`. `image_size` in
-    pixels (default: of files the median, at most 96; of arrays their own), `sample_rate` in Hz (default: the most
-    common, at most 16,000), `seconds` of sound (default: the 95th percentile, at most 10). `label_pattern`: a regular
-    expression for whole file names without ending, whose named groups become columns. `header`: whether a CSV or TSV
-    has one (default: told by its first row). `environment`: options of an environment that is named by its id.
+    `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are sources
+    of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises an error,
+    "skip" leaves them out, "fill" puts in medians and the category `(missing)`. A row that lacks one of several
+    inputs whole (no file is named, the text is empty, all numbers are missing) is no bad row while it has another:
+    it is kept, unless "skip" is asked for, and methods learn from what is there or refuse it by name. `image_size`
+    in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own),
+    `sample_rate` in Hz (default: the most common, at most 16,000), `seconds` of sound (default: the 95th
+    percentile, at most 10). `label_pattern`: a regular expression for whole file names without ending, whose named
+    groups become columns. `header`: whether a CSV or TSV has one (default: told by its first row). `environment`:
+    options of an environment that is named by its id.
 
     Raises DataError where the data cannot be read, ParameterError for an option or role out of its range.
     """

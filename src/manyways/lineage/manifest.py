@@ -102,7 +102,7 @@ class Manifest:
             )
         columns = source.columns
         if not np.array_equal(places, np.arange(len(source.part))):
-            columns = {name: replace(column, values=select(column.values, places)) for name, column in columns.items()}
+            columns = {name: each.select(places, select(each.values, places)) for name, each in columns.items()}
         made = replace(
             source,
             columns=columns,

@@ -54,7 +54,7 @@ class Method(ABC):
     needs: ClassVar[tuple[str, ...]] = ("input",)
     """What the data must have; the words are the keys of `manyways.methods.needs.NEEDS`. Empty: it needs no data."""
     gives: ClassVar[frozenset[str]]
-    """What the model can do: classify, regress, embed, cluster."""
+    """What the model can do: classify, regress, labels (several), embed, cluster, retrieve, generate, …"""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What a model before it in a chain must give, any one of these; empty: it starts from nothing."""
     requires_model: ClassVar[bool] = False

@@ -32,6 +32,7 @@ def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
     predicts: set[str] = set()
     if data.has("label") and data.training.labelled.any():
         predicts = {"classify" if label.kind == "category" else "regress" for label in data.labels}
+        predicts = predicts if len(data.labels) == 1 else set()
     return frozenset(word for word in words if word not in ("classify", "regress") or word in predicts)
 
 

@@ -108,10 +108,7 @@ class DualEncoder(Model):
         """
         from manyways.data.read import as_data
 
-        data = as_data(source)
-        found = lacking_rows(data)
-        whole = np.setdiff1d(np.arange(len(data)), np.concatenate([np.empty(0, np.int64), *found.values()]))
-        data = data.select(whole)
+        data = self.pairs(as_data(source))
         if len(data) < 2:
             raise DataError(f"{data.name} has {len(data)} pairs of {' and '.join(self.names)}; two are the least.")
         rows = self.inputs.encode(data)
@@ -124,6 +121,12 @@ class DualEncoder(Model):
         first, second = both.values()
         means = {metric: (first[metric] + second[metric]) / 2 for metric in first}
         return means | {metric_of(metric, way): own[metric] for way, own in both.items() for metric in own}
+
+    def pairs(self, data: "Data") -> "Data":
+        """The rows of `data` that have both inputs."""
+        names = [column for encoder in self.inputs.encoders.values() for column in encoder.columns]
+        found = lacking_rows(data.with_inputs(names))
+        return data.select(np.setdiff1d(np.arange(len(data)), np.concatenate([np.empty(0, np.int64), *found.values()])))
 
     def as_predictor(self, data: "Data | None" = None) -> Predictor:
         """The network of the input that `data` has, or those of both side by side, before the projections."""

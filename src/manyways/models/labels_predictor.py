@@ -98,9 +98,7 @@ class LabelsPredictor(Model):
         return True
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        given = {"classify" if target.classification else "regress" for target in self.targets.each}
-        given |= {"embed"} if len(self.network.each) == 1 else set()
-        return words & given
+        return words if len(self.network.each) == 1 else words - {"embed"}
 
     def as_predictor(self, data: "Data | None" = None) -> Predictor:
         if len(self.network.each) > 1:

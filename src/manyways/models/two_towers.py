@@ -28,7 +28,12 @@ class TwoTowers(nn.Module):
         self.towers = nn.ModuleList(towers.values())
         self.projections = nn.ModuleList(nn.Linear(tower.width, width, bias=False) for tower in towers.values())
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
-        self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
+        self.bias: nn.Parameter | None
+        self.set_bias(bias)
+
+    def set_bias(self, bias: float | None) -> None:
+        """Add `bias` to every similarity from now on, or none."""
+        self.register_parameter("bias", None if bias is None else nn.Parameter(torch.tensor(float(bias))))
 
     def tower(self, name: str) -> Network:
         """The network that sees the input `name`."""

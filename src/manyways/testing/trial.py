@@ -24,7 +24,7 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 ROWS, LABELS, STEPS, START_STEPS = 240, 40, 12, 4
-PREDICTS = frozenset({"classify", "regress", "cluster"})
+PREDICTS = frozenset({"classify", "regress", "labels", "cluster"})
 """What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
 

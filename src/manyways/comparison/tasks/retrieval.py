@@ -25,6 +25,7 @@ def _pairs(data: Data) -> bool:
 def _hits(model: Model, test: Data) -> tuple[Exhibit, ...]:
     """What some test rows, evenly spread, find among all of them: both ways."""
     assert isinstance(model, DualEncoder)
+    test = model.pairs(test)
     scores = model.evaluate(test)
     rows = model.inputs.encode(test)
     same = {name: same_numbers(rows.stores[name], rows.rows) for name in model.names}

@@ -39,12 +39,12 @@ def load(source: Any, options: Options) -> Table:
     if isinstance(source, Mapping):
         if not source:
             raise DataError("The mapping has no columns; give at least one: read({'text': texts, 'label': labels}).")
-        return _table({str(name): values for name, values in source.items()}, "data", options)
+        return _table([(str(name), values) for name, values in source.items()], "data", options)
     if _is(source, "polars", "DataFrame"):
         columns, bad = columns_of(source, options, NAME, folder=Path())
         return table_of(columns, "frame", NAME, bad=bad)
     if _is(source, "pandas", "DataFrame"):
-        return _table({str(name): source.iloc[:, at] for at, name in enumerate(source.columns)}, "frame", options)
+        return _table([(str(name), source.iloc[:, at]) for at, name in enumerate(source.columns)], "frame", options)
     if isinstance(source, list) and (items := _items("image", source, options)) is not None:
         column, bad = media.decode("image", items, options, NAME)
         return table_of([column], "data", NAME, bad=bad)
@@ -53,10 +53,10 @@ def load(source: Any, options: Options) -> Table:
     return table_of(input_columns(values, name, NAME, "memory"), "data", NAME)
 
 
-def _table(columns: Mapping[str, Any], name: str, options: Options) -> Table:
+def _table(columns: Sequence[tuple[str, Any]], name: str, options: Options) -> Table:
     made: list[RawColumn] = []
     bad: dict[int, str] = {}
-    for each, values in columns.items():
+    for each, values in columns:
         items = _items(each, values, options)
         if items is None:
             made.append(_column(each, values))

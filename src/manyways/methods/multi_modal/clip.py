@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.repeats import same_numbers
-from manyways.errors import DataError
+from manyways.errors import DataError, ParameterError
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.rows import EncodedMethod
@@ -22,6 +22,7 @@ from manyways.models.network import Network
 from manyways.models.two_towers import TwoTowers
 from manyways.training.learner import EncodedLearner
 
+WIDTH = 128
 LARGEST_SCALE = 100.0
 """What similarities are multiplied by at most (Radford et al. 2021): more makes training unstable."""
 TEMPERATURES = {"softmax": 0.07, "sigmoid": 0.1}
@@ -85,7 +86,7 @@ class CLIP(EncodedMethod[PairLearner]):
     """Pairs in a batch: each is told from all others in it."""
     contrast: Literal["softmax", "sigmoid"] = "softmax"
     """CLIP's own loss, which picks out partners, or SigLIP's, which asks of every two whether they are a pair."""
-    width: Count = 128
+    width: Count = WIDTH
     """Width of the common space."""
     temperature: Positive | None = None
     """What similarities are divided by at first; it is learned. None: 0.07 for softmax, 0.1 for sigmoid."""
@@ -104,14 +105,12 @@ class CLIP(EncodedMethod[PairLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> PairLearner:
         if isinstance(model, DualEncoder):
-            self._refuse_another_network()
-            network, encoding = copy.deepcopy(model.network).requires_grad_(True), model.inputs
+            network, encoding = self._going_on(model.network), model.inputs
         else:
             both, encoding, _ = self.start_backbones(data, None)
             towers = {name: Network({name: part}) for name, part in zip(both.names, both.parts, strict=True)}
             temperature = self.temperature or TEMPERATURES[self.contrast]
-            bias = FIRST_BIAS if self.contrast == "sigmoid" else None
-            network = TwoTowers(towers, self.width, 1 / temperature, bias)
+            network = TwoTowers(towers, self.width, 1 / temperature, self._first_bias)
         learner = PairLearner(network, data, encoding, seed)
         for name, numbers in learner.same.items():
             if len(numbers) < 2 or bool((numbers == numbers[0]).all()):
@@ -120,6 +119,23 @@ class CLIP(EncodedMethod[PairLearner]):
                     "nothing to tell apart. Name another input: input=…."
                 )
         return learner
+
+    @property
+    def _first_bias(self) -> float | None:
+        return FIRST_BIAS if self.contrast == "sigmoid" else None
+
+    def _going_on(self, begun: TwoTowers) -> TwoTowers:
+        """A copy of a network that has learned from pairs, with the bias that the loss asks for."""
+        self._refuse_another_network()
+        if self.width not in (WIDTH, begun.width):
+            raise ParameterError(f"CLIP.width is the model's that it starts from, {begun.width}; got {self.width}.")
+        network = copy.deepcopy(begun).requires_grad_(True)
+        if self.temperature is not None:
+            with torch.no_grad():
+                network.log_scale.fill_(-math.log(self.temperature))
+        if (network.bias is None) != (self._first_bias is None):
+            network.set_bias(self._first_bias)
+        return network
 
     def draw(self, learner: PairLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.everything, self.examples_per_step(learner), step)

@@ -99,7 +99,7 @@ class MultiTask(EncodedMethod[LabelsLearner]):
     """Whether batches are seen through weak views."""
 
     needs: ClassVar = ("input", "labels")
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    gives: ClassVar = frozenset({"labels", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     suggests: ClassVar = (
@@ -203,7 +203,7 @@ class MultiTask(EncodedMethod[LabelsLearner]):
         ])  # fmt: skip
         # From the global generator, which is a function of (seed, step) here.
         orders = [torch.randperm(len(flat)).tolist() for _ in gradients]
-        combined = without_conflicts(flat @ flat.T, orders) @ flat
+        combined = without_conflicts((flat @ flat.T).cpu(), orders).to(flat.device) @ flat
         for parameter, gradient in zip(shared, torch.split(combined, [each.numel() for each in shared]), strict=True):
             parameter.grad = gradient.view_as(parameter)
         for at, parameter in enumerate(everything):
