@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TRAINING, VALIDATION, TEST = 0, 1, 2
 PARTS = ("training", "validation", "test")
+TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,13 +176,14 @@ class Data:
         hasher.update(repr(sorted(self.roles.items())).encode())
         for array in (self.ids, self.part[self.rows], self.visible[self.rows]):
             hasher.update(np.ascontiguousarray(array).data)
-        # Ids keep a row's identity when it is given another label or client, so they do not tell what these are now.
+        # Ids keep a row's identity when it is given another label, client or mark, so they do not tell these.
         for name in self.roles.get("label", ()):
             hasher.update(repr(self.take(name)[self.labelled].tolist()).encode())
         if self.environment is not None:
             hasher.update(self.environment.facts.encode())
-        for name in self.roles.get("client", ()):
-            hasher.update(repr(self.take(name).tolist()).encode())
+        for role in ("client", "forget"):
+            for name in self.roles.get(role, ()):
+                hasher.update(repr(self.take(name).tolist()).encode())
         return hasher.hexdigest()
 
     def select(self, which: NDArray[Any]) -> "Data":
@@ -340,6 +342,38 @@ class Data:
         columns = {**self.columns, "client": Column("client", "category", held)}
         origin = self.origin.then("with_clients", count=count, alpha=alpha, seed=seed) if self.origin else None
         return replace(self, columns=columns, roles={**self.roles, "client": ("client",)}, origin=origin)
+
+    # --- forgetting --------------------------------------------------------------------------------
+
+    def with_forgotten(self, which: NDArray[Any]) -> "Data":
+        """The rows at positions `which` marked as to be forgotten, and no others, in a column with the role `forget`.
+
+        Raises DataError where a column of another role is called forget.
+        """
+        (name,) = self.roles.get("forget", ("forget",))
+        if name in self.columns and not self.has("forget"):
+            raise DataError(f"{self.name} has a column 'forget' of another role; give it another name, or its role.")
+        marks = np.zeros(len(self.part), bool)
+        marks[self.rows[which]] = True
+        columns = {**self.columns, name: Column(name, "category", marks)}
+        return replace(self, columns=columns, roles={**self.roles, "forget": (name,)})
+
+    @property
+    def forgotten(self) -> NDArray[np.bool_]:
+        """Which of these rows are to be forgotten: none without a column of that role.
+
+        Raises DataError where its values are not true or false, 1 or 0.
+        """
+        if not self.has("forget"):
+            return np.zeros(len(self), bool)
+        (name,) = self.roles["forget"]
+        words = [str(value).strip().lower() for value in self.take(name).tolist()]
+        if strange := sorted(set(words) - TRUTH.keys()):
+            raise DataError(
+                f"The column {name!r} says which rows are to be forgotten, so it must hold true or false, or 1 or 0; "
+                f"got {strange[0]!r}."
+            )
+        return np.fromiter((TRUTH[word] for word in words), bool, len(words))
 
     # --- parts -------------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def read(
     `diabetes`, or `arithmetic` for language models. Row order is kept. A Gymnasium id such as `CartPole-v1`, an
     environment, or a function that makes one is read as an environment to act in, which has no rows.
 
-    `label`, `input` and `roles` (task, client, time, subject, difficulty, weight, prompt, completion,
+    `label`, `input` and `roles` (task, client, time, subject, forget, difficulty, weight, prompt, completion,
     messages, text, chosen, rejected) name a column or several. Without `label`, a column called `label` is
     the label; pass label=() for none, or an array of labels. Without `input`, columns called messages, prompt,
     prompt and completion, or chosen and rejected have those roles, and text has its own beside them or alone,

@@ -12,6 +12,7 @@ ROLES: dict[str, str] = {
     "client": "who holds the row: federated learning",
     "time": "when the row came: online and continual learning",
     "subject": "whose data the row is: forgetting a person",
+    "forget": "whether the row is to be forgotten: approximate unlearning",
     "difficulty": "how hard the row is: curriculum learning",
     "weight": "how much the row counts",
     "prompt": "what a language model is asked",

@@ -21,6 +21,8 @@ NEEDS: dict[str, str] = {
     "classes": "a label that is a category",
     "unlabelled": "rows without a label",
     "client": "who holds each row",
+    "forget": "which rows are to be forgotten",
+    "examples": "labels, answers or running text",
     "text": "running text",
     "answers": "prompts with completions, or conversations",
     "pairs": "a chosen and a rejected answer",
@@ -165,6 +167,31 @@ def _client(data: Data) -> str | None:
     return None
 
 
+def _forget(data: Data) -> str | None:
+    if not data.has("forget"):
+        return (
+            'which rows are to be forgotten must be said, and no column has the role forget. Name it: forget="…" with '
+            f"one of {_columns(data)}; or mark them: data.with_forgotten(rows)."
+        )
+    try:
+        marked = data.training.forgotten
+    except DataError as error:
+        return str(error)
+    if not marked.any() or marked.all():
+        said = "all" if marked.any() else "none"
+        return (
+            f"some rows are to be forgotten and others to stay, and {said} of the {len(marked):,} training rows are "
+            "marked. Mark others: data.with_forgotten(rows)."
+        )
+    return None
+
+
+def _examples(data: Data) -> str | None:
+    if data.has("text") or _answers(data) is None:
+        return None
+    return _label(data)
+
+
 def _text(data: Data) -> str | None:
     if data.has("text") or any(column.kind == "text" for column in data.inputs):
         return None
@@ -267,6 +294,8 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "classes": _classes,
     "unlabelled": _unlabelled,
     "client": _client,
+    "forget": _forget,
+    "examples": _examples,
     "text": _text,
     "answers": _answers,
     "pairs": _pairs,

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
 
 TOKENS_AT_ONCE = 8192
 PROMPTS_AT_ONCE = 32
+ABLE = {
+    "causal": frozenset({"generate", "embed"}), "masked": frozenset({"fill", "embed"}), "reward": frozenset({"score"}),
+}  # fmt: skip
+"""What a model of each objective can do."""
 TEXT_LENGTH = 256
 """Tokens of a row that features are made of."""
 
@@ -137,6 +141,9 @@ class LanguageModel(Model):
         said = np.empty(len(data), object)
         said[:] = self._say(self.reader().prompts(data))
         return said
+
+    def able(self, words: frozenset[str]) -> frozenset[str]:
+        return words & ABLE[self.objective]
 
     @property
     def metric(self) -> str | None:
@@ -332,10 +339,9 @@ def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel
     from manyways.models.saving import checkpoint_lineage
 
     network, tokenizer = load_network(checkpoint, objective)
-    gives = {"causal": {"generate", "embed"}, "masked": {"fill", "embed"}, "reward": {"score"}}[objective]
     base = base_of(Path(checkpoint)) if has_adapters(network) else checkpoint
     return LanguageModel(
-        network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=frozenset(gives),
+        network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=ABLE[objective],
         lineage=checkpoint_lineage(checkpoint),
     )  # fmt: skip
 

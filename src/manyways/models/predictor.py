@@ -74,8 +74,8 @@ class Predictor(Model):
         return default_metric(self.target.classification) if self.target else None
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        given = {"classify" if self.target.classification else "regress"} if self.target else set()
-        return frozenset(word for word in words if word not in ("classify", "regress") or word in given)
+        predicts = {"classify" if self.target.classification else "regress"} if self.target else set()
+        return words & {"embed", "cluster", *predicts}
 
     def write(self, folder: Path) -> dict[str, Any]:
         write_weights(self.network, folder)

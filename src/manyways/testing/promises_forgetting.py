@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from manyways.errors import NeedsError
 from manyways.models.model import Model
 from manyways.models.saving import load_model
-from manyways.testing.trial import Trial, difference, require, weights
+from manyways.testing.trial import SEED, STEPS, Trial, difference, require, weights
 
 SOME = 3
 """Rows that are forgotten at once."""
@@ -65,6 +65,22 @@ def forgets_only_what_it_has_seen(trial: Trial) -> None:
     once = method.forget(trial.reference, data, rows)
     _refuses(trial, once, rows, "the rows are forgotten already", "othing to forget")
     _refuses(trial, once, _some(trial, SOME), "rows that the model has forgotten are to stay", "never shaped the model")
+
+
+def says_that_it_proves_nothing(trial: Trial) -> None:
+    """What an approximate method forgets is still in the lineage, which says that nothing is proved."""
+    method, data, start = trial.method, trial.data, trial.start
+    if not method.approximate or start is None:
+        return
+    rows = np.zeros(len(data), bool)
+    rows[np.flatnonzero((data.part[data.rows] == 0) & data.labelled)[:SOME]] = True
+    made = method.forget(start, data, rows, budget=STEPS, seed=SEED)
+    facts = made.lineage.facts
+    require(facts.get("proof") is False, f"the facts of its lineage are {dict(facts)}, without proof: false.")
+    require(facts.get("forgotten") == SOME, f"{SOME} rows were to be forgotten; the facts say {dict(facts)}.")
+    listed = {row.tobytes() for row in made.lineage.all_rows()}
+    lost = sum(row.tobytes() not in listed for row in data.ids[rows])
+    require(not lost, f"{lost} of {SOME} rows are no more in the lineage, as if they had left no trace.")
 
 
 def _some(trial: Trial, skip: int) -> NDArray[np.bool_]:

@@ -103,7 +103,7 @@ def _set(ids: NDArray[np.uint64]) -> set[tuple[int, int]]:
 
 def _learns_from_labels(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
-    return any(need in stage.needs for stage in stages for need in ("label", "labels", "classes"))
+    return any(need in stage.needs for stage in stages for need in ("label", "labels", "classes", "examples"))
 
 
 def _learns_from_everything(method: Method) -> bool:

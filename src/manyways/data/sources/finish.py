@@ -13,7 +13,7 @@ from manyways.data.sources.rows import whole
 from manyways.errors import DataError
 
 TEXT_ROLES = ("prompt", "completion", "messages", "text", "chosen", "rejected")
-NAME_ROLES = ("task", "client", "subject")
+NAME_ROLES = ("task", "client", "subject", "forget")
 FEWEST = 20
 """Rows below which nothing is taken for an identifier."""
 

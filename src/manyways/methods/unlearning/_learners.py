@@ -1,0 +1,133 @@
+"""What approximate unlearning learns on: rows to forget and rows to keep, of a classifier or a language model."""
+
+from abc import abstractmethod
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from manyways.data.data import TRAINING, Data
+from manyways.data.storage import RowNumbers
+from manyways.methods.language_method import copy_of
+from manyways.methods.losses import label_losses
+from manyways.models.language.adapters import has_adapters, merged
+from manyways.models.language.attention import use_fast_attention
+from manyways.models.language.packing import Answer, Group, answer_lengths, answer_log_probabilities, pack, plain
+from manyways.models.language.rows import Reader
+from manyways.models.language_model import LanguageModel
+from manyways.models.model import Model
+from manyways.models.predictor import Predictor
+from manyways.training.learner import Learner, RowLearner
+
+ROWS_AT_ONCE = 128
+
+
+class Unlearner(Learner):
+    """A copy of a model, and which of its training rows it is to forget and to keep (positions among them).
+
+    The network stays in evaluation: nothing is dropped, and statistics of batches stay as they are, so that it can be
+    compared with the model that it was.
+    """
+
+    forget: RowNumbers
+    retain: RowNumbers
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    @property
+    def validation(self) -> Data | None:
+        """None: the model that does best on rows set aside is the one that has forgotten nothing."""
+        return None
+
+    def _divide(self, data: Data, usable: Any) -> None:
+        self.used = (data.part[data.rows] == TRAINING) & usable
+        marked, there = data.training.forgotten, usable[data.part[data.rows] == TRAINING]
+        self.forget, self.retain = np.flatnonzero(marked & there), np.flatnonzero(~marked & there)
+
+    @abstractmethod
+    def batch(self, positions: RowNumbers) -> Any:
+        """The rows at `positions`, on the network's device."""
+
+    @abstractmethod
+    def losses(self, network: nn.Module, batch: Any) -> Tensor:
+        """−log p of what each row says (its label, its tokens), in nats; squared errors of numbers. float32 [rows]."""
+
+    def sizes(self, batch: Any) -> Tensor:
+        """How many labels or tokens each row says, float32 [rows]."""
+        return torch.ones(1, device=self.device)
+
+    def mean(self, network: nn.Module, batch: Any) -> Tensor:
+        """The mean loss of what the rows say: of labels, or of tokens."""
+        losses = self.losses(network, batch)
+        return losses.sum() / self.sizes(batch).expand_as(losses).sum()
+
+    @torch.no_grad()
+    def each(self, positions: RowNumbers, context: Any) -> Tensor:
+        """The loss of every row at `positions` as the network is now, float32 [positions]."""
+        with context:
+            parts = [
+                self.losses(self.network, self.batch(positions[at : at + ROWS_AT_ONCE])).float()
+                for at in range(0, len(positions), ROWS_AT_ONCE)
+            ]
+        return torch.cat(parts)
+
+    @abstractmethod
+    def model(self, network: nn.Module) -> Model:
+        """The model around `network`."""
+
+
+class RowUnlearner(Unlearner, RowLearner):
+    """A classifier, or a model of numbers, with its rows as tensors."""
+
+    def __init__(self, start: Predictor, data: Data, seed: int) -> None:
+        RowLearner.__init__(self, start.copy_of_network().requires_grad_(True), data, start.inputs, start.target, seed)
+        self._divide(data, data.labelled)
+
+    def batch(self, positions: RowNumbers) -> Any:
+        return {"inputs": self.take(positions), "labels": self.labels_at(positions)}
+
+    def losses(self, network: nn.Module, batch: Any) -> Tensor:
+        return label_losses(network(batch["inputs"]), batch["labels"])
+
+    def model(self, network: nn.Module) -> Model:
+        assert isinstance(network, type(self.network))
+        return Predictor(network=network, inputs=self.encoding, target=self.target)
+
+
+class TokenUnlearner(Unlearner):
+    """A language model, with its rows as prompts and answers, or as texts of which every token is said."""
+
+    def __init__(self, start: LanguageModel, data: Data, seed: int) -> None:
+        network = merged(start.network) if has_adapters(start.network) else copy_of(start.network)
+        use_fast_attention(plain(network))
+        super().__init__(network.requires_grad_(True), data, seed)
+        self.start = start
+        self.padding = int(start.tokenizer.pad_token_id)
+        self.groups = _groups(Reader(start.tokenizer, start.context, "cut"), data.training)
+        self._divide(data, np.ones(len(data), bool))
+
+    def batch(self, positions: RowNumbers) -> Any:
+        return pack([self.groups[row] for row in positions], self.padding).to(self.device)
+
+    def losses(self, network: nn.Module, batch: Any) -> Tensor:
+        return -answer_log_probabilities(network, batch)
+
+    def sizes(self, batch: Any) -> Tensor:
+        return answer_lengths(batch)
+
+    def model(self, network: nn.Module) -> Model:
+        start = self.start
+        return LanguageModel(
+            network=network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
+        )
+
+
+def _groups(reader: Reader, rows: Data) -> list[Group]:
+    if rows.has("messages") or rows.has("completion"):
+        return reader.answers(rows)
+    texts = reader.texts(rows)
+    return [Group((), (Answer(np.asarray(texts[at])[: reader.context].tolist()),)) for at in range(len(texts))]

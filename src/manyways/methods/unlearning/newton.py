@@ -1,0 +1,198 @@
+"""A Newton step away from the rows to be forgotten, and Fisher noise over what they may have left."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from manyways.data.data import TRAINING, Data
+from manyways.data.splits import parts_of
+from manyways.methods.features import Features
+from manyways.methods.fields import Count, NotNegative, Positive
+from manyways.methods.forgetting import check_mask
+from manyways.methods.losses import label_loss
+from manyways.methods.method import Learned, Method
+from manyways.methods.unlearning._approximate import no_proof, unfit
+from manyways.models.heads import LinearHead
+from manyways.models.model import Model
+from manyways.models.predictor import Predictor
+from manyways.training.budget import Budget
+from manyways.training.randomness import generator
+from manyways.training.run import Run
+
+TOLERANCE, MOST_TURNS = 1e-10, 500
+BIAS = 1e-6
+"""Penalty on the biases, by which the step is the shortest where adding a number to all of them changes nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newton(Method):
+    """Move the head as if the rows to be forgotten had not been among those it is the optimum of. No proof.
+
+    One Newton step on the loss of the rows that stay takes a linear head that was trained to its optimum, such as a
+    linear probe's, to nearly where they alone would take it; what the features have learned stays. With `noise` weights
+    are blurred where the rows that stay do not mind: by the Fisher information to the power of −1/4.
+    """
+
+    penalty: Positive = 100.0
+    """L2 penalty of the head's loss, on standardised features: the one that linear-probe was given. A head that was
+    trained by gradients has none; there the step is the shorter the larger this is."""
+    noise: NotNegative = 0.0
+    """Standard deviation of the noise on a weight whose Fisher information is 1."""
+    noisy: Literal["head", "all"] = "head"
+    """Which weights get noise."""
+    fisher_rows: Count = 500
+    """Rows that the Fisher information is estimated on."""
+
+    needs: ClassVar = ("input", "label", "forget")
+    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    takes: ClassVar = frozenset({"classify", "regress"})
+    requires_model: ClassVar = True
+    suggests: ClassVar = ()
+    approximate: ClassVar = True
+    paper: ClassVar = (
+        "Guo et al., Certified data removal from machine learning models, ICML 2020; noise: Golatkar et al., Eternal "
+        "sunshine of the spotless net, CVPR 2020"
+    )
+
+    @classmethod
+    def example_data(cls) -> Data:
+        """Digits, of which a fifth are to be forgotten."""
+        data = super().example_data()
+        return data.with_forgotten(parts_of(data.ids, 5, 0) == 0)
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(noise=0.01, noisy="all", fisher_rows=8)
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model):
+            return reason
+        if model is None or (reason := unfit(self.method_name(), data, model)):
+            return reason
+        if not isinstance(model.network.head, LinearHead):
+            return f"it moves a linear head, which {model.lineage.title} has not. Train one on top: linear-probe."
+        return None
+
+    def forget(
+        self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
+        seed: int | None = None, run: Run | None = None,
+    ) -> Model:  # fmt: skip
+        """As `fit`, with `rows` of `data` as those to be forgotten. They stay in the lineage: this is no proof."""
+        check_mask(data, rows)
+        return self.fit(data.with_forgotten(rows), model, budget=budget, seed=seed or 0, run=run)
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        assert isinstance(model, Predictor)
+        assert model.target is not None
+        used = (data.part[data.rows] == TRAINING) & data.labelled
+        gone, rest = data.select(used & data.forgotten), data.select(used & ~data.forgotten)
+        network, target = model.copy_of_network(), model.target
+        head, network.head = network.head, None
+        assert isinstance(head, LinearHead)
+        features = Features(network, model.inputs, uses_all_rows=False)
+        labels = [torch.from_numpy(target.encode(rows)) for rows in (rest, gone)]
+        _step(head, [torch.from_numpy(features.of(rows)) for rows in (rest, gone)], labels, self.penalty)
+        network.head = head
+        made = Predictor(network=network, inputs=model.inputs, target=target)
+        if self.noise:
+            self._blur(made, rest, seed)
+        return Learned(made, used, (model,), facts=no_proof(len(gone)))
+
+    @torch.no_grad()
+    def _blur(self, model: Predictor, rest: Data, seed: int) -> None:
+        """Add noise to the weights, by the information that the rows which stay have on each."""
+        network, rng = model.network, generator(seed, 0)
+        assert network.head is not None
+        weights = dict((network if self.noisy == "all" else network.head).named_parameters())
+        information = self._information(model, rest, list(weights.values()), rng)
+        floor = 1e-6 * max(float(each.max()) for each in information) or 1.0
+        for weight, known in zip(weights.values(), information, strict=True):
+            noise = torch.randn(weight.shape, generator=rng)
+            weight.add_(self.noise * known.clamp_min(floor).pow(-0.25) * noise)
+
+    def _information(
+        self, model: Predictor, rest: Data, weights: list[nn.Parameter], rng: torch.Generator
+    ) -> list[Tensor]:
+        """The mean squared gradient of each weight, over rows with labels drawn from what the model says of them."""
+        network = model.network.eval()
+        rows = model.inputs.encode(rest)
+        chosen = torch.randperm(len(rows), generator=rng)[: self.fisher_rows].numpy()
+        total = [torch.zeros_like(weight) for weight in weights]
+        for at in chosen:
+            with torch.enable_grad():
+                said = network(rows.batch(np.array([at])))
+                gradients = torch.autograd.grad(label_loss(said, _drawn(said, model, rng)), weights)
+            for held, gradient in zip(total, gradients, strict=True):
+                held.addcmul_(gradient, gradient, value=1 / len(chosen))
+        return total
+
+
+def _drawn(said: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
+    assert model.target is not None
+    if model.target.classification:
+        return torch.multinomial(said.detach().float().softmax(1), 1, generator=rng)[:, 0]
+    return said.detach()[:, 0] + torch.randn(len(said), generator=rng)
+
+
+@torch.no_grad()
+def _step(head: LinearHead, features: list[Tensor], labels: list[Tensor], penalty: float) -> None:
+    """Move `head` by H⁻¹ Σ ∇ℓ over the rows that are gone, H the Hessian of the penalised loss of those that stay.
+
+    features, labels: of the rows that stay, and of those that are gone.
+    """
+    mean, scale = features[0].double().mean(0), features[0].double().std(0, correction=0)
+    scale = torch.where(scale < 1e-6, 1.0, scale)
+    rest, gone = (torch.cat([(each.double() - mean) / scale, torch.ones(len(each), 1)], 1) for each in features)
+    weight, bias = head.linear.weight.double(), head.linear.bias.double()
+    now = torch.cat([weight * scale, (bias + weight @ mean)[:, None]], 1)  # the same head, of standardised features
+    ridge = torch.full((now.shape[1],), penalty, dtype=torch.float64)
+    ridge[-1] = BIAS * penalty
+    multiply, gradient = curvature(rest, now, labels[0]), slope(gone, now, labels[1])
+    moved = now + conjugate_gradients(lambda step: multiply(step) + ridge * step, gradient)
+    head.linear.weight.copy_(moved[:, :-1] / scale)
+    head.linear.bias.copy_(moved[:, -1] - (moved[:, :-1] / scale) @ mean)
+
+
+def slope(rows: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
+    """Σ ∇ℓ over `rows` [rows, width] at `weights` [outputs, width]: of cross-entropy, or half the squared error."""
+    said = rows @ weights.T
+    if labels.dtype == torch.int64:
+        return (said.softmax(1) - one_hot(labels, len(weights))).T @ rows
+    return (said - labels.double()[:, None]).T @ rows
+
+
+def curvature(rows: Tensor, weights: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
+    """The Hessian of the summed loss over `rows` at `weights`, as a function that multiplies by it."""
+    if labels.dtype != torch.int64:
+        return lambda step: (rows @ step.T).T @ rows
+    shares = (rows @ weights.T).softmax(1)
+
+    def multiply(step: Tensor) -> Tensor:
+        moved = rows @ step.T
+        return (shares * (moved - (shares * moved).sum(1, keepdim=True))).T @ rows
+
+    return multiply
+
+
+def conjugate_gradients(multiply: Callable[[Tensor], Tensor], wanted: Tensor) -> Tensor:
+    """The solution x of A x = `wanted`, A symmetric and positive (Hestenes & Stiefel 1952)."""
+    found, left = torch.zeros_like(wanted), wanted.clone()
+    direction, size = left.clone(), float(left.square().sum())
+    enough = TOLERANCE**2 * size
+    for _ in range(MOST_TURNS):
+        if size <= enough:
+            break
+        image = multiply(direction)
+        length = size / float((direction * image).sum())
+        found += length * direction
+        left -= length * image
+        before, size = size, float(left.square().sum())
+        direction = left + size / before * direction
+    return found

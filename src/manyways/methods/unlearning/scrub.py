@@ -1,0 +1,97 @@
+"""SCRUB: a student that obeys its teacher on the rows that stay, and contradicts it on the others."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from manyways.data.data import Data
+from manyways.methods.distillation.distill import distillation_loss
+from manyways.methods.fields import Count, NotNegative, Positive
+from manyways.methods.gradient import Batch, Loss
+from manyways.methods.unlearning._approximate import Approximate
+from manyways.methods.unlearning._learners import RowUnlearner, Unlearner
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+
+FEWEST = 150
+"""Steps at least, where no budget is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SCRUB(Approximate):
+    """Move away from what the model said of the rows to be forgotten, and towards what it said of the others. No proof.
+
+    Rounds of passes: in the first ones the divergence from the model as it was rises on the rows to be forgotten (max
+    steps), and in all of them it falls on the others, with their own loss (min steps), which end every round.
+    """
+
+    rounds: Count = 6
+    """Passes into which the budget is divided."""
+    forgetting_rounds: Count = 3
+    """Of those, how many begin with max steps."""
+    keep_weight: NotNegative = 0.5
+    """Weight of the divergence on the rows that stay (α)."""
+    label_weight: NotNegative = 1.0
+    """Weight of the labels of the rows that stay (γ)."""
+    temperature: Positive = 2.0
+    """Softens what both models say."""
+    learning_rate: Positive = 5e-4
+    """The highest learning rate of AdamW, reached after the warm-up."""
+
+    needs: ClassVar = ("input", "classes", "forget")
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"classify", "regress"})
+    paper: ClassVar = "Kurmanji et al., Towards unbounded machine unlearning, NeurIPS 2023"
+
+    def default_budget(self, data: Data) -> Budget:
+        passes = -(-int(data.training.forgotten.sum()) // self.batch_size)
+        return Budget(max(FEWEST, 2 * self.rounds * passes), "steps")
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        reason = super().lacks(data, model)
+        if reason is None and model is not None and model.target is not None and not model.target.classification:
+            return f"it compares probabilities of classes, and {model.lineage.title} predicts a number. Take npo."
+        return reason
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> Unlearner:
+        learner = super().begin(data, model, seed)
+        assert isinstance(learner, RowUnlearner)
+        assert learner.target is not None
+        learner.register_buffer("opinions", torch.zeros(len(learner.rows), learner.target.width))
+        return learner
+
+    @torch.no_grad()
+    def prepare(self, learner: Unlearner) -> None:
+        assert isinstance(learner, RowUnlearner)
+        everything = learner.everything
+        with self.autocast(learner.device):
+            for at in range(0, len(everything), 256):
+                said = learner.network(learner.take(everything[at : at + 256]))
+                learner.get_buffer("opinions")[at : at + 256] = said.float()
+
+    def rising(self, step: int, steps: int, forgotten: int) -> bool:
+        """Whether `step` of `steps` is a max step: a pass over the `forgotten` rows, of half a round at most."""
+        length = max(1, steps // self.rounds)
+        place, at = divmod(step, length)
+        passes = min(max(1, length // 2), -(-forgotten // self.batch_size))
+        return place < self.forgetting_rounds and at < passes and length > 1
+
+    def draw(self, learner: Unlearner, step: int, rng: torch.Generator) -> Batch:
+        rising = self.rising(step, learner.steps, len(learner.forget))
+        pool = learner.forget if rising else learner.retain
+        rows = learner.pick(pool, self.batch_size, step, stream=int(rising))
+        opinions = learner.get_buffer("opinions")[torch.from_numpy(rows).to(learner.device)]
+        return {**learner.batch(rows), "opinions": opinions, "rising": rising}
+
+    def loss(self, learner: Unlearner, batch: Batch) -> Loss:
+        outputs: Tensor = learner.network(batch["inputs"])
+        apart = distillation_loss(outputs, batch["opinions"], self.temperature)
+        if batch["rising"]:
+            return -apart, {"forget": apart}
+        told = torch.nn.functional.cross_entropy(outputs.float(), batch["labels"])
+        return self.keep_weight * apart + self.label_weight * told, {"retain": apart, "labels": told}
+
+    def examples_per_step(self, learner: Unlearner) -> float:
+        return self.batch_size
