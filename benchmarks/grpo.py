@@ -4,8 +4,8 @@ Both sides compute the loss of one rollout and its gradient: groups of 8 answers
 by a randomly initialised Llama of 5 M parameters. Ours is `draw` on a later step of the rollout, which packs it, `loss`
 and the backward pass; the peer's is `GRPOTrainer._compute_loss` and the backward pass, on tensors that are ready.
 Neither samples, calls a reward or steps an optimiser. The peer runs in `.venv-peers` (`pip install torch==2.13.0 trl`)
-and takes turns with ours, on the same number of threads; its gradient checkpointing, on by default, is off, which is
-faster.
+and takes turns with ours; its gradient checkpointing, on by default, is off, which is faster. Both run on one thread
+and are counted in processor time, each in its own process.
 
 Both are given the same weights, tokens, advantages and earlier log-probabilities, with which their losses and the norms
 of their gradients must agree.
@@ -18,6 +18,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Row, interleaved, median_ratio, peer_python, report, versions
+from common import Row, median_ratio, peer_python, report, versions
 from safetensors.torch import save_file
 
 import manyways as mw
@@ -73,15 +74,15 @@ def step():
     with trainer.compute_loss_context_manager():
         loss = trainer._compute_loss(network, given)
     loss.backward()
-    return float(loss)
+    return float(loss.detach())
 loss = step()
 norm = float(torch.cat([p.grad.flatten() for p in network.parameters()]).norm())
 print(json.dumps({"loss": loss, "norm": norm, "trl": trl.__version__, "transformers": transformers.__version__,
                   "parameters": sum(p.numel() for p in network.parameters())}), flush=True)
 for line in sys.stdin:
-    began = time.perf_counter()
+    began = time.process_time()
     step()
-    print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+    print(json.dumps({"seconds": time.process_time() - began}), flush=True)
 """
 
 
@@ -111,7 +112,7 @@ def ours(start: LanguageModel, precision: Any) -> tuple[Callable[[], float], Any
     learner.tokens.copy_(torch.randint(first, VOCABULARY, learner.tokens.shape, generator=rng))
     learner.rewards.copy_(torch.rand(learner.rewards.shape, generator=rng))
     with torch.no_grad():
-        said = learner.log_probabilities(learner.network, learner.packed())
+        said = learner.log_probabilities(learner.network, learner.packed(learner.unequal))
         learner.old.copy_((said + 0.2 * torch.randn(said.shape, generator=rng)).view_as(learner.old))
 
     def step() -> float:
@@ -120,14 +121,14 @@ def ours(start: LanguageModel, precision: Any) -> tuple[Callable[[], float], Any
         with method.autocast(learner.device):
             loss, _ = method.loss(learner, batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss)
+        return float(loss.detach())
 
     return step, learner
 
 
 @contextmanager
-def peer(learner: Any, bfloat16: bool) -> Iterator[tuple[Callable[[], object], dict[str, Any]]]:
-    """A function that lets TRL take the same step in its own process, and what its first one gave."""
+def peer(learner: Any, bfloat16: bool) -> Iterator[tuple[Callable[[], float], dict[str, Any]]]:
+    """A function that lets TRL take the same step in its own process and gives its seconds; what its first one gave."""
     with tempfile.TemporaryDirectory() as place:
         folder, network = Path(place), learner.network
         learner.tokenizer.save_pretrained(folder)
@@ -166,13 +167,26 @@ def peer(learner: Any, bfloat16: bool) -> Iterator[tuple[Callable[[], object], d
                     raise SystemExit(f"The peer failed:\n{(folder / 'errors').read_text()[-3000:]}")
                 return dict(json.loads(line))
 
-            def step() -> None:
+            def step() -> float:
                 process.stdin.write("\n")  # type: ignore[union-attr]
                 process.stdin.flush()  # type: ignore[union-attr]
-                answer()
+                return float(answer()["seconds"])
 
             yield step, answer()
             process.stdin.close()
+
+
+def in_turns(mine: Callable[[], object], theirs: Callable[[], float]) -> dict[str, list[float]]:
+    """Seconds of processor time of both sides over ROUNDS."""
+    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
+    for turn in range(ROUNDS + WARM):
+        began = time.process_time()
+        mine()
+        mine_took, theirs_took = time.process_time() - began, theirs()
+        if turn >= WARM:
+            seconds["ours"].append(mine_took)
+            seconds["peer"].append(theirs_took)
+    return seconds
 
 
 def measure(start: LanguageModel, precision: str) -> Row:
@@ -186,7 +200,7 @@ def measure(start: LanguageModel, precision: str) -> Row:
         assert abs(loss - facts["loss"]) < close, (loss, facts["loss"])
         assert abs(norm / facts["norm"] - 1) < 5 * close, (norm, facts["norm"])
         assert count == facts["parameters"], (count, facts["parameters"])
-        seconds = interleaved({"ours": mine, "peer": theirs}, ROUNDS, WARM)
+        seconds = in_turns(mine, theirs)
     answers = PROMPTS * GROUP
     return {
         "name": f"GRPO's training part, Llama of {count / 1e6:.1f} M parameters, {precision}, groups of {GROUP}",
@@ -202,6 +216,7 @@ def measure(start: LanguageModel, precision: str) -> Row:
 
 def run() -> list[Row]:
     """In both arithmetics."""
+    torch.set_num_threads(1)
     start = start_model()
     return [measure(start, precision) for precision in ("float32", "bfloat16")]
 

@@ -174,6 +174,34 @@ def test_on_the_first_step_the_gradient_is_that_of_the_policy(sums: Data, reader
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_answers_of_equal_rewards_are_left_out_of_the_pass_and_change_nothing(
+    sums: Data, reader_of_sums: LanguageModel, aggregation: Any
+) -> None:
+    method = small(batch_size=3, aggregation=aggregation, temperature=0.7)
+    learner = begun(method, sums, reader_of_sums)
+    method.draw(learner, 0, generator(0, 0))
+    learner.rewards[1] = 0.25
+    batch = {"packed": learner.packed(learner.unequal), "which": learner.unequal, "fresh": False}
+    assert batch["packed"].answers == 8
+    learner.old.copy_(-3 + 0.2 * torch.randn(learner.old.shape, generator=generator(1)))
+    answers = learner.tokens.flatten(0, 1)
+    ids = [answer[answer != NOTHING].tolist() for answer in answers]
+    old = [before[: len(each)].double() for before, each in zip(learner.old.flatten(0, 1), ids, strict=True)]
+    with torch.no_grad():
+        loss, parts = method.loss(learner, batch)
+        assert float(loss) == pytest.approx(by_hand(method, learner, old, reader_of_sums.network), abs=1e-6)
+    assert float(parts["length"]) == pytest.approx(sum(map(len, ids)) / 12)
+    learner.rewards[:] = 0.25
+    assert learner.unequal.tolist() == [True, False, False]
+
+
+def test_where_all_rewards_are_equal_the_model_stays_as_it_is(sums: Data, reader_of_sums: LanguageModel) -> None:
+    model = small(reward=lambda prompts: [1.0] * len(prompts)).fit(sums, reader_of_sums, budget=2)
+    for name, tensor in model.network.state_dict().items():
+        assert torch.equal(tensor, reader_of_sums.network.state_dict()[name])
+
+
 # --- rollouts --------------------------------------------------------------------------------------
 
 

@@ -85,19 +85,28 @@ class RolloutLearner(LanguageLearner):
         self.tokens.copy_(tokens)
         self.rewards.copy_(rewards.view_as(self.rewards))
         if self.reference is not None:
+            everything = torch.ones(len(rows), dtype=torch.bool, device=self.device)
             with torch.no_grad():
-                self.referred[self.said] = self.log_probabilities(self.reference, self.packed())
+                self.referred[self.said] = self.log_probabilities(self.reference, self.packed(everything))
 
     @property
     def said(self) -> Tensor:
         """Which places of the rollout hold a token, bool [prompts, group, longest]."""
         return self.tokens != NOTHING
 
-    def packed(self) -> Packed:
-        """The rollout, all answers to a prompt in one group."""
+    @property
+    def unequal(self) -> Tensor:
+        """Which prompts have answers of different rewards, bool [prompts]; at least one prompt is marked."""
+        found = (self.rewards != self.rewards[:, :1]).any(1)
+        found[0] |= ~found.any()  # a pass over nothing has no gradient
+        return found
+
+    def packed(self, which: Tensor) -> Packed:
+        """The prompts of the rollout in the mask `which`, all answers to a prompt in one group."""
+        asked, tokens = self.asked[which].tolist(), self.tokens[which].tolist()
         groups = [
             Group(self.prompts[row], [Answer([token for token in ids if token != NOTHING]) for ids in answers])
-            for row, answers in zip(self.asked.tolist(), self.tokens.tolist(), strict=True)
+            for row, answers in zip(asked, tokens, strict=True)
         ]
         return pack(groups, self.padding).to(self.device)
 

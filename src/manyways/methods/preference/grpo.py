@@ -46,15 +46,18 @@ def divergence(said: Tensor, reference: Tensor) -> Tensor:
     return delta.exp() - delta - 1
 
 
-def aggregate(values: Tensor, batch: Packed, how: Aggregation, longest: int) -> Tensor:
+def aggregate(
+    values: Tensor, batch: Packed, how: Aggregation, longest: int, answers: int | None = None, tokens: int | None = None
+) -> Tensor:
     """One number of `values` [said tokens].
 
     grpo: the mean over the tokens of each answer, then over answers. dr_grpo: the sum / (answers · longest).
-    dapo: the mean over all tokens.
+    dapo: the mean over all tokens. answers, tokens: how many there are, where `batch` leaves out some of value 0.
     """
+    answers = batch.answers if answers is None else answers
     if how == "grpo":
-        return (per_answer(values, batch) / answer_lengths(batch)).mean()
-    return values.sum() / (batch.answers * longest) if how == "dr_grpo" else values.mean()
+        return (per_answer(values, batch) / answer_lengths(batch)).sum() / answers
+    return values.sum() / (answers * longest if how == "dr_grpo" else tokens or len(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,29 +143,32 @@ class GRPO(LanguageMethod[RolloutLearner]):
             rows = learner.pick(learner.positions, self.batch_size, step // self.updates)
             with self.autocast(learner.device):
                 learner.roll_out(rows, rng)
-        return {"packed": learner.packed(), "fresh": fresh}
+        # Answers that are worth the same have no advantage, so that without a penalty nothing is learned from them.
+        which = torch.ones_like(learner.unequal) if self.beta > 0 else learner.unequal
+        return {"packed": learner.packed(which), "which": which, "fresh": fresh}
 
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
-        packed: Packed = batch["packed"]
+        packed, which = batch["packed"], batch["which"]
         now = learner.log_probabilities(learner.network, packed)
-        said = learner.said
+        said = learner.said & which[:, None, None]
         if batch["fresh"]:
             learner.old[said] = now.detach()
-        better = advantages(learner.rewards, self.aggregation != "dr_grpo").flatten()[packed.owners]
+        better = advantages(learner.rewards, self.aggregation != "dr_grpo")[which].flatten()[packed.owners]
         high = self.clip_high if self.clip_high is not None else HIGHER if self.aggregation == "dapo" else CLIP
         ratios = (now - learner.old[said]).exp()
         values = surrogate(ratios, better, self.clip_low, high)
         clipped = ((ratios < 1 - self.clip_low) & (better < 0)) | ((ratios > 1 + high) & (better > 0))
+        answers, tokens = learner.rewards.numel(), int(learner.said.sum())
         parts = {
             "reward": learner.rewards.mean(),
             "reward_std": learner.rewards.std(1).mean(),
-            "length": answer_lengths(packed).mean(),
-            "clipped": clipped.float().mean(),
+            "length": learner.said.sum() / answers,
+            "clipped": clipped.sum() / tokens,
         }
         if self.beta > 0:
             penalty = divergence(now, learner.referred[said])
             values, parts["kl"] = values + self.beta * penalty, penalty.mean()
-        return aggregate(values, packed, self.aggregation, self.longest), parts
+        return aggregate(values, packed, self.aggregation, self.longest, answers, tokens), parts
 
     def period(self) -> int:
         return self.updates
