@@ -205,7 +205,7 @@ class Store:
             found.append(ids[places_of(ids, known) >= 0])
         rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
         if not len(rows):
-            why = reasons[0] if reasons else "none of its rows is in the data of a model"
+            why = reasons[0] if reasons else "none of its rows is in the data of a model."
             raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
         return np.unique(rows, axis=0)
 
