@@ -417,3 +417,67 @@ def test_checkpoint_of_another_run(good: Path, tmp_path: Path) -> None:
     mw.Supervised().fit(good, budget="2 steps", run=run)
     with pytest.raises(ModelError, match="is the folder of another run: .*Give another folder"):
         mw.Supervised().fit(good, budget="2 steps", seed=1, run=run)
+
+
+# --- several inputs, several outputs -------------------------------------------------------------
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Thirty pictures, each with a caption, a kind, and a kind that is always the same."""
+    rows = []
+    for row in range(30):
+        Image.new("RGB", (8 + row % 3, 8), (8 * row, 255 - 8 * row, 99)).save(tmp_path / f"{row}.png")
+        rows.append(f"{row}.png,a picture of number {row},{'ab'[row % 2]},same\n")
+    return write(tmp_path / "pairs.csv", "image,caption,label,one\n" + "".join(rows))
+
+
+def changed(pairs: Path, row: int, old: str, new: str) -> Path:
+    """`pairs` with `old` in a row made `new`."""
+    lines = pairs.read_text("utf-8").splitlines()
+    assert old in lines[row + 1]
+    lines[row + 1] = lines[row + 1].replace(old, new)
+    return write(pairs.with_name("changed.csv"), "\n".join(lines) + "\n")
+
+
+def test_a_missing_picture_is_used_or_refused_by_name(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gaps = changed(pairs, 4, "4.png", "")
+    reading = ["--input", "image", "caption", "--out", tmp_path / "m", "--budget", "1 step"]
+    assert main([str(word) for word in ("fit", "fusion", gaps, *reading)]) == 0
+    error = refused(capsys, "fit", "clip", gaps, *reading)
+    assert "1 of 30 rows (4; rows count from 0) have nothing in 'image'" in error
+    assert "--bad-rows skip" in error
+    assert main([str(word) for word in ("fit", "clip", gaps, *reading, "--bad-rows", "skip")]) == 0
+
+
+def test_a_missing_picture_and_caption_leave_nothing(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gaps = changed(changed(pairs, 4, "4.png", ""), 4, "a picture of number 4", " ")
+    error = refused(capsys, "advise", gaps, "--input", "image", "caption")
+    assert "'image' is missing in 1 row (4; rows count from 0). 'caption' is empty in 1 row (4;" in error
+
+
+def test_pairs_of_one_thing_or_of_three(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", tmp_path / "m"]
+    assert "two inputs are needed" in refused(capsys, "fit", "clip", pairs, "--input", "image", *out)
+    three = refused(capsys, "fit", "clip", pairs, "--input", "image", "caption", "label", *out)
+    assert "there are 3: 'image', 'caption', 'label'. Name two" in three
+
+
+def test_captions_that_are_all_the_same(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = ["--input", "image", "one", "--kinds", "one=text", "--out", tmp_path / "m"]
+    assert "All 30 training rows of pairs hold the same in 'one'" in refused(capsys, "fit", "clip", pairs, *same)
+
+
+def test_an_output_with_one_class(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ["--input", "image", "--role", "label=label", "label=one", "--out", tmp_path / "m"]
+    error = refused(capsys, "fit", "multi-task", pairs, *labels)
+    assert "All labels in the column 'one' of pairs are 'same'; two classes are the least" in error
+
+
+def test_pictures_of_several_sizes_are_scaled_to_one(pairs: Path) -> None:
+    """To the median height and width; another is asked for by image_size."""
+    assert mw.read(pairs).columns["image"].values.shape == (30, 3, 8, 9)
+    Image.new("L", (8, 8), 200).save(pairs.with_name("0.png"))
+    assert mw.read(pairs, image_size=6).columns["image"].values.shape == (30, 3, 6, 6)

@@ -90,3 +90,20 @@ def test_what_is_made_of_it_is_no_proof_either(blur: str, people: Data, store: m
         mw.forget(subject="person-2")
     assert mw.forget(subject="person-2", how=blur).plan.steps[0].guarantee == "not proof"
     assert [step.how for step in mw.forget(subject="person-3", delete=True).plan.steps] == ["deleted", "deleted"]
+
+
+def test_scrub_is_asked_for_by_its_name(people: Data, store: mw.Store) -> None:
+    chain = mw.LinearProbe(penalty=1.0) >> mw.Distill(size=0.25)
+    model = chain.fit(people, budget=4, run=mw.Run(store=store))
+    done = mw.forget(model, subject="person-1", how="scrub(batch_size=8)")
+    assert [(step.how, step.guarantee) for step in done.plan.steps] == [
+        ("scrub(batch_size=8)", "not proof"),
+        ("scrub(batch_size=8)", "not proof"),
+        ("put together again", "not proof"),
+    ]
+    assert done.model is not None
+    assert done.model.lineage.parents[0].facts["proof"] is False
+    again = mw.forget(subject="person-2", how="npo(batch_size=8)")
+    assert again.plan.steps[0].title == "scrub(batch_size=8)"
+    with pytest.raises(StoreError, match=r"it was made from (npo|scrub).*, which is not in the store"):
+        mw.forget(subject="person-3")

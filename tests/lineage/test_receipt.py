@@ -191,6 +191,10 @@ def test_a_report_shows_the_receipt(done: Forgotten, tmp_path: Path) -> None:
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     audited = {**done.receipt, "audit": [{"model": 1, "before": {"auc": 0.71}, "after": {"auc": 0.51}}]}
     assert "auc: <code>0.51</code>" in render_report(audited)
+    share = {"value": 0.5123, "low": 0.4, "high": 0.6}
+    measured = {"attacks": [{"name": "lira", "auc": share, "hits": share, "roc": [[0.0, 0.0]]}]}
+    audited["audit"] = [{"model": 1, "before": measured, "after": measured}]
+    assert "lira: AUC 0.512 (0.400 to 0.600), found 0.512" in render_report(audited)
 
 
 @dataclass(frozen=True)

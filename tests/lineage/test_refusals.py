@@ -89,6 +89,21 @@ def test_what_is_not_agreed_to_is_not_done(people: Data, store: mw.Store) -> Non
     assert plan_forgetting(subject="person-1").to_json() == seen[0].to_json()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("text", ["linear-probe(penalty=1.0) >> distill(size=0.25)", "self-training(rounds=2)"])
+def test_models_that_are_kept_afterwards(text: str, people: Data, store: mw.Store) -> None:
+    """Their own parts are made again with them; what they started from must be kept, too."""
+    method = mw.parse_method(text)
+    model = method.fit(people, budget=4)
+    mine = people.select(people.take("person") == "person-1")
+    done = mw.forget(model, mine, data=people)
+    assert done.model is not None
+    assert difference(done.model, method.fit(people.without(mine.ids), budget=4)) is None
+    start = mw.Supervised(size=0.25).fit(people, budget=2)
+    above = mw.FineTune().fit(people, start, budget=2)
+    with pytest.raises(StoreError, match=r"it was made from supervised\(size=0.25\), which is not in the store"):
+        mw.forget(above, people.select(people.take("person") == "person-2"), data=people)
+
+
 def test_a_source_that_is_gone_or_has_changed(faces: Path, tmp_path: Path, store: mw.Store) -> None:
     path = tmp_path / "faces.npz"
     shutil.copy(faces, path)

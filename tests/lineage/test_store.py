@@ -197,7 +197,7 @@ def test_a_kill_leaves_no_half_of_a_model(people: Data, store: mw.Store, monkeyp
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("manyways.lineage.store.keep_stages", "manyways.lineage.weights.hash_of"):
+    for place in ("manyways.lineage.keeping.keep_stages", "manyways.lineage.weights.hash_of"):
         with monkeypatch.context() as patched:
             patched.setattr(place, killed)
             with pytest.raises(KeyboardInterrupt):

@@ -61,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
         raise ParameterError("--row and --subject are two questions; ask them one after the other.")
     if options.model is None and (options.picture or options.subjects or options.rows):
         raise ParameterError("--picture, --subjects and --rows are of one model. Name it: manyways lineage MODEL.")
-    from manyways.lineage.store import Store, lineage_in
+    from manyways.lineage.record import lineage_in
+    from manyways.lineage.store import Store
 
     store = Store()
     if asked:
@@ -144,7 +145,7 @@ def _show(store: "Store", record: "Record", options: Lineage) -> None:
 def _show_folder(folder: Path, options: Lineage) -> None:
     """What a model that the store does not have tells of itself."""
     from manyways.lineage.family import of_lineage
-    from manyways.lineage.store import lineage_in
+    from manyways.lineage.record import lineage_in
 
     lineage = lineage_in(folder)
     root, rows, out = of_lineage(lineage.to_json()), lineage.all_rows(), console()

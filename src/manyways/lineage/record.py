@@ -5,15 +5,20 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pyroaring import BitMap
 
+from manyways.errors import StoreError
 from manyways.lineage.manifest import Manifest, packed, unpacked
 from manyways.lineage.registry import Ids, Numbers, all_ids, bitmap, keep_set, load_set, numbers_in
 from manyways.models.lineage import Lineage
 
+MODEL_FILE = "model.json"
+FORGOTTEN = "forgotten_rows"
+"""The fact of a lineage that says how many rows a model was made to forget."""
 SHORT = 10
 """Digits of an id that are shown; any beginning that no other model shares will do."""
 
@@ -147,3 +152,15 @@ def nearest(lineage: Lineage, known: Mapping[str, str]) -> Iterator[str]:
             yield known[key]
         else:
             yield from nearest(parent, known)
+
+
+def lineage_in(folder: Path) -> Lineage:
+    """The lineage of the model that was saved in `folder`; its weights are not looked at."""
+    from safetensors.numpy import load_file
+
+    try:
+        saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))["lineage"]
+        stored = load_file(folder / "rows.safetensors")
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"The lineage in {folder} cannot be read: {error!r}. Copy the folder again.") from error
+    return Lineage.from_json(saved, [stored[str(at)].view(np.uint64) for at in range(len(stored))])

@@ -148,15 +148,33 @@ def as_on(machine: Mapping[str, str]) -> Iterator[None]:
 def obstacle(record: Record, *, other_versions: bool = False) -> str | None:
     """Why the model of `record` cannot be learned again, whatever the data; None if nothing stands in the way."""
     lineage = record.lineage
-    if reason := _method_obstacle(record, lineage["method"]):
+    method = lineage["method"]
+    if reason := _method_obstacle(record, method):
         return reason
     if record.manifest is None and lineage["rows"]:
         return "the store does not know what it was learned from: it was kept without its data"
-    if not record.by_fit and lineage["parents"] and not record.parents:
-        return f"it was made from {lineage['parents'][0]['title']}, which is not in the store"
+    if not record.by_fit and not record.parents and (others := list(_others(lineage, list(_within(method))))):
+        return f"it was made from {others[0]['title']}, which is not in the store"
     if not other_versions and (strange := differing(lineage["versions"], lineage["machine"])):
         return f"it was learned under {strange}"
     return None
+
+
+def _within(method: Any) -> Iterator[Mapping[str, Any]]:
+    """The methods within the JSON of a method: stages of a chain, what each round is trained by."""
+    for value in method.values() if isinstance(method, Mapping) else method if isinstance(method, list) else ():
+        if isinstance(value, Mapping) and "name" in value:
+            yield value
+        yield from _within(value)
+
+
+def _others(lineage: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The lineages that one was made from, without those of its `own` parts, which are made again with it."""
+    for parent in lineage["parents"]:
+        if parent["method"] in own:
+            yield from _others(parent, own)
+        else:
+            yield parent
 
 
 def _method_obstacle(record: Record, method: Mapping[str, Any]) -> str | None:

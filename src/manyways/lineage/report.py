@@ -22,6 +22,7 @@ def render_report(receipt: Mapping[str, Any]) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = files("manyways.lineage").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    environment.globals["share"] = lambda said: f"{said['value']:.3f} ({said['low']:.3f} to {said['high']:.3f})"
     roots = families(receipt)
     picture = Markup(draw(roots)) if roots else ""
     return environment.from_string(page).render(receipt=receipt, picture=picture)

@@ -1,11 +1,9 @@
 """The store: models with their lineage, and which rows reached which of them."""
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +14,11 @@ from pyroaring import BitMap
 from manyways.data.columns import places_of
 from manyways.data.storage import store_folder
 from manyways.errors import ManywaysError, StoreError
-from manyways.lineage import manifest as manifests
 from manyways.lineage import registry
 from manyways.lineage.database import Database
+from manyways.lineage.keeping import keep, sources_of
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.record import Record, keep_stages, lineage_hash, load_lineage, load_records, nearest
+from manyways.lineage.record import MODEL_FILE, Record, lineage_hash, lineage_in, load_lineage, load_records
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
     from manyways.methods.method import Method
     from manyways.models.model import Model
     from manyways.training.run import Run
-
-MODEL_FILE = "model.json"
-FORGOTTEN = "forgotten_rows"
-"""The fact of a lineage that says how many rows a model was made to forget."""
 
 
 class Store:
@@ -74,30 +68,10 @@ class Store:
         Raises StoreError, which holds the model, where it cannot be written.
         """
         try:
-            sources = self._sources(start, method, run)
-            return self._keep(model, data, sources, run)
+            return keep(self, model, data, sources_of(self, start, method, run), run)
         except StoreError as error:
             error.model = model
             raise
-
-    def _sources(self, start: "Model | None", method: "Method | None", run: "Run | None") -> dict[str, str]:
-        """The ids of the models that another was made from, by their part in it."""
-        from manyways.lineage.fields import model_folders, models_within
-        from manyways.models.saving import load_model
-
-        given: dict[str, Any] = {} if start is None else {"start": start}
-        if method is not None:
-            given |= {f"field:{place}": held for place, held in models_within(method).items()}
-            given |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
-        sources = {}
-        for role, held in given.items():
-            lineage = lineage_in(held) if isinstance(held, Path) else held.lineage
-            found = self.find_lineage(lineage)
-            sources[role] = found or self.keep(load_model(held) if isinstance(held, Path) else held)
-        for name, part in (run.parts if run is not None else {}).items():
-            if found := self.find_lineage(part.lineage):
-                sources[f"part:{name}"] = found
-        return sources
 
     def keep_pending(
         self, model: "Model", data: "Data | None", sources: Mapping[str, str], forget: int, *, by_fit: bool = True
@@ -106,75 +80,7 @@ class Store:
 
         by_fit: whether `sources` are all that it was made from.
         """
-        return self._keep(model, data, dict(sources), None, forget, by_fit)
-
-    def _keep(
-        self, model: "Model", data: "Data | None", sources: dict[str, str], run: "Run | None",
-        forget: int | None = None, by_fit: bool = False,
-    ) -> str:  # fmt: skip
-        from manyways.lineage.events import events_of
-
-        made_by = lineage_hash(model.lineage)
-        with self.weights.written(model) as (weights, part), self.database.writing() as db:
-            key = hashlib.sha256(f"{made_by} {weights}".encode()).hexdigest()
-            before = db.execute("SELECT manifest FROM models WHERE id = ?", (key,)).fetchone()
-            if before and (before[0] is not None or data is None):
-                return key
-            self.weights.settle(weights, part)
-            manifest, given = self._register(db, data) if data is not None else (None, BitMap())
-            stages = _stage_rows(db, model.lineage)
-            parents = self._parents(db, model.lineage, sources)
-            own = given or registry.bitmap(stages[0])
-            behind = [own, *map(registry.bitmap, stages), *(_rows_of(db, parent) for parent in parents.values())]
-            values = {
-                "id": key,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "title": model.lineage.title,
-                "kind": model.kind,
-                "gives": " ".join(sorted(model.gives)),
-                "parameters": model.parameters,
-                "weights": weights,
-                "lineage_hash": made_by,
-                "lineage": json.dumps(model.lineage.to_json()),
-                "manifest": manifest,
-                "own_rows": registry.keep_set(db, own),
-                "all_rows": registry.keep_set(db, registry.union(behind)),
-                "forgotten": int(model.lineage.facts.get(FORGOTTEN, 0)),
-                "events": json.dumps(events_of(run)),
-                "by_fit": run is not None or by_fit,
-                "pending": forget,
-            }
-            known = {name: value for name, value in values.items() if name in ("manifest", "own_rows", "all_rows")}
-            if before:  # it was kept without its data
-                db.execute(f"UPDATE models SET {_marks(known)} WHERE id = ?", [*known.values(), key])
-                return key
-            db.execute(
-                f"INSERT INTO models ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
-            )
-            held = Manifest.load(db, manifest) if manifest is not None else None
-            keep_stages(db, key, model.lineage, stages, held)
-            db.executemany("INSERT INTO edges VALUES (?, ?, ?)", [(key, *edge) for edge in parents.items()])
-        return key
-
-    def _register(self, db: sqlite3.Connection, data: "Data") -> "tuple[int | None, BitMap]":
-        """The key of the manifest of `data`, and which of its rows may shape a model."""
-        if not len(data.part):
-            return None, BitMap()
-        if (key := manifests.find(db, data)) is not None:
-            return key, Manifest.load(db, key).given()
-        numbers = registry.register(db, data.all_ids)
-        for column in data.roles.get("subject", ()):
-            registry.add_subjects(db, data.columns[column].take(np.arange(len(numbers))), numbers)
-        made = Manifest.of(data, numbers)
-        return made.keep(db), made.given()
-
-    def _parents(self, db: sqlite3.Connection, lineage: Lineage, sources: Mapping[str, str]) -> dict[str, str]:
-        known = dict(db.execute("SELECT lineage_hash, id FROM models").fetchall())
-        parents = dict(sources)
-        for found in nearest(lineage, known):
-            if found not in parents.values():
-                parents["parent" if "parent" not in parents else f"parent:{len(parents)}"] = found
-        return parents
+        return keep(self, model, data, sources, None, forget, by_fit)
 
     def note(self, model: str, *, metrics: Mapping[str, float] | None = None, copy: Path | None = None) -> None:
         """Note scores of the model with the id `model`, or a folder that it was saved to."""
@@ -299,7 +205,7 @@ class Store:
             found.append(ids[places_of(ids, known) >= 0])
         rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
         if not len(rows):
-            why = reasons[0] if reasons else "none of its rows is in the data of a model"
+            why = reasons[0] if reasons else "none of its rows is in the data of a model."
             raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
         return np.unique(rows, axis=0)
 
@@ -328,31 +234,3 @@ def reached_by(db: sqlite3.Connection, rows: "BitMap", where: str = "pending IS 
     """The models that any of `rows` reached, the oldest first."""
     keys = json.dumps(registry.sets_with(db, rows))
     return load_records(db, f"{where} AND all_rows IN (SELECT value FROM json_each(?))", [keys])
-
-
-def _marks(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = ?" for name in values)
-
-
-def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> list[registry.Numbers]:
-    """The numbers of the rows of every stage of `lineage`."""
-    stages = lineage.stages()
-    numbers = registry.register(db, np.concatenate([stage.rows for stage in stages]))
-    return np.split(numbers, np.cumsum([len(stage.rows) for stage in stages])[:-1])
-
-
-def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":
-    (key,) = db.execute("SELECT all_rows FROM models WHERE id = ?", (model,)).fetchone()
-    return registry.load_set(db, key)
-
-
-def lineage_in(folder: Path) -> Lineage:
-    """The lineage of the model that was saved in `folder`; its weights are not looked at."""
-    from safetensors.numpy import load_file
-
-    try:
-        saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))["lineage"]
-        stored = load_file(folder / "rows.safetensors")
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"The lineage in {folder} cannot be read: {error!r}. Copy the folder again.") from error
-    return Lineage.from_json(saved, [stored[str(at)].view(np.uint64) for at in range(len(stored))])

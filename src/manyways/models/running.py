@@ -43,7 +43,7 @@ def run_rows(
 
     data = as_data(source)
     rows = encoding.encode(data)
-    _check_gaps(rows, data, encoding, network.may_lack)
+    _check_gaps(rows, data, encoding, network)
     found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
     done = 0
     with torch.inference_mode():
@@ -54,9 +54,9 @@ def run_rows(
     return found
 
 
-def _check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, may_lack: tuple[str, ...]) -> None:
+def _check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, network: Runs) -> None:
     for name, absent in rows.absent.items():
-        if name not in may_lack:
+        if name not in network.may_lack:
             said = said_of_rows(np.flatnonzero(absent[rows.rows]), len(rows))
             columns = named(data.columns[each] for each in encoding.encoders[name].columns)
             raise DataError(

@@ -379,6 +379,7 @@ UNSEEN = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_emoji_are_found_by_their_names(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     data, _ = emoji(real_data("openmoji"), tmp_path)
     assert len(data) == 4147
@@ -390,6 +391,7 @@ def test_emoji_are_found_by_their_names(real_data: Callable[[str], Path], tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_groups_that_were_never_seen_are_told_by_their_names(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     data, groups = emoji(real_data("openmoji"), tmp_path)
     unseen = np.isin(groups, list(UNSEEN))

@@ -239,6 +239,7 @@ def spoken_and_written(folder: Path, place: Path) -> Data:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_spoken_and_written_digits_are_told_better_together(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     data = spoken_and_written(real_data("fsdd"), tmp_path)
     assert len(data.test) == 300

@@ -295,6 +295,7 @@ def test_several_inputs_meet_in_a_joint_layer() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_shape_colour_and_answer_together_and_alone(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     """Of easy-VQA's images: rows are an image and a question about it; the image has a shape and a colour, too."""
     data = questions(real_data("easy-vqa"), tmp_path)
