@@ -98,9 +98,9 @@ class OnlineSGD(Method):
                 made = replace(made, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name]))
             used = np.zeros(len(data), bool)
             used[positions[:done]] = True
-            return Learned(
-                made, used, (model,) if model else (), done, seconds, planned=run.planned or Planned(done, done)
-            )
+            facts = {"prequential": made.prequential} | ({} if self.drift == "none" else {"drifts": len(made.drifts)})
+            planned = run.planned or Planned(done, done)
+            return Learned(made, used, (model,) if model else (), done, seconds, facts, planned)
 
         def snapshot(done: int, seconds: float) -> Model:
             return self.as_model(learned(done, seconds), data, budget, seed)
