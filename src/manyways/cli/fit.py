@@ -63,8 +63,8 @@ class Fit:
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
     """The same seed, data and budget in steps give the same weights."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.0
-    """Share of the rows to set aside and score on, where the data has no test rows of its own; of running text its
-    end."""
+    """Share of the rows to set aside and score on, where the data has no test rows of its own: of running text and of
+    rows with a time the last, of the classes for methods that learn to tell new ones apart."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
     store: bool = True
@@ -193,7 +193,7 @@ def prepared(options: Fit, method: "Method") -> "Data":
         return _nothing(options, method)
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
-        data = data.with_some_as_test(options.test_share)
+        data = method.set_aside(data, options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
 
 
