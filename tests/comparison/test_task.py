@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import manyways as mw
@@ -31,6 +32,15 @@ TALK = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "
 )
 def test_roles_ask_for_a_task(columns: dict[str, Any], name: str) -> None:
     assert task_of(mw.read(columns)).name == name
+
+
+def test_test_rows_of_other_classes_ask_for_few_shot_learning() -> None:
+    data = mw.read("digits")
+    assert task_of(data.with_test_classes(0.3)).name == "few-shot"
+    assert task_of(data.with_test(0.3)).name == "classification"
+    one_old = data.with_test_classes(0.3)
+    kept = one_old.select(np.flatnonzero(one_old.part[one_old.rows] == 0)[:400])
+    assert task_of(kept).name == "classification"
 
 
 def test_without_a_label_or_text_there_is_nothing_to_compare_by() -> None:

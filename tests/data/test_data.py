@@ -161,6 +161,21 @@ def test_another_seed_draws_others() -> None:
     assert shown(table().with_labels(20, 0)) != shown(table().with_labels(20, 1))
 
 
+@pytest.mark.parametrize("dates", [False, True])
+def test_of_rows_with_a_time_the_last_are_test_rows(dates: bool) -> None:
+    """In the order of their time, not of the table."""
+    when = np.random.default_rng(0).permutation(20)
+    days = np.datetime64("2024-01-20") + when
+    columns = [
+        Column("x", "number", np.arange(20.0)),
+        Column("label", "category", np.arange(20) % 2),
+        Column("when", "category", days.astype(str).astype(object)) if dates else Column("when", "number", when),
+    ]
+    data = Data.from_columns(columns, {"input": ["x"], "label": ["label"], "time": ["when"]}).with_some_as_test(0.25)
+    assert sorted(when[data.test.rows].tolist()) == [15, 16, 17, 18, 19]
+    assert sorted(when[data.training.rows].tolist()) == list(range(15))
+
+
 def test_validation_labels_are_hidden_and_test_labels_never() -> None:
     part = np.tile([TRAINING, TRAINING, VALIDATION, TEST], 25)
     data = table(part=part).with_labels(10)

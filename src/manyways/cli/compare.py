@@ -60,7 +60,8 @@ class Compare:
     """Folder of a model that methods start from, saved here, by transformers or by peft: those that need one, and
     all of language models."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.2
-    """Share of the rows to test on, where the data has no test rows of its own; of running text its end."""
+    """Share of the rows to test on, where the data has no test rows of its own: of running text and of rows with a time
+    the last, of the classes where only methods that learn to tell new ones apart are named."""
     workers: Count = None
     """Trainings at the same time; by default one for each core, up to 8."""
     report: File = None

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 LONGEST_PROMPT = 60
+MOST_FACTS = 10
+"""Of what a method states; longer lists, of rows or of clients, are in the lineage alone."""
 NO_DATA = "-"
 """What stands in the place of DATA where there is none."""
 
@@ -61,8 +63,8 @@ class Fit:
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
     """The same seed, data and budget in steps give the same weights."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.0
-    """Share of the rows to set aside and score on, where the data has no test rows of its own; of running text its
-    end."""
+    """Share of the rows to set aside and score on, where the data has no test rows of its own: of running text and of
+    rows with a time the last, of the classes for methods that learn to tell new ones apart."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
     store: bool = True
@@ -191,7 +193,7 @@ def prepared(options: Fit, method: "Method") -> "Data":
         return _nothing(options, method)
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
-        data = data.with_some_as_test(options.test_share)
+        data = method.set_aside(data, options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
 
 
@@ -244,14 +246,21 @@ def _print_result(
 
 
 def stated(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What a method states of its model, in words: `{"rounds": 30}`, `{"privacy": {"epsilon": 3.2}}`."""
+    """What a method states of its model, in words: rounds, privacy, a prequential score. Lists are left out."""
+
+    def short(value: Any) -> bool:
+        return not isinstance(value, dict | list | tuple)
 
     def said(value: Any) -> str:
-        if isinstance(value, dict):
-            return ", ".join(f"{name.replace('_', ' ')} {said(part)}" for name, part in value.items())
         return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
-    return {name: said(fact) for name, fact in facts.items()}
+    found = {}
+    for name, fact in facts.items():
+        if short(fact):
+            found[name] = said(fact)
+        elif isinstance(fact, dict) and len(fact) <= MOST_FACTS and all(map(short, fact.values())):
+            found[name] = ", ".join(f"{part.replace('_', ' ')} {said(value)}" for part, value in fact.items())
+    return found
 
 
 def scores_of(model: "Model", data: "Data") -> dict[str, float]:

@@ -30,7 +30,7 @@ from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.starts import given, stages
+from manyways.methods.starts import given, last, stages
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 
@@ -170,6 +170,9 @@ def make_plan(
     metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
 ) -> Plan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
+    named = None if methods is None else [_method(method) for method in methods]
+    if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
+        data = named[0].set_aside(data, test_share)  # else the classes to be told apart would be known ones
     task = task_of(data)
     chosen_metric = task.check(metric, shared=start is not None)
     if task.has_labels and not data.training.known.any():
@@ -177,6 +180,12 @@ def make_plan(
         raise DataError(
             f"No training row of {data.name} has a label in the column {columns}; a comparison needs labels "
             "to learn from and to score by. Label some rows."
+        )
+    wanted = task.gives | task.scored
+    if named and not any(given(method) & wanted for method in named):
+        raise NeedsError(
+            f"Models that give {' or '.join(sorted(wanted))} can be compared on {data.name} ({task.name}); "
+            f"{', '.join(map(str, named))} makes none. `manyways advise` says which methods do."
         )
     if labels is not None and not task.has_labels:
         raise ParameterError(
@@ -190,7 +199,7 @@ def make_plan(
     shown = data.with_labels(labels, numbers[0]) if labels is not None else data
     if task.has_labels:
         check_labels(shown)
-    chosen = suggested(shown, task, start) if methods is None else [_method(method) for method in methods]
+    chosen = suggested(shown, task, start) if named is None else named
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")

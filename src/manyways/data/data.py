@@ -429,16 +429,24 @@ class Data:
         return self.with_part(VALIDATION, share, seed)
 
     def with_some_as_test(self, share: float = 0.2, seed: int = 0) -> "Data":
-        """A `share` of the training rows as test rows: the last where they are pieces of one text, else drawn."""
+        """A `share` of the training rows as test rows: the last of those with a time and of pieces of a text, or drawn.
+
+        Where rows have a time a model must tell the later ones, as it will have to when it is used.
+        """
+        if self.has("time"):
+            return self.with_last_as_test(share)
         texts = self.roles.get("text", ())
         pieces = tuple(self.roles) == ("text",) and all(str(value).endswith("\n") for value in self.take(texts[0])[:2])
         return self.with_last_as_test(share) if pieces else self.with_test(share, seed)
 
     def with_last_as_test(self, share: float = 0.1) -> "Data":
-        """The last `share` of the training rows, in their order, as test rows: for running text and for time.
+        """The last `share` of the training rows, by their time or else in their order, as test rows.
 
-        Raises DataError where `share` is not in (0, 1), or too few rows are there for it.
+        Raises DataError where `share` is not in (0, 1), or too few rows are there for it, and for times that are
+        missing or cannot be read.
         """
+        from manyways.data.times import moments
+
         if not 0 < share < 1:
             raise DataError(f"The share of test rows must be in (0, 1); got {share}.")
         train = np.flatnonzero(self.part[self.rows] == TRAINING)
@@ -448,6 +456,9 @@ class Data:
                 f"{self.name} has {len(train)} training rows, so a share of {share} leaves nothing to test on or to "
                 "learn from. Give rows to test on: test=…."
             )
+        if self.has("time"):
+            times = moments(self.columns[self.roles["time"][0]], self.rows[train])
+            train = train[np.argsort(times, kind="stable")]
         moved = self.part.copy()
         moved[self.rows[train[-count:]]] = TEST
         return replace(self, part=moved)

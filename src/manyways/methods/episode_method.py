@@ -19,6 +19,8 @@ from manyways.models.network import Network
 from manyways.training.learner import RowLearner
 
 Ways = Annotated[int, Interval("[2, inf)")]
+SCORED_WAYS = 5
+"""Classes that few-shot models are asked to tell apart in the field's tables."""
 
 
 class EpisodeLearner(RowLearner):
@@ -56,12 +58,16 @@ class EpisodeMethod(RowMethod):
     turned_classes: bool = False
     """Whether images turned by 90°, 180° and 270° are classes of their own (Santoro et al. 2016)."""
 
-    most_ways: ClassVar[int] = 5
+    most_ways: ClassVar[int] = SCORED_WAYS
     most_queries: ClassVar[int] = 5
     new_classes: ClassVar[bool] = True
     needs: ClassVar = ("input", "classes")
     gives: ClassVar = frozenset({"adapt", "embed"})
     takes: ClassVar = frozenset({"embed"})
+
+    @classmethod
+    def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
+        return (cls.method_name(),)
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         if reason := super().lacks(data, model):

@@ -206,6 +206,10 @@ class Method(ABC):
         """Whether there must be data to learn from."""
         return bool(self.needs)
 
+    def set_aside(self, data: Data, share: float) -> Data:
+        """`data` with a `share` of its rows to score on; of its classes, where models are scored on new ones."""
+        return data.with_test_classes(share) if self.new_classes else data.with_some_as_test(share)
+
     def asks(self, labels: int) -> int:
         """How many of `labels` the method wants to choose itself; the others it is shown from the start."""
         return 0
@@ -359,6 +363,9 @@ class Chain(Method):
 
     def needs_data(self) -> bool:
         return any(stage.needs_data() for stage in self.stages)
+
+    def set_aside(self, data: Data, share: float) -> Data:
+        return self.stages[-1].set_aside(data, share)
 
     def asks(self, labels: int) -> int:
         return max(stage.asks(labels) for stage in self.stages)

@@ -79,14 +79,15 @@ class FewShotModel(Model):
         """Mean accuracy over episodes drawn from the rows whose label is known, and half the width of its 95% interval.
 
         The classes may be new to the model; where the data has tasks, those of an episode are of one. ways, shots: by
-        default as it was made for. queries: rows of each class that are asked; by default as many as all classes have,
-        up to 15. The same seed draws the same episodes. Raises DataError where the classes or their rows are too few.
+        default as it was made for, and no more ways than there are classes. queries: rows of each class that are asked;
+        by default as many as all classes have, up to 15. The same seed draws the same episodes. Raises DataError where
+        the classes or their rows are too few.
         """
         from manyways.data.read import as_data
 
         data = as_data(source)
-        ways, shots = ways or self.ways, shots or self.shots
         drawn_from = Episodes.of(data, hidden=True)
+        ways, shots = ways or max(2, min(self.ways, drawn_from.fewest_classes)), shots or self.shots
         queries = queries or max(1, min(MOST_QUERIES, drawn_from.fewest_rows - shots))
         drawn_from.check(ways, shots, queries)
         support, asked = drawn_from.draw(episodes, ways, shots + queries, generator(seed, episodes)).split(shots)

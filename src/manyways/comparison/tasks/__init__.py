@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from manyways.comparison.tasks.acting import ACTING
 from manyways.comparison.tasks.base import Task
+from manyways.comparison.tasks.few_shot import FEW_SHOT
 from manyways.comparison.tasks.labelled import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
 from manyways.comparison.tasks.language import ANSWERS, JUDGED, PAIRS, TEXT
 from manyways.comparison.tasks.retrieval import RETRIEVAL
@@ -16,7 +17,7 @@ __all__ = ["TASKS", "Task", "task_of"]
 
 TASKS = {
     task.name: task
-    for task in (SEVERAL_LABELS, CLASSIFICATION, REGRESSION, PAIRS, JUDGED, ANSWERS, TEXT, RETRIEVAL, ACTING)
+    for task in (SEVERAL_LABELS, FEW_SHOT, CLASSIFICATION, REGRESSION, PAIRS, JUDGED, ANSWERS, TEXT, RETRIEVAL, ACTING)
 }
 """Every task by its name, that of the results; of those that the data asks for, the first is the one."""
 

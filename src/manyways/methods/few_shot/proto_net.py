@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from manyways.methods.episode_method import EpisodeMethod, Ways
+from manyways.methods.episode_method import SCORED_WAYS, EpisodeMethod, Ways, of_episodes
 from manyways.methods.gradient import Batch, Loss
 from manyways.models.few_shot.adapting import Prototypes, accuracy
 from manyways.models.few_shot.prototypes import nearness, prototypes
@@ -26,14 +26,14 @@ class ProtoNet(EpisodeMethod):
     was never trained needs a few examples: `model.adapt(support)`.
     """
 
-    test_ways: Ways = 5
-    """Classes of an episode that the model is scored on."""
+    test_ways: Ways | None = None
+    """Classes of an episode that the model is scored on. None: as many as there are in training, up to 5."""
 
     most_ways: ClassVar[int] = 60
     paper: ClassVar = "Snell, Swersky & Zemel, Prototypical networks for few-shot learning, NeurIPS 2017"
 
     def scored_ways(self, learner: RowLearner) -> int:
-        return self.test_ways
+        return self.test_ways or min(of_episodes(learner).ways, SCORED_WAYS)
 
     def loss(self, learner: RowLearner, batch: Batch) -> Loss:
         support, queries = batch["support"], batch["queries"]
@@ -50,6 +50,7 @@ class ProtoNet(EpisodeMethod):
 
     def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
         assert isinstance(network, Network)
+        ways = self.scored_ways(learner)
         return FewShotModel(
-            network=network, inputs=learner.encoding, adaptation=Prototypes(), ways=self.test_ways, shots=self.shots
+            network=network, inputs=learner.encoding, adaptation=Prototypes(), ways=ways, shots=self.shots
         )

@@ -53,7 +53,6 @@ class MAML(EpisodeMethod):
     precision: Literal["float32"] = "float32"
     """Arithmetic of the loss: of less, little is left in a second derivative."""
 
-    most_ways: ClassVar[int] = 5
     paper: ClassVar = "Finn, Abbeel & Levine, Model-agnostic meta-learning, ICML 2017"
 
     @classmethod

@@ -12,11 +12,12 @@ import numpy as np
 
 from manyways.data.data import Data
 from manyways.data.storage import CHUNK_BYTES
+from manyways.data.times import is_dates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import lacking
 from manyways.methods.online._begin import begin, labels_of
-from manyways.methods.online._order import in_order, is_dates
+from manyways.methods.online._order import in_order
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.stream import StreamHead, StreamPredictor
@@ -98,9 +99,9 @@ class OnlineSGD(Method):
                 made = replace(made, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name]))
             used = np.zeros(len(data), bool)
             used[positions[:done]] = True
-            return Learned(
-                made, used, (model,) if model else (), done, seconds, planned=run.planned or Planned(done, done)
-            )
+            facts = {"prequential": made.prequential} | ({} if self.drift == "none" else {"drifts": len(made.drifts)})
+            planned = run.planned or Planned(done, done)
+            return Learned(made, used, (model,) if model else (), done, seconds, facts, planned)
 
         def snapshot(done: int, seconds: float) -> Model:
             return self.as_model(learned(done, seconds), data, budget, seed)

@@ -110,7 +110,8 @@ class GradientSteps:
             outputs = call(now, given["queries"]["inputs"])[:, :ways]
             return accuracy(outputs, given["queries"]["labels"])
 
-        tasks, device = MetaBatch(network, how="vectorised"), device_of(network)
+        # With a pass and many queries to an episode, little is gained by running several at once.
+        tasks, device = MetaBatch(network, how="one by one"), device_of(network)
         found = []
         for at in chunks_of(len(support.positions), tasks.chunk):
             batch = {"support": batch_of(rows, support[at], device), "queries": batch_of(rows, queries[at], device)}

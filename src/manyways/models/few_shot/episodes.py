@@ -99,11 +99,12 @@ class Episodes:
             return f"episodes are made of labelled rows, and {self.source} has none. Label some rows."
         few = [at for at, members in enumerate(self.tasks) if len(members) * self.quarter_turns < ways]
         if few:
+            have = len(self.tasks[few[0]]) * self.quarter_turns
+            others = f", and {len(few) - 1} more of {len(self.tasks)} tasks have too few" if len(few) > 1 else ""
+            least = self.fewest_classes
+            advice = f"Ask for fewer: ways={least}" if least > 1 else "Give it more classes, or leave its rows out"
             return (
-                f"episodes of {ways} classes are asked for, and {self.task_names[few[0]]} has "
-                f"{len(self.tasks[few[0]]) * self.quarter_turns}"
-                f"{f'; so have {len(few) - 1} other tasks too few' if len(few) > 1 else ''}. "
-                f"Ask for fewer: ways={max(2, self.fewest_classes)}."
+                f"episodes of {ways} classes are asked for, and {self.task_names[few[0]]} has {have}{others}. {advice}."
             )
         short = [at for at, members in enumerate(self.rows) if len(members) < shots + queries]
         if short:

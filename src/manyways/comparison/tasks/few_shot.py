@@ -1,0 +1,30 @@
+"""The task of telling classes apart that were never trained, from a few examples of each."""
+
+from manyways.comparison.tasks.base import Task
+from manyways.data.data import Data
+
+
+def _new_classes(data: Data) -> bool:
+    """Whether there are test rows whose class is known, and none of their classes is one of the training rows'."""
+    if len(data.labels) != 1 or not data.inputs or not data.classification:
+        return False
+    name = data.label.name
+    tested, learned = (set(part.take(name)[part.known].tolist()) for part in (data.test, data.training))
+    return bool(tested) and bool(learned) and not tested & learned
+
+
+def _learned_from(data: Data, shown: Data) -> str:
+    training = data.training
+    classes = len(set(training.take(data.label.name)[training.labelled].tolist()))
+    return f"{int(training.labelled.sum()):,} rows of {classes:,} classes, others than those of the test rows"
+
+
+FEW_SHOT = Task(
+    "few-shot",
+    asked=_new_classes,
+    gives=frozenset({"adapt"}),
+    scored=frozenset({"adapt"}),
+    metrics=("accuracy",),
+    learned_from=_learned_from,
+    by_all=True,
+)
