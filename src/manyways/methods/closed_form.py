@@ -17,7 +17,7 @@ from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
 from manyways.methods.features import Features, plain_features
-from manyways.methods.forgetting import forgetting
+from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
 from manyways.models.backbones.raw import WordCounts, plain_backbone
 from manyways.models.heads import Head
@@ -117,7 +117,7 @@ class ClosedForm(Method):
         network.head = head
         made = Predictor(network=network, inputs=inputs, target=target)
         learned = Learned(made, _shaping(task.rest), before)
-        return self.as_model(learned, task.rest, task.budget, task.seed)
+        return remade(self, learned, task, model, run)
 
 
 def without_categories(old: InputEncoding, new: InputEncoding) -> tuple[InputEncoding, Tensor | None]:

@@ -1,17 +1,19 @@
 """Forgetting: which of a model's rows are taken out of it, and what is left of the data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.columns import places_of
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
-from manyways.methods.method import Method
-from manyways.models.lineage import Lineage
+from manyways.methods.method import Learned, Method
+from manyways.models.lineage import Lineage, machine
 from manyways.models.model import Model
 from manyways.training.budget import Budget
+from manyways.training.run import Run
 
 Ids = NDArray[np.uint64]
 
@@ -86,6 +88,13 @@ def forgetting(
     )
 
 
+def remade(method: Method, learned: Learned, task: Forgetting, model: Model, run: Run | None) -> Model:
+    """The model that has forgotten, with the lineage that a fit on the rest would give it; `model` is that before."""
+    made = method.as_model(learned, task.rest, task.budget, task.seed)
+    where = machine((run or Run()).pick_device())
+    return replace(made, lineage=replace(made.lineage, plan=model.lineage.plan, machine=where))
+
+
 def check_mask(data: Data, rows: NDArray[np.bool_]) -> None:
     """Raise ParameterError unless `rows` says for each row of `data` whether it is meant."""
     if not isinstance(rows, np.ndarray) or rows.dtype != bool or rows.shape != (len(data),):
@@ -126,9 +135,8 @@ def _number(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _refuse_earlier(model: Model, gone: Data, before: Sequence[Lineage]) -> None:
-    wanted = {row.tobytes() for row in gone.ids}
     for parent in before:
-        if reached := sum(row.tobytes() in wanted for row in parent.all_rows()):
+        if reached := int((places_of(gone.ids, parent.all_rows()) >= 0).sum()):
             raise NeedsError(
                 f"{reached:,} of the {len(gone):,} rows shaped {parent.title}, too, from which {model.lineage.title} "
                 "was made. Train that without them, and this on top of it."

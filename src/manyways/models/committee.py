@@ -69,6 +69,10 @@ class Committee(Model):
         """The models that vote."""
         return _voters(self.seats)
 
+    def has(self, number: int, piece: int) -> bool:
+        """Whether the seat `number` has a model after its piece, the first of which is 1."""
+        return any(seat.number == number and seat.models[piece - 1] is not None for seat in self.seats)
+
     @property
     def metric(self) -> str | None:
         return default_metric(self.target.classification)

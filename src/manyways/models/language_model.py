@@ -213,6 +213,19 @@ class LanguageModel(Model):
         values = self._values(self.reader().pairs(data)).numpy()
         return np.asarray(values[0::2] - values[1::2])
 
+    def log_probabilities(self, source: "Source") -> NDArray[np.float32]:
+        """The mean log p of the tokens of each row's answer, or of its running text, float32 [rows].
+
+        Raises ModelError for a model that does not say the next token.
+        """
+        from manyways.data.read import as_data
+
+        if self.objective != "causal":
+            self._cannot("generate")
+        groups, padding = self.reader().said(as_data(source)), int(self.tokenizer.pad_token_id)
+        with torch.inference_mode():
+            return of_each_answer(self.network, groups, padding, mean_log_probabilities).numpy()
+
     def _values(self, groups: Sequence[Group]) -> torch.Tensor:
         """What each answer is worth, float32 [answers]."""
         padding = int(self.tokenizer.pad_token_id)

@@ -101,7 +101,7 @@ def _alike(trial: Trial, made: Model, gone: NDArray[np.bool_], when: str) -> Non
     require(len(ours.stages()) == len(theirs.stages()), f"{when} its lineage has {len(ours.stages())} stages.")
     for our, their in zip(ours.stages(), theirs.stages(), strict=True):
         require(np.array_equal(our.rows, their.rows), f"{when} {our.title} lists {len(our.rows)} rows.")
-        for name in ("method", "title", "seed", "budget", "data", "fingerprint", "steps", "facts"):
+        for name in ("method", "title", "seed", "budget", "data", "fingerprint", "steps", "facts", "plan", "machine"):
             given, wanted = getattr(our, name), getattr(their, name)
             require(given == wanted, f"{when} lineage.{name} of {our.title} is {given!r}, not {wanted!r}.")
 

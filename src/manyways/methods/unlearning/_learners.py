@@ -13,8 +13,7 @@ from manyways.methods.language_method import copy_of
 from manyways.methods.losses import label_losses
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.attention import use_fast_attention
-from manyways.models.language.packing import Answer, Group, answer_lengths, answer_log_probabilities, pack, plain
-from manyways.models.language.rows import Reader
+from manyways.models.language.packing import answer_lengths, answer_log_probabilities, pack, plain
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -107,7 +106,7 @@ class TokenUnlearner(Unlearner):
         super().__init__(network.requires_grad_(True), data, seed)
         self.start = start
         self.padding = int(start.tokenizer.pad_token_id)
-        self.groups = _groups(Reader(start.tokenizer, start.context, "cut"), data.training)
+        self.groups = start.reader().said(data.training)
         self._divide(data, np.ones(len(data), bool))
 
     def batch(self, positions: RowNumbers) -> Any:
@@ -124,10 +123,3 @@ class TokenUnlearner(Unlearner):
         return LanguageModel(
             network=network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
         )
-
-
-def _groups(reader: Reader, rows: Data) -> list[Group]:
-    if rows.has("messages") or rows.has("completion"):
-        return reader.answers(rows)
-    texts = reader.texts(rows)
-    return [Group((), (Answer(np.asarray(texts[at])[: reader.context].tolist()),)) for at in range(len(texts))]

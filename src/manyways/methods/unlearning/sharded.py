@@ -1,18 +1,18 @@
 """Sharded training: a committee of which a row has reached one member only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.columns import places_of
 from manyways.data.data import TRAINING, Data
 from manyways.errors import NeedsError
 from manyways.methods.fields import Count
-from manyways.methods.forgetting import forgetting
-from manyways.methods.gradient import GradientMethod
+from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
 from manyways.methods.starts import last, stages
 from manyways.methods.supervised.supervised import Supervised
@@ -20,7 +20,7 @@ from manyways.methods.unlearning._shards import Division, claimed
 from manyways.models.committee import Committee, Seat, Vote
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
-from manyways.training.budget import Budget
+from manyways.training.budget import Budget, Planned
 from manyways.training.run import Run
 
 PREDICTS = frozenset({"classify", "regress"})
@@ -95,12 +95,20 @@ class Sharded(Method):
         task = forgetting(self, model, data, rows, shaping, own=own, before=before, budget=budget, seed=seed)
         assert isinstance(model, Committee)
         self.check(task.rest, model.start)
-        run = run or Run()
+        # A budget in seconds would buy other steps now.
+        run = replace(
+            (run or Run()).begun(), plans={part: Planned(*steps) for part, steps in model.lineage.plan.items()}
+        )
         run.claim(f"forget {self.identity(task.rest, model.start, task.budget, task.seed)}")
         division = Division(task.rest, self.shards, self.slices, task.seed)
         held = {seat.number: seat.models for seat in model.seats}
         learned = self._learned(division, model.start, task.budget, run, held)
-        return self.as_model(learned, task.rest, task.budget, task.seed)
+        made = remade(self, learned, task, model, run)
+        assert isinstance(made, Committee)
+        plan = {
+            part: steps for part, steps in made.lineage.plan.items() if made.has(*map(_number, part.split("/")[:2]))
+        }
+        return replace(made, lineage=replace(made.lineage, plan=plan))
 
     def _learned(
         self, division: Division, start: Model | None, budget: Budget, run: Run,
@@ -111,10 +119,9 @@ class Sharded(Method):
         left = list(range(self.shards))
         for wait in (False, True):  # first those that no other process is at, then what the others have made
             for number in left:
-                part = run.child(f"shard-{number}")
-                with claimed(part.folder, wait=wait) as mine:
+                with claimed(run.child(f"shard-{number}").folder, wait=wait) as mine:
                     if mine:
-                        models = self._train(division, number, start, budget, part, held.get(number, ()))
+                        models = self._train(division, number, start, budget, run, held.get(number, ()))
                         seats[number] = Seat(number, models)
             left = [number for number in left if number not in seats]
         table = [seats[number] for number in range(self.shards)]
@@ -152,28 +159,20 @@ class Sharded(Method):
             elif not lacks:
                 # All slices together cost what training on all rows at once does (section IV-C of the paper).
                 share = budget.share(2 * (at + 1) / (self.slices * (self.slices + 1)) / self.shards)
-                spent = _as_spent(share, before, self.method)
 
-                def learn(part: Run, rows: Data = rows, begun: Model | None = current, spent: Budget = spent) -> Model:
-                    return method.fit(rows, begun, budget=spent, seed=seed, run=part)  # noqa: B023  called at once
+                def learn(part: Run, rows: Data = rows, begun: Model | None = current, share: Budget = share) -> Model:
+                    return method.fit(rows, begun, budget=share, seed=seed, run=part)  # noqa: B023  called at once
 
-                current = run.once(f"slice-{at + 1}", learn)
+                current = run.once(f"shard-{number}/slice-{at + 1}", learn)
             else:
                 current = start
             models.append(None if current is start else current)
         return tuple(models)
 
 
-def _as_spent(budget: Budget, before: Model | None, method: Method) -> Budget:
-    """`budget`; where it is no number of steps, as many as were taken when `before` was trained on it."""
-    if before is None or budget.unit in ("steps", "examples") or not before.lineage.steps:
-        return budget
-    if not isinstance(method, GradientMethod):
-        raise NeedsError(
-            f"A budget in {budget.unit} buys {method} other steps each time, so that its training cannot be repeated. "
-            "Train without the rows; with a budget in steps it could forget."
-        )
-    return Budget(before.lineage.steps)
+def _number(part: str) -> int:
+    """The number in the name of a shard or a slice."""
+    return int(part.rpartition("-")[2])
 
 
 def _own_rows(lineage: Lineage, start: Lineage | None) -> NDArray[np.uint64]:
@@ -204,7 +203,6 @@ def _stages_after(start: Lineage | None, stage: Lineage) -> list[Lineage]:
 def _shaping(data: Data, own: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Which rows of `data` the method learns from: the labelled ones, and the others where it has learned from any."""
     training = data.part[data.rows] == TRAINING
-    seen = {row.tobytes() for row in own}
-    others = [row.tobytes() in seen for row in data.ids[training & ~data.labelled]]
-    used: NDArray[np.bool_] = training if any(others) else training & data.labelled
+    others = places_of(data.ids[training & ~data.labelled], own) >= 0
+    used: NDArray[np.bool_] = training if others.any() else training & data.labelled
     return used

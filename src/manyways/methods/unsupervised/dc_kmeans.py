@@ -17,7 +17,7 @@ from manyways.data.splits import parts_of
 from manyways.data.targets import Target
 from manyways.methods.features import Features, plain_features
 from manyways.methods.fields import Count
-from manyways.methods.forgetting import forgetting
+from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
 from manyways.methods.unsupervised.kmeans import has_classes, name_centres
 from manyways.models.backbones.raw import plain_backbone
@@ -123,13 +123,13 @@ class DCKMeans(Method):
         if not same or has_classes(task.rest) != has_classes(data):
             # Features, or what is said, are others without these rows: every leaf is clustered anew.
             learned = self.learn(task.rest, None, task.budget, task.seed, run or Run())
-            return self.as_model(learned, task.rest, task.budget, task.seed)
+            return remade(self, learned, task, model, run)
         frozen = Features(network, model.inputs, uses_all_rows=False)
         touched = np.unique(self._leaf(task.gone, task.seed))
         self._cluster(head, frozen, task.rest, touched, task.seed, raw=not before)
         assert model.target is not None
         learned = Learned(_predictor(frozen, head, model.target), _shaping(task.rest), before)
-        return self.as_model(learned, task.rest, task.budget, task.seed)
+        return remade(self, learned, task, model, run)
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         model = super().as_model(learned, data, budget, seed)

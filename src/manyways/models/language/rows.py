@@ -92,6 +92,13 @@ class Reader:
             groups = [Group(prompt, (Answer(ids),)) for prompt, ids in zip(prompts, said, strict=True)]
         return self._fitted(groups, data.name)
 
+    def said(self, data: Data) -> list[Group]:
+        """What each row says: its answer, or its running text, of which every token but the first is said."""
+        if data.has("messages") or data.has("completion"):
+            return self.answers(data)
+        texts = self.texts(data)
+        return [Group((), (Answer(np.asarray(texts[at])[: self.context].tolist()),)) for at in range(len(texts))]
+
     def answered(self, prompts: Sequence[str], said: Sequence[str]) -> list[Group]:
         """Each of `prompts` with what was said to it, which may be nothing."""
         asked, answers = token_ids(self.tokenizer, prompts), token_ids(self.tokenizer, said)
