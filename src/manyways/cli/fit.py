@@ -201,7 +201,7 @@ def _nothing(options: Fit, method: "Method") -> "Data":
     if method.needs_data():
         line = command_line("fit", str(method), "DATA", "--out", str(options.out))
         raise NeedsError(f"{method} learns from data, and none is given. Name it after the method: {line}.")
-    if options.labels is not None or options.test_share or options.reading.options() != Reading().options():
+    if options.labels is not None or options.test_share or options.reading != Reading():
         raise ParameterError("No data is given, so there is nothing to read or to set aside. Name DATA after METHOD.")
     return Data.nothing()
 

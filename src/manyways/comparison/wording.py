@@ -9,6 +9,7 @@ from manyways.comparison.results import Comparison, Entry
 MISSING = "—"
 METRIC_WORDS = {
     "nats_per_token": "nats per token",
+    "frechet_distance": "Fréchet distance",
     "nats_per_character": "nats per character",
     "roc_auc": "ROC AUC",
     "f1": "F1",

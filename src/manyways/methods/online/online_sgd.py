@@ -12,11 +12,12 @@ import numpy as np
 
 from manyways.data.data import Data
 from manyways.data.storage import CHUNK_BYTES
+from manyways.data.times import is_dates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import lacking
 from manyways.methods.online._begin import begin, labels_of
-from manyways.methods.online._order import in_order, is_dates
+from manyways.methods.online._order import in_order
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.stream import StreamHead, StreamPredictor
