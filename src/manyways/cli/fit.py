@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 LONGEST_PROMPT = 60
+FEW = 6
+"""Of a list of facts so many are printed."""
 NO_DATA = "-"
 """What stands in the place of DATA where there is none."""
 
@@ -275,6 +277,9 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
         return command_line("fit", str(model.lineage.method["name"]), source, *on)
     if "adapt" in model.gives:
         return command_line("fit", "adapt", "EXAMPLES", "--start", str(options.out), "--out", f"{options.out}-adapted")
+    if "sample" in model.gives:
+        pictures = any(column.kind == "image" for column in data.inputs)
+        return command_line("generate", str(options.out), "--out", "drawn.png" if pictures else "drawn.csv")
     if "generate" in model.gives:
         return command_line("generate", str(options.out), "--prompt", beginning(data))
     if "retrieve" in model.gives:

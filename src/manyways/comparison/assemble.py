@@ -66,6 +66,7 @@ def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) 
         entries=tuple(entries),
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
+        beside=tuple(metric for metric in plan.task.beside if metric != plan.metric),
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))

@@ -269,7 +269,7 @@ class Comparison(Record):
 
     `labels` is how many labels were asked for (None: all), `budget` what each entry could spend, `started`
     an ISO 8601 time, `seconds` the time of the whole comparison, `command` what to type to repeat it, `exhibits` what
-    is to be seen of all entries together.
+    is to be seen of all entries together, `beside` the metrics that are shown beside the score.
     """
 
     data: DataSummary
@@ -288,6 +288,7 @@ class Comparison(Record):
     conclusion: Conclusion | None = None
     command: str = ""
     confidence: float = 0.95
+    beside: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
 
     @property

@@ -100,10 +100,11 @@ class Task:
 
     asked: whether the roles of the data ask for it; allowed: whether it can be asked for besides, by one of its
     metrics. gives: what a model must give, any one of these; scored: the same for a model that is scored as it is,
-    before anything is learned. metrics: what it can be compared by, the usual one first; shared: the usual one where
-    all start from one model, and so share its tokens. learned_from: what is learned from in words, of the data and of
-    it as it is shown to methods. labelled: whether it is to predict one label, of which a comparison may hide some;
-    several_labels: whether it is to predict several at once, of which it may hide some rows', too.
+    before anything is learned. metrics: what it can be compared by, the usual one first; beside: those of them that
+    are shown beside the score; shared: the usual one where all start from one model, and so share its tokens.
+    learned_from: what is learned from in words, of the data and of it as it is shown to methods. labelled: whether it
+    is to predict one label, of which a comparison may hide some; several_labels: whether it is to predict several at
+    once, of which it may hide some rows', too.
 
     enters: which methods are tried where none is named, of those whose models give what is asked. bound: for methods
     that learn under easier conditions than is asked, these conditions in words ("all tasks at once"): they are shown
@@ -121,6 +122,7 @@ class Task:
     learned_from: "Callable[[Data, Data], str]"
     scored: frozenset[str] = frozenset()
     shared: str | None = None
+    beside: tuple[str, ...] = ()
     labelled: bool = False
     allowed: "Callable[[Data], bool]" = lambda data: False
     enters: "Callable[[Method], bool]" = any_method

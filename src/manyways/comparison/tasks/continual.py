@@ -77,6 +77,7 @@ CONTINUAL = Task(
     asked=lambda data: data.has("task") and data.has("label") and bool(data.inputs) and data.classification,
     gives=frozenset({"classify"}),
     metrics=("average_accuracy", "forgetting", "backward_transfer"),
+    beside=("average_accuracy", "forgetting", "backward_transfer"),
     enters=lambda method: _in_order(method) or str(method) == "supervised",
     bound=lambda method: "" if _in_order(method) else "all tasks at once",
     score=_score,

@@ -60,6 +60,7 @@ GENERATION = Task(
     gives=frozenset({"sample"}),
     scored=frozenset({"sample"}),
     metrics=("frechet_distance", "precision", "recall", "bits_per_dimension", "nats_per_row"),
+    beside=("frechet_distance", "precision", "recall", "bits_per_dimension"),
     prepare=_prepare,
     score=_score,
     learned_from=_rows,
