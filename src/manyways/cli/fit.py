@@ -251,6 +251,9 @@ def stated(facts: Mapping[str, Any]) -> dict[str, str]:
     def said(value: Any) -> str:
         if isinstance(value, dict):
             return ", ".join(f"{name.replace('_', ' ')} {said(part)}" for name, part in value.items())
+        if isinstance(value, list):
+            more = f", … ({len(value):,} in all)" if len(value) > FEW else ""
+            return ", ".join(map(said, value[:FEW])) + more
         return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
     return {name: said(fact) for name, fact in facts.items()}
@@ -277,11 +280,11 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
         return command_line("fit", str(model.lineage.method["name"]), source, *on)
     if "adapt" in model.gives:
         return command_line("fit", "adapt", "EXAMPLES", "--start", str(options.out), "--out", f"{options.out}-adapted")
-    if "sample" in model.gives:
+    if model.gives & {"generate", "sample"}:
         pictures = any(column.kind == "image" for column in data.inputs)
-        return command_line("generate", str(options.out), "--out", "drawn.png" if pictures else "drawn.csv")
-    if "generate" in model.gives:
-        return command_line("generate", str(options.out), "--prompt", beginning(data))
+        drawn = ["--out", "drawn.png" if pictures else "drawn.csv"]
+        how = drawn if "sample" in model.gives else ["--prompt", beginning(data)]
+        return command_line("generate", str(options.out), *how)
     if "retrieve" in model.gives:
         classes = ["--classes", "NAME", "NAME", "--start", str(options.out), "--out", f"{options.out}-classes"]
         return command_line("fit", "zero-shot", *classes)
