@@ -85,9 +85,7 @@ def test_rows_of_a_task_are_labelled_training_rows() -> None:
 def test_a_task_that_was_not_learned_is_named() -> None:
     tasks = Tasks.of(table(["a", "b"], ["x", "y"]))
     other = table(["a", "z", "z"], ["x", "y", "y"])
-    with pytest.raises(
-        DataError, match="2 of 3 rows of .* are of a task that was not learned, the first of 'z'; tasks in"
-    ):
+    with pytest.raises(DataError, match="2 of 3 rows of .* of a task that was not learned, the first of 'z'"):
         tasks.numbers(other)
     with pytest.raises(DataError, match="Each row's task must be known, and wine has no column 't'"):
         tasks.numbers(mw.read("wine"))
