@@ -104,8 +104,8 @@ class Judge:
         precision, recall = precision_and_recall(self.real[:DRAWN], drawn)
         return {
             "frechet_distance": frechet_distance(self.real, drawn),
-            "precision": precision,
-            "recall": recall,
+            "sample_precision": precision,
+            "sample_recall": recall,
         }
 
 

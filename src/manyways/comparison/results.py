@@ -13,7 +13,7 @@ from manyways.errors import DataError
 SCHEMA = 1
 FRACTIONS = frozenset({
     "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
-    "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "precision", "recall",
+    "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision", "sample_recall",
 })  # fmt: skip
 SCATTER_LIMIT = 500
 
