@@ -52,19 +52,35 @@ def test_without_a_label_or_text_there_is_nothing_to_compare_by() -> None:
 
 def test_the_usual_metric_is_one_that_all_entries_share() -> None:
     """Tokens are a common unit only for models that have the same ones."""
-    assert TASKS["text"].check(None, shared=False) == "nats_per_character"
-    assert TASKS["text"].check(None, shared=True) == "nats_per_token"
-    assert TASKS["pairs"].check(None, shared=True) == "preference_accuracy"
-    assert TASKS["classification"].check(None, shared=True) == "accuracy"
-    assert TASKS["regression"].check("mean_absolute_error", shared=False) == "mean_absolute_error"
+    assert TASKS["text"].usual(shared=False) == "nats_per_character"
+    assert TASKS["text"].usual(shared=True) == "nats_per_token"
+    assert TASKS["pairs"].usual(shared=True) == "preference_accuracy"
+    assert TASKS["classification"].usual(shared=True) == "accuracy"
 
 
 @pytest.mark.parametrize(
-    ("task", "metric"), [("text", "accuracy"), ("classification", "perplexity"), ("answers", "r2")]
+    ("columns", "metric"), [({"text": WORDS}, "accuracy"), ({"x": [0.5, 1.5], "label": [0, 1]}, "perplexity")]
 )
-def test_a_metric_of_another_task_is_refused(task: str, metric: str) -> None:
+def test_a_metric_of_another_task_is_refused(columns: dict[str, Any], metric: str) -> None:
     with pytest.raises(ParameterError, match=f"metric must be one of .*; got '{metric}'"):
-        TASKS[task].check(metric, shared=False)
+        task_of(mw.read(columns), metric)
+
+
+IMAGES = np.zeros((30, 1, 8, 8), np.uint8)
+
+
+def test_a_metric_may_ask_for_another_task_than_the_roles() -> None:
+    """Images with a label ask for classification, and can be asked to be drawn; with tasks for these in their order."""
+    digits = mw.read("digits")
+    assert task_of(digits).name == task_of(digits, "log_loss").name == "classification"
+    assert task_of(digits, "frechet_distance").name == "generation"
+    assert task_of(digits.with_tasks(5)).name == task_of(digits.with_tasks(5), "forgetting").name == "tasks in order"
+    assert task_of(digits.with_tasks(5), "accuracy").name == "classification"
+    assert task_of(mw.read({"photo": IMAGES})).name == "generation"
+    table = mw.read({"x": [0.5, 1.5, 2.5]})
+    assert task_of(table, "frechet_distance").name == "generation"
+    with pytest.raises(DataError, match="nothing to compare by"):
+        task_of(table, "accuracy")
 
 
 def test_of_every_metric_it_is_known_whether_more_is_better() -> None:

@@ -13,7 +13,7 @@ COMMANDS = {
     "advise": "Say which ways of learning your data allows, and what the others lack.",
     "fit": "Train a model by one method, or by a chain of them, and save it.",
     "predict": "Predict the label of every row with a saved model, or answer its prompt.",
-    "generate": "Let a saved language model go on from prompts.",
+    "generate": "Let a saved language model go on from prompts, or draw rows from a saved VAE or GAN.",
     "methods": "List all methods, or show one with its fields.",
     "lineage": "Show what a model was made from, and which models some rows or a person reached.",
     "forget": "Make every model forget some rows, or all of a person's, and write a receipt.",
@@ -33,6 +33,9 @@ examples:
   manyways fit pretrain novel.txt --tokenizer characters --test-share 0.1 --out writer
   manyways fit sft answers.jsonl --checkpoint path/to/model --lora 8 --out assistant
   manyways generate writer --prompt 'It was' --temperature 0.8
+  manyways fit vae photos/ --out painter
+  manyways generate painter --count 100 --out pictures.png
+  manyways compare digits --tasks 5 --methods replay,ewc,supervised
   manyways lineage model --subject ann
   manyways forget --subject ann --receipt receipt.json
 

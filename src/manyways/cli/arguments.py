@@ -88,6 +88,8 @@ class Reading:
     """Simulate so many clients: each class is dealt to them in unequal shares, drawn from a Dirichlet distribution."""
     clients_alpha: Annotated[float, one(float, "a number", "ALPHA")] = 0.5
     """How alike simulated clients are: near 0 each holds one class or two, above 100 all hold the same."""
+    tasks: Count = None
+    """Divide the classes into so many tasks, which are learned one after the other (ewc, replay)."""
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `manyways.read`."""
@@ -110,7 +112,10 @@ class Reading:
         """The data in `source`. Raises DataError and ParameterError as `manyways.read` and `with_clients` do."""
         from manyways.data.read import read
 
+        at_least("--tasks", self.tasks, 1)
         data = read(source, **self.options())
+        if self.tasks is not None:
+            data = data.with_tasks(self.tasks)
         return data if self.clients is None else data.with_clients(self.clients, self.clients_alpha)
 
 

@@ -203,7 +203,7 @@ def _nothing(options: Fit, method: "Method") -> "Data":
     if method.needs_data():
         line = command_line("fit", str(method), "DATA", "--out", str(options.out))
         raise NeedsError(f"{method} learns from data, and none is given. Name it after the method: {line}.")
-    if options.labels is not None or options.test_share or options.reading.options() != Reading().options():
+    if options.labels is not None or options.test_share or options.reading != Reading():
         raise ParameterError("No data is given, so there is nothing to read or to set aside. Name DATA after METHOD.")
     return Data.nothing()
 
@@ -284,8 +284,11 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
         return command_line("fit", str(model.lineage.method["name"]), source, *on)
     if "adapt" in model.gives:
         return command_line("fit", "adapt", "EXAMPLES", "--start", str(options.out), "--out", f"{options.out}-adapted")
-    if "generate" in model.gives:
-        return command_line("generate", str(options.out), "--prompt", beginning(data))
+    if model.gives & {"generate", "sample"}:
+        pictures = any(column.kind == "image" for column in data.inputs)
+        drawn = ["--out", "drawn.png" if pictures else "drawn.csv"]
+        how = drawn if "sample" in model.gives else ["--prompt", beginning(data)]
+        return command_line("generate", str(options.out), *how)
     if "retrieve" in model.gives:
         classes = ["--classes", "NAME", "NAME", "--start", str(options.out), "--out", f"{options.out}-classes"]
         return command_line("fit", "zero-shot", *classes)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Count, Pairs, at_least, one, pairs, parse
-from manyways.cli.output import check_file
+from manyways.cli.output import DESCRIPTION, check_file
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ Share = Annotated[float | None, one(float, "a number", "P"), UNSAID]
 
 @dataclass(frozen=True)
 class Generate:
-    """Let a saved language model go on from prompts.
+    """Let a saved language model go on from prompts, or draw rows from a saved VAE or GAN.
 
-    What it says to a --prompt is printed as it is. The prompts of DATA give CSV: the number of the row, counted
-    from 0, the prompt, and what the model says.
+    What is said to a --prompt is printed as it is. The prompts of DATA give CSV: the number of the row, counted
+    from 0, the prompt, and what the model says. Drawn pictures go into one .png side by side, or into an .npz as they
+    are; rows of a table into a CSV.
     """
 
     model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
@@ -48,12 +50,19 @@ class Generate:
     top_p: Share = None
     """Draw only from the fewest tokens that hold this share of the probability."""
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
-    """Another seed draws other tokens."""
+    """Another seed draws other tokens, or other rows."""
+    count: Count = None
+    """How many rows are drawn; by default 64."""
+    of_class: Annotated[str | None, one(str, "a class", "CLASS"), UNSAID] = None
+    """The class of all that is drawn, by a model that was told classes: gan(conditional=True)."""
     out: Annotated[str, arg(metavar="FILE")] = "-"
-    """Where the CSV goes; - is the terminal."""
+    """Where the CSV goes, - is the terminal; or a .png or .npz of what is drawn."""
 
     def check(self) -> None:
-        """Raise ParameterError for what is wrong before the model is loaded."""
+        """Raise ParameterError for what is wrong before a language model is loaded."""
+        if self.count is not None or self.of_class is not None:
+            flag = "--count" if self.count is not None else "--of-class"
+            raise ParameterError(f"{flag} is for models that draw rows; {self.model} is none.")
         if bool(self.prompt) == (self.data is not None):
             given = "both are" if self.prompt else "neither is"
             raise ParameterError(f"Prompts come from --prompt or from DATA, one of the two; {given} given.")
@@ -73,6 +82,10 @@ class Generate:
 def main(arguments: Sequence[str]) -> int:
     """Run `manyways generate`."""
     options = parse(Generate, "generate", arguments)
+    if draws_rows(options.model):
+        from manyways.cli.draw import draw
+
+        return draw(options)
     options.check()
     from manyways.models.saving import load_model
 
@@ -93,6 +106,15 @@ def main(arguments: Sequence[str]) -> int:
     write_whole(Path(options.out), text.getvalue())
     print(f"{len(prompts):,} completions: {options.out}", file=sys.stderr)
     return 0
+
+
+def draws_rows(folder: Path) -> bool:
+    """Whether the model saved in `folder` draws rows, as its description says; nothing is loaded."""
+    path = folder / DESCRIPTION
+    try:
+        return "sample" in json.loads(path.read_text(encoding="utf-8"))["gives"]
+    except (OSError, ValueError, KeyError, TypeError):  # whatever is wrong is said when the model is loaded
+        return False
 
 
 def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:

@@ -124,6 +124,7 @@ def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
 
     kinds: dict[str, Any] = {}
     names: list[str] = []
+    options |= model.roles_read
     for encoder in model.encoding().encoders.values():
         names += encoder.columns
         spec = encoder.spec

@@ -66,6 +66,7 @@ def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) 
         entries=tuple(entries),
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
+        beside=tuple(metric for metric in plan.task.beside if metric != plan.metric),
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
@@ -120,6 +121,8 @@ def make_entry(
         source="; ".join(stage.paper for stage in stages if stage.paper),
         hyperparameters=method.to_json(),
         pending=interrupted and len(done) < len(plan.seeds),
+        bound=plan.task.bound(method),
+        caution=next((outcome.caution for outcome in done if outcome.caution), ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:
         return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
@@ -186,7 +189,7 @@ def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:
 
 
 def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
-    for entry in comparison.ranked():
+    for entry in comparison.contestants():
         job = next(job for job in plan.jobs() if job.method == entry.name)
         place = Path(job.start) if job.method == START and job.start else folder / job.key / "model"
         if place.exists():

@@ -149,6 +149,7 @@ def compare(
         for job in jobs:
             shutil.rmtree(folder / job.key, ignore_errors=True)
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    plan.task.prepare(plan.data)
     outcomes = {job: outcome for job in jobs if (outcome := _earlier(folder / job.key, job))}
     progress = _Progress(len(jobs), len(outcomes), on_progress, plan)
     interrupted = False
@@ -173,8 +174,7 @@ def make_plan(
     named = None if methods is None else [_method(method) for method in methods]
     if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
         data = named[0].set_aside(data, test_share)  # else the classes to be told apart would be known ones
-    task = task_of(data)
-    chosen_metric = task.check(metric, shared=start is not None)
+    task = task_of(data, metric)
     if task.has_labels and not data.training.known.any():
         columns = " or ".join(repr(label.name) for label in data.labels)
         raise DataError(
@@ -219,7 +219,7 @@ def make_plan(
         labels=labels,
         budget=budget,
         seeds=numbers,
-        metric=chosen_metric,
+        metric=metric or task.usual(shared=start is not None),
         workers=count,
         threads=max(1, cores // max(1, count)),
         curve=_label_curve(data, shown) if task.labelled else (),
@@ -252,7 +252,7 @@ def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method
         candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
     fitting: dict[str, Method] = {}
     for method in candidates:
-        if not given(method, data) & task.gives:
+        if not (given(method, data) & task.gives and task.enters(method)):
             continue
         begun = start is not None and start.begins(method, task)
         found = method if begun else completed(method, data) if start is None or task.has_labels else None

@@ -42,7 +42,7 @@ def conclude(comparison: Comparison) -> Conclusion:
     cannot be told apart from the best, the cheapest is recommended if it also lies within one standard error of
     the difference (Breiman et al., Classification and Regression Trees, 1984).
     """
-    ranked = comparison.ranked()
+    ranked = comparison.contestants()
     if not ranked:
         return Conclusion(title=_nothing(comparison), cautions=tuple(_unfinished(comparison)))
     best = ranked[0]
@@ -51,7 +51,7 @@ def conclude(comparison: Comparison) -> Conclusion:
     choice = _cheapest(best, [entry for entry in tied if _close(gaps[entry.name])])
     return Conclusion(
         title=_title(comparison, choice, ranked),
-        sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice)),
+        sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice), *_bounds(comparison)),
         cautions=(*_cautions(comparison, choice), *_unfinished(comparison)),
         recommended=choice.name,
         indistinguishable=tuple(entry.name for entry in tied),
@@ -152,7 +152,7 @@ def _why(comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], 
         none = "the quicker of them lie too far behind to prefer" if quicker else "none of them is much quicker"
         sentences.append(f"{top}, but {names} cannot be told apart from it {over}; {none}.")
     else:
-        second = next(entry for entry in comparison.ranked() if entry.name in gaps)
+        second = next(entry for entry in comparison.contestants() if entry.name in gaps)
         behind = gaps[second.name]
         lead = wording.difference(comparison, behind.mean)
         half = wording.difference(comparison, behind.half or 0.0, unit=False)
@@ -168,7 +168,7 @@ def _reached(comparison: Comparison, entry: Entry) -> str:
 
 
 def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) -> list[str]:
-    plain = next((entry for entry in comparison.ranked() if entry.name in BASELINES), None)
+    plain = next((entry for entry in comparison.contestants() if entry.name in BASELINES), None)
     if plain is None:
         return []
     called = BASELINES[plain.name]
@@ -180,6 +180,15 @@ def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) 
     amount = wording.difference(comparison, ahead)
     against = f"{called} ({wording.score(comparison, plain.score)})"
     return [f"{choice.title} is {amount} {side} {against}{unsure}."]
+
+
+def _bounds(comparison: Comparison) -> list[str]:
+    """What those reach that learn under easier conditions."""
+    return [
+        f"{entry.title}, which learns {entry.bound}, reaches {_reached(comparison, entry)}."
+        for entry in comparison.ranked()
+        if entry.bound
+    ]
 
 
 def _saving(comparison: Comparison, choice: Entry) -> list[str]:
@@ -205,6 +214,7 @@ def _unfinished(comparison: Comparison) -> list[str]:
     if failed:
         reasons = "; ".join(f"{entry.title}: {wording.reason(entry, 100)}" for entry in failed)
         sentences.append(f"{len(failed)} of {len(comparison.entries)} failed ({reasons}).")
+    sentences += [f"{entry.title}: {entry.caution}" for entry in comparison.entries if entry.caution]
     if pending:
         names = wording.listed([entry.title for entry in pending])
         sentences.append(f"The comparison was interrupted before {names} finished.")

@@ -8,24 +8,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from manyways.comparison.conclusion import START
+from manyways.comparison.follower import Follower
 from manyways.comparison.results import Exhibit
 from manyways.comparison.start import saved_model
-from manyways.comparison.tasks import Task, task_of
+from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, ModelError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.models.saving import save_model
-from manyways.training.events import Event
 from manyways.training.run import Run
 
 CURVE_POINTS = 8
-CURVE_ROWS = 2000
-"""Learning curves are scored on at most so many test rows; the final score is on all."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +68,7 @@ class Outcome:
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     exhibits: tuple[Exhibit, ...] = ()
     error: str | None = None
+    caution: str = ""
 
 
 def run_job(
@@ -91,14 +88,15 @@ def run_job(
         shown = data
         if job.labels is not None:
             shown = data.with_labels(max(1, job.labels - learner.asks(job.labels)), job.seed)
-        follower = _Follower(data.test, task_of(data), job.metric, report)
+        task = task_of(data, job.metric)
+        follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
         model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
-        metrics = _scored(model, data.test, job.metric)
+        metrics = _scored(model, data, job.metric, follower.finish(model))
         exhibits: tuple[Exhibit, ...] = ()
         if job.keep_model:
             save_model(model, folder / "model")
-            exhibits = task_of(data).exhibits(model, data.test)
+            exhibits = (*follower.exhibits(), *task.exhibits(model, data.test))
     except ManywaysError as error:
         return Outcome(error=str(error), wall_seconds=time.monotonic() - began)
     except Exception as error:  # a method that fails is a row that says why; it never takes the others down
@@ -114,12 +112,13 @@ def run_job(
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
         exhibits=exhibits,
+        caution=str(model.lineage.facts.get("caution", "")),
     )
 
 
-def _scored(model: Model, test: Data, metric: str) -> dict[str, float]:
-    """All scores of `model` on `test`. Raises ModelError where the metric is not among them."""
-    scores = model.evaluate(test)
+def _scored(model: Model, data: Data, metric: str, noted: dict[str, float]) -> dict[str, float]:
+    """All scores of `model`, with those `noted` on the way. Raises ModelError where the metric is not among them."""
+    scores = {**task_of(data, metric).score(model, data, None), **noted}
     if metric not in scores:
         given = ", ".join(scores) or "nothing"
         raise ModelError(f"The model gives {', '.join(sorted(model.gives))} and is scored by {given}, not by {metric}.")
@@ -128,7 +127,7 @@ def _scored(model: Model, test: Data, metric: str) -> dict[str, float]:
 
 def _untrained(job: Job, start: Model, data: Data) -> Outcome:
     """What the start reaches as it is."""
-    metrics = _scored(start, data.test, job.metric)
+    metrics = _scored(start, data, job.metric, {})
     return Outcome(score=metrics[job.metric], metrics=metrics, parameters=start.parameters)
 
 
@@ -144,32 +143,6 @@ def _from_text(job: Job) -> Method:
     if job.fields and fields_of(method) != job.fields:
         raise ParameterError(refusal)
     return method
-
-
-class _Follower:
-    """Scores the model as it grows, over all stages of a chain, and passes on how far it is."""
-
-    def __init__(self, test: Data, task: Task, metric: str, report: Callable[[float], None]) -> None:
-        step = 1 if task.by_all else max(1, len(test) // CURVE_ROWS)
-        self._test, self._metric, self._report = test.select(np.arange(0, len(test), step)), metric, report
-        self._asked = task.gives | task.scored
-        self._steps, self._seconds = 0, 0.0
-        self.curve: list[tuple[int, float, float]] = []
-
-    def __call__(self, event: Event) -> None:
-        if event.kind == "evaluate" and event.model is not None:
-            self._score(event, event.model())
-        elif event.kind in ("end", "stop"):
-            self._steps, self._seconds = self._steps + event.step, self._seconds + event.seconds
-        self._report(event.step / max(1, event.steps))
-
-    def _score(self, event: Event, model: Model) -> None:
-        # A stage of a chain may make a model that does something else, which the comparison does not score.
-        if model.metric_on(self._test) is None or not self._asked & model.gives:
-            return
-        scores = model.evaluate(self._test)
-        if self._metric in scores:
-            self.curve.append((self._steps + event.step, self._seconds + event.seconds, scores[self._metric]))
 
 
 def reset_peak_memory() -> None:

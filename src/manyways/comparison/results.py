@@ -13,7 +13,8 @@ from manyways.errors import DataError
 SCHEMA = 1
 FRACTIONS = frozenset({
     "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
-    "recall_at_5", "recall_at_10",
+    "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision",
+    "sample_recall",
 })  # fmt: skip
 SCATTER_LIMIT = 500
 
@@ -154,12 +155,13 @@ class Exhibit(Record):
 class Entry(Record):
     """One way of learning and what it reached.
 
-    `score` is the mean of `scores` (one per seed, in the order of the comparison's seeds), `low` and `high`
-    its interval; both None with one seed. `seconds` is the training time of one seed, `parameters` a count.
-    `labels_equivalent` is how many labels plain supervision needs for the same score; where that has no
-    number, `labels_note` says why ("more than 1,437"). `error` is the reason of a failure, and then `score`
-    is None. `pending` marks an entry that had not finished when the comparison was interrupted. `exhibits` are made
-    of its model of the first seed.
+    `score` is the mean of `scores` (one per seed, in the order of the comparison's seeds), `low` and `high` its
+    interval; both None with one seed. `seconds` is the training time of one seed, `parameters` a count. `bound` is
+    empty but for an entry that learns under easier conditions than the others, which it says in words. `caution` says
+    what went wrong in a training that has a score all the same. `labels_equivalent` is how many labels plain
+    supervision needs for the same score; where that has no number, `labels_note` says why ("more than 1,437").
+    `error` is the reason of a failure, and then `score` is None. `pending` marks an entry that had not finished when
+    the comparison was interrupted. `exhibits` are made of its model of the first seed.
     """
 
     name: str
@@ -183,6 +185,8 @@ class Entry(Record):
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     pending: bool = False
     exhibits: tuple[Exhibit, ...] = ()
+    bound: str = ""
+    caution: str = ""
 
     @property
     def scored(self) -> bool:
@@ -266,7 +270,7 @@ class Comparison(Record):
 
     `labels` is how many labels were asked for (None: all), `budget` what each entry could spend, `started`
     an ISO 8601 time, `seconds` the time of the whole comparison, `command` what to type to repeat it, `exhibits` what
-    is to be seen of all entries together.
+    is to be seen of all entries together, `beside` the metrics that are shown beside the score.
     """
 
     data: DataSummary
@@ -285,6 +289,7 @@ class Comparison(Record):
     conclusion: Conclusion | None = None
     command: str = ""
     confidence: float = 0.95
+    beside: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
 
     @property
@@ -302,6 +307,11 @@ class Comparison(Record):
         sign = -1 if self.higher_is_better else 1
         scored = [entry for entry in self.entries if entry.scored]
         return sorted(scored, key=lambda entry: (sign * (entry.score or 0.0), entry.seconds or math.inf))
+
+    def contestants(self) -> list[Entry]:
+        """Those of `ranked` that learned under the conditions that were asked; all, where none did."""
+        ranked = self.ranked()
+        return [entry for entry in ranked if not entry.bound] or ranked
 
     def to_json(self) -> dict[str, Any]:
         """This comparison as plain JSON values, with the schema version first."""

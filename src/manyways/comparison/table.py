@@ -18,7 +18,8 @@ GAP = 2
 NAME_HEADING = "way of learning"
 NARROWEST_NAME = 26
 STRIP = range(9, 29)
-FIRST_TO_GO = ("memory", "size", "strip", "labels worth", "time")
+FIRST_TO_GO = ("memory", "size", "strip")
+LAST_TO_GO = ("labels worth", "time")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class ComparisonTable:
         widths = {column.key: _width(column, ranked) for column in self._columns(ranked)}
         name_width = max(cell_len(entry.name) + 2 for entry in ranked)
         name_width = max(name_width, cell_len(NAME_HEADING))
-        for key in FIRST_TO_GO:
+        for key in (*FIRST_TO_GO, *self.comparison.beside[::-1], *LAST_TO_GO):
             if min(name_width, NARROWEST_NAME) + sum(GAP + size for size in widths.values()) <= width:
                 break
             widths.pop(key, None)
@@ -90,6 +91,7 @@ class ComparisonTable:
             Column("margin", "", lambda entry: wording.margin(comparison, entry), right=False),
             Column("strip", " " * STRIP.start, lambda entry: "", right=False),
             Column("labels worth", "labels worth", _short_labels),
+            *(Column(each, wording.metric_words(each), _beside(each)) for each in comparison.beside),
             Column("time", "time", lambda entry: wording.seconds(entry.seconds)),
             Column("memory", "memory", lambda entry: wording.megabytes(entry.peak_memory_mb)),
             Column("size", "parameters", lambda entry: wording.quantity(entry.parameters)),
@@ -142,10 +144,14 @@ class ComparisonTable:
 def render_table(comparison: Comparison) -> ComparisonTable:
     """`comparison` as something rich can print: entries best first, failures with reasons, the conclusion.
 
-    Narrow terminals lose the memory, the size, the picture of the intervals, the labels and the time, in this
-    order. Nothing depends on colour. A missing conclusion is drawn from the numbers.
+    Narrow terminals lose the memory, the size, the picture of the intervals, further metrics, the labels and the time,
+    in this order. Nothing depends on colour. A missing conclusion is drawn from the numbers.
     """
     return ComparisonTable(comparison)
+
+
+def _beside(metric: str) -> Callable[[Entry], str]:
+    return lambda entry: wording.measured(metric, entry.metrics.get(metric))
 
 
 def _width(column: Column, entries: list[Entry]) -> int:

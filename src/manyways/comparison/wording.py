@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from manyways.comparison.results import Comparison, Entry
+from manyways.comparison.results import FRACTIONS, Comparison, Entry
 
 MISSING = "—"
 METRIC_WORDS = {
     "nats_per_token": "nats per token",
+    "frechet_distance": "Fréchet distance",
     "nats_per_character": "nats per character",
     "roc_auc": "ROC AUC",
     "f1": "F1",
@@ -44,9 +45,14 @@ def count(value: float | None) -> str:
 
 def score(comparison: Comparison, value: float | None) -> str:
     """A score in the unit of the comparison's metric: "97.4%", "0.312"."""
+    return measured(comparison.metric, value)
+
+
+def measured(metric: str, value: float | None) -> str:
+    """A value of `metric` in its own unit."""
     if value is None:
         return MISSING
-    return f"{100 * value:.1f}%" if comparison.percent else number(value)
+    return f"{100 * value:.1f}%" if metric in FRACTIONS else number(value)
 
 
 def difference(comparison: Comparison, value: float, *, unit: bool = True) -> str:

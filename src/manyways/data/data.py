@@ -181,7 +181,7 @@ class Data:
             hasher.update(repr(self.take(name)[self.labelled].tolist()).encode())
         if self.environment is not None:
             hasher.update(self.environment.facts.encode())
-        for role in ("client", "forget"):
+        for role in ("client", "task", "forget"):
             for name in self.roles.get(role, ()):
                 hasher.update(repr(self.take(name).tolist()).encode())
         return hasher.hexdigest()
@@ -262,7 +262,7 @@ class Data:
         """
         train = np.flatnonzero(self.part == TRAINING)
         values = self.label.take(train)
-        return tuple(sorted(set(values[~is_missing(values)].tolist()), key=lambda v: (str(type(v)), v)))
+        return tuple(sorted(set(values[~is_missing(values)].tolist()), key=by_kind))
 
     def hide(self, which: NDArray[Any]) -> "Data":
         """The labels at positions `which` hidden."""
@@ -375,6 +375,34 @@ class Data:
             )
         return np.fromiter((TRUTH[word] for word in words), bool, len(words))
 
+    # --- tasks -------------------------------------------------------------------------------------
+
+    def with_tasks(self, count: int, seed: int | None = None) -> "Data":
+        """Every row given to one of `count` tasks by its class, in a new column `task` with that role.
+
+        The classes are divided in their order into tasks 1, 2, …, as evenly as can be ("split" data sets in continual
+        learning: Zenke et al., ICML 2017); with a `seed` in another order. Rows without a class belong to none. Raises
+        DataError where there are fewer classes than tasks, or less than 1 of these, or where there are tasks already.
+        """
+        from manyways.data.splits import classes_by_task
+
+        if self.has("task") or "task" in self.columns:
+            taken = self.roles.get("task", ("task",))[0]
+            raise DataError(f"{self.name} has a column {taken!r} for tasks already; divide the data without it.")
+        if not self.classification:
+            raise DataError(f"The label {self.label.name!r} of {self.name} is a number; tasks are made of classes.")
+        if not 1 <= count <= len(self.classes):
+            raise DataError(
+                f"{self.name} has {len(self.classes)} classes, which make from 1 to {len(self.classes)} tasks; got "
+                f"{count}."
+            )
+        task_of = classes_by_task(self.classes, count, seed)
+        values = [task_of.get(label) for label in self.label.take(np.arange(len(self.part))).tolist()]
+        # A number of its own for every row where it can be: arrays of numbers are smaller than those of objects.
+        held: NDArray[Any] = np.array(values, object if None in values else np.int64)
+        columns = {**self.columns, "task": Column("task", "category", held)}
+        return replace(self, columns=columns, roles={**self.roles, "task": ("task",)})
+
     # --- parts -------------------------------------------------------------------------------------
 
     def with_part(self, part: int, share: float, seed: int = 0) -> "Data":
@@ -462,6 +490,11 @@ class Data:
         moved = self.part.copy()
         moved[self.rows[train[-count:]]] = TEST
         return replace(self, part=moved)
+
+
+def by_kind(value: Any) -> tuple[str, Any]:
+    """What classes are sorted by: those of one type among themselves, as a number and a word have no order."""
+    return str(type(value)), value
 
 
 def with_label_kind(column: Column) -> Column:

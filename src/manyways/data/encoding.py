@@ -53,6 +53,10 @@ class Encoder(ABC):
     def from_json(cls, saved: Mapping[str, Any]) -> "Encoder":
         """The encoder that `to_json` wrote."""
 
+    def decode(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """The values of each column that `encode` gives `values` for, or the nearest there are."""
+        raise DataError(f"What is encoded of {self.kind} cannot be turned back into it.")
+
     def already_encoded(self, columns: list[Column]) -> bool:
         """Whether the column's own values are what `encode` would give, so that nothing need be stored."""
         return False

@@ -106,7 +106,7 @@ def read(
         seconds,
         label_pattern,
         header,
-        labels=given.get("label") or ("label",),
+        labels=given.get("label", ("label",)),
         wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
     )
     _check(options)

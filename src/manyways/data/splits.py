@@ -1,6 +1,7 @@
 """Which rows go where: by their own ids and a seed."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,18 @@ def stratified(
 def parts_of(ids: NDArray[np.uint64], count: int, seed: int) -> NDArray[np.int64]:
     """Which of `count` parts each row belongs to: by its own id and the seed alone, so that no other row matters."""
     return np.asarray((shuffle_keys(ids, seed) >> np.uint64(33)) * np.uint64(count) >> np.uint64(31), np.int64)
+
+
+def classes_by_task(classes: Sequence[Any], count: int, seed: int | None) -> dict[Any, int]:
+    """Which of the tasks 1 … `count` each class belongs to: as many to each as can be, or one more to the first.
+
+    Classes are taken in their order; with a seed, in one that follows from it and their names.
+    """
+    ordered = list(classes)
+    if seed is not None:
+        ordered.sort(key=lambda name: hashlib.blake2b(f"{seed}:{name!r}".encode()).digest())
+    parts = np.array_split(np.arange(len(ordered)), count)
+    return {ordered[at]: task for task, part in enumerate(parts, 1) for at in part}
 
 
 CLIENTS = 0xC11E47

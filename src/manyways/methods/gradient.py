@@ -2,8 +2,9 @@
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -57,6 +58,9 @@ class GradientMethod(Method, Generic[LearnerT]):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the loss; auto takes bfloat16 where the hardware has matrix units for it."""
 
+    keeps_good: ClassVar[bool] = False
+    """Whether training that diverges ends with the last good weights and a caution, in place of an error."""
+
     @abstractmethod
     def begin(self, data: Data, model: Model | None, seed: int) -> LearnerT:
         """The learner before the first step, with all that the method holds: a teacher, a projector."""
@@ -98,6 +102,28 @@ class GradientMethod(Method, Generic[LearnerT]):
     def facts(self, learner: LearnerT, steps: int) -> dict[str, Any]:
         """What the method states of a model after `steps` besides its fields, as JSON values for its lineage."""
         return {}
+
+    def milestones(self, learner: LearnerT, steps: int) -> Mapping[int, str]:
+        """What ends on the way, by the number of steps after which it has: listeners are offered the model there, too.
+
+        steps: those of the whole run. Raises TrainingError where they are too few.
+        """
+        return {}
+
+    def besides(self, learner: LearnerT) -> tuple[int, Callable[[], object]] | None:
+        """What is computed now and then besides the steps: how often in a run, and a function that does it once.
+
+        Budgets in seconds and operations pay for it.
+        """
+        return None
+
+    def trouble(self, learner: LearnerT, steps: int) -> str | None:
+        """How training has gone wrong beyond return after `steps`, and what to try; None while it has not."""
+        return None
+
+    def sound(self, learner: LearnerT) -> bool:
+        """Whether the weights as they are may be kept as the last good ones."""
+        return True
 
     def changes(self, learner: LearnerT, steps: int) -> int:
         """How often the model has changed in `steps`: early stopping looks at no model twice."""
@@ -147,10 +173,11 @@ class GradientMethod(Method, Generic[LearnerT]):
             learner = self.begin(data, model, seed).to(run.pick_device())
             parents = self.parents(learner, model)
 
-            def learned(steps: int, seconds: float, planned: Planned | None = None) -> Learned:
+            def learned(steps: int, seconds: float, planned: Planned | None = None, caution: str = "") -> Learned:
                 network = copy.deepcopy(self.finish(learner)).requires_grad_(True).cpu()
                 made, used = self.make_model(learner, network), self.rows_reached(learner, data, steps)
-                return Learned(made, used, parents, steps, seconds, self.facts(learner, steps), planned)
+                facts = self.facts(learner, steps) | ({"caution": caution} if caution else {})
+                return Learned(made, used, parents, steps, seconds, facts, planned)
 
             identity = self.identity(data, model, budget, seed)
             done = train(
@@ -162,4 +189,4 @@ class GradientMethod(Method, Generic[LearnerT]):
                 identity,
                 lambda: self.as_model(learned(0, 0), data, budget, seed),
             )
-            return learned(done.step, done.seconds, run.planned or done.planned)
+            return learned(done.step, done.seconds, run.planned or done.planned, done.caution)

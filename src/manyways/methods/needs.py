@@ -9,6 +9,7 @@ from manyways.data.columns import modalities
 from manyways.data.data import TEST, Data
 from manyways.data.presence import lacking_rows, named, said_of_rows
 from manyways.data.spaces import Choices
+from manyways.data.tasks import Tasks
 from manyways.errors import DataError
 from manyways.models.language.judgements import desirable
 
@@ -23,6 +24,7 @@ NEEDS: dict[str, str] = {
     "client": "who holds each row",
     "forget": "which rows are to be forgotten",
     "examples": "labels, answers or running text",
+    "task": "which task each row belongs to",
     "text": "running text",
     "answers": "prompts with completions, or conversations",
     "pairs": "a chosen and a rejected answer",
@@ -192,6 +194,26 @@ def _examples(data: Data) -> str | None:
     return _label(data)
 
 
+def _task(data: Data) -> str | None:
+    if not data.has("task"):
+        return (
+            "which task each row belongs to is needed, and no column has the role task. Name it: "
+            f'task="…" with one of {_columns(data)}; to make tasks of classes: data.with_tasks(5).'
+        )
+    if not data.has("label") or not data.training.labelled.any():
+        return None
+    try:
+        tasks = Tasks.of(data)
+    except DataError as error:
+        return str(error)
+    if len(tasks) > 1:
+        return None
+    return (
+        f"two tasks or more are needed, and all labelled training rows are of {tasks.names[0]!r} in {tasks.column!r}. "
+        "Add rows of others, or learn it by supervised."
+    )
+
+
 def _text(data: Data) -> str | None:
     if data.has("text") or any(column.kind == "text" for column in data.inputs):
         return None
@@ -296,6 +318,7 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "client": _client,
     "forget": _forget,
     "examples": _examples,
+    "task": _task,
     "text": _text,
     "answers": _answers,
     "pairs": _pairs,

@@ -26,9 +26,11 @@ LONGEST = 128
 
 DOERS = {
     "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model", "adapt": "proto-net",
-    "retrieve": "clip",
+    "retrieve": "clip", "sample": "vae", "reconstruct": "vae", "density": "vae",
 }  # fmt: skip
 """For each verb a method whose models can do it, for messages that say what to type."""
+IN_WORDS = {"density": "say how probable a row is", "sample": "draw rows", "reconstruct": "put rows together again"}
+"""Verbs that a message says in other words."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -73,6 +75,11 @@ class Model(ABC):
     @abstractmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Model":
         """The model that `write` wrote. Raises ModelError where it does not fit."""
+
+    @property
+    def roles_read(self) -> dict[str, str]:
+        """The columns that it reads besides its inputs, by their role."""
+        return {}
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
         """Which of `words`, all that its method may give, this model can do."""
@@ -135,6 +142,18 @@ class Model(ABC):
         """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything."""
         self._cannot("score")
 
+    def sample(self, count: int, *, seed: int = 0) -> "Data":
+        """`count` rows like those that it learned from, as data with the same columns; the same seed, the same rows."""
+        self._cannot("sample")
+
+    def reconstruct(self, source: "Source") -> "Data":
+        """Each row as the model sees it, as data with the columns that it learned from."""
+        self._cannot("reconstruct")
+
+    def log_likelihood(self, source: "Source") -> NDArray[np.float64]:
+        """ln p(x) of each row in nats, float64 [rows]."""
+        self._cannot("density")
+
     def adapt(self, support: "Source") -> "Predictor":
         """A model of the classes in `support`, which may be new, made of a few labelled rows of each."""
         self._cannot("adapt")
@@ -155,6 +174,6 @@ class Model(ABC):
 
     def _cannot(self, verb: str) -> NoReturn:
         raise ModelError(
-            f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {verb}. "
+            f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {IN_WORDS.get(verb, verb)}. "
             f"A method whose models can is {DOERS[verb]}."
         )

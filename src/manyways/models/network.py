@@ -27,22 +27,33 @@ class Network(nn.Module):
 
     `features(inputs)` gives [rows, width]; calling it gives the head's outputs [rows, outputs]. may_lack: modalities
     that rows may lack (`manyways.data.presence`): the features of such a row are 0 there, and at the end of all
-    features stands for each of them a 1 where it is there.
+    features stands for each of them a 1 where it is there. A `projection` turns all that into features of its own
+    width.
     """
 
     def __init__(
-        self, backbones: Mapping[str, Backbone], head: Head | None = None, may_lack: Collection[str] = ()
+        self,
+        backbones: Mapping[str, Backbone],
+        head: Head | None = None,
+        may_lack: Collection[str] = (),
+        projection: int | None = None,
     ) -> None:
         super().__init__()
         self.names = tuple(backbones)
         self.backbones = nn.ModuleList(backbones.values())
-        self.head = head
         self.may_lack = tuple(name for name in self.names if name in may_lack)
+        self.projection = None if projection is None else nn.Linear(self.joined_width, projection)
+        self.head = head
+
+    @property
+    def joined_width(self) -> int:
+        """Features of all backbones per row, side by side."""
+        return sum(self.widths) + len(self.may_lack)
 
     @property
     def width(self) -> int:
         """Features per row."""
-        return sum(self.widths) + len(self.may_lack)
+        return self.joined_width if self.projection is None else self.projection.out_features
 
     @property
     def widths(self) -> list[int]:
@@ -54,8 +65,8 @@ class Network(nn.Module):
         """The backbones, in the order of the modalities."""
         return [part for part in self.backbones if isinstance(part, Backbone)]
 
-    def features(self, inputs: Inputs) -> Tensor:
-        """Features [rows, width]: those of the backbones side by side."""
+    def joined(self, inputs: Inputs) -> Tensor:
+        """The features of the backbones side by side, [rows, joined width]."""
         parts = []
         for name, part in zip(self.names, self.parts, strict=True):
             there = inputs.get(present(name)) if name in self.may_lack else None
@@ -65,6 +76,11 @@ class Network(nn.Module):
             there = torch.stack([inputs.get(present(name), everywhere) for name in self.may_lack], dim=1)
             parts.append(there.to(parts[0].dtype))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def features(self, inputs: Inputs) -> Tensor:
+        """Features [rows, width]: those of the backbones side by side, through the projection if there is one."""
+        joined = self.joined(inputs)
+        return joined if self.projection is None else self.projection(joined)
 
     def forward(self, inputs: Inputs) -> Tensor:
         if self.head is None:
@@ -81,13 +97,15 @@ class Network(nn.Module):
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""
         reversed_groups = [part.layer_groups()[::-1] for part in self.parts]
         merged = [list(chain(*level)) for level in zip_longest(*reversed_groups, fillvalue=[])]
-        return [*merged[::-1], list(self.head.parameters())] if self.head else merged[::-1]
+        above = [list(part.parameters()) for part in (self.projection, self.head) if part is not None]
+        return [*merged[::-1], *above]
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_network` makes the same architecture."""
         backbones = [{"input": name, **part.config} for name, part in zip(self.names, self.parts, strict=True)]
         head = {"name": self.head.name, **self.head.config} if self.head else None
-        return {"backbones": backbones, "head": head, "may_lack": list(self.may_lack)}
+        saved: dict[str, Any] = {"backbones": backbones, "head": head, "may_lack": list(self.may_lack)}
+        return saved if self.projection is None else {**saved, "projection": self.projection.out_features}
 
     @torch.no_grad()
     def measure(self, rows: Encoded) -> None:
@@ -127,20 +145,23 @@ def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
 
 
 def make_network(
-    specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0
-) -> Network:
+    specs: Mapping[str, Spec], head: Head | None = None, *, backbone: str = "auto", size: float = 1.0,
+    projection: int | None = None,
+) -> Network:  # fmt: skip
     """A new network for `specs`: `backbone` where its kind fits, the kind's own default elsewhere.
 
     backbone: one for all inputs, or by their names, "image=resnet, says=owner/name"; see `backbones_by_name`.
     """
-    if chosen := backbones_by_name(backbone, specs):
-        sizes = {name: 1.0 if is_checkpoint(each) else size for name, each in chosen.items()}
-        return Network({name: make_backbone(chosen[name], spec, sizes[name]) for name, spec in specs.items()}, head)
+    if names := backbones_by_name(backbone, specs):
+        sizes = {name: 1.0 if is_checkpoint(each) else size for name, each in names.items()}
+        made = {name: make_backbone(names[name], spec, sizes[name]) for name, spec in specs.items()}
+        return Network(made, head, projection=projection)
     names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
     if backbone not in names.values():
         kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
         raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
-    return Network({name: make_backbone(names[name], spec, size) for name, spec in specs.items()}, head)
+    made = {name: make_backbone(names[name], spec, size) for name, spec in specs.items()}
+    return Network(made, head, projection=projection)
 
 
 def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:
@@ -183,4 +204,4 @@ def rebuild_network(saved: Mapping[str, Any]) -> Network:
         head = rebuild_head(saved["head"]) if saved["head"] else None
     except (KeyError, TypeError) as error:
         raise ModelError(f"The saved description of the network is damaged: {error!r}.") from error
-    return Network(backbones, head, saved.get("may_lack", ()))
+    return Network(backbones, head, saved.get("may_lack", ()), saved.get("projection"))

@@ -19,20 +19,22 @@ class Event:
 
     `seconds` is training time so far, without evaluations; `values` are losses, rates and scores by name.
     `model` gives the model as it stands, for listeners that evaluate; the time they take is not training time.
+    `note` says what it is in words: what has ended at a milestone of the method's own, or how training diverged.
     """
 
-    kind: Literal["start", "step", "evaluate", "checkpoint", "resume", "stop", "end"]
+    kind: Literal["start", "step", "evaluate", "milestone", "checkpoint", "resume", "diverge", "stop", "end"]
     stage: str
     step: int
     steps: int
     seconds: float
     values: Mapping[str, float] = field(default_factory=dict)
     model: "Callable[[], Model] | None" = field(default=None, repr=False, compare=False)
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The event as plain JSON values."""
-        fields = {key: value for key, value in asdict(self).items() if key != "model"}
-        return {**fields, "values": dict(self.values)}
+        """The event as plain JSON values; a note only where there is one."""
+        fields = {key: value for key, value in asdict(self).items() if key not in ("model", "note")}
+        return {**fields, "values": dict(self.values), **({"note": self.note} if self.note else {})}
 
     def named_values(self) -> dict[str, float]:
         """The values by `<stage>/<name>`; by name alone in a run without stages."""

@@ -1,30 +1,24 @@
 """The one loop: every gradient method is trained here."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from manyways.errors import TrainingError
-from manyways.training.budget import Budget, Planned
-from manyways.training.checkpoint import (
-    Checkpoint,
-    load_optimizer,
-    optimizer_tensors,
-    read_checkpoint,
-    write_checkpoint,
-)
-from manyways.training.early_stopping import EarlyStopping
+from manyways.training.budget import Budget
+from manyways.training.checkpoint import read_checkpoint, write_checkpoint
 from manyways.training.events import Event
 from manyways.training.interruption import between_steps
-from manyways.training.optimizer import make_optimizer, set_rates
+from manyways.training.last_good import not_finite
+from manyways.training.optimizer import set_rates
 from manyways.training.plan import plan_steps
 from manyways.training.randomness import generator, mix, seed_global
 from manyways.training.run import Run
+from manyways.training.state import Progress, State
 
 if TYPE_CHECKING:
     from manyways.methods.gradient import GradientMethod
@@ -36,21 +30,6 @@ OVERRUN = 1.5
 """A budget in seconds is a number of steps by the time they took at first; slower ones end the run at this multiple."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: steps done and planned, and seconds of training; whether the clock has ended it."""
-
-    step: int
-    steps: int
-    seconds: float = 0.0
-    cut: bool = False
-
-    @property
-    def planned(self) -> Planned:
-        """What to tell another run, so that it takes the same steps."""
-        return Planned(self.steps, self.step if self.cut else self.steps)
-
-
 def train(
     method: "GradientMethod[Any]", learner: "Learner", budget: Budget, seed: int, run: Run, identity: str,
     snapshot: "Callable[[], Model]",
@@ -58,44 +37,47 @@ def train(
     """Train `learner` in place until `budget` is spent or validation stops improving.
 
     Ctrl-C ends it after the step under way, with a checkpoint where the run has a folder, and raises KeyboardInterrupt.
-    Raises TrainingError when the loss is no longer finite or a checkpoint cannot be written.
+    Where training diverges, a method that keeps its last good weights ends with those, and a caution that says so.
+    Raises TrainingError when there are none and when a checkpoint cannot be written.
     """
     learner.train()
-    optimizer = make_optimizer(method, learner)
-    stopping = EarlyStopping(method.patience, learner, snapshot)
+    state = State(method, learner, identity, snapshot)
+    stopping = state.stopping
     saved = read_checkpoint(run.folder, identity) if run.folder else None
     if saved:
-        learner.load_state_dict(saved.under("learner"))
-        load_optimizer(optimizer, saved.under("optimizer"))
-        stopping.restore(saved.under("best"), saved.facts["stopping"])
-        at = Progress(**saved.facts["progress"])
+        at = state.restore(saved)
     else:
         method.prepare(learner)
         planned = run.planned
-        steps = planned.steps if planned else plan_steps(method, learner, optimizer, budget, seed, take_step)
+        steps = planned.steps if planned else plan_steps(method, learner, state.optimizer, budget, seed, take_step)
         at = Progress(0, steps)
         if run.folder:  # the plan must outlive a kill: seconds would be timed anew, with another number of steps
-            write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
+            write_checkpoint(run.folder, state.pack(at))
     tell = _teller(run)
     tell("resume" if saved else "start", at)
-    offered = {round(at.steps * (i + 1) / run.evaluations) for i in range(run.evaluations)}
+    offers = _offers(run.evaluations, at.steps, method.milestones(learner, at.steps))
     last_saved = time.monotonic()
     last = run.planned.last if run.planned else at.steps
     with between_steps(run.folder is not None) as interrupted:
         while at.step < last and not stopping.done:
             began = time.perf_counter()
-            parts = take_step(method, learner, optimizer, at.step, at.steps, seed)
+            parts = take_step(method, learner, state.optimizer, at.step, at.steps, seed)
             at = replace(at, step=at.step + 1, seconds=at.seconds + time.perf_counter() - began)
             if at.step % FINITE_EVERY == 0 or at.step == at.steps:
                 values = {name: float(part) for name, part in parts.items()}
-                _check_finite(values, at)
+                if trouble := not_finite(values, at.step, at.steps) or method.trouble(learner, at.step):
+                    at = replace(at, caution=state.kept.put_back(trouble))
+                    tell("diverge", at, note=at.caution)
+                    break
                 tell("step", at, values)
+            state.kept.look(at.step, at.steps)
             stopping.look(at.step, at.steps, method.changes(learner, at.step))
-            if at.step in offered:
-                tell("evaluate", at, model=snapshot)
+            for kind, note in offers.get(at.step, ()):
+                tell(kind, at, model=snapshot, note=note)
             ends = interrupted()
-            if run.folder and (ends or time.monotonic() - last_saved >= run.checkpoint_seconds):
-                write_checkpoint(run.folder, pack(learner, optimizer, stopping, at, identity))
+            due = ends or time.monotonic() - last_saved >= run.checkpoint_seconds
+            if run.folder and due and _all_finite(parts):
+                write_checkpoint(run.folder, state.pack(at))
                 tell("checkpoint", at)
                 last_saved = time.monotonic()
             if ends:
@@ -132,30 +114,28 @@ def take_step(
     return {"loss": loss.detach(), **{name: part.detach() for name, part in parts.items()}}
 
 
-def pack(
-    learner: "Learner", optimizer: torch.optim.Optimizer, stopping: EarlyStopping, at: Progress, identity: str
-) -> Checkpoint:
-    """All that `train` needs to go on from here."""
-    tensors = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(optimizer).items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in stopping.best.items()}
-    progress = {"step": at.step, "steps": at.steps, "seconds": at.seconds}
-    return Checkpoint(tensors, {"identity": identity, "progress": progress, "stopping": stopping.facts()})
+def _offers(evaluations: int, steps: int, milestones: Mapping[int, str]) -> dict[int, list[tuple[str, str]]]:
+    """After which steps listeners are offered the model: the kind of the event, and its note."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for step in sorted({round(steps * (at + 1) / evaluations) for at in range(evaluations)}):
+        found.setdefault(step, []).append(("evaluate", ""))
+    for step, note in milestones.items():
+        found.setdefault(step, []).append(("milestone", note))
+    return found
 
 
 def _teller(run: Run) -> Callable[..., None]:
-    def tell(kind: Any, at: Progress, values: dict[str, float] | None = None, model: Any = None) -> None:
-        run.tell(Event(kind, run.stage, at.step, at.steps, at.seconds, values or {}, model))
+    def tell(
+        kind: Any, at: Progress, values: dict[str, float] | None = None, model: Any = None, note: str = ""
+    ) -> None:
+        run.tell(Event(kind, run.stage, at.step, at.steps, at.seconds, values or {}, model, note))
 
     return tell
 
 
-def _check_finite(values: dict[str, float], at: Progress) -> None:
-    if wrong := {name: value for name, value in values.items() if not abs(value) < float("inf")}:
-        raise TrainingError(
-            f"The loss is not finite at step {at.step} of {at.steps}: "
-            f"{', '.join(f'{name} = {value}' for name, value in wrong.items())}. Try a tenth of the learning rate."
-        )
+def _all_finite(parts: dict[str, Tensor]) -> bool:
+    """Whether a checkpoint is worth writing: one of weights gone wrong would replace the last that is not."""
+    return all(bool(part.isfinite().all()) for part in parts.values())
 
 
 def autocast(precision: str, device: torch.device) -> Any:

@@ -25,7 +25,8 @@ def plan_steps(
 ) -> int:  # fmt: skip
     """How many steps `budget` allows, at least one.
 
-    For seconds and FLOPs a few steps are taken, measured, and taken back: learner and optimiser end as they began.
+    For seconds and FLOPs a few steps are taken, measured, and taken back: learner and optimiser end as they began. What
+    a method computes besides its steps is measured once, and paid for first.
     """
     if budget.unit == "steps":
         return max(1, int(budget.amount))
@@ -40,10 +41,13 @@ def plan_steps(
         for step in range(number * period, (number + 1) * period):
             take_step(method, learner, optimizer, step, 1000, seed)
 
-    each = measure(budget, take_period) / period
+    each, spent = measure(budget, take_period) / period, 0.0
+    if besides := method.besides(learner):
+        times, work = besides
+        spent = times * _once(budget.unit, work)
     learner.load_state_dict(weights)
     optimizer.load_state_dict(state)
-    return max(1, int(budget.amount / each))
+    return max(1, int((budget.amount - spent) / each))
 
 
 def _seconds(budget: Budget, step: Callable[[int], Any]) -> float:
@@ -61,8 +65,17 @@ def _seconds(budget: Budget, step: Callable[[int], Any]) -> float:
 
 
 def _flops(_: Budget, step: Callable[[int], Any]) -> float:
+    return float(max(1, _once("flops", lambda: step(0))))
+
+
+def _once(unit: str, work: Callable[[], Any]) -> float:
+    """What `work` costs in seconds or operations, done once."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    began = time.perf_counter()
+    if unit == "seconds":
+        work()
+        return time.perf_counter() - began
     with FlopCounterMode(display=False) as counter:
-        step(0)
-    return float(max(1, counter.get_total_flops()))
+        work()
+    return float(counter.get_total_flops())

@@ -35,6 +35,7 @@ def render_report(comparison: Comparison) -> str:
         autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["script_json"] = lambda value: Markup(script_json(value))
+    environment.filters["metric_words"] = wording.metric_words
     environment.globals.update(say=wording, settings=settings, shares=shares)
     charts = all_charts(comparison)
     return environment.get_template("page.html.jinja").render(
@@ -86,7 +87,8 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
     for name, called in BASELINES.items():
         plain = entries.get(name)
         if plain is not None and plain is not choice:
-            figures.append((wording.score(comparison, plain.score), f"{metric} of {called}"))
+            how = f"{called}, {plain.bound}" if plain.bound else called
+            figures.append((wording.score(comparison, plain.score), f"{metric} of {how}"))
     if choice.labels_equivalent is not None:
         figures.append((wording.count(choice.labels_equivalent), "labels plain supervision would need"))
     elif choice.labels_note.startswith("more than "):

@@ -60,6 +60,9 @@ class ImageEncoder(Encoder):
             images = interpolate(images, size, mode="bilinear", antialias=True)
         return np.asarray(images.numpy())
 
+    def decode(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        return [np.asarray(values, np.uint8)]
+
     def to_json(self) -> dict[str, Any]:
         return {"column": self.column, "shape": [self.image.channels, self.image.height, self.image.width]}
 

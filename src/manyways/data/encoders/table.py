@@ -57,6 +57,11 @@ class NumberCode:
             standardised = np.clip(standardised, -self.furthest, self.furthest)
         return np.asarray(standardised, np.float32)
 
+    def decode(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Standardised numbers [rows, width] in the column's own unit, [rows] where it has one a row."""
+        numbers = values.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.mean)
+        return np.asarray(numbers[:, 0] if self.width == 1 else numbers)
+
 
 @dataclass(frozen=True)
 class CategoryCode:
@@ -76,6 +81,13 @@ class CategoryCode:
         known = np.flatnonzero(codes >= 0)
         out[known, codes[known]] = 1
         return out
+
+    def decode(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The category with the largest code, [rows]."""
+        names = np.empty(self.width, object)
+        names[:] = self.categories
+        whole = all(isinstance(name, int) for name in self.categories)
+        return np.asarray((names.astype(np.int64) if whole else names)[values.argmax(axis=1)])
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,10 @@ class TableEncoder(Encoder):
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.float32]:
         parts = [code.encode(column.take(rows)) for code, column in zip(self.codes, columns, strict=True)]
         return np.concatenate(parts, axis=1)
+
+    def decode(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        ends = np.cumsum([code.width for code in self.codes])[:-1]
+        return [code.decode(part) for code, part in zip(self.codes, np.split(values, ends, axis=1), strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         return {

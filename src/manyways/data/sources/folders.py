@@ -79,7 +79,7 @@ def _load_part(folder: Path, root: Path, options: Options, source: Path) -> Tabl
     if options.label_pattern is not None:
         columns = _from_names(files, folder, options)
     else:
-        columns = [RawColumn("label", as_objects(_classes(files, folder)))]
+        columns = [RawColumn("label", as_objects(_classes(files, folder)))] if options.labels else []
     name = "image" if "image" in kinds else "audio"
     column, bad = media.decode(name, files, options, str(folder))
     bad = {row: f"{files[row].relative_to(root).as_posix()}: {why}" for row, why in bad.items()}
@@ -91,9 +91,8 @@ def _classes(files: Sequence[Path], folder: Path) -> list[str | None]:
     flat = [path for path, name in zip(files, names, strict=True) if len(name) == 1]
     if len(flat) == len(files):
         raise DataError(
-            f"{folder} holds {count_of(len(files), 'file')} side by side, such as {files[0].name}, and "
-            f"nothing that "
-            f"says their class. {LAYOUTS}."
+            f"{folder} holds {count_of(len(files), 'file')} side by side, such as {files[0].name}, and nothing that "
+            f"says their class. {LAYOUTS}. Where there is none: label=()."
         )
     if flat:
         raise DataError(_strays(flat, folder, "the class folders"))

@@ -131,7 +131,7 @@ class FixMatch(RowMethod):
         return self.batch_size * (1 + self.unlabelled_ratio)
 
 
-def _average(learner: RowLearner) -> AverageNetwork:
+def _average(learner: RowLearner) -> AverageNetwork[Network]:
     average = learner.average
     assert isinstance(average, AverageNetwork)
     return average

@@ -97,7 +97,7 @@ class MeanTeacher(RowMethod):
         return self.batch_size * (1 + self.unlabelled_ratio)
 
 
-def _teacher(learner: RowLearner) -> AverageNetwork:
+def _teacher(learner: RowLearner) -> AverageNetwork[Network]:
     teacher = learner.teacher
     assert isinstance(teacher, AverageNetwork)
     return teacher

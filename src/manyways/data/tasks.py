@@ -1,0 +1,106 @@
+"""Tasks: which rows belong together, and in which order they come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import is_missing
+from manyways.data.data import Data, by_kind
+from manyways.data.storage import RowNumbers
+from manyways.data.times import moments
+from manyways.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Tasks:
+    """The tasks of a table in their order.
+
+    names: each task as the column says it. rows: positions of its labelled training rows, among all training rows.
+    classes: the labels of those, sorted.
+    """
+
+    column: str
+    names: tuple[Any, ...]
+    rows: tuple[RowNumbers, ...]
+    classes: tuple[tuple[Any, ...], ...]
+
+    @staticmethod
+    def of(data: Data) -> "Tasks":
+        """The tasks of the labelled training rows of `data`.
+
+        They come in the order of their first `time` where a column has that role; otherwise tasks that are numbers in
+        the order of these, and others as they come first among the rows. Raises DataError where a row has no task or no
+        time.
+        """
+        (column,) = data.roles["task"]
+        training = data.training
+        shown = np.flatnonzero(training.labelled)
+        values = training.take(column)[shown]
+        if (lost := is_missing(values)).any():
+            raise DataError(
+                f"{int(lost.sum()):,} of {len(shown):,} labelled training rows of {data.name} have no task in the "
+                f"column {column!r}; name theirs, or leave those rows out."
+            )
+        of_task = _in_order(training, shown, values.tolist())
+        labels = training.take(data.label.name)
+        return Tasks(
+            column,
+            tuple(of_task),
+            tuple(of_task.values()),
+            tuple(tuple(sorted(set(labels[rows].tolist()), key=by_kind)) for rows in of_task.values()),
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to_json(self) -> dict[str, Any]:
+        """The column, the tasks and their classes as JSON values; which rows they have is not kept."""
+        return {"column": self.column, "names": list(self.names), "classes": [list(each) for each in self.classes]}
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> "Tasks":
+        """The tasks that `to_json` wrote, without rows."""
+        classes = tuple(tuple(each) for each in saved["classes"])
+        return Tasks(saved["column"], tuple(saved["names"]), tuple(np.empty(0, np.int64) for _ in classes), classes)
+
+    def title(self, at: int) -> str:
+        """The task at a place in the order, as people read it: its name, or "task 3" where that is a number."""
+        name = self.names[at]
+        return name if isinstance(name, str) else f"task {name}"
+
+    def numbers(self, data: Data) -> NDArray[np.int64]:
+        """The place of each row's task in the order, int64 [rows]. Raises DataError for one that is not among them."""
+        if self.column not in data.columns:
+            raise DataError(
+                f"Each row's task must be known, and {data.name} has no column {self.column!r}; its columns are "
+                f"{', '.join(data.columns)}."
+            )
+        places = {name: at for at, name in enumerate(self.names)}
+        values = data.take(self.column).tolist()
+        found = np.array([places.get(value, -1) for value in values], np.int64)
+        if (found < 0).any():
+            at = int(np.flatnonzero(found < 0)[0])
+            raise DataError(
+                f"{int((found < 0).sum()):,} of {len(found):,} rows of {data.name} are of a task that was not learned, "
+                f"the first of {values[at]!r}; tasks in {self.column!r} are {', '.join(map(repr, self.names[:10]))}"
+                f"{', …' if len(self.names) > 10 else ''}."
+            )
+        return found
+
+
+def _in_order(training: Data, shown: RowNumbers, values: list[Any]) -> dict[Any, RowNumbers]:
+    """For each task in its order which of the rows `shown` are of it."""
+    found: dict[Any, list[int]] = {}
+    for position, name in enumerate(values):
+        found.setdefault(name, []).append(position)
+    rows = {name: np.asarray(positions) for name, positions in found.items()}
+    names = list(rows)
+    if training.has("time"):
+        times = moments(training.columns[training.roles["time"][0]], training.rows[shown])
+        names.sort(key=lambda name: times[rows[name]].min())
+    elif all(isinstance(name, int | float) for name in names):
+        names.sort()
+    return {name: shown[rows[name]] for name in names}

@@ -1,0 +1,105 @@
+"""Experience replay: a few rows of earlier tasks are kept, and learned again with every batch."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.columns import id_text
+from manyways.data.data import Data
+from manyways.data.storage import RowNumbers
+from manyways.methods.continual_method import ContinualLearner, ContinualMethod, in_order
+from manyways.methods.fields import Count, Interval
+from manyways.models.model import Model
+from manyways.training.learner import RowLearner
+from manyways.training.randomness import mix
+
+EMPTY = -1
+
+
+def reservoir(memory: NDArray[np.int64], seen: int, rows: RowNumbers, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`memory` after `rows` came by one after the other, `seen` having come before (Vitter 1985, algorithm R).
+
+    Every row that came by is in it with the same probability; places that are still empty hold -1.
+    """
+    memory, before = memory.copy(), seen + np.arange(len(rows))
+    places = np.where(before < len(memory), before, rng.integers(before + 1))
+    for at in np.flatnonzero(places < len(memory)):
+        memory[places[at]] = rows[at]
+    return memory
+
+
+def balanced(
+    memory: NDArray[np.int64], rows: RowNumbers, labels: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """`memory` with `rows` added, and as many rows of each class as fit; `labels` are those of all positions.
+
+    Rows that were not kept before are not looked for again. Places that stay empty hold -1.
+    """
+    pool = np.concatenate([memory[memory != EMPTY], rng.permutation(rows)])
+    # Of each class the first, then the second, …: classes take turns until the memory is full.
+    turn = np.empty(len(pool), np.int64)
+    for name in np.unique(labels[pool]):
+        of_class = np.flatnonzero(labels[pool] == name)
+        turn[of_class] = np.arange(len(of_class))
+    kept = pool[np.argsort(turn, kind="stable")[: len(memory)]]
+    return np.concatenate([kept, np.full(len(memory) - len(kept), EMPTY)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay(ContinualMethod):
+    """Keep a few rows of every task, and let a share of each later batch be of them.
+
+    Which rows are kept stands in the model's lineage (`facts["memory"]`, their ids): they are held as long as it
+    learns.
+    """
+
+    memory: Count = 500
+    """Rows that are kept, of all tasks together."""
+    selection: Literal["balanced", "reservoir"] = "balanced"
+    """Which: as many of each class as fit, drawn at random; or each row with the same probability."""
+    memory_share: Annotated[float, Interval("(0, 1)")] = 0.5
+    """Share of a batch that is of the memory, once a task has ended."""
+
+    paper: ClassVar = "Chaudhry et al., On tiny episodic memories in continual learning, arXiv:1902.10486 (2019)"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> ContinualLearner:
+        learner = super().begin(data, model, seed)
+        learner.register_buffer("memory", torch.full((self.memory,), EMPTY))
+        return learner
+
+    def choose(self, learner: ContinualLearner, task: int, step: int) -> RowNumbers:
+        """Rows of `task`, and of the memory those that are their share."""
+        kept = _memory(learner)
+        count = round(self.memory_share * self.batch_size) if len(kept) else 0
+        count = min(max(count, int(len(kept) > 0)), self.batch_size - 1)
+        since = learner.since(step)
+        new = learner.pick(learner.tasks.rows[task], self.batch_size - count, since)
+        return np.concatenate([new, learner.pick(kept, count, since, stream=1)]) if count else new
+
+    def end_of_task(self, learner: ContinualLearner, task: int) -> None:
+        rng = np.random.Generator(np.random.Philox(mix(learner.seed, task, 5)))
+        held, rows = learner.get_buffer("memory"), learner.tasks.rows[task]
+        memory = held.cpu().numpy()
+        if self.selection == "balanced":
+            memory = balanced(memory, rows, learner.labels.numpy(), rng)
+        else:
+            seen = sum(len(each) for each in learner.tasks.rows[:task])
+            memory = reservoir(memory, seen, rng.permutation(rows), rng)
+        held.copy_(torch.from_numpy(memory))
+
+    def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
+        """The tasks in their order, and the ids of the rows that are kept."""
+        if not steps:
+            return {}
+        ids = learner.training_data.ids[np.sort(_memory(in_order(learner)))]
+        return {**super().facts(learner, steps), "memory": [id_text(each) for each in ids]}
+
+
+def _memory(learner: ContinualLearner) -> RowNumbers:
+    """The positions of the rows that are kept."""
+    memory = learner.get_buffer("memory").cpu().numpy()
+    kept: RowNumbers = memory[memory != EMPTY]
+    return kept

@@ -1,0 +1,205 @@
+"""Gradient methods over tasks in order: each task is learned from its own rows, and then never comes back."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.storage import RowNumbers
+from manyways.data.targets import Target
+from manyways.data.tasks import Tasks
+from manyways.errors import TrainingError
+from manyways.methods.fields import NotNegative, Positive, Share
+from manyways.methods.gradient import Batch, Loss
+from manyways.methods.rows import RowMethod
+from manyways.models.heads import LinearHead
+from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.models.predictor import Predictor
+from manyways.models.task_predictor import TaskPredictor, classes_of
+from manyways.training.learner import RowLearner
+
+NEVER = -1e4
+"""The bias of a class that was not seen yet: it is never predicted."""
+
+
+class ContinualLearner(RowLearner):
+    """A learner of encoded rows whose tasks come one after the other, each for an equal share of the steps.
+
+    task_of: the place of each labelled row's task in the order, -1 for rows without a label. own: which classes each
+    task has, [tasks, classes]. begun: how many tasks have been learned from so far.
+    """
+
+    begun: Tensor
+
+    def __init__(
+        self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int, tasks: Tasks
+    ) -> None:
+        super().__init__(network, data, encoding, target, seed)
+        self.tasks = tasks
+        self.task_of = np.full(len(self.rows), -1)
+        for at, rows in enumerate(tasks.rows):
+            self.task_of[rows] = at
+        self.own = torch.from_numpy(classes_of(tasks, target))
+        self.register_buffer("begun", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def validation(self) -> None:
+        """None: that the score over all tasks stops rising in the middle of one says nothing of the next."""
+        return None
+
+    def ends(self) -> list[int]:
+        """After how many steps each task has been learned."""
+        return [(at + 1) * self.steps // len(self.tasks) for at in range(len(self.tasks))]
+
+    def task_at(self, step: int) -> int:
+        """The place of the task that is learned in `step`."""
+        return int(np.searchsorted(self.ends(), step, side="right"))
+
+    def since(self, step: int) -> int:
+        """Steps since the task of `step` began."""
+        at = self.task_at(step)
+        return step - (self.ends()[at - 1] if at else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinualMethod(RowMethod):
+    """Learns tasks in their order, one after the other, each from its own rows for an equal share of the steps.
+
+    The order is that of the column with the role time, where there is one; otherwise that of the tasks, where they are
+    numbers, or in which they first come. All tasks share one head over all classes. Validation rows are not looked at.
+    """
+
+    scenario: Literal["class", "task"] = "class"
+    """What the model is asked: the class among all that were seen; or among those of the row's task, which it is told
+    (class- and task-incremental learning, van de Ven & Tolias 2019)."""
+    learning_rate: Positive = 1e-3
+    """Learning rate of AdamW, constant after the warm-up: tasks are equals."""
+    warmup: Share = 0.0
+    """Share of the steps in which the learning rate rises; it is constant afterwards."""
+    weight_decay: NotNegative = 0.0
+    """Decoupled weight decay of the matrices."""
+    augment: bool = False
+    """Whether batches are seen through weak views."""
+
+    needs: ClassVar = ("input", "classes", "task")
+    gives: ClassVar = frozenset({"classify", "embed"})
+    takes: ClassVar = frozenset({"embed"})
+
+    @classmethod
+    def example_data(cls) -> Data:
+        """Digits in three tasks, of four, three and three digits."""
+        return super().example_data().with_tasks(3)
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model):
+            return reason
+        if self.scenario == "task":
+            tasks = Tasks.of(data)
+            for at, classes in enumerate(tasks.classes):
+                if len(classes) < 2:
+                    return (
+                        f"with scenario='task' each task must have two classes or more, and all labelled rows of "
+                        f"{tasks.names[at]!r} are {classes[0]!r}: told the task, there is nothing left to ask. Join it "
+                        "with another, or ask for the class among all: scenario='class'."
+                    )
+        return None
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> ContinualLearner:
+        target = Target.fit(data)
+        network, encoding = self.start_network(data, model, target)
+        return ContinualLearner(network, data, encoding, target, seed, Tasks.of(data))
+
+    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+        ordered = in_order(learner)
+        task = ordered.task_at(step)
+        rows = self.choose(ordered, task, step)
+        inputs = learner.take(rows)
+        return {
+            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
+            "labels": learner.labels_at(rows),
+            "allowed": self.allowed(ordered, rows, task).to(learner.device),
+        }
+
+    def choose(self, learner: ContinualLearner, task: int, step: int) -> RowNumbers:
+        """The positions of the rows of `step`, in which `task` is learned: `batch_size` of its own."""
+        return learner.pick(learner.tasks.rows[task], self.batch_size, learner.since(step))
+
+    def allowed(self, learner: ContinualLearner, rows: RowNumbers, task: int) -> Tensor:
+        """Among which classes each of `rows` is asked while `task` is learned, bool [rows, classes]."""
+        if self.scenario == "task":
+            return learner.own[torch.from_numpy(learner.task_of[rows])]
+        return learner.own[: task + 1].any(0).expand(len(rows), -1)
+
+    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+        return loss_among(learner.network(batch["inputs"]), batch["labels"], batch["allowed"]), {}
+
+    def after(self, learner: RowLearner, step: int) -> None:
+        ordered = in_order(learner)
+        task = ordered.task_at(step)
+        ordered.begun.fill_(task + 1)
+        if ordered.ends()[task] == step + 1:
+            self.end_of_task(ordered, task)
+
+    def end_of_task(self, learner: ContinualLearner, task: int) -> None:
+        """What is kept of `task`, whose rows have been seen for the last time: in buffers that `begin` made."""
+
+    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
+        ordered, target = in_order(learner), learner.target
+        assert isinstance(network, Network)
+        assert target is not None
+        if self.scenario == "task":
+            return TaskPredictor(network=network, inputs=learner.encoding, target=target, tasks=ordered.tasks)
+        assert isinstance(network.head, LinearHead)
+        unseen = ~ordered.own[: int(ordered.begun)].any(0)
+        network.head.linear.bias.data[unseen] = NEVER
+        return Predictor(network=network, inputs=learner.encoding, target=target)
+
+    def milestones(self, learner: RowLearner, steps: int) -> dict[int, str]:
+        ordered = in_order(learner)
+        count = len(ordered.tasks)
+        if steps < count:
+            raise TrainingError(
+                f"{self} learns {count} tasks one after the other, and the budget allows {steps} steps: less than one "
+                "each. Give a larger budget."
+            )
+        ordered.steps = steps
+        return {end: ordered.tasks.title(at) for at, end in enumerate(ordered.ends())}
+
+    def schedule(self, step: int, steps: int) -> float:
+        """Constant after the warm-up, if there is one."""
+        return min(1.0, (step + 1) / max(1, round(self.warmup * steps)))
+
+    def rows_reached(self, learner: RowLearner, data: Data, steps: int) -> NDArray[np.bool_]:
+        """The labelled training rows of the tasks that were begun; of all, while it is trained."""
+        used = self.rows_used(data)
+        if not steps:
+            return used
+        ordered = in_order(learner)
+        reached = used.copy()
+        # Positions count the training rows; `used` is a mask over all.
+        training = np.flatnonzero(data.part[data.rows] == 0)
+        reached[training] &= ordered.task_of < int(ordered.begun)
+        return reached
+
+    def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
+        """The tasks in the order in which they were learned; nothing while it is trained."""
+        ordered = in_order(learner)
+        return {"tasks": list(ordered.tasks.names[: int(ordered.begun)])} if steps else {}
+
+
+def in_order(learner: RowLearner) -> ContinualLearner:
+    """`learner`, which a continual method made."""
+    assert isinstance(learner, ContinualLearner)
+    return learner
+
+
+def loss_among(outputs: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:
+    """Cross-entropy of class codes int64 [rows] among the `allowed` classes only; both [rows, classes]."""
+    return cross_entropy(outputs.float().masked_fill(~allowed, float("-inf")), labels)

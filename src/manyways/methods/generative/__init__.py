@@ -1,0 +1,1 @@
+"""Learning to draw rows like those of the data, or how probable they are."""

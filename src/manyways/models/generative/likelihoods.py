@@ -1,0 +1,198 @@
+"""How probable values are, given what a decoder says of them."""
+
+from collections.abc import Mapping, Sequence
+from math import log, pi
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from manyways.data.specs import TableSpec
+from manyways.errors import ModelError
+
+SMALLEST_LOG_SCALE = -7.0
+"""Of the logistic distribution of a pixel, in units of half the range of pixels."""
+SMALLEST_DEVIATION = 0.01
+"""Of a standardised number of a table: one that is constant could be as probable as one likes."""
+
+
+class Likelihood(nn.Module):
+    """p(x | raw): the probability of rows, given the raw outputs of a decoder.
+
+    A subclass has a `name`, found by `rebuild_likelihood`, a `config` of JSON values that its constructor takes, and
+    `outputs`: how many raw outputs it wants for each value.
+    """
+
+    name: str
+    config: dict[str, Any]
+    outputs: int = 1
+
+    def log_probability(self, raw: Tensor, values: Tensor) -> Tensor:
+        """ln p(values | raw) in nats, [n]; values as `observed` gives them."""
+        raise NotImplementedError
+
+    def observed(self, encoded: Tensor, chance: Tensor) -> Tensor:
+        """Encoded rows as the values that are modelled; `chance` in [0, 1), of the same shape, decides what is open."""
+        raise NotImplementedError
+
+    def shown(self, values: Tensor, encoded: Tensor) -> Tensor:
+        """What an encoder sees of a row: it as encoded, or those `values` that `observed` made of it."""
+        return encoded
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """What is expected, as rows are encoded."""
+        raise NotImplementedError
+
+    def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
+        """Rows drawn from p(x | raw), as they are encoded."""
+        raise NotImplementedError
+
+
+class Bernoulli(Likelihood):
+    """Pixels that are black or white; a grey one is white as probably as it is bright, drawn anew each time it is seen.
+
+    Source: Salakhutdinov & Murray, On the quantitative analysis of deep belief networks, ICML 2008.
+    """
+
+    name = "bernoulli"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = {}
+
+    def log_probability(self, raw: Tensor, values: Tensor) -> Tensor:
+        lost = F.binary_cross_entropy_with_logits(raw.float(), values.expand_as(raw), reduction="none")
+        return -lost.flatten(1).sum(1)
+
+    def observed(self, encoded: Tensor, chance: Tensor) -> Tensor:
+        return (chance < encoded.float() / 255).float()
+
+    def shown(self, values: Tensor, encoded: Tensor) -> Tensor:
+        return values
+
+    def mean(self, raw: Tensor) -> Tensor:
+        return (raw.float().sigmoid() * 255).round().to(torch.uint8)
+
+    def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
+        chance = torch.rand(raw.shape, generator=rng).to(raw.device)
+        return (chance < raw.float().sigmoid()).to(torch.uint8) * 255
+
+
+class DiscretisedLogistic(Likelihood):
+    """Pixels 0 … 255, each with the share of a logistic distribution that falls to it; the ends get what lies beyond.
+
+    Location and scale are the decoder's, for every pixel its own (Salimans et al., PixelCNN++, ICLR 2017, with one
+    component).
+    """
+
+    name = "logistic"
+    outputs = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = {}
+
+    def log_probability(self, raw: Tensor, values: Tensor) -> Tensor:
+        location, log_scale = _located(raw)
+        inverse = (-log_scale).exp()
+        centred = values - location
+        above, below = inverse * (centred + 1 / 255), inverse * (centred - 1 / 255)
+        inside = (above.sigmoid() - below.sigmoid()).clamp_min(1e-12).log()
+        # ln of the density in the middle times the width, where the difference of two sigmoids is lost to rounding.
+        middle = inverse * centred
+        density = middle - log_scale - 2 * F.softplus(middle) + log(2 / 255)
+        inside = torch.where(above.sigmoid() - below.sigmoid() > 1e-5, inside, density)
+        lowest, highest = above - F.softplus(above), -F.softplus(below)
+        found = torch.where(values < -0.999, lowest, torch.where(values > 0.999, highest, inside))
+        return found.flatten(1).sum(1)
+
+    def observed(self, encoded: Tensor, chance: Tensor) -> Tensor:
+        return encoded.float() / 127.5 - 1
+
+    def mean(self, raw: Tensor) -> Tensor:
+        location, _ = _located(raw)
+        return _pixels(location)
+
+    def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
+        location, log_scale = _located(raw)
+        chance = torch.rand(location.shape, generator=rng).clamp(1e-5, 1 - 1e-5).to(raw.device)
+        return _pixels(location + log_scale.exp() * (chance.log() - (1 - chance).log()))
+
+
+class TableLikelihood(Likelihood):
+    """Rows of a table: standardised numbers are Gaussian, each with a deviation of its own; categories categorical.
+
+    A category that is all zeros in the encoding is one that training did not see; it has no probability, and is left
+    out of the sum.
+    """
+
+    name = "table"
+
+    def __init__(self, width: int, groups: Sequence[Sequence[int]], numeric: Sequence[int]) -> None:
+        super().__init__()
+        self.config = {"width": width, "groups": [list(group) for group in groups], "numeric": list(numeric)}
+        numbers = {groups[at][0] for at in numeric}
+        self.numbers = sorted(numbers)
+        self.categories = [(start, stop) for start, stop in groups if start not in numbers]
+        self.log_deviation = nn.Parameter(torch.zeros(len(self.numbers)))
+
+    @staticmethod
+    def of(spec: TableSpec) -> "TableLikelihood":
+        """For rows like `spec`."""
+        return TableLikelihood(spec.width, spec.groups, spec.numeric)
+
+    @property
+    def deviation(self) -> Tensor:
+        """The deviation of each number, [numbers]."""
+        return self.log_deviation.exp().clamp_min(SMALLEST_DEVIATION)
+
+    def log_probability(self, raw: Tensor, values: Tensor) -> Tensor:
+        raw, values = raw.float(), values.expand_as(raw)
+        deviation = self.deviation
+        standard = (values[:, self.numbers] - raw[:, self.numbers]) / deviation
+        found = (-0.5 * standard.square() - deviation.log() - 0.5 * log(2 * pi)).sum(1)
+        for start, stop in self.categories:
+            found = found + (raw[:, start:stop].log_softmax(1) * values[:, start:stop]).sum(1)
+        return found
+
+    def observed(self, encoded: Tensor, chance: Tensor) -> Tensor:
+        return encoded
+
+    def mean(self, raw: Tensor) -> Tensor:
+        found = raw.float().clone()
+        for start, stop in self.categories:
+            found[:, start:stop] = F.one_hot(raw[:, start:stop].argmax(1), stop - start).to(found)
+        return found
+
+    def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
+        found = raw.float().clone()
+        noise = torch.randn(len(raw), len(self.numbers), generator=rng).to(raw.device)
+        found[:, self.numbers] += self.deviation * noise
+        for start, stop in self.categories:
+            # The largest of logits with Gumbel noise is a draw from their softmax.
+            gumbel = -torch.empty(len(raw), stop - start).exponential_(generator=rng).log().to(raw.device)
+            chosen = (raw[:, start:stop].float() + gumbel).argmax(1)
+            found[:, start:stop] = F.one_hot(chosen, stop - start).to(found)
+        return found
+
+
+def rebuild_likelihood(saved: Mapping[str, Any]) -> Likelihood:
+    """The likelihood that `{"name": …, **config}` describes. Raises ModelError where it cannot be."""
+    kinds: dict[str, type[Likelihood]] = {kind.name: kind for kind in (Bernoulli, DiscretisedLogistic, TableLikelihood)}
+    config = {key: value for key, value in saved.items() if key != "name"}
+    try:
+        return kinds[saved["name"]](**config)
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"The saved description of the likelihood is damaged: {error!r}.") from error
+
+
+def _located(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Location and ln scale of each pixel, from raw outputs [n, 2 · channels, height, width]."""
+    location, log_scale = raw.float().chunk(2, dim=1)
+    # So that at first the scale is a tenth of the range, wherever the decoder's last layer begins.
+    return location, (log_scale - 2).clamp(SMALLEST_LOG_SCALE, 3.0)
+
+
+def _pixels(located: Tensor) -> Tensor:
+    return ((located + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

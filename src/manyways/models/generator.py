@@ -1,0 +1,101 @@
+"""Generator: a model that draws rows like those it learned from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manyways.data.columns import Column
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.specs import ImageSpec, TableSpec
+from manyways.errors import ParameterError
+from manyways.models.generative.units import Units
+from manyways.models.model import Model
+from manyways.training.randomness import generator
+
+ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Generator(Model):
+    """A network that draws rows, how its rows are encoded, and what they are in the units of the data."""
+
+    inputs: InputEncoding = field(repr=False)
+    units: Units = field(repr=False)
+
+    @property
+    def spec(self) -> ImageSpec | TableSpec:
+        """What its rows are like as tensors."""
+        (spec,) = self.inputs.specs.values()
+        assert isinstance(spec, ImageSpec | TableSpec)
+        return spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def as_rows(self, encoded: Sequence[Tensor], what: str, labels: Column | None = None) -> Data:
+        """`encoded` rows, in pieces, as data with the columns that the model learned from, and with `labels`."""
+        (modality,) = self.inputs.encoders
+        columns = self.units.columns(self.inputs, {modality: torch.cat(list(encoded)).cpu().numpy()})
+        roles = {"input": tuple(column.name for column in columns), "label": (labels.name,) if labels else ()}
+        beside = [labels] if labels else []
+        return Data.from_columns([*columns, *beside], roles, name=f"rows {what} by {self.lineage.title}")
+
+
+def checked(count: int, seed: int) -> torch.Generator:
+    """The generator for `count` rows. Raises ParameterError for a count or a seed that is none."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ParameterError(f"count must be a whole number in [1, inf); got {count!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
+    return generator(seed)
+
+
+def in_pieces(count: int, size: int = ROWS_AT_ONCE) -> Iterator[slice]:
+    """The rows 0 … count − 1 in pieces of at most `size`."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def modelled(data: Data) -> str | None:
+    """Why the inputs of `data` cannot be drawn by a generator, and what to type; None where they can."""
+    kinds: dict[str, list[str]] = {}
+    for column in data.inputs:
+        kinds.setdefault("table" if column.kind in ("number", "category") else column.kind, []).append(column.name)
+    for kind in ("text", "audio"):
+        if kind in kinds:
+            what = "text" if kind == "text" else "sound"
+            other = " Text is drawn by language models: pretrain." if kind == "text" else ""
+            return f"it draws images or rows of a table, and {kinds[kind][0]!r} is {what}. Leave it out: input=…{other}"
+    if len(kinds) > 1 or len(kinds.get("image", ())) > 1:
+        names = ", ".join(repr(name) for of_kind in kinds.values() for name in of_kind[:4])
+        return f'it draws one column of images, or a table; the inputs are {names}. Name those of one kind: input="…".'
+    return None
+
+
+def described(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Encoding and units of a saved generator."""
+    return {"inputs": InputEncoding.from_json(saved["inputs"]), "units": Units.from_json(saved["units"])}
+
+
+def dimensions(spec: ImageSpec | TableSpec) -> int:
+    """How many values a row has: pixels times channels, or numbers and categories."""
+    if isinstance(spec, ImageSpec):
+        return spec.channels * spec.height * spec.width
+    return len(spec.groups)
+
+
+def noise_of_rows(ids: NDArray[np.uint64], shape: tuple[int, ...], *seeds: int, uniform: bool = False) -> Tensor:
+    """Gaussian noise, or uniform in [0, 1), for each row by its id and `seeds` alone, [rows, *shape]."""
+    found = torch.empty(len(ids), *shape)
+    for at, (first, second) in enumerate(ids.tolist()):
+        rng = generator(first, second, *seeds)
+        found[at] = torch.rand(shape, generator=rng) if uniform else torch.randn(shape, generator=rng)
+    return found

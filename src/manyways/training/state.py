@@ -1,0 +1,65 @@
+"""All of a run that must survive a restart: what goes into a checkpoint, and comes out of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from manyways.training.budget import Planned
+from manyways.training.checkpoint import Checkpoint, load_optimizer, optimizer_tensors
+from manyways.training.early_stopping import EarlyStopping
+from manyways.training.last_good import LastGood
+from manyways.training.optimizer import make_optimizer
+
+if TYPE_CHECKING:
+    from manyways.methods.gradient import GradientMethod
+    from manyways.models.model import Model
+    from manyways.training.learner import Learner
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: steps done and planned, seconds of training, and whether the clock has ended it.
+
+    caution: what is to be said of its end.
+    """
+
+    step: int
+    steps: int
+    seconds: float = 0.0
+    cut: bool = False
+    caution: str = ""
+
+    @property
+    def planned(self) -> Planned:
+        """What to tell another run, so that it takes the same steps."""
+        return Planned(self.steps, self.step if self.cut else self.steps)
+
+
+class State:
+    """A learner with its optimiser, and the weights that are put back when the run ends early."""
+
+    def __init__(
+        self, method: "GradientMethod[Any]", learner: "Learner", identity: str, snapshot: "Callable[[], Model]"
+    ) -> None:
+        self._learner, self._identity = learner, identity
+        self.optimizer = make_optimizer(method, learner)
+        self.stopping = EarlyStopping(method.patience, learner, snapshot)
+        self.kept = LastGood(method, learner)
+
+    def pack(self, at: Progress) -> Checkpoint:
+        """The checkpoint of this state."""
+        tensors = {f"learner.{name}": tensor for name, tensor in self._learner.state_dict().items()}
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self.optimizer).items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.stopping.best.items()}
+        tensors |= {f"good.{name}": tensor for name, tensor in self.kept.good.items()}
+        progress = {"step": at.step, "steps": at.steps, "seconds": at.seconds}
+        facts = {"progress": progress, "stopping": self.stopping.facts(), "good": self.kept.step}
+        return Checkpoint(tensors, {"identity": self._identity, **facts})
+
+    def restore(self, saved: Checkpoint) -> Progress:
+        """Go on from `saved`; how far it was."""
+        self._learner.load_state_dict(saved.under("learner"))
+        load_optimizer(self.optimizer, saved.under("optimizer"))
+        self.stopping.restore(saved.under("best"), saved.facts["stopping"])
+        self.kept.restore(saved.under("good"), saved.facts["good"])
+        return Progress(**saved.facts["progress"])
