@@ -12,7 +12,7 @@ compare: $(READY)
 	$(BIN)/manyways compare digits --labels 40 --seeds 3 --report report.html --json results.json
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

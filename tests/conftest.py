@@ -8,6 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# Workers side by side share the cores; each with a thread for every core would spend its time waiting for the others.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from manyways.data.data import Data
 
 SHOWN = 8
+NAMES_WIDTH = 32
 FEW_LABELS = 40
 LABELS_PER_CLASS = 4
 
@@ -103,10 +104,10 @@ def _label_lines(data: "Data") -> list[tuple[str, str]]:
 def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
     from rich.table import Table
 
-    def table(*headings: str) -> Table:
+    def table(*headings: str, first: int | None = None) -> Table:
         made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         for at, heading in enumerate(headings):
-            made.add_column(heading, no_wrap=at == 0, overflow="fold")
+            made.add_column(heading, no_wrap=first is None and at == 0, max_width=None if at else first)
         return made
 
     possible = table("possible: write", "gives", "what it does")
@@ -119,9 +120,9 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
     for advice in found:
         if not advice.possible:
             reasons.setdefault(as_typed(advice.reason), []).append(advice.name)
-    impossible = table("not as it is", "why, and what to type instead")
+    impossible = table("not as it is", "why, and what to type instead", first=NAMES_WIDTH)
     for reason, names in reasons.items():
-        impossible.add_row("\n".join(names), reason)
+        impossible.add_row(", ".join(names), reason)
     if impossible.rows:
         out.print()
         out.print(impossible)

@@ -62,7 +62,9 @@ class ProgressBar:
         if event.values:
             self._values = event.values
         over = event.kind in ("end", "stop")
-        if self._live:
+        if event.kind == "diverge":
+            self._console.print(event.note, markup=False, highlight=False, soft_wrap=True)
+        elif self._live:
             self._draw(event, over)
         elif over or event.kind == "resume" or self._is_due(event):
             self._shown = time.monotonic()
