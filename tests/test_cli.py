@@ -435,7 +435,9 @@ def test_advise_says_what_there_is_and_what_to_type(capsys: pytest.CaptureFixtur
     assert re.search(r"^fixmatch +classify, embed", out, re.MULTILINE)
 
 
-def test_advise_suggests_a_comparison_of_what_draws_where_there_are_no_labels(capsys: pytest.CaptureFixture[str]) -> None:
+def test_advise_suggests_a_comparison_of_what_draws_where_there_are_no_labels(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     code, out, _ = run(capsys, "advise", "digits", "--label", "", "--input", "image")
     assert code == 0
     assert "manyways compare digits --label '' --input image --report report.html" in out

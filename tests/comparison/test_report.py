@@ -263,3 +263,10 @@ def test_labels_beside_points_avoid_edge_and_neighbours() -> None:
     left, right = beside([(100.0, 50.0), (130.0, 50.0)], [60.0, 60.0], (400.0, 100.0))
     assert left == "middle left"
     assert right == "middle right"
+
+
+def test_a_label_without_a_free_place_has_none() -> None:
+    crowd = [(200.0, 50.0 + at) for at in range(9)]
+    places = beside(crowd, [150.0] * 9, (400.0, 100.0))
+    assert None in places
+    assert 0 < len(set(places) - {None}) == len([place for place in places if place])

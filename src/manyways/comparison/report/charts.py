@@ -23,6 +23,7 @@ from manyways.comparison.report.placing import beside
 from manyways.comparison.results import Comparison, CurvePoint, Entry, LabelPoint
 
 HEIGHT = 440
+PAGE_WIDTH = 890.0
 Point = TypeVar("Point", CurvePoint, LabelPoint)
 
 
@@ -206,7 +207,10 @@ def learning_curves(comparison: Comparison) -> Chart | None:
 
 
 def costs(comparison: Comparison) -> Chart | None:
-    """Score against training time; the area of a marker grows with the number of parameters."""
+    """Score against training time; the area of a marker grows with the number of parameters.
+
+    Markers too close together to be named in place are named at the side, in their colours.
+    """
     drawn = [each for each in drawn_entries(comparison) if each.entry.seconds]
     if len(drawn) < 2:
         return None
@@ -215,7 +219,8 @@ def costs(comparison: Comparison) -> Chart | None:
     axis = score_axis(comparison, (min(scores), max(scores)))
     low, high = math.log10(min(times)) - 0.15, math.log10(max(times)) + 0.15
     bottom, top = sorted(axis["range"])
-    area = (820.0, HEIGHT - MARGIN["t"] - MARGIN["b"])
+    margin = side_margin([each.title for each in drawn])
+    area = (PAGE_WIDTH - margin["r"], HEIGHT - MARGIN["t"] - MARGIN["b"])
     pixels = [
         ((math.log10(time) - low) / (high - low) * area[0], (each.score - bottom) / (top - bottom) * area[1])
         for time, each in zip(times, drawn, strict=True)
@@ -230,9 +235,9 @@ def costs(comparison: Comparison) -> Chart | None:
             {
                 "x": [time],
                 "y": [each.score],
-                "mode": "markers+text",
+                "mode": "markers+text" if place else "markers",
                 "text": [each.title],
-                "textposition": place,
+                "textposition": place or "middle right",
                 "marker": {
                     "size": size,
                     "color": each.look.faint(0.8),
@@ -247,10 +252,10 @@ def costs(comparison: Comparison) -> Chart | None:
         )
     ticks = time_ticks([10**low, 10**high])
     xaxis = {"type": "log", "range": [low, high], "title": {"text": "training time"}, **ticks}
-    return Chart(
-        "costs",
-        {"data": traces, "layout": {"height": HEIGHT, "margin": MARGIN, "xaxis": xaxis, "yaxis": axis}},
-    )
+    crowded = [each for each, place in zip(drawn, places, strict=True) if not place]
+    aside = side_labels([(each.title, each.look.colour, each.score) for each in crowded], axis["range"], HEIGHT)
+    layout = {"height": HEIGHT, "margin": margin if crowded else MARGIN, "xaxis": xaxis, "yaxis": axis}
+    return Chart("costs", {"data": traces, "layout": {**layout, "annotations": aside}})
 
 
 def _measured(points: Sequence[Point]) -> list[Point]:

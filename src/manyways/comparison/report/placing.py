@@ -33,31 +33,31 @@ def spread(positions: Sequence[float], spacing: float, lowest: float, highest: f
 Box = tuple[float, float, float, float]
 
 
-def beside(points: Sequence[tuple[float, float]], widths: Sequence[float], area: tuple[float, float]) -> list[str]:
-    """For labels beside `points`, the place of each (a plotly textposition) that covers least.
+def beside(
+    points: Sequence[tuple[float, float]], widths: Sequence[float], area: tuple[float, float]
+) -> list[str | None]:
+    """For labels beside `points`, a place of each (a plotly textposition) where it covers nothing; None if none is free.
 
     Points, `widths` of the labels and the plot's `area` (width, height) are in pixels, y upwards.
     """
     height, away = 15.0, 11.0
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
-    chosen = []
+    chosen: list[str | None] = []
     for (x, y), width in zip(points, widths, strict=True):
-        costs = []
         for place in PLACES:
             vertical, horizontal = place.split()
             left = {"right": x + away, "left": x - away - width, "center": x - width / 2}[horizontal]
             base = {"middle": y - height / 2, "top": y + away - 4, "bottom": y - away + 4 - height}[vertical]
             box = (left, base, left + width, base + height)
-            outside = max(0.0, -left) + max(0.0, left + width - area[0]) + max(0.0, -base)
-            outside += max(0.0, base + height - area[1])
-            costs.append((sum(_overlap(box, other) for other in taken) + 50 * outside, box, place))
-        _, box, place = min(costs, key=lambda cost: cost[0])
-        taken.append(box)
-        chosen.append(place)
+            within = left >= 0 and left + width <= area[0] and base >= 0 and base + height <= area[1]
+            if within and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                chosen.append(place)
+                break
+        else:
+            chosen.append(None)
     return chosen
 
 
-def _overlap(one: Box, other: Box) -> float:
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    along = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, across) * max(0.0, along)
+def _overlap(one: Box, other: Box) -> bool:
+    return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])

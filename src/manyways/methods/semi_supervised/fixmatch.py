@@ -69,10 +69,10 @@ class FixMatch(RowMethod):
     """Share of the steps in which the learning rate rises: guesses made too fast are wrong and stay."""
     batch_size: Count = 16
     """Labelled rows in a batch."""
-    unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 7
-    """Unlabelled rows in a batch for each labelled one (µ in the paper)."""
-    threshold: Annotated[float, Interval("[0, 1)")] = 0.95
-    """Least confidence of a guess that is learned from (τ)."""
+    unlabelled_ratio: Annotated[int, Interval("[1, 64]")] = 4
+    """Unlabelled rows in a batch for each labelled one (µ; 7 in the paper)."""
+    threshold: Annotated[float, Interval("[0, 1)")] = 0.9
+    """Least confidence of a guess that is learned from (τ; 0.95 in the paper, for runs a thousand times longer)."""
     unlabelled_weight: NotNegative = 1.0
     """Weight of the loss on unlabelled rows (λ)."""
     align_classes: bool = True
