@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -38,15 +39,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _list() -> None:
-    from manyways.comparison.advise import one_line
-    from manyways.methods.discovery import all_methods
+    from rich.text import Text
 
-    out, table = console(), _table("method", "needs", "gives", "what it does, and who described it")
-    for name, kind in all_methods().items():
-        text = one_line(kind) + (f" {kind.paper}." if kind.paper else "")
-        table.add_row(name, needs(kind), ", ".join(sorted(kind.gives)), text)
+    from manyways.comparison.advise import one_line
+    from manyways.methods.discovery import all_methods, paradigm
+
+    out, table = console(), _table("method", "what it does", "needs")
+    by_paradigm = sorted(all_methods().items(), key=lambda named: paradigm(named[1]))
+    for title, group in groupby(by_paradigm, key=lambda named: paradigm(named[1])):
+        table.add_row("")
+        table.add_row(Text(title, "bold"))
+        for name, kind in group:
+            table.add_row(f"  {name}", one_line(kind), needs(kind))
     out.print(table)
-    out.print(f"\n`{command_line('methods', 'NAME')}` shows the fields of one.")
+    named, allowed = command_line("methods", "NAME"), command_line("advise", "DATA")
+    out.print(f"\n`{named}` shows the fields of one and who described it, `{allowed}` which your data allows.")
 
 
 def _show(kind: "type[Method]") -> None:

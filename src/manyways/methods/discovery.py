@@ -62,3 +62,10 @@ def all_methods() -> "dict[str, type[Method]]":
     """Every method by its name, sorted."""
     found = [find_method(name) for name in modules()]
     return {method.method_name(): method for method in sorted(found, key=lambda method: method.method_name())}
+
+
+def paradigm(kind: "type[Method]") -> str:
+    """What a method's way of learning is called: the folder it lies in, or the package that brings it."""
+    inside = kind.__module__.removeprefix(f"{GROUP}.")
+    name = inside.split(".")[0]
+    return name.replace("_", "-") if inside != kind.__module__ else f"from {name}"
