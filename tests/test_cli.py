@@ -327,6 +327,30 @@ def test_predict_reads_new_rows_as_the_model_learned_them(capsys: pytest.Capture
     assert out == "row,prediction\n0,b\n1,a\n"
 
 
+def test_predict_skips_or_fills_rows_with_gaps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lines = ["height,colour,kind"] + [
+        f"{at % 40},{'red' if at % 3 else 'blue'},{'ab'[at % 40 > 19]}" for at in range(120)
+    ]
+    table = tmp_path / "all.csv"
+    table.write_text("\n".join(lines) + "\n")
+    model = str(tmp_path / "model")
+    assert run(capsys, "fit", "linear-probe", str(table), "--label", "kind", "--out", model)[0] == 0
+    new = tmp_path / "new.csv"
+    new.write_text("height,colour\n,red\n38,blue\n2,red\n")
+    code, _, err = run(capsys, "predict", model, str(new))
+    assert code == 2
+    assert "'height' is missing, NaN or infinite in 1 row (0;" in err
+    code, out, err = run(capsys, "predict", model, str(new), "--bad-rows", "skip")
+    assert (code, out) == (0, "row,prediction\n1,b\n2,a\n"), err
+    filled = run(capsys, "predict", model, str(new), "--bad-rows", "fill", "--probabilities")[1].splitlines()
+    # The mean of the rows that it learned from, whatever else is asked beside it.
+    mean = tmp_path / "mean.csv"
+    mean.write_text("height,colour\n19.5,red\n")
+    said = run(capsys, "predict", model, str(mean), "--probabilities")[1].splitlines()
+    assert filled[1] == said[1]
+    assert len(filled) == 4
+
+
 def test_fields_that_are_methods_are_written_as_such(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["--base", "supervised(size=0.5)", "--rounds", "2", "--budget", "10 steps", "--labels", "30"]
     code, out, err = run(capsys, "fit", "self-training", "wine", "--out", str(tmp_path / "m"), *words)

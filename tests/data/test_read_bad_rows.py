@@ -46,6 +46,9 @@ def test_bad_rows_are_skipped(holes: Path) -> None:
     assert data.take("x").tolist() == [1, 9]
     assert data.take("says").tolist() == ["good words are here", "these are the last"]
     assert len(data.part) == 2
+    assert data.source_rows.tolist() == [0, 5]
+    assert data.select(np.array([1])).source_rows.tolist() == [5]
+    assert data.without(data.ids[:1]).source_rows.tolist() == [5]
 
 
 def test_bad_rows_are_filled_from_training_rows(tmp_path: Path) -> None:
@@ -54,6 +57,14 @@ def test_bad_rows_are_filled_from_training_rows(tmp_path: Path) -> None:
     data = mw.read(train, test=test, bad_rows="fill")
     assert data.take("x").tolist() == [1, 3, 3, 8, 1000, 3]
     assert data.take("kind").tolist() == ["u", "v", "(missing)", "u", "u", "v"]
+
+
+def test_bad_rows_are_filled_with_numbers_that_are_given(tmp_path: Path) -> None:
+    table = write(tmp_path / "a.csv", "x,y,kind,label\n1,2,u,a\n,,v,b\n3,9,,a\n8,4,u,b\n")
+    data = mw.read(table, bad_rows={"x": 7.5})
+    assert data.take("x").tolist() == [1, 7.5, 3, 8]
+    assert data.take("y").tolist() == [2, 4, 9, 4]
+    assert data.take("kind").tolist() == ["u", "v", "(missing)", "u"]
 
 
 def test_fill_refuses_what_cannot_be_filled(holes: Path, tmp_path: Path) -> None:

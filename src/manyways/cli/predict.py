@@ -40,8 +40,9 @@ class Predict:
     """Where the CSV goes; - is the terminal."""
     probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
     """Add a column with the probability of every class."""
-    bad_rows: Literal["refuse", "fill"] = "refuse"
-    """What to do with rows that have NaN: refuse all, or put medians in place."""
+    bad_rows: Literal["refuse", "skip", "fill"] = "refuse"
+    """Rows that cannot be used: refuse all, skip them (their numbers are left out of the CSV), or fill their gaps with
+    the means of the rows that the model learned from and the category (missing)."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
     """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
 
@@ -76,18 +77,18 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
         yield from scores(model, data)
         return
     said = model.predict(data)
-    predictions = said.tolist()
+    numbers, predictions = data.source_rows.tolist(), said.tolist()
     if said.dtype.names is not None:
         yield ["row", *said.dtype.names]
-        yield from ([row, *each] for row, each in enumerate(predictions))
+        yield from ([row, *each] for row, each in zip(numbers, predictions, strict=True))
         return
     if not probabilities or model.target is None:
         yield ["row", "prediction"]
-        yield from ([row, prediction] for row, prediction in enumerate(predictions))
+        yield from ([row, prediction] for row, prediction in zip(numbers, predictions, strict=True))
         return
     yield ["row", "prediction", *(f"probability_{name}" for name in model.target.classes)]
     shares = model.probabilities(data).tolist()
-    for row, (prediction, each) in enumerate(zip(predictions, shares, strict=True)):
+    for row, prediction, each in zip(numbers, predictions, shares, strict=True):
         yield [row, prediction, *(f"{share:.6g}" for share in each)]
 
 
@@ -118,12 +119,16 @@ def read_rows(model: "Model", options: Predict) -> "Data":
 
 
 def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
-    """The columns of `source` that `model` sees, read as the kinds and sizes that it learned from."""
+    """The columns of `source` that `model` sees, read as the kinds and sizes that it learned from.
+
+    Gaps are filled with what `model` knows: medians of the new rows would make each prediction depend on the others.
+    """
     from manyways.data.read import read
     from manyways.data.specs import AudioSpec, ImageSpec, TextSpec
 
     kinds: dict[str, Any] = {}
     names: list[str] = []
+    fills: dict[str, tuple[float, ...]] = {}
     options |= model.roles_read
     for encoder in model.encoding().encoders.values():
         names += encoder.columns
@@ -136,6 +141,9 @@ def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
             kinds |= dict.fromkeys(encoder.columns, "text")
         else:
             kinds |= table_kinds(encoder)
+            fills |= means(encoder)
+    if options.get("bad_rows") == "fill":
+        options["bad_rows"] = fills
     return read(source, input=names, kinds=kinds, label=(), **options)
 
 
@@ -144,3 +152,11 @@ def table_kinds(encoder: Any) -> dict[str, str]:
     from manyways.data.encoders.table import NumberCode
 
     return {code.column: "number" if isinstance(code, NumberCode) else "category" for code in encoder.codes}
+
+
+def means(encoder: Any) -> dict[str, tuple[float, ...]]:
+    """The mean of each column of numbers that the model has standardised."""
+    from manyways.data.encoders.table import NumberCode
+
+    numbers = [code for code in encoder.codes if isinstance(code, NumberCode)]
+    return {code.column: code.mean for code in numbers if code.furthest is not None}

@@ -45,6 +45,8 @@ class Data:
     environment: "Environment | None" = None
     origin: "Origin | None" = None
     """Where the rows can be read again; None for what was in memory, or has been given other labels since."""
+    numbers: RowNumbers | None = None
+    """Which row of its source each row of the table was, where some were left out; None where none was."""
 
     @staticmethod
     def from_columns(
@@ -56,6 +58,7 @@ class Data:
         source: str = "",
         ignored: Mapping[str, str] | None = None,
         origin: "Origin | None" = None,
+        numbers: RowNumbers | None = None,
     ) -> "Data":
         """A table from columns of one length. Raises DataError where roles, lengths or labels do not fit."""
         table = {column.name: column for column in columns}
@@ -80,6 +83,7 @@ class Data:
             ignored=dict(ignored or {}),
             all_ids=row_ids(table.values(), count),
             origin=origin,
+            numbers=numbers,
         )
 
     @staticmethod
@@ -186,6 +190,11 @@ class Data:
                 hasher.update(repr(self.take(name).tolist()).encode())
         return hasher.hexdigest()
 
+    @property
+    def source_rows(self) -> RowNumbers:
+        """Which row of its source each of these rows was, counted from 0."""
+        return self.rows if self.numbers is None else self.numbers[self.rows]
+
     def select(self, which: NDArray[Any]) -> "Data":
         """The rows at positions `which` (numbers or a mask over these rows)."""
         return replace(self, rows=self.rows[which])
@@ -210,6 +219,7 @@ class Data:
             part=self.part[chosen],
             visible=self.visible[chosen],
             all_ids=self.all_ids[chosen],
+            numbers=chosen if self.numbers is None else self.numbers[chosen],
             rows=places[self.rows[kept[self.rows]]],
         )
 

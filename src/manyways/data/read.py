@@ -49,7 +49,7 @@ def read(
     test: Any = None,
     validation: Any = None,
     part: str | None = None,
-    bad_rows: BadRows = "refuse",
+    bad_rows: BadRows | Mapping[str, Any] = "refuse",
     image_size: int | tuple[int, int] | None = None,
     sample_rate: int | None = None,
     seconds: float | None = None,
@@ -77,7 +77,8 @@ def read(
 
     `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are sources
     of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises an error,
-    "skip" leaves them out, "fill" puts in medians and the category `(missing)`. A row that lacks one of several
+    "skip" leaves them out, "fill" puts in medians and the category `(missing)`, and so does a mapping from columns to
+    the numbers to put in, which are medians for the others. A row that lacks one of several
     inputs whole (no file is named, the text is empty, all numbers are missing) is no bad row while it has another:
     it is kept, unless "skip" is asked for, and methods learn from what is there or refuse it by name. `image_size`
     in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own),
@@ -100,7 +101,7 @@ def read(
     given = {role: _names(role, value) for role, value in names.items() if value is not None}
     options = Options(
         _checked_kinds(kinds or {}),
-        bad_rows,
+        "fill" if isinstance(bad_rows, Mapping) else bad_rows,
         image_size,
         sample_rate,
         seconds,
@@ -120,7 +121,16 @@ def read(
     given = _roles(table, given, ignored, options.kinds)
     role_of = {name: role for role, columns in given.items() for name in columns}
     columns = {name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()}
-    columns, kept = handle(columns, given, part=parts, undecoded=table.bad, bad_rows=bad_rows, where=table.source)
+    fills = bad_rows if isinstance(bad_rows, Mapping) else None
+    columns, kept = handle(
+        columns,
+        given,
+        part=parts,
+        undecoded=table.bad,
+        bad_rows=options.bad_rows,
+        where=table.source,
+        fills=fills,
+    )
     asked = {
         "kinds": dict(kinds or {}) or None,
         "test": test, "validation": validation, "part": part, "bad_rows": bad_rows, "image_size": image_size,
@@ -128,7 +138,14 @@ def read(
     }  # fmt: skip
     origin = None if memory.is_values(label) else find_origin(source, asked, columns, given)
     return Data.from_columns(
-        columns.values(), given, part=parts[kept], name=table.name, source=table.source, ignored=ignored, origin=origin
+        columns.values(),
+        given,
+        part=parts[kept],
+        name=table.name,
+        source=table.source,
+        ignored=ignored,
+        origin=origin,
+        numbers=None if len(kept) == len(parts) else kept,
     )
 
 

@@ -29,14 +29,16 @@ def handle(
     undecoded: Mapping[int, str],
     bad_rows: BadRows,
     where: str,
+    fills: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Column], RowNumbers]:
     """The columns without bad rows, and the numbers of the rows kept.
 
-    Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty
-    text, no image or sound, or a missing category in a column of any role but label and subject. "refuse" raises
-    DataError naming them, "skip" leaves them out, "fill" puts the training rows' median and the category `(missing)` in
-    place; what cannot be filled is refused. A row that lacks one input whole, its text or all its numbers, and has
-    another one whole, is no bad row, and only left out by "skip": methods learn from what is there, or refuse it.
+    Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty text, no
+    image or sound, or a missing category in a column of any role but label and subject. "refuse" raises DataError
+    naming them, "skip" leaves them out, "fill" puts the training rows' median, or the number that `fills` has for
+    the column, and the category `(missing)` in place; what cannot be filled is refused. A row that lacks one input
+    whole, its text or all its numbers, and has another one whole, is no bad row, and only left out by "skip":
+    methods learn from what is there, or refuse it.
     """
     found = {
         name: bad
@@ -48,7 +50,7 @@ def handle(
     count = len(part)
     if bad_rows == "fill":
         for name in [name for name in found if columns[name].kind in ("number", "category")]:
-            out[name] = _filled(columns[name], found.pop(name), part, where)
+            out[name] = _filled(columns[name], found.pop(name), part, where, (fills or {}).get(name))
     if bad_rows != "skip":
         found = _without_gaps(found, out, roles.get("input", ()))
     if not found and not undecoded:
@@ -100,7 +102,7 @@ def _is_bad(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.fromiter((v is None or (isinstance(v, str) and not v.strip()) for v in values), bool, len(values))
 
 
-def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str) -> Column:
+def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str, fill: Any) -> Column:
     values = np.array(whole(column.values), copy=True)
     if column.kind == "category":
         values = as_objects(
@@ -109,12 +111,15 @@ def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str
         values[bad] = "(missing)"
         return replace(column, values=values)
     values = values.astype(np.float64)
-    training = values[part == TRAINING]
+    fill = _median(values[part == TRAINING], column.name, where) if fill is None else np.asarray(fill, np.float64)
+    return replace(column, values=np.where(np.isfinite(values), values, fill))
+
+
+def _median(training: NDArray[np.float64], name: str, where: str) -> NDArray[np.float64]:
     finite = np.where(np.isfinite(training), training, np.nan)
     if len(finite) == 0 or np.isnan(finite).all(axis=0).any():
-        raise DataError(f"{where}: no training row has a number in {column.name!r}; there is no median to fill in.")
-    median = np.nanmedian(finite, axis=0)
-    return replace(column, values=np.where(np.isfinite(values), values, median))
+        raise DataError(f"{where}: no training row has a number in {name!r}; there is no median to fill in.")
+    return np.asarray(np.nanmedian(finite, axis=0))
 
 
 def _report(
