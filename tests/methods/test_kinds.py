@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from manyways.data.data import Data
+from manyways.data.data import TRAINING, Data
 from manyways.methods.active.active_learning import ActiveLearning
 from manyways.methods.discovery import all_methods
 from manyways.methods.method import Method
@@ -33,8 +33,14 @@ def start(rows: Data) -> Model:
 
 
 def _learn(kind: type[Method], data: Data, start: Model, budget: int) -> Model:
-    """What `kind` learns: from `start` where it cannot from such rows alone, and from all rows if a step is one row."""
+    """What `kind` learns: from `start` where it cannot from such rows alone, and from all rows if a step is one row.
+
+    One that must be told what to forget is told a few of the rows with labels.
+    """
     method = kind()
+    if "forget" in kind.needs:
+        known = np.flatnonzero(data.labelled & (data.part[data.rows] == TRAINING))
+        data = data.with_forgotten(known[:5])
     usual = method.default_budget(data)
     return method.fit(data, start if method.lacks(data) else None, budget=budget if usual.unit == "steps" else usual)
 

@@ -95,8 +95,9 @@ def test_probe_of_a_network_forgets_to_within_its_word(digits: Data) -> None:
         expected = _head(method.fit(rows.select(~gone), start)).coefficients
         furthest = (_head(forgot).coefficients - expected).abs().max() / expected.abs().max()
         assert float(furthest) < 1e-8
+    taught = (digits.part[digits.rows] == 0) & (np.arange(len(digits)) % 2 == 1)
     with pytest.raises(NeedsError, match=r"rows shaped simclr\(batch_size=32\), too"):
-        Ridge().forget(Ridge().fit(digits, start), digits, digits.part[digits.rows] == 0)
+        Ridge().forget(Ridge().fit(digits, start), digits, taught)
 
 
 def test_pixels_that_only_forgotten_rows_had_leave_no_weight(digits: Data) -> None:
