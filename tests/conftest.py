@@ -1,10 +1,11 @@
 """Fixtures shared by all tests."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +27,15 @@ def real_data() -> Callable[[str], Path]:
         pytest.skip(f"{name} is in none of {', '.join(map(str, places))}; set MANYWAYS_DATA to its parent folder")
 
     return find
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """A single thread for torch: batches of a few rows gain nothing from more, and a busy machine loses much."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

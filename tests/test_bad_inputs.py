@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,6 @@ from manyways.models.model import Model
 from manyways.training.events import Event
 
 ROWS = "".join(f"{i * 7 % 11},{i * 3 % 7 / 2},{'ab'[i % 2]}\n" for i in range(40))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Sums in another order are other sums: one thread here and in the processes that are started."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +16,6 @@ from manyways.cli import main
 from manyways.models.language_model import LanguageModel
 
 TINY = ["--tokenizer", "characters", "--context", "32", "--size", "0.2", "--batch-size", "4"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

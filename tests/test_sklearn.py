@@ -1,6 +1,6 @@
 """manyways.sklearn: scikit-learn's own checks, and what they do not look at."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import torch
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_moons
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -23,15 +22,6 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.sklearn import Classifier, Regressor
 
 IRIS = load_iris(return_X_y=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Batches this small take threads longer to share than to compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @parametrize_with_checks([Classifier(budget=100), Regressor(budget=100)])

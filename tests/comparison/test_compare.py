@@ -28,15 +28,6 @@ CHAIN = mw.Chain(stages=(mw.SimCLR(), mw.FineTune()))
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "results.md"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """As many threads as the processes of `two_workers` have: sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def digits() -> Data:
     """450 training rows, so that 300 labels leave a short label curve, and 450 test rows."""

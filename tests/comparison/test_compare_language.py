@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 import manyways as mw
@@ -28,14 +27,6 @@ from manyways.training.budget import Budget
 
 TINY = "tokenizer='characters', context=32, size=0.2, batch_size=8"
 TOPICS = {"sport": ["goal", "team", "score"], "food": ["salt", "oven", "bread"]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

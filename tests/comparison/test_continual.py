@@ -1,12 +1,11 @@
 """Comparisons of tasks in order, and what is noted on the way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import manyways as mw
 from manyways.comparison.conclusion import conclude
@@ -23,14 +22,6 @@ from manyways.training.events import Event
 from manyways.training.run import Run
 
 METHODS = ("replay(size=0.5)", "sequential-fine-tune(size=0.5)", "supervised(size=0.5)")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 """Comparisons of models that draw rows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import manyways as mw
 from manyways.comparison.report import render_report
@@ -14,14 +12,6 @@ from manyways.data.data import Data
 from manyways.errors import DataError
 
 METHODS = ("vae(batch_size=32)", "gan(batch_size=32)")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

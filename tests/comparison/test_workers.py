@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from manyways.comparison import workers as workers_module
 from manyways.comparison.job import Job, Outcome, fields_of, outcome_from_json, outcome_to_json, run_job
@@ -37,14 +36,6 @@ def run_job(given, *rest):
 job.run_job = run_job
 worker.main()
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

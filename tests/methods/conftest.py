@@ -1,10 +1,7 @@
-"""Small data of every kind, and one thread: batches of a few rows gain nothing from more."""
-
-from collections.abc import Iterator
+"""Small data of every kind."""
 
 import numpy as np
 import pytest
-import torch
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
@@ -16,15 +13,6 @@ WORDS = {
     "space": ["orbit", "rocket", "star", "planet", "launch", "moon", "telescope", "comet", "mission", "gravity"],
 }
 FILLER = ["the", "a", "of", "and", "it", "was", "very", "on", "in", "with", "this", "that", "for", "some", "today"]
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """A single thread for torch while these tests run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

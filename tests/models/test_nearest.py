@@ -51,5 +51,12 @@ def test_the_distances_compared_are_the_full_ones() -> None:
     assert fitted(rows)(query, 2).tolist() == [[1, 0]]
 
 
+def test_rows_that_vary_along_few_directions() -> None:
+    """Counts of words in few sentences, of which most words are in none."""
+    words = torch.zeros(155, 154)
+    words[:, :44] = torch.rand(155, 44, generator=generator(0)).lt(0.1).float()
+    assert torch.equal(fitted(words)(words, 1)[:, 0], by_comparing_all(words, words, 1)[:, 0])
+
+
 def test_no_queries_have_no_neighbours() -> None:
     assert fitted(torch.randn(10, 4))(torch.zeros(0, 4), 3).shape == (0, 3)

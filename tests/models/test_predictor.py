@@ -1,7 +1,5 @@
 """Predictor: what it says of rows, and what it refuses to say."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -16,15 +14,6 @@ from manyways.methods.unsupervised.kmeans import KMeans
 from manyways.models.metrics import class_metrics, number_metrics
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

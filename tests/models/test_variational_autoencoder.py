@@ -1,6 +1,5 @@
 """VariationalAutoencoder: its estimate of ln p(x) against models whose likelihood is known, and what it refuses."""
 
-from collections.abc import Iterator
 from math import log, pi
 from pathlib import Path
 
@@ -29,15 +28,6 @@ from manyways.models.variational_autoencoder import (
 )
 
 WIDTH, LATENT = 5, 2
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """A single thread for torch: these networks are tiny."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 DEVIATION = 0.6

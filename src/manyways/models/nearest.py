@@ -46,7 +46,8 @@ class NearestRows(nn.Module):
             for at in range(0, len(rows), 4096):
                 part = rows[at : at + 4096] - self.middle
                 covariance.addmm_(part.T, part)
-            self.directions.copy_(torch.linalg.eigh(covariance).eigenvectors[:, -narrow:])
+            # In float32 it may not converge where rows vary along few directions, as those of short texts do.
+            self.directions.copy_(torch.linalg.eigh(covariance.double()).eigenvectors[:, -narrow:])
         for at in range(0, len(rows), 4096):
             part = (rows[at : at + 4096] - self.middle) @ self.directions
             # |q - r|² less |q|² is one product: (q, 1) times (-2 r, |r|²).
