@@ -329,8 +329,12 @@ def test_what_does_not_fit_the_task_is_refused(answers: Data, pairs: Data) -> No
 
 
 def test_a_model_that_is_not_scored_so_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    """Beside one that is; alone it is refused before anything is trained."""
     (tmp_path / "a.txt").write_text("The rose is red, and so on.\n" * 900)
-    method = f"masked_lm({TINY})"
-    found = compare(mw.read(tmp_path / "a.txt"), methods=[method], budget="2 steps", seeds=1, workers=0)
-    error = found.entries[0].error or ""
-    assert "is scored by nats_per_token, perplexity, not by nats_per_character" in error
+    data, methods = mw.read(tmp_path / "a.txt"), [f"masked_lm({TINY})", f"pretrain({TINY})"]
+    found = compare(data, methods=methods, budget="2 steps", seeds=1, workers=0)
+    errors = {entry.name.partition("(")[0]: entry.error or "" for entry in found.entries}
+    assert "is scored by nats_per_token, perplexity, not by nats_per_character" in errors["masked-lm"]
+    assert not errors["pretrain"]
+    with pytest.raises(NeedsError, match=r"give generate or score can be compared on a \(text\); masked-lm\(.* none"):
+        compare(data, methods=methods[:1], budget="2 steps", seeds=1, workers=0)

@@ -1,9 +1,6 @@
 """LanguageModel: a network over tokens, saved as the transformers library loads it."""
 
-import copy
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,21 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from manyways.data.ragged import Ragged
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
 from manyways.models.language.judgements import judged
-from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
-from manyways.models.language.packing import (
-    Group,
-    Packed,
-    answer_log_probabilities,
-    body,
-    head,
-    pack,
-    plain,
-)
-from manyways.models.language.rows import Reader, conversations, text_columns
+from manyways.models.language.nats import nats_of_answers, nats_of_hidden, nats_of_text
+from manyways.models.language.packing import Group, plain
+from manyways.models.language.rows import Reader, text_columns
 from manyways.models.language.sampling import sample
 from manyways.models.language.scoring import (
     answer_scores,
@@ -40,21 +28,17 @@ from manyways.models.language.scoring import (
 from manyways.models.language.tokenizers import token_ids
 from manyways.models.lineage import Lineage
 from manyways.models.model import LONGEST, Model
-from manyways.training.randomness import generator
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.read import Source
     from manyways.models.predictor import Predictor
 
-TOKENS_AT_ONCE = 8192
 PROMPTS_AT_ONCE = 32
 ABLE = {
     "causal": frozenset({"generate", "embed"}), "masked": frozenset({"fill", "embed"}), "reward": frozenset({"score"}),
 }  # fmt: skip
 """What a model of each objective can do."""
-TEXT_LENGTH = 256
-"""Tokens of a row that features are made of."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -183,7 +167,7 @@ class LanguageModel(Model):
         scores: dict[str, float] = {}
         with torch.inference_mode():
             if self.objective == "masked":
-                return self._texts(data) if text_columns(data) else scores
+                return nats_of_hidden(self.network, self.reader(), data) if text_columns(data) else scores
             if _has_pairs(data):
                 scores |= scores_of_pairs(self._values(self.reader().pairs(data)))
             elif found := judged(data):
@@ -192,8 +176,8 @@ class LanguageModel(Model):
             if self.objective == "reward":
                 return scores
             if data.has("completion") or data.has("messages"):
-                return scores | self._answers(data)
-            return scores | self._texts(data) if text_columns(data) else scores
+                return scores | nats_of_answers(self.network, self.reader(), data)
+            return scores | nats_of_text(self.network, self.reader(), data) if text_columns(data) else scores
 
     def margins(self, source: "Source") -> NDArray[np.float32]:
         """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows].
@@ -233,52 +217,6 @@ class LanguageModel(Model):
             return of_each_answer(self.network, scored(groups, padding), padding, answer_scores)
         return of_each_answer(self.network, groups, padding, mean_log_probabilities)
 
-    def _answers(self, data: "Data") -> dict[str, float]:
-        nats, tokens = 0.0, 0
-        for batch in self._packed(self.reader().answers(data)):
-            nats -= float(answer_log_probabilities(self.network, batch).sum())
-            tokens += len(batch.targets)
-        return {**_nats(nats, tokens), "nats_per_character": nats / max(1, _characters_said(data))}
-
-    def _texts(self, data: "Data") -> dict[str, float]:
-        rows = self.reader().texts(data)
-        device = next(self.network.parameters()).device
-        if self.objective == "masked":
-            return _nats(*self._filled(rows, device))
-        stream = np.asarray(rows.values[:], np.int64)
-        nats, tokens = 0.0, 0
-        for ids in windows(stream, self.context, TOKENS_AT_ONCE):
-            given = torch.from_numpy(ids).to(device)
-            states = body(self.network)(input_ids=given[:, :-1], use_cache=False).last_hidden_state
-            logits = head(self.network)(states).float().flatten(0, 1)
-            wanted = given[:, 1:].flatten()
-            nats += float((logits.logsumexp(1) - logits.gather(1, wanted[:, None])[:, 0]).sum())
-            tokens += len(wanted)
-        characters = sum(len(str(value)) for name in text_columns(data) for value in data.take(name))
-        return {**_nats(nats, tokens), "nats_per_character": nats / max(1, characters)}
-
-    def _filled(self, rows: Ragged, device: torch.device) -> tuple[float, int]:
-        """Nats over the hidden tokens of `rows` and their number; which are hidden is the same every time."""
-        nats, tokens = 0.0, 0
-        each = max(1, TOKENS_AT_ONCE // self.context)
-        for at in range(0, len(rows), each):
-            whole = padded([rows[row] for row in range(at, min(at + each, len(rows)))], self.context, self.tokenizer)
-            hidden = hide_tokens(whole, self.tokenizer, generator(at), share=0.15, whole=True)
-            nats += float(fill_in_loss(self.network, hidden.to(device), self.tokenizer).sum())
-            tokens += len(hidden.targets)
-        return nats, tokens
-
-    def _packed(self, groups: Sequence[Group]) -> Iterator[Packed]:
-        device = next(self.network.parameters()).device
-        batch: list[Group] = []
-        for group in groups:
-            if batch and (len(batch) + 1) * max(len(group), *map(len, batch)) > TOKENS_AT_ONCE:
-                yield pack(batch, int(self.tokenizer.pad_token_id)).to(device)
-                batch = []
-            batch.append(group)
-        if batch:
-            yield pack(batch, int(self.tokenizer.pad_token_id)).to(device)
-
     def embed(self, source: "Source") -> NDArray[np.float32]:
         from manyways.data.read import as_data
 
@@ -287,12 +225,7 @@ class LanguageModel(Model):
 
     def as_predictor(self, data: "Data | None" = None) -> "Predictor":
         """The network's mean hidden states as features of the text columns that it read, else of those of `data`."""
-        from manyways.data.encoders.text import TextEncoder
-        from manyways.data.encoding import InputEncoding
-        from manyways.data.specs import TextSpec
-        from manyways.models.backbones.pretrained import Pretrained
-        from manyways.models.network import Network
-        from manyways.models.predictor import Predictor
+        from manyways.models.language.features import as_predictor
 
         columns = self.columns or (text_columns(data) if data is not None else ())
         if not columns:
@@ -300,21 +233,8 @@ class LanguageModel(Model):
                 f"{self.lineage.title} has read no column of text, so it is not known what its features are of. Name "
                 'one: text="…" or input="…".'
             )
-        network = copy.deepcopy(body(self.merged().network))
-        architecture = json.loads(network.config.to_json_string(use_diff=False))
-        padding = int(self.tokenizer.pad_token_id)
-        mask = self.tokenizer.mask_token_id
-        spec = TextSpec(len(self.tokenizer), min(self.context, TEXT_LENGTH), padding, padding if mask is None else mask)
-        backend = self.tokenizer.backend_tokenizer.to_str()
-        backbone = Pretrained(
-            kind="text", features=network.config.hidden_size, architecture=architecture, padding=padding, body=network
-        )
-        return Predictor(
-            network=Network(dict.fromkeys(columns, backbone)),
-            inputs=InputEncoding({name: TextEncoder(name, backend, spec) for name in columns}),
-            gives=frozenset({"embed"}),
-            lineage=self.lineage,
-        )
+        merged = self.merged()
+        return as_predictor(merged.network, self.tokenizer, self.context, columns, self.lineage)
 
     def merged(self) -> "LanguageModel":
         """The same model with its adapters added to the weights they stand beside; itself where it has none."""
@@ -359,32 +279,9 @@ def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel
     )  # fmt: skip
 
 
-def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[NDArray[np.int64]]:
-    """`stream` cut into windows of `context` + 1 that overlap by one, in batches of about `tokens`; the rest alone."""
-    whole = max(0, (len(stream) - 1) // context)
-    starts = np.arange(whole) * context
-    for at in range(0, whole, max(1, tokens // context)):
-        yield stream[starts[at : at + max(1, tokens // context), None] + np.arange(context + 1)]
-    if len(rest := stream[whole * context :]) > 1:
-        yield rest[None]
-
-
-def _characters_said(data: "Data") -> int:
-    """Characters of all completions of `data`, or of all turns of the assistant."""
-    if data.has("messages"):
-        talks = conversations(data, np.arange(len(data)))
-        return sum(len(turn["content"]) for talk in talks for turn in talk if turn["role"] == "assistant")
-    return sum(len(str(value)) for value in data.take(data.roles["completion"][0]))
-
-
 def _has_pairs(data: "Data") -> bool:
     return data.has("chosen") and data.has("rejected")
 
 
 def _described(given: Sequence[str]) -> str:
     return "a text" if isinstance(given, str) else f"{len(given)} texts"
-
-
-def _nats(nats: float, tokens: int) -> dict[str, float]:
-    mean = nats / max(1, tokens)
-    return {"nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0))}

@@ -11,7 +11,8 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import ManywaysError
 from manyways.methods.language.pretrain import Pretrain, next_token_loss
-from manyways.models.language_model import LanguageModel, windows
+from manyways.models.language.nats import windows
+from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
 from manyways.training.randomness import generator
 

@@ -71,8 +71,9 @@ def test_prompts_longer_than_the_context(kind: Any, reader_of_sums: LanguageMode
 
 
 def without(start: LanguageModel, folder: Path, *tokens: str) -> str:
-    """A folder of the model whose tokenizer lacks the special `tokens`."""
+    """A folder as transformers writes it, of the model and a tokenizer that lacks the special `tokens`."""
     start.save(folder)
+    (folder / "model.json").unlink()
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).exists():
             held = json.loads((folder / name).read_text())

@@ -76,7 +76,8 @@ def test_evaluation_compares_scores(judge: LanguageModel, sums: Data) -> None:
 
 
 def bare(folder: Path, *names: str) -> Path:
-    """The model in `folder` with a tokenizer that lacks the tokens `names`."""
+    """The model in `folder` as transformers writes it, with a tokenizer that lacks the tokens `names`."""
+    (folder / "model.json").unlink()
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         file = folder / name
         if file.exists():
