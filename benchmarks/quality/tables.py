@@ -38,7 +38,7 @@ QUESTIONS = 4
 
 
 def speech(out: Path) -> Path:
-    """Each of 3,000 recordings with a picture of its class; recordings 0 to 4 of a speaker and digit are for testing."""
+    """Each of 3,000 recordings with a picture of its class; the first five of a speaker and digit are for testing."""
     from sklearn.datasets import load_digits
 
     written, rng, rows = load_digits(), np.random.default_rng(0), []
