@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from manyways.comparison.assemble import assemble, interval, label_points, make_entry, summarise
-from manyways.comparison.compare import Plan, make_plan
 from manyways.comparison.job import Job, Outcome
+from manyways.comparison.plan import Plan, make_plan
 from manyways.data.read import read
 from manyways.training.budget import Budget
 

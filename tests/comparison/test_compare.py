@@ -13,8 +13,9 @@ import torch
 
 import manyways as mw
 from manyways.comparison import workers
-from manyways.comparison.compare import CompareProgress, Plan, describe, make_plan
+from manyways.comparison.compare import CompareProgress, describe
 from manyways.comparison.job import Job, Outcome
+from manyways.comparison.plan import Plan, make_plan
 from manyways.comparison.results import Comparison, read_results, write_results
 from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -51,7 +52,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 @pytest.fixture
 def two_workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Options for two processes of one thread each, whatever the machine has."""
-    monkeypatch.setattr("manyways.comparison.compare.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("manyways.comparison.plan.os.cpu_count", lambda: 2)
     return {"workers": 2}
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from manyways.comparison.exhibits import Exhibit, Hits, Item, Matrix
 from manyways.comparison.report import render_report
 from manyways.comparison.report.exhibits import OPEN, shares, shelves
-from manyways.comparison.results import Comparison, Entry, Exhibit, Hits, Item, Matrix
+from manyways.comparison.results import Comparison, Entry
 from manyways.errors import DataError
 
 PIXEL = (

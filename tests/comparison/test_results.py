@@ -8,15 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manyways.comparison.results import (
-    Best,
-    Comparison,
-    Confusion,
-    Entry,
-    Mistake,
-    read_results,
-    write_results,
-)
+from manyways.comparison.results import Best, Comparison, Confusion, Entry, Mistake, read_results, write_results
 from manyways.errors import DataError
 from manyways.models.metrics import class_metrics, number_metrics
 

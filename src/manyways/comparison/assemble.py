@@ -6,13 +6,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from manyways.comparison.conclusion import START, conclude
+from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.label_efficiency import labels_needed
+from manyways.comparison.plan import Plan, manyways_version
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -29,18 +29,13 @@ from manyways.methods.method import Chain, Method
 from manyways.models.metrics import HIGHER_IS_BETTER
 from manyways.models.saving import load_model
 
-if TYPE_CHECKING:
-    from manyways.comparison.compare import Plan
-
 CONFIDENCE = 0.95
 Outcomes = Mapping[Job, Outcome]
 
 
-def assemble(plan: "Plan", outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
+def assemble(plan: Plan, outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
     """The comparison that `outcomes` of the jobs of `plan` amount to."""
     import torch
-
-    from manyways.comparison.compare import manyways_version
 
     curve = label_points(plan, outcomes)
     entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
@@ -84,10 +79,8 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     return mean - half, mean + half
 
 
-def label_points(plan: "Plan", outcomes: Outcomes) -> list[LabelPoint]:
+def label_points(plan: Plan, outcomes: Outcomes) -> list[LabelPoint]:
     """Plain supervision at growing numbers of labels."""
-    from manyways.comparison.compare import BASELINE
-
     points = []
     for count in plan.curve:
         found = [
@@ -101,7 +94,7 @@ def label_points(plan: "Plan", outcomes: Outcomes) -> list[LabelPoint]:
 
 
 def make_entry(
-    plan: "Plan",
+    plan: Plan,
     name: str,
     method: Method,
     outcomes: Outcomes,
@@ -153,7 +146,7 @@ def make_entry(
     )
 
 
-def start_entry(plan: "Plan", outcomes: Outcomes, interrupted: bool) -> Entry:
+def start_entry(plan: Plan, outcomes: Outcomes, interrupted: bool) -> Entry:
     """The row of the model that all started from, as it is: one score, which stands for every seed."""
     assert plan.start is not None
     model = plan.start.model
@@ -188,7 +181,7 @@ def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:
     return points
 
 
-def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
+def _best(plan: Plan, comparison: Comparison, folder: Path) -> Best | None:
     for entry in comparison.contestants():
         job = next(job for job in plan.jobs() if job.method == entry.name)
         place = Path(job.start) if job.method == START and job.start else folder / job.key / "model"
@@ -197,7 +190,7 @@ def _best(plan: "Plan", comparison: Comparison, folder: Path) -> Best | None:
     return None
 
 
-def summarise(plan: "Plan") -> DataSummary:
+def summarise(plan: Plan) -> DataSummary:
     """What the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
     shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data

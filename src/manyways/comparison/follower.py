@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.records import write_whole
-from manyways.comparison.results import Exhibit
 from manyways.data.data import Data
 from manyways.training.events import Event
 

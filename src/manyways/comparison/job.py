@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from manyways.comparison.conclusion import START
+from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.follower import Follower
-from manyways.comparison.results import Exhibit
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data

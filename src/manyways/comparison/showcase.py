@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Kind, Mistake
+from manyways.comparison.exhibits import Kind
+from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Mistake
 from manyways.data.columns import Column, id_text
 from manyways.data.data import Data
 from manyways.models.model import Model

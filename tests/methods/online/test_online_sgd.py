@@ -500,7 +500,7 @@ def test_listeners_hear_the_prequential_score(elec: Arrays) -> None:
 
 
 def test_a_comparison_tries_it_where_rows_have_a_time(elec: Arrays) -> None:
-    from manyways.comparison.compare import make_plan
+    from manyways.comparison.plan import make_plan
 
     def tried(data: Data) -> list[str]:
         plan = make_plan(data, None, None, Budget(1, "seconds"), 1, None, 0.2, 0)

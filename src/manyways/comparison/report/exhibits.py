@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from manyways.comparison.results import Comparison, Entry, Exhibit, Matrix
+from manyways.comparison.exhibits import Exhibit, Matrix
+from manyways.comparison.results import Comparison, Entry
 
 OPEN = 4
 """Entries whose exhibit is seen at once; those of the others open at a click."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from manyways.comparison.results import Best, Entry, Exhibit
+from manyways.comparison.exhibits import Exhibit
+from manyways.comparison.results import Best, Entry
 
 if TYPE_CHECKING:
     from manyways.data.data import Data

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from manyways.comparison.results import Exhibit, Matrix
+from manyways.comparison.exhibits import Exhibit, Matrix
 from manyways.comparison.tasks.base import Task, scored_by_itself
 from manyways.data.data import Data
 from manyways.data.tasks import Tasks

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from manyways.comparison.exhibits import Exhibit, Item
 from manyways.comparison.likeness import judge_of
-from manyways.comparison.results import Exhibit, Item
 from manyways.comparison.showcase import row_shown
 from manyways.comparison.tasks.base import Task, scored_by_itself
 from manyways.data.data import Data

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from manyways.comparison.results import Entry, Exhibit, Matrix
+from manyways.comparison.exhibits import Exhibit, Matrix
+from manyways.comparison.results import Entry
 from manyways.comparison.showcase import showcase
 from manyways.comparison.tasks.base import Task, labels_shown
 from manyways.data.data import Data

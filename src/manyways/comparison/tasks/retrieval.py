@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from manyways.comparison.results import Exhibit, Hits, Item
+from manyways.comparison.exhibits import Exhibit, Hits, Item
 from manyways.comparison.showcase import column_shown
 from manyways.comparison.tasks.base import Task, count_of
 from manyways.data.columns import modalities

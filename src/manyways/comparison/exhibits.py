@@ -1,0 +1,73 @@
+"""What people would rather look at than read: items to see or hear, what was found for what, and matrices."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from manyways.comparison.records import Record
+from manyways.errors import DataError
+
+Kind = Literal["image", "text", "audio", "table"]
+
+
+def check_payload(kind: Kind, payload: str | dict[str, Any], where: str) -> None:
+    """Raise DataError unless `payload` is what a row of `kind` is shown by."""
+    start = {"image": "data:image/", "audio": "data:audio/", "text": "", "table": None}[kind]
+    fits = isinstance(payload, dict)
+    if start is not None:
+        fits = isinstance(payload, str) and payload.startswith(start)
+    if not fits:
+        wanted = "a dict" if start is None else f"a string that starts with {start!r}"
+        raise DataError(f"{where} of the kind {kind!r} must be {wanted}; got {repr(payload)[:60]}.")
+
+
+@dataclass(frozen=True)
+class Item(Record):
+    """Something to look at: a picture, a sound, a text or a row, with a word on it.
+
+    `payload` as in `Mistake`. `right` says whether it is what it should be; None where that is not asked.
+    """
+
+    kind: Kind
+    payload: str | dict[str, Any]
+    caption: str = ""
+    right: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_payload(self.kind, self.payload, "Item.payload")
+
+
+@dataclass(frozen=True)
+class Hits(Record):
+    """What was asked for, and what was found for it, the best first."""
+
+    asked: Item
+    found: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Matrix(Record):
+    """Numbers by `rows` and `columns`, `values[row][column]`; None leaves a cell empty. `percent`: fractions of 1."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    row_title: str = ""
+    column_title: str = ""
+    percent: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if [len(row) for row in self.values] != [len(self.columns)] * len(self.rows):
+            raise DataError(f"Matrix.values must be {len(self.rows)} rows of {len(self.columns)} numbers.")
+
+
+@dataclass(frozen=True)
+class Exhibit(Record):
+    """What people would rather look at than read: a grid of items, what was found for what, or a matrix."""
+
+    title: str
+    note: str = ""
+    items: tuple[Item, ...] = ()
+    hits: tuple[Hits, ...] = ()
+    matrix: Matrix | None = None

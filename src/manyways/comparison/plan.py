@@ -1,0 +1,174 @@
+"""What a comparison will do: which methods on which rows, under which conditions, and the trainings of it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from manyways.comparison.advise import completed
+from manyways.comparison.conclusion import BASELINE, START
+from manyways.comparison.job import Job, fields_of
+from manyways.comparison.label_efficiency import label_counts
+from manyways.comparison.start import Start
+from manyways.comparison.tasks import Task, task_of
+from manyways.data.data import Data
+from manyways.data.targets import check_labels
+from manyways.errors import DataError, NeedsError, ParameterError
+from manyways.methods.discovery import all_methods
+from manyways.methods.expressions import parse_method
+from manyways.methods.method import Method
+from manyways.methods.starts import given, last, stages
+from manyways.training.budget import Budget
+
+MOST_WORKERS = 8
+
+
+def manyways_version() -> str:
+    """The version of this package."""
+    import manyways
+
+    return manyways.__version__
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared: the data with its test part, the methods by their text, and the conditions for all."""
+
+    data: Data
+    methods: dict[str, Method]
+    labels: int | None
+    budget: Budget
+    seeds: tuple[int, ...]
+    metric: str
+    workers: int
+    threads: int
+    curve: tuple[int, ...]
+    task: Task
+    start: Start | None = None
+
+    def jobs(self) -> list[Job]:
+        """Every training, the first seed of all methods first, so that an early look compares them all."""
+        kept = self.seeds[0]
+        entries = [
+            self._begun(Job(name, self.labels, seed, str(self.budget), self.metric, seed == kept, fields_of(method)))
+            for seed in self.seeds
+            for name, method in self.methods.items()
+        ]
+        if self.start is not None and self.start.scored_by(self.task):
+            entries.insert(0, self._begun(Job(START, self.labels, kept, "", self.metric)))
+        if not self.task.labelled:
+            return entries
+        plain = fields_of(parse_method(BASELINE))
+        curve = [
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain)
+            for seed in self.seeds
+            for count in self.curve
+        ]
+        have = {job.key for job in entries}
+        return entries + [job for job in curve if job.key not in have]
+
+    def _begun(self, job: Job) -> Job:
+        """`job` with the model that it starts from, where it does."""
+        method = self.methods.get(job.method)
+        if self.start is None or (method is not None and not self.start.begins(method, self.task)):
+            return job
+        return replace(job, start=str(self.start.folder), start_key=self.start.key)
+
+    @property
+    def key(self) -> str:
+        """A hash of what all results have in common."""
+        facts = [
+            self.data.fingerprint,
+            self.threads if self.budget.unit == "seconds" else None,
+            manyways_version(),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def make_plan(
+    data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
+    metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
+) -> Plan:  # fmt: skip
+    """Check what was asked for and fill in the defaults."""
+    named = None if methods is None else [_method(method) for method in methods]
+    if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
+        data = named[0].set_aside(data, test_share)  # else the classes to be told apart would be known ones
+    task = task_of(data, metric)
+    if task.has_labels and not data.training.known.any():
+        columns = " or ".join(repr(label.name) for label in data.labels)
+        raise DataError(
+            f"No training row of {data.name} has a label in the column {columns}; a comparison needs labels "
+            "to learn from and to score by. Label some rows."
+        )
+    wanted = task.gives | task.scored
+    if named and not any(given(method) & wanted for method in named):
+        raise NeedsError(
+            f"Models that give {' or '.join(sorted(wanted))} can be compared on {data.name} ({task.name}); "
+            f"{', '.join(map(str, named))} makes none. `manyways advise` says which methods do."
+        )
+    if labels is not None and not task.has_labels:
+        raise ParameterError(
+            f"labels says how many labels are shown, and {data.name} has none to predict; leave it out."
+        )
+    if not len(data.test) and data.environment is None:
+        data = data.with_some_as_test(test_share)
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
+    shown = data.with_labels(labels, numbers[0]) if labels is not None else data
+    if task.has_labels:
+        check_labels(shown)
+    chosen = suggested(shown, task, start) if named is None else named
+    if not chosen:
+        hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
+        raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
+    texts: dict[str, Method] = {}
+    for method in chosen:
+        if texts.setdefault(str(method), method) != method:
+            raise ParameterError(
+                f"Two methods that differ are both written {method}; compare them one after the other."
+            )
+    cores = os.cpu_count() or 1
+    count = min(cores, MOST_WORKERS) if workers is None else workers
+    if count < 0:
+        raise ParameterError(f"workers must be 0 or more; got {count}.")
+    return Plan(
+        data=data,
+        methods=texts,
+        labels=labels,
+        budget=budget,
+        seeds=numbers,
+        metric=metric or task.usual(shared=start is not None),
+        workers=count,
+        threads=max(1, cores // max(1, count)),
+        curve=_label_curve(data, shown) if task.labelled else (),
+        task=task,
+        start=start,
+    )
+
+
+def _label_curve(data: Data, shown: Data) -> tuple[int, ...]:
+    known, seen = int(data.training.known.sum()), int(shown.training.labelled.sum())
+    return tuple(label_counts(seen, known, len(data.classes) if data.classification else 2))
+
+
+def _method(given: Method | str) -> Method:
+    return parse_method(given) if isinstance(given, str) else given
+
+
+def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
+    """What the methods suggest for `data`, those that `start` begins as they are, others from nothing, by name."""
+    kinds = all_methods().values()
+    candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
+    if start is not None and task.has_labels:
+        candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
+    fitting: dict[str, Method] = {}
+    for method in candidates:
+        if not (given(method, data) & task.gives and task.enters(method)):
+            continue
+        begun = start is not None and start.begins(method, task)
+        found = method if begun else completed(method, data) if start is None or task.has_labels else None
+        if found is not None and found.lacks(data, start.model if begun and start is not None else None) is None:
+            fitting[str(found)] = found
+    return sorted(fitting.values(), key=lambda method: (str(method) != BASELINE, len(stages(method)), str(method)))
