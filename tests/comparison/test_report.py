@@ -208,6 +208,16 @@ def test_a_regression_shows_predicted_against_true(
     assert "true 3 predicted 5.5 off by 2.5" in text
 
 
+def test_entries_that_hardly_differ_are_seen_to(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    entries = (make_entry("clip", [0.55], 36.0), make_entry("other", [0.5501], 36.0))
+    layout = {chart.key: chart.figure for chart in all_charts(make_comparison(*entries))}["costs"]["layout"]
+    low, high = layout["yaxis"]["range"]
+    assert high - low > 0.02, "an axis of a tenth of a point would make them look far apart"
+    assert layout["xaxis"]["ticktext"] == ["25 s", "51 s"], "no round time is near"
+
+
 def test_audio_has_a_player(full: Comparison) -> None:
     heard = Mistake("1", "seven", "four", "audio", "data:audio/wav;base64,UklGRg==", 0.6)
     page = Page(render_report(replace(full, best=replace(full.best or Best("fixmatch"), mistakes=(heard,)))))

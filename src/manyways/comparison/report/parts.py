@@ -50,9 +50,12 @@ def drawn_entries(comparison: Comparison) -> list[Drawn]:
 
 
 def score_axis(comparison: Comparison, *ranges: tuple[float, float]) -> dict[str, Any]:
-    """An axis of the metric that holds all `ranges` with some room; the better end is up or right."""
+    """An axis of the metric that holds all `ranges` with some room; the better end is up or right.
+
+    Scores that hardly differ get an axis of two points or two per cent, so that they are seen to hardly differ.
+    """
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    room = max(0.06 * (high - low), 0.01 if comparison.percent else 0.01 * abs(high)) or 1.0
     low, high = low - room, high + room
     if comparison.percent:
         low, high = max(low, -0.01), min(high, 1.01)
@@ -85,13 +88,13 @@ def _steps(first: int, last: int) -> list[float]:
 def _round_time(seconds: float) -> str:
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _ticks(ends: Sequence[float], at: Sequence[float], text: Callable[[float], str]) -> dict[str, Any]:
     kept = [tick for tick in at if 0.97 * min(ends) <= tick <= 1.03 * max(ends)]
-    kept = kept[:: math.ceil(len(kept) / MOST_TICKS)] if kept else kept
+    kept = kept[:: math.ceil(len(kept) / MOST_TICKS)] if kept else [float(f"{end:.2g}") for end in ends]
     return {"tickvals": kept, "ticktext": [text(tick) for tick in kept], "showgrid": False}
 
 

@@ -44,7 +44,7 @@ def _hits(model: Model, test: Data) -> tuple[Exhibit, ...]:
         chance = scores[metric_of("recall_at_10_by_chance", f"{name} by {by}")]
         note = (
             f"For some test rows, evenly spread, the {BEST} nearest of {len(items):,}; the right one is marked. By "
-            f"chance it would be among the ten nearest of {chance:.1%}."
+            f"chance it would be among the ten nearest for {chance:.1%} of the rows."
         )
         exhibits.append(Exhibit(f"Found by {by}: {name}", note, hits=tuple(hits)))
     return tuple(exhibits)
