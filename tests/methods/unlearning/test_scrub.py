@@ -28,6 +28,13 @@ def test_rounds_begin_with_passes_over_what_is_to_be_forgotten() -> None:
     assert not SCRUB().rising(5, 6, 90), "the last round repairs"
 
 
+def test_a_class_is_doubted_from_the_first_step(one_class: Case) -> None:
+    """A student that still is its teacher knows which way to go: not towards more certainty."""
+    model = SCRUB(rounds=1, batch_size=8).forget(one_class.model, one_class.data, one_class.rows, budget=4)
+    before, after = (one_class.scores(each, "log_loss") for each in (one_class.model, model))
+    assert after[0] > 1.2 * before[0]
+
+
 def test_without_max_steps_nothing_is_forgotten(one_class: Case) -> None:
     """As many rounds as are too short for one."""
     model = SCRUB(rounds=60).forget(one_class.model, one_class.data, one_class.rows, budget=50)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.methods.distillation.distill import distillation_loss
@@ -15,7 +16,7 @@ from manyways.methods.unlearning._learners import RowUnlearner, Unlearner
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 
-FEWEST = 150
+FEWEST = 60
 """Steps at least, where no budget is named."""
 
 
@@ -24,7 +25,9 @@ class SCRUB(Approximate):
     """Move away from what the model said of the rows to be forgotten, and towards what it said of the others. No proof.
 
     Rounds of passes: in the first ones the divergence from the model as it was rises on the rows to be forgotten (max
-    steps), and in all of them it falls on the others, with their own loss (min steps), which end every round.
+    steps), and in all of them it falls on the others, with their own loss (min steps), which end every round. What max
+    steps diverge from is the class that the model gave, not its probabilities: where a student is what its teacher is,
+    the latter has no slope, and it rises as well when the student grows surer still.
     """
 
     rounds: Count = 6
@@ -87,10 +90,11 @@ class SCRUB(Approximate):
 
     def loss(self, learner: Unlearner, batch: Batch) -> Loss:
         outputs: Tensor = learner.network(batch["inputs"])
-        apart = distillation_loss(outputs, batch["opinions"], self.temperature)
         if batch["rising"]:
-            return -apart, {"forget": apart}
-        told = torch.nn.functional.cross_entropy(outputs.float(), batch["labels"])
+            doubt = cross_entropy(outputs.float(), batch["opinions"].argmax(1))
+            return -doubt, {"forget": doubt}
+        apart = distillation_loss(outputs, batch["opinions"], self.temperature)
+        told = cross_entropy(outputs.float(), batch["labels"])
         return self.keep_weight * apart + self.label_weight * told, {"retain": apart, "labels": told}
 
     def examples_per_step(self, learner: Unlearner) -> float:
