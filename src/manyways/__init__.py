@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from manyways.data.read import read as read
     from manyways.lineage.forget import forget as forget
     from manyways.lineage.store import Store as Store
+    from manyways.methods.chain import Chain as Chain
     from manyways.methods.expressions import parse_method as parse_method
     from manyways.methods.merging.merge import merge_folders as merge_folders
-    from manyways.methods.method import Chain as Chain
     from manyways.methods.method import Method as Method
     from manyways.models.model import Model as Model
     from manyways.models.saving import load_model as load_model

@@ -14,8 +14,9 @@ from manyways.data.columns import Column, is_missing
 from manyways.data.data import Data
 from manyways.data.sources.arrays import as_images
 from manyways.errors import DataError, NeedsError, ParameterError
+from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
-from manyways.methods.method import Chain, Method
+from manyways.methods.method import Method
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget

@@ -16,8 +16,8 @@ from manyways.data.read import read
 from manyways.data.transport import save_table
 from manyways.errors import TrainingError
 from manyways.methods.active.active_learning import ActiveLearning
+from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
-from manyways.methods.method import Chain
 from manyways.models.saving import load_model
 
 DIES = """

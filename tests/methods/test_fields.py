@@ -12,9 +12,10 @@ import pytest
 
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
+from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.fields import Share
-from manyways.methods.method import Chain, Learned, Method
+from manyways.methods.method import Learned, Method
 from manyways.methods.semi_supervised.fixmatch import FixMatch
 from manyways.methods.semi_supervised.self_training import SelfTraining
 from manyways.methods.supervised.supervised import Supervised

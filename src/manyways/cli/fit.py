@@ -210,7 +210,7 @@ def _nothing(options: Fit, method: "Method") -> "Data":
 
 def gives(method: "Method") -> frozenset[str]:
     """What the model of `method` can do: that of a chain's last stage."""
-    from manyways.methods.method import Chain
+    from manyways.methods.chain import Chain
 
     return gives(method.stages[-1]) if isinstance(method, Chain) else method.gives
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from manyways.methods.chain import Chain
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
-from manyways.methods.method import Chain, Method
+from manyways.methods.method import Method
 from manyways.methods.starts import given, last, starts
 
 if TYPE_CHECKING:

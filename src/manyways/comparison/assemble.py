@@ -25,7 +25,8 @@ from manyways.comparison.results import (
 )
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.methods.method import Chain, Method
+from manyways.methods.chain import Chain
+from manyways.methods.method import Method
 from manyways.models.metrics import HIGHER_IS_BETTER
 from manyways.models.saving import load_model
 

@@ -13,8 +13,9 @@ from manyways.lineage.record import SHORT, Record
 from manyways.lineage.registry import load_set
 from manyways.lineage.replay import Found, Sources, obstacle
 from manyways.lineage.weights import Weights
+from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
-from manyways.methods.method import Chain, Method
+from manyways.methods.method import Method
 from manyways.methods.needs import lacking
 from manyways.methods.saved import method_from_json, places
 

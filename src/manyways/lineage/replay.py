@@ -17,8 +17,8 @@ from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.manifest import Manifest, RowsMissing
 from manyways.lineage.record import Record
 from manyways.lineage.registry import Ids, numbers_in
+from manyways.methods.chain import Chain
 from manyways.methods.expressions import is_method_name
-from manyways.methods.method import Chain
 from manyways.methods.saved import find_function, method_from_json, places
 from manyways.models.lineage import processor
 from manyways.models.model import Model

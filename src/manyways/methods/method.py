@@ -1,10 +1,10 @@
-"""Method: one way of learning. Chain: several, one after the other."""
+"""Method: one way of learning."""
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import lacking, lacking_inputs
+from manyways.methods.written import as_tuple, default, plain, written
 from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
 from manyways.training.budget import Budget, Planned
@@ -22,6 +23,7 @@ from manyways.training.run import Run
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
+    from manyways.methods.chain import Chain as Chain  # noqa: PLC0414
 
 DEFAULT_BUDGET = Budget(1000, "steps")
 
@@ -188,7 +190,9 @@ class Method(ABC):
 
     def start_hint(self, data: Data) -> str:
         """What to type for a model to start from; one that `data` allows, where it allows any."""
-        return f"chain it: {_giver(self.takes, data)} >> {self}"
+        from manyways.methods.starts import giver
+
+        return f"chain it: {giver(self.takes, data)} >> {self}"
 
     def at_a_checkpoint(self) -> "Method | None":
         """This method with a checkpoint's name to be filled in, where it can start from one; None where it cannot."""
@@ -264,7 +268,7 @@ class Method(ABC):
 
     def unrepeatable(self) -> str | None:
         """Why the same seed, data and budget do not give the same weights; None where they do."""
-        held = [value for spec in fields(self) for value in _as_tuple(getattr(self, spec.name))]
+        held = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
         reasons = [each.unrepeatable() for each in held if isinstance(each, Method)]
         return next((reason for reason in reasons if reason), None)
 
@@ -286,161 +290,28 @@ class Method(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """The method's name and all its fields as JSON values."""
-        return {"name": self.method_name(), **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+        return {"name": self.method_name(), **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
 
     def __str__(self) -> str:
         changed = [
-            f"{f.name}={_written(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != _default(f)
+            f"{f.name}={written(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != default(f)
         ]
         return f"{self.method_name()}({', '.join(changed)})" if changed else self.method_name()
 
     def __rshift__(self, other: "Method") -> "Chain":
+        from manyways.methods.chain import Chain, parts
+
         if not isinstance(other, Method):
             return NotImplemented
-        return Chain(stages=(*_stages(self), *_stages(other)))
+        return Chain(stages=(*parts(self), *parts(other)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chain(Method):
-    """Methods one after the other: each starts from the model of the one before.
+if not TYPE_CHECKING:
 
-    The budget is divided over the stages by `shares`, evenly by default.
-    """
+    def __getattr__(name: str) -> Any:
+        """Chain, which is built on Method, is found beside it, too."""
+        if name != "Chain":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from manyways.methods.chain import Chain
 
-    stages: tuple[Method, ...]
-    shares: tuple[float, ...] | None = None
-
-    gives: ClassVar[frozenset[str]] = frozenset()
-
-    def __post_init__(self) -> None:
-        if len(self.stages) < 2:
-            raise ParameterError(f"Chain.stages must hold two methods or more; got {len(self.stages)}.")
-        if self.shares is not None and (len(self.shares) != len(self.stages) or min(self.shares) <= 0):
-            raise ParameterError(f"Chain.shares must be one number above 0 per stage; got {self.shares}.")
-        for before, after in zip(self.stages, self.stages[1:], strict=False):
-            _check_link(before, after)
-
-    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        shares = self.shares or (1.0,) * len(self.stages)
-        trained: list[Model] = []
-        current = model
-        for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
-
-            def learn(part: Run, stage: Method = stage, share: float = share, start: Model | None = current) -> Model:
-                return stage.fit(data, start, budget=budget.share(share / sum(shares)), seed=seed, run=part)
-
-            current = run.once(f"{number}-{stage.method_name()}", learn, stored=True)
-            trained.append(current)
-        last = trained[-1]
-        return Learned(
-            model=last,
-            rows=np.zeros(len(data), bool),  # the last stage, its parent, holds them
-            parents=(last,),
-            steps=sum(stage.lineage.steps for stage in trained),
-            seconds=sum(stage.lineage.seconds for stage in trained),
-        )
-
-    def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
-        return replace(super().as_model(learned, data, budget, seed), gives=learned.model.gives)
-
-    def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        first, *others = self.stages
-        if reason := first.lacks(data, model):
-            return f"{first}: {reason}"
-        for stage in others:
-            if reason := stage.lacks_of(data):
-                return f"{stage}: {reason}"
-        return None
-
-    def lacks_of(self, data: Data) -> str | None:
-        return next((f"{stage}: {why}" for stage in self.stages if (why := stage.lacks_of(data))), None)
-
-    def needs_start(self) -> bool:
-        return self.stages[0].needs_start()
-
-    def going_on(self) -> "Chain":
-        return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
-
-    def needs_data(self) -> bool:
-        return any(stage.needs_data() for stage in self.stages)
-
-    def set_aside(self, data: Data, share: float) -> Data:
-        return self.stages[-1].set_aside(data, share)
-
-    def asks(self, labels: int) -> int:
-        return max(stage.asks(labels) for stage in self.stages)
-
-    @classmethod
-    def method_name(cls) -> str:
-        return "chain"
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": "chain",
-            "stages": [stage.to_json() for stage in self.stages],
-            "shares": list(self.shares) if self.shares else None,
-        }
-
-    def __str__(self) -> str:
-        return " >> ".join(map(str, self.stages))
-
-
-def _stages(method: Method) -> tuple[Method, ...]:
-    return method.stages if isinstance(method, Chain) and method.shares is None else (method,)
-
-
-def _check_link(before: Method, after: Method) -> None:
-    given = before.stages[-1].gives if isinstance(before, Chain) else before.gives
-    wanted = after.stages[0].takes if isinstance(after, Chain) else after.takes
-    if not wanted:
-        raise NeedsError(
-            f"{before} >> {after}: {after.method_name()} starts from nothing, so what {before} learned would be lost. "
-            f"Write {after} >> {before}, or {after} alone."
-        )
-    if not wanted & given:
-        alone = "Put" if after.needs_start() else f"Write {after} alone, or put"
-        raise NeedsError(
-            f"{before} >> {after}: {after.method_name()} starts from a model that gives {' or '.join(sorted(wanted))}; "
-            f"{before.method_name()} gives {', '.join(sorted(given))}. {alone} a method that gives "
-            f"{' or '.join(sorted(wanted))} before it, such as {_giver(wanted)} >> {after}."
-        )
-
-
-def _giver(wanted: frozenset[str], data: Data | None = None) -> str:
-    """A method whose model gives one of `wanted`, for messages that say what to type; one for `data` where there is."""
-    from manyways.methods.starts import starts
-
-    found = (starts(wanted, data) if data is not None else []) or starts(wanted)
-    return str(found[0]) if found else "a_method"
-
-
-def _plain(value: Any) -> Any:
-    """`value` as JSON, from which `manyways.methods.saved` makes it again."""
-    if isinstance(value, Method):
-        return value.to_json()
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, Model):
-        return {"model": value.lineage.title}
-    if callable(value):
-        return {"function": _written(value)}
-    return value if isinstance(value, int | float | str | bool | None) else _written(value)
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, Method):
-        return str(value)
-    if isinstance(value, Model):  # its repr holds all that its lineage does
-        return f"<{value.lineage.title}>"
-    if callable(value):  # its repr holds an address, which would be another in every process
-        named = value if hasattr(value, "__qualname__") else type(value)
-        return f"{named.__module__}.{named.__qualname__}"
-    return repr(value)
-
-
-def _default(spec: Any) -> Any:
-    return spec.default_factory() if spec.default is MISSING and spec.default_factory is not MISSING else spec.default
+        return Chain

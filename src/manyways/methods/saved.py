@@ -6,8 +6,9 @@ from dataclasses import fields
 from typing import Any
 
 from manyways.errors import ParameterError
+from manyways.methods.chain import Chain
 from manyways.methods.discovery import find_method
-from manyways.methods.method import Chain, Method
+from manyways.methods.method import Method
 
 NAMELESS = ("<lambda>", "<locals>")
 

@@ -36,6 +36,12 @@ def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
     return frozenset(word for word in words if word not in ("classify", "regress") or word in predicts)
 
 
+def giver(wanted: frozenset[str], data: "Data | None" = None) -> str:
+    """A method whose model gives one of `wanted`, for messages that say what to type; one for `data` where there is."""
+    found = (starts(wanted, data) if data is not None else []) or starts(wanted)
+    return str(found[0]) if found else "a_method"
+
+
 def last(method: "Method") -> "Method":
     """The stage of a chain that makes its model, or the method itself."""
     return stages(method)[-1]
@@ -43,7 +49,7 @@ def last(method: "Method") -> "Method":
 
 def stages(method: "Method") -> "tuple[Method, ...]":
     """The stages of a chain, of those in it too, or the method itself."""
-    from manyways.methods.method import Chain
+    from manyways.methods.chain import Chain
 
     if not isinstance(method, Chain):
         return (method,)

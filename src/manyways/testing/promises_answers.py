@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.errors import ModelError
-from manyways.methods.method import Chain
+from manyways.methods.chain import Chain
 from manyways.models.metrics import HIGHER_IS_BETTER, plain_metric
 from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require
 

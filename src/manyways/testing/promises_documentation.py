@@ -5,7 +5,7 @@ import inspect
 import textwrap
 from dataclasses import MISSING, fields
 
-from manyways.methods.method import Chain
+from manyways.methods.chain import Chain
 from manyways.testing.trial import Trial, require
 
 LONGEST_LINE = 140

@@ -7,10 +7,11 @@ from dataclasses import FrozenInstanceError, fields, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from manyways.errors import ManywaysError, ParameterError
+from manyways.methods.chain import Chain
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.fields import Interval, hints
-from manyways.methods.method import Chain, Method
+from manyways.methods.method import Method
 from manyways.testing.trial import Trial, require
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from manyways.data.columns import Column, modalities
 from manyways.data.data import Data
 from manyways.errors import NeedsError
-from manyways.methods.method import Chain, Method
+from manyways.methods.chain import Chain
+from manyways.methods.method import Method
 from manyways.testing.trial import STEPS, Trial, answers, require
 
 EVERY = 5

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import places_of
 from manyways.lineage.replay import Parts, repeat
-from manyways.methods.method import Chain, Method
+from manyways.methods.chain import Chain
+from manyways.methods.method import Method
 from manyways.testing.trial import SEED, STEPS, Trial, difference, require
 from manyways.training.budget import Budget
 from manyways.training.run import Run

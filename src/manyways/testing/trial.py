@@ -16,7 +16,8 @@ from torch import Tensor
 from manyways.data.columns import Column
 from manyways.data.data import TEST, TRAINING, Data
 from manyways.data.storage import RowNumbers
-from manyways.methods.method import Chain, Method
+from manyways.methods.chain import Chain
+from manyways.methods.method import Method
 from manyways.methods.needs import lacking
 from manyways.methods.starts import stages, starts
 from manyways.models.model import Model
