@@ -23,6 +23,7 @@ from manyways.training.run import Run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import data_folder
+from tables import GROUPS
 
 Scores = Mapping[str, float]
 Line = tuple[str, Callable[[int], Scores]]
@@ -63,7 +64,7 @@ def groups(folder: Path) -> Iterator[Line]:
     for way in ("clip", "clip(contrast='sigmoid')"):
 
         def scores(seed: int, way: str = way) -> Scores:
-            told = fitted(way, pairs, 300, seed).classifier(tuple(map(str, data.classes)), template="{}")
+            told = fitted(way, pairs, 300, seed).classifier(tuple(GROUPS.values()), template="{}")
             return {name: told.evaluate(data.test)[name] for name in ("accuracy", "balanced_accuracy")}
 
         yield way, scores
