@@ -2,6 +2,11 @@
 
 from manyways.comparison.tasks.base import Task
 from manyways.data.data import Data
+from manyways.models.few_shot_model import EPISODES, FewShotModel
+from manyways.models.model import Model
+
+EPISODES_ON_THE_WAY = 100
+"""Episodes that each point of a learning curve is the mean of: of all test rows, for a few might lack classes."""
 
 
 def _new_classes(data: Data) -> bool:
@@ -11,6 +16,11 @@ def _new_classes(data: Data) -> bool:
     name = data.label.name
     tested, learned = (set(part.take(name)[part.known].tolist()) for part in (data.test, data.training))
     return bool(tested) and bool(learned) and not tested & learned
+
+
+def _score(model: Model, data: Data, rows: int | None) -> dict[str, float]:
+    assert isinstance(model, FewShotModel)
+    return model.evaluate(data.test, episodes=EPISODES if rows is None else EPISODES_ON_THE_WAY)
 
 
 def _learned_from(data: Data, shown: Data) -> str:
@@ -25,6 +35,6 @@ FEW_SHOT = Task(
     gives=frozenset({"adapt"}),
     scored=frozenset({"adapt"}),
     metrics=("accuracy",),
+    score=_score,
     learned_from=_learned_from,
-    by_all=True,
 )
