@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from manyways.comparison.compare import compare as compare
     from manyways.data.data import Data as Data
     from manyways.data.read import read as read
+    from manyways.lineage.auditor import Auditor as Auditor
     from manyways.lineage.forget import forget as forget
     from manyways.lineage.store import Store as Store
     from manyways.methods.chain import Chain as Chain
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Auditor": "lineage.auditor",
     "Budget": "training.budget",
-    "Chain": "methods.method",
+    "Chain": "methods.chain",
     "Data": "data.data",
     "Method": "methods.method",
     "Model": "models.model",

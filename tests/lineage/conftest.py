@@ -1,25 +1,14 @@
-"""Data with people in it, as files, so that it can be read again; one thread for all that learns from it."""
+"""Data with people in it, as files, so that it can be read again."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import manyways as mw
 from manyways.data.data import Data
 
 PEOPLE = 12
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """A single thread for torch while these tests run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -209,13 +210,19 @@ class Measured:
 
 
 def test_an_audit_is_made_before_and_after(people: Data, store: mw.Store) -> None:
-    def measure(model: mw.Model, forgotten: Data, unseen: Data, reference: Data) -> Measured:
-        if "classify" not in model.gives:
+    def measure(
+        models: Mapping[str, mw.Model], forgotten: Data, unseen: Data, reference: Data, start: mw.Model | None
+    ) -> dict[str, Measured]:
+        if "classify" not in models["after"].gives:
             raise NeedsError("It audits classifiers.")
+        assert (start is not None) == (models["after"].lineage.title == "fine-tune")
         assert set(forgotten.take("person")) == {"person-1"}
         assert "person-1" not in {*unseen.take("person"), *reference.take("person")}
-        facts = model.lineage.facts.get("forgotten_rows", 0)
-        return Measured((len(forgotten), len(unseen), len(reference)), f"{model.lineage.title} {facts}")
+        rows = (len(forgotten), len(unseen), len(reference))
+        return {
+            when: Measured(rows, f"{model.lineage.title} {model.lineage.facts.get('forgotten_rows', 0)}")
+            for when, model in models.items()
+        }
 
     chain = mw.SimCLR(size=0.25, batch_size=8) >> mw.FineTune()
     chain.fit(people, budget=4, run=mw.Run(store=store))

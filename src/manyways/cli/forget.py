@@ -1,10 +1,10 @@
 """`manyways forget`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import arg
@@ -52,6 +52,9 @@ class Forget:
     """Do not ask."""
     abandon: tyro.conf.FlagCreatePairsOff[bool] = False
     """Give up a forgetting that was begun and is not done."""
+    audit: Annotated[int | None, one(int, "a whole number", "N"), UNSAID] = None
+    """Attack every model before and after, beside N reference models trained for each (8 is usual, 0 trains none), and
+    put into the receipt how well the forgotten rows are told from test rows: evidence, not proof."""
     report: Annotated[Path | None, arg(metavar="FILE"), UNSAID] = None
     """Write what was done as one HTML file, with the family of the models."""
 
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         return _abandon()
     if (options.subject is None) == (options.rows is None):
         raise ParameterError("Say what is to be forgotten: --subject NAME, or --rows FILE.")
+    from manyways.lineage.auditor import Auditor
     from manyways.lineage.forget import forget, plan_forgetting
     from manyways.lineage.store import Store
     from manyways.training.progress import ProgressBar
@@ -78,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             other_versions=options.other_versions,
         ))  # fmt: skip
         return 0
+    audit = Auditor(options.audit) if options.audit is not None else None
     path = options.receipt or free_name(Path("forgotten.json"))
 
     def agree(plan: "Plan") -> bool:
@@ -87,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     with ProgressBar() as bar:
         done = forget(
             rows=rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
-            other_versions=options.other_versions, receipt=path, agree=agree, listeners=[bar],
+            other_versions=options.other_versions, receipt=path, agree=agree, audit=audit, listeners=[bar],
         )  # fmt: skip
     print_result(out, done)
     if options.report is not None:
@@ -151,6 +156,8 @@ def print_result(out: "Console", done: "Forgotten") -> None:
     out.print(
         f"{'forgotten':<10}{len(receipt.get('rows', [])):,} rows; the store holds nothing of them", soft_wrap=True
     )
+    for line in audit_lines(receipt):
+        out.print(line, soft_wrap=True)
     if done.receipt_path is not None:
         out.print(f"{'receipt':<10}{done.receipt_path}", soft_wrap=True)
     for path in receipt.get("copies", []):
@@ -160,6 +167,24 @@ def print_result(out: "Console", done: "Forgotten") -> None:
         out.print(f"\nType next:\n  manyways store save {newest} --out DIR", soft_wrap=True)
         if done.receipt_path is not None:
             out.print(f"  manyways verify {done.receipt_path}", soft_wrap=True)
+
+
+def audit_lines(receipt: Mapping[str, Any]) -> list[str]:
+    """The AUC of each attack on each model, before and after, or why there is none."""
+    lines = []
+    for each in receipt.get("audit") or ():
+        title = receipt["models"][each["model"]]["title"]
+        if "error" in each:
+            lines.append(f"{'audit':<10}{title}: {each['error']}")
+            continue
+        for attack in each["after"]["attacks"]:
+            areas = []
+            for when in ("before", "after", "retrained"):
+                for said in each.get(when, {}).get("attacks", ()):
+                    if said["name"] == attack["name"]:
+                        areas.append(f"{when} {said['auc']['value']:.3f}")
+            lines.append(f"{'audit':<10}{title}, {attack['name']}: AUC {', '.join(areas)} (0.5 is chance)")
+    return [*lines, f"{'':<10}An audit is evidence, not proof."] if lines else []
 
 
 def rows_in(path: Path, store: "Store") -> "NDArray[np.uint64]":

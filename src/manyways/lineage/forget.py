@@ -68,7 +68,8 @@ def forget(
     delete: whether models that cannot forget are deleted.
     other_versions: whether to learn again under other versions than before, which need not give the same bits.
     receipt: file that the receipt is written to. agree: is shown the plan, and says whether to carry it out.
-    audit: measures each model that was given the rows, before and after, for the receipt: evidence, never proof.
+    audit: measures each model that was given the rows, before and after, for the receipt: evidence, never proof; see
+        `Auditor`.
     Raises StoreError where the rows are not known or are forgotten already, where a model cannot forget, and where the
     plan is not agreed to; nothing has changed then.
     """

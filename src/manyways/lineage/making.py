@@ -23,9 +23,10 @@ from manyways.models.saving import save_model
 from manyways.training.events import Listener
 from manyways.training.run import Run
 
-Audit = Callable[[Model, Data, Data, Data], Any]
-"""Measures how much a model tells of rows: called with the model, rows that were forgotten, rows never seen and others
-that were learned from; gives something with `to_json`."""
+Audit = Callable[[Mapping[str, Model], Data, Data, Data, Model | None], Mapping[str, Any]]
+"""Measures how much a model tells of rows: called with the model `before`, `after` and, where an approximate method
+made that, `retrained`; with the rows that were forgotten, rows never seen, others that were learned from, and what the
+model started from; gives for each something with `to_json`. `Auditor` is one."""
 CHECKPOINT_SECONDS = 5.0
 WORK = "forgetting"
 """The folder in the store for models that are being made."""
@@ -58,20 +59,26 @@ class Maker:
         anew = step.how in (RETRAIN, ASSEMBLE) or step.guarantee != NO_PROOF
         key = self._store.keep_pending(made, rest, parents if anew else {}, journal.id, by_fit=anew)
         used = packed_bits(found.used) if found is not None and found.used is not None else None
-        return replace(step, new=key, used=used, audit=self._audited(record, made, step, found))
+        return replace(step, new=key, used=used, audit=self._audited(record, made, step, found, parents, folder))
 
-    def _audited(self, record: Record, made: Model, step: Step, found: Found | None) -> dict[str, Any] | None:
+    def _audited(
+        self, record: Record, made: Model, step: Step, found: Found | None, parents: Mapping[str, str], folder: Path
+    ) -> dict[str, Any] | None:
         """What the audit says of a model as it was and as it is now; why it says nothing."""
         if self._audit is None or found is None or found.whole is None or found.rest is None or not step.rows:
             return None
         gone = found.whole.select(found.gone & (found.whole.part[found.whole.rows] == TRAINING))
-        said: dict[str, Any] = {}
+        models = {"before": self._load(record.id), "after": made}
         try:
-            for when, model in (("before", self._load(record.id)), ("after", made)):
-                said[when] = self._audit(model, gone, found.rest.test, found.rest.training).to_json()
+            parts = self._parts(record, parents, folder)
+            if step.how not in (RETRAIN, ASSEMBLE) and step.guarantee == NO_PROOF:
+                run = Run(folder / "retrained", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
+                models["retrained"] = repeat(record.lineage, found.rest, parts, run)
+            start = parts.start if "start" in record.parents else None
+            said = self._audit(models, gone, found.rest.test, found.rest.training, start)
         except ManywaysError as error:
             return {"error": str(error)}
-        return said
+        return {when: result.to_json() for when, result in said.items()}
 
     def _learn(
         self, how: str, record: Record, step: Step, found: Found | None, parents: Mapping[str, str], folder: Path

@@ -23,7 +23,7 @@ from manyways.training.run import Run
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
-    from manyways.methods.chain import Chain as Chain  # noqa: PLC0414
+    from manyways.methods.chain import Chain
 
 DEFAULT_BUDGET = Budget(1000, "steps")
 
@@ -304,14 +304,3 @@ class Method(ABC):
         if not isinstance(other, Method):
             return NotImplemented
         return Chain(stages=(*parts(self), *parts(other)))
-
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        """Chain, which is built on Method, is found beside it, too."""
-        if name != "Chain":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from manyways.methods.chain import Chain
-
-        return Chain
