@@ -1,21 +1,17 @@
-"""CLIP: its losses in closed form and by loops, pairs that repeat, and partners that are found."""
+"""CLIP: pairs that repeat, partners that are found, and what follows."""
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize
 
 import manyways as mw
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
-from manyways.methods.multi_modal.clip import CLIP, LARGEST_SCALE, pair_loss, sigmoid_pair_loss
+from manyways.methods.multi_modal.clip import CLIP, LARGEST_SCALE
 from manyways.methods.transfer.fine_tune import FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.dual_encoder import DualEncoder
@@ -53,83 +49,6 @@ def model(bars: Data) -> DualEncoder:
     made = CLIP(batch_size=64).fit(bars, budget=60)
     assert isinstance(made, DualEncoder)
     return made
-
-
-def vectors(rows: int, seed: int) -> tuple[Tensor, Tensor]:
-    a, b = normalize(torch.randn(2, rows, 6, generator=generator(seed), dtype=torch.float64), dim=2).unbind()
-    return a, b
-
-
-# --- losses --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("rows", "scale"), [(2, 1.0), (5, 14.3), (16, 100.0)])
-def test_pair_loss_by_loops(rows: int, scale: float) -> None:
-    """The mean over both directions of −log of the share that the partner has."""
-    a, b = vectors(rows, rows)
-    total = 0.0
-    for first, second in ((a, b), (b, a)):
-        for i in range(rows):
-            likes = [math.exp(scale * float(first[i] @ second[j])) for j in range(rows)]
-            total -= math.log(likes[i] / sum(likes)) / rows
-    loss = pair_loss(a, b, torch.tensor(scale, dtype=torch.float64))
-    assert float(loss) == pytest.approx(total / 2, rel=1e-9)
-
-
-def test_pair_loss_in_closed_form() -> None:
-    """Partners equal and strangers orthogonal: log(1 + (N − 1) e^−s); all equal: log N."""
-    eye, scale = torch.eye(8), torch.tensor(3.0)
-    assert float(pair_loss(eye, eye, scale)) == pytest.approx(math.log(1 + 7 * math.exp(-3)), rel=1e-5)
-    same = torch.ones(8, 1)
-    assert float(pair_loss(same, same, scale)) == pytest.approx(math.log(8), rel=1e-5)
-
-
-@pytest.mark.parametrize(("rows", "scale", "bias"), [(2, 1.0, 0.0), (5, 10.0, -10.0), (16, 30.0, -5.0)])
-def test_sigmoid_pair_loss_by_loops(rows: int, scale: float, bias: float) -> None:
-    a, b = vectors(rows, rows)
-    total = 0.0
-    for i in range(rows):
-        for j in range(rows):
-            sign = 1 if i == j else -1
-            total += math.log(1 + math.exp(-sign * (scale * float(a[i] @ b[j]) + bias)))
-    loss = sigmoid_pair_loss(a, b, *torch.tensor([scale, bias], dtype=torch.float64))
-    assert float(loss) == pytest.approx(total / rows, rel=1e-9)
-
-
-def test_sigmoid_pair_loss_in_closed_form() -> None:
-    """Partners equal and strangers orthogonal: log(1 + e^−(s + b)) + (N − 1) log(1 + e^b)."""
-    eye = torch.eye(4, dtype=torch.float64)
-    loss = sigmoid_pair_loss(eye, eye, torch.tensor(10.0), torch.tensor(-10.0))
-    assert float(loss) == pytest.approx(math.log(2) + 3 * math.log(1 + math.exp(-10)), rel=1e-9)
-
-
-def test_what_repeats_is_no_stranger() -> None:
-    """With rows 0 and 1 of one name, neither loss changes when they come nearer to each other's partner."""
-    a, b = vectors(4, 0)
-    same = torch.eye(4, dtype=torch.bool)
-    same[0, 1] = same[1, 0] = True
-    scale, bias = torch.tensor(5.0, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)
-    logits = scale * a @ b.T
-    left = [[0, 2, 3], [1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
-    expected = 0.0
-    for table in (logits, logits.T):
-        for i, among in enumerate(left):
-            expected -= float(table[i, i] - table[i, among].logsumexp(0)) / 8
-    assert float(pair_loss(a, b, scale, same)) == pytest.approx(expected, rel=1e-9)
-    alone, told = (float(sigmoid_pair_loss(a, b, scale, bias, each)) for each in (None, same))
-    moved = 2 * torch.tensor([float(logits[0, 1]), float(logits[1, 0])]) + 2 * -2.0
-    assert alone - told == pytest.approx(float(moved.sum()) / 2 / 4, rel=1e-5)  # log(1+e^x) − log(1+e^−x) = x
-
-
-@pytest.mark.parametrize("rows", [3, 9])
-def test_the_losses_pull_partners_together(rows: int) -> None:
-    for loss in (pair_loss, lambda *given: sigmoid_pair_loss(*given, torch.tensor(-2.0))):
-        a, b = vectors(rows, 1)
-        for _ in range(200):
-            b = b.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(loss(a, normalize(b, dim=1), torch.tensor(5.0)), b)
-            b = b - slope
-        assert torch.equal((a @ normalize(b.detach(), dim=1).T).argmax(1), torch.arange(rows))
 
 
 # --- pairs ---------------------------------------------------------------------------------------
@@ -342,63 +261,3 @@ def test_sounds_and_tables_pair_too() -> None:
     data = Data.from_columns(columns, {"input": ["sound", "x"]}).with_test(0.25)
     scores = CLIP(batch_size=32).fit(data, budget=60).evaluate(data.test)
     assert scores["recall_at_10"] > scores["recall_at_10_by_chance"] + 0.2
-
-
-# --- real data -----------------------------------------------------------------------------------
-
-
-def emoji(folder: Path, place: Path) -> tuple[Data, "np.ndarray"]:  # type: ignore[type-arg]
-    """4,147 pictures with their names and tags, tested on a fifth of the emoji, with all their tones of skin."""
-    import csv
-    import gzip
-    import hashlib
-    import json
-    import zipfile
-
-    with zipfile.ZipFile(folder / "openmoji-72x72-color.zip") as held:
-        held.extractall(place)
-    with gzip.open(folder / "openmoji.json.gz") as file:
-        known = json.load(file)
-    rows = []
-    for each in known:
-        base = each["skintone_base_hexcode"] or each["hexcode"]
-        share = int(hashlib.blake2b(base.encode(), digest_size=4).hexdigest(), 16) / 2**32
-        words = ", ".join(each[name] for name in ("annotation", "tags", "openmoji_tags") if each[name])
-        rows.append((f"openmoji-72x72-color/{each['hexcode']}.png", words, "test" if share < 0.2 else "train"))
-    with (place / "pairs.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("image", "says", "part"), *rows])
-    data = mw.read(place / "pairs.csv", part="part", image_size=40)
-    return data, np.array([each["subgroups"] for each in known], object)
-
-
-UNSEEN = {
-    "country-flag": "flag", "hand-fingers-open": "hand", "face-concerned": "face", "heart": "heart",
-    "person-sport": "person", "arrow": "arrow",
-}  # fmt: skip
-"""Groups of emoji that are left out of training whole, each with a word that other groups use, too."""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_emoji_are_found_by_their_names(real_data: Callable[[str], Path], tmp_path: Path) -> None:
-    data, _ = emoji(real_data("openmoji"), tmp_path)
-    assert len(data) == 4147
-    for contrast in ("softmax", "sigmoid"):
-        scores = CLIP(contrast=contrast).fit(data, budget=150).evaluate(data.test)  # type: ignore[arg-type]
-        assert scores["recall_at_10_by_chance"] < 0.02
-        for way in ("says by image", "image by says"):
-            assert scores[f"recall_at_10 of {way}"] > 0.35
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_groups_that_were_never_seen_are_told_by_their_names(real_data: Callable[[str], Path], tmp_path: Path) -> None:
-    data, groups = emoji(real_data("openmoji"), tmp_path)
-    unseen = np.isin(groups, list(UNSEEN))
-    data = replace(data, part=np.where(unseen, 2, 0).astype(np.uint8))
-    model = CLIP().fit(data, budget=200)
-    classes = tuple(UNSEEN.values())
-    told = model.classifier(classes, template="{}").predict(data.test)
-    truth = np.array([UNSEEN[group] for group in groups[unseen]], object)
-    balanced = np.mean([(told[truth == name] == name).mean() for name in classes])
-    assert balanced > 2.5 / len(classes)
