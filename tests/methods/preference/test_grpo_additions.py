@@ -41,7 +41,7 @@ def accuracy(model: Model, data: Data) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_from_its_sft_accuracy_a_model_rises_by_rewards_to_95_per_cent() -> None:
-    """Of 10,000 additions 1,000 are held out and 1,000 shown with their answers; of the others only prompts are known."""
+    """Of 10,000 additions 1,000 are held out and 1,000 shown with answers; of the others only prompts are known."""
     order = np.random.default_rng(0).permutation(10_000)
     held, shown, asked = np.split(order, [HELD_OUT, HELD_OUT + SHOWN])
     test, threads = additions(held), torch.get_num_threads()
