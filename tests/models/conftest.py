@@ -23,6 +23,8 @@ SPECS: dict[str, tuple[Spec, Any]] = {
     "convnet": images(1, 12),
     "conv4": images(1, 12),
     "conv4-strided": images(3, 12),
+    "strided": images(1, 12),
+    "flat-perceptron": images(1, 8),
     "resnet": images(3, 16),
     "vit": images(3, 16),
     "perceptron": (TableSpec(6, ((0, 6),), (0,)), lambda g: torch.randn(4, 5, 6, generator=g)),

@@ -30,6 +30,8 @@ def backbones() -> dict[str, type[Backbone]]:
         for _, member in inspect.getmembers(module, inspect.isclass):
             own = member.__module__ == module.__name__ and not inspect.isabstract(member)
             if own and issubclass(member, Backbone):
+                if member.name in found:
+                    raise TypeError(f"Two backbones are called {member.name!r}: {found[member.name]} and {member}.")
                 found[member.name] = member
     return found
 

@@ -17,7 +17,7 @@ class FlatPerceptron(ImageBackbone):
     On images of up to about 30 pixels many of its steps are taken in the time of one of convolutions.
     """
 
-    name: ClassVar[str] = "flat"
+    name: ClassVar[str] = "flat-perceptron"
 
     def __init__(self, channels: int, pixels: int, widths: Sequence[int], normalise: bool) -> None:
         super().__init__(widths[-1], channels=channels, pixels=pixels, widths=list(widths), normalise=normalise)
