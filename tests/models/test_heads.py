@@ -4,13 +4,22 @@ import pytest
 import torch
 
 from manyways.errors import ModelError
-from manyways.models.heads import LinearHead, rebuild_head
+from manyways.models.heads import LinearHead, NormalisedHead, rebuild_head
 
 
 def test_linear_is_an_affine_map() -> None:
     head = LinearHead(3, 2)
     x = torch.tensor([[1.0, 2.0, 3.0]])
     torch.testing.assert_close(head(x), x @ head.linear.weight.T + head.linear.bias)
+
+
+def test_normalised_is_an_affine_map_of_features_by_their_own_mean_and_deviation() -> None:
+    head = NormalisedHead(4, 2)
+    x = torch.tensor([[1.0, 2.0, 3.0, 6.0], [0.0, 1.0, 0.0, 1.0]])
+    assert not head(x).any(), "it begins at zero"
+    torch.nn.init.eye_(head.linear.weight)
+    expected = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+    torch.testing.assert_close(head(x), expected[:, :2])
 
 
 def test_a_head_is_made_again_from_its_name_and_config() -> None:

@@ -1,6 +1,7 @@
 """MAML: weights from which a step or a few lead to tasks that were never seen."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -26,11 +27,22 @@ def halves() -> tuple[Data, Data]:
 SMALL = MAML(ways=5, batch_size=4, backbone="convnet", size=0.5)
 
 
-@pytest.mark.parametrize("method", [SMALL, replace(SMALL, first_order=True)], ids=str)
+@pytest.mark.parametrize("method", [SMALL, replace(SMALL, first_order=True), replace(SMALL, head="linear")], ids=str)
 def test_meta_training_helps_with_tasks_never_seen(method: MAML, halves: tuple[Data, Data]) -> None:
     models = [method.fit(halves[0], budget=steps) for steps in (100, 1)]
     trained, untrained = (model.evaluate(halves[1], queries=5, episodes=100)["accuracy"] for model in models)
     assert trained > untrained + 0.1
+
+
+@pytest.mark.parametrize("head", ["normalised", "linear"])
+def test_fewer_classes_have_the_first_outputs(head: Literal["normalised", "linear"], halves: tuple[Data, Data]) -> None:
+    model = replace(SMALL, head=head).fit(halves[0], budget=20)
+    assert isinstance(model, FewShotModel)
+    some = halves[1].select(np.flatnonzero(halves[1].take("label") < 8))
+    adapted = model.adapt(some.with_labels(9))
+    assert adapted.probabilities(some).shape == (len(some), 3)
+    assert adapted.evaluate(some)["accuracy"] > 0.4
+    assert model.evaluate(halves[1], ways=3, episodes=50)["accuracy"] > 0.4
 
 
 def test_first_order_leaves_second_derivatives_out(halves: tuple[Data, Data]) -> None:

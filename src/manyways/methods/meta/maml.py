@@ -16,7 +16,7 @@ from manyways.methods.gradient import Batch, Loss
 from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel
-from manyways.models.heads import LinearHead
+from manyways.models.heads import LinearHead, NormalisedHead
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -38,14 +38,18 @@ class MAML(EpisodeMethod):
     examples: `model.adapt(support)`, which answers each row alone.
     """
 
-    batch_size: Count = 32
-    """Episodes in a batch."""
+    batch_size: Count = 8
+    """Episodes in a batch; 32 in the paper."""
     inner_rate: Positive = 0.4
     """Size of the steps of gradient descent on an episode's shots (α)."""
     inner_steps: Count = 1
     """Steps on an episode's shots in training."""
     test_steps: Count = 3
     """Steps on the examples of new classes."""
+    head: Literal["auto", "normalised", "linear"] = "auto"
+    """What the features go through to the outputs: linear is the authors' affine map; normalised one, zero at first, of
+    layer-normalised features, for which a step suffices many times sooner; auto takes that for the second order, and
+    linear for the first, which leaves out that the map follows from the features."""
     first_order: bool = False
     """Whether the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
     how: Literal["auto", "vectorised", "one by one"] = "auto"
@@ -62,7 +66,9 @@ class MAML(EpisodeMethod):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         learner = of_episodes(super().begin(data, model, seed))
-        learner.network.head = LinearHead(learner.network.width, learner.ways)
+        normalised = self.head == "normalised" or (self.head == "auto" and not self.first_order)
+        kind = NormalisedHead if normalised else LinearHead
+        learner.network.head = kind(learner.network.width, learner.ways)
         return learner
 
     def loss(self, learner: RowLearner, batch: Batch) -> Loss:
