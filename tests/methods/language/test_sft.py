@@ -9,7 +9,7 @@ import torch
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.errors import NeedsError, ParameterError
+from manyways.errors import ModelError, NeedsError, ParameterError
 from manyways.methods.language.sft import SFT
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
@@ -68,3 +68,11 @@ def test_the_start_is_left_as_it_was(sums: Data, reader_of_sums: Model) -> None:
     before = {name: tensor.clone() for name, tensor in reader_of_sums.network.state_dict().items()}
     SFT().fit(sums, reader_of_sums, budget=2)
     assert all(torch.equal(before[name], tensor) for name, tensor in reader_of_sums.network.state_dict().items())
+
+
+def test_a_checkpoint_with_a_missing_shard_is_refused(sums: Data, reader_of_sums: Any, tmp_path: Any) -> None:
+    reader_of_sums.network.save_pretrained(tmp_path, max_shard_size="100KB")
+    reader_of_sums.tokenizer.save_pretrained(tmp_path)
+    sorted(tmp_path.glob("*.safetensors"))[1].unlink()
+    with pytest.raises(ModelError, match=r"lacks 1 of \d+ weight files, the first is model-00002-of-"):
+        SFT(checkpoint=str(tmp_path)).fit(sums, budget=1)
