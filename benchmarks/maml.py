@@ -123,7 +123,7 @@ def run() -> list[Row]:
         seconds = interleaved(sides(method), ROUNDS, clock=time.process_time)
         rows.append(
             {
-                "name": f"MAML step, {TASKS} tasks, {WAYS}-way 1-shot with {queries} queries a class, conv-4, {SIDE} px",
+                "name": f"MAML step, {TASKS} tasks, {WAYS}-way 1-shot {queries} queries a class, conv-4, {SIDE} px",
                 "ours": round(float(np.median(seconds["ours"])) * 1e3),
                 "peer": round(float(np.median(seconds["peer"])) * 1e3),
                 "unit": "ms of processor time",
