@@ -4,13 +4,22 @@ import pytest
 import torch
 
 from manyways.errors import ModelError
-from manyways.models.heads import LinearHead, rebuild_head
+from manyways.models.heads import LinearHead, NormalisedHead, rebuild_head
 
 
 def test_linear_is_an_affine_map() -> None:
     head = LinearHead(3, 2)
     x = torch.tensor([[1.0, 2.0, 3.0]])
     torch.testing.assert_close(head(x), x @ head.linear.weight.T + head.linear.bias)
+
+
+def test_a_step_from_a_normalised_head_is_a_product_of_normalised_features() -> None:
+    head, shots = NormalisedHead(4, 2), torch.tensor([[9.0, 1.0, 0.0, 2.0], [0.0, 0.1, 0.3, 0.0]])
+    assert head(shots).abs().max() == 0
+    torch.nn.functional.cross_entropy(head(shots), torch.arange(2)).backward()
+    near = head.norm(shots)
+    assert head.linear.weight.grad is not None
+    torch.testing.assert_close(head.linear.weight.grad[0], -(near[0] - near[1]) / 4)
 
 
 def test_a_head_is_made_again_from_its_name_and_config() -> None:

@@ -52,6 +52,33 @@ class LinearHead(Head):
         return self.linear
 
 
+class NormalisedHead(Head):
+    """One affine map, zero at first, of features by their own mean and deviation (layer normalisation, Ba et al. 2016).
+
+    After a step of gradient descent from zero an output is a dot product with the features of the examples. Of features
+    that are equally long the greatest is the nearest one; otherwise the longest features win.
+    """
+
+    name = "normalised"
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.config = {"width": width, "outputs": outputs}
+        self.width = width
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, outputs)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs: Tensor = self.linear(self.norm(features))
+        return outputs
+
+    @property
+    def last(self) -> nn.Linear:
+        return self.linear
+
+
 class JointHead(Head):
     """A perceptron over the features of all inputs, so that what one means may depend on the others."""
 

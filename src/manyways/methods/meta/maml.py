@@ -16,7 +16,7 @@ from manyways.methods.gradient import Batch, Loss
 from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel
-from manyways.models.heads import LinearHead
+from manyways.models.heads import LinearHead, NormalisedHead
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -46,6 +46,10 @@ class MAML(EpisodeMethod):
     """Steps on an episode's shots in training."""
     test_steps: Count = 3
     """Steps on the examples of new classes."""
+    head: Literal["auto", "normalised", "linear"] = "auto"
+    """What turns features into outputs. linear: the authors' affine map. normalised: one that is zero at first, of
+    layer-normalised features, which takes far fewer episodes; but it learns by second derivatives. auto: normalised,
+    and linear where `first_order`."""
     first_order: bool = False
     """Whether the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
     how: Literal["auto", "vectorised", "one by one"] = "auto"
@@ -62,7 +66,8 @@ class MAML(EpisodeMethod):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         learner = of_episodes(super().begin(data, model, seed))
-        learner.network.head = LinearHead(learner.network.width, learner.ways)
+        kind = LinearHead if self.head == "linear" or (self.head == "auto" and self.first_order) else NormalisedHead
+        learner.network.head = kind(learner.network.width, learner.ways)
         return learner
 
     def loss(self, learner: RowLearner, batch: Batch) -> Loss:

@@ -18,7 +18,7 @@ from manyways.models.backbones._layers import BatchNorm
 from manyways.models.few_shot.episodes import Draw, batch_of
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot.prototypes import PrototypeHead, nearness, prototypes
-from manyways.models.heads import LinearHead
+from manyways.models.heads import Head, rebuild_head
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.network import Inputs, Network
 from manyways.models.population import Weights
@@ -163,21 +163,22 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _check_outputs(network: Network, classes: int) -> None:
-    assert isinstance(network.head, LinearHead)
-    if classes > (known := network.head.linear.out_features):
+    assert network.head is not None and network.head.last is not None
+    if classes > (known := network.head.last.out_features):
         raise ModelError(
             f"The model tells {known} classes apart, and {classes} are asked for. Give {known} at most, or train a "
             f"model for more: maml(ways={classes})."
         )
 
 
-def first_outputs(head: nn.Module | None, outputs: int) -> LinearHead:
-    """A linear head with the first `outputs` of `head`."""
-    assert isinstance(head, LinearHead)
+def first_outputs(head: nn.Module | None, outputs: int) -> Head:
+    """A head with the first `outputs` of `head`, which ends in a linear layer."""
+    assert isinstance(head, Head) and head.last is not None
     with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
-        made = LinearHead(head.linear.in_features, outputs)
-    made.load_state_dict({f"linear.{name}": tensor[:outputs] for name, tensor in head.linear.state_dict().items()})
-    return made.to(head.linear.weight.device)
+        made = rebuild_head({**head.config, "name": head.name, "outputs": outputs})
+    sizes = {name: len(tensor) for name, tensor in made.state_dict().items()}
+    made.load_state_dict({name: tensor[: sizes[name]] for name, tensor in head.state_dict().items()})
+    return made.to(head.last.weight.device)
 
 
 def device_of(network: nn.Module) -> torch.device:
