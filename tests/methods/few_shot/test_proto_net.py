@@ -1,8 +1,11 @@
 """ProtoNet: prototypes by hand, and classes it never saw told apart from one picture each."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from manyways.data.data import TEST, TRAINING, Data
@@ -32,3 +35,17 @@ def test_prototypes_and_nearness_by_hand() -> None:
     torch.testing.assert_close(centres, torch.tensor([[[1.0, 0.0], [0.0, 5.0]]]))
     logits = nearness(torch.tensor([[[1.0, 1.0]]]), centres)
     torch.testing.assert_close(logits, torch.tensor([[[-1.0, -17.0]]]))
+
+
+@pytest.mark.slow
+def test_characters_never_seen_are_told_apart(real_data: Callable[[str], Path]) -> None:
+    """Omniglot, 5-way 1-shot: 964 characters to learn from, 659 others for testing."""
+    folder = real_data("omniglot")
+    test = folder / "images_evaluation.npz"
+    data = read(folder / "images_background.npz", test=test, image_size=28, kinds={"label": "category"})
+    method = ProtoNet(backbone="conv4-strided", turned_classes=True)
+    trained, untrained = (
+        method.fit(data, budget=steps).evaluate(data.test, ways=5, episodes=600)["accuracy"] for steps in (7000, 1)
+    )
+    assert trained > 0.975
+    assert untrained < trained - 0.2

@@ -1,6 +1,8 @@
 """MAML: weights from which a step or a few lead to tasks that were never seen."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,3 +68,17 @@ def test_more_classes_than_it_has_outputs_for_are_refused(halves: tuple[Data, Da
         model.evaluate(halves[1], ways=4)
     with pytest.raises(ModelError, match=r"no classes of its own to predict.*model\.adapt\(support\)"):
         model.predict(halves[1])
+
+
+@pytest.mark.slow
+def test_characters_never_seen_are_told_apart(real_data: Callable[[str], Path]) -> None:
+    """Omniglot, 5-way 1-shot: 964 characters to learn from, 659 others for testing."""
+    folder = real_data("omniglot")
+    test = folder / "images_evaluation.npz"
+    data = read(folder / "images_background.npz", test=test, image_size=28, kinds={"label": "category"})
+    method = MAML(backbone="conv4-strided", turned_classes=True, batch_size=8)
+    trained, untrained = (
+        method.fit(data, budget=steps).evaluate(data.test, ways=5, episodes=600)["accuracy"] for steps in (4000, 1)
+    )
+    assert trained > 0.95
+    assert untrained < trained - 0.2

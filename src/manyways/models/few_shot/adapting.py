@@ -163,7 +163,8 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _check_outputs(network: Network, classes: int) -> None:
-    assert network.head is not None and network.head.last is not None
+    assert network.head is not None
+    assert network.head.last is not None
     if classes > (known := network.head.last.out_features):
         raise ModelError(
             f"The model tells {known} classes apart, and {classes} are asked for. Give {known} at most, or train a "
@@ -173,7 +174,8 @@ def _check_outputs(network: Network, classes: int) -> None:
 
 def first_outputs(head: nn.Module | None, outputs: int) -> Head:
     """A head with the first `outputs` of `head`, which ends in a linear layer."""
-    assert isinstance(head, Head) and head.last is not None
+    assert isinstance(head, Head)
+    assert head.last is not None
     with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
         made = rebuild_head({**head.config, "name": head.name, "outputs": outputs})
     sizes = {name: len(tensor) for name, tensor in made.state_dict().items()}
