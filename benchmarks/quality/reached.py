@@ -1,4 +1,4 @@
-"""What ways of learning from several inputs and labels, of drawing rows, of tasks in order and of few shots reach on real data.
+"""What ways of several inputs and labels, of drawing rows, of tasks in order and of few shots reach on real data.
 
     python benchmarks/quality/tables.py FOLDER          # writes the tables
     python benchmarks/quality/reached.py FOLDER [labels] [fusion] [groups] [density] [samples] [tasks] …
