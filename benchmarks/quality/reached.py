@@ -1,4 +1,4 @@
-"""What ways of learning from several inputs and labels, of drawing rows and of tasks in order reach on real data.
+"""What ways of several inputs and labels, of drawing rows, of tasks in order and of few shots reach on real data.
 
     python benchmarks/quality/tables.py FOLDER          # writes the tables
     python benchmarks/quality/reached.py FOLDER [labels] [fusion] [groups] [density] [samples] [tasks] …
@@ -135,6 +135,25 @@ def domain_incremental(_: Path) -> Iterator[Line]:
     yield from in_order(replace(data, part=whole.part), ("sequential-fine-tune", "ewc", "replay"))
 
 
+def characters(_: Path) -> Iterator[Line]:
+    """Omniglot, 5-way 1-shot: characters of alphabets that were not learned from; one seed."""
+    folder = data_folder("omniglot")
+    test = folder / "images_evaluation.npz"
+    data = mw.read(folder / "images_background.npz", test=test, image_size=28, kinds={"label": "category"})
+    shape = "backbone='conv4-strided', turned_classes=True"
+    for way, steps in ((f"maml({shape}, batch_size=8)", 4000), (f"proto-net({shape})", 7000)):
+
+        def scores(seed: int, way: str = way, steps: int = steps) -> Scores:
+            if seed:
+                return {}
+            began = time.process_time()
+            model = fitted(way, data, steps, seed)
+            spent = time.process_time() - began
+            return {**model.evaluate(data.test, ways=5, episodes=2000), "processor seconds": spent}
+
+        yield f"{way}, {steps} steps", scores
+
+
 def in_order(data: Data, ways: tuple[str, ...] | list[str]) -> Iterator[Line]:
     """Tasks learned one after the other, 600 steps in all."""
     for way in ways:
@@ -161,7 +180,7 @@ def _without(data: Data, name: str) -> Data:
     return replace(data, columns={**data.columns, name: replace(column, absent=np.ones(len(column), bool))})
 
 
-ALL = (labels, fusion, groups, density, samples, class_incremental, task_incremental, domain_incremental)
+ALL = (labels, fusion, groups, density, samples, class_incremental, task_incremental, domain_incremental, characters)
 
 
 def main() -> None:
