@@ -218,8 +218,7 @@ def _by_column(table: Table, part: str | None, given: Mapping[str, tuple[str, ..
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
         raise DataError(
-            f"The column {part!r} names no part in {count_of(int((codes < 0).sum()), 'row')}, first "
-            f"{words[row]!r} in "
+            f"The column {part!r} names no part in {count_of(int((codes < 0).sum()), 'row')}, first {words[row]!r} in "
             f"row {row} (rows count from 0); allowed are {', '.join(PART_WORDS)}."
         )
     rest = {name: column for name, column in table.columns.items() if name != part}

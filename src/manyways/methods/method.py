@@ -176,9 +176,8 @@ class Method(ABC):
             return None if not self.needs_start() else f"it starts from a model; {self.start_hint(data)}."
         if self.takes and not self.takes & model.gives:
             return (
-                f"it starts from a model that gives {' or '.join(sorted(self.takes))}; "
-                f"{model.lineage.title} gives {', '.join(sorted(model.gives))}. Start from one that does; "
-                f"{self.start_hint(data)}."
+                f"it starts from a model that gives {' or '.join(sorted(self.takes))}; {model.lineage.title} gives "
+                f"{', '.join(sorted(model.gives))}. Start from one that does; {self.start_hint(data)}."
             )
         return None
 

@@ -100,8 +100,7 @@ def _paired(data: Data) -> str | None:
     names = [columns[0].name for columns in groups.values()]
     return (
         f"two inputs that belong together are needed, and there are {len(groups)}: "
-        f"{', '.join(named(columns) for columns in groups.values())}. Name two: "
-        f"input=({names[0]!r}, {names[1]!r})."
+        f"{', '.join(named(columns) for columns in groups.values())}. Name two: input=({names[0]!r}, {names[1]!r})."
     )
 
 

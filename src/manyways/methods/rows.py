@@ -74,9 +74,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         """Raise ParameterError where fields ask for another network than the model's that it starts from."""
         if (self.backbone, self.size, self.only) != ("auto", 1.0, ()):
             raise ParameterError(
-                f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give "
-                f"them to the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, "
-                f"only={self.only}."
+                f"{self.method_name()} starts from a model, so backbone, size and inputs are the model's; give them to "
+                f"the first method of the chain. Got backbone={self.backbone!r}, size={self.size}, only={self.only}."
             )
 
     def parents(self, learner: EncodedT, model: Model | None) -> tuple[Model | Lineage, ...]:

@@ -49,12 +49,10 @@ def _refusal(source: Any) -> str:
     from manyways.data.sources.builtin import BUILT_IN
 
     allowed = (
-        "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a "
-        "folder or .zip of images or sounds "
-        "in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, pandas and "
-        "polars frames, "
-        "Hugging Face data sets, a Hub name such as 'owner/name', an environment such as 'CartPole-v1', and the "
-        "built-in "
+        "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a folder or "
+        ".zip of images or sounds in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, "
+        "pandas and polars frames, Hugging Face data sets, a Hub name such as 'owner/name', an environment such as "
+        "'CartPole-v1', and the built-in "
     )
     names = ", ".join(repr(name) for name in BUILT_IN)
     if not isinstance(source, str | Path):

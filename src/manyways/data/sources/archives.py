@@ -69,8 +69,7 @@ def unpack(path: Path) -> Path:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DataError(
-                f"The disk is full: {cache_folder()} has no room for the files of {path.name}. Free "
-                f"some space, or set "
+                f"The disk is full: {cache_folder()} has no room for the files of {path.name}. Free some space, or set "
                 "MANYWAYS_HOME to a folder on another disk."
             ) from error
         if not folder.is_dir():  # else another process was faster
@@ -93,10 +92,8 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     size, packed = sum(member.file_size for member in members), path.stat().st_size
     if size > LARGEST or len(members) > MOST_FILES or (size > 1 << 30 and size > HIGHEST_RATIO * packed):
         raise DataError(
-            f"{path} would unpack to {size:,} bytes in {len(members):,} files; allowed are {LARGEST:,} "
-            f"bytes, "
-            f"{MOST_FILES:,} files and, above 1 GiB, {HIGHEST_RATIO} times its own {packed:,} bytes. "
-            f"Unpack it yourself if "
-            "you trust it, and read the folder."
+            f"{path} would unpack to {size:,} bytes in {len(members):,} files; allowed are {LARGEST:,} bytes, "
+            f"{MOST_FILES:,} files and, above 1 GiB, {HIGHEST_RATIO} times its own {packed:,} bytes. Unpack it "
+            "yourself if you trust it, and read the folder."
         )
     return [member for member in members if not member.filename.startswith("__MACOSX/")]

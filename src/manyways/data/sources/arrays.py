@@ -32,17 +32,15 @@ def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColum
     kind, axes = values.dtype.kind, len(values.shape)
     if axes == 0 or axes > 4:
         raise DataError(
-            f"{where}: {name!r} has {axes} axes {values.shape}; allowed are 1 (values), 2 (vectors), "
-            f"and 3 or 4 "
+            f"{where}: {name!r} has {axes} axes {values.shape}; allowed are 1 (values), 2 (vectors), and 3 or 4 "
             "(images). Reshape it, or give one array per column: read({'a': a, 'b': b})."
         )
     if axes == 1 and kind in "OUSM":
         return _column_of_objects(_loaded(values), name, where)
     if kind not in "iufb":
         raise DataError(
-            f"{where}: {name!r} is an array of type {values.dtype} with shape {values.shape}; allowed "
-            f"are numbers "
-            "and, with one axis, strings."
+            f"{where}: {name!r} is an array of type {values.dtype} with shape {values.shape}; allowed are numbers and, "
+            "with one axis, strings."
         )
     if axes >= 3:
         return RawColumn(name, as_images(values, name, where, key), "image")
@@ -72,9 +70,8 @@ def as_images(values: Rows, name: str, where: str, key: str, scale: float | None
     last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
     if len(shape) == 4 and not last and shape[1] not in (1, 3):
         raise DataError(
-            f"{where}: the images {name!r} have the shape {shape}; allowed are [n, H, W], [n, C, H, W] "
-            f"and [n, H, W, C] "
-            "with 1 or 3 channels. Drop or mix channels first, e.g. images[..., :3]."
+            f"{where}: the images {name!r} have the shape {shape}; allowed are [n, H, W], [n, C, H, W] and [n, H, W, "
+            "C] with 1 or 3 channels. Drop or mix channels first, e.g. images[..., :3]."
         )
     out = (shape[0], shape[3], *shape[1:3]) if last else shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
 
@@ -119,9 +116,8 @@ def scale_of(values: Rows, name: str, where: str) -> float:
             return 1.0
     range_ = f"from {low:g} to {high:g}" if finite else "to NaN or infinity"
     raise DataError(
-        f"{where}: the pixels of {name!r} run {range_}; allowed are uint8, whole numbers in 0 … 255 and "
-        f"floats in "
-        "[0, 1]. Undo a standardisation: (x - x.min()) / (x.max() - x.min())."
+        f"{where}: the pixels of {name!r} run {range_}; allowed are uint8, whole numbers in 0 … 255 and floats in [0, "
+        "1]. Undo a standardisation: (x - x.min()) / (x.max() - x.min())."
     )
 
 

@@ -62,8 +62,7 @@ def read(path: Path, header: bool | None) -> "pl.DataFrame":
     names = [f"column_{number}" if name is None else name.strip() for number, name in enumerate(names)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(
-            f"{path} has several columns named {', '.join(map(repr, twice))}; names must differ. Rename "
-            f"them in its "
+            f"{path} has several columns named {', '.join(map(repr, twice))}; names must differ. Rename them in its "
             "first line."
         )
     frame.columns = names
@@ -125,17 +124,14 @@ def _check_lengths(path: Path, separator: str) -> list[int]:
                     wrong.append((rows.line_num, len(row)))
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {rows.line_num:,}: {error}. A quote must be closed, and one inside a "
-                f"quoted cell is "
+                f"{path}, line {rows.line_num:,}: {error}. A quote must be closed, and one inside a quoted cell is "
                 'written twice: "say ""hi""".'
             ) from error
     if wrong:
         line, count = wrong[0]
         raise DataError(
-            f"{path}: {count_of(len(wrong), 'row')} with other than {count_of(width, 'cell')}, which "
-            f"the first line "
-            f"has; first line {line:,} with {count}. Quote cells that hold the separator {separator!r}, "
-            f"and fill short "
+            f"{path}: {count_of(len(wrong), 'row')} with other than {count_of(width, 'cell')}, which the first line "
+            f"has; first line {line:,} with {count}. Quote cells that hold the separator {separator!r}, and fill short "
             "rows up."
         )
     return blank

@@ -30,11 +30,9 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
     decided = kind or column.kind or _kind_by_role(column, role)
     if (column.kind in ("image", "audio") or decided in ("image", "audio")) and decided != column.kind:
         raise DataError(
-            f"The column {column.name!r} holds {column.kind or infer_kind(column.values)} values; it "
-            f"cannot have the kind "
-            f"{decided!r}. A column of images or sounds is made of files: names that exist beside the "
-            f"table, or arrays of "
-            "three or four axes for images."
+            f"The column {column.name!r} holds {column.kind or infer_kind(column.values)} values; it cannot have the "
+            f"kind {decided!r}. A column of images or sounds is made of files: names that exist beside the table, or "
+            "arrays of three or four axes for images."
         )
     if role in TEXT_ROLES and role != "messages" and _holds_conversations(column):
         raise DataError(
@@ -79,8 +77,7 @@ def _as_numbers(name: str, values: NDArray[Any]) -> NDArray[Any]:
             out[row] = np.nan if value is None or value == "" else float(value)
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"The column {name!r} cannot have the kind 'number': row {row} (rows count from 0) "
-                f"holds {value!r}. "
+                f"The column {name!r} cannot have the kind 'number': row {row} (rows count from 0) holds {value!r}. "
                 f'Correct the cell, or pass kinds={{{name!r}: "category"}}.'
             ) from error
     return out
@@ -95,9 +92,8 @@ def _as_categories(name: str, values: NDArray[Any]) -> NDArray[Any]:
     known = values[~missing]
     if np.isinf(known).any():
         raise DataError(
-            f"The column {name!r} is infinite in {count_of(int(np.isinf(known).sum()), 'row')}; a "
-            f"category is a name or a "
-            "whole number. Correct those rows, or leave them empty."
+            f"The column {name!r} is infinite in {count_of(int(np.isinf(known).sum()), 'row')}; a category is a name "
+            "or a whole number. Correct those rows, or leave them empty."
         )
     if not np.all(known == np.round(known)):
         return as_objects([None if gone else repr(value) for value, gone in zip(values.tolist(), missing, strict=True)])

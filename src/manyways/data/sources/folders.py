@@ -21,10 +21,8 @@ UNLABELLED = frozenset({"unlabelled", "unlabeled"})
 """A class folder of this name holds rows whose label is missing."""
 
 LAYOUTS = (
-    "Allowed are a folder per class (cats/1.png), parts above them (train/cats/1.png, test/cats/2.png), "
-    "a folder named "
-    "unlabelled for files without a class, a metadata.csv with the columns file_name and label, or "
-    "names that tell: "
+    "Allowed are a folder per class (cats/1.png), parts above them (train/cats/1.png, test/cats/2.png), a folder named "
+    "unlabelled for files without a class, a metadata.csv with the columns file_name and label, or names that tell: "
     'label_pattern=r"(?P<label>\\d)_(?P<speaker>\\w+)_.*"'
 )
 
@@ -102,9 +100,8 @@ def _classes(files: Sequence[Path], folder: Path) -> list[str | None]:
 def _strays(paths: Sequence[Path], root: Path, outside: str) -> str:
     shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:3])
     return (
-        f"{root} has {count_of(len(paths), 'file')} outside {outside}: "
-        f"{shown}{', …' if len(paths) > 3 else ''}. Move them "
-        "into a class folder, or into one named unlabelled."
+        f"{root} has {count_of(len(paths), 'file')} outside {outside}: {shown}{', …' if len(paths) > 3 else ''}. Move "
+        "them into a class folder, or into one named unlabelled."
     )
 
 
@@ -126,8 +123,7 @@ def _from_names(files: Sequence[Path], folder: Path, options: Options) -> list[R
     if odd := [path.name for path, match in zip(files, matches, strict=True) if match is None]:
         raise DataError(
             f"{folder}: {count_of(len(odd), 'file name')} of {len(files):,} do not match label_pattern "
-            f"{options.label_pattern!r}: {', '.join(odd[:3])}{', …' if len(odd) > 3 else ''}. It must "
-            f"match the whole "
+            f"{options.label_pattern!r}: {', '.join(odd[:3])}{', …' if len(odd) > 3 else ''}. It must match the whole "
             "name without its ending."
         )
     frame = pl.DataFrame(

@@ -45,8 +45,7 @@ def load(source: Any, options: Options) -> Table:
         part = PART_WORDS.get(str(split).lower())
         if part is None:
             raise DataError(
-                f"{name} has the splits {', '.join(map(str, held))}; {str(split)!r} names no part "
-                f"(train, validation, "
+                f"{name} has the splits {', '.join(map(str, held))}; {str(split)!r} names no part (train, validation, "
                 "test). Choose: read(splits['a'], test=splits['b'])."
             )
         table = _table(rows, f"{name}[{split}]", options)
@@ -61,8 +60,7 @@ def _download(name: str) -> Any:
         import datasets
     except ImportError as error:
         raise DataError(
-            f"There is no file or folder {name!r}, and to look for it on the Hugging Face Hub the "
-            f"package datasets is "
+            f"There is no file or folder {name!r}, and to look for it on the Hugging Face Hub the package datasets is "
             "needed. Install it: pip install 'manyways[hub]'"
         ) from error
     repository, _, configuration = name.partition(":")
@@ -71,10 +69,8 @@ def _download(name: str) -> Any:
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"There is no file or folder {name!r}, and the data set of that name on the Hugging Face "
-            f"Hub cannot be "
-            f"loaded: {reason}. Check the path or the name (owner/name, owner/name:configuration), or "
-            f"the network."
+            f"There is no file or folder {name!r}, and the data set of that name on the Hugging Face Hub cannot be "
+            f"loaded: {reason}. Check the path or the name (owner/name, owner/name:configuration), or the network."
         ) from error
 
 

@@ -42,8 +42,7 @@ def load(source: Path, options: Options) -> Table:
     tables.sort(key=lambda each: each[0])
     if len({part for part, _ in tables}) < len(tables):
         raise DataError(
-            f"{source} holds several image files of one part: "
-            f"{', '.join(path.name for path in image_files(source))}. "
+            f"{source} holds several image files of one part: {', '.join(path.name for path in image_files(source))}. "
             "Name one of the files."
         )
     return joined(tables, source.name, str(source), options.labels)
@@ -138,7 +137,6 @@ def _stream(
 def _wrong_length(path: Path, shape: tuple[int, ...], need: int, held: int) -> str:
     what = "is cut short" if held < need else "is too long"
     return (
-        f"{path} {what}: its header announces {'x'.join(map(str, shape))} values in {need:,} bytes, it "
-        f"holds {held:,}. "
+        f"{path} {what}: its header announces {'x'.join(map(str, shape))} values in {need:,} bytes, it holds {held:,}. "
         "Download it again."
     )

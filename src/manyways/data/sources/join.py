@@ -53,8 +53,7 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
     for table, piece in zip(tables, pieces, strict=True):
         if piece.values.shape[1:] != first.values.shape[1:] or _kind(piece) != _kind(pieces[0]):
             raise DataError(
-                f"The column {key!r} is {_described(first)} in {tables[0].source}, but "
-                f"{_described(piece)} in "
+                f"The column {key!r} is {_described(first)} in {tables[0].source}, but {_described(piece)} in "
                 f"{table.source}; parts of one data set need the same."
             )
     if len({piece.rate for piece in pieces}) > 1:

@@ -60,8 +60,7 @@ def _parse(text: str, path: Path, line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}, line {line + error.lineno - 1:,}, column {error.colno}: not JSON: {error.msg}. "
-            f"JSON Lines needs "
+            f"{path}, line {line + error.lineno - 1:,}, column {error.colno}: not JSON: {error.msg}. JSON Lines needs "
             "one whole object a line; a file with an array needs the ending .json."
         ) from error
 

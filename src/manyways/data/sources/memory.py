@@ -90,9 +90,8 @@ def with_column(table: Table, name: str, values: Any) -> Table:
     column = _column(name, values)
     if len(column.values) != len(table):
         raise DataError(
-            f"There are {len(column.values):,} labels for {len(table):,} rows of {table.source}; give "
-            f"one per row, None "
-            "where it is unknown."
+            f"There are {len(column.values):,} labels for {len(table):,} rows of {table.source}; give one per row, "
+            "None where it is unknown."
         )
     columns = [each for each in table.columns.values() if each.name != name]
     return replace(table, columns={each.name: each for each in [*columns, column]}, label=name)
@@ -116,8 +115,7 @@ def as_array(values: Any) -> NDArray[Any]:
     if isinstance(values, list | tuple):
         return _from_list(values)
     raise DataError(
-        f"Values of type {type(values).__module__}.{type(values).__qualname__} cannot be read; allowed "
-        f"are arrays, "
+        f"Values of type {type(values).__module__}.{type(values).__qualname__} cannot be read; allowed are arrays, "
         "tensors, series and lists. A sparse matrix: x.toarray()."
     )
 

@@ -137,8 +137,7 @@ def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> 
         return arrays[0], labels_[0] if labels_ else None
     shown = ", ".join(f"{key} {shape}" for key, (shape, _, _) in headers.items()) or "nothing"
     raise DataError(
-        f"{path} holds {shown}: which are inputs and which labels? Allowed names are x_train, y_train, "
-        f"x_test and "
+        f"{path} holds {shown}: which are inputs and which labels? Allowed names are x_train, y_train, x_test and "
         "y_test; images and labels; x and y; data and target. Save it so, or pass the arrays: read((x, y))."
     )
 
@@ -155,8 +154,7 @@ def _header(file: IO[bytes], name: str, path: Path) -> Header:
     shape, fortran, dtype = header
     if dtype.hasobject:
         raise DataError(
-            f"{path}: {name} holds Python objects, which only pickle can read, and pickle can run any "
-            f"code. Save it as "
+            f"{path}: {name} holds Python objects, which only pickle can read, and pickle can run any code. Save it as "
             "numbers or strings: array.astype(str)."
         )
     if dtype.names:
@@ -207,8 +205,7 @@ def _read_npy(path: Path) -> Rows:
         need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if (held := path.stat().st_size - file.tell()) < need:
             raise DataError(
-                f"{path} is cut short: {need:,} bytes of values are announced, it holds {held:,}. "
-                f"Download or save it "
+                f"{path} is cut short: {need:,} bytes of values are announced, it holds {held:,}. Download or save it "
                 "again."
             )
         if not fortran and need > IN_MEMORY:

@@ -26,10 +26,8 @@ def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, whe
     if "other" in found:
         odd = next(value for value in values if _sort_of(type(value)) == "other")
         raise DataError(
-            f"{where}: the column {name!r} holds values of type {type(odd).__qualname__}; allowed are "
-            "numbers, strings, truth values, dates, lists and mappings. Leave the column out, or turn "
-            "it into one "
-            "of those."
+            f"{where}: the column {name!r} holds values of type {type(odd).__qualname__}; allowed are numbers, "
+            "strings, truth values, dates, lists and mappings. Leave the column out, or turn it into one of those."
         )
     if found & {"list", "mapping"}:
         matrix = _matrix(values) if found == {"list"} else None
@@ -61,9 +59,8 @@ def mixed(name: str, where: str, numbers: int, words: Mapping[int, Any]) -> str:
     row, value = next(iter(words.items()))
     return (
         f"{where}: the column {name!r} holds numbers in {count_of(numbers, 'row')} and something else in "
-        f"{len(words):,}, first {value!r} in row {row} (rows count from 0). Correct the cell, leave it "
-        f"empty and "
-        f'pass bad_rows="skip" or bad_rows="fill", or pass kinds={{{name!r}: "category"}}.'
+        f"{len(words):,}, first {value!r} in row {row} (rows count from 0). Correct the cell, leave it empty and pass "
+        f'bad_rows="skip" or bad_rows="fill", or pass kinds={{{name!r}: "category"}}.'
     )
 
 

@@ -46,8 +46,7 @@ def load(source: Path, options: Options) -> Table:
         return _load_file(chosen[0], options)
     if len(endings := {suffix(path) for _, path in named}) > 1:
         raise DataError(
-            f"{source} names its parts in files of several forms ({', '.join(sorted(endings))}); one "
-            f"form is allowed. "
+            f"{source} names its parts in files of several forms ({', '.join(sorted(endings))}); one form is allowed. "
             "Give the files themselves: read('train.csv', test='test.csv')."
         )
     named.sort(key=lambda each: (each[0], each[1].name))
@@ -84,8 +83,7 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
     for path, frame in zip(paths, frames, strict=True):
         if set(frame.columns) != set(first):
             raise DataError(
-                f"{path} has the columns {', '.join(frame.columns)}, but {paths[0]} has "
-                f"{', '.join(first)}; parts of "
+                f"{path} has the columns {', '.join(frame.columns)}, but {paths[0]} has {', '.join(first)}; parts of "
                 "one data set need the same columns. Correct the header, or read the files on their own."
             )
     whole = pl.concat([frame.select(first) for frame in frames], rechunk=True)

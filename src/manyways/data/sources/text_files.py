@@ -36,8 +36,7 @@ def check_utf8(path: Path) -> None:
                 at = offset - pending + error.start
                 line += chunk[: max(0, error.start - pending)].count(b"\n")
                 raise DataError(
-                    f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at byte offset {at:,}, "
-                    f"line {line:,}. "
+                    f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at byte offset {at:,}, line {line:,}. "
                     f"Text must be UTF-8; convert it: iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}"
                 ) from error
             if not chunk:
