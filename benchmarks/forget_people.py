@@ -7,7 +7,8 @@ the receipt can be verified. What is timed: forgetting against training without 
 
     python benchmarks/forget_people.py [FOLDER]
 
-With a folder, the receipt, the report and the picture of the family are left there.
+With a folder, the models are audited, too, with four reference models each, and the receipt and the report are left
+there; then nothing is timed.
 """
 
 import os
@@ -22,6 +23,7 @@ import torch
 from common import Row, data_folder, report, versions
 
 import manyways as mw
+from manyways.cli.forget import audit_lines
 from manyways.data.data import Data
 from manyways.lineage.report import write_report
 from manyways.lineage.verify import verify
@@ -30,6 +32,7 @@ from manyways.testing.trial import difference
 PEOPLE, GONE = 600, ("person-017", "person-230", "person-599")
 LABELS = 2_000
 STEPS = 450
+REFERENCES = 4
 
 
 def people_file(folder: Path) -> Path:
@@ -66,7 +69,8 @@ def run(kept: Path | None = None) -> list[Row]:
         print(f"trained in {first:.0f} s: accuracy {score:.4f}; {len(store.models())} models are kept")
         gone = data.select(np.isin(data.take("person"), GONE))
         began = time.process_time()
-        done = mw.forget(model, gone, receipt=folder / "receipt.json")
+        audit = mw.Auditor(REFERENCES) if kept is not None else None
+        done = mw.forget(model, gone, receipt=folder / "receipt.json", audit=audit)
         forgotten = time.process_time() - began
         for step in done.plan.steps:
             print(f"  {step.title}: {step.how}, {step.guarantee} ({step.rows} of {step.given:,} rows)")
@@ -87,6 +91,8 @@ def run(kept: Path | None = None) -> list[Row]:
             kept.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / "receipt.json", kept / "receipt.json")
             write_report(done.receipt, kept / "report.html")
+            print("\n".join(audit_lines(done.receipt)))
+            return []
         return [
             {
                 "name": f"forgetting {len(gone)} rows of {len(GONE)} of {PEOPLE} people, Fashion-MNIST, SimCLR >> "
@@ -102,4 +108,7 @@ def run(kept: Path | None = None) -> list[Row]:
 
 
 if __name__ == "__main__":
-    report("forget_people", run(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    if len(sys.argv) > 1:
+        run(Path(sys.argv[1]))
+    else:
+        report("forget_people", run())

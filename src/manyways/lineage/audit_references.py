@@ -38,10 +38,11 @@ def train_references(
     as many steps as the model took. Any other model is made by its own method, or by the one that is given, one after
     the other; `start` is what that starts from. Raises NeedsError where the model's own method cannot be made again.
     """
-    rows = reference.select(reference.labelled) if reference.has("label") else reference
-    rows = _as_training(rows)
+    plain = method is None and _is_plain(model)
+    # Other methods may learn from rows without a label, too.
+    rows = _as_training(reference.select(reference.labelled) if plain else reference)
     halves = [parts_of(rows.ids, 2, mix(seed, HALVES, number)) == 0 for number in range(count)]
-    if method is None and _is_plain(model):
+    if plain:
         assert isinstance(model, Predictor)
         return _population(model, rows, halves, seed)
     method = method or _own_method(model, start)
