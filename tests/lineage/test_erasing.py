@@ -11,6 +11,7 @@ import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.data.transport import save_table
+from manyways.methods.features import plain_features
 
 WHO = "zoe-quixano"
 WORD = "quixotically"
@@ -68,6 +69,26 @@ def test_nothing_of_the_images_is_left(photos: Path, home: Path, store: mw.Store
     assert not (store.folder / "forgetting").exists()
     trained = data.training
     assert {record.forgotten for record in store.models()} == {int((trained.take("who") == WHO).sum())}
+
+
+def test_nothing_is_left_in_slices_exemplars_and_neighbours(photos: Path, home: Path, store: mw.Store) -> None:
+    data = mw.read(
+        photos, label_pattern=r"(?P<label>\d)_(?P<who>[\w-]+)_.*", subject="who", kinds={"label": "category"}
+    )
+    run = mw.Run(store=store)
+    mw.Sharded(method=mw.Supervised(size=0.25), shards=2, slices=2).fit(data, budget=8, run=run)
+    mw.Replay(size=0.25).fit(data.with_tasks(3), budget=9, run=run)
+    near = mw.NearestNeighbours().fit(data, run=run)
+    mine = data.select(data.take("who") == WHO)
+    vectors = plain_features(mine, None).alone(mine)
+    held = near.network.state_dict()["head.rows"].numpy()  # type: ignore[operator]
+    kept = [row.tobytes() for row in held if (np.abs(vectors - row).max(1) < 1e-6).any()]
+    assert len(kept) == len(mine), "what the neighbours hold of her"
+    secrets = [*secrets_of(mine, "image"), *kept]
+    assert any("weights" in path for path in traces(home, kept))
+    done = mw.forget(subject=WHO)
+    assert len(done.receipt["models"]) >= 3
+    assert traces(home, secrets) == []
 
 
 def test_nothing_of_the_words_is_left(tmp_path: Path, home: Path, store: mw.Store) -> None:

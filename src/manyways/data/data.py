@@ -387,11 +387,12 @@ class Data:
 
     # --- tasks -------------------------------------------------------------------------------------
 
-    def with_tasks(self, count: int, seed: int | None = None) -> "Data":
+    def with_tasks(self, count: int, seed: int | None = None, classes: Sequence[Any] | None = None) -> "Data":
         """Every row given to one of `count` tasks by its class, in a new column `task` with that role.
 
         The classes are divided in their order into tasks 1, 2, …, as evenly as can be ("split" data sets in continual
-        learning: Zenke et al., ICML 2017); with a `seed` in another order. Rows without a class belong to none. Raises
+        learning: Zenke et al., ICML 2017); with a `seed` in another order. `classes` are those to divide, by default
+        those of the training rows. Rows without a class, or of another one, belong to none. Raises
         DataError where there are fewer classes than tasks, or less than 1 of these, or where there are tasks already.
         """
         from manyways.data.splits import classes_by_task
@@ -401,17 +402,20 @@ class Data:
             raise DataError(f"{self.name} has a column {taken!r} for tasks already; divide the data without it.")
         if not self.classification:
             raise DataError(f"The label {self.label.name!r} of {self.name} is a number; tasks are made of classes.")
-        if not 1 <= count <= len(self.classes):
+        known = self.classes if classes is None else tuple(classes)
+        if not 1 <= count <= len(known):
             raise DataError(
-                f"{self.name} has {len(self.classes)} classes, which make from 1 to {len(self.classes)} tasks; got "
-                f"{count}."
+                f"{self.name} has {len(known)} classes, which make from 1 to {len(known)} tasks; got {count}."
             )
-        task_of = classes_by_task(self.classes, count, seed)
+        task_of = classes_by_task(known, count, seed)
         values = [task_of.get(label) for label in self.label.take(np.arange(len(self.part))).tolist()]
         # A number of its own for every row where it can be: arrays of numbers are smaller than those of objects.
         held: NDArray[Any] = np.array(values, object if None in values else np.int64)
         columns = {**self.columns, "task": Column("task", "category", held)}
-        return replace(self, columns=columns, roles={**self.roles, "task": ("task",)})
+        # The classes themselves: read again, with other rows or parts, the data might have others.
+        again = {"count": count, "seed": seed, "classes": list(known)}
+        origin = self.origin.then("with_tasks", **again) if self.origin else None
+        return replace(self, columns=columns, roles={**self.roles, "task": ("task",)}, origin=origin)
 
     # --- parts -------------------------------------------------------------------------------------
 

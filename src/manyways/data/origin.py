@@ -14,7 +14,7 @@ from manyways.errors import DataError
 if TYPE_CHECKING:
     from manyways.data.data import Data
 
-REPEATED = ("with_clients",)
+REPEATED = ("with_clients", "with_tasks")
 """What may add columns to rows after they were read, and follows from the rows and its arguments alone."""
 
 
