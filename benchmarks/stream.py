@@ -24,7 +24,7 @@ from common import Row, ask_peer, data_folder, report, versions
 
 import manyways as mw
 from manyways.methods.online._begin import begin
-from manyways.methods.online._compiled import logistic_pass
+from manyways.methods.online._passes import logistic_pass
 from manyways.methods.online._reader import copied
 
 TIMES, ROUNDS, TARGET = 10, 5, 100

@@ -31,7 +31,7 @@ def steps() -> list[float]:
 
 def alarms(values: list[float], detect: Any, state: State) -> list[int]:
     """Where `detect` shortens its window or alarms; it begins anew then, as River's do."""
-    from manyways.methods.online._compiled import clear_detector
+    from manyways.methods.online._detectors import clear_detector
 
     found = []
     for at, value in enumerate(values):
@@ -44,7 +44,7 @@ def alarms(values: list[float], detect: Any, state: State) -> list[int]:
 
 def test_adwin_finds_what_that_of_river_finds() -> None:
     """River 0.26.1, drift.ADWIN(): rises and falls."""
-    from manyways.methods.online._compiled import adwin
+    from manyways.methods.online._detectors import adwin
 
     state = StreamHead(1, 2, True, detector="adwin").state
 
@@ -56,7 +56,7 @@ def test_adwin_finds_what_that_of_river_finds() -> None:
 
 def test_page_hinkley_finds_what_that_of_river_finds() -> None:
     """River 0.26.1, drift.PageHinkley(alpha=1, mode="up", threshold=20)."""
-    from manyways.methods.online._compiled import page_hinkley
+    from manyways.methods.online._detectors import page_hinkley
 
     state = StreamHead(1, 2, True, detector="page_hinkley").state
     found = alarms(steps(), lambda value: page_hinkley(value, 0.005, 20.0, state.numbers), state)
@@ -65,7 +65,7 @@ def test_page_hinkley_finds_what_that_of_river_finds() -> None:
 
 def test_adwin_keeps_the_values_since_the_change() -> None:
     """Its window holds exact sums of the newest values, in O(log n) buckets."""
-    from manyways.methods.online._compiled import adwin
+    from manyways.methods.online._detectors import adwin
 
     state = StreamHead(1, 2, True, detector="adwin").state
     rng = np.random.default_rng(1)
@@ -86,7 +86,7 @@ def test_adwin_keeps_the_values_since_the_change() -> None:
 
 
 def test_adwin_takes_noise_for_a_change_as_rarely_as_it_says() -> None:
-    from manyways.methods.online._compiled import adwin
+    from manyways.methods.online._detectors import adwin
 
     state = StreamHead(1, 2, True, detector="adwin").state
     values = (np.random.default_rng(2).random(100_000) < 0.3).astype(float)
@@ -94,7 +94,7 @@ def test_adwin_takes_noise_for_a_change_as_rarely_as_it_says() -> None:
 
 
 def test_a_fall_of_the_errors_is_no_drift() -> None:
-    from manyways.methods.online._compiled import adwin
+    from manyways.methods.online._detectors import adwin
 
     state = StreamHead(1, 2, True, detector="adwin").state
     values = [1.0] * 1000 + [0.0] * 1000

@@ -10,7 +10,7 @@ from manyways.data.data import Data
 from manyways.data.storage import RowNumbers
 from manyways.errors import TrainingError
 from manyways.methods.online._begin import Begun
-from manyways.methods.online._compiled import (
+from manyways.methods.online._passes import (
     Learned,
     Settings,
     linear_pass,

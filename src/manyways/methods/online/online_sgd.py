@@ -27,7 +27,7 @@ from manyways.training.events import Event
 from manyways.training.run import Run
 
 if TYPE_CHECKING:
-    from manyways.methods.online._compiled import Settings
+    from manyways.methods.online._passes import Settings
     from manyways.methods.online._reader import Reader
 
 PIECES, PIECE = 20, 16_384
@@ -191,7 +191,7 @@ class OnlineSGD(Method):
 
     def settings(self) -> "Settings":
         """The fields as the compiled passes take them."""
-        from manyways.methods.online._compiled import ADWIN, NO_DRIFT, PAGE_HINKLEY, Settings
+        from manyways.methods.online._passes import ADWIN, NO_DRIFT, PAGE_HINKLEY, Settings
 
         intercept = self.intercept_learning_rate
         return Settings(
