@@ -106,7 +106,8 @@ def _privacy(facts: dict[str, Any], way: str) -> str:
 def timed(way: str, data: Any, budget: int | None, seed: int) -> tuple[Any, float]:
     """What `way` makes of `data`, and the processor time that it took."""
     began = time.process_time()
-    model = parse_method(way).fit(data, seed=seed, **({} if budget is None else {"budget": budget}))
+    method = parse_method(way)
+    model = method.fit(data, seed=seed) if budget is None else method.fit(data, budget=budget, seed=seed)
     return model, time.process_time() - began
 
 
