@@ -60,7 +60,7 @@ def run() -> list[Row]:
     torch.empty(7_000_000).fill_(0)
     data = mw.read(data_folder("fashion-mnist")).training
     encoding = InputEncoding.fit(data)
-    rows, codes = encoding.encode(data), torch.from_numpy(Target.fit(data).encode(data))
+    rows, codes = encoding.encode(data), torch.tensor(Target.fit(data).encode(data))
     (name,) = rows.stores
     count = len(rows)
     seeds = count_up()  # orders are kept by seed: a new one makes our side shuffle, as the loader does

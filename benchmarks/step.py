@@ -58,14 +58,14 @@ def by_hand(data: Data, method: RowMethod, network: nn.Module, semi: bool) -> Ca
 
     def step(number: int) -> None:
         rows = take(streams[0], method.batch_size)
-        if semi:
-            other = images[take(streams[1], method.batch_size * 7)]
+        if isinstance(method, mw.FixMatch):
+            other = images[take(streams[1], method.batch_size * method.unlabelled_ratio)]
             with torch.no_grad():
                 confidence, guess = network({column.name: weak(other, rng)}).softmax(1).max(1)
             batch = torch.cat([weak(images[rows], rng), strong(other, rng)])
             outputs = network({column.name: batch})
             loss = cross_entropy(outputs[: len(rows)], labels[rows])
-            sure = (confidence >= 0.95).float()
+            sure = (confidence >= method.threshold).float()
             loss = loss + (cross_entropy(outputs[len(rows) :], guess, reduction="none") * sure).mean()
         else:
             loss = cross_entropy(network({column.name: weak(images[rows], rng)}), labels[rows])
