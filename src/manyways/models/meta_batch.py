@@ -17,8 +17,8 @@ from manyways.models._trees import at, count_of, joined, leaves, mapped, stacked
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.population import CALIBRATION_MEMBERS, Weights
 
-TASKS_AT_ONCE = 16
-"""Tasks that go through one vectorised pass, unless another number is asked for."""
+TASKS_AT_ONCE = 8
+"""Tasks that go through one vectorised pass, unless another number is asked for: those of more leave the caches."""
 
 Call = Callable[[Weights, Any], Any]
 """What a network with these parameters says to these inputs."""

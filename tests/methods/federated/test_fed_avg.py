@@ -1,20 +1,16 @@
-"""FedAvg: the weights of a plain loop over clients, clients of every kind, and privacy that is what it says."""
+"""FedAvg: the weights of a plain loop over clients, and clients of every kind."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import dp_accounting
 import numpy as np
 import pytest
 import torch
-from dp_accounting import rdp
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-import manyways as mw
 from manyways.data.columns import Column
 from manyways.data.data import TEST, Data
 from manyways.errors import ManywaysError, NeedsError, ParameterError
@@ -24,23 +20,10 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.models import _quicker
 from manyways.models._quicker import ONE_BY_ONE, VECTORISED
 from manyways.models.model import Model
-from manyways.training.events import Event
-from manyways.training.randomness import mix
 from manyways.training.run import Run
 
-
-def table(rows: int = 400) -> Data:
-    """Digits as 64 numbers each."""
-    from sklearn.datasets import load_digits
-
-    values, labels = load_digits(return_X_y=True)
-    return mw.read((values[:rows], labels[:rows]))
-
-
-@pytest.fixture(scope="module")
-def numbers() -> Data:
-    """400 rows of 64 numbers in ten classes, unequally held by nine clients, a fifth for testing."""
-    return table().with_clients(9, alpha=0.5, seed=1).with_test(0.2)
+Begun = Callable[..., Any]
+Movement = Callable[..., torch.Tensor]
 
 
 def held_by(data: Data, holder: Callable[[np.ndarray], np.ndarray]) -> Data:  # type: ignore[type-arg]
@@ -50,23 +33,8 @@ def held_by(data: Data, holder: Callable[[np.ndarray], np.ndarray]) -> Data:  # 
     return replace(data, columns=columns, roles={**data.roles, "client": ("client",)})
 
 
-def begun(method: FedAvg, data: Data, seed: int = 0) -> Any:
-    """The learner as `fit` begins with it."""
-    with torch.random.fork_rng():
-        torch.manual_seed(mix(seed, 0))
-        return method.begin(data, None, seed)
-
-
-def movement(method: FedAvg, data: Data, steps: int, seed: int = 0) -> torch.Tensor:
-    """How far all weights have moved in `steps` [parameters]."""
-    before, after = begun(method, data, seed).network, method.fit(data, budget=steps, seed=seed).network
-    pairs = zip(after.parameters(), before.parameters(), strict=True)
-    return torch.cat([(now - then).detach().flatten() for now, then in pairs])
-
-
-def plain_loop(method: FedAvg, data: Data, steps: int, seed: int = 0) -> dict[str, torch.Tensor]:
+def plain_loop(learner: Any, method: FedAvg, data: Data, steps: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """FedAvg as its paper writes it: client after client, on networks of their own; for the order of rows it asks."""
-    learner = begun(method, data, seed)
     rounds, start = learner.federation.rounds, learner.network.state_dict()
     number, left = 0, steps
     while left > 0:
@@ -123,25 +91,27 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("how", [VECTORISED, ONE_BY_ONE], ids=["vectorised", "one by one"])
 @pytest.mark.parametrize("case", CASES)
-def test_weights_are_those_of_a_plain_loop(case: str, how: int, numbers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_those_of_a_plain_loop(
+    case: str, how: int, numbers: Data, monkeypatch: pytest.MonkeyPatch, begun: Begun
+) -> None:
     """The budget ends in the middle of a round, which then counts as far as it got."""
     monkeypatch.setattr(_quicker, "_CHOSEN", {})
     monkeypatch.setattr(_quicker, "_remembered", lambda *_: how)
     method = FedAvg(size=0.5, **CASES[case])
-    assert_same(method.fit(numbers, budget=13), plain_loop(method, numbers, 13))
+    assert_same(method.fit(numbers, budget=13), plain_loop(begun(method, numbers), method, numbers, 13))
 
 
-def test_numbers_are_learned_by_the_same_loop(diabetes: Data) -> None:
+def test_numbers_are_learned_by_the_same_loop(diabetes: Data, begun: Begun) -> None:
     data = diabetes.with_clients(4)
     method = FedAvg(learning_rate=0.02, participation=0.5)
-    assert_same(method.fit(data, budget=30), plain_loop(method, data, 30))
+    assert_same(method.fit(data, budget=30), plain_loop(begun(method, data), method, data, 30))
 
 
-def test_one_client_is_plain_gradient_descent(numbers: Data) -> None:
+def test_one_client_is_plain_gradient_descent(numbers: Data, begun: Begun) -> None:
     data = held_by(numbers, lambda labels: np.full(len(labels), "all"))
     method = FedAvg()
     model = method.fit(data, budget=40)
-    assert_same(model, plain_loop(method, data, 40))
+    assert_same(model, plain_loop(begun(method, data), method, data, 40))
     shares = {"all": {"rows": len(data.training), "rounds": 2}}
     assert model.lineage.facts == {"rounds": 2, "clients": 1, "took_part": shares}
 
@@ -174,7 +144,7 @@ def test_a_client_without_training_rows_takes_no_part(numbers: Data) -> None:
     assert len(model.lineage.rows) == data.training.labelled.sum()
 
 
-def test_lineage_has_the_rows_of_those_who_took_part(numbers: Data) -> None:
+def test_lineage_has_the_rows_of_those_who_took_part(numbers: Data, begun: Begun) -> None:
     method = FedAvg(participation=0.2, local_steps=2)
     model = method.fit(numbers, budget=5)
     rounds = begun(method, numbers).federation.rounds
@@ -193,7 +163,7 @@ def test_lineage_has_the_rows_of_those_who_took_part(numbers: Data) -> None:
     assert sum(share["rounds"] for share in facts["took_part"].values()) == len(reported)
 
 
-def test_a_round_in_which_all_drop_out_changes_nothing(numbers: Data) -> None:
+def test_a_round_in_which_all_drop_out_changes_nothing(numbers: Data, begun: Begun, movement: Movement) -> None:
     method = FedAvg(participation=0.2, dropout_rate=0.8, local_steps=1)
     rounds = begun(method, numbers).federation.rounds
     silent = next(number for number in range(50) if len(rounds.reporting(number)))
@@ -268,135 +238,3 @@ def test_without_an_accountant_noise_is_refused_before_training(numbers: Data, m
     monkeypatch.setitem(sys.modules, "dp_accounting", None)
     with pytest.raises(ManywaysError, match=r"pip install 'manyways\[privacy\]'"):
         FedAvg(clip_update=1.0, noise_multiplier=1.0).fit(numbers, budget=1)
-
-
-# --- privacy -------------------------------------------------------------------------------------------
-
-NOISY: dict[str, Any] = {
-    "clip_update": 0.5,
-    "noise_multiplier": 1.2,
-    "noise_seed": 4,
-    "participation": 0.5,
-    "size": 0.25,
-}
-
-
-def test_epsilon_is_told_on_the_way_and_kept_with_the_model(numbers: Data, tmp_path: Path) -> None:
-    told: list[Event] = []
-    method = FedAvg(local_steps=2, delta=1e-4, **NOISY)
-    model = method.fit(numbers, budget=40, run=Run(listeners=[told.append]))
-    privacy = model.lineage.facts["privacy"]
-    assert "took_part" not in model.lineage.facts, "who took part is not to be told where it is kept private"
-    accountant = rdp.RdpAccountant()
-    accountant.compose(dp_accounting.PoissonSampledDpEvent(0.5, dp_accounting.GaussianDpEvent(1.2)), 20)
-    assert privacy["epsilon"] == pytest.approx(accountant.get_epsilon(1e-4), rel=1e-9)
-    assert (privacy["delta"], privacy["unit"], privacy["secret_noise"]) == (1e-4, "client", False)
-    on_the_way = [event.values["epsilon"] for event in told if event.kind == "step"]
-    assert on_the_way[-1] == privacy["epsilon"]
-    assert np.all(np.diff(on_the_way) > 0)
-    assert mw.load(model.save(tmp_path / "model")).lineage.facts == model.lineage.facts
-
-
-def test_the_last_round_counts_though_the_budget_cuts_it(numbers: Data) -> None:
-    method = FedAvg(local_steps=10, **NOISY)
-    cut, whole = method.fit(numbers, budget=11), method.fit(numbers, budget=20)
-    assert cut.lineage.facts["privacy"] == whole.lineage.facts["privacy"]
-
-
-def test_the_noise_is_as_large_as_it_is_said_to_be(numbers: Data) -> None:
-    """Clients that hardly move leave the noise: after 6 rounds √6 · z · C / (q · clients) on every number."""
-    method = FedAvg(local_steps=1, learning_rate=1e-12, **NOISY)
-    moved = movement(method, numbers, 6)
-    clients = len(np.unique(numbers.training.take("client")))
-    assert len(moved) > 2000
-    assert float(moved.std()) == pytest.approx(6**0.5 * 1.2 * 0.5 / (0.5 * clients), rel=0.05)
-
-
-def test_without_noise_worth_the_name_updates_are_clipped_and_count_alike(numbers: Data) -> None:
-    """One round by hand: each client's update shortened to C, their sum divided by q · (1 − dropout) · clients."""
-    method = FedAvg(
-        local_steps=3, clip_update=0.05, noise_multiplier=1e-9, noise_seed=1, participation=0.7, dropout_rate=0.2,
-        size=0.25,
-    )  # fmt: skip
-    learner = begun(method, numbers)
-    rounds, start = learner.federation.rounds, learner.network.state_dict()
-    total = {name: torch.zeros_like(tensor) for name, tensor in start.items()}
-    for client in rounds.reporting(0).tolist():
-        network = begun(method, numbers).network
-        optimizer = torch.optim.SGD(network.parameters(), method.learning_rate)
-        for part in network.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = 0.0
-        at = rounds.round(0).clients.tolist().index(client)
-        for local in range(3):
-            positions, counts = rounds.round(0).batch(local)
-            rows = positions[at][: counts[at]]
-            optimizer.zero_grad()
-            cross_entropy(network(learner.take(rows)), learner.labels_at(rows)).backward()
-            optimizer.step()
-        update = {name: tensor.detach() - start[name] for name, tensor in network.state_dict().items()}
-        norm = torch.cat([tensor.flatten() for tensor in update.values()]).norm()
-        assert norm > 0.05
-        for name, tensor in update.items():
-            total[name] += tensor * (0.05 / norm)
-    expected = {name: start[name] + total[name] / (0.7 * 0.8 * len(rounds.sizes)) for name in start}
-    assert_same(method.fit(numbers, budget=3), expected)
-
-
-def test_clipping_alone_bounds_what_a_client_does(numbers: Data) -> None:
-    """Without noise the mean of clipped updates is still one by rows: it moves by the bound at most."""
-    method = FedAvg(clip_update=1e-3, local_steps=5, learning_rate=1.0)
-    assert 1e-5 < float(movement(method, numbers, 5).norm()) <= 1e-3 * 1.001
-    assert "privacy" not in method.fit(numbers, budget=5).lineage.facts
-
-
-def test_noise_is_a_secret_unless_it_is_given_a_seed(numbers: Data) -> None:
-    method = FedAvg(local_steps=1, **{**NOISY, "noise_seed": None})
-    first, second = (method.fit(numbers, budget=2) for _ in range(2))
-    assert not torch.equal(next(first.network.parameters()), next(second.network.parameters()))
-    assert first.lineage.facts["privacy"]["secret_noise"] is True
-    known = FedAvg(local_steps=1, **NOISY)
-    first, second = (known.fit(numbers, budget=2) for _ in range(2))
-    assert torch.equal(next(first.network.parameters()), next(second.network.parameters()))
-
-
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
-def test_a_run_that_was_killed_goes_on_with_its_secret(
-    numbers: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secrets = iter([11, 22, 11])
-    monkeypatch.setattr("manyways.methods.federated.fed_avg.secret_seed", lambda: next(secrets))
-    method = FedAvg(local_steps=4, **{**NOISY, "noise_seed": None})
-
-    def kill(event: Event) -> None:
-        if event.kind == "checkpoint" and event.step == 6:
-            raise Killed
-
-    with pytest.raises(Killed):
-        method.fit(numbers, budget=11, run=Run(tmp_path / "run", [kill], checkpoint_seconds=0))
-    resumed = method.fit(numbers, budget=11, run=Run(tmp_path / "run"))
-    whole = method.fit(numbers, budget=11)
-    for ours, theirs in zip(resumed.network.parameters(), whole.network.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-    assert np.array_equal(resumed.lineage.rows, whole.lineage.rows)
-
-
-def test_a_round_to_which_nobody_came_still_gets_its_noise(numbers: Data) -> None:
-    """Else it would tell that nobody came."""
-    method = FedAvg(local_steps=1, **{**NOISY, "participation": 1e-6})
-    assert not len(begun(method, numbers).federation.rounds.reporting(0))
-    moved = movement(method, numbers, 1)
-    assert (moved != 0).float().mean() > 0.99
-
-
-def test_it_learns_under_noise() -> None:
-    """With 100 clients a guarantee costs some accuracy, not all of it."""
-    data = table(1797).with_test(0.25).with_clients(100, alpha=10.0)
-    model = FedAvg(
-        participation=0.5, local_steps=5, clip_update=0.5, noise_multiplier=1.0, noise_seed=0, size=0.25
-    ).fit(data, budget=150)
-    assert model.evaluate(data.test)["accuracy"] > 0.8
-    assert model.lineage.facts["privacy"]["epsilon"] < 21

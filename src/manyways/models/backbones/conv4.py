@@ -49,9 +49,9 @@ class Conv4(ImageBackbone):
     @staticmethod
     def stage(inputs: int, outputs: int, halve: bool) -> nn.Sequential:
         """One of the four."""
-        return nn.Sequential(
-            conv(inputs, outputs), BatchNorm(outputs), nn.ReLU(), *([nn.MaxPool2d(2)] if halve else [])
-        )
+        # The largest is the same before ReLU and after it; a quarter of the numbers then goes through it.
+        pool = [nn.MaxPool2d(2)] if halve else []
+        return nn.Sequential(conv(inputs, outputs), BatchNorm(outputs), *pool, nn.ReLU())
 
     @classmethod
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
+from manyways.models.backbones._layers import is_transformed
 from manyways.models.population import Weights
 
 
@@ -17,7 +18,24 @@ def descend(
     first_order: the gradients count as constants, so that there are no second derivatives in what goes through this.
     """
     for _ in range(steps):
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not first_order):
-            gradients = grad(loss)(weights)
+        twice = torch.is_grad_enabled() and not first_order
+        if is_transformed():
+            with torch.set_grad_enabled(twice):
+                gradients = grad(loss)(weights)
+        else:
+            gradients = _gradients(loss, weights, twice)
         weights = {name: weight - rate * gradients[name] for name, weight in weights.items()}
     return weights
+
+
+def _gradients(loss: Callable[[Weights], Tensor], weights: Weights, twice: bool) -> Weights:
+    """∇loss by autograd, which is quicker than `torch.func` where nothing is vmapped; twice: can be differentiated."""
+    held = {
+        name: weight if twice and weight.requires_grad else weight.detach().requires_grad_()
+        for name, weight in weights.items()
+    }
+    with torch.enable_grad():
+        found = torch.autograd.grad(
+            loss(held), list(held.values()), create_graph=twice, allow_unused=True, materialize_grads=True
+        )
+    return dict(zip(held, found, strict=True))
