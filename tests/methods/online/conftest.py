@@ -1,12 +1,16 @@
-"""Streams with drift, as published."""
+"""Streams with drift, as published, and tables of them."""
 
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.data import Data
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -37,3 +41,19 @@ def _table(path: Path) -> Arrays:
     with gzip.open(path, "rt") as file:
         cells = np.loadtxt(file, delimiter=",", skiprows=1)
     return cells[:, :-1], cells[:, -1].astype(np.int64)
+
+
+@pytest.fixture(scope="session")
+def table() -> Callable[..., Data]:
+    """Makes a table of inputs and labels."""
+
+    def made(inputs: NDArray[Any], labels: NDArray[Any], **more: NDArray[Any]) -> Data:
+        """Columns x0, x1, … and `label`; those of `more` are inputs, too, but `when`, which is the time."""
+        columns = [Column(f"x{at}", "number", inputs[:, at]) for at in range(inputs.shape[1])]
+        columns.append(Column("label", "category" if labels.dtype.kind in "iuO" else "number", labels))
+        columns += [Column(name, "category" if v.dtype == object else "number", v) for name, v in more.items()]
+        names = [column.name for column in columns if column.name not in ("label", "when")]
+        roles = {"input": names, "label": ["label"], "time": ["when"] if "when" in more else []}
+        return Data.from_columns(columns, roles, name="stream")
+
+    return made
