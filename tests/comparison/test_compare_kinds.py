@@ -32,6 +32,18 @@ def test_methods_that_tell_new_classes_apart_are_scored_on_some(tmp_path: Path) 
         assert "accuracy_interval" in entry.metrics
     page = write_report(found, tmp_path / "report.html").read_text()
     assert "6 classes, others than those of the test rows" in page
+    assert "Mean accuracy over 600 episodes of classes of the test rows" in page
+
+
+def test_what_acts_is_scored_over_episodes(tmp_path: Path) -> None:
+    """An environment has no rows and no columns, and the page shows none."""
+    found = compare("CartPole-v1", methods=["ppo"], budget="10 steps", seeds=2, workers=0)
+    assert (found.data.task, found.data.scored_on) == ("acting", "20 episodes")
+    page = write_report(found, tmp_path / "report.html").read_text()
+    assert "Mean reward over 20 episodes; the line is its 95% interval" in page
+    assert "test rows" not in page
+    assert "<dt>Rows</dt>" not in page
+    assert "<dt>Columns</dt>" not in page
 
 
 def test_data_with_new_classes_suggests_what_learns_to_tell_them_apart() -> None:

@@ -210,6 +210,7 @@ def summarise(plan: Plan) -> DataSummary:
         inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs)
         or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
         learned_from=plan.task.learned_from(data, shown),
+        scored_on=plan.task.scored_on(data),
     )
 
 

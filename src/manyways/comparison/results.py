@@ -34,7 +34,8 @@ class DataSummary(Record):
     """The data that was compared on. `labels_shown` of the `labels_known` training labels were used.
 
     Where no single label is to be predicted `label` is empty, and both are 0. `task` is one of
-    `manyways.comparison.tasks`, `learned_from` what was learned from in words ("632 pairs").
+    `manyways.comparison.tasks`, `learned_from` what was learned from in words ("632 pairs"), `scored_on` over what a
+    score is the mean ("360 test rows").
     """
 
     name: str
@@ -50,6 +51,7 @@ class DataSummary(Record):
     classes: tuple[str, ...] | None = None
     inputs: tuple[InputColumn, ...] = ()
     learned_from: str = ""
+    scored_on: str = ""
 
 
 @dataclass(frozen=True)

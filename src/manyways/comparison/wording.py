@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from manyways.comparison.results import FRACTIONS, Comparison, Entry
+from manyways.comparison.results import FRACTIONS, Comparison, DataSummary, Entry
 
 MISSING = "—"
 METRIC_WORDS = {
@@ -24,6 +24,18 @@ METRIC_WORDS = {
 def metric_words(name: str) -> str:
     """The metric `name` as words: "balanced accuracy", "RMSE"."""
     return METRIC_WORDS.get(name, name.replace("_", " "))
+
+
+def mean_of(name: str) -> str:
+    """What is meant over seeds: "mean accuracy"; of a metric that is a mean itself, the metric."""
+    words = metric_words(name)
+    return words if words.startswith("mean ") else f"mean {words}"
+
+
+def scored_on(data: DataSummary) -> str:
+    """Over what a score is the mean: "on 360 test rows", "over 20 episodes"."""
+    over = data.scored_on or f"{count(data.test_rows)} test rows"
+    return f"{'over' if 'episodes' in over else 'on'} {over}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -1,6 +1,7 @@
 """The task of acting in an environment."""
 
 from manyways.comparison.tasks.base import Task
+from manyways.models.policy import EPISODES
 
 ACTING = Task(
     "acting",
@@ -8,4 +9,5 @@ ACTING = Task(
     gives=frozenset({"act"}),
     metrics=("mean_reward",),
     learned_from=lambda data, shown: data.name,
+    scored_on=lambda data: f"{EPISODES} episodes",
 )

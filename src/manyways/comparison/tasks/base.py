@@ -89,6 +89,11 @@ def count_of(called: str, several: str) -> "Callable[[Data, Data], str]":
     return said
 
 
+def on_test_rows(data: "Data") -> str:
+    """What is said of tasks that score by the test rows: "360 test rows"."""
+    return f"{len(data.test):,} test row{'' if len(data.test) == 1 else 's'}"
+
+
 def labels_shown(data: "Data", shown: "Data") -> str:
     """What is said of data with labels, of which those in `shown` may be seen: "40 labels", "all 1,437 labels"."""
     seen, known = int(shown.training.labelled.sum()), int(data.training.known.sum())
@@ -101,11 +106,11 @@ class Task:
 
     asked: whether the roles of the data ask for it; allowed: whether it can be asked for besides, by one of its
     metrics. gives: what a model must give, any one of these; scored: the same for a model that is scored as it is,
-    before anything is learned. metrics: what it can be compared by, the usual one first; beside: those of them that
-    are shown beside the score; shared: the usual one where all start from one model, and so share its tokens.
-    learned_from: what is learned from in words, of the data and of it as it is shown to methods. labelled: whether it
-    is to predict one label, of which a comparison may hide some; several_labels: whether it is to predict several at
-    once, of which it may hide some rows', too.
+    before anything is learned. metrics: what it can be compared by, the usual one first; beside: those of them that are
+    shown beside the score; shared: the usual one where all start from one model, and so share its tokens. learned_from:
+    what is learned from in words, of the data and of it as it is shown to methods. scored_on: over what a score is the
+    mean, in words. labelled: whether it is to predict one label, of which a comparison may hide some; several_labels:
+    whether it is to predict several at once, of which it may hide some rows', too.
 
     enters: which methods are tried where none is named, of those whose models give what is asked. bound: for methods
     that learn under easier conditions than is asked, these conditions in words ("all tasks at once"): they are shown
@@ -122,6 +127,7 @@ class Task:
     metrics: tuple[str, ...]
     learned_from: "Callable[[Data, Data], str]"
     scored: frozenset[str] = frozenset()
+    scored_on: "Callable[[Data], str]" = on_test_rows
     shared: str | None = None
     beside: tuple[str, ...] = ()
     labelled: bool = False

@@ -37,4 +37,5 @@ FEW_SHOT = Task(
     metrics=("accuracy",),
     score=_score,
     learned_from=_learned_from,
+    scored_on=lambda data: f"{EPISODES} episodes of classes of the test rows",
 )
