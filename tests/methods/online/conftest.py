@@ -11,8 +11,36 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.methods.online.online_sgd import OnlineSGD
+from manyways.models.model import Model
+from manyways.models.saving import load_model
+from manyways.models.stream import StreamPredictor
+from manyways.testing.trial import difference
 
-Arrays = tuple[NDArray[np.float64], NDArray[np.int64]]
+Arrays = tuple[NDArray[Any], NDArray[Any]]
+Table = Callable[..., Data]
+
+
+def fit(method: OnlineSGD, data: Data, model: Model | None = None, **options: Any) -> StreamPredictor:
+    """What `method` makes of a stream."""
+    made = method.fit(data, model, **options)
+    assert isinstance(made, StreamPredictor)
+    return made
+
+
+def rows(data: Data, start: int, stop: int) -> Data:
+    """The rows from `start` up to `stop`."""
+    return data.select(np.arange(start, min(stop, len(data))))
+
+
+def same(first: Model, second: Model) -> bool:
+    """Whether all that two models hold is bitwise the same."""
+    return difference(first, second) is None
+
+
+def saved(model: Model, place: Path) -> Model:
+    """`model`, written and read."""
+    return load_model(model.save(place / "model"))
 
 
 @pytest.fixture(scope="session")

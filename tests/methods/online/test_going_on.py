@@ -1,43 +1,20 @@
 """Streams that are cut anywhere and gone on with, and the order of their rows."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.methods.online.online_sgd import OnlineSGD
 from manyways.models.model import Model
-from manyways.models.saving import load_model
 from manyways.models.stream import StreamPredictor
 
-Arrays = tuple[NDArray[Any], NDArray[Any]]
-Table = Callable[..., Data]
-
-
-def fit(method: OnlineSGD, data: Data, model: Model | None = None, **options: Any) -> StreamPredictor:
-    made = method.fit(data, model, **options)
-    assert isinstance(made, StreamPredictor)
-    return made
-
-
-def rows(data: Data, start: int, stop: int) -> Data:
-    return data.select(np.arange(start, min(stop, len(data))))
-
-
-def same(first: Model, second: Model) -> bool:
-    ours, theirs = first.network.state_dict(), second.network.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def saved(model: Model, place: Path) -> Model:
-    return load_model(model.save(place / "model"))
+from .conftest import Arrays, Table, fit, rows, same, saved
 
 
 @pytest.mark.parametrize("cut", [1, 7, 2500, 4999])

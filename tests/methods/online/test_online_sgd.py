@@ -1,41 +1,21 @@
 """OnlineSGD: River's scores, NumPy's weights, budgets, listeners and comparisons."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.online.online_sgd import OnlineSGD
-from manyways.models.model import Model
 from manyways.models.stream import StreamPredictor
 from manyways.training.budget import Budget
 from manyways.training.events import Event
 from manyways.training.run import Run
 
-Arrays = tuple[NDArray[Any], NDArray[Any]]
-Table = Callable[..., Data]
-
-
-def fit(method: OnlineSGD, data: Data, model: Model | None = None, **options: Any) -> StreamPredictor:
-    made = method.fit(data, model, **options)
-    assert isinstance(made, StreamPredictor)
-    return made
-
-
-def rows(data: Data, start: int, stop: int) -> Data:
-    return data.select(np.arange(start, min(stop, len(data))))
-
-
-def same(first: Model, second: Model) -> bool:
-    ours, theirs = first.network.state_dict(), second.network.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-
+from .conftest import Arrays, Table, fit, rows, same
 
 # River 0.26.1, StandardScaler | …Regression with SGD(0.01), as printed by `python benchmarks/stream.py figures`.
 
