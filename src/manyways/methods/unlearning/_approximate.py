@@ -14,6 +14,7 @@ from manyways.data.splits import parts_of
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.forgetting import check_mask
 from manyways.methods.gradient import Batch, GradientMethod, ParameterGroup
+from manyways.methods.method import Method
 from manyways.methods.unlearning._learners import RowUnlearner, TokenUnlearner, Unlearner
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
@@ -26,7 +27,30 @@ PASSES, FEWEST = 3, 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approximate(GradientMethod[Unlearner]):
+class OfMarkedRows(Method):
+    """Changes a model by the rows that are marked as to be forgotten, and proves nothing."""
+
+    requires_model: ClassVar = True
+    suggests: ClassVar = ()
+    approximate: ClassVar = True
+
+    @classmethod
+    def example_data(cls) -> Data:
+        """Digits, of which a fifth are to be forgotten."""
+        data = super().example_data()
+        return data.with_forgotten(parts_of(data.ids, 5, 0) == 0)
+
+    def forget(
+        self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
+        seed: int | None = None, run: Run | None = None,
+    ) -> Model:  # fmt: skip
+        """As `fit`, with `rows` of `data` as those to be forgotten. They stay in the lineage: this is no proof."""
+        check_mask(data, rows)
+        return self.fit(data.with_forgotten(rows), model, budget=budget, seed=seed or 0, run=run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approximate(OfMarkedRows, GradientMethod[Unlearner]):
     """Steps that make a model worse on the rows marked to be forgotten, and keep it as it is on the others.
 
     The rows are still in the lineage of what is made: nothing proves that they left no trace.
@@ -42,15 +66,6 @@ class Approximate(GradientMethod[Unlearner]):
     needs: ClassVar[tuple[str, ...]] = ("examples", "forget")
     gives: ClassVar = frozenset({"classify", "regress", "embed", "generate"})
     takes: ClassVar = frozenset({"classify", "regress", "generate"})
-    requires_model: ClassVar = True
-    suggests: ClassVar = ()
-    approximate: ClassVar = True
-
-    @classmethod
-    def example_data(cls) -> Data:
-        """Digits, of which a fifth are to be forgotten."""
-        data = super().example_data()
-        return data.with_forgotten(parts_of(data.ids, 5, 0) == 0)
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
@@ -62,14 +77,6 @@ class Approximate(GradientMethod[Unlearner]):
     def default_budget(self, data: Data) -> Budget:
         marked = int(data.training.forgotten.sum())
         return Budget(max(FEWEST, PASSES * marked // self.batch_size), "steps")
-
-    def forget(
-        self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
-        seed: int | None = None, run: Run | None = None,
-    ) -> Model:  # fmt: skip
-        """As `fit`, with `rows` of `data` as those to be forgotten. They stay in the lineage: this is no proof."""
-        check_mask(data, rows)
-        return self.fit(data.with_forgotten(rows), model, budget=budget, seed=seed or 0, run=run)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> Unlearner:
         if isinstance(model, LanguageModel):

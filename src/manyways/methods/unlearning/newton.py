@@ -7,18 +7,15 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from manyways.data.data import TRAINING, Data
-from manyways.data.splits import parts_of
 from manyways.methods.features import Features
 from manyways.methods.fields import Count, NotNegative, Positive
-from manyways.methods.forgetting import check_mask
 from manyways.methods.losses import label_loss
-from manyways.methods.method import Learned, Method
-from manyways.methods.unlearning._approximate import no_proof, unfit
+from manyways.methods.method import Learned
+from manyways.methods.unlearning._approximate import OfMarkedRows, no_proof, unfit
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -32,7 +29,7 @@ BIAS = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Newton(Method):
+class Newton(OfMarkedRows):
     """Move the head as if the rows to be forgotten had not been among those it is the optimum of. No proof.
 
     One Newton step on the loss of the rows that stay takes a linear head that was trained to its optimum, such as a
@@ -53,19 +50,10 @@ class Newton(Method):
     needs: ClassVar = ("input", "label", "forget")
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"classify", "regress"})
-    requires_model: ClassVar = True
-    suggests: ClassVar = ()
-    approximate: ClassVar = True
     paper: ClassVar = (
         "Guo et al., Certified data removal from machine learning models, ICML 2020; noise: Golatkar et al., Eternal "
         "sunshine of the spotless net, CVPR 2020"
     )
-
-    @classmethod
-    def example_data(cls) -> Data:
-        """Digits, of which a fifth are to be forgotten."""
-        data = super().example_data()
-        return data.with_forgotten(parts_of(data.ids, 5, 0) == 0)
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
@@ -79,14 +67,6 @@ class Newton(Method):
         if not isinstance(model.network.head, LinearHead):
             return f"it moves a linear head, which {model.lineage.title} has not. Train one on top: linear-probe."
         return None
-
-    def forget(
-        self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
-        seed: int | None = None, run: Run | None = None,
-    ) -> Model:  # fmt: skip
-        """As `fit`, with `rows` of `data` as those to be forgotten. They stay in the lineage: this is no proof."""
-        check_mask(data, rows)
-        return self.fit(data.with_forgotten(rows), model, budget=budget, seed=seed or 0, run=run)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         assert isinstance(model, Predictor)
