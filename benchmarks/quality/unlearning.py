@@ -21,24 +21,8 @@ from common import data_folder
 
 Mask = NDArray[np.bool_]
 CLASS = 2
-FIRST = [
-    "Tom",
-    "Lily",
-    "Ben",
-    "Mia",
-    "Sam",
-    "Anna",
-    "Tim",
-    "Sue",
-    "Max",
-    "Ella",
-    "Jack",
-    "Lucy",
-    "Bob",
-    "Amy",
-    "Leo",
-    "Kim",
-]
+FIRST = ("Tom", "Lily", "Ben", "Mia", "Sam", "Anna", "Tim", "Sue")
+FIRST += ("Max", "Ella", "Jack", "Lucy", "Bob", "Amy", "Leo", "Kim")
 FAMILIES = ["Green", "Brown", "White", "Black", "Gray", "Rose", "Hill", "Woods", "Lake", "Stone"]
 ANIMALS = ["cat", "dog", "bird", "fish", "frog", "bear", "duck", "horse", "mouse", "rabbit"]
 COLOURS = ["red", "blue", "green", "yellow", "pink", "brown"]
