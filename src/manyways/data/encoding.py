@@ -91,9 +91,12 @@ class Encoded:
         rows = self.rows[positions]
         batch = {}
         for name, store in self.stores.items():
-            values = np.take(store, rows, axis=0) if isinstance(store, np.ndarray) else store[rows]
+            if isinstance(store, np.ndarray):
+                batch[name] = torch.from_numpy(store.take(rows, axis=0))
+                continue
+            values = store[rows]
             # An axis of length 1 may have any stride, and convolutions choose their algorithm by strides: the plain
-            # ones make the result a function of the values alone.
+            # ones, as `take` gives them, make the result a function of the values alone.
             batch[name] = torch.from_numpy(values.reshape(-1)).view(values.shape)
         for name, absent in self.absent.items():
             batch[present(name)] = torch.from_numpy(~absent[rows])
