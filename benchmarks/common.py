@@ -14,6 +14,12 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 PEERS = Path(__file__).parents[1] / ".venv-peers"
 Row = dict[str, Any]
+PRELUDE = """
+import sys, types
+# Where torch was built without CUDA, torchvision's compiled operators do not load, and describing them would fail.
+sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
+"""
+"""What every script of a peer begins with: transformers imports torchvision, too, where it is installed."""
 
 
 def data_folder(name: str) -> Path:
@@ -40,7 +46,7 @@ def peer_python() -> str:
 def ask_peer(script: str, *arguments: str, **environment: str) -> str:
     """What `script`, Python in text, prints in the environment of the peers; `environment` is added to this one's."""
     done = subprocess.run(
-        [peer_python(), "-c", script, *arguments], capture_output=True, text=True, check=False,
+        [peer_python(), "-c", PRELUDE + script, *arguments], capture_output=True, text=True, check=False,
         env={**os.environ, **environment},
     )  # fmt: skip
     if done.returncode:

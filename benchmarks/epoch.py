@@ -43,9 +43,7 @@ SCALE = 1 / 255
 """Of pixels, as a factor: both sides multiply, which takes half as long as to divide."""
 
 TORCHVISION = """
-import json, sys, time, types
-# Where torch was built without CUDA, torchvision's compiled operators do not load; what describes them is left out.
-sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
+import json, sys, time
 import torch
 from importlib.metadata import version
 from torchvision import datasets, transforms

@@ -26,10 +26,8 @@ BATCH, TURNS, ROUNDS, TARGET = 256, 3, 21, 8.0
 SETTINGS = {"28 px grey": (1, 28), "32 px RGB": (3, 32)}
 
 PEER = """
-import json, statistics, sys, time, types, warnings
+import json, statistics, time, warnings
 warnings.simplefilter("ignore")
-# Where torch was built without CUDA, torchvision's compiled operators do not load; what describes them is left out.
-sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
 import numpy as np, torch
 from importlib.metadata import version
 from lightly.transforms import SimCLRTransform

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.data import TEST, TRAINING, VALIDATION, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.errors import DataError
 
 CLASSES = ["a"] * 60 + ["b"] * 30 + ["c"] * 10

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from manyways.data import encoding as encoding_module
 from manyways.data import storage
 from manyways.data.columns import Column
-from manyways.data.data import TEST, Data
+from manyways.data.data import Data
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import Encoded, InputEncoding
+from manyways.data.parts import TEST
 from manyways.data.specs import ImageSpec, TableSpec, TextSpec
 from manyways.data.storage import FileRows, RowNumbers
 from manyways.errors import DataError, ModelError

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.data import TEST, Data, with_label_kind
+from manyways.data.data import Data, with_label_kind
+from manyways.data.parts import TEST
 from manyways.data.targets import Target, Targets, check_labels
 from manyways.errors import DataError
 

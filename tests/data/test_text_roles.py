@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from manyways.data.data import TEST, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST
 from manyways.data.read import read
 from manyways.errors import DataError
 from manyways.models.language.rows import conversations

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data import given, parts
 from manyways.data.columns import Column, infer_label_kind, is_missing, places_of, row_ids
+from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.roles import check_roles, did_you_mean
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from manyways.data.environments import Environment
     from manyways.data.origin import Origin
 
-TRAINING, VALIDATION, TEST = 0, 1, 2
-PARTS = ("training", "validation", "test")
 TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
@@ -304,70 +304,6 @@ class Data:
         columns = {**self.columns, column.name: replace(column, values=values)}
         return replace(self, columns=columns, visible=visible, origin=None)
 
-    def with_labels(self, count: int, seed: int = 0) -> "Data":
-        """All labels hidden but a stratified `count` of the training rows; test labels stay.
-
-        Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are
-        hidden too: they are labels that somebody would have to give. For a regression the rows are drawn at
-        random. Raises DataError where `count` is below 1 or the number of classes, or above the known labels.
-        """
-        from manyways.data.splits import stratified
-
-        if count < 1:
-            raise DataError(f"The number of labels must be at least 1; got {count}.")
-        train = np.flatnonzero((self.part[self.rows] == TRAINING) & self.known)
-        if count > len(train):
-            raise DataError(f"{count} labels asked, but only {len(train)} training rows of {self.name} have one.")
-        strata = self.label.take(self.rows[train]) if self.classification else np.zeros(len(train), int)
-        chosen = train[stratified(strata, count, seed, ids=self.ids[train], what=f"{count} labels")]
-        visible = self.visible.copy()
-        visible[self.rows[self.part[self.rows] != TEST]] = False
-        visible[self.rows[chosen]] = True
-        return replace(self, visible=visible)
-
-    # --- clients -----------------------------------------------------------------------------------
-
-    def with_clients(self, count: int, alpha: float = 0.5, seed: int = 0) -> "Data":
-        """Every row given to one of `count` clients, in a new column `client` with that role: to simulate a federation.
-
-        Of each class a client gets a share drawn from a Dirichlet distribution: of `alpha` near 0 a client holds one or
-        two classes, of a large one what all hold; clients have unequal numbers of rows, some perhaps none. Without
-        classes only the numbers differ. Which client a row gets follows from the row, its class and the seed alone.
-        Raises DataError where `count` is below 1 or `alpha` not above 0, or where there are clients already.
-
-        Source: Hsu et al., Measuring the effects of non-identical data distribution (2019); shares of each class over
-        the clients, so that their sizes differ, as in Yurochkin et al., ICML 2019.
-        """
-        from manyways.data.splits import dirichlet_clients
-
-        if count < 1 or not alpha > 0:
-            raise DataError(f"Clients must be at least 1 and alpha above 0; got {count} and {alpha}.")
-        if self.has("client") or "client" in self.columns:
-            taken = self.roles.get("client", ("client",))[0]
-            raise DataError(f"{self.name} has a column {taken!r} for clients already; split the data without it.")
-        everything = np.arange(len(self.part))
-        classes = self.has("label") and self.classification
-        strata = self.label.take(everything) if classes else np.zeros(len(everything), int)
-        held = dirichlet_clients(strata, count, alpha, seed, ids=self.all_ids)
-        columns = {**self.columns, "client": Column("client", "category", held)}
-        origin = self.origin.then("with_clients", count=count, alpha=alpha, seed=seed) if self.origin else None
-        return replace(self, columns=columns, roles={**self.roles, "client": ("client",)}, origin=origin)
-
-    # --- forgetting --------------------------------------------------------------------------------
-
-    def with_forgotten(self, which: NDArray[Any]) -> "Data":
-        """The rows at positions `which` marked as to be forgotten, and no others, in a column with the role `forget`.
-
-        Raises DataError where a column of another role is called forget.
-        """
-        (name,) = self.roles.get("forget", ("forget",))
-        if name in self.columns and not self.has("forget"):
-            raise DataError(f"{self.name} has a column 'forget' of another role; give it another name, or its role.")
-        marks = np.zeros(len(self.part), bool)
-        marks[self.rows[which]] = True
-        columns = {**self.columns, name: Column(name, "category", marks)}
-        return replace(self, columns=columns, roles={**self.roles, "forget": (name,)})
-
     @property
     def forgotten(self) -> NDArray[np.bool_]:
         """Which of these rows are to be forgotten: none without a column of that role.
@@ -385,125 +321,19 @@ class Data:
             )
         return np.fromiter((TRUTH[word] for word in words), bool, len(words))
 
-    # --- tasks -------------------------------------------------------------------------------------
+    # --- roles and parts, written in files of their own ---------------------------------------------
 
-    def with_tasks(self, count: int, seed: int | None = None, classes: Sequence[Any] | None = None) -> "Data":
-        """Every row given to one of `count` tasks by its class, in a new column `task` with that role.
+    with_labels = given.with_labels
+    with_clients = given.with_clients
+    with_tasks = given.with_tasks
+    with_forgotten = given.with_forgotten
 
-        The classes are divided in their order into tasks 1, 2, …, as evenly as can be ("split" data sets in continual
-        learning: Zenke et al., ICML 2017); with a `seed` in another order. `classes` are those to divide, by default
-        those of the training rows. Rows without a class, or of another one, belong to none. Raises
-        DataError where there are fewer classes than tasks, or less than 1 of these, or where there are tasks already.
-        """
-        from manyways.data.splits import classes_by_task
-
-        if self.has("task") or "task" in self.columns:
-            taken = self.roles.get("task", ("task",))[0]
-            raise DataError(f"{self.name} has a column {taken!r} for tasks already; divide the data without it.")
-        if not self.classification:
-            raise DataError(f"The label {self.label.name!r} of {self.name} is a number; tasks are made of classes.")
-        known = self.classes if classes is None else tuple(classes)
-        if not 1 <= count <= len(known):
-            raise DataError(
-                f"{self.name} has {len(known)} classes, which make from 1 to {len(known)} tasks; got {count}."
-            )
-        task_of = classes_by_task(known, count, seed)
-        values = [task_of.get(label) for label in self.label.take(np.arange(len(self.part))).tolist()]
-        # A number of its own for every row where it can be: arrays of numbers are smaller than those of objects.
-        held: NDArray[Any] = np.array(values, object if None in values else np.int64)
-        columns = {**self.columns, "task": Column("task", "category", held)}
-        # The classes themselves: read again, with other rows or parts, the data might have others.
-        again = {"count": count, "seed": seed, "classes": list(known)}
-        origin = self.origin.then("with_tasks", **again) if self.origin else None
-        return replace(self, columns=columns, roles={**self.roles, "task": ("task",)}, origin=origin)
-
-    # --- parts -------------------------------------------------------------------------------------
-
-    def with_part(self, part: int, share: float, seed: int = 0) -> "Data":
-        """A `share` of the training rows moved into `part`, stratified over their labels where they have some.
-
-        Rows without a label stay where any has one. Raises DataError if none is left.
-        """
-        from manyways.data.splits import stratified
-
-        if not 0 < share < 1:
-            raise DataError(f"The share of {PARTS[part]} rows must be in (0, 1); got {share}.")
-        labelled = self.has("label")
-        candidates = np.flatnonzero((self.part[self.rows] == TRAINING) & (self.known if labelled else True))
-        count = round(share * len(candidates))
-        if count == 0 or count == len(candidates):
-            kind = "labelled " if labelled else ""
-            raise DataError(f"{self.name} has {len(candidates)} {kind}rows: too few for a {PARTS[part]} part.")
-        by_class = labelled and self.classification
-        strata = self.label.take(self.rows[candidates]) if by_class else np.zeros(len(candidates), int)
-        chosen = candidates[stratified(strata, count, seed, ids=self.ids[candidates], what="a split", each=0)]
-        moved = self.part.copy()
-        moved[self.rows[chosen]] = part
-        return replace(self, part=moved)
-
-    def with_test(self, share: float = 0.2, seed: int = 0) -> "Data":
-        """A `share` of the training rows set aside as test rows; see `with_part`."""
-        return self.with_part(TEST, share, seed)
-
-    def with_test_classes(self, share: float = 0.2, seed: int = 0) -> "Data":
-        """All training rows of a `share` of the classes set aside as test rows: classes that a model never sees.
-
-        One class is set aside at least, and two stay; rows without a label stay, too. Which classes follows from their
-        names and the seed. Raises DataError where `share` is not in (0, 1), for a regression, and for fewer than three
-        classes.
-        """
-        if not 0 < share < 1:
-            raise DataError(f"The share of test classes must be in (0, 1); got {share}.")
-        if not self.classification or len(self.classes) < 3:
-            what = f"{len(self.classes)} classes" if self.classification else "numbers, no classes"
-            raise DataError(f"{self.name} has {what}; three are the least of which some can be set aside for testing.")
-        count = min(max(1, round(share * len(self.classes))), len(self.classes) - 2)
-        keys = {name: hashlib.blake2b(f"{seed}:{name!r}".encode()).digest() for name in self.classes}
-        chosen = set(sorted(self.classes, key=keys.__getitem__)[:count])
-        labels = self.take(self.label.name).tolist()
-        rows = self.rows[(self.part[self.rows] == TRAINING) & np.array([label in chosen for label in labels], bool)]
-        moved = self.part.copy()
-        moved[rows] = TEST
-        return replace(self, part=moved)
-
-    def with_validation(self, share: float = 0.1, seed: int = 0) -> "Data":
-        """A `share` of the training rows set aside for early stopping; see `with_part`."""
-        return self.with_part(VALIDATION, share, seed)
-
-    def with_some_as_test(self, share: float = 0.2, seed: int = 0) -> "Data":
-        """A `share` of the training rows as test rows: the last of those with a time and of pieces of a text, or drawn.
-
-        Where rows have a time a model must tell the later ones, as it will have to when it is used.
-        """
-        if self.has("time"):
-            return self.with_last_as_test(share)
-        texts = self.roles.get("text", ())
-        pieces = tuple(self.roles) == ("text",) and all(str(value).endswith("\n") for value in self.take(texts[0])[:2])
-        return self.with_last_as_test(share) if pieces else self.with_test(share, seed)
-
-    def with_last_as_test(self, share: float = 0.1) -> "Data":
-        """The last `share` of the training rows, by their time or else in their order, as test rows.
-
-        Raises DataError where `share` is not in (0, 1), or too few rows are there for it, and for times that are
-        missing or cannot be read.
-        """
-        from manyways.data.times import moments
-
-        if not 0 < share < 1:
-            raise DataError(f"The share of test rows must be in (0, 1); got {share}.")
-        train = np.flatnonzero(self.part[self.rows] == TRAINING)
-        count = round(share * len(train))
-        if not 0 < count < len(train):
-            raise DataError(
-                f"{self.name} has {len(train)} training rows, so a share of {share} leaves nothing to test on or to "
-                "learn from. Give rows to test on: test=…."
-            )
-        if self.has("time"):
-            times = moments(self.columns[self.roles["time"][0]], self.rows[train])
-            train = train[np.argsort(times, kind="stable")]
-        moved = self.part.copy()
-        moved[self.rows[train[-count:]]] = TEST
-        return replace(self, part=moved)
+    with_part = parts.with_part
+    with_test = parts.with_test
+    with_validation = parts.with_validation
+    with_test_classes = parts.with_test_classes
+    with_some_as_test = parts.with_some_as_test
+    with_last_as_test = parts.with_last_as_test
 
 
 def by_kind(value: Any) -> tuple[str, Any]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from manyways.data import sources
 from manyways.data.columns import KINDS, Kind
-from manyways.data.data import PARTS, TEST, TRAINING, VALIDATION, Data
+from manyways.data.data import Data
 from manyways.data.environments import find_environment
 from manyways.data.origin import find_origin
+from manyways.data.parts import PARTS, TEST, TRAINING, VALIDATION
 from manyways.data.roles import ROLES, did_you_mean
 from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle

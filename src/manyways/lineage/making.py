@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.errors import ManywaysError, NeedsError
 from manyways.lineage import registry
 from manyways.lineage.fields import named_folder

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from manyways.data.data import TEST, Data
+from manyways.data.data import Data
 from manyways.data.origin import Origin
+from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
 from manyways.errors import StoreError
 from manyways.lineage.registry import Ids, Numbers, bitmap, numbers_in

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
 from manyways.data.encoders.table import CategoryCode, TableEncoder
 from manyways.data.encoding import InputEncoding
+from manyways.data.parts import TRAINING
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.errors import NeedsError

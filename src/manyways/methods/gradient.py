@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.method import Learned, Method
 from manyways.models.lineage import Lineage

@@ -6,7 +6,8 @@ from functools import reduce
 import numpy as np
 
 from manyways.data.columns import modalities
-from manyways.data.data import TEST, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST
 from manyways.data.presence import lacking_rows, named, said_of_rows
 from manyways.data.spaces import Choices
 from manyways.data.tasks import Tasks

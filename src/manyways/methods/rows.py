@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.columns import modalities
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
+from manyways.data.parts import TRAINING
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
 from manyways.methods.fields import Interval

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manyways.data.columns import Column
-from manyways.data.data import TEST, TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST, TRAINING
 from manyways.data.storage import RowNumbers
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method

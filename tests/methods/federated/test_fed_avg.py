@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from manyways.data.columns import Column
-from manyways.data.data import TEST, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST
 from manyways.errors import ManywaysError, NeedsError, ParameterError
 from manyways.methods.federated import _privacy
 from manyways.methods.federated.fed_avg import FedAvg

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from manyways.data.data import TEST, TRAINING
+from manyways.data.parts import TEST, TRAINING
 from manyways.data.read import read
 from manyways.methods.few_shot.adapt import Adapt
 from manyways.methods.few_shot.proto_net import ProtoNet

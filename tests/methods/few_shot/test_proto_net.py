@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from manyways.data.data import TEST, TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST, TRAINING
 from manyways.data.read import read
 from manyways.methods.few_shot.proto_net import ProtoNet
 from manyways.models.few_shot.adapting import nearness, prototypes

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column, is_missing, modalities
-from manyways.data.data import TRAINING
+from manyways.data.parts import TRAINING
 from manyways.data.presence import absent_by_modality
 from manyways.data.sources.base import BadRows, count_of
 from manyways.data.sources.objects import as_objects

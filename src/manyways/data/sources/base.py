@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Kind
-from manyways.data.data import TEST, TRAINING, VALIDATION
+from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.storage import Rows
 from manyways.errors import DataError
 

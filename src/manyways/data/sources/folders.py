@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from manyways.data.data import TRAINING
+from manyways.data.parts import TRAINING
 from manyways.data.sources import media
 from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, count_of, table_of
 from manyways.data.sources.frames import columns_of

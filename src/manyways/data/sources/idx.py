@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import TEST, TRAINING
+from manyways.data.parts import TEST, TRAINING
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, table_of
 from manyways.data.sources.join import joined

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from manyways.data.columns import Kind
-from manyways.data.data import TRAINING
+from manyways.data.parts import TRAINING
 from manyways.data.sources.base import RawColumn, Table
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import join, whole

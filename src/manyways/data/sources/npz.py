@@ -8,7 +8,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import TEST, TRAINING, VALIDATION
+from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, Table, plain_name, table_of
 from manyways.data.sources.join import joined

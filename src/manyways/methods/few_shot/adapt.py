@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.methods.method import Learned, Method
 from manyways.models.few_shot_model import FewShotModel
 from manyways.models.model import Model

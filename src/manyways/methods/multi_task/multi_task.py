@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.columns import Column
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
+from manyways.data.parts import TRAINING
 from manyways.data.targets import Targets
 from manyways.errors import ParameterError
 from manyways.methods.fields import Count

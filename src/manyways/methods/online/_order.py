@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.data.storage import RowNumbers
 from manyways.data.times import is_dates, moments, written
 from manyways.errors import DataError

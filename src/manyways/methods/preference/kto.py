@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.errors import DataError
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.gradient import Batch, Loss

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.data.storage import RowNumbers
 from manyways.methods.language_method import copy_of
 from manyways.methods.losses import label_losses

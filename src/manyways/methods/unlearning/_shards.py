@@ -10,7 +10,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import TEST, Data
+from manyways.data.data import Data
+from manyways.data.parts import TEST
 from manyways.data.splits import parts_of
 from manyways.training.randomness import mix
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.methods.features import Features
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.losses import label_loss

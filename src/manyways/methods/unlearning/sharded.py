@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import places_of
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.errors import NeedsError
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.data.data import TRAINING, Data
+from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
+from manyways.data.parts import TRAINING
 from manyways.data.specs import Spec, TableSpec
 from manyways.data.splits import parts_of
 from manyways.data.targets import Target

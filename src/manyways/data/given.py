@@ -1,0 +1,107 @@
+"""Roles that rows are given after they were read: few labels, clients, tasks, and what is to be forgotten."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.parts import TEST, TRAINING
+from manyways.errors import DataError
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+
+
+def with_labels(data: "Data", count: int, seed: int = 0) -> "Data":
+    """All labels hidden but a stratified `count` of the training rows; test labels stay.
+
+    Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are
+    hidden too: they are labels that somebody would have to give. For a regression the rows are drawn at
+    random. Raises DataError where `count` is below 1 or the number of classes, or above the known labels.
+    """
+    from manyways.data.splits import stratified
+
+    if count < 1:
+        raise DataError(f"The number of labels must be at least 1; got {count}.")
+    train = np.flatnonzero((data.part[data.rows] == TRAINING) & data.known)
+    if count > len(train):
+        raise DataError(f"{count} labels asked, but only {len(train)} training rows of {data.name} have one.")
+    strata = data.label.take(data.rows[train]) if data.classification else np.zeros(len(train), int)
+    chosen = train[stratified(strata, count, seed, ids=data.ids[train], what=f"{count} labels")]
+    visible = data.visible.copy()
+    visible[data.rows[data.part[data.rows] != TEST]] = False
+    visible[data.rows[chosen]] = True
+    return replace(data, visible=visible)
+
+
+def with_clients(data: "Data", count: int, alpha: float = 0.5, seed: int = 0) -> "Data":
+    """Every row given to one of `count` clients, in a new column `client` with that role: to simulate a federation.
+
+    Of each class a client gets a share drawn from a Dirichlet distribution: of `alpha` near 0 a client holds one or
+    two classes, of a large one what all hold; clients have unequal numbers of rows, some perhaps none. Without
+    classes only the numbers differ. Which client a row gets follows from the row, its class and the seed alone.
+    Raises DataError where `count` is below 1 or `alpha` not above 0, or where there are clients already.
+
+    Source: Hsu et al., Measuring the effects of non-identical data distribution (2019); shares of each class over
+    the clients, so that their sizes differ, as in Yurochkin et al., ICML 2019.
+    """
+    from manyways.data.splits import dirichlet_clients
+
+    if count < 1 or not alpha > 0:
+        raise DataError(f"Clients must be at least 1 and alpha above 0; got {count} and {alpha}.")
+    if data.has("client") or "client" in data.columns:
+        taken = data.roles.get("client", ("client",))[0]
+        raise DataError(f"{data.name} has a column {taken!r} for clients already; split the data without it.")
+    everything = np.arange(len(data.part))
+    classes = data.has("label") and data.classification
+    strata = data.label.take(everything) if classes else np.zeros(len(everything), int)
+    held = dirichlet_clients(strata, count, alpha, seed, ids=data.all_ids)
+    columns = {**data.columns, "client": Column("client", "category", held)}
+    origin = data.origin.then("with_clients", count=count, alpha=alpha, seed=seed) if data.origin else None
+    return replace(data, columns=columns, roles={**data.roles, "client": ("client",)}, origin=origin)
+
+
+def with_forgotten(data: "Data", which: NDArray[Any]) -> "Data":
+    """The rows at positions `which` marked as to be forgotten, and no others, in a column with the role `forget`.
+
+    Raises DataError where a column of another role is called forget.
+    """
+    (name,) = data.roles.get("forget", ("forget",))
+    if name in data.columns and not data.has("forget"):
+        raise DataError(f"{data.name} has a column 'forget' of another role; give it another name, or its role.")
+    marks = np.zeros(len(data.part), bool)
+    marks[data.rows[which]] = True
+    columns = {**data.columns, name: Column(name, "category", marks)}
+    return replace(data, columns=columns, roles={**data.roles, "forget": (name,)})
+
+
+def with_tasks(data: "Data", count: int, seed: int | None = None, classes: Sequence[Any] | None = None) -> "Data":
+    """Every row given to one of `count` tasks by its class, in a new column `task` with that role.
+
+    The classes are divided in their order into tasks 1, 2, …, as evenly as can be ("split" data sets in continual
+    learning: Zenke et al., ICML 2017); with a `seed` in another order. `classes` are those to divide, by default
+    those of the training rows. Rows without a class, or of another one, belong to none. Raises
+    DataError where there are fewer classes than tasks, or less than 1 of these, or where there are tasks already.
+    """
+    from manyways.data.splits import classes_by_task
+
+    if data.has("task") or "task" in data.columns:
+        taken = data.roles.get("task", ("task",))[0]
+        raise DataError(f"{data.name} has a column {taken!r} for tasks already; divide the data without it.")
+    if not data.classification:
+        raise DataError(f"The label {data.label.name!r} of {data.name} is a number; tasks are made of classes.")
+    known = data.classes if classes is None else tuple(classes)
+    if not 1 <= count <= len(known):
+        raise DataError(f"{data.name} has {len(known)} classes, which make from 1 to {len(known)} tasks; got {count}.")
+    task_of = classes_by_task(known, count, seed)
+    values = [task_of.get(label) for label in data.label.take(np.arange(len(data.part))).tolist()]
+    # A number of its own for every row where it can be: arrays of numbers are smaller than those of objects.
+    held: NDArray[Any] = np.array(values, object if None in values else np.int64)
+    columns = {**data.columns, "task": Column("task", "category", held)}
+    # The classes themselves: read again, with other rows or parts, the data might have others.
+    again = {"count": count, "seed": seed, "classes": list(known)}
+    origin = data.origin.then("with_tasks", **again) if data.origin else None
+    return replace(data, columns=columns, roles={**data.roles, "task": ("task",)}, origin=origin)
