@@ -49,8 +49,10 @@ def adjust_gamma(images: Tensor, exponents: Tensor) -> Tensor:
 
 def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
     """Values at or above a threshold in [0, 1] are inverted."""
-    # |x - 1| = 1 - x: one subtraction in place of a choice between two images.
-    return (images - (images >= _per_image(thresholds)).to(images.dtype)).abs_()
+    # |1 - x| or |0 - x|: one subtraction in place of a choice between two images. Compared into floats, which is
+    # vectorised; booleans, and their conversion, take five times as long.
+    above = torch.ge(images, _per_image(thresholds), out=torch.empty_like(images))
+    return above.sub_(images).abs_()
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
