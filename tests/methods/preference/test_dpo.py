@@ -157,9 +157,9 @@ def test_true_answers_are_preferred_and_with_swapped_pairs_false_ones(
 def test_preferences_follow_the_pairs(
     truths: Data, falsehoods: Data, storyteller: LanguageModel, fields: dict[str, Any]
 ) -> None:
-    """From 0.56 at the start to 0.76 or more and to 0.32 or less, of 198 pairs: the bounds leave two standard errors."""
+    """0.56 at the start; swapped pairs reach 0.32 at most, two standard errors of 198 pairs below their bound."""
     right, wrong = (trained(data, storyteller, 120, **fields) for data in (truths, falsehoods))
-    assert right.evaluate(truths.test)["preference_accuracy"] > 0.69
+    assert right.evaluate(truths.test)["preference_accuracy"] > 0.7
     assert wrong.evaluate(truths.test)["preference_accuracy"] < 0.39
     assert preferred(right, storyteller, truths.test) > 0.7
     assert preferred(wrong, storyteller, truths.test) < 0.3
