@@ -471,3 +471,44 @@ def test_pictures_of_several_sizes_are_scaled_to_one(pairs: Path) -> None:
     assert mw.read(pairs).columns["image"].values.shape == (30, 3, 8, 9)
     Image.new("L", (8, 8), 200).save(pairs.with_name("0.png"))
     assert mw.read(pairs, image_size=6).columns["image"].values.shape == (30, 3, 6, 6)
+
+
+# --- what is given in memory, and roles that nothing heeds --------------------------------------------
+
+
+def test_a_word_among_the_numbers_to_predict(tmp_path: Path) -> None:
+    prices = [f"{100 + i / 7:.2f}" for i in range(200)]
+    prices[30] = "abc"
+    path = write(tmp_path / "prices.csv", "a,price\n" + "".join(f"{i % 9},{p}\n" for i, p in enumerate(prices)))
+    with pytest.raises(DataError, match="'price'.*'abc'"):
+        mw.read(path, label="price")
+    grades = write(tmp_path / "grades.csv", "a,grade\n" + "".join(f"{i % 9},{'12x'[i % 3]}\n" for i in range(60)))
+    assert mw.read(grades, label="grade").classes == ("1", "2", "x")
+
+
+def test_one_hot_labels() -> None:
+    one_hot = torch.nn.functional.one_hot(torch.arange(50) % 3)
+    with pytest.raises(DataError, match=r"'label'.* has 3 values a row.*argmax\(1\)"):
+        mw.Supervised().fit((torch.randn(50, 4), one_hot), budget="2 steps")
+
+
+def test_a_role_that_the_method_does_not_heed() -> None:
+    columns = {"x": np.arange(40.0), "w": np.ones(40), "label": ["a", "b"] * 20}
+    data = mw.read(columns, label="label", input=["x"], weight="w")
+    with pytest.raises(NeedsError, match="does not heed the role weight, which the column 'w' has"):
+        mw.Supervised().fit(data, budget="2 steps")
+
+
+def test_a_path_in_place_of_a_model(folder: Path, good: Path) -> None:
+    with pytest.raises(ParameterError, match=r"starts from a model; got the path .*mw\.load"):
+        mw.FineTune().fit(good, str(folder), budget="2 steps")
+
+
+def test_methods_that_are_no_list(good: Path) -> None:
+    with pytest.raises(ParameterError, match=r"must be a list; got the text 'supervised'"):
+        mw.compare(good, methods="supervised")
+
+
+def test_a_sparse_tensor() -> None:
+    with pytest.raises(DataError, match="must be dense.*to_dense"):
+        mw.read((torch.eye(5).to_sparse(), np.arange(5)))

@@ -136,3 +136,11 @@ def test_summary_counts_what_is_shown_and_what_is_known(plan: Plan) -> None:
         ("image", "image", "8×8 pixels, grey")
     ]
     assert data.fingerprint == plan.data.fingerprint
+
+
+def test_plain_supervision_is_worth_the_labels_that_it_had(plan: Plan, tmp_path: Path) -> None:
+    """Also where its scores happen to fall with more labels."""
+    counts = plan.curve
+    scores = {job: 0.9 - 0.1 * counts.index(job.labels) if job.labels in counts else 0.5 for job in plan.jobs()}
+    made = assemble(plan, {job: outcome(score) for job, score in scores.items()}, tmp_path, interrupted=False)
+    assert next(entry for entry in made.entries if entry.name == "supervised").labels_equivalent == 40

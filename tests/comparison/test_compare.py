@@ -381,3 +381,11 @@ def test_progress_counts_up_to_the_total(digits: Data) -> None:
     assert heard[1].finished is not None
     assert heard[1].finished.startswith("kmeans, 300 labels, seed 0: accuracy 0.")
     assert heard[-1].remaining_seconds == 0
+
+
+def test_active_learning_that_cannot_cover_the_classes_says_how(digits: Data, home: Path) -> None:
+    made = mw.compare(digits, labels=15, methods=["nearest-centroid", "active-learning"], budget="2 steps", seeds=1)
+    (failed,) = [entry for entry in made.entries if entry.error]
+    assert failed.error is not None
+    assert "asks for 7 of the 15 labels, and the 8 it starts with cannot cover 10 classes" in failed.error
+    assert "Show 20 labels, or let it ask for fewer: questions=5" in failed.error

@@ -128,7 +128,10 @@ def make_entry(
     equivalent, note = None, ""
     if plan.task.labelled:
         counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
-        equivalent, note = labels_needed(counts, curve, mean, HIGHER_IS_BETTER[plan.metric])
+        if name == BASELINE and plan.labels in counts:
+            equivalent = float(plan.labels)  # it is what the others are measured by, and needs what it was given
+        else:
+            equivalent, note = labels_needed(counts, curve, mean, HIGHER_IS_BETTER[plan.metric])
     return replace(
         entry,
         score=mean,

@@ -14,7 +14,7 @@ from manyways.comparison.follower import Follower
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
-from manyways.errors import ManywaysError, ModelError, ParameterError
+from manyways.errors import ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
@@ -71,6 +71,19 @@ class Outcome:
     caution: str = ""
 
 
+def _shown(learner: Method, data: Data, labels: int) -> int:
+    """How many of the `labels` a method starts with; it asks for the others itself."""
+    asks = learner.asks(labels)
+    first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
+    if asks and first < classes <= labels:
+        fewer = f", or let it ask for fewer: questions={labels - classes}" if labels > classes else ""
+        raise NeedsError(
+            f"{learner} asks for {asks} of the {labels} labels, and the {first} it starts with cannot cover {classes} "
+            f"classes. Show {2 * classes} labels{fewer}."
+        )
+    return first
+
+
 def run_job(
     job: Job, data: Data, folder: Path, report: Callable[[float], None], method: Method | None = None
 ) -> Outcome:
@@ -87,7 +100,7 @@ def run_job(
         learner = method or _from_text(job)
         shown = data
         if job.labels is not None:
-            shown = data.with_labels(max(1, job.labels - learner.asks(job.labels)), job.seed)
+            shown = data.with_labels(_shown(learner, data, job.labels), job.seed)
         task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)

@@ -39,6 +39,11 @@ class Target:
         """The target of `data`'s label. Raises DataError where fewer than two classes or labels are there."""
         training = data.training
         name = data.label.name
+        if (shape := data.label.values.shape)[1:]:
+            raise DataError(
+                f"The label {name!r} of {data.name} has {shape[1]} values a row; it must have one. Of one-hot or soft "
+                "labels give the class, labels.argmax(1); several labels are columns of their own: label=[…]."
+            )
         if not training.labelled.any():
             raise DataError(
                 f"No training row of {data.name} has a label in the column {name!r}; label some rows, or use a "

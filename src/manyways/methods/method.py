@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
-from manyways.methods.needs import lacking, lacking_inputs
+from manyways.methods.needs import lacking, lacking_inputs, unused
 from manyways.methods.written import as_tuple, default, plain, written
 from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
@@ -164,6 +165,10 @@ class Method(ABC):
 
     def check(self, data: Data, model: Model | None = None) -> None:
         """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""
+        if isinstance(model, str | os.PathLike):
+            raise ParameterError(
+                f"{self} starts from a model; got the path {str(model)!r}. Load it: mw.load({str(model)!r})."
+            )
         if reason := self.lacks(data, model):
             source = f" from {data.name}" if self.needs_data() else ""
             raise NeedsError(f"{self} cannot learn{source}: {reason}")
@@ -183,7 +188,7 @@ class Method(ABC):
 
     def lacks_of(self, data: Data) -> str | None:
         """Why `data` is not enough for this method, whatever model it starts from."""
-        if reason := lacking(self.needs, data):
+        if reason := lacking(self.needs, data) or unused(self.needs, data):
             return reason
         return lacking_inputs(data, some_may_lack=self.missing_inputs) if "input" in self.needs else None
 

@@ -36,6 +36,9 @@ NEEDS: dict[str, str] = {
 }
 """The words of `Method.needs` and what they mean."""
 
+HEEDED = ("weight", "difficulty")
+"""Roles that change how rows are learned from: a method that heeds one names it among its needs."""
+
 
 def lacking(needs: Iterable[str], data: Data) -> str | None:
     """The first need that `data` does not meet, with what to type instead; None if all are met."""
@@ -47,6 +50,17 @@ def lacking(needs: Iterable[str], data: Data) -> str | None:
     for need in wanted:
         if reason := _CHECKS[need](data):
             return reason
+    return None
+
+
+def unused(needs: Iterable[str], data: Data) -> str | None:
+    """Which role of `data` changes how rows are learned from, and is not heeded by a method of these `needs`."""
+    for role in set(HEEDED) & set(data.roles) - set(needs):
+        (name,) = data.roles[role]
+        return (
+            f"it does not heed the role {role}, which the column {name!r} has. Read the data without that role, and "
+            "name the inputs: input=[…]."
+        )
     return None
 
 

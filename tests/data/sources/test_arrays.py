@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import manyways as mw
+from manyways.data.sources.memory import as_array
 from manyways.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -154,3 +155,17 @@ def test_polars() -> None:
     assert data.take("x").tolist() == [1, 2]
     assert data.columns["word"].kind == "category"  # a frame's strings are strings
     assert data.labelled.tolist() == [True, False]
+
+
+def test_a_list_of_records_has_a_column_per_key() -> None:
+    data = mw.read([{"a": 1.5, "label": "x"}, {"label": "y", "b": 3, "a": 2.5}] * 10, label="label", input=["a"])
+    assert data.columns["a"].values.tolist() == [1.5, 2.5] * 10
+    assert data.classes == ("x", "y")
+
+
+def test_masked_cells_are_missing() -> None:
+    masked = np.ma.masked_array(np.arange(6).reshape(3, 2), mask=[[0, 1], [0, 0], [1, 0]])
+    with pytest.raises(DataError, match="(?i)nan|missing|nothing"):
+        mw.read((masked, np.arange(3)))
+    column = as_array(np.ma.masked_array(["u", "v"], mask=[False, True]))
+    assert column.tolist() == ["u", None]

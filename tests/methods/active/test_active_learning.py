@@ -135,3 +135,21 @@ def test_oracle_is_written_without_its_address(digits: Data) -> None:
 
 def _truth(rows: Data) -> Sequence[Any]:
     return list(rows.take("label"))
+
+
+@pytest.mark.parametrize("answers", [[None], [3.7], ["3"], [[3]], None], ids=str)
+def test_an_answer_that_is_no_label_is_refused(answers: Any, digits: Data) -> None:
+    def oracle(rows: Data) -> Any:
+        return answers and answers * len(rows)
+
+    with pytest.raises(DataError, match="is no label|asked for 8 labels and gave 1"):
+        ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(digits.with_labels(40))
+
+
+def test_an_oracle_may_answer_in_arrays_and_name_a_new_class(digits: Data) -> None:
+    def oracle(rows: Data) -> Any:
+        return np.full(len(rows), 77)
+
+    model = ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(digits.with_labels(40))
+    assert model.target is not None
+    assert 77 in model.target.classes

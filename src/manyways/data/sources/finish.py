@@ -25,7 +25,7 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
 
     Raises DataError where words lie among the numbers, or the values cannot be of that kind.
     """
-    if kind is None and column.problem and role not in ("label", *NAME_ROLES, *TEXT_ROLES):
+    if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
     decided = kind or column.kind or _kind_by_role(column, role)
     if (column.kind in ("image", "audio") or decided in ("image", "audio")) and decided != column.kind:
@@ -46,6 +46,19 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
     else:
         values = convert(column.name, whole(column.values))
     return Column(column.name, decided, values, column.rate, column.absent)
+
+
+def _may_hold_words(column: RawColumn, role: str) -> bool:
+    """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
+    if role != "label":
+        return role in (*NAME_ROLES, *TEXT_ROLES)
+    numbers = []
+    for value in whole(column.values).tolist():
+        try:
+            numbers.append(float(value))
+        except (TypeError, ValueError):
+            continue
+    return infer_label_kind(np.array(numbers)) == "category"
 
 
 def _holds_conversations(column: RawColumn) -> bool:

@@ -28,7 +28,8 @@ def accepts(source: Any) -> bool:
 def load(source: Any, options: Options) -> Table:
     """A table of the values as they are; images alone are brought to uint8 [n, channels, height, width].
 
-    A pair is inputs and labels, the labels in a column `label`. A mapping has a column per key. Raises
+    A pair is inputs and labels, the labels in a column `label`. A mapping has a column per key, and so has a list
+    of mappings, one a row. Raises
     DataError for arrays of other lengths, axes, types or ranges.
     """
     if isinstance(source, tuple):
@@ -36,6 +37,9 @@ def load(source: Any, options: Options) -> Table:
             raise DataError(f"A tuple must be the pair (inputs, labels); got {len(source)} elements.")
         table = load(source[0], options)
         return with_column(table, "label", source[1])
+    if isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
+        names = dict.fromkeys(name for row in source for name in row)
+        source = {name: [row.get(name) for row in source] for name in names}
     if isinstance(source, Mapping):
         if not source:
             raise DataError("The mapping has no columns; give at least one: read({'text': texts, 'label': labels}).")
@@ -106,10 +110,17 @@ def as_array(values: Any) -> NDArray[Any]:
     """An array, tensor, series or list as an array; missing entries are None or NaN."""
     if _is(values, "torch", "Tensor"):
         values = values.detach().cpu()
+        if str(values.layout) != "torch.strided":
+            raise DataError(f"A tensor must be dense; got one of layout {values.layout}. Type x.to_dense().")
         # NumPy has no bfloat16.
         return np.asarray((values if str(values.dtype) != "torch.bfloat16" else values.float()).numpy())
     if _is(values, "pandas", "Series"):
         return _from_pandas(values)
+    if isinstance(values, np.ma.MaskedArray):
+        kept, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
+        filled = kept.astype(np.float64 if kept.dtype.kind in "iuf" else object)
+        filled[mask] = None  # NaN where the array is one of numbers
+        return filled
     if isinstance(values, np.ndarray) or _is(values, "polars", "Series"):
         return values if isinstance(values, np.ndarray) else np.asarray(values.to_numpy())
     if isinstance(values, list | tuple):

@@ -1,6 +1,6 @@
 """Active learning: the model asks for the labels that would help it most."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -115,7 +115,24 @@ class ActiveLearning(Method):
         chosen = candidates[np.argsort(-doubt, kind="stable")[:count]]
         if self.oracle is None:
             return data.reveal(chosen)
-        answers = np.asarray(self.oracle(data.select(chosen)), dtype=object)
-        if len(answers) != count:
-            raise DataError(f"The oracle was asked for {count} labels and gave {len(answers)}.")
-        return data.with_label_values(chosen, answers)
+        return data.with_label_values(chosen, answers_of(self.oracle(data.select(chosen)), count, data.classes))
+
+
+def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]:
+    """What an oracle said, as labels [count] of the classes' own type; it may name a class that no row had yet.
+
+    Raises DataError for another number of answers, and for what is no label: nothing, or a value of another type.
+    """
+    answers = given.tolist() if isinstance(given, np.ndarray) else given
+    answers = list(answers) if isinstance(answers, Iterable) and not isinstance(answers, str) else [answers]
+    if len(answers) != count:
+        raise DataError(f"The oracle was asked for {count} labels and gave {len(answers)}.")
+    answers = [each.item() if isinstance(each, np.generic) else each for each in answers]
+    if strange := [each for each in answers if each not in classes and type(each) is not type(classes[0])]:
+        raise DataError(
+            f"The oracle answered {strange[0]!r}, which is no label: it gives one for each row that it is asked about, "
+            f"such as {', '.join(map(repr, classes[:5]))}."
+        )
+    out = np.empty(count, object)
+    out[:] = answers
+    return out
