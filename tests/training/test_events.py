@@ -131,6 +131,26 @@ def test_mlflow_tells_stages_apart_and_opens_a_run_where_none_is(mlflow: Any) ->
     assert mlflow.get_experiment(run.info.experiment_id).name == "ours"
 
 
+def test_mlflow_ends_the_run_that_it_opened_and_the_next_training_has_its_own(mlflow: Any) -> None:
+    first, second = MLflow("first"), MLflow("second")
+    heard = follow(first)
+    assert mlflow.active_run() is None
+    follow(second)
+    runs = [
+        run for name in ("first", "second") for run in mlflow.search_runs(experiment_names=[name], output_format="list")
+    ]
+    assert len(runs) == 2
+    assert [run.info.status for run in runs] == ["FINISHED"] * 2
+    assert history(mlflow, runs[0].info.run_id, "loss") == pytest.approx(losses(heard))
+
+
+def test_mlflow_keeps_the_stages_of_a_chain_in_one_run(mlflow: Any) -> None:
+    sink = MLflow("chain")
+    follow(sink, Supervised() >> Supervised())
+    (run,) = mlflow.search_runs(experiment_names=["chain"], output_format="list")
+    assert {name.split("/")[0] for name in run.data.metrics} == {"1-supervised", "2-supervised"}
+
+
 # --- where they are not installed ----------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """Logs every value as a metric of the active MLflow run, or of a new one; needs the extra `mlflow`.
+    """Logs every value as a metric of the active MLflow run, or of one that it opens and ends; needs `mlflow`.
 
     The extra is MLflow's client alone, which logs to the server that MLFLOW_TRACKING_URI names; a database of one's
     own needs the whole of MLflow.
@@ -89,9 +89,17 @@ class MLflow:
         except ImportError as error:
             raise ManywaysError("MLflow is not installed: pip install 'manyways[mlflow]'") from error
         self._mlflow = mlflow
-        if experiment:
-            mlflow.set_experiment(experiment)
+        self._experiment = mlflow.set_experiment(experiment).experiment_id if experiment else None
+        self._opened: str | None = None
 
     def __call__(self, event: Event) -> None:
         if metrics := event.named_values():
+            if self._mlflow.active_run() is None:
+                # A later stage of a chain goes on in the run that the first one opened.
+                place = {"run_id": self._opened} if self._opened else {"experiment_id": self._experiment}
+                self._opened = self._mlflow.start_run(**place).info.run_id
             self._mlflow.log_metrics(metrics, step=event.step)
+        if event.kind in ("end", "stop", "diverge"):
+            active = self._mlflow.active_run()
+            if active is not None and active.info.run_id == self._opened:
+                self._mlflow.end_run()
