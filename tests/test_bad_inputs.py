@@ -18,6 +18,7 @@ import manyways as mw
 from manyways.cli import main
 from manyways.comparison.results import write_results
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError, TrainingError
+from manyways.methods.needs import lacking, unused
 from manyways.models.model import Model
 from manyways.training.events import Event
 
@@ -497,6 +498,9 @@ def test_a_role_that_the_method_does_not_heed() -> None:
     data = mw.read(columns, label="label", input=["x"], weight="w")
     with pytest.raises(NeedsError, match="does not heed the role weight, which the column 'w' has"):
         mw.Supervised().fit(data, budget="2 steps")
+    assert unused(("label", "weight"), data) is None
+    assert lacking(("label", "weight"), data) is None
+    assert "Name it: difficulty=" in str(lacking(("difficulty",), data))
 
 
 def test_a_path_in_place_of_a_model(folder: Path, good: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,11 @@ def _shown(learner: Method, data: Data, labels: int) -> int:
     asks = learner.asks(labels)
     first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
     if asks and first < classes <= labels:
+        enough = next(more for more in count(labels) if more - learner.asks(more) >= classes)
         fewer = f", or let it ask for fewer: questions={labels - classes}" if labels > classes else ""
         raise NeedsError(
             f"{learner} asks for {asks} of the {labels} labels, and the {first} it starts with cannot cover {classes} "
-            f"classes. Show {2 * classes} labels{fewer}."
+            f"classes. Show {enough} labels{fewer}."
         )
     return first
 

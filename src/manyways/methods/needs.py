@@ -1,7 +1,7 @@
 """What a method may need of the data, and how to say what is missing."""
 
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -24,6 +24,8 @@ NEEDS: dict[str, str] = {
     "unlabelled": "rows without a label",
     "client": "who holds each row",
     "forget": "which rows are to be forgotten",
+    "weight": "how much each row counts",
+    "difficulty": "how hard each row is",
     "examples": "labels, answers or running text",
     "task": "which task each row belongs to",
     "text": "running text",
@@ -208,6 +210,14 @@ def _examples(data: Data) -> str | None:
     return _label(data)
 
 
+def _heeded(role: str, data: Data) -> str | None:
+    if data.has(role):
+        return None
+    return (
+        f'{NEEDS[role]} is needed, and no column has the role {role}. Name it: {role}="…" with one of {_columns(data)}.'
+    )
+
+
 def _task(data: Data) -> str | None:
     if not data.has("task"):
         return (
@@ -331,6 +341,8 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "unlabelled": _unlabelled,
     "client": _client,
     "forget": _forget,
+    "weight": partial(_heeded, "weight"),
+    "difficulty": partial(_heeded, "difficulty"),
     "examples": _examples,
     "task": _task,
     "text": _text,

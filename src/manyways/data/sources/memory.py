@@ -29,8 +29,7 @@ def load(source: Any, options: Options) -> Table:
     """A table of the values as they are; images alone are brought to uint8 [n, channels, height, width].
 
     A pair is inputs and labels, the labels in a column `label`. A mapping has a column per key, and so has a list
-    of mappings, one a row. Raises
-    DataError for arrays of other lengths, axes, types or ranges.
+    of mappings, one a row. Raises DataError for arrays of other lengths, axes, types or ranges.
     """
     if isinstance(source, tuple):
         if len(source) != 2:
