@@ -1,6 +1,7 @@
 """Gradient methods over language models: what they share."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -13,8 +14,10 @@ from manyways.methods.adapting import Adapting
 from manyways.methods.gradient import GradientMethod, ParameterGroup
 from manyways.methods.method import Method
 from manyways.models.language.adapters import has_adapters, merged
-from manyways.models.language.attention import use_fast_attention
-from manyways.models.language.packing import plain
+from manyways.models.language.attention import use_own_attention
+from manyways.models.language.forward import plain
+from manyways.models.language.packing import Group, Packed, pack
+from manyways.models.language.probe import packs
 from manyways.models.language.rows import Reader, TooLong
 from manyways.models.language_model import LanguageModel, from_checkpoint
 from manyways.models.lineage import NO_LINEAGE, Lineage
@@ -38,6 +41,10 @@ class LanguageLearner(Learner):
     def padding(self) -> int:
         """The token that fills lines up."""
         return int(self.tokenizer.pad_token_id)
+
+    def pack(self, groups: Sequence[Group]) -> Packed:
+        """`groups` as one batch on the network's device, laid out as the network can read them."""
+        return pack(groups, self.padding, packs(self.network)).to(self.device)
 
 
 LanguageLearnerT = TypeVar("LanguageLearnerT", bound=LanguageLearner)
@@ -73,7 +80,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         start = self.start_model(data, model)
         network = merged(start.network) if has_adapters(start.network) else copy_of(start.network)
         network.requires_grad_(True)
-        use_fast_attention(plain(network))
+        use_own_attention(plain(network))
         return self.make_learner(data, start, self.with_adapters(network, self.objective), seed)
 
     @abstractmethod
@@ -94,7 +101,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
 
     def reader(self, start: LanguageModel) -> Reader:
         """How rows become tokens."""
-        return Reader(start.tokenizer, start.context, self.too_long)
+        return start.reader(self.too_long)
 
     def make_model(self, learner: LanguageLearnerT, network: nn.Module) -> Model:
         start = learner.start

@@ -1,7 +1,9 @@
 """LanguageModel: a network over tokens, saved as the transformers library loads it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,10 +14,12 @@ from torch import nn
 
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
+from manyways.models.language.conversations import holds_conversations, messages_of
+from manyways.models.language.forward import plain
 from manyways.models.language.judgements import judged
 from manyways.models.language.nats import nats_of_answers, nats_of_hidden, nats_of_text
-from manyways.models.language.packing import Group, plain
-from manyways.models.language.rows import Reader, text_columns
+from manyways.models.language.packing import Group
+from manyways.models.language.rows import Reader, TooLong, text_columns
 from manyways.models.language.sampling import sample
 from manyways.models.language.scoring import (
     answer_scores,
@@ -64,9 +68,16 @@ class LanguageModel(Model):
 
         return context_of(plain(self.network))
 
-    def reader(self) -> Reader:
-        """How it turns rows into tokens; rows that are too long are cut."""
-        return Reader(self.tokenizer, self.context, "cut")
+    @cached_property
+    def _reader(self) -> Reader:
+        from manyways.models.language.architectures import stated_ends
+
+        masked = self.objective == "masked"
+        return Reader(self.tokenizer, self.context, "cut", stated_ends(plain(self.network)), framed=masked)
+
+    def reader(self, too_long: TooLong = "cut") -> Reader:
+        """How it turns rows into tokens; rows that are too long are cut, or what `too_long` says."""
+        return self._reader if too_long == "cut" else replace(self._reader, too_long=too_long)
 
     def generate(
         self, prompts: str | Sequence[str], *, longest: int = LONGEST, temperature: float = 0.0,
@@ -84,34 +95,38 @@ class LanguageModel(Model):
         top_k: int | None = None, top_p: float | None = None, seed: int = 0,
     ) -> list[str]:  # fmt: skip
         """What the model says after each of `prompts`, which are tokens; long ones lose their beginning."""
-        end, padding = self.reader().end, int(self.tokenizer.pad_token_id)
+        reader, padding = self.reader(), int(self.tokenizer.pad_token_id)
         room = max(1, self.context - longest, self.context // 2)
         rng = torch.Generator().manual_seed(seed)
         said: list[str] = []
         for at in range(0, len(prompts), PROMPTS_AT_ONCE):
             # A network has to read something before it can say something.
-            asked = [row[-room:] or [end] for row in prompts[at : at + PROMPTS_AT_ONCE]]
+            asked = [row[-room:] or [reader.end] for row in prompts[at : at + PROMPTS_AT_ONCE]]
             answers = sample(
-                self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))), end=end,
-                padding=padding, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng,
+                self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))),
+                ends=reader.ends, padding=padding, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng,
             )  # fmt: skip
             said += [str(self.tokenizer.decode(answer[0], skip_special_tokens=True)) for answer in answers]
         return said
 
-    def reply(self, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
-        """The assistant's next turn in a conversation; options as for `generate`."""
-        return self.generate(self._written(messages), **options)[0]
+    def reply(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
+        """The assistant's next turn in a conversation; options as for `generate`.
 
-    def as_turn(self, prompt: str) -> str:
+        messages: `{"role": …, "content": …}`, the last of which is answered. Special tokens in a content are text.
+        Raises DataError where they are no conversation, or the chat template refuses them.
+        """
+        return self.replies([messages], **options)[0]
+
+    def replies(self, conversations: Sequence[Sequence[Mapping[str, Any]]], **options: Any) -> list[str]:
+        """The assistant's next turn in each of `conversations`; see `reply`."""
         if "generate" not in self.gives:
             self._cannot("generate")
-        return self._written([{"role": "user", "content": prompt}])
-
-    def _written(self, messages: Sequence[Mapping[str, str]]) -> str:
-        return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True))
+        chat, where = self.reader().chat, "the conversation"
+        ids = [chat.prompt(messages_of(json.dumps(list(talk)), where), where) for talk in conversations]
+        return [_before(text, chat.stop) for text in self._say(ids, **options)]
 
     def predict(self, source: "Source") -> NDArray[Any]:
-        """What the model says to each row's prompt, most probable tokens first."""
+        """What the model says to each row's prompt or conversation, most probable tokens first."""
         from manyways.data.read import as_data
 
         data = as_data(source)
@@ -122,8 +137,9 @@ class LanguageModel(Model):
                 f'{data.name} has no prompts to answer. Name their column: prompt="…" or messages="…", with one of '
                 f"{', '.join(data.columns)}."
             )
-        said = np.empty(len(data), object)
-        said[:] = self._say(self.reader().prompts(data))
+        reader, said = self.reader(), np.empty(len(data), object)
+        talks = data.has("messages") or holds_conversations(data, "prompt")
+        said[:] = [_before(text, reader.chat.stop if talks else "") for text in self._say(reader.prompts(data))]
         return said
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
@@ -281,6 +297,11 @@ def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel
 
 def _has_pairs(data: "Data") -> bool:
     return data.has("chosen") and data.has("rejected")
+
+
+def _before(text: str, stop: str) -> str:
+    """`text` up to the words that end a turn, where a chat template ends it by words."""
+    return text.partition(stop)[0].rstrip() if stop else text
 
 
 def _described(given: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import ModelError, NeedsError, ParameterError
 from manyways.models.language.adapters import BASE, CONFIG, WEIGHTS, base_weights, has_adapters, without_adapters
-from manyways.models.language.packing import plain
+from manyways.models.language.forward import plain
 from manyways.models.language_model import LanguageModel, from_checkpoint
 from manyways.training.checkpoint import NAME
 from manyways.training.events import Event

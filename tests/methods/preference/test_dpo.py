@@ -8,7 +8,7 @@ import torch
 
 from manyways.data.data import Data
 from manyways.methods.preference.dpo import DPO, dpo_loss, ipo_loss
-from manyways.models.language.packing import answer_log_probabilities
+from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.scoring import of_each_answer
 from manyways.models.language_model import LanguageModel
 from manyways.training.randomness import generator

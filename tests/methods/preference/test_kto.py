@@ -11,7 +11,8 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError
 from manyways.methods.preference.kto import KTO, kto_loss, with_mismatched
-from manyways.models.language.packing import Answer, Group, answer_log_probabilities, pack
+from manyways.models.language.forward import answer_log_probabilities
+from manyways.models.language.packing import Answer, Group, pack
 from manyways.models.language_model import LanguageModel
 from manyways.training.randomness import generator
 

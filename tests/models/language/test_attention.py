@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from manyways.models.language.attention import NAME, attention, use_fast_attention
+from manyways.models.language.attention import NAME, attention, use_own_attention
 
 
 def causal_and_gapped(rows: int, length: int) -> torch.Tensor:
@@ -53,7 +53,7 @@ def test_a_network_says_the_same_and_saves_nothing_of_it(causal: Any, tmp_path: 
     network = copy.deepcopy(causal)
     ids = torch.arange(5, 25)[None]
     before = network(input_ids=ids).logits
-    use_fast_attention(network)
+    use_own_attention(network)
     assert network.config._attn_implementation == NAME
     torch.testing.assert_close(network(input_ids=ids).logits, before, rtol=1e-5, atol=1e-5)
     network.save_pretrained(tmp_path)

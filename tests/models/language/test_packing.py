@@ -5,16 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from manyways.models.language.packing import (
-    Answer,
-    Group,
-    answer_lengths,
-    answer_log_probabilities,
-    hidden_states,
-    pack,
-    per_answer,
-    token_log_probabilities,
-)
+from manyways.models.language.forward import answer_log_probabilities, hidden_states, token_log_probabilities
+from manyways.models.language.packing import Answer, Group, answer_lengths, pack, per_answer
 
 GROUPS = [
     Group([5, 6, 7, 8], [Answer([9, 10]), Answer([11, 12, 13])]),

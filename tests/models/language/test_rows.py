@@ -50,7 +50,7 @@ def test_of_a_conversation_the_assistant_speaks(tokenizer: Any) -> None:
     (answer,) = group.answers
     assert answer.said is not None
     said = [token for token, flag in zip(answer.ids, answer.said, strict=True) if flag]
-    assert text_of(reader, said) == "cd<|end|>\ngh<|end|>\n"
+    assert text_of(reader, said) == "cd<|end|>gh<|end|>"
     assert text_of(reader, [*group.prompt, *answer.ids]).count("ef") == 1
 
 
@@ -73,9 +73,9 @@ def test_an_empty_completion_is_refused(reader: Reader) -> None:
     ("messages", "message"),
     [
         (talk("only a question"), "no turn of the assistant"),
-        ("[]", "is no conversation"),
-        ("words", "is no conversation"),
-        (json.dumps([{"role": "robot", "content": "x"}]), "is no conversation"),
+        ("[]", "holds no conversation"),
+        ("words", "holds no conversation"),
+        (json.dumps([{"role": "robot", "content": "x"}]), "holds no conversation"),
     ],
 )
 def test_a_chat_without_an_answer_is_refused(reader: Reader, messages: str, message: str) -> None:

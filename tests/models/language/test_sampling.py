@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from manyways.models.language.cache import shared_cache
+from manyways.models.language.probe import shares_cache
 from manyways.models.language.sampling import choose, sample
 
 PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [12], [13, 14, 15]]
@@ -52,7 +52,7 @@ def network(request: pytest.FixtureRequest, causal: Any, tokenizer: Any) -> Any:
     else:
         config = transformers.LlamaConfig(**shape, **special, intermediate_size=64, attn_implementation="eager")
         made = transformers.LlamaForCausalLM(config)
-    assert (shared_cache(made) is None) == (request.param in ("sliding", "eager"))
+    assert shares_cache(made) == (request.param not in ("sliding", "eager"))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(4)
@@ -64,7 +64,7 @@ def test_every_answer_is_what_it_would_be_alone(network: Any, temperature: float
     """Prompts of different lengths are padded on the left, answers that end leave: neither makes a difference."""
     count, longest = 6, 12
     found = sample(
-        network, PROMPTS, count=count, longest=longest, end=END, padding=PADDING, temperature=temperature,
+        network, PROMPTS, count=count, longest=longest, ends={END}, padding=PADDING, temperature=temperature,
         rng=torch.Generator().manual_seed(3),
     )  # fmt: skip
     lengths = {len(answer) for answers in found for answer in answers}
@@ -79,7 +79,7 @@ def test_every_answer_is_what_it_would_be_alone(network: Any, temperature: float
 
 def test_an_answer_ends_with_its_end(causal: Any) -> None:
     answers = sample(
-        causal, PROMPTS, count=20, longest=9, end=END, padding=PADDING, rng=torch.Generator().manual_seed(0)
+        causal, PROMPTS, count=20, longest=9, ends={END}, padding=PADDING, rng=torch.Generator().manual_seed(0)
     )
     for answer in (answer for each in answers for answer in each):
         assert len(answer) == 9 or answer[-1] == END
@@ -94,7 +94,7 @@ def test_answers_share_their_prompt_and_leave_when_they_end(causal: Any) -> None
     )
     prompts = [[8 + at % 15 for at in range(30)]] * 2
     answers = sample(
-        causal, prompts, count=32, longest=32, end=END, padding=PADDING, rng=torch.Generator().manual_seed(0)
+        causal, prompts, count=32, longest=32, ends={END}, padding=PADDING, rng=torch.Generator().manual_seed(0)
     )
     hook.remove()
     said = sum(len(answer) for each in answers for answer in each)
@@ -107,7 +107,7 @@ def test_answers_share_their_prompt_and_leave_when_they_end(causal: Any) -> None
 def test_one_seed_one_text(causal: Any) -> None:
     def said(seed: int) -> list[list[list[int]]]:
         rng = torch.Generator().manual_seed(seed)
-        return sample(causal, PROMPTS, count=4, longest=8, end=END, padding=PADDING, rng=rng)
+        return sample(causal, PROMPTS, count=4, longest=8, ends={END}, padding=PADDING, rng=rng)
 
     assert said(0) == said(0)
     assert said(0) != said(1)
@@ -123,7 +123,7 @@ def test_dropout_is_off_and_the_mode_comes_back(tokenizer: Any) -> None:
         eos_token_id=1,
     )  # fmt: skip
     network: Any = transformers.GPT2LMHeadModel(config).train()
-    options: dict[str, Any] = {"count": 2, "longest": 8, "end": END, "padding": PADDING, "temperature": 0.0}
+    options: dict[str, Any] = {"count": 2, "longest": 8, "ends": {END}, "padding": PADDING, "temperature": 0.0}
     assert sample(network, PROMPTS, **options) == sample(network.eval(), PROMPTS, **options)
     network.train()
     with patch.object(network.transformer, "forward", side_effect=RuntimeError("broken")), pytest.raises(RuntimeError):

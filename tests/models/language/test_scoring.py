@@ -10,8 +10,9 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import ModelError
 from manyways.models.language import scoring
+from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.judgements import desirable, judged
-from manyways.models.language.packing import Answer, Group, answer_log_probabilities, pack
+from manyways.models.language.packing import Answer, Group, pack
 from manyways.models.language.scoring import (
     answer_scores,
     mean_log_probabilities,

@@ -5,13 +5,7 @@ from typing import Any
 import pytest
 
 from manyways.errors import ModelError
-from manyways.models.language.tokenizers import (
-    CHAT_TEMPLATE,
-    conversation,
-    make_tokenizer,
-    token_ids,
-    with_special_tokens,
-)
+from manyways.models.language.tokenizers import CHAT_TEMPLATE, frame, make_tokenizer, token_ids, with_special_tokens
 
 TEXTS = ["To be, or not to be:\nthat is the question.\n", "  two  spaces\tand a tab", "größer 😀"]
 
@@ -54,26 +48,29 @@ def test_a_tokenizer_without_an_end_is_refused(tokenizer: Any) -> None:
     assert bare.chat_template == CHAT_TEMPLATE
 
 
-TALK = [
-    {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": "1+1?"},
-    {"role": "assistant", "content": "2"},
-    {"role": "user", "content": "and 2?"},
-    {"role": "assistant", "content": "4"},
-]
+def test_the_end_that_a_checkpoint_states_is_the_tokenizers(tokenizer: Any) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    assert with_special_tokens(bare, "'bare'", ends={tokenizer.eos_token_id}).eos_token == "<|end|>"
 
 
-def test_a_conversation_says_who_says_what(tokenizer: Any) -> None:
-    pieces = list(conversation(tokenizer, TALK))
-    assert [said for _, said in pieces] == [False, True, False, True]
-    assert [text for text, said in pieces if said] == ["2<|end|>\n", "4<|end|>\n"]
-    assert "".join(text for text, _ in pieces) == tokenizer.apply_chat_template(TALK, tokenize=False)
+def test_a_tokenizer_that_fills_in_needs_a_mask_and_no_end(tokenizer: Any) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    with pytest.raises(ModelError, match=r"'bare' has no mask token.*tokenizer.mask_token"):
+        with_special_tokens(bare, "'bare'", "masked")
+    bare.mask_token = "<|mask|>"
+    assert with_special_tokens(bare, "'bare'", "masked").eos_token_id is None
 
 
-def test_a_template_that_rewrites_the_past_is_refused(tokenizer: Any) -> None:
-    import copy
+def test_the_frame_is_what_a_tokenizer_puts_around_a_text() -> None:
+    from tokenizers.processors import TemplateProcessing
 
-    odd = copy.copy(tokenizer)
-    odd.chat_template = "{{ messages | length }}" + CHAT_TEMPLATE
-    with pytest.raises(ModelError, match="rewrites earlier messages"):
-        list(conversation(odd, TALK))
+    tokenizer = make_tokenizer("characters", ["abc"])
+    assert frame(tokenizer) == ([], [])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|mask|> $A <|end|>", special_tokens=[("<|mask|>", 3), ("<|end|>", 1)]
+    )
+    assert frame(tokenizer) == ([3], [1])

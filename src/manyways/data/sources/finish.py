@@ -34,9 +34,9 @@ def finished(column: RawColumn, role: str, kind: Kind | None) -> Column:
             f"kind {decided!r}. A column of images or sounds is made of files: names that exist beside the table, or "
             "arrays of three or four axes for images."
         )
-    if role in TEXT_ROLES and role != "messages" and _holds_conversations(column):
+    if role == "text" and _holds_conversations(column):
         raise DataError(
-            f"The column {column.name!r} holds lists of messages, and the role {role} takes texts. Give whole "
+            f"The column {column.name!r} holds lists of messages, and the role text takes running text. Give "
             'conversations the role messages: messages="…"; of others keep the text of the turn: row["content"].'
         )
     convert = CONVERSIONS.get(decided)

@@ -10,6 +10,7 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.ragged import Ragged
+from manyways.errors import DataError
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language.pretrain import new_model
@@ -25,8 +26,11 @@ class TextLearner(LanguageLearner):
 
     def __init__(self, start: LanguageModel, network: nn.Module, data: Data, seed: int) -> None:
         super().__init__(start, network, data, seed)
-        self.rows: Ragged = start.reader().texts(data.training)
-        self.positions = np.arange(len(self.rows), dtype=np.int64)
+        reader = start.reader()
+        self.rows: Ragged = reader.texts(data.training)
+        self.positions = np.flatnonzero(self.rows.lengths > len(reader.prefix) + len(reader.suffix))
+        if not len(self.positions):
+            raise DataError(f"{data.name} has no text to learn from: all {len(self.rows)} training rows are empty.")
 
 
 @dataclass(frozen=True, kw_only=True)

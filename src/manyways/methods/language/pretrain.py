@@ -15,7 +15,6 @@ from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language_method import LanguageLearner, LanguageMethod
 from manyways.models.language.architectures import new_network
-from manyways.models.language.packing import body, head
 from manyways.models.language.rows import strings, text_columns
 from manyways.models.language.tokenizers import make_tokenizer
 from manyways.models.language_model import LanguageModel
@@ -100,5 +99,5 @@ def new_model(method: Any, data: Data, objective: str) -> LanguageModel:
 
 def next_token_loss(network: Any, ids: torch.Tensor) -> torch.Tensor:
     """Mean nats of each token given those before it; ids int64 [rows, tokens]."""
-    states = body(network)(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-    return cross_entropy(head(network)(states).float().flatten(0, 1), ids[:, 1:].flatten())
+    logits = network(input_ids=ids[:, :-1], use_cache=False).logits
+    return cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())

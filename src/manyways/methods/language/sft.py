@@ -11,7 +11,8 @@ from manyways.data.data import Data
 from manyways.methods.fields import Count, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language_method import LanguageLearner, LanguageMethod
-from manyways.models.language.packing import Group, pack, token_log_probabilities
+from manyways.models.language.forward import token_log_probabilities
+from manyways.models.language.packing import Group
 from manyways.models.language_model import LanguageModel
 
 
@@ -50,7 +51,7 @@ class SFT(LanguageMethod[AnswerLearner]):
 
     def draw(self, learner: AnswerLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.positions, self.batch_size, step)
-        return {"packed": pack([learner.groups[row] for row in rows], learner.padding).to(learner.device)}
+        return {"packed": learner.pack([learner.groups[row] for row in rows])}
 
     def loss(self, learner: AnswerLearner, batch: Batch) -> Loss:
         return -token_log_probabilities(learner.network, batch["packed"]).mean(), {}

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.methods.language_method import LanguageLearner
-from manyways.models.language.packing import Group, Packed, answer_log_probabilities, pack
+from manyways.models.language.forward import answer_log_probabilities
+from manyways.models.language.packing import Group
 from manyways.models.language.scoring import of_each_answer
 from manyways.models.language_model import LanguageModel
 
@@ -50,6 +51,5 @@ class ReferenceLearner(LanguageLearner):
 
     def batch(self, rows: Any) -> dict[str, Any]:
         """The groups at `rows` packed, and the reference's log p of their answers, float32 [answers]."""
-        packed: Packed = pack([self.groups[row] for row in rows], self.padding)
         reference = self.reference[torch.from_numpy(rows).to(self.reference.device)]
-        return {"packed": packed.to(self.device), "reference": reference.flatten()}
+        return {"packed": self.pack([self.groups[row] for row in rows]), "reference": reference.flatten()}

@@ -14,7 +14,8 @@ from manyways.errors import DataError, ParameterError
 from manyways.methods.language_method import LanguageLearner, copy_of
 from manyways.methods.preference._reward_names import Reward
 from manyways.methods.preference._rewards import Judge
-from manyways.models.language.packing import Answer, Group, Packed, pack, token_log_probabilities
+from manyways.models.language.forward import token_log_probabilities
+from manyways.models.language.packing import Answer, Group, Packed
 from manyways.models.language.rows import Reader, strings
 from manyways.models.language.sampling import sample
 from manyways.models.language_model import LanguageModel
@@ -43,7 +44,7 @@ class RolloutLearner(LanguageLearner):
     ) -> None:  # fmt: skip
         super().__init__(start, network, data, seed)
         prompts, group, longest = shape
-        self.temperature, self.end = temperature, reader.end
+        self.temperature, self.ends = temperature, reader.ends
         self.prompts, kept = read_prompts(reader, data.training, longest)
         rows = data.training.select(kept)
         self.judge = Judge(reward, rows, prompt_texts(reader, rows, self.prompts))
@@ -71,7 +72,7 @@ class RolloutLearner(LanguageLearner):
         """Sample answers to the prompts at positions `rows`, and have them rewarded."""
         group, longest = self.tokens.shape[1:]
         answers = sample(
-            self.network, [self.prompts[row] for row in rows], count=group, longest=longest, end=self.end,
+            self.network, [self.prompts[row] for row in rows], count=group, longest=longest, ends=self.ends,
             padding=self.padding, temperature=self.temperature, rng=rng,
         )  # fmt: skip
         tokens = torch.full(self.tokens.shape, NOTHING)
@@ -108,7 +109,7 @@ class RolloutLearner(LanguageLearner):
             Group(self.prompts[row], [Answer([token for token in ids if token != NOTHING]) for ids in answers])
             for row, answers in zip(asked, tokens, strict=True)
         ]
-        return pack(groups, self.padding).to(self.device)
+        return self.pack(groups)
 
     def log_probabilities(self, network: Any, packed: Packed) -> Tensor:
         """log p of each said token, at the temperature of the sampling, float32 [said tokens]."""

@@ -12,7 +12,8 @@ from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language_method import LanguageMethod
 from manyways.methods.preference._reference import ReferenceLearner
-from manyways.models.language.packing import answer_lengths, answer_log_probabilities
+from manyways.models.language.forward import answer_log_probabilities
+from manyways.models.language.packing import answer_lengths
 from manyways.models.language_model import LanguageModel
 
 

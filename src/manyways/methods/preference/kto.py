@@ -16,8 +16,9 @@ from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language_method import LanguageMethod
 from manyways.methods.preference._reference import ReferenceLearner
+from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.judgements import judged
-from manyways.models.language.packing import Answer, Group, answer_log_probabilities
+from manyways.models.language.packing import Answer, Group
 from manyways.models.language_model import LanguageModel
 from manyways.training.randomness import mix
 

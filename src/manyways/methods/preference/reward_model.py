@@ -15,7 +15,7 @@ from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language_method import LanguageLearner, LanguageMethod
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.architectures import objective_of
-from manyways.models.language.packing import Group, pack
+from manyways.models.language.packing import Group
 from manyways.models.language.scoring import answer_scores, scored, with_scalar_head
 from manyways.models.language_model import LanguageModel, from_checkpoint
 from manyways.models.model import Model
@@ -75,7 +75,7 @@ class RewardModel(LanguageMethod[PairLearner]):
 
     def draw(self, learner: PairLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.positions, self.batch_size, step)
-        return {"packed": pack([learner.groups[row] for row in rows], learner.padding).to(learner.device)}
+        return {"packed": learner.pack([learner.groups[row] for row in rows])}
 
     def loss(self, learner: PairLearner, batch: Batch) -> Loss:
         scores = answer_scores(learner.network, batch["packed"])

@@ -13,8 +13,10 @@ from manyways.data.storage import RowNumbers
 from manyways.methods.language_method import copy_of
 from manyways.methods.losses import label_losses
 from manyways.models.language.adapters import has_adapters, merged
-from manyways.models.language.attention import use_fast_attention
-from manyways.models.language.packing import answer_lengths, answer_log_probabilities, pack, plain
+from manyways.models.language.attention import use_own_attention
+from manyways.models.language.forward import answer_log_probabilities, plain
+from manyways.models.language.packing import answer_lengths, pack
+from manyways.models.language.probe import packs
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -103,7 +105,7 @@ class TokenUnlearner(Unlearner):
 
     def __init__(self, start: LanguageModel, data: Data, seed: int) -> None:
         network = merged(start.network) if has_adapters(start.network) else copy_of(start.network)
-        use_fast_attention(plain(network))
+        use_own_attention(plain(network))
         super().__init__(network.requires_grad_(True), data, seed)
         self.start = start
         self.padding = int(start.tokenizer.pad_token_id)
@@ -111,7 +113,8 @@ class TokenUnlearner(Unlearner):
         self._divide(data, np.ones(len(data), bool))
 
     def batch(self, positions: RowNumbers) -> Any:
-        return pack([self.groups[row] for row in positions], self.padding).to(self.device)
+        groups = [self.groups[row] for row in positions]
+        return pack(groups, self.padding, packs(self.network)).to(self.device)
 
     def losses(self, network: nn.Module, batch: Any) -> Tensor:
         return -answer_log_probabilities(network, batch)

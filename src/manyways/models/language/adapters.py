@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from manyways.errors import ModelError, NeedsError, ParameterError
-from manyways.models.language.packing import plain
+from manyways.models.language.forward import plain
 from manyways.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

@@ -94,7 +94,7 @@ def load_network(checkpoint: str, objective: str, base: str | None = None) -> tu
             f"The tokenizer of {checkpoint!r} has {len(tokenizer)} tokens, the network "
             f"{network.get_input_embeddings().num_embeddings}; they do not belong together."
         )
-    return network, with_special_tokens(tokenizer, checkpoint)
+    return network, with_special_tokens(tokenizer, checkpoint, objective, stated_ends(network))
 
 
 def _load_adapted(folder: Path, objective: str, base: str | None) -> tuple[Any, Any]:
@@ -105,7 +105,8 @@ def _load_adapted(folder: Path, objective: str, base: str | None) -> tuple[Any, 
             tokenizer = checkpoints.guarded(
                 str(folder), lambda: transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
             )
-    return add_adapters(network, folder, base), with_special_tokens(tokenizer, str(folder))
+    tokenizer = with_special_tokens(tokenizer, str(folder), objective, stated_ends(network))
+    return add_adapters(network, folder, base), tokenizer
 
 
 STATED = {
@@ -140,8 +141,24 @@ def objective_of(checkpoint: str) -> str:
 
 def context_of(network: Any) -> int:
     """The most tokens that `network` reads."""
-    config = network.config
-    for name in ("max_position_embeddings", "n_positions", "max_sequence_length"):
+    config = network.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "context_length"):
         if isinstance(value := getattr(config, name, None), int) and value > 0:
-            return value
+            return value - _unused_positions(network)
     return 1024
+
+
+def _unused_positions(network: Any) -> int:
+    """How many positions no token can have: RoBERTa's kind counts from behind the place of padding."""
+    offsets = [
+        part.padding_idx + 1
+        for name, part in network.named_modules()
+        if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None
+    ]
+    return max(offsets, default=0)
+
+
+def stated_ends(network: Any) -> frozenset[int]:
+    """The tokens at which the checkpoint of `network` states that generation ends."""
+    stated = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
+    return frozenset([stated] if isinstance(stated, int) else stated or ())

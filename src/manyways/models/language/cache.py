@@ -42,12 +42,15 @@ class SharedLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformer
         self._keys, self._values = keys, values
 
 
-def shared_cache(network: Any) -> Cache | None:
-    """A cache for answers side by side; None where a layer sees less than all, or cannot be told what it sees."""
-    full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=network.config).layers)
-    if not full or network.config._attn_implementation not in ("sdpa", NAME):
-        return None
+def shared_cache() -> Cache:
+    """A cache for answers that stand side by side."""
     return Cache(layer_class_to_replicate=SharedLayer)
+
+
+def holds_everything(network: Any) -> bool:
+    """True if every layer of `network` keeps the keys and values of all tokens, and attends by a mask it is given."""
+    full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=network.config).layers)
+    return full and network.config._attn_implementation == NAME
 
 
 def cache_word(network: Any) -> str:

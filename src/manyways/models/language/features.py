@@ -8,7 +8,7 @@ from manyways.data.encoders.text import TextEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.specs import TextSpec
 from manyways.models.backbones.pretrained import Pretrained
-from manyways.models.language.packing import body
+from manyways.models.language.forward import body
 from manyways.models.lineage import Lineage
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor

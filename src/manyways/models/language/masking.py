@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.models.language.packing import body, plain
+from manyways.models.language.forward import logits_at
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,27 @@ class Hidden:
 
 
 def padded(rows: Sequence[NDArray[np.int32]], context: int, tokenizer: Any) -> Tensor:
-    """`rows` cut to `context` tokens and padded on the right, int64 [rows, longest]."""
+    """`rows` cut to `context` tokens, their last token kept, and padded on the right, int64 [rows, longest]."""
     length = max(1, min(context, max(map(len, rows))))
     ids = np.full((len(rows), length), tokenizer.pad_token_id, np.int64)
     for at, row in enumerate(rows):
         ids[at, : min(len(row), length)] = row[:length]
+        if len(row) > length:  # a text ends as every text does
+            ids[at, -1] = row[-1]
     return torch.from_numpy(ids)
 
 
 def hide_tokens(ids: Tensor, tokenizer: Any, rng: torch.Generator, share: float, whole: bool = False) -> Hidden:
-    """Hide a `share` of the tokens that are no padding: 80% become the mask, 10% any token, 10% stay as they are.
+    """Hide a `share` of the tokens that are no special ones: 80% become the mask, 10% any token, 10% stay as they are.
 
     whole: all become the mask. ids: int64 [rows, length], padded by the tokenizer's padding. At least one token of
-    every batch is hidden.
+    every batch is hidden, unless all are special.
     """
-    ordinary = ids != tokenizer.pad_token_id
+    attended = ids != tokenizer.pad_token_id
+    ordinary = attended & ~torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
     chance = torch.rand(ids.shape, generator=rng)
     hidden = ordinary & (chance < share)
-    if not bool(hidden.any()):
+    if bool(ordinary.any()) and not bool(hidden.any()):
         hidden = ordinary & (chance == chance[ordinary].min())
     places = hidden.flatten().nonzero()[:, 0]
     targets = ids.flatten()[places]
@@ -54,20 +57,13 @@ def hide_tokens(ids: Tensor, tokenizer: Any, rng: torch.Generator, share: float,
     changed[places] = torch.where(
         (dice < 0.8) | torch.tensor(whole), tokenizer.mask_token_id, torch.where(dice < 0.9, other, targets)
     )
-    return Hidden(changed.view_as(ids), ordinary.long(), places, targets)
+    return Hidden(changed.view_as(ids), attended.long(), places, targets)
 
 
 def fill_in_loss(network: Any, hidden: Hidden, tokenizer: Any) -> Tensor:
-    """Nats of each hidden token, float32 [hidden]; only they go through the vocabulary's projection."""
-    states = body(network)(input_ids=hidden.ids, attention_mask=hidden.seen).last_hidden_state
-    logits = projection(plain(network))(states.flatten(0, 1)[hidden.places]).float()
+    """Nats of each hidden token, float32 [hidden]; only they go through the network's head."""
+    logits = logits_at(
+        network, hidden.places, lambda: network(input_ids=hidden.ids, attention_mask=hidden.seen)
+    )  # fmt: skip
     nats: Tensor = logits.logsumexp(1) - logits.gather(1, hidden.targets[:, None])[:, 0]
     return nats
-
-
-def projection(network: Any) -> Any:
-    """What follows the body of a masked language model: its transform and the vocabulary, by the names in use."""
-    for name in ("cls", "lm_head", "predictions", "vocab_projector"):
-        if hasattr(network, name):
-            return getattr(network, name)
-    return network.get_output_embeddings()

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manyways.models.language.conversations import conversations, holds_conversations
+from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
-from manyways.models.language.packing import answer_lengths, answer_log_probabilities, body, head
-from manyways.models.language.rows import Reader, conversations, text_columns
+from manyways.models.language.packing import answer_lengths
+from manyways.models.language.rows import Reader, strings, text_columns
 from manyways.models.language.scoring import of_each_answer
 from manyways.training.randomness import generator
 
@@ -34,8 +36,7 @@ def nats_of_text(network: Any, reader: Reader, data: "Data") -> dict[str, float]
     nats, tokens = 0.0, 0
     for ids in windows(stream, reader.context, TOKENS_AT_ONCE):
         given = torch.from_numpy(ids).to(device)
-        states = body(network)(input_ids=given[:, :-1], use_cache=False).last_hidden_state
-        logits = head(network)(states).float().flatten(0, 1)
+        logits = network(input_ids=given[:, :-1], use_cache=False).logits.float().flatten(0, 1)
         wanted = given[:, 1:].flatten()
         nats += float((logits.logsumexp(1) - logits.gather(1, wanted[:, None])[:, 0]).sum())
         tokens += len(wanted)
@@ -68,10 +69,12 @@ def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[ND
 
 def _characters_said(data: "Data") -> int:
     """Characters of all completions of `data`, or of all turns of the assistant."""
-    if data.has("messages"):
-        talks = conversations(data, np.arange(len(data)))
+    role = "messages" if data.has("messages") else "completion"
+    everything = np.arange(len(data))
+    if holds_conversations(data, role):
+        talks = conversations(data, role, everything)
         return sum(len(turn["content"]) for talk in talks for turn in talk if turn["role"] == "assistant")
-    return sum(len(str(value)) for value in data.take(data.roles["completion"][0]))
+    return sum(map(len, strings(data, data.roles[role][0], everything)))
 
 
 def _means(nats: float, tokens: int) -> dict[str, float]:

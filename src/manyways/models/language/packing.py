@@ -1,13 +1,13 @@
 """Packing: answers share their prompt's forward pass, and short rows share a line of the batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 Ids = NDArray[np.int64]
 NO_PARENT = -1
@@ -41,6 +41,8 @@ class Packed:
     sources, targets, owners: int64 [said tokens]: where in the flattened batch the hidden state stands that says a
     token, the token, and which answer (counted over all groups) it belongs to. answers: how many there are.
     ends: int64 [answers]: where in the flattened batch each answer's last token stands.
+    packed: whether lines hold several segments; else each is one sequence, an answer behind its prompt, and a network
+    reads it by its own mask and positions.
     """
 
     ids: Tensor
@@ -52,6 +54,7 @@ class Packed:
     owners: Tensor
     ends: Tensor
     answers: int
+    packed: bool = True
 
     def mask(self) -> Tensor | None:
         """Which token sees which, bool [lines, 1, length, length]; None where plain causal attention is the same."""
@@ -66,17 +69,24 @@ class Packed:
 
     def to(self, device: torch.device) -> "Packed":
         """The same batch on `device`."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return Packed(**moved, answers=self.answers)
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
 
 
-def pack(groups: Sequence[Group], padding: int) -> Packed:
-    """Lay out `groups`, the longest first, into as few lines as first-fit finds; the longest sets their length."""
+def pack(groups: Sequence[Group], padding: int, packed: bool = True) -> Packed:
+    """Lay out `groups`, the longest first, into as few lines as first-fit finds; the longest sets their length.
+
+    packed: False gives every answer, with its prompt before it, a line of its own.
+    """
+    if not packed:
+        groups = [_alone(group.prompt, answer) for group in groups for answer in group.answers]
     length = max((len(group) for group in groups), default=1)
     first = np.cumsum([0, *(len(group.answers) for group in groups)])
     lines: list[_Line] = []
     for at in sorted(range(len(groups)), key=lambda at: (-len(groups[at]), at)):
-        line = next((line for line in lines if line.used + len(groups[at]) <= length), None)
+        line = next((line for line in lines if packed and line.used + len(groups[at]) <= length), None)
         if line is None:
             line = _Line(len(lines), length, padding)
             lines.append(line)
@@ -93,7 +103,14 @@ def pack(groups: Sequence[Group], padding: int) -> Packed:
         owners=owners,
         ends=torch.from_numpy(ends[np.argsort(ends[:, 0], kind="stable"), 1]),
         answers=int(first[-1]),
+        packed=packed,
     )
+
+
+def _alone(prompt: Sequence[int], answer: Answer) -> Group:
+    """One sequence of `prompt` and `answer`, of which the answer's targets are predicted."""
+    kept = [True] * len(answer.ids) if answer.said is None else answer.said
+    return Group((), [Answer([*prompt, *answer.ids], [*[False] * len(prompt), *kept])])
 
 
 class _Line:
@@ -140,35 +157,6 @@ class _Line:
         return end
 
 
-def hidden_states(network: Any, batch: Packed) -> Tensor:
-    """The last hidden states of `network` for `batch`, flattened to [lines * length, width]."""
-    output = body(network)(
-        input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask(), use_cache=False
-    )
-    states: Tensor = output.last_hidden_state
-    return states.flatten(0, 1)
-
-
-def token_log_probabilities(
-    network: Any, batch: Packed, states: Tensor | None = None, temperature: float = 1.0
-) -> Tensor:
-    """log p of each said token, float32 [said tokens]; only they go through the vocabulary's projection.
-
-    temperature: of the distribution that the tokens were sampled from.
-    """
-    states = hidden_states(network, batch) if states is None else states
-    logits = head(network)(states[batch.sources]).float()
-    if temperature != 1:
-        logits = logits / temperature
-    said: Tensor = logits.gather(1, batch.targets[:, None])[:, 0] - logits.logsumexp(1)
-    return said
-
-
-def answer_log_probabilities(network: Any, batch: Packed) -> Tensor:
-    """log p(answer | prompt) of each answer, float32 [answers]: the sum over its said tokens."""
-    return per_answer(token_log_probabilities(network, batch), batch)
-
-
 def per_answer(values: Tensor, batch: Packed) -> Tensor:
     """The sum of `values` [said tokens] over each answer [answers]."""
     return torch.zeros(batch.answers, dtype=values.dtype, device=values.device).index_add(0, batch.owners, values)
@@ -177,19 +165,3 @@ def per_answer(values: Tensor, batch: Packed) -> Tensor:
 def answer_lengths(batch: Packed) -> Tensor:
     """The number of said tokens of each answer, float32 [answers]."""
     return per_answer(torch.ones_like(batch.targets, dtype=torch.float32), batch)
-
-
-def body(network: Any) -> Any:
-    """The part of a transformers model that gives hidden states; inside an adapter, if it has one."""
-    return plain(network).base_model
-
-
-def head(network: Any) -> nn.Module:
-    """The projection to the vocabulary."""
-    found: nn.Module = plain(network).get_output_embeddings()
-    return found
-
-
-def plain(network: Any) -> Any:
-    """The transformers model inside an adapter, or `network` itself."""
-    return network.get_base_model() if hasattr(network, "get_base_model") else network

@@ -1,9 +1,8 @@
 """Rows of a table as tokens: running text, prompts with answers, pairs of answers."""
 
 import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,8 +12,17 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.ragged import Ragged, ragged
 from manyways.errors import DataError
+from manyways.models.language.chat import Chat
+from manyways.models.language.conversations import (
+    Message,
+    asked,
+    conversations,
+    holds_conversations,
+    must_answer,
+    place,
+)
 from manyways.models.language.packing import Answer, Group
-from manyways.models.language.tokenizers import ROLES, conversation, token_ids
+from manyways.models.language.tokenizers import frame, token_ids
 
 TooLong = Literal["refuse", "cut", "skip"]
 
@@ -24,11 +32,15 @@ class Reader:
     """How rows become tokens: a tokenizer, the most tokens a model reads, and what becomes of longer rows.
 
     refuse raises DataError; cut drops the beginning of the prompt, then the end of the answer; skip leaves rows out.
+    stated: tokens at which the checkpoint states that generation ends. framed: texts stand in the tokenizer's own
+    frame, as an encoder reads them; else they end with the end token.
     """
 
     tokenizer: Any
     context: int
     too_long: TooLong = "refuse"
+    stated: Collection[int] = field(default=())
+    framed: bool = False
 
     @property
     def end(self) -> int:
@@ -36,22 +48,39 @@ class Reader:
         return int(self.tokenizer.eos_token_id)
 
     @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens at which an answer ends: the tokenizer's, the checkpoint's, and that of the chat template."""
+        turn = [] if self.chat.end is None else [self.chat.end]
+        return frozenset([self.end, *self.stated, *turn])
+
+    @cached_property
+    def chat(self) -> Chat:
+        """How conversations are written."""
+        return Chat(self.tokenizer)
+
+    @cached_property
     def prefix(self) -> list[int]:
         """What the tokenizer puts before every text."""
-        ids: list[int] = self.tokenizer("", verbose=False)["input_ids"]
-        return [token for token in ids if token != self.end]
+        return frame(self.tokenizer)[0]
+
+    @cached_property
+    def suffix(self) -> list[int]:
+        """What stands behind every text."""
+        own = frame(self.tokenizer)[1] if self.framed else []
+        return own or [self.end]
 
     def begun(self, ids: Sequence[int]) -> list[int]:
-        """`ids` behind the prefix, which a chat template may have written already."""
+        """`ids` behind the prefix, which a text may hold already."""
         return list(ids) if list(ids[: len(self.prefix)]) == self.prefix else [*self.prefix, *ids]
 
     @cached_property
     def key(self) -> str:
-        """A hash of the tokenizer."""
-        return hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16]
+        """A hash of the tokenizer, and of how texts are framed."""
+        described = f"{self.prefix} {self.suffix} {self.tokenizer.backend_tokenizer.to_str()}"
+        return hashlib.sha256(described.encode()).hexdigest()[:16]
 
     def texts(self, data: Data) -> Ragged:
-        """The running text of each row, with the prefix before and the end token behind it.
+        """The running text of each row, with the prefix before and the suffix behind it.
 
         A text that ends with a line break is a piece of a longer one and gets neither: such rows join seamlessly.
         """
@@ -62,34 +91,37 @@ class Reader:
             texts = ["\n".join(each) for each in zip(*parts, strict=True)]
             made = token_ids(self.tokenizer, texts)
             return [
-                ids if text.endswith("\n") else [*self.prefix, *ids, self.end]
+                ids if text.endswith("\n") and not self.framed else [*self.prefix, *ids, *self.suffix]
                 for text, ids in zip(texts, made, strict=True)
             ]
 
         return ragged(len(data), make, f"{data.fingerprint} {columns} {self.key}")
 
     def prompts(self, data: Data, room: int = 0) -> list[list[int]]:
-        """The prompt of each row, with `room` tokens left for an answer; `too_long="skip"` is the caller's to do."""
-        everything = np.arange(len(data))
-        if data.has("messages"):
-            texts = [
-                str(self.tokenizer.apply_chat_template(_asked(talk), tokenize=False, add_generation_prompt=True))
-                for talk in conversations(data, everything)
+        """The prompt of each row, with `room` tokens left for an answer; `too_long="skip"` is the caller's to do.
+
+        Of a conversation it is what precedes its last answer, or all of it where that is still to come.
+        """
+        role = "messages" if data.has("messages") else "prompt"
+        if holds_conversations(data, role):
+            ids = [
+                self.chat.prompt(self._to_answer(talk, place(data, row)), place(data, row))
+                for row, talk in enumerate(conversations(data, role, np.arange(len(data))))
             ]
         else:
-            texts = strings(data, data.roles["prompt"][0], everything)
-        ids = [self.begun(row) for row in token_ids(self.tokenizer, texts)]
+            ids = [self.begun(row) for row in token_ids(self.tokenizer, self._strings(data, role))]
         return [group.prompt for group in self._fitted([Group(row, ()) for row in ids], data.name, room)]  # type: ignore[misc]
 
     def answers(self, data: Data) -> list[Group]:
         """Each row's prompt and completion, or its conversation with the assistant's turns as what is said."""
-        everything = np.arange(len(data))
         if data.has("messages"):
-            groups = [self._conversation(talk) for talk in conversations(data, everything)]
+            talks = conversations(data, "messages", np.arange(len(data)))
+            groups = [
+                self._conversation(must_answer(talk, place(data, row)), place(data, row))
+                for row, talk in enumerate(talks)
+            ]
         else:
-            prompts = self._prompts_or_none(data)
-            said = self._completions(data, "completion")
-            groups = [Group(prompt, (Answer(ids),)) for prompt, ids in zip(prompts, said, strict=True)]
+            groups = self._completed(data, ("completion",))
         return self._fitted(groups, data.name)
 
     def said(self, data: Data) -> list[Group]:
@@ -101,51 +133,103 @@ class Reader:
 
     def answered(self, prompts: Sequence[str], said: Sequence[str]) -> list[Group]:
         """Each of `prompts` with what was said to it, which may be nothing."""
-        asked, answers = token_ids(self.tokenizer, prompts), token_ids(self.tokenizer, said)
-        groups = [
-            Group(self.begun(prompt), (Answer([*answer, self.end]),))
-            for prompt, answer in zip(asked, answers, strict=True)
-        ]
-        return self._fitted(groups, "the list of prompts")
+        return self._fitted(self._continued(prompts, [said]), "the list of prompts")
 
     def pairs(self, data: Data) -> list[Group]:
         """Each row's prompt with two answers: the chosen one, then the rejected one."""
-        chosen, rejected = self._completions(data, "chosen"), self._completions(data, "rejected")
-        equal = [row for row, (a, b) in enumerate(zip(chosen, rejected, strict=True)) if a == b]
+        groups = self._completed(data, ("chosen", "rejected"))
+        equal = [row for row, group in enumerate(groups) if group.answers[0].ids == group.answers[1].ids]
         if equal:
             raise DataError(
                 f"{data.name} has {len(equal)} of {len(data)} pairs whose chosen and rejected answer are the same, the "
                 f"first is row {equal[0]} (rows count from 0); nothing can be preferred there. Leave them out."
             )
-        prompts = self._prompts_or_none(data)
-        groups = [
-            Group(prompt, (Answer(good), Answer(bad)))
-            for prompt, good, bad in zip(prompts, chosen, rejected, strict=True)
-        ]
         return self._fitted(groups, data.name)
 
-    def _prompts_or_none(self, data: Data) -> list[list[int]]:
-        if not data.has("prompt"):
-            return [list(self.prefix) for _ in range(len(data))]
-        texts = strings(data, data.roles["prompt"][0], np.arange(len(data)))
-        return [self.begun(row) for row in token_ids(self.tokenizer, texts)]
+    def _completed(self, data: Data, roles: Sequence[str]) -> list[Group]:
+        """Each row's prompt with an answer for each of `roles`, texts or turns of a conversation."""
+        if any(holds_conversations(data, role) for role in roles):
+            return self._talks(data, roles)
+        prompts = self._strings(data, "prompt") if data.has("prompt") else [""] * len(data)
+        return self._continued(prompts, [self._completions(data, role) for role in roles])
 
-    def _completions(self, data: Data, role: str) -> list[list[int]]:
-        texts = strings(data, data.roles[role][0], np.arange(len(data)))
+    def _talks(self, data: Data, roles: Sequence[str]) -> list[Group]:
+        """As `_completed`, of conversations: those of the roles go on from the prompt, or hold it themselves."""
+        everything = np.arange(len(data))
+        talks = [conversations(data, role, everything) for role in roles]
+        prompts: list[list[Message]] | None = None
+        if holds_conversations(data, "prompt"):
+            prompts = conversations(data, "prompt", everything)
+        elif data.has("prompt"):
+            prompts = [[{"role": "user", "content": text}] for text in self._strings(data, "prompt")]
+        groups = []
+        for row, answers in enumerate(zip(*talks, strict=True)):
+            before = _shared(answers) if prompts is None else prompts[row]
+            wholes = [answer if prompts is None else [*before, *answer] for answer in answers]
+            groups.append(self._answers_to(before, wholes, place(data, row)))
+        return groups
+
+    def _answers_to(self, before: Sequence[Message], wholes: Sequence[list[Message]], where: str) -> Group:
+        """Several conversations that begin with the messages `before`, and differ in what follows."""
+        for whole in wholes:
+            must_answer(whole[len(before) :], where)
+        read = [self._ended(*self.chat.conversation(whole, where, len(before))) for whole in wholes]
+        shared = min(next(at for at, answers in enumerate(mask) if answers) for _, mask in read)
+        shared = min(shared, *(_alike(read[0][0], ids) for ids, _ in read))
+        return Group(read[0][0][:shared], [Answer(ids[shared:], mask[shared:]) for ids, mask in read])
+
+    def _conversation(self, talk: list[Message], where: str = "the conversation") -> Group:
+        ids, mask = self._ended(*self.chat.conversation(talk, where))
+        if not any(mask):
+            raise DataError(
+                f"The model's chat template marks nothing in {where} as said by the assistant, so there is nothing to "
+                "learn to say. Leave it out, or mend the template's {% generation %}."
+            )
+        first = mask.index(True)
+        return Group(ids[:first], (Answer(ids[first:], mask[first:]),))
+
+    def _ended(self, ids: list[int], mask: list[bool]) -> tuple[list[int], list[bool]]:
+        """A conversation whose last answer ends, also where the template does not end it."""
+        if self.chat.end is None and not self.chat.stop:
+            return [*ids, self.end], [*mask, True]
+        return ids, mask
+
+    def _continued(self, prompts: Sequence[str], texts: Sequence[Sequence[str]]) -> list[Group]:
+        """Each prompt with an answer for each list of `texts`, which ends.
+
+        Prompt and answer are tokenised as one text where its tokens begin with those of the prompt alone, by which a
+        model is asked; else each by itself.
+        """
+        before = token_ids(self.tokenizer, prompts)
+        answers = []
+        for said in texts:
+            together = token_ids(self.tokenizer, [prompt + text for prompt, text in zip(prompts, said, strict=True)])
+            apart = token_ids(self.tokenizer, said)
+            answers.append([
+                [*(whole[len(prompt) :] if prompt and whole[: len(prompt)] == prompt else own), self.end]
+                for prompt, whole, own in zip(before, together, apart, strict=True)
+            ])  # fmt: skip
+        return [
+            Group(self.begun(prompt), tuple(Answer(ids) for ids in row))
+            for prompt, *row in zip(before, *answers, strict=True)
+        ]
+
+    def _to_answer(self, talk: list[Message], where: str) -> list[Message]:
+        if not (open_turns := asked(talk)):
+            raise DataError(f"The conversation in {where} asks nothing: it has turns of the assistant alone.")
+        return open_turns
+
+    def _strings(self, data: Data, role: str) -> list[str]:
+        return strings(data, data.roles[role][0], np.arange(len(data)))
+
+    def _completions(self, data: Data, role: str) -> list[str]:
+        texts = self._strings(data, role)
         if empty := [row for row, text in enumerate(texts) if not text.strip()]:
             raise DataError(
                 f"{data.name} has {len(empty)} of {len(texts)} rows whose {role} is empty, the first is row {empty[0]} "
                 "(rows count from 0); there is nothing to learn to say. Fill them in, or leave them out."
             )
-        return [[*row, self.end] for row in token_ids(self.tokenizer, texts)]
-
-    def _conversation(self, talk: Sequence[dict[str, str]]) -> Group:
-        pieces = list(conversation(self.tokenizer, talk))
-        ids = token_ids(self.tokenizer, [text for text, _ in pieces])
-        said = [flag for row, (_, flag) in zip(ids, pieces, strict=True) for flag in [flag] * len(row)]
-        first = len(ids[0])
-        rest = [token for row in ids[1:] for token in row]
-        return Group(self.begun(ids[0]), (Answer(rest, said[first:]),))
+        return texts
 
     def _fitted(self, groups: list[Group], name: str, room: int = 0) -> list[Group]:
         """`groups` within the context, every prompt with its longest answer."""
@@ -174,6 +258,17 @@ def _cut(group: Group, context: int, room: int) -> Group:
     return Group(group.prompt[len(group.prompt) - left :] if len(group.prompt) > left else group.prompt, answers)
 
 
+def _shared(talks: Sequence[list[Message]]) -> list[Message]:
+    """The messages that all of `talks` begin with; the answer of each is what follows."""
+    return talks[0][: min(*(_alike(talks[0], talk) for talk in talks), *(len(talk) - 1 for talk in talks))]
+
+
+def _alike(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many elements two sequences begin with alike."""
+    both = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(both) if a != b), min(len(one), len(other)))
+
+
 def text_columns(data: Data) -> tuple[str, ...]:
     """The columns with the role text; without any, the inputs that are text."""
     return data.roles.get("text") or tuple(column.name for column in data.inputs if column.kind == "text")
@@ -182,32 +277,3 @@ def text_columns(data: Data) -> tuple[str, ...]:
 def strings(data: Data, column: str, rows: NDArray[np.int64]) -> list[str]:
     """The texts of `column` in `rows` of `data`; missing ones are empty."""
     return ["" if value is None else str(value) for value in data.columns[column].take(data.rows[rows])]
-
-
-def conversations(data: Data, rows: NDArray[np.int64]) -> list[list[dict[str, str]]]:
-    """The messages of `rows`. Raises DataError where they are no conversation, or the assistant says nothing."""
-    found = []
-    for row, text in enumerate(strings(data, data.roles["messages"][0], rows)):
-        try:
-            talk = json.loads(text)
-            right = all(set(message) >= {"role", "content"} for message in talk) and bool(talk)
-        except (ValueError, TypeError):
-            right = False
-        if not right or any(message["role"] not in ROLES for message in talk):
-            raise DataError(
-                f"Row {row} of {data.name} (rows count from 0) is no conversation: {text[:80]!r}. It must be a list "
-                f'of {{"role": …, "content": …}} with the roles {", ".join(ROLES)}.'
-            )
-        if not any(message["role"] == "assistant" and message["content"].strip() for message in talk):
-            raise DataError(
-                f"The conversation in row {row} of {data.name} (rows count from 0) has no turn of the assistant, so "
-                "there is nothing to learn to say. Leave it out, or add the answer."
-            )
-        found.append(talk)
-    return found
-
-
-def _asked(talk: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The conversation up to the assistant's last turn."""
-    last = max(at for at, message in enumerate(talk) if message["role"] == "assistant")
-    return talk[:last]

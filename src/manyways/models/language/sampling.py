@@ -1,13 +1,17 @@
 """Sampling: answers to prompts, all answers to a prompt side by side over one pass of it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from manyways.models.language.packing import plain
+from manyways.models.language.forward import plain
+from manyways.models.language.generation import generate, padded_on_the_left
+from manyways.models.language.probe import attends_only, evaluating, shares_cache
+
+Pick = Callable[[Tensor, Tensor], Tensor]
 
 LEAVE = 0.75
 """Answers that ended leave the batch as soon as those that go on fit into this share of it."""
@@ -15,31 +19,56 @@ LEAVE = 0.75
 
 @torch.no_grad()
 def sample(
-    network: Any, prompts: Sequence[Sequence[int]], *, count: int, longest: int, end: int, padding: int,
+    network: Any, prompts: Sequence[Sequence[int]], *, count: int, longest: int, ends: Collection[int], padding: int,
     temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, rng: torch.Generator | None = None,
 ) -> list[list[list[int]]]:  # fmt: skip
-    """`count` answers to each prompt: token ids, the `end` token included where it was said.
+    """`count` answers to each prompt: token ids, up to and with the first of the `ends` that was sampled.
 
     prompts: one token each at least. longest: the most tokens of an answer. temperature: 0 takes the most probable
     token. top_k, top_p: only the k most probable tokens, or the fewest that hold a share p (Holtzman et al. 2020).
     rng: a generator on the CPU; what an answer draws from it does not depend on when the others end.
     """
     network = plain(network)
-    said = torch.full((len(prompts) * count, longest), padding, dtype=torch.long)
-    with _evaluating(network):
-        batch = _Batch(network, prompts, count, padding)
-        logits = batch.first
-        for step in range(longest):
-            # Drawn for all answers, those that ended too, so that each has a stream of its own.
-            dice = torch.rand(len(said), generator=rng, dtype=torch.float64)[batch.owners].to(logits.device)
-            tokens = choose(logits.flatten(0, 1), dice.flatten(), temperature, top_k, top_p).view_as(dice).cpu()
-            said[batch.owners[batch.going], step] = tokens[batch.going]
-            batch.going &= tokens != end
-            if step + 1 == longest or not bool(batch.going.any()):
-                break
-            logits = batch.read(batch.shrink(tokens))
-    answers = [_until(row, end) for row in said[:, : step + 1].tolist()]
+    pick = partial(choose, temperature=temperature, top_k=top_k, top_p=top_p)
+    sampled = torch.full((len(prompts) * count, longest), padding)
+    with evaluating(network):
+        if shares_cache(network):
+            _sample_side_by_side(network, prompts, count, ends, padding, pick, rng, sampled)
+        else:
+            owners = torch.arange(len(sampled)).view(len(prompts), count)
+            for rows in _alike(network, prompts):
+                generated = generate([prompts[row] for row in rows], network, count, longest, ends, padding, pick, rng)
+                sampled[owners[rows].flatten(), : generated.shape[1]] = generated
+    answers = [_until(row, ends) for row in sampled.tolist()]
     return [answers[at : at + count] for at in range(0, len(answers), count)]
+
+
+def _sample_side_by_side(
+    network: Any, prompts: Sequence[Sequence[int]], count: int, ends: Collection[int], padding: int, pick: Pick,
+    rng: torch.Generator | None, sampled: Tensor,
+) -> None:  # fmt: skip
+    """Fill `sampled` [answers, longest], all answers to a prompt over one pass of it."""
+    batch, last = _Batch(network, prompts, count, padding), torch.tensor(sorted(ends))
+    logits = batch.first
+    for step in range(sampled.shape[1]):
+        # Drawn for all answers, those that ended too, so that each has a stream of its own.
+        dice = torch.rand(len(sampled), generator=rng, dtype=torch.float64)[batch.owners].to(logits.device)
+        tokens = pick(logits.flatten(0, 1), dice.flatten()).view_as(dice).cpu()
+        sampled[batch.owners[batch.going], step] = tokens[batch.going]
+        batch.going &= ~torch.isin(tokens, last)
+        if step + 1 == sampled.shape[1] or not bool(batch.going.any()):
+            break
+        logits = batch.read(batch.shrink(tokens))
+
+
+def _alike(network: Any, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Positions of prompts that `network` may read side by side: all, or those of one length if padding reaches it."""
+    if attends_only(network):
+        return [list(range(len(prompts)))]
+    found: dict[int, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        found.setdefault(len(prompt), []).append(row)
+    return list(found.values())
 
 
 def choose(
@@ -63,8 +92,6 @@ def choose(
 class _Batch:
     """Answers under way, in lines: the answers to a prompt stand side by side and share its cache.
 
-    Networks whose layers do not simply see all that came before get a line for each answer, and a cache of their own.
-
     owners: which answer stands in each place, int64 [lines, side by side]. going: which have not ended. Both on the
     CPU. first: the logits of every answer's first token, [lines, side by side, vocabulary].
     """
@@ -74,27 +101,14 @@ class _Batch:
 
         self.network, self.padding, self.cache_word = network, padding, cache_word(network)
         self.device = next(network.parameters()).device
-        self.width = width = max(map(len, prompts))
-        ids = torch.full((len(prompts), width), padding)
-        seen = torch.zeros(len(prompts), width, dtype=torch.bool)
-        for row, prompt in enumerate(prompts):  # padded on the left, so that all answers begin at one place
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            seen[row, width - len(prompt) :] = True
-        shared = shared_cache(network)
-        positions = (seen.cumsum(1) - 1).clamp_min(0)
-        output = self._forward(ids, seen.long(), positions, shared, logits_to_keep=1)
+        ids, self.seen = padded_on_the_left(prompts, padding)
+        self.width = ids.shape[1]
+        positions = (self.seen.cumsum(1) - 1).clamp_min(0)
+        output = self._forward(ids, self.seen.long(), positions, shared_cache(), logits_to_keep=1)
         self.cache: Any = output[self.cache_word]
-        self.shares = shared is not None
-        self.first: Tensor = output.logits[:, -1:]
+        self.first: Tensor = output.logits[:, -1:].expand(-1, count, -1)
         self.owners = torch.arange(len(prompts) * count).view(len(prompts), count)
-        if self.shares:
-            self.first = self.first.expand(-1, count, -1)
-        else:
-            self.cache.batch_repeat_interleave(count)
-            self.first, seen, self.owners = (
-                self.first.repeat_interleave(count, 0), seen.repeat_interleave(count, 0), self.owners.view(-1, 1),
-            )  # fmt: skip
-        self.seen, self.lengths, self.spoken = seen, seen.sum(1), 0
+        self.lengths, self.spoken = self.seen.sum(1), 0
         self.going = torch.ones_like(self.owners, dtype=torch.bool)
 
     def read(self, tokens: Tensor) -> Tensor:
@@ -112,20 +126,15 @@ class _Batch:
         if len(lines) * beside > LEAVE * tokens.numel():
             return tokens
         order = (~self.going[lines]).int().argsort(dim=1, stable=True)[:, :beside]
-        if self.shares:
-            for layer in self.cache.layers:
-                layer.keep(lines.to(self.device), order.to(self.device), self.width, tokens.shape[1])
-        else:
-            self.cache.batch_select_indices(lines.to(self.device))
+        for layer in self.cache.layers:
+            layer.keep(lines.to(self.device), order.to(self.device), self.width, tokens.shape[1])
         self.seen, self.lengths = self.seen[lines], self.lengths[lines]
         self.owners, self.going, tokens = (each[lines].gather(1, order) for each in (self.owners, self.going, tokens))
         return tokens
 
     def _mask(self) -> Tensor:
-        """What the next tokens see: bool [lines, 1, side by side, places], or int64 [lines, places] for own lines."""
+        """What the next tokens attend to, bool [lines, 1, side by side, places]: their prompt and their own answer."""
         lines, beside = self.owners.shape
-        if not self.shares:
-            return torch.cat([self.seen, self.seen.new_ones(lines, self.spoken)], 1).long()
         own = torch.eye(beside, dtype=torch.bool).repeat(1, self.spoken).expand(lines, -1, -1)
         return torch.cat([self.seen[:, None].expand(-1, beside, -1), own], 2)[:, None]
 
@@ -136,16 +145,5 @@ class _Batch:
         )  # fmt: skip
 
 
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Without dropout, which would sample from another policy than the one that is trained."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
-
-
-def _until(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end) + 1] if end in ids else ids
+def _until(ids: list[int], ends: Collection[int]) -> list[int]:
+    return ids[: next((at + 1 for at, token in enumerate(ids) if token in ends), len(ids))]

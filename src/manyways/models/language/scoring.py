@@ -9,17 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.errors import ModelError
-from manyways.models.language.packing import (
-    Answer,
-    Group,
-    Packed,
-    answer_lengths,
-    answer_log_probabilities,
-    body,
-    hidden_states,
-    pack,
-    plain,
-)
+from manyways.models.language.forward import answer_log_probabilities, body, hidden_states, plain
+from manyways.models.language.packing import Answer, Group, Packed, answer_lengths, pack
+from manyways.models.language.probe import packs
 
 TOKENS_AT_ONCE = 8192
 
@@ -32,11 +24,11 @@ def of_each_answer(
 
     Groups of like length go through the network together, about 8,192 tokens at once.
     """
-    device = next(network.parameters()).device
+    device, packed = next(network.parameters()).device, packs(network)
     first = torch.tensor([0, *(len(group.answers) for group in groups)]).cumsum(0)
     found = torch.empty(int(first[-1]))
     for rows in _batches(groups):
-        batch = pack([groups[row] for row in rows], padding).to(device)
+        batch = pack([groups[row] for row in rows], padding, packed).to(device)
         places = torch.cat([torch.arange(int(first[row]), int(first[row + 1])) for row in rows])
         found[places] = value(network, batch).float().cpu()
     return found

@@ -1,20 +1,23 @@
 """Tokenizers: made on the spot from the data, or a checkpoint's own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from manyways.errors import ModelError, NeedsError
 
 PADDING, END, UNKNOWN, MASK = SPECIAL = ("<|pad|>", "<|end|>", "<|unknown|>", "<|mask|>")
-ROLES = ("system", "user", "assistant")
 Kind = Literal["characters", "bytes", "words"]
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{{ '\n' }}{% endfor %}"
+    "{% if message['tool_calls'] %}{{ message['tool_calls'] | tojson }}{% endif %}{{ eos_token + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
 )
-"""How a conversation is written down for tokenizers that do not say it themselves."""
+"""How a conversation is written for tokenizers that do not say it themselves.
+
+Every turn ends with the tokenizer's own end token, which no text can hold: so none can forge another turn.
+"""
+BOS = "{{ bos_token }}"
 
 
 def make_tokenizer(kind: Kind, texts: Iterable[str], vocabulary: int = 4096) -> Any:
@@ -55,8 +58,21 @@ def make_tokenizer(kind: Kind, texts: Iterable[str], vocabulary: int = 4096) -> 
     )
 
 
-def with_special_tokens(tokenizer: Any, where: str) -> Any:
-    """`tokenizer` with an end token, which also pads where nothing else does. Raises ModelError without one."""
+def with_special_tokens(tokenizer: Any, where: str, objective: str = "causal", ends: Collection[int] = ()) -> Any:
+    """`tokenizer` with an end token, which also pads where nothing else does, and a chat template.
+
+    objective: what the network predicts; one that fills in hidden tokens needs a mask token in place of the end. ends:
+    tokens at which the checkpoint states that generation ends. Raises ModelError where what is needed is not there.
+    """
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"The tokenizer of {where} is written in Python alone, and does not tell which characters a token stands "
+            "for. Save it as a fast one: AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)."
+        )
+    if objective == "masked":
+        return _with_mask(tokenizer, where)
+    if tokenizer.eos_token_id is None and ends:
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(min(ends))
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"The tokenizer of {where} has no end-of-text token, so an answer could never end. Name one of its tokens: "
@@ -65,8 +81,29 @@ def with_special_tokens(tokenizer: Any, where: str) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = CHAT_TEMPLATE
+        begins = tokenizer.bos_token_id is not None and tokenizer.bos_token_id in frame(tokenizer)[0]
+        tokenizer.chat_template = (BOS if begins else "") + CHAT_TEMPLATE
     return tokenizer
+
+
+def _with_mask(tokenizer: Any, where: str) -> Any:
+    if tokenizer.mask_token_id is None:
+        raise ModelError(
+            f"The tokenizer of {where} has no mask token, so no token can be hidden. Name one of its tokens: "
+            'tokenizer.mask_token = "…", and save it again with tokenizer.save_pretrained(folder).'
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.sep_token or tokenizer.mask_token
+    return tokenizer
+
+
+def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The tokens that `tokenizer` puts before every text, and those that it puts behind it."""
+    inner, whole = token_ids(tokenizer, ["a"])[0], list(tokenizer("a", verbose=False)["input_ids"])
+    for begin in range(len(whole) - len(inner) + 1):
+        if whole[begin : begin + len(inner)] == inner:
+            return whole[:begin], whole[begin + len(inner) :]
+    return [], []
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
@@ -77,26 +114,6 @@ def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
         list(texts), add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
     )["input_ids"]
     return ids
-
-
-def conversation(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, bool]]:
-    """The text of a conversation in pieces, each with whether the assistant says it (and so it is to be learned).
-
-    A template must write a conversation's beginning as the beginning of the whole. Raises ModelError where it does not.
-    """
-    done = ""
-    for at, message in enumerate(messages):
-        if message["role"] == "assistant":
-            asked = str(tokenizer.apply_chat_template(messages[:at], tokenize=False, add_generation_prompt=True))
-            whole = str(tokenizer.apply_chat_template(messages[: at + 1], tokenize=False))
-            if not (asked.startswith(done) and whole.startswith(asked)):
-                raise ModelError(
-                    "The tokenizer's chat template rewrites earlier messages when later ones are added, so that the "
-                    "answers cannot be found in the text; use prompt and completion columns instead."
-                )
-            yield asked[len(done) :], False
-            yield whole[len(asked) :], True
-            done = whole
 
 
 def _transformers() -> Any:
