@@ -12,7 +12,7 @@ from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.data.read import read
 from manyways.errors import DataError
-from manyways.models.language.rows import conversations
+from manyways.models.language.conversations import conversations
 
 TALK = [{"role": "user", "content": "1+1="}, {"role": "assistant", "content": "2"}]
 OTHER = [{"role": "system", "content": "Add."}, *TALK, {"role": "user", "content": "Thanks"}]
@@ -114,7 +114,7 @@ def _json_text(path: Path) -> Any:
 def test_conversations_are_lists_of_messages_wherever_they_lie(source: Any, tmp_path: Path) -> None:
     data = read(source(tmp_path))
     assert data.roles == {"messages": ("messages",)}
-    found = conversations(data, np.arange(2))
+    found = conversations(data, "messages", np.arange(2))
     assert [[(turn["role"], turn["content"]) for turn in talk] for talk in found] == [
         [(turn["role"], turn["content"]) for turn in talk] for talk in (TALK, OTHER)
     ]
@@ -124,16 +124,20 @@ def test_conversations_of_a_hugging_face_data_set() -> None:
     datasets = pytest.importorskip("datasets")
     data = read(datasets.Dataset.from_list([{"messages": TALK}, {"messages": OTHER}]))
     assert data.roles == {"messages": ("messages",)}
-    assert conversations(data, np.arange(2))[0] == TALK
+    assert conversations(data, "messages", np.arange(2))[0] == TALK
 
 
 @pytest.mark.parametrize("role", ["chosen", "completion", "prompt"])
-def test_conversations_in_the_role_of_a_text_are_refused(role: str) -> None:
-    """Their JSON would be learned as if somebody had said it."""
+def test_conversations_stand_in_the_roles_of_prompts_and_answers(role: str) -> None:
     held: dict[str, Any] = columns("prompt", "completion", "chosen", "rejected", rows=2)
     held[role] = [TALK, TALK]
-    with pytest.raises(DataError, match=f"column '{role}' holds lists of messages, and the role {role} takes texts"):
-        read(held)
+    assert conversations(read(held), role, np.arange(2))[0] == TALK
+
+
+def test_conversations_are_no_running_text() -> None:
+    """Their JSON would be learned as if somebody had said it."""
+    with pytest.raises(DataError, match="column 'text' holds lists of messages, and the role text takes running text"):
+        read({"text": [TALK, TALK]}, text="text")
 
 
 def test_text_that_only_looks_like_a_list_is_text() -> None:

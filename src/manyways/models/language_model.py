@@ -14,7 +14,7 @@ from torch import nn
 
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
-from manyways.models.language.conversations import holds_conversations, messages_of
+from manyways.models.language.conversations import messages_of
 from manyways.models.language.forward import plain
 from manyways.models.language.judgements import judged
 from manyways.models.language.nats import nats_of_answers, nats_of_hidden, nats_of_text
@@ -106,7 +106,7 @@ class LanguageModel(Model):
                 self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))),
                 ends=reader.ends, padding=padding, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng,
             )  # fmt: skip
-            said += [str(self.tokenizer.decode(answer[0], skip_special_tokens=True)) for answer in answers]
+            said += [reader.ends.text(answer[0]) for answer in answers]
         return said
 
     def reply(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
@@ -123,7 +123,7 @@ class LanguageModel(Model):
             self._cannot("generate")
         chat, where = self.reader().chat, "the conversation"
         ids = [chat.prompt(messages_of(json.dumps(list(talk)), where), where) for talk in conversations]
-        return [_before(text, chat.stop) for text in self._say(ids, **options)]
+        return self._say(ids, **options)
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """What the model says to each row's prompt or conversation, most probable tokens first."""
@@ -137,9 +137,8 @@ class LanguageModel(Model):
                 f'{data.name} has no prompts to answer. Name their column: prompt="…" or messages="…", with one of '
                 f"{', '.join(data.columns)}."
             )
-        reader, said = self.reader(), np.empty(len(data), object)
-        talks = data.has("messages") or holds_conversations(data, "prompt")
-        said[:] = [_before(text, reader.chat.stop if talks else "") for text in self._say(reader.prompts(data))]
+        said = np.empty(len(data), object)
+        said[:] = self._say(self.reader().prompts(data))
         return said
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
@@ -297,11 +296,6 @@ def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel
 
 def _has_pairs(data: "Data") -> bool:
     return data.has("chosen") and data.has("rejected")
-
-
-def _before(text: str, stop: str) -> str:
-    """`text` up to the words that end a turn, where a chat template ends it by words."""
-    return text.partition(stop)[0].rstrip() if stop else text
 
 
 def _described(given: Sequence[str]) -> str:

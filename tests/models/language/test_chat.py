@@ -113,9 +113,9 @@ def test_a_question_is_the_beginning_of_what_was_learned(chat: Chat) -> None:
 def test_ends_are_the_tokenizers_the_checkpoints_and_the_templates() -> None:
     tokenizer = KINDS["chatml"]()
     reader = Reader(tokenizer, 99, stated=[3])
-    assert reader.ends == {tokenizer.eos_token_id, 3, tokenizer.convert_tokens_to_ids("<|im_end|>")}
-    assert Reader(KINDS["no-template"](), 99).ends == {1}
-    assert Chat(KINDS["words-end"]()).stop == "</turn>"
+    assert reader.ends.tokens == {tokenizer.eos_token_id, 3, tokenizer.convert_tokens_to_ids("<|im_end|>")}
+    assert Reader(KINDS["no-template"](), 99).ends.tokens == {1}
+    assert Reader(KINDS["words-end"](), 99).ends.words == "</turn>"
 
 
 def test_without_a_template_turns_end_with_the_tokenizers_own_token() -> None:

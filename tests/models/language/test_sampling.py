@@ -1,5 +1,6 @@
 """Sampling: what is said with a shared cache is what a pass over each whole sequence would say."""
 
+import copy
 from typing import Any
 from unittest.mock import patch
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from manyways.models.language.ends import Ends
 from manyways.models.language.probe import shares_cache
 from manyways.models.language.sampling import choose, sample
 
@@ -64,7 +66,7 @@ def test_every_answer_is_what_it_would_be_alone(network: Any, temperature: float
     """Prompts of different lengths are padded on the left, answers that end leave: neither makes a difference."""
     count, longest = 6, 12
     found = sample(
-        network, PROMPTS, count=count, longest=longest, ends={END}, padding=PADDING, temperature=temperature,
+        network, PROMPTS, count=count, longest=longest, ends=Ends({END}), padding=PADDING, temperature=temperature,
         rng=torch.Generator().manual_seed(3),
     )  # fmt: skip
     lengths = {len(answer) for answers in found for answer in answers}
@@ -79,7 +81,7 @@ def test_every_answer_is_what_it_would_be_alone(network: Any, temperature: float
 
 def test_an_answer_ends_with_its_end(causal: Any) -> None:
     answers = sample(
-        causal, PROMPTS, count=20, longest=9, ends={END}, padding=PADDING, rng=torch.Generator().manual_seed(0)
+        causal, PROMPTS, count=20, longest=9, ends=Ends({END}), padding=PADDING, rng=torch.Generator().manual_seed(0)
     )
     for answer in (answer for each in answers for answer in each):
         assert len(answer) == 9 or answer[-1] == END
@@ -94,7 +96,7 @@ def test_answers_share_their_prompt_and_leave_when_they_end(causal: Any) -> None
     )
     prompts = [[8 + at % 15 for at in range(30)]] * 2
     answers = sample(
-        causal, prompts, count=32, longest=32, ends={END}, padding=PADDING, rng=torch.Generator().manual_seed(0)
+        causal, prompts, count=32, longest=32, ends=Ends({END}), padding=PADDING, rng=torch.Generator().manual_seed(0)
     )
     hook.remove()
     said = sum(len(answer) for each in answers for answer in each)
@@ -107,7 +109,7 @@ def test_answers_share_their_prompt_and_leave_when_they_end(causal: Any) -> None
 def test_one_seed_one_text(causal: Any) -> None:
     def said(seed: int) -> list[list[list[int]]]:
         rng = torch.Generator().manual_seed(seed)
-        return sample(causal, PROMPTS, count=4, longest=8, ends={END}, padding=PADDING, rng=rng)
+        return sample(causal, PROMPTS, count=4, longest=8, ends=Ends({END}), padding=PADDING, rng=rng)
 
     assert said(0) == said(0)
     assert said(0) != said(1)
@@ -123,7 +125,7 @@ def test_dropout_is_off_and_the_mode_comes_back(tokenizer: Any) -> None:
         eos_token_id=1,
     )  # fmt: skip
     network: Any = transformers.GPT2LMHeadModel(config).train()
-    options: dict[str, Any] = {"count": 2, "longest": 8, "ends": {END}, "padding": PADDING, "temperature": 0.0}
+    options: dict[str, Any] = {"count": 2, "longest": 8, "ends": Ends({END}), "padding": PADDING, "temperature": 0.0}
     assert sample(network, PROMPTS, **options) == sample(network.eval(), PROMPTS, **options)
     network.train()
     with patch.object(network.transformer, "forward", side_effect=RuntimeError("broken")), pytest.raises(RuntimeError):
@@ -154,3 +156,20 @@ def test_the_ends_of_the_dice_are_tokens(dice: float) -> None:
     logits = torch.tensor([[float("-inf"), 0.3, 0.1, float("-inf")]])
     token = int(choose(logits, torch.tensor([dice], dtype=torch.float64), 1.0))
     assert token == (1 if dice == 0 else 2)
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_an_answer_ends_with_words_too(causal: Any, tokenizer: Any, implementation: str) -> None:
+    """Where a template ends turns by words, which may be several tokens; also in transformers' own generation."""
+    network = copy.deepcopy(causal)
+    network.set_attn_implementation(implementation)
+
+    def said(ends: Ends) -> list[int]:
+        rng = torch.Generator().manual_seed(1)
+        return sample(network, PROMPTS[:1], count=1, longest=9, ends=ends, padding=PADDING, rng=rng)[0][0]
+
+    free = said(Ends(()))
+    words = tokenizer.decode(free[3:5])
+    ends, whole = Ends((), words, tokenizer), tokenizer.decode(free)
+    assert said(ends) == free[:5]
+    assert ends.text(free) == whole.partition(words)[0].rstrip()

@@ -79,7 +79,7 @@ class RolloutLearner(LanguageLearner):
         for row, each in enumerate(answers):
             for at, ids in enumerate(each):
                 tokens[row, at, : len(ids)] = torch.tensor(ids)
-        texts = [str(self.tokenizer.decode(ids, skip_special_tokens=True)) for each in answers for ids in each]
+        texts = [self.ends.text(ids) for each in answers for ids in each]
         self.judge.to(self.device)
         rewards = self.judge(np.repeat(rows, group), texts)
         self.asked.copy_(torch.from_numpy(rows))

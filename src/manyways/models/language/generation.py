@@ -7,16 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manyways.models.language.ends import Ends
+
 
 def generate(
-    prompts: Sequence[Sequence[int]], network: Any, count: int, longest: int, ends: Collection[int], padding: int,
+    prompts: Sequence[Sequence[int]], network: Any, count: int, longest: int, ends: Ends, padding: int,
     pick: Callable[[Tensor, Tensor], Tensor], rng: torch.Generator | None,
 ) -> Tensor:  # fmt: skip
     """`count` answers to each of `prompts`, int64 [prompts * count, at most `longest`], padded behind their end.
 
     pick: takes one token of each row of logits, by numbers in [0, 1). What a checkpoint states of sampling is left out.
     """
-    from transformers import LogitsProcessorList
+    from transformers import LogitsProcessorList, StoppingCriteriaList
 
     ids, seen = padded_on_the_left(prompts, padding)
     device = next(network.parameters()).device
@@ -25,11 +27,15 @@ def generate(
         dice = torch.rand(len(logits), generator=rng, dtype=torch.float64).to(logits.device)
         return torch.full_like(logits, float("-inf")).scatter(1, pick(logits, dice)[:, None], 0.0)
 
-    with _nothing_stated(network, longest, ends, padding):
+    def ended(ids_so_far: Tensor, _: Tensor, **__: Any) -> Tensor:
+        return ends.reached(ids_so_far[:, ids.shape[1] :])
+
+    with _nothing_stated(network, longest, ends.tokens, padding):
         output: Tensor = network.generate(
             inputs=ids.repeat_interleave(count, 0).to(device),
             attention_mask=seen.long().repeat_interleave(count, 0).to(device),
             logits_processor=LogitsProcessorList([chosen]),
+            stopping_criteria=StoppingCriteriaList([ended] if ends.words else []),
         )
     return output[:, ids.shape[1] :].cpu()
 

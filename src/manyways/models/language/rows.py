@@ -21,6 +21,7 @@ from manyways.models.language.conversations import (
     must_answer,
     place,
 )
+from manyways.models.language.ends import Ends
 from manyways.models.language.packing import Answer, Group
 from manyways.models.language.tokenizers import frame, token_ids
 
@@ -48,10 +49,10 @@ class Reader:
         return int(self.tokenizer.eos_token_id)
 
     @cached_property
-    def ends(self) -> frozenset[int]:
-        """The tokens at which an answer ends: the tokenizer's, the checkpoint's, and that of the chat template."""
+    def ends(self) -> Ends:
+        """Where an answer ends: at the tokenizer's end, the checkpoint's, or that of the chat template."""
         turn = [] if self.chat.end is None else [self.chat.end]
-        return frozenset([self.end, *self.stated, *turn])
+        return Ends(frozenset([self.end, *self.stated, *turn]), self.chat.stop, self.tokenizer)
 
     @cached_property
     def chat(self) -> Chat:

@@ -1,12 +1,13 @@
 """Sampling: answers to prompts, all answers to a prompt side by side over one pass of it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from manyways.models.language.ends import Ends
 from manyways.models.language.forward import plain
 from manyways.models.language.generation import generate, padded_on_the_left
 from manyways.models.language.probe import attends_only, evaluating, shares_cache
@@ -19,10 +20,10 @@ LEAVE = 0.75
 
 @torch.no_grad()
 def sample(
-    network: Any, prompts: Sequence[Sequence[int]], *, count: int, longest: int, ends: Collection[int], padding: int,
+    network: Any, prompts: Sequence[Sequence[int]], *, count: int, longest: int, ends: Ends, padding: int,
     temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, rng: torch.Generator | None = None,
 ) -> list[list[list[int]]]:  # fmt: skip
-    """`count` answers to each prompt: token ids, up to and with the first of the `ends` that was sampled.
+    """`count` answers to each prompt: token ids, up to and with what ends each of them.
 
     prompts: one token each at least. longest: the most tokens of an answer. temperature: 0 takes the most probable
     token. top_k, top_p: only the k most probable tokens, or the fewest that hold a share p (Holtzman et al. 2020).
@@ -39,23 +40,23 @@ def sample(
             for rows in _alike(network, prompts):
                 generated = generate([prompts[row] for row in rows], network, count, longest, ends, padding, pick, rng)
                 sampled[owners[rows].flatten(), : generated.shape[1]] = generated
-    answers = [_until(row, ends) for row in sampled.tolist()]
+    answers = [ends.cut(row) for row in sampled.tolist()]
     return [answers[at : at + count] for at in range(0, len(answers), count)]
 
 
 def _sample_side_by_side(
-    network: Any, prompts: Sequence[Sequence[int]], count: int, ends: Collection[int], padding: int, pick: Pick,
+    network: Any, prompts: Sequence[Sequence[int]], count: int, ends: Ends, padding: int, pick: Pick,
     rng: torch.Generator | None, sampled: Tensor,
 ) -> None:  # fmt: skip
     """Fill `sampled` [answers, longest], all answers to a prompt over one pass of it."""
-    batch, last = _Batch(network, prompts, count, padding), torch.tensor(sorted(ends))
+    batch = _Batch(network, prompts, count, padding)
     logits = batch.first
     for step in range(sampled.shape[1]):
         # Drawn for all answers, those that ended too, so that each has a stream of its own.
         dice = torch.rand(len(sampled), generator=rng, dtype=torch.float64)[batch.owners].to(logits.device)
         tokens = pick(logits.flatten(0, 1), dice.flatten()).view_as(dice).cpu()
         sampled[batch.owners[batch.going], step] = tokens[batch.going]
-        batch.going &= ~torch.isin(tokens, last)
+        batch.going[batch.going.clone()] = ~ends.reached(sampled[batch.owners[batch.going], : step + 1])
         if step + 1 == sampled.shape[1] or not bool(batch.going.any()):
             break
         logits = batch.read(batch.shrink(tokens))
@@ -143,7 +144,3 @@ class _Batch:
             input_ids=ids.to(self.device), attention_mask=mask.to(self.device), position_ids=positions.to(self.device),
             use_cache=True, **{self.cache_word: cache}, **more,
         )  # fmt: skip
-
-
-def _until(ids: list[int], ends: Collection[int]) -> list[int]:
-    return ids[: next((at + 1 for at, token in enumerate(ids) if token in ends), len(ids))]
