@@ -118,7 +118,7 @@ def ours(start: LanguageModel, precision: Any) -> tuple[Callable[[], float], Any
     def step() -> float:
         learner.zero_grad(set_to_none=True)
         batch = method.draw(learner, 1, rng)
-        with method.autocast(learner.device):
+        with method.loss_context(learner):
             loss, _ = method.loss(learner, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())

@@ -134,7 +134,7 @@ def test_rates_rise_then_fall_by_a_cosine_to_almost_nothing() -> None:
 def test_groups_have_rates_of_their_own_and_start_when_they_should() -> None:
     one, other = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
     optimizer = torch.optim.SGD(
-        [{"params": [one], "scale": 0.5, "starts": 0.0}, {"params": [other], "scale": 1.0, "starts": 0.5}], lr=1.0
+        [{"params": [one], "highest": 0.1, "starts": 0.0}, {"params": [other], "highest": 0.2, "starts": 0.5}], lr=1.0
     )
     method = Supervised(learning_rate=0.2, warmup=0.0)
     set_rates(optimizer, method, 1, 10)

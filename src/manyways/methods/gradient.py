@@ -2,7 +2,8 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -134,9 +135,13 @@ class GradientMethod(Method, Generic[LearnerT]):
         """What is optimised, and how fast."""
         return [ParameterGroup(list(learner.parameters()))]
 
+    def highest_rate(self, learner: LearnerT) -> float:
+        """The learning rate that the schedule multiplies."""
+        return self.learning_rate
+
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """What turns gradients into steps: AdamW (Loshchilov & Hutter 2019) unless a method is defined with another."""
-        return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, self.beta2), fused=True)
+        return torch.optim.AdamW(groups, betas=(0.9, self.beta2), fused=True)
 
     def schedule(self, step: int, steps: int) -> float:
         """The multiple of the learning rate at `step`: a warm-up, then half a cosine to zero."""
@@ -163,9 +168,16 @@ class GradientMethod(Method, Generic[LearnerT]):
         """How many rows `draw` takes, on average, for budgets in examples."""
         return self.batch_size
 
-    def autocast(self, device: torch.device) -> Any:
+    def micro_batches(self, learner: LearnerT, batch: Batch) -> Sequence[tuple[float, Batch]]:
+        """The parts in which `batch` goes through the network, each with its share of the loss; by default, whole.
+
+        Their gradients add up to those of the batch.
+        """
+        return [(1.0, batch)]
+
+    def loss_context(self, learner: LearnerT) -> AbstractContextManager[Any]:
         """The context of the loss."""
-        return autocast(self.precision, device)
+        return autocast(self.precision, learner.device)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         """Train a learner by the one loop; see `Method.fit`."""

@@ -2,19 +2,23 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
+import torch
 from torch import nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.adapting import Adapting
-from manyways.methods.gradient import GradientMethod, ParameterGroup
+from manyways.methods.fields import Count, Positive
+from manyways.methods.gradient import Batch, GradientMethod, ParameterGroup
 from manyways.methods.method import Method
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.attention import use_own_attention
+from manyways.models.language.checkpointing import gradient_checkpointing
 from manyways.models.language.forward import plain
 from manyways.models.language.packing import Group, Packed, pack
 from manyways.models.language.probe import packs
@@ -23,6 +27,16 @@ from manyways.models.language_model import LanguageModel, from_checkpoint
 from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.models.model import Model
 from manyways.training.learner import Learner
+from manyways.training.loop import autocast
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The highest learning rates of a model that began here, of all of a pretrained one, and of adapters beside it."""
+
+    new: float
+    pretrained: float
+    adapters: float
 
 
 class LanguageLearner(Learner):
@@ -55,12 +69,32 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
     """A gradient method that trains a transformers network; it starts from a model before it or from a checkpoint."""
 
     checkpoint: str | None = None
-    """Folder or Hub name of the language model to start from; None starts from the model before in the chain."""
+    """Folder, .gguf file or Hub name of the language model to start from; None: the model before in the chain."""
     too_long: TooLong = "refuse"
     """What becomes of rows longer than the model's context: refuse all, cut the prompt's beginning, or skip them."""
 
+    learning_rate: Positive | None = None  # type: ignore[assignment]  # only its default depends on the start
+    """The highest learning rate of AdamW, reached after the warm-up; None: one that suits where training starts."""
+    micro_batch_size: Count | None = None
+    """Rows that go through the network at once; gradients add up over the batch. None: all of a batch at once."""
+    gradient_checkpointing: bool = False
+    """Compute layers again in the backward pass rather than keep them: less memory, about a third more time."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the weights; bfloat16 halves what frozen ones take, and needs lora: small updates would be lost in it."""
+
     objective: ClassVar[str] = "causal"
     """What the network says: causal, the next token; masked, hidden ones."""
+    rates: ClassVar[Rates]
+    """The highest learning rates by default."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dtype == "bfloat16" and self.lora is None:
+            raise ParameterError(
+                f"{type(self).__name__}.dtype must be 'float32' where all weights learn, whose updates are mostly too "
+                "small for bfloat16; got 'bfloat16'. Let adapters learn, lora=8, or compute alone in it, "
+                'precision="bfloat16".'
+            )
 
     def needs_start(self) -> bool:
         # Adapters stand beside weights that have learned something.
@@ -78,8 +112,14 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
 
     def begin(self, data: Data, model: Model | None, seed: int) -> LanguageLearnerT:
         start = self.start_model(data, model)
-        network = merged(start.network) if has_adapters(start.network) else copy_of(start.network)
-        network.requires_grad_(True)
+        if has_adapters(start.network):
+            network = merged(start.network)
+        elif model is None:  # nobody else has it
+            network = start.network
+        else:
+            network = copy_of(start.network)
+        for parameter in network.requires_grad_(True).parameters():  # buffers hold frequencies, which need their digits
+            parameter.data = parameter.data.to(getattr(torch, self.dtype))
         use_own_attention(plain(network))
         return self.make_learner(data, start, self.with_adapters(network, self.objective), seed)
 
@@ -97,7 +137,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         if isinstance(model, LanguageModel):
             return model
         assert self.checkpoint is not None
-        return from_checkpoint(self.checkpoint, self.objective)
+        return from_checkpoint(self.checkpoint, self.objective, getattr(torch, self.dtype))
 
     def reader(self, start: LanguageModel) -> Reader:
         """How rows become tokens."""
@@ -117,6 +157,34 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
 
     def parameter_groups(self, learner: LanguageLearnerT) -> list[ParameterGroup]:
         return [ParameterGroup([p for p in learner.network.parameters() if p.requires_grad])]
+
+    def highest_rate(self, learner: LanguageLearnerT) -> float:
+        if self.learning_rate is not None:
+            return self.learning_rate
+        pretrained = any(stage.method.get("name") == "checkpoint" for stage in learner.start.lineage.stages())
+        if not pretrained:
+            return self.rates.new
+        return self.rates.pretrained if self.lora is None else self.rates.adapters
+
+    def facts(self, learner: LanguageLearnerT, steps: int) -> dict[str, Any]:
+        return {} if self.learning_rate is not None else {"learning_rate": self.highest_rate(learner)}
+
+    def loss_context(self, learner: LanguageLearnerT) -> AbstractContextManager[Any]:
+        context = ExitStack()
+        context.enter_context(autocast(self.dtype if self.dtype != "float32" else self.precision, learner.device))
+        if self.gradient_checkpointing:
+            context.enter_context(gradient_checkpointing(learner.network))
+        return context
+
+    def micro_batches(self, learner: LanguageLearnerT, batch: Batch) -> Sequence[tuple[float, Batch]]:
+        rows, size = len(batch["rows"]), self.micro_batch_size
+        if size is None or rows <= size:
+            return [(1.0, batch)]
+        return [self.micro_batch(learner, batch, slice(at, at + size)) for at in range(0, rows, size)]
+
+    @abstractmethod
+    def micro_batch(self, learner: LanguageLearnerT, batch: Batch, part: slice) -> tuple[float, Batch]:
+        """The share of the loss of the rows at `part` of `batch`, and the batch of them alone."""
 
 
 def copy_of(network: nn.Module) -> nn.Module:

@@ -19,6 +19,7 @@ from manyways.models.language.forward import plain
 from manyways.models.language.judgements import judged
 from manyways.models.language.nats import nats_of_answers, nats_of_hidden, nats_of_text
 from manyways.models.language.packing import Group
+from manyways.models.language.probe import packs
 from manyways.models.language.rows import Reader, TooLong, text_columns
 from manyways.models.language.sampling import sample
 from manyways.models.language.scoring import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from manyways.models.predictor import Predictor
 
 PROMPTS_AT_ONCE = 32
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat16", "float64")}
 ABLE = {
     "causal": frozenset({"generate", "embed"}), "masked": frozenset({"fill", "embed"}), "reward": frozenset({"score"}),
 }  # fmt: skip
@@ -261,7 +263,8 @@ class LanguageModel(Model):
         from manyways.models.backbones._checkpoints import quiet
 
         network: Any = self.network
-        own = {"objective": self.objective, "columns": list(self.columns)}
+        dtype = str(plain(network).dtype).removeprefix("torch.")
+        own = {"objective": self.objective, "columns": list(self.columns), "dtype": dtype}
         with quiet():
             self.tokenizer.save_pretrained(folder)
             if has_adapters(network):
@@ -274,19 +277,22 @@ class LanguageModel(Model):
         from manyways.models.language.architectures import load_network
 
         base = saved.get("base", {})
-        network, tokenizer = load_network(str(folder), saved["objective"], base.get("fingerprint"))
+        dtype = DTYPES[saved.get("dtype", "float32")]
+        network, tokenizer = load_network(str(folder), saved["objective"], base.get("fingerprint"), dtype)
         return cls(
             network=network.eval(), tokenizer=tokenizer, objective=saved["objective"], columns=tuple(saved["columns"]),
             base=None if base.get("place") == BASE else base.get("place"), gives=gives, lineage=lineage,
         )  # fmt: skip
 
 
-def from_checkpoint(checkpoint: str, objective: str = "causal") -> LanguageModel:
-    """The language model of a transformers folder or Hub name. Raises ModelError as `load_network` does."""
+def from_checkpoint(checkpoint: str, objective: str = "causal", dtype: torch.dtype = torch.float32) -> LanguageModel:
+    """The language model of a transformers folder, .gguf file or Hub name. Raises ModelError as `load_network` does."""
     from manyways.models.language.architectures import load_network
     from manyways.models.saving import checkpoint_lineage
 
-    network, tokenizer = load_network(checkpoint, objective)
+    network, tokenizer = load_network(checkpoint, objective, dtype=dtype)
+    if objective != "masked":
+        packs(network)  # one that cannot be read aright is refused before anything is learned
     base = base_of(Path(checkpoint)) if has_adapters(network) else checkpoint
     return LanguageModel(
         network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=ABLE[objective],

@@ -74,12 +74,13 @@ def write_folder(
 
 
 def load_model(folder: str | Path) -> Model:
-    """The model in `folder`, or in a plain folder of transformers or peft that holds a language model.
+    """The model in `folder`, or the language model in a plain folder of transformers or peft, or in a .gguf file.
 
     Raises ModelError that says what is missing, changed or of the wrong shape.
     """
     folder = Path(folder)
-    if not (folder / DESCRIPTION).is_file() and any((folder / name).is_file() for name in CHECKPOINTS):
+    foreign = any((folder / name).is_file() for name in CHECKPOINTS) or folder.suffix.lower() == ".gguf"
+    if foreign and not (folder / DESCRIPTION).is_file():
         from manyways.models.language.architectures import objective_of
         from manyways.models.language_model import from_checkpoint
 
@@ -118,7 +119,8 @@ def fingerprint(folder: Path) -> str | None:
     try:
         if (folder / DESCRIPTION).is_file():
             return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["hash"])
-        files = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
+        paths = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors"))
+        files = [(path.name, path.stat()) for path in paths]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]

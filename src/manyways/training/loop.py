@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,15 +103,21 @@ def take_step(
     learner.steps = steps
     seed_global(mix(seed, step, 1), learner.device)  # dropout: a function of (seed, step), as the batch is
     batch = method.draw(learner, step, generator(seed, step))
-    with method.autocast(learner.device):
-        loss, parts = method.loss(learner, batch)
     optimizer.zero_grad(set_to_none=True)
-    method.backward(learner, loss, parts)
+    whole: dict[str, Tensor] = {}
+    micro_batches = method.micro_batches(learner, batch)
+    shares = sum(share for share, _ in micro_batches)
+    for share, micro_batch in micro_batches:
+        with method.loss_context(learner):
+            loss, parts = method.loss(learner, micro_batch)
+        method.backward(learner, loss if share == 1 else share * loss, parts)
+        for name, part in {"loss": loss * shares, **parts}.items():
+            whole[name] = whole.get(name, 0) + share / shares * part.detach()
     method.clip_gradients([p for group in optimizer.param_groups for p in group["params"]])
     set_rates(optimizer, method, step, steps)
     optimizer.step()
     method.after(learner, step)
-    return {"loss": loss.detach(), **{name: part.detach() for name, part in parts.items()}}
+    return whole
 
 
 def _offers(evaluations: int, steps: int, milestones: Mapping[int, str]) -> dict[int, list[tuple[str, str]]]:
@@ -138,7 +144,7 @@ def _all_finite(parts: dict[str, Tensor]) -> bool:
     return all(bool(part.isfinite().all()) for part in parts.values())
 
 
-def autocast(precision: str, device: torch.device) -> Any:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """The context that the loss is computed in: bfloat16 where the hardware multiplies it faster, or where asked."""
     if precision == "float32" or (precision == "auto" and not fast_bfloat16(device)):
         return nullcontext()

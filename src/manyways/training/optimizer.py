@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.optim.Optimizer:
     """The method's optimiser over its parameter groups; biases and norms are not decayed."""
     groups = []
+    highest = method.highest_rate(learner)
     for group in method.parameter_groups(learner):
         trained = [p for p in group.parameters if p.requires_grad]
         matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
@@ -22,7 +23,8 @@ def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.o
                     {
                         "params": parameters,
                         "weight_decay": decay,
-                        "scale": group.scale,
+                        "lr": highest * group.scale,
+                        "highest": highest * group.scale,
                         "starts": group.starts,
                     }
                 )
@@ -31,9 +33,9 @@ def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.o
 
 def set_rates(optimizer: torch.optim.Optimizer, method: "GradientMethod[Any]", step: int, steps: int) -> None:
     """Set each group's learning rate for `step`."""
-    rate = method.learning_rate * method.schedule(step, steps)
+    multiple = method.schedule(step, steps)
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"] if step >= group["starts"] * steps else 0.0
+        group["lr"] = multiple * group["highest"] if step >= group["starts"] * steps else 0.0
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

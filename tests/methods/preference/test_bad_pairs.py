@@ -84,13 +84,13 @@ def without(start: LanguageModel, folder: Path, *tokens: str) -> str:
 def test_a_tokenizer_without_padding(kind: Any, sums: Data, reader_of_sums: LanguageModel, tmp_path: Path) -> None:
     """The end token pads; what is learned is the same, for padding is not looked at."""
     bare = without(reader_of_sums, tmp_path / "bare", "pad_token")
-    method = kind(batch_size=8, checkpoint=bare)
+    method = kind(batch_size=8, learning_rate=1e-4, checkpoint=bare)
     learner = method.begin(sums, None, 0)
     assert learner.padding == learner.tokenizer.eos_token_id
     model = method.fit(sums, budget=2)
     if kind is RewardModel:
         return  # it reads another token then, see its own tests
-    whole = kind(batch_size=8).fit(sums, reader_of_sums, budget=2)
+    whole = kind(batch_size=8, learning_rate=1e-4).fit(sums, reader_of_sums, budget=2)
     for name, tensor in whole.network.state_dict().items():
         np.testing.assert_allclose(model.network.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
 

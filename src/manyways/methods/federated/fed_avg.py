@@ -216,7 +216,7 @@ class FedAvg(RowMethod):
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """Plain stochastic gradient descent; weight decay is in the loss."""
-        return torch.optim.SGD([{**group, "weight_decay": 0.0} for group in groups], lr=self.learning_rate, fused=True)
+        return torch.optim.SGD([{**group, "weight_decay": 0.0} for group in groups], fused=True)
 
     def schedule(self, step: int, steps: int) -> float:
         """Constant after the warm-up, if there is one."""

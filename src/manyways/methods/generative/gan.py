@@ -183,7 +183,7 @@ class GAN(Game, GenerativeMethod):
         return used & data.labelled if self.conditional else used
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(self.beta1, self.beta2), fused=True)
+        return torch.optim.AdamW(groups, betas=(self.beta1, self.beta2), fused=True)
 
     def period(self) -> int:
         return self.penalty_every if self.penalty else 1

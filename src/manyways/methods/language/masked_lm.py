@@ -11,10 +11,10 @@ from torch import nn
 from manyways.data.data import Data
 from manyways.data.ragged import Ragged
 from manyways.errors import DataError
-from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language.pretrain import new_model
-from manyways.methods.language_method import LanguageLearner, LanguageMethod
+from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.masking import Hidden, fill_in_loss, hide_tokens, padded
 from manyways.models.language.rows import text_columns
 from manyways.models.language_model import LanguageModel
@@ -52,8 +52,6 @@ class MaskedLM(LanguageMethod[TextLearner]):
     """Share of the tokens that are hidden."""
     batch_size: Count = 32
     """Texts in a batch."""
-    learning_rate: Positive = 2e-3
-    """The highest learning rate of AdamW, reached after the warm-up."""
     weight_decay: NotNegative = 0.1
     """Decoupled weight decay of the matrices."""
 
@@ -61,6 +59,7 @@ class MaskedLM(LanguageMethod[TextLearner]):
     gives: ClassVar = frozenset({"fill", "embed"})
     takes: ClassVar = frozenset({"fill"})
     objective: ClassVar = "masked"
+    rates: ClassVar = Rates(new=2e-3, pretrained=1e-4, adapters=3e-4)
     suggests: ClassVar = ("masked_lm >> fine_tune",)
     paper: ClassVar = "Devlin et al., BERT, NAACL 2019"
     example: ClassVar = "arithmetic"
@@ -80,7 +79,11 @@ class MaskedLM(LanguageMethod[TextLearner]):
     def draw(self, learner: TextLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.positions, self.batch_size, step)
         whole = padded([learner.rows[row] for row in rows], learner.start.context, learner.tokenizer)
-        return {"hidden": hide_tokens(whole, learner.tokenizer, rng, self.share).to(learner.device)}
+        return {"rows": rows, "hidden": hide_tokens(whole, learner.tokenizer, rng, self.share).to(learner.device)}
+
+    def micro_batch(self, learner: TextLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        hidden: Hidden = batch["hidden"][part]
+        return len(hidden.targets) / len(batch["hidden"].targets), {"hidden": hidden}
 
     def loss(self, learner: TextLearner, batch: Batch) -> Loss:
         hidden: Hidden = batch["hidden"]

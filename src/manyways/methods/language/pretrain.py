@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.errors import DataError
-from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageLearner, LanguageMethod
+from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.architectures import new_network
 from manyways.models.language.rows import strings, text_columns
 from manyways.models.language.tokenizers import make_tokenizer
@@ -51,14 +51,13 @@ class Pretrain(LanguageMethod[StreamLearner]):
     """Multiplies the width of a new model; its depth grows with the root."""
     batch_size: Count = 16
     """Windows in a batch."""
-    learning_rate: Positive = 2e-3
-    """The highest learning rate of AdamW, reached after the warm-up."""
     weight_decay: NotNegative = 0.1
     """Decoupled weight decay of the matrices."""
 
     needs: ClassVar = ("text",)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
+    rates: ClassVar = Rates(new=2e-3, pretrained=1e-4, adapters=3e-4)
     suggests: ClassVar = ("pretrain",)
     paper: ClassVar = "Radford et al., Improving language understanding by generative pre-training (2018)"
     example: ClassVar = "arithmetic"
@@ -82,7 +81,11 @@ class Pretrain(LanguageMethod[StreamLearner]):
         shifts = torch.randint(learner.context, (self.batch_size,), generator=rng).numpy()
         places = np.minimum(starts + shifts, last)[:, None] + np.arange(learner.context + 1)
         ids = torch.from_numpy(np.asarray(learner.stream[places.ravel()], np.int64)).view(places.shape)
-        return {"ids": ids.to(learner.device)}
+        return {"rows": starts, "ids": ids.to(learner.device)}
+
+    def micro_batch(self, learner: StreamLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        ids = batch["ids"][part]
+        return len(ids) / len(batch["ids"]), {"ids": ids}
 
     def loss(self, learner: StreamLearner, batch: Batch) -> Loss:
         return next_token_loss(learner.network, batch["ids"]), {}

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from manyways.data.data import Data
-from manyways.methods.fields import Count, Positive
+from manyways.methods.fields import Count
 from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageLearner, LanguageMethod
+from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.forward import token_log_probabilities
 from manyways.models.language.packing import Group
 from manyways.models.language_model import LanguageModel
@@ -33,8 +33,6 @@ class SFT(LanguageMethod[AnswerLearner]):
     each other. Instruction tuning is this, on instructions.
     """
 
-    learning_rate: Positive = 2e-4
-    """The highest learning rate of AdamW, reached after the warm-up."""
     batch_size: Count = 16
     """Rows in a batch."""
 
@@ -42,6 +40,7 @@ class SFT(LanguageMethod[AnswerLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    rates: ClassVar = Rates(new=2e-4, pretrained=2e-5, adapters=2e-4)
     suggests: ClassVar = ("sft",)
     paper: ClassVar = "Ouyang et al., Training language models to follow instructions, NeurIPS 2022"
     example: ClassVar = "arithmetic"
@@ -51,7 +50,11 @@ class SFT(LanguageMethod[AnswerLearner]):
 
     def draw(self, learner: AnswerLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.positions, self.batch_size, step)
-        return {"packed": learner.pack([learner.groups[row] for row in rows])}
+        return {"rows": rows, "packed": learner.pack([learner.groups[row] for row in rows])}
+
+    def micro_batch(self, learner: AnswerLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        packed = learner.pack([learner.groups[row] for row in batch["rows"][part]])
+        return len(packed.targets) / len(batch["packed"].targets), {"packed": packed}
 
     def loss(self, learner: AnswerLearner, batch: Batch) -> Loss:
         return -token_log_probabilities(learner.network, batch["packed"]).mean(), {}

@@ -52,4 +52,5 @@ class ReferenceLearner(LanguageLearner):
     def batch(self, rows: Any) -> dict[str, Any]:
         """The groups at `rows` packed, and the reference's log p of their answers, float32 [answers]."""
         reference = self.reference[torch.from_numpy(rows).to(self.reference.device)]
-        return {"packed": self.pack([self.groups[row] for row in rows]), "reference": reference.flatten()}
+        packed = self.pack([self.groups[row] for row in rows])
+        return {"rows": rows, "packed": packed, "reference": reference.flatten()}

@@ -14,6 +14,7 @@ from manyways.errors import DataError, ParameterError
 from manyways.methods.language_method import LanguageLearner, copy_of
 from manyways.methods.preference._reward_names import Reward
 from manyways.methods.preference._rewards import Judge
+from manyways.models.language.adapters import has_adapters, without_adapters
 from manyways.models.language.forward import token_log_probabilities
 from manyways.models.language.packing import Answer, Group, Packed
 from manyways.models.language.rows import Reader, strings
@@ -49,7 +50,9 @@ class RolloutLearner(LanguageLearner):
         rows = data.training.select(kept)
         self.judge = Judge(reward, rows, prompt_texts(reader, rows, self.prompts))
         self.positions = np.arange(len(self.prompts), dtype=np.int64)
-        self.reference = copy_of(start.network).requires_grad_(False).eval() if referring else None
+        # Beside adapters the start is there already: the same network without them.
+        copied = referring and not has_adapters(network)
+        self.reference = copy_of(start.network).requires_grad_(False).eval() if copied else None
         self.register_buffer("asked", torch.zeros(prompts, dtype=torch.long))
         self.register_buffer("tokens", torch.full(shape, NOTHING))
         self.register_buffer("rewards", torch.zeros(prompts, group))
@@ -85,10 +88,19 @@ class RolloutLearner(LanguageLearner):
         self.asked.copy_(torch.from_numpy(rows))
         self.tokens.copy_(tokens)
         self.rewards.copy_(rewards.view_as(self.rewards))
+        if len(self.referred):
+            self._refer()
+
+    @torch.no_grad()
+    def _refer(self) -> None:
+        """What the reference says of the rollout's tokens."""
+        everything = torch.ones(len(self.asked), dtype=torch.bool, device=self.device)
+        packed = self.packed(everything)
         if self.reference is not None:
-            everything = torch.ones(len(rows), dtype=torch.bool, device=self.device)
-            with torch.no_grad():
-                self.referred[self.said] = self.log_probabilities(self.reference, self.packed(everything))
+            self.referred[self.said] = self.log_probabilities(self.reference, packed)
+            return
+        with without_adapters(self.network):
+            self.referred[self.said] = self.log_probabilities(self.network, packed)
 
     @property
     def said(self) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageMethod
+from manyways.methods.language_method import LanguageMethod, Rates
 from manyways.methods.preference._reference import ReferenceLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.packing import answer_lengths
@@ -48,8 +48,6 @@ class DPO(LanguageMethod[ReferenceLearner]):
     """How dear it is to leave the reference (β); for ipo the margin per token that is aimed at is 1/(2β)."""
     label_smoothing: Annotated[float, Interval("[0, 0.5)")] = 0.0
     """Share of pairs that are taken to be the wrong way round (ε); for sigmoid only."""
-    learning_rate: Positive = 1e-4
-    """The highest learning rate of AdamW, reached after the warm-up."""
     batch_size: Count = 16
     """Pairs in a batch."""
 
@@ -57,6 +55,7 @@ class DPO(LanguageMethod[ReferenceLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    rates: ClassVar = Rates(new=1e-4, pretrained=1e-6, adapters=1e-5)
     suggests: ClassVar = ("sft >> dpo", "dpo")
     paper: ClassVar = "Rafailov et al., Direct preference optimization, NeurIPS 2023"
     example: ClassVar = "arithmetic"
@@ -65,10 +64,14 @@ class DPO(LanguageMethod[ReferenceLearner]):
         return ReferenceLearner(start, network, data, seed, self.reader(start).pairs(data.training))
 
     def prepare(self, learner: ReferenceLearner) -> None:
-        learner.ask_reference(self.autocast(learner.device))
+        learner.ask_reference(self.loss_context(learner))
 
     def draw(self, learner: ReferenceLearner, step: int, rng: torch.Generator) -> Batch:
         return learner.batch(learner.pick(learner.positions, self.batch_size, step))
+
+    def micro_batch(self, learner: ReferenceLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        rows = batch["rows"][part]
+        return len(rows) / len(batch["rows"]), learner.batch(rows)
 
     def loss(self, learner: ReferenceLearner, batch: Batch) -> Loss:
         packed = batch["packed"]

@@ -12,7 +12,7 @@ from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageMethod
+from manyways.methods.language_method import LanguageMethod, Rates
 from manyways.methods.preference._reward_names import check_reward, content_of
 from manyways.methods.preference._rewards import likeness
 from manyways.methods.preference._rollouts import RolloutLearner
@@ -87,11 +87,9 @@ class GRPO(LanguageMethod[RolloutLearner]):
     clip_high: NotNegative | None = None
     """How far above 1 it is followed; None: 0.28 for dapo, as there, else 0.2."""
     beta: NotNegative = 0.0
-    """How dear it is to leave the start, in KL divergence; 0 needs no copy of it."""
+    """Weight of the KL divergence from the start; 0 needs no copy of it, nor does lora, whose start is frozen."""
     updates: Count = 1
     """Steps on each rollout."""
-    learning_rate: Positive = 1e-4
-    """The highest learning rate of AdamW, reached after the warm-up."""
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay of the matrices."""
 
@@ -99,6 +97,7 @@ class GRPO(LanguageMethod[RolloutLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    rates: ClassVar = Rates(new=1e-4, pretrained=1e-6, adapters=1e-5)
     paper: ClassVar = "Shao et al., DeepSeekMath, 2024"
     example: ClassVar = "arithmetic"
 
@@ -141,11 +140,17 @@ class GRPO(LanguageMethod[RolloutLearner]):
         fresh = step % self.updates == 0
         if fresh:
             rows = learner.pick(learner.positions, self.batch_size, step // self.updates)
-            with self.autocast(learner.device):
+            with self.loss_context(learner):
                 learner.roll_out(rows, rng)
         # Answers that are worth the same have no advantage, so that without a penalty nothing is learned from them.
         which = torch.ones_like(learner.unequal) if self.beta > 0 else learner.unequal
-        return {"packed": learner.packed(which), "which": which, "fresh": fresh}
+        return {"rows": which.nonzero()[:, 0], "packed": learner.packed(which), "which": which, "fresh": fresh}
+
+    def micro_batch(self, learner: RolloutLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        which = torch.zeros_like(batch["which"])
+        which[batch["rows"][part]] = True
+        # The loss of a part is a share already: it is divided by the answers, or tokens, of the whole rollout.
+        return 1.0, {"packed": learner.packed(which), "which": which, "fresh": batch["fresh"]}
 
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
         packed, which = batch["packed"], batch["which"]

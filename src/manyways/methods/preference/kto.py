@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from manyways.data.parts import TRAINING
 from manyways.errors import DataError
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageMethod
+from manyways.methods.language_method import LanguageMethod, Rates
 from manyways.methods.preference._reference import ReferenceLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.judgements import judged
@@ -48,6 +48,9 @@ class JudgedLearner(ReferenceLearner):
         super().__init__(start, network, data, seed, with_mismatched(groups, start.context, seed))
         self.good = torch.from_numpy(good)
 
+    def batch(self, rows: Any) -> dict[str, Any]:
+        return {**super().batch(rows), "good": self.good[torch.from_numpy(rows)].to(self.device)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class KTO(LanguageMethod[JudgedLearner]):
@@ -64,8 +67,6 @@ class KTO(LanguageMethod[JudgedLearner]):
     """Weight of desirable answers (λ_D); with the other so that weight times number is 1 to 1.5 times the other's."""
     undesirable_weight: NotNegative = 1.0
     """Weight of undesirable answers (λ_U)."""
-    learning_rate: Positive = 1e-4
-    """The highest learning rate of AdamW, reached after the warm-up."""
     batch_size: Count = 16
     """Rows in a batch."""
 
@@ -73,6 +74,7 @@ class KTO(LanguageMethod[JudgedLearner]):
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True
+    rates: ClassVar = Rates(new=1e-4, pretrained=1e-6, adapters=1e-5)
     suggests: ClassVar = ("sft >> kto", "kto")
     paper: ClassVar = "Ethayarajh et al., Model alignment as prospect theoretic optimization, ICML 2024"
     example: ClassVar = "arithmetic"
@@ -92,11 +94,15 @@ class KTO(LanguageMethod[JudgedLearner]):
         return used & data.labelled if judged(data.training) else used
 
     def prepare(self, learner: JudgedLearner) -> None:
-        learner.ask_reference(self.autocast(learner.device))
+        learner.ask_reference(self.loss_context(learner))
 
     def draw(self, learner: JudgedLearner, step: int, rng: torch.Generator) -> Batch:
-        rows = learner.pick(learner.positions, self.batch_size, step)
-        return {**learner.batch(rows), "good": learner.good[torch.from_numpy(rows)].to(learner.device)}
+        return learner.batch(learner.pick(learner.positions, self.batch_size, step))
+
+    def micro_batch(self, learner: JudgedLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        # The divergence from the start is then estimated on the rows of each part.
+        rows = batch["rows"][part]
+        return len(rows) / len(batch["rows"]), learner.batch(rows)
 
     def loss(self, learner: JudgedLearner, batch: Batch) -> Loss:
         good = batch["good"]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from manyways.data.data import Data
-from manyways.methods.fields import Count, Positive
+from manyways.methods.fields import Count
 from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageLearner, LanguageMethod
+from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.architectures import objective_of
 from manyways.models.language.packing import Group
@@ -45,8 +45,6 @@ class RewardModel(LanguageMethod[PairLearner]):
     saved as a sequence classifier of one label, which transformers loads.
     """
 
-    learning_rate: Positive = 1e-4
-    """The highest learning rate of AdamW, reached after the warm-up."""
     batch_size: Count = 16
     """Pairs in a batch."""
 
@@ -54,6 +52,7 @@ class RewardModel(LanguageMethod[PairLearner]):
     gives: ClassVar = frozenset({"score"})
     takes: ClassVar = frozenset({"generate", "score"})
     requires_model: ClassVar = True
+    rates: ClassVar = Rates(new=1e-4, pretrained=1e-5, adapters=1e-4)
     objective: ClassVar = "reward"
     paper: ClassVar = "Stiennon et al., Learning to summarize from human feedback, NeurIPS 2020"
     example: ClassVar = "arithmetic"
@@ -75,7 +74,11 @@ class RewardModel(LanguageMethod[PairLearner]):
 
     def draw(self, learner: PairLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.positions, self.batch_size, step)
-        return {"packed": learner.pack([learner.groups[row] for row in rows])}
+        return {"rows": rows, "packed": learner.pack([learner.groups[row] for row in rows])}
+
+    def micro_batch(self, learner: PairLearner, batch: Batch, part: slice) -> tuple[float, Batch]:
+        rows = batch["rows"][part]
+        return len(rows) / len(batch["rows"]), {"packed": learner.pack([learner.groups[row] for row in rows])}
 
     def loss(self, learner: PairLearner, batch: Batch) -> Loss:
         scores = answer_scores(learner.network, batch["packed"])

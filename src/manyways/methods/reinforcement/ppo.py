@@ -205,7 +205,7 @@ class PPO(ActingMethod[PPOLearner]):
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         # Without decay AdamW is Adam; with ε as large as in the paper's own code (Engstrom et al. 2020).
-        return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, self.beta2), eps=1e-5, fused=True)
+        return torch.optim.AdamW(groups, betas=(0.9, self.beta2), eps=1e-5, fused=True)
 
     def schedule(self, step: int, steps: int) -> float:
         return linear(step, steps, self.warmup)

@@ -110,7 +110,7 @@ class QLearning(ActingMethod[QLearner]):
         return self.exploration + gone * (self.final_exploration - self.exploration)
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(groups, lr=self.learning_rate)
+        return torch.optim.SGD(groups)
 
     def schedule(self, step: int, steps: int) -> float:
         return linear(step, steps, self.warmup)

@@ -44,7 +44,7 @@ class NPO(Approximate):
 
     def prepare(self, learner: Unlearner) -> None:
         reference = learner.get_buffer("reference")
-        reference[torch.from_numpy(learner.forget)] = -learner.each(learner.forget, self.autocast(learner.device))
+        reference[torch.from_numpy(learner.forget)] = -learner.each(learner.forget, self.loss_context(learner))
 
     def loss(self, learner: Unlearner, batch: Batch) -> Loss:
         said = -learner.losses(learner.network, batch["forget"])

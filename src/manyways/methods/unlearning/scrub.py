@@ -69,7 +69,7 @@ class SCRUB(Approximate):
     def prepare(self, learner: Unlearner) -> None:
         assert isinstance(learner, RowUnlearner)
         everything = learner.everything
-        with self.autocast(learner.device):
+        with self.loss_context(learner):
             for at in range(0, len(everything), 256):
                 said = learner.network(learner.take(everything[at : at + 256]))
                 learner.get_buffer("opinions")[at : at + 256] = said.float()

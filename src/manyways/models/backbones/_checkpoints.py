@@ -1,9 +1,10 @@
 """Checkpoints of the transformers library: safetensors only, no remote code, folders without network."""
 
+import io
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +17,46 @@ Value = TypeVar("Value")
 
 DEFAULT_TEXT_LENGTH = 512
 """Tokens, for checkpoints that state no limit."""
+GGUF = ".gguf"
 UNLIMITED = 10**9
 """Tokenizers without a limit state an absurdly large one."""
+
+
+def located(checkpoint: str) -> tuple[str, dict[str, Any]]:
+    """The folder or Hub name of `checkpoint`, and how transformers' `from_pretrained` reads it: without remote code.
+
+    A .gguf file is read out of its folder. Raises ModelError where a folder holds no checkpoint or not all of it, and
+    NeedsError where the library that reads .gguf is not there.
+    """
+    path = Path(checkpoint)
+    if path.suffix.lower() == GGUF:
+        if not path.is_file():
+            raise ModelError(f"There is no file {checkpoint!r}. Give the path of a .gguf file on this machine.")
+        try:
+            import gguf  # noqa: F401
+        except ImportError as error:
+            raise NeedsError(".gguf files need the gguf library: pip install 'manyways[language]'.") from error
+        return str(path.parent), {"trust_remote_code": False, "local_files_only": True, "gguf_file": path.name}
+    if path.is_dir():
+        check_folder(path)
+    return checkpoint, {"trust_remote_code": False, "local_files_only": path.is_dir()}
+
+
+def read_weights(checkpoint: str, model_class: Any, dtype: torch.dtype, **more: Any) -> tuple[Any, dict[str, Any]]:
+    """The model of `checkpoint` with weights of `dtype`, those of a .gguf file expanded to it, and a report of both."""
+    place, options = located(checkpoint)
+    options |= {"dtype": dtype, "output_loading_info": True, **more}
+    silence: AbstractContextManager[Any] = nullcontext()
+    if "gguf_file" in options:
+        from transformers import GgufConfig
+
+        options["quantization_config"] = GgufConfig(dequantize=True)
+        silence = redirect_stderr(io.StringIO())  # a progress bar that nothing else turns off
+    else:
+        options["use_safetensors"] = True
+    with quiet(), silence:
+        model, report = guarded(checkpoint, lambda: model_class.from_pretrained(place, **options))
+    return model, report
 
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
@@ -41,19 +80,16 @@ def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
     Raises ModelError when it does not exist, is damaged, holds pickled weights only, or lacks weights.
     """
     transformers = transformers_library()
-    folder = Path(checkpoint)
-    if folder.is_dir():
-        check_folder(folder)
-    options = {"trust_remote_code": False, "local_files_only": folder.is_dir()}
-    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
+    place, options = located(checkpoint)
+    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
     if getattr(config, "apply_spec_augment", False):
         # It masks with NumPy's global generator, out of reach of a run's seed; augmenting is the views' task.
         config.apply_spec_augment = False
-    body, missing = _read_weights(checkpoint, transformers.AutoModel, config, options)
+    body, missing = _read_weights(checkpoint, transformers.AutoModel, config)
     stated = getattr(transformers, (getattr(config, "architectures", None) or [""])[0], None)
     if missing and stated is not None:
         # Tied embeddings may be stored under the name of the head, which only the whole model knows.
-        body, missing = _read_weights(checkpoint, stated, config, options)
+        body, missing = _read_weights(checkpoint, stated, config)
     if missing:
         raise ModelError(
             f"The checkpoint {checkpoint!r} lacks {len(missing)} weights of its own architecture, the first "
@@ -62,20 +98,9 @@ def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
     return body, json.loads(config.to_json_string(use_diff=False))
 
 
-def _read_weights(checkpoint: str, model_class: Any, config: Any, options: Any) -> tuple[Any, list[str]]:
+def _read_weights(checkpoint: str, model_class: Any, config: Any) -> tuple[Any, list[str]]:
     """The part of the model that gives features, and the names of its weights that the checkpoint lacks."""
-    with quiet():
-        model, report = guarded(
-            checkpoint,
-            lambda: model_class.from_pretrained(
-                checkpoint,
-                config=config,
-                use_safetensors=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-                **options,
-            ),
-        )
+    model, report = read_weights(checkpoint, model_class, torch.float32, config=config)
     body = _used_part(model.base_model, config)
     used = {id(parameter) for parameter in body.parameters()}
     names = {name for name, parameter in model.named_parameters() if id(parameter) in used}
@@ -135,9 +160,10 @@ def audio_settings(checkpoint: str) -> tuple[int, bool]:
 def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
     transformers = transformers_library()
-    options = {"trust_remote_code": False, "local_files_only": Path(checkpoint).is_dir()}
-    tokenizer = guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options))
-    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(checkpoint, **options))
+    place, options = located(checkpoint)
+    with quiet():
+        tokenizer = guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(place, **options))
+    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     if padding is None:
         raise ModelError(f"The tokenizer of {checkpoint!r} has neither a padding nor an end-of-text token.")
@@ -167,16 +193,21 @@ def _used_part(model: Any, config: Any) -> Any:
 
 
 def guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
+    """What `read` gives. Raises ModelError, with the checkpoint, where it cannot be read."""
     from safetensors import SafetensorError
 
+    broken: tuple[type[Exception], ...] = (OSError, ValueError, SafetensorError)
+    file = Path(checkpoint).suffix.lower() == GGUF
+    if file:  # its reader checks little of what it reads
+        broken = (*broken, LookupError, TypeError, AttributeError, AssertionError, RuntimeError, MemoryError)
     try:
         return read()
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
-        place = "folder" if Path(checkpoint).is_dir() else "Hub checkpoint"
+    except broken as error:
+        reason = (str(error) or type(error).__name__).strip().split("\n")[0].rstrip(".")
+        place = "file" if file else "folder" if Path(checkpoint).is_dir() else "Hub checkpoint"
         raise ModelError(
-            f"The {place} {checkpoint!r} cannot be loaded: {reason} Only safetensors weights are read, "
-            "without remote code; a Hub name needs the network or an earlier download, a folder neither."
+            f"The {place} {checkpoint!r} cannot be loaded: {reason}. Only weights in safetensors or .gguf are read, "
+            "without remote code; a Hub name needs the network or an earlier download, files on this machine neither."
         ) from error
 
 

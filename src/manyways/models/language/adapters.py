@@ -125,7 +125,7 @@ def write_adapters(network: Any, folder: Path, checkpoint: str | None, tokenizer
     if checkpoint is None:
         plain(network).save_pretrained(folder / BASE, state_dict=dict(weights))  # of tied weights it takes one out
         tokenizer.save_pretrained(folder / BASE)
-    place = BASE if checkpoint is None else str(Path(checkpoint).resolve()) if Path(checkpoint).is_dir() else checkpoint
+    place = BASE if checkpoint is None else str(Path(checkpoint).resolve()) if Path(checkpoint).exists() else checkpoint
     with _quiet():
         network.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's form to fill in, about nothing of this model
@@ -146,7 +146,7 @@ def base_of(folder: Path) -> str:
         raise ModelError(f"{folder} holds adapters of the kind {kind}; LORA is the kind that is read.")
     if (folder / BASE).is_dir():
         return str(folder / BASE)
-    gone = Path(stated).is_absolute() and not Path(stated).is_dir()
+    gone = Path(stated).is_absolute() and not Path(stated).exists()
     if gone or not stated:
         raise ModelError(
             f"The adapters in {folder} are for {stated or 'a model that they do not name'}, which is not there. Put it "

@@ -53,30 +53,22 @@ AUTO = {
 """The class that transformers loads a network by, for what it says: the next token, hidden ones, or a score."""
 
 
-def load_network(checkpoint: str, objective: str, base: str | None = None) -> tuple[Any, Any]:
-    """Network and tokenizer of a folder or Hub name, weights in float32; of a folder of adapters with their base.
+def load_network(
+    checkpoint: str, objective: str, base: str | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[Any, Any]:
+    """Network and tokenizer of a folder, .gguf file or Hub name; of a folder of adapters with their base.
 
-    base: the fingerprint of that base. Raises ModelError where it does not exist, is damaged, lacks a shard or weights,
-    holds pickled weights only, or its tokenizer has no end token.
+    base: the fingerprint of that base. dtype: of the weights. Raises ModelError where it does not exist, is damaged,
+    lacks a shard or weights, holds pickled weights only, or its tokenizer has no end token.
     """
     transformers = checkpoints.transformers_library()
-    folder = Path(checkpoint)
-    if (folder / CONFIG).is_file():
-        return _load_adapted(folder, objective, base)
-    local = folder.is_dir()
-    if local:
-        checkpoints.check_folder(folder)
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
-    kind = getattr(transformers, AUTO[objective])
+    if (Path(checkpoint) / CONFIG).is_file():
+        return _load_adapted(Path(checkpoint), objective, base, dtype)
+    place, options = checkpoints.located(checkpoint)
+    network, report = checkpoints.read_weights(checkpoint, getattr(transformers, AUTO[objective]), dtype)
     with checkpoints.quiet():
-        network, report = checkpoints.guarded(
-            checkpoint,
-            lambda: kind.from_pretrained(
-                checkpoint, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
-            ),
-        )
         tokenizer = checkpoints.guarded(
-            checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(checkpoint, **options)
+            checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(place, **options)
         )
     if report["missing_keys"]:
         lost = sorted(report["missing_keys"])
@@ -97,8 +89,8 @@ def load_network(checkpoint: str, objective: str, base: str | None = None) -> tu
     return network, with_special_tokens(tokenizer, checkpoint, objective, stated_ends(network))
 
 
-def _load_adapted(folder: Path, objective: str, base: str | None) -> tuple[Any, Any]:
-    network, tokenizer = load_network(base_of(folder), objective)
+def _load_adapted(folder: Path, objective: str, base: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    network, tokenizer = load_network(base_of(folder), objective, dtype=dtype)
     if (folder / "tokenizer_config.json").is_file():
         transformers = checkpoints.transformers_library()
         with checkpoints.quiet():
@@ -123,13 +115,10 @@ def objective_of(checkpoint: str) -> str:
     transformers = checkpoints.transformers_library()
     if (Path(checkpoint) / CONFIG).is_file():
         return objective_of(base_of(Path(checkpoint)))
-    local = Path(checkpoint).is_dir()
-    if local:
-        checkpoints.check_folder(Path(checkpoint))
-    config = checkpoints.guarded(
-        checkpoint,
-        lambda: transformers.AutoConfig.from_pretrained(checkpoint, trust_remote_code=False, local_files_only=local),
-    )
+    place, options = checkpoints.located(checkpoint)
+    if "gguf_file" in options:  # such files hold causal language models
+        return "causal"
+    config = checkpoints.guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
     named = (getattr(config, "architectures", None) or [""])[0]
     if found := [objective for end, objective in STATED.items() if named.endswith(end)]:
         return found[0]

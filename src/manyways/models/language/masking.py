@@ -21,6 +21,14 @@ class Hidden:
     places: Tensor
     targets: Tensor
 
+    def __getitem__(self, rows: slice) -> "Hidden":
+        """Some of the rows."""
+        first, last, _ = rows.indices(len(self.ids))
+        length = self.ids.shape[1]
+        inside = (self.places >= first * length) & (self.places < last * length)
+        places = self.places[inside] - first * length
+        return Hidden(self.ids[rows], self.seen[rows], places, self.targets[inside])
+
     def to(self, device: torch.device) -> "Hidden":
         """The same on `device`."""
         return Hidden(*(each.to(device) for each in (self.ids, self.seen, self.places, self.targets)))

@@ -13,13 +13,13 @@ from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import answer_lengths
 from manyways.models.language.rows import Reader, strings, text_columns
-from manyways.models.language.scoring import of_each_answer
+from manyways.models.language.scoring import of_each_answer, tokens_at_once
 from manyways.training.randomness import generator
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
 
-TOKENS_AT_ONCE = 8192
+LONGEST_WINDOW = 2048
 
 
 def nats_of_answers(network: Any, reader: Reader, data: "Data") -> dict[str, float]:
@@ -31,10 +31,13 @@ def nats_of_answers(network: Any, reader: Reader, data: "Data") -> dict[str, flo
 
 
 def nats_of_text(network: Any, reader: Reader, data: "Data") -> dict[str, float]:
-    """nats_per_token, perplexity and nats_per_character of the text columns of `data`, each token said once."""
+    """nats_per_token, perplexity and nats_per_character of the text columns of `data`, each token said once.
+
+    It is read in windows of the model's context, of 2,048 tokens at most.
+    """
     stream, device = np.asarray(reader.texts(data).values[:], np.int64), _device(network)
     nats, tokens = 0.0, 0
-    for ids in windows(stream, reader.context, TOKENS_AT_ONCE):
+    for ids in windows(stream, min(reader.context, LONGEST_WINDOW), tokens_at_once(network)):
         given = torch.from_numpy(ids).to(device)
         logits = network(input_ids=given[:, :-1], use_cache=False).logits.float().flatten(0, 1)
         wanted = given[:, 1:].flatten()
@@ -48,7 +51,7 @@ def nats_of_hidden(network: Any, reader: Reader, data: "Data") -> dict[str, floa
     """nats_per_token and perplexity of the tokens that are hidden in the text of `data`; they are always the same."""
     rows, device, tokenizer = reader.texts(data), _device(network), reader.tokenizer
     nats, tokens = 0.0, 0
-    each = max(1, TOKENS_AT_ONCE // reader.context)
+    each = max(1, tokens_at_once(network) // reader.context)
     for at in range(0, len(rows), each):
         whole = padded([rows[row] for row in range(at, min(at + each, len(rows)))], reader.context, tokenizer)
         hidden = hide_tokens(whole, tokenizer, generator(at), share=0.15, whole=True)

@@ -13,7 +13,7 @@ from manyways.models.language.forward import answer_log_probabilities, body, hid
 from manyways.models.language.packing import Answer, Group, Packed, answer_lengths, pack
 from manyways.models.language.probe import packs
 
-TOKENS_AT_ONCE = 8192
+TOKENS_AT_ONCE, LOGITS_AT_ONCE = 8192, 1 << 26
 
 
 @torch.no_grad()
@@ -22,23 +22,29 @@ def of_each_answer(
 ) -> Tensor:
     """`value(network, batch)` of every answer, float32 [answers] on the CPU, in the order of `groups`.
 
-    Groups of like length go through the network together, about 8,192 tokens at once.
+    Groups of like length go through the network together, about as many tokens as `tokens_at_once` says.
     """
     device, packed = next(network.parameters()).device, packs(network)
     first = torch.tensor([0, *(len(group.answers) for group in groups)]).cumsum(0)
     found = torch.empty(int(first[-1]))
-    for rows in _batches(groups):
+    for rows in _batches(groups, tokens_at_once(network)):
         batch = pack([groups[row] for row in rows], padding, packed).to(device)
         places = torch.cat([torch.arange(int(first[row]), int(first[row + 1])) for row in rows])
         found[places] = value(network, batch).float().cpu()
     return found
 
 
-def _batches(groups: Sequence[Group]) -> list[list[int]]:
+def tokens_at_once(network: Any) -> int:
+    """How many tokens are read together: 8,192, or as many as have 67 million logits."""
+    vocabulary: int = plain(network).get_input_embeddings().num_embeddings
+    return max(1, min(TOKENS_AT_ONCE, LOGITS_AT_ONCE // vocabulary))
+
+
+def _batches(groups: Sequence[Group], tokens: int) -> list[list[int]]:
     order = sorted(range(len(groups)), key=lambda row: (-len(groups[row]), row))
     batches: list[list[int]] = []
     for row in order:
-        if not batches or (len(batches[-1]) + 1) * len(groups[batches[-1][0]]) > TOKENS_AT_ONCE:
+        if not batches or (len(batches[-1]) + 1) * len(groups[batches[-1][0]]) > tokens:
             batches.append([])
         batches[-1].append(row)
     return batches
