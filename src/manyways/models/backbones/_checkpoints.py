@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
@@ -199,7 +200,16 @@ def guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
     broken: tuple[type[Exception], ...] = (OSError, ValueError, SafetensorError)
     file = Path(checkpoint).suffix.lower() == GGUF
     if file:  # its reader checks little of what it reads
-        broken = (*broken, LookupError, TypeError, AttributeError, AssertionError, RuntimeError, MemoryError)
+        broken = (
+            *broken,
+            LookupError,
+            TypeError,
+            AttributeError,
+            AssertionError,
+            RuntimeError,
+            MemoryError,
+            struct.error,
+        )
     try:
         return read()
     except broken as error:
