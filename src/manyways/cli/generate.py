@@ -119,11 +119,12 @@ def draws_rows(folder: Path) -> bool:
 
 def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:
     """What `model` says after each of `prompts`."""
-    asked = [model.as_turn(prompt) for prompt in prompts] if options.chat else prompts
-    return model.generate(
-        asked, longest=options.longest, temperature=options.temperature, top_k=options.top_k, top_p=options.top_p,
-        seed=options.seed,
-    )  # fmt: skip
+    sampling: dict[str, Any] = {
+        name: getattr(options, name) for name in ("longest", "temperature", "top_k", "top_p", "seed")
+    }
+    if options.chat:
+        return model.replies([[{"role": "user", "content": prompt}] for prompt in prompts], **sampling)
+    return model.generate(prompts, **sampling)
 
 
 def prompts_of(source: str, roles: dict[str, Any]) -> list[str]:

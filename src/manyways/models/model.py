@@ -134,8 +134,8 @@ class Model(ABC):
         """
         self._cannot("generate")
 
-    def as_turn(self, prompt: str) -> str:
-        """`prompt` as the user's turn of a conversation that the model is to answer, in its own chat template."""
+    def replies(self, conversations: Sequence[Sequence[Mapping[str, Any]]], **options: Any) -> list[str]:
+        """The assistant's next turn in each of `conversations`, in the model's chat template; options of `generate`."""
         self._cannot("generate")
 
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
