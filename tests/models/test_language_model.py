@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,33 @@ def test_a_long_prompt_keeps_its_end_and_half_the_context(causal: LanguageModel)
     assert causal.generate(prompt, longest=128) == causal.generate(prompt[-16:], longest=128)
     assert len(causal.generate(prompt, longest=4)[0]) <= 4
     assert causal.generate(prompt, longest=4) == causal.generate(prompt[-28:], longest=4)
+
+
+def test_a_conversation_is_answered_where_it_ends(causal: LanguageModel) -> None:
+    """Whether its last turn is still to be answered, or was answered already; as prompts and as messages."""
+    turn, answer = {"role": "user", "content": "12+34="}, {"role": "assistant", "content": "46"}
+    expected = causal.reply([turn])
+    for data in (
+        mw.read({"messages": [[turn]]}),
+        mw.read({"messages": [[turn, answer]]}),
+        mw.read({"prompt": [[turn]]}, prompt="prompt"),
+    ):
+        assert causal.predict(data).tolist() == [expected]
+    with pytest.raises(DataError, match="content of turn 0 of the conversation is null"):
+        causal.reply([{"role": "user", "content": None}])
+    with pytest.raises(DataError, match=r"row 0 of .* asks nothing: it has turns of the assistant alone"):
+        causal.predict(mw.read({"messages": [[answer]]}))
+
+
+@pytest.mark.parametrize("kind", [mw.DPO, mw.KTO, mw.RewardModel])
+def test_pairs_of_messages_are_learned_as_pairs_of_texts_are(causal: LanguageModel, kind: Any) -> None:
+    """The answers are what the assistant says in each, to the same question."""
+    question = [{"role": "user", "content": "1+2="}]
+    good, bad = [{"role": "assistant", "content": "3"}], [{"role": "assistant", "content": "9"}]
+    data = mw.read({"prompt": [question] * 4, "chosen": [good] * 4, "rejected": [bad] * 4})
+    model = kind(batch_size=4, learning_rate=1e-2, too_long="cut").fit(data, causal, budget=20)
+    assert model.evaluate(data)["preference_accuracy"] == 1
+    assert model.evaluate(data)["margin"] > causal.evaluate(data)["margin"]
 
 
 def test_the_most_probable_token_is_that_of_transformers(causal: LanguageModel) -> None:

@@ -1,5 +1,6 @@
 """GRPO: its formulas by hand, its rollouts, rewards of every kind, and a model that learns from rewards alone."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -553,3 +554,18 @@ def test_empty_prompts_and_conversations_are_answered(reader_of_sums: LanguageMo
     asked.clear()
     small(reward=reward, too_long="cut").fit(rows(messages=[talk, talk]), reader_of_sums, budget=1)
     assert len(asked) == 8
+
+
+@pytest.mark.parametrize("role", ["messages", "prompt"])
+def test_conversations_that_end_with_the_user_are_answered(reader_of_sums: LanguageModel, role: str) -> None:
+    """Their last turn is what is asked, and what was answered before it is part of the question."""
+    asked: list[str] = []
+
+    def reward(prompts: list[str]) -> list[float]:
+        asked.extend(prompts)
+        return [0.0] * len(prompts)
+
+    talk = [{"role": name, "content": said} for name, said in (("user", "1"), ("assistant", "2"), ("user", "345"))]
+    held = [json.dumps(talk)] * 2
+    small(reward=reward, too_long="cut").fit(rows(**{role: held}), reader_of_sums, budget=1)
+    assert all("345" in prompt for prompt in asked)
