@@ -140,6 +140,7 @@ def test_frozen_weights_may_be_of_half_the_size(pairs: Data, checkpoint: str, tm
     assert scores["nats_per_token"] < before - 0.05
     again = mw.load(model.save(tmp_path / "model"))
     assert again.evaluate(pairs) == scores
+    assert model.embed(pairs).dtype == np.float32
     whole = model.merged()
     assert plain(whole.network).dtype == torch.bfloat16
     assert mw.load(whole.save(tmp_path / "whole")).network.dtype == torch.bfloat16
