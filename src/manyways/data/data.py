@@ -41,6 +41,8 @@ class Data:
     name: str = "data"
     source: str = ""
     ignored: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """How reading understood what could be understood otherwise, by column, and what to type if that is wrong."""
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
     origin: "Origin | None" = None
@@ -57,6 +59,7 @@ class Data:
         name: str = "data",
         source: str = "",
         ignored: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
         origin: "Origin | None" = None,
         numbers: RowNumbers | None = None,
     ) -> "Data":
@@ -81,6 +84,7 @@ class Data:
             name=name,
             source=source or name,
             ignored=dict(ignored or {}),
+            notes=dict(notes or {}),
             all_ids=row_ids(table.values(), count),
             origin=origin,
             numbers=numbers,

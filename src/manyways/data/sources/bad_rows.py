@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column, is_missing, modalities
+from manyways.data.options import BadRows
 from manyways.data.parts import TRAINING
 from manyways.data.presence import absent_by_modality
-from manyways.data.sources.base import BadRows, count_of
+from manyways.data.sources.base import count_of
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import select, whole
 from manyways.data.storage import RowNumbers, chunks_of, row_bytes

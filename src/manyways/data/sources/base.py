@@ -1,19 +1,19 @@
 """What every source gives: a table of raw columns; and the options it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Kind
+from manyways.data.notation import Decimal
+from manyways.data.options import BadRows
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.storage import Rows
 from manyways.errors import DataError
-
-BadRows = Literal["refuse", "skip", "fill"]
 
 PART_WORDS = {
     "train": TRAINING,
@@ -43,9 +43,15 @@ class Options:
     seconds: float | None = None
     label_pattern: str | None = None
     header: bool | None = None
+    decimal: Decimal | None = None
     channels: int | None = None
     labels: tuple[str, ...] = ("label",)
     wanted: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that anything speaks of."""
+        return self.wanted | set(self.kinds)
 
     def like(self, table: "Table") -> "Options":
         """These options with the image size, channels, rate and length that `table` was read with."""
@@ -63,7 +69,9 @@ class Options:
 class RawColumn:
     """Values as a source found them: `kind` where it knows it, `problem` where words lie among numbers.
 
-    `absent` says which rows have no image or sound; None where all have theirs.
+    `absent` says which rows have no image or sound; None where all have theirs. `exact` holds whole numbers that
+    `values`, being floats, cannot tell apart: what they are as categories. `note` says how values were understood that
+    could be understood otherwise.
     """
 
     name: str
@@ -72,11 +80,17 @@ class RawColumn:
     rate: int | None = None
     problem: str | None = None
     absent: NDArray[np.bool_] | None = None
+    exact: NDArray[Any] | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What a source holds: columns of one length, each row's part, and why rows could not be decoded."""
+    """What a source holds: columns of one length, each row's part, and why rows could not be decoded.
+
+    `ignored` says why columns or files were left out, `notes` how what is no column was understood. `headless` says why
+    a file's first row was read as values.
+    """
 
     columns: Mapping[str, RawColumn]
     name: str
@@ -85,6 +99,8 @@ class Table:
     bad: Mapping[int, str] = field(default_factory=dict)
     ignored: Mapping[str, str] = field(default_factory=dict)
     label: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    headless: str = ""
 
     def __len__(self) -> int:
         return next((len(column.values) for column in self.columns.values()), 0)
@@ -124,3 +140,9 @@ def part_of(words: str) -> int | None:
 def count_of(number: int, noun: str) -> str:
     """`1 row`, `12,000 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(numbers: Collection[int] | NDArray[np.int64], most: int = 5) -> str:
+    """The first of some numbers: `1, 4, 7, …`."""
+    first = [f"{int(number)}" for number in list(numbers)[:most]]
+    return ", ".join(first) + (", …" if len(numbers) > most else "")

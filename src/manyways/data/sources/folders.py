@@ -130,7 +130,7 @@ def _from_names(files: Sequence[Path], folder: Path, options: Options) -> list[R
         {group: [match[group] for match in matches if match] for group in pattern.groupindex},
         schema=dict.fromkeys(pattern.groupindex, pl.String),
     )
-    return columns_of(frame, options, str(folder), untyped=True)[0]
+    return columns_of(frame, options, str(folder), separator="")[0]
 
 
 def _root(folder: Path, *, deeper: bool) -> Path:

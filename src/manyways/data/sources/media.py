@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from manyways.data.columns import Kind
+from manyways.data.notation import MISSING_WORDS
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.rows import key_of
 from manyways.errors import DataError
@@ -21,8 +22,6 @@ Item = Union[Path, bytes, "Image.Image", None]
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 SOUNDS = frozenset({".wav", ".flac", ".ogg"})
-MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-"""Words that mean `no value` in a column of numbers or of file names, whatever their case."""
 
 
 def kind_of(path: Path) -> Kind | None:

@@ -49,7 +49,7 @@ def _files(folder: Path) -> list[Path]:
 def _read(path: Path) -> str:
     try:
         with open_binary(path) as file:
-            text = file.read().decode("utf-8-sig").replace("\r\n", "\n")
+            text = file.read().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         check_utf8(path)
         raise

@@ -74,7 +74,8 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
     """Files of strings as one table, so that a column is numbers in all of them or in none."""
     import polars as pl
 
-    frames = [delimited.read(path, options.header) for path in paths]
+    read = [delimited.read(path, options.header, options.names) for path in paths]
+    frames = [each.frame for each in read]
     first = frames[0].columns
     unlabelled = [name for name in options.labels if name in first]
     for number, frame in enumerate(frames):
@@ -88,11 +89,13 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
             )
     whole = pl.concat([frame.select(first) for frame in frames], rechunk=True)
     folder = paths[0].parent
-    columns, bad = columns_of(whole, options, str(source), untyped=True, folder=folder)
+    columns, bad = columns_of(whole, options, str(source), separator=read[0].separator, folder=folder)
     part = None
     if parts is not None:
         part = np.repeat(np.asarray(parts, np.uint8), [len(frame) for frame in frames])
-    return table_of(columns, plain_name(source), str(source), bad=bad, part=part)
+    headless, doubtful = read[0].headless, read[0].doubtful
+    notes = {"first row": f"{headless}; if it names the columns: header=True"} if doubtful else {}
+    return table_of(columns, plain_name(source), str(source), bad=bad, part=part, notes=notes, headless=headless)
 
 
 def _load_json(path: Path, options: Options) -> Table:
