@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from manyways.cli.arguments import Reading, Source, parse
-from manyways.cli.output import console
+from manyways.cli.output import console, notes
 from manyways.cli.wording import as_typed, command_line
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Advise:
 def main(arguments: Sequence[str]) -> int:
     """Run `manyways advise`."""
     options = parse(Advise, "advise", arguments)
-    data = options.reading.read(options.data)
+    data = options.reading.read(options.data, quiet=True)
     from manyways.comparison.advise import advise
 
     found = advise(data)
@@ -65,11 +65,7 @@ def summary(data: "Data") -> list[tuple[str, str]]:
         lines += _label_lines(data)
     elif data.inputs:
         lines.append(("label", "none; name one with --label COL"))
-    ignored = list(data.ignored.items())
-    lines += [("left out", f"{name}: {reason}") for name, reason in ignored[:SHOWN]]
-    if len(ignored) > SHOWN:
-        lines.append(("left out", f"{len(ignored) - SHOWN} more columns"))
-    return lines
+    return lines + notes(data)
 
 
 def inputs(data: "Data") -> str:

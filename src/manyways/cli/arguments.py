@@ -50,6 +50,7 @@ Column = Annotated[str | None, one(str, "a name", "COL"), UNSAID]
 OtherSource = Annotated[str | None, one(str, "a source", "DATA"), UNSAID]
 File = Annotated[Path | None, one(Path, "a path", "FILE"), UNSAID]
 Count = Annotated[int | None, one(int, "a whole number", "N"), UNSAID]
+Decimal = Annotated[str | None, one(str, ". or ,", "{.,,}"), UNSAID]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Reading:
     """Regular expression for file names, whose named groups become columns."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
     """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    decimal: Decimal = None
+    """What stands before the fraction of a number in a CSV or TSV file, . or , where the cells leave it open."""
     environment: Pairs = ()
     """Options of an environment: is_slippery=false map_name=8x8."""
     clients: Count = None
@@ -108,12 +111,18 @@ class Reading:
         given["environment"] = {name: constant(value) for name, value in options} or None
         return {**given, **roles}
 
-    def read(self, source: str) -> "Data":
-        """The data in `source`. Raises DataError and ParameterError as `manyways.read` and `with_clients` do."""
+    def read(self, source: str, *, quiet: bool = False) -> "Data":
+        """The data in `source`; what was left out of it, and how it was understood, is said on stderr unless `quiet`.
+
+        Raises DataError and ParameterError as `manyways.read` and `with_clients` do.
+        """
+        from manyways.cli.output import say_notes
         from manyways.data.read import read
 
         at_least("--tasks", self.tasks, 1)
         data = read(source, **self.options())
+        if not quiet:
+            say_notes(data)
         if self.tasks is not None:
             data = data.with_tasks(self.tasks)
         return data if self.clients is None else data.with_clients(self.clients, self.clients_alpha)
@@ -129,6 +138,7 @@ READ_AS_GIVEN = (
     "seconds",
     "label_pattern",
     "header",
+    "decimal",
 )
 
 

@@ -120,12 +120,7 @@ def _form(path: Path) -> _Form:
     with open_binary(path) as file:
         beginning = file.read(BEGINNING)
     if b"\0" in beginning:
-        little = beginning[1:2] == b"\0"
-        encoding = "utf-16le" if little else "utf-16be"
-        raise DataError(
-            f"{path} holds zero bytes, as UTF-16 without its mark at the beginning does. Text must be UTF-8; convert it: "
-            f"iconv -f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
-        )
+        raise DataError(_zero_bytes(beginning, path))
     foreign = is_marked(path) or (b"\r" in beginning and b"\n" not in beginning)
     if told := EXCEL.match(beginning):
         return _Form(told[1].decode("ascii", "replace"), True, foreign)
@@ -135,6 +130,19 @@ def _form(path: Path) -> _Form:
     outside = "".join(line.split('"')[::2])
     separator = max(SEPARATORS, key=lambda each: (outside.count(each), -SEPARATORS.index(each)))
     return _Form(separator, False, foreign)
+
+
+def _zero_bytes(beginning: bytes, path: Path) -> str:
+    """What to say of text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
+    if beginning.startswith(("\xff\xfe".encode(), "\xfe\xff".encode())):
+        return (
+            f"{path} was UTF-16 and has been converted as if it were Latin 1. Convert the original: iconv -f utf-16 -t utf-8"
+        )
+    encoding = "utf-16le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16be"
+    return (
+        f"{path} holds zero bytes, as UTF-16 without its mark at the beginning does. Text must be UTF-8; convert it: iconv "
+        f"-f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
+    )
 
 
 def _content(path: Path) -> bytes:

@@ -136,11 +136,10 @@ def _numbers(cells: "pl.Series", note: str | None = None) -> RawColumn:
 
     if cells.null_count() == len(cells):
         return RawColumn(cells.name, as_objects([None] * len(cells)))
-    numbers = cells.cast(pl.Float64, strict=False)
-    whole = cells.cast(pl.Int64, strict=False)
-    if not whole.null_count():
+    whole = cells.cast(pl.Int64, strict=False) if cells.dtype == pl.String else cells
+    if whole.dtype == pl.Int64 and not whole.null_count():
         return RawColumn(cells.name, whole.to_numpy(), note=note)
-    values = numbers.to_numpy()
+    values = cells.cast(pl.Float64, strict=False).to_numpy()
     return RawColumn(cells.name, values, exact=exact_of(cells, values), note=note)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import counts_of, places_in
 from manyways.data.columns import Column, is_missing
 from manyways.data.data import Data
 from manyways.data.encoders import fit_encoder
-from manyways.data.encoders.table import MOST_CATEGORIES, CategoryCode, NumberCode, TableEncoder
+from manyways.data.encoders.categories import HASHES, ONE_HOT, CategoryCode
+from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoding import Encoder, InputEncoding
+from manyways.data.sources.objects import as_objects
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 from manyways.models.backbones.base import Backbone
@@ -118,26 +121,27 @@ def _without_head(model: StreamPredictor) -> Network:
 
 def _code(column: Column, rows: RowNumbers) -> Code:
     if column.kind == "category":
-        return CategoryCode(column.name, _arriving((), column, rows))
+        return _arriving(CategoryCode(column.name, ()), column, rows)
     first = np.asarray(column.take(rows[:1]), np.float64).reshape(-1)
     shift = tuple(np.where(np.isfinite(first), first, 0.0).tolist())
     return NumberCode(column.name, shift, (1.0,) * len(shift), None)
 
 
 def _with_new(code: Code, column: Column, rows: RowNumbers) -> Code:
-    if isinstance(code, NumberCode):
-        return code
-    return replace(code, categories=_arriving(code.categories, column, rows))
+    return code if isinstance(code, NumberCode) else _arriving(code, column, rows)
 
 
-def _arriving(known: tuple[Any, ...], column: Column, rows: RowNumbers) -> tuple[Any, ...]:
-    """`known` and the categories of `rows` in the order in which they come up, the first 64 of them.
+def _arriving(code: CategoryCode, column: Column, rows: RowNumbers) -> CategoryCode:
+    """`code` with the categories of `rows`, in the order in which they come up; those after the first 1,024 share
+    features behind those of the others.
 
     In that order a category that comes up later changes nothing that was learned, wherever the stream is cut.
     """
     values = column.take(rows)
-    found = dict.fromkeys((*known, *values[~is_missing(values)].tolist()))
-    return tuple(found)[: max(MOST_CATEGORIES, len(known))]
+    arriving = as_objects(list(counts_of(values[~is_missing(values)])))
+    found = (*code.known, *arriving[places_in(arriving, code.known) < 0].tolist())
+    own = max(ONE_HOT, len(code.categories))
+    return replace(code, categories=found[:own], shared=found[own:], buckets=ONE_HOT // HASHES * (len(found) > own))
 
 
 def _check_columns(model: StreamPredictor, data: Data) -> None:
