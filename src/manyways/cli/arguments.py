@@ -75,6 +75,8 @@ class Reading:
     """What to do with rows that have NaN, empty text or a file that cannot be decoded."""
     image_size: Annotated[int | None, one(int, "a whole number of pixels", "PIXELS"), UNSAID] = None
     """Height and width of images; by default their median, at most 96."""
+    image_white: Annotated[float | None, one(float, "a number", "WHITE"), UNSAID] = None
+    """What is white in images of more than 8 bits; by default the largest number of the depth that they need."""
     sample_rate: Annotated[int | None, one(int, "a whole number of hertz", "HZ"), UNSAID] = None
     """Samples per second of sound; by default the most common rate, at most 16,000."""
     seconds: Annotated[float | None, one(float, "a number of seconds", "S"), UNSAID] = None
@@ -134,6 +136,7 @@ READ_AS_GIVEN = (
     "validation",
     "bad_rows",
     "image_size",
+    "image_white",
     "sample_rate",
     "seconds",
     "label_pattern",

@@ -21,8 +21,8 @@ class Column:
     """One column of a table.
 
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
-    None where missing) or ints [n]; image: uint8 [n, channels, height, width]; audio: int16 [n, samples] with
-    `rate` samples per second. Arrays of images and sounds have no value that means nothing: `absent` [n] says which
+    None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with `white`
+    as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value that means nothing: `absent` [n] says which
     rows lack theirs; None where none does.
     """
 
@@ -31,6 +31,7 @@ class Column:
     values: Rows
     rate: int | None = None
     absent: NDArray[np.bool_] | None = None
+    white: float | None = None
 
     def __len__(self) -> int:
         return len(self.values)

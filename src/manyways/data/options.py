@@ -19,6 +19,7 @@ OPTIONS = (
     "part",
     "bad_rows",
     "image_size",
+    "image_white",
     "sample_rate",
     "seconds",
     "label_pattern",
@@ -34,7 +35,7 @@ def check_options(given: Mapping[str, Any]) -> None:
     if not isinstance(given["bad_rows"], Mapping):
         _one_of("bad_rows", given["bad_rows"], get_args(BadRows))
     _check_size(given["image_size"])
-    for name in ("sample_rate", "seconds"):
+    for name in ("image_white", "sample_rate", "seconds"):
         if (value := given[name]) is not None:
             check_number(**{name: value})
             if not 0 < value < float("inf"):

@@ -126,12 +126,13 @@ def _named(source: Any) -> str | None:
 
 
 def _sizes(columns: Collection[Column]) -> dict[str, Any]:
-    """The size of images, and rate and length of sounds, where all columns have the same."""
+    """The size and white of images, and rate and length of sounds, where all columns have the same."""
     images = {tuple(map(int, column.values.shape[2:])) for column in columns if column.kind == "image"}
     sounds = {
         (column.rate, int(column.values.shape[1])) for column in columns if column.kind == "audio" and column.rate
     }
-    found: dict[str, Any] = {}
+    whites = {column.white for column in columns if column.white is not None}
+    found: dict[str, Any] = {"image_white": whites.pop()} if len(whites) == 1 else {}
     if len(images) == 1:
         found["image_size"] = list(images.pop())
     if len(sounds) == 1:

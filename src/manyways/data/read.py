@@ -41,6 +41,7 @@ def read(
     part: str | None = None,
     bad_rows: BadRows | Mapping[str, Any] = "refuse",
     image_size: int | tuple[int, int] | None = None,
+    image_white: float | None = None,
     sample_rate: int | None = None,
     seconds: float | None = None,
     label_pattern: str | None = None,
@@ -72,7 +73,8 @@ def read(
     the numbers to put in, which are medians for the others. A row that lacks one of several
     inputs whole (no file is named, the text is empty, all numbers are missing) is no bad row while it has another:
     it is kept, unless "skip" is asked for, and methods learn from what is there or refuse it by name. `image_size`
-    in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own),
+    in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own), `image_white`
+    what is white in files of more than 8 bits (default: the largest number of the depth that all of them need),
     `sample_rate` in Hz (default: the most common, at most 16,000), `seconds` of sound (default: the 95th
     percentile, at most 10). `label_pattern`: a regular expression for whole file names without ending, whose named
     groups become columns. `header`: whether a CSV or TSV has one (default: told by its first row). `environment`:
@@ -93,8 +95,8 @@ def read(
         )
     asked = {
         "kinds": kinds, "test": test, "validation": validation, "part": part, "bad_rows": bad_rows,
-        "image_size": image_size, "sample_rate": sample_rate, "seconds": seconds, "label_pattern": label_pattern,
-        "header": header, "decimal": decimal,
+        "image_size": image_size, "image_white": image_white, "sample_rate": sample_rate, "seconds": seconds,
+        "label_pattern": label_pattern, "header": header, "decimal": decimal,
     }  # fmt: skip
     return _read(source, {"label": label, "input": input, **roles}, asked, NOTHING_KNOWN)
 
@@ -135,6 +137,7 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
         asked["label_pattern"],
         asked["header"],
         asked["decimal"],
+        asked["image_white"],
         labels=labels,
         wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
     )
@@ -161,7 +164,8 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
         if name not in options.kinds and (note := understood(table.columns[name], columns[name], role))
     }
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
-    columns, kept = handle(
+    unread = [f"{name}: {why}" for name, why in table.ignored.items() if name.startswith("*.")]
+    columns, kept, left_out = handle(
         columns,
         given,
         part=parts,
@@ -169,7 +173,10 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
         bad_rows=options.bad_rows,
         where=table.source,
         fills=fills,
+        unread=f" Besides, {'; '.join(unread)}." if unread else "",
     )
+    if left_out:
+        notes["bad rows"] = left_out
     repeatable = {**asked, "kinds": dict(options.kinds) or None}
     origin = None if memory.is_values(label) else find_origin(source, repeatable, columns, given)
     return Data.from_columns(

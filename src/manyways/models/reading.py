@@ -11,9 +11,10 @@ from manyways.data.categories import places_in
 from manyways.data.columns import Kind, is_missing
 from manyways.data.data import Data
 from manyways.data.encoders.categories import CategoryCode
+from manyways.data.encoders.images import ImageEncoder
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
-from manyways.data.specs import AudioSpec, ImageSpec, TextSpec
+from manyways.data.specs import AudioSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.errors import DataWarning
 
@@ -71,8 +72,8 @@ def _sizes(encoding: InputEncoding) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for encoder in encoding.encoders.values():
         spec = encoder.spec
-        if isinstance(spec, ImageSpec):
-            options["image_size"] = (spec.height, spec.width)
+        if isinstance(encoder, ImageEncoder):
+            options |= {"image_size": (encoder.image.height, encoder.image.width), "image_white": encoder.white}
         elif isinstance(spec, AudioSpec):
             options |= {"sample_rate": spec.rate, "seconds": spec.samples / spec.rate}
     return options

@@ -44,6 +44,7 @@ class Options:
     label_pattern: str | None = None
     header: bool | None = None
     decimal: Decimal | None = None
+    image_white: float | None = None
     channels: int | None = None
     labels: tuple[str, ...] = ("label",)
     wanted: frozenset[str] = frozenset()
@@ -54,12 +55,13 @@ class Options:
         return self.wanted | set(self.kinds)
 
     def like(self, table: "Table") -> "Options":
-        """These options with the image size, channels, rate and length that `table` was read with."""
+        """These options with the image size, channels, white, rate and length that `table` was read with."""
         options = self
         for column in table.columns.values():
             shape = column.values.shape
             if column.kind == "image":
-                options = replace(options, channels=shape[1], image_size=(shape[2], shape[3]))
+                white = column.white or options.image_white
+                options = replace(options, channels=shape[1], image_size=(shape[2], shape[3]), image_white=white)
             if column.kind == "audio" and column.rate:
                 options = replace(options, sample_rate=column.rate, seconds=shape[1] / column.rate)
         return options
@@ -71,7 +73,7 @@ class RawColumn:
 
     `absent` says which rows have no image or sound; None where all have theirs. `exact` holds whole numbers that
     `values`, being floats, cannot tell apart: what they are as categories. `note` says how values were understood that
-    could be understood otherwise.
+    could be understood otherwise. `white` is what became 255 in images of more than 8 bits.
     """
 
     name: str
@@ -82,6 +84,7 @@ class RawColumn:
     absent: NDArray[np.bool_] | None = None
     exact: NDArray[Any] | None = None
     note: str | None = None
+    white: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,3 +149,8 @@ def listed(numbers: Collection[int] | NDArray[np.int64], most: int = 5) -> str:
     """The first of some numbers: `1, 4, 7, …`."""
     first = [f"{int(number)}" for number in list(numbers)[:most]]
     return ", ".join(first) + (", …" if len(numbers) > most else "")
+
+
+def listed_names(names: Collection[str], most: int = 5) -> str:
+    """The first of some names: `'a', 'b', …`."""
+    return ", ".join(map(repr, list(names)[:most])) + (", …" if len(names) > most else "")

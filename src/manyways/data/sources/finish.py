@@ -57,7 +57,7 @@ def finished(
         values = _as_categories(column.name, whole(values) if column.exact is None else column.exact)
     elif decided == "text":
         values = _as_text(column.name, whole(values))
-    return Column(column.name, decided, values, column.rate, column.absent)
+    return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 
 def _may_hold_words(column: RawColumn, role: str) -> bool:

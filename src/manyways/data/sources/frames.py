@@ -16,6 +16,9 @@ from manyways.data.sources.strings import columns_of_strings
 if TYPE_CHECKING:
     import polars as pl
 
+LOOKED_AT = 100
+"""Values that are looked at to tell whether a column names files."""
+
 
 def columns_of(
     frame: "pl.DataFrame", options: Options, where: str, *, separator: str | None = None, folder: Path | None = None
@@ -47,10 +50,9 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
     import polars as pl
 
     if series.dtype == pl.String:
-        # One look at the first value spares most columns from becoming Python strings here.
+        # A look at the first values spares most columns from becoming Python strings here.
         said = series.is_not_null() & ~series.str.to_lowercase().is_in(list(MISSING_WORDS))
-        first = series[said.arg_max() or 0] if len(series) else None
-        if kind is None and (first is None or not media.kind_of(Path(first))):
+        if kind is None and not media.may_be_files(series.filter(said).head(LOOKED_AT).to_list()):
             return None
         return media.files_of(series.name, series.to_list(), folder, kind, where)
     if series.dtype == pl.Binary:

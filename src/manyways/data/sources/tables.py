@@ -1,5 +1,6 @@
 """Tables in files: CSV, TSV, JSON Lines, JSON and Parquet, each also gzipped; and folders of them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from manyways.data.sources import delimited, json_files, media
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
+from manyways.data.sources.file_trees import files_below
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import column_from_objects
@@ -32,7 +34,7 @@ def accepts(source: Any) -> bool:
     by_part = {part_of(path.name) for path in tables} - {None}
     if by_part or any(plain_name(path).lower() == "metadata" for path in tables):
         return True
-    return len(tables) == 1 and not any(media.kind_of(path) for path in source.rglob("*"))
+    return len(tables) == 1 and not any(media.kind_of(path) for path in files_below(source))
 
 
 def load(source: Path, options: Options) -> Table:
@@ -42,8 +44,19 @@ def load(source: Path, options: Options) -> Table:
     tables = tables_in(source)
     named = [(part, path) for path in tables if (part := part_of(path.name)) is not None]
     if not named:
-        chosen = [path for path in tables if plain_name(path).lower() == "metadata"] or tables
-        return _load_file(chosen[0], options)
+        chosen, *others = [path for path in tables if plain_name(path).lower() == "metadata"] or tables
+        others += [path for path in tables if path not in (chosen, *others)]
+        return _without(_load_file(chosen, options), others, f"{chosen.name} is the table of this folder")
+    others = [path for path in tables if path not in {path for _, path in named}]
+    return _without(_load_parts(named, source, options), others, "its name says no part: train, validation or test")
+
+
+def _without(table: Table, others: list[Path], why: str) -> Table:
+    """`table`, and that the tables in the `others` beside it were not read."""
+    return replace(table, ignored={**table.ignored, **{path.name: why for path in others}})
+
+
+def _load_parts(named: list[tuple[int, Path]], source: Path, options: Options) -> Table:
     if len(endings := {suffix(path) for _, path in named}) > 1:
         raise DataError(
             f"{source} names its parts in files of several forms ({', '.join(sorted(endings))}); one form is allowed. "
