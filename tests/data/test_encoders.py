@@ -1,8 +1,7 @@
 """Encoders: fitted on training rows alone, and able to take rows of another size, rate or content."""
 
-from typing import Any
-
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ from manyways.data import storage
 from manyways.data.columns import Column
 from manyways.data.encoders import ENCODERS, fit_encoder
 from manyways.data.encoders.audio import AudioEncoder
-from manyways.data.encoders.images import ImageEncoder
 from manyways.data.encoders.categories import HASHES, MOST_FEATURES, ONE_HOT, CategoryCode
+from manyways.data.encoders.images import ImageEncoder
 from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoders.text import TextEncoder
 from manyways.data.specs import AudioSpec, ImageSpec, TableSpec

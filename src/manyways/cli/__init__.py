@@ -107,9 +107,9 @@ def _console() -> Iterator[None]:
     shown: set[str] = set()
     plain = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, DataWarning):
-            plain(message, category, *where)
+            plain(message, category, *where, **more)
         elif str(message) not in shown:
             shown.add(str(message))
             print(f"caution: {message}", file=sys.stderr)

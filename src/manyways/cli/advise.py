@@ -86,7 +86,9 @@ def _label_lines(data: "Data") -> list[tuple[str, str]]:
     lines = []
     for label in data.labels:
         one = data.with_label(label.name)
-        if one.classification:
+        if not one.known.any():
+            what = f"{label.name}: no row has one"
+        elif one.classification:
             names = ", ".join(map(str, one.classes[:SHOWN])) + (", …" if len(one.classes) > SHOWN else "")
             what = f"{label.name}: {len(one.classes)} classes ({names})"
         else:
@@ -136,14 +138,20 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
         task = task_of(data)
         begun = [] if suggested(data, task) else ["--start", "FOLDER"]
         return command_line("compare", *arguments, *begun, "--report", "report.html")
-    if data.has("label") and training.labelled.any():
+    if data.has("label") and training.labelled.any() and _can_be_told_apart(data):
         labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
         return command_line("compare", *arguments, *few, "--report", "report.html")
-    if any(task.asked(data) for task in TASKS.values()):
+    scored = not data.has("label") or bool(training.known.any())
+    if scored and any(task.asked(data) and not task.has_labels for task in TASKS.values()):
         return command_line("compare", *arguments, "--report", "report.html")
     possible = [advice.write for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")
     embeds = [advice.write for advice in found if advice.possible and "embed" in advice.gives]
     return command_line("fit", (embeds or possible)[0], *arguments, "--out", "model")
+
+
+def _can_be_told_apart(data: "Data") -> bool:
+    """Whether a comparison can score what is predicted of the label: one class alone is no question."""
+    return not data.classification or len(data.classes) > 1

@@ -26,14 +26,12 @@ def spelling(value: Any) -> str:
             digits = text.partition(".")[0].lstrip("+")
             return "0" if digits == "-0" else digits
         return TRUTH.get(text.lower(), text)
-    if value is None or value != value:
-        return ""
     if isinstance(value, bool | np.bool_):
         return "1" if value else "0"
     if isinstance(value, float | np.floating):
         # A number in single precision is written by its own digits, not by those of the double that holds it.
-        return str(int(value)) if float(value).is_integer() else str(value)
-    return str(value)
+        return str(int(value)) if float(value).is_integer() else "" if np.isnan(value) else str(value)
+    return "" if value is None else str(value)
 
 
 def places_in(values: NDArray[Any], categories: Sequence[Any]) -> NDArray[np.int64]:

@@ -21,9 +21,9 @@ class Column:
     """One column of a table.
 
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
-    None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with `white`
-    as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value that means nothing: `absent` [n] says which
-    rows lack theirs; None where none does.
+    None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with
+    `white` as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value
+    that means nothing: `absent` [n] says which rows lack theirs; None where none does.
     """
 
     name: str

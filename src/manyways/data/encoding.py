@@ -213,8 +213,8 @@ def _left_out(lost: list[str], data: "Data") -> str:
         return ""
     names = ", ".join(map(repr, gone))
     return (
-        f" {names} {'was' if len(gone) == 1 else 'were'} left out when the rows were read: {data.ignored[gone[0]]}. Hand "
-        "the model what you read them from, as it knows its columns, or say what they are: kinds={…}."
+        f" {names} {'was' if len(gone) == 1 else 'were'} left out when the rows were read: {data.ignored[gone[0]]}. "
+        "Hand the model what you read them from, as it knows its columns, or say what they are: kinds={…}."
     )
 
 

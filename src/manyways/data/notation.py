@@ -21,7 +21,7 @@ MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 LEADING_ZERO = r"^\s*[+-]?0[0-9]"
 SPACES = "[\u00a0\u2007\u2009\u202f]"
 GROUPS = {".": r"(?:,[0-9]{2,3})*,[0-9]{3}", ",": r"(?:\.[0-9]{3})+"}
-"""What follows the first digits of a number whose thousands are marked; in India those beyond the first are hundreds."""
+"""What follows the first digits where thousands are marked; in India in hundreds beyond the first thousand."""
 
 
 def _pattern(mark: Decimal) -> str:
@@ -102,7 +102,9 @@ class Written:
         return kept.str.replace_all("[, ']" if decimal == "." else "[. ']", "").str.replace(",", ".", literal=True)
 
 
-def as_numbers(values: Sequence[Any] | NDArray[Any], decimal: Decimal | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+def as_numbers(
+    values: Sequence[Any] | NDArray[Any], decimal: Decimal | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return `values` [n] as float64, NaN where they are missing or no numbers, and the positions of the latter.
 
     Truth values are 1 and 0. Text is a number as `Written` reads it, with `decimal` or the mark that fits the most.

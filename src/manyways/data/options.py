@@ -32,21 +32,25 @@ OPTIONS = (
 def check_options(given: Mapping[str, Any]) -> None:
     """Raise ParameterError for the first of the options `given` by name that is of a wrong type or out of its range."""
     _check_kinds(given["kinds"])
-    if not isinstance(given["bad_rows"], Mapping):
+    if isinstance(given["bad_rows"], Mapping):
+        _check_fills(given["bad_rows"])
+    else:
         _one_of("bad_rows", given["bad_rows"], get_args(BadRows))
     _check_size(given["image_size"])
     for name in ("image_white", "sample_rate", "seconds"):
         if (value := given[name]) is not None:
             check_number(**{name: value})
             if not 0 < value < float("inf"):
-                raise ParameterError(f"{name} must be above 0; got {value!r}.")
+                raise ParameterError(f"{name} must be above 0{' and finite' if value > 0 else ''}; got {value!r}.")
     if (rate := given["sample_rate"]) is not None and rate != int(rate):
         raise ParameterError(f"sample_rate must be a whole number of samples per second; got {rate!r}.")
     for name, what in (("part", "the name of a column"), ("label_pattern", "a regular expression")):
         if given[name] is not None and not isinstance(given[name], str):
             raise ParameterError(f"{name} must be {what}; got {given[name]!r}.")
     if given["header"] is not None and not isinstance(given["header"], bool):
-        raise ParameterError(f"header must be True, False or None, which lets the first row tell; got {given['header']!r}.")
+        raise ParameterError(
+            f"header must be True, False or None, which lets the first row tell; got {given['header']!r}."
+        )
     if given["decimal"] is not None:
         _one_of("decimal", given["decimal"], DECIMALS)
 
@@ -79,9 +83,21 @@ def _check_kinds(kinds: Any) -> None:
     if kinds is None:
         return
     if not isinstance(kinds, Mapping):
-        raise ParameterError(f"kinds must map names of columns to kinds, as in kinds={{'zip': 'category'}}; got {kinds!r}.")
+        raise ParameterError(
+            f"kinds must map names of columns to kinds, as in kinds={{'zip': 'category'}}; got {kinds!r}."
+        )
     for name, kind in kinds.items():
         _one_of(f"kinds[{name!r}]", kind, KINDS)
+
+
+def _check_fills(fills: Mapping[Any, Any]) -> None:
+    for name, fill in fills.items():
+        numbers = fill if isinstance(fill, tuple | list | np.ndarray) else (fill,)
+        if not all(map(is_number, numbers)):
+            raise ParameterError(
+                f"bad_rows[{name!r}] must be a number, or one for each of the column's; got {fill!r}. Categories are "
+                "filled with (missing) whatever is given."
+            )
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:

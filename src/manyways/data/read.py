@@ -153,9 +153,7 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
     given = _roles(table, given, ignored, kinds, options.kinds)
     role_of = {name: role for role, columns in given.items() for name in columns}
     columns = {
-        name: finished(
-            table.columns[name], role, options.kinds.get(name), options.decimal, learned=name in known.kinds
-        )
+        name: finished(table.columns[name], role, options.kinds.get(name), options.decimal, learned=name in known.kinds)
         for name, role in role_of.items()
     }
     notes = {
@@ -164,6 +162,11 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
         if name not in options.kinds and (note := understood(table.columns[name], columns[name], role))
     }
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
+    if lost := [name for name in fills or () if name not in columns]:
+        raise DataError(
+            f"{table.source} has no column {lost[0]!r} to fill; those that are read are {', '.join(columns)}."
+            f"{did_you_mean(str(lost[0]), columns)}"
+        )
     unread = [f"{name}: {why}" for name, why in table.ignored.items() if name.startswith("*.")]
     columns, kept, left_out = handle(
         columns,

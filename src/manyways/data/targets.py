@@ -84,8 +84,9 @@ class Target:
             numbers, odd = as_numbers(values[seen])
             if len(odd):
                 raise DataError(
-                    f"The model predicts the number {self.name!r}, and {data.name} holds {values[seen][odd[0]]!r} there in "
-                    f"row {data.source_rows[seen][odd[0]]} (rows count from 0). Correct the cell, or leave it empty."
+                    f"The model predicts the number {self.name!r}, and {data.name} holds {values[seen][odd[0]]!r} "
+                    f"there in row {data.source_rows[seen][odd[0]]} (rows count from 0). Correct the cell, or leave it "
+                    "empty."
                 )
             _refuse_infinite(self.name, data.select(seen), numbers)
             out[seen] = (numbers - self.mean) / self.scale
@@ -123,8 +124,8 @@ def _refuse_infinite(name: str, rows: Data, values: NDArray[np.float64], which: 
     if not (odd := rows.source_rows[~np.isfinite(values)]).size:
         return
     raise DataError(
-        f"The label {name!r} is infinite in {count_of(len(odd), f'{which}row')} of {rows.name} ({listed(odd)}; rows count "
-        "from 0). Correct those labels, or leave them empty: a row without a label is unlabelled."
+        f"The label {name!r} is infinite in {count_of(len(odd), f'{which}row')} of {rows.name} ({listed(odd)}; rows "
+        "count from 0). Correct those labels, or leave them empty: a row without a label is unlabelled."
     )
 
 

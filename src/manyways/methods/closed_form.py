@@ -138,8 +138,8 @@ def without_categories(old: InputEncoding, new: InputEncoding) -> tuple[InputEnc
             if isinstance(code, CategoryCode):
                 if other.buckets != code.buckets:
                     raise NeedsError(
-                        f"Without these rows the {len(other.known):,} categories of {code.column!r} are so few that they "
-                        "are told apart by other features than the model has counted. Train without them."
+                        f"Without these rows the {len(other.known):,} categories of {code.column!r} are so few that "
+                        "they are told apart by other features than the model has counted. Train without them."
                     )
                 left = set(map(spelling, other.categories))
                 stay[: len(code.categories)] = [spelling(each) in left for each in code.categories]

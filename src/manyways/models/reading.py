@@ -113,6 +113,6 @@ def _unseen(column: str, known: tuple[Any, ...], data: Data) -> str | None:
     more = f", {len(unseen) - SHOWN:,} more" if len(unseen) > SHOWN else ""
     examples = ", ".join(map(repr, known[:SHOWN])) + (", …" if len(known) > SHOWN else "")
     return (
-        f"{count:,} of {of:,} values of {column!r} in {data.name} were never seen in training, and tell the model nothing: "
-        f"{shown}{more}. It knows {len(known):,}: {examples}."
+        f"{count:,} of {of:,} values of {column!r} in {data.name} were never seen in training, and tell the model "
+        f"nothing: {shown}{more}. It knows {len(known):,}: {examples}."
     )

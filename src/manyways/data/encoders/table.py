@@ -60,9 +60,9 @@ class NumberCode:
         numbers, odd = as_numbers(values) if values.ndim == 1 else (values, np.arange(len(values)))
         if len(odd):
             raise DataError(
-                f"The column {self.column!r} must hold numbers, as the model learned from numbers there; in {len(odd):,} of "
-                f"{len(values):,} rows it holds something else, the first is {values[odd[0]]!r} at {odd[0]}. Correct the "
-                "cells."
+                f"The column {self.column!r} must hold numbers, as the model learned from numbers there; in "
+                f"{len(odd):,} of {len(values):,} rows it holds something else, the first is {values[odd[0]]!r} at "
+                f"{odd[0]}. Correct the cells."
             )
         return numbers
 

@@ -42,8 +42,8 @@ def load(source: Any, options: Options) -> Table:
         raise DataError(_refusal(source))
     if isinstance(source, Path) and not (source.is_file() or source.is_dir()):
         raise DataError(
-            f"{source} is a pipe or a device, which can be read only once, and has no ending that says its form. Save it to "
-            "a file first: cat … > data.csv."
+            f"{source} is a pipe or a device, which can be read only once, and has no ending that says its form. Save "
+            "it to a file first: cat … > data.csv."
         )
     for each in all_sources():
         if each.accepts(source):

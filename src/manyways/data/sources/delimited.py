@@ -135,13 +135,11 @@ def _form(path: Path) -> _Form:
 def _zero_bytes(beginning: bytes, path: Path) -> str:
     """What to say of text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
     if beginning.startswith(("\xff\xfe".encode(), "\xfe\xff".encode())):
-        return (
-            f"{path} was UTF-16 and has been converted as if it were Latin 1. Convert the original: iconv -f utf-16 -t utf-8"
-        )
+        return f"{path} was UTF-16 and has been converted as if it were Latin 1. Convert the original: iconv -f utf-16."
     encoding = "utf-16le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16be"
     return (
-        f"{path} holds zero bytes, as UTF-16 without its mark at the beginning does. Text must be UTF-8; convert it: iconv "
-        f"-f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
+        f"{path} holds zero bytes, as UTF-16 without its mark at the beginning does. Text must be UTF-8; convert it: "
+        f"iconv -f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
     )
 
 
@@ -180,8 +178,8 @@ def _check_lengths(path: Path, form: _Form) -> list[int]:
                     wrong.append((rows.line_num + form.named, len(row)))
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {rows.line_num + form.named:,}: {error}. A quote must be closed, and one inside a quoted "
-                'cell is written twice: "say ""hi""".'
+                f"{path}, line {rows.line_num + form.named:,}: {error}. A quote must be closed, and one inside a "
+                'quoted cell is written twice: "say ""hi""".'
             ) from error
     if wrong:
         line, count = wrong[0]

@@ -41,8 +41,8 @@ def finished(
     if (column.kind in ("image", "audio") or decided in ("image", "audio")) and decided != column.kind:
         held = f"{column.kind}s" if column.kind == "image" else "sounds" if column.kind else "values that are no files"
         raise DataError(
-            f"The column {column.name!r} holds {held}; it cannot have the kind {decided!r}. A column of images or sounds "
-            "is made of files: names that exist beside the table, or arrays of three or four axes for images."
+            f"The column {column.name!r} holds {held}; it cannot have the kind {decided!r}. A column of images or "
+            "sounds is made of files: names that exist beside the table, or arrays of three or four axes for images."
         )
     if role in TEXT_ROLES and role != "messages" and _holds_conversations(column):
         raise DataError(
@@ -120,8 +120,8 @@ def _as_categories(name: str, values: NDArray[Any]) -> NDArray[Any]:
     known = values[~missing]
     if len(infinite := np.flatnonzero(np.isinf(values))):
         raise DataError(
-            f"The column {name!r} is infinite in {count_of(len(infinite), 'row')} ({listed(infinite)}; rows count from 0); "
-            "a category is a name or a whole number. Correct those rows, or leave them empty."
+            f"The column {name!r} is infinite in {count_of(len(infinite), 'row')} ({listed(infinite)}; rows count from "
+            "0); a category is a name or a whole number. Correct those rows, or leave them empty."
         )
     if not np.all(known == np.round(known)):
         # Of a number in single precision its own digits, not those of the double that it becomes in a list.

@@ -61,9 +61,8 @@ def _load(root: Path, options: Options, source: Path) -> Table:
     names = ", ".join(sorted(child.name for child in named))
     if outside := [path for path in _media_in(root) if not any(child in path.parents for child in named)]:
         raise DataError(
-            f"{_strays(outside, root, f'the parts {names}')} The name{'s' if len(named) > 1 else ''} {names} "
-            f"{'were' if len(named) > 1 else 'was'} taken for a part of the data; if it is a class, let its files lie in "
-            "it, as those of the other classes do, or give it another name."
+            f"{_strays(outside, root, f'the parts {names}')} A folder of such a name is taken for a part of the data; "
+            "if it is a class, let its files lie in it, as those of the other classes do, or give it another name."
         )
     tables: list[tuple[int, Table]] = []
     for part, child in sorted(parts, key=lambda each: (each[0], each[1].name)):

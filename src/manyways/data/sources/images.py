@@ -76,6 +76,19 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
     return RawColumn(name, rows, "image", white=white), bad
 
 
+def arrays_of(values: Sequence[Any]) -> list[NDArray[Any] | None] | None:
+    """Nested lists of numbers as arrays of two or three axes, None where a value is missing; else None."""
+    first = next((value for value in values if value is not None), None)
+    if not isinstance(first, list | tuple) or not first or not isinstance(first[0], list | tuple):
+        return None
+    try:
+        arrays = [None if value is None else np.array(value) for value in values]
+    except ValueError:  # ragged
+        return None
+    there = [array for array in arrays if array is not None]
+    return arrays if all(array.ndim in (2, 3) and array.dtype.kind in "iufb" for array in there) else None
+
+
 def items_of(values: Sequence[Any], name: str, where: str) -> list[Item] | None:
     """Images in memory, of Pillow or arrays as `as_images` reads them, that differ in size or lack some; else None."""
     known = [value for value in values if value is not None]

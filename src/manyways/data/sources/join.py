@@ -76,7 +76,7 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
 
 
 def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:
-    """Columns that are all missing take the type of the others; beside words whole numbers and truth values are words."""
+    """Columns that are all missing take the type of the others; beside words whole numbers and truth are words."""
     objects = [piece.values.dtype.kind == "O" for piece in pieces]
     if all(objects) or not any(objects) or len(pieces[0].values.shape) != 1:
         return pieces
@@ -111,7 +111,7 @@ def _as_objects(piece: RawColumn) -> NDArray[Any]:
     values = whole(piece.values)
     if values.dtype.kind != "f":
         return values.astype(object)
-    return as_objects([None if value != value else int(value) for value in values.tolist()])
+    return as_objects([None if np.isnan(value) else int(value) for value in values.tolist()])
 
 
 def _kind(column: RawColumn) -> tuple[Kind | None, bool]:

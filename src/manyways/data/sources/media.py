@@ -21,17 +21,22 @@ Item = Union[Path, bytes, "Image.Image", None]
 """An image or a sound: its file, its encoded bytes, an image of Pillow, or None where there is none."""
 
 IMAGES = frozenset(
-    f".{ending}"
-    for ending in (
-        "apng avif bmp dib gif ico j2k jfif jp2 jpe jpeg jpf jpg jpx pbm pcx pgm png pnm ppm qoi sgi tga tif tiff webp"
-    ).split()
-)
+    {
+        ".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
+        ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
 """Endings of images that Pillow decodes by itself; others (.eps, .pdf) are programs, or need one."""
 SOUNDS = frozenset(
-    f".{ending}" for ending in "aif aifc aiff au caf flac mp3 oga ogg opus rf64 snd w64 wav wave".split()
-)
+    {
+        ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64",
+        ".wav", ".wave",
+    }
+)  # fmt: skip
 """Endings of sounds that soundfile decodes."""
-BEGINNINGS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM", b".snd", b"caff")
+BEGINNINGS = (
+    b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM", b".snd", b"caff"
+)  # fmt: skip
 """First bytes of sounds."""
 
 

@@ -18,9 +18,9 @@ from manyways.errors import DataError
 def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
     """A column from Python values; None is missing, and so is an empty string among numbers.
 
-    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers
-    and words in one column are kept as words, with the problem noted for whoever wants numbers. Raises
-    DataError for values of any other type.
+    Lists of numbers of one length become rows of a matrix, lists of lists of one shape images; other lists and mappings
+    become JSON text. Numbers and words in one column are kept as words, with the problem noted for whoever wants
+    numbers. Raises DataError for values of any other type.
     """
     found = {_sort_of(each) for each in set(map(type, values))} - {"none"}
     if "other" in found:
@@ -32,7 +32,7 @@ def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, whe
     if found & {"list", "mapping"}:
         matrix = _matrix(values) if found == {"list"} else None
         nested = RawColumn(name, as_objects([_as_json(value) for value in values]), kind or "text")
-        return nested if matrix is None else RawColumn(name, matrix)
+        return nested if matrix is None else _vectors_or_images(name, matrix, where)
     if found & {"integer", "real"}:
         return _numbers_and_words(name, values, kind, where)
     if found == {"boolean"} and all(value is not None for value in values):
@@ -115,6 +115,12 @@ def _sort_of(kind: type) -> str:
         ("time", (date, time)),
     )
     return next((name for name, types in names if issubclass(kind, types)), "other")
+
+
+def _vectors_or_images(name: str, matrix: NDArray[Any], where: str) -> RawColumn:
+    from manyways.data.sources.arrays import as_images
+
+    return RawColumn(name, matrix) if matrix.ndim == 2 else RawColumn(name, as_images(matrix, name, where, ""), "image")
 
 
 def _matrix(values: Sequence[Any]) -> NDArray[Any] | None:

@@ -40,7 +40,9 @@ def load(source: Path, options: Options) -> Table:
     parts = [TRAINING if source.is_file() else part_of(path.name) or TRAINING for path in files]
     text = as_objects([piece for each in found for piece in each])
     part = np.repeat(np.asarray(parts, np.uint8), [len(each) for each in found])
-    left = {} if source.is_file() else unread(files_below(source), files, source, "running text, whose files end in .txt")
+    left = (
+        {} if source.is_file() else unread(files_below(source), files, source, "running text, whose files end in .txt")
+    )
     return table_of([RawColumn("text", text, "text")], plain_name(source), str(source), part=part, ignored=left)
 
 

@@ -17,9 +17,7 @@ FEW_WORDS = 0.1
 """Up to this share of words, or five, in a column of numbers is a mistake; beyond it, it is one of words."""
 
 
-def columns_of_strings(
-    columns: "Sequence[pl.Series]", options: Options, where: str, separator: str
-) -> list[RawColumn]:
+def columns_of_strings(columns: "Sequence[pl.Series]", options: Options, where: str, separator: str) -> list[RawColumn]:
     """The `columns` of a file, numbers where all cells are numbers or missing, words where one has a leading zero.
 
     A number is read as it is written, with a decimal point or comma. Where a column's cells leave open which ("24,708")

@@ -117,7 +117,7 @@ def _load_json(path: Path, options: Options) -> Table:
     for name, values in json_files.read(path).items():
         kind = options.kinds.get(name)
         words = all(value is None or isinstance(value, str) for value in values)
-        items = media.files_of(name, values, path.parent, kind, str(path)) if words else None
+        items = media.files_of(name, values, path.parent, kind, str(path)) if words else _pictures(name, values, path)
         if items is None:
             columns.append(column_from_objects(name, values, kind, str(path)))
         else:
@@ -125,6 +125,14 @@ def _load_json(path: Path, options: Options) -> Table:
             columns.append(column)
             bad |= reasons
     return _checked(columns, bad, path)
+
+
+def _pictures(name: str, values: list[Any], path: Path) -> list[media.Item] | None:
+    """Images in nested lists that differ in size or that some rows lack; None for other values."""
+    from manyways.data.sources import images
+
+    arrays = images.arrays_of(values)
+    return None if arrays is None else images.items_of(arrays, name, str(path))
 
 
 def _checked(columns: list[RawColumn], bad: dict[int, str], path: Path) -> Table:

@@ -11,7 +11,6 @@ from typing import BinaryIO, cast
 
 from manyways.errors import DataError
 
-
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
