@@ -1,7 +1,9 @@
 """Notation: how text writes numbers, with a decimal point or comma, marks between thousands, and per cent signs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -100,6 +102,16 @@ class Written:
     def _plain(self, decimal: Decimal) -> "pl.Series":
         kept = self.texts.set(~self.fits[decimal], None)
         return kept.str.replace_all("[, ']" if decimal == "." else "[. ']", "").str.replace(",", ".", literal=True)
+
+
+def number_of(text: str) -> float | None:
+    """Return the finite number that `text` writes, trimmed, with either decimal mark; None where it writes none."""
+    plain = text.replace("\u2212", "-").replace("\u2019", "'")
+    mark = next((mark for mark in DECIMALS if re.match(PATTERNS[mark], plain)), None)
+    if mark is None:
+        return None
+    digits = re.sub("[, '%]" if mark == "." else "[. '%]", "", plain).replace(",", ".")
+    return float(digits) if isfinite(float(digits)) else None
 
 
 def as_numbers(

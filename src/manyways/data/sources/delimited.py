@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyways.data.sources.base import count_of, suffix
-from manyways.data.sources.headers import first_row, is_row
+from manyways.data.sources.headers import first_row, rows_like
 from manyways.data.sources.text_files import check_utf8, is_marked, open_binary
 from manyways.errors import DataError
 
@@ -97,7 +97,7 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
         frame = frame.slice(1)
         if not len(frame):
             raise DataError(f"{path} has a header and no rows below it; at least one is needed.")
-        if frame.width > 1 and is_row(frame, first).any():
+        if frame.width > 1 and len(rows_like(frame, first)):
             raise DataError(_repeated(path, form, first))
         names = [None if name is None else name.strip() for name in first]
     else:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Kind
-from manyways.data.notation import MISSING_WORDS
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.objects import column_from_objects, exact_of
@@ -51,8 +50,8 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
 
     if series.dtype == pl.String:
         # A look at the first values spares most columns from becoming Python strings here.
-        said = series.is_not_null() & ~series.str.to_lowercase().is_in(list(MISSING_WORDS))
-        if kind is None and not media.may_be_files(series.filter(said).head(LOOKED_AT).to_list()):
+        first = series.drop_nulls().head(LOOKED_AT)
+        if kind is None and not media.may_be_files(first.to_list()):
             return None
         return media.files_of(series.name, series.to_list(), folder, kind, where)
     if series.dtype == pl.Binary:

@@ -4,7 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from manyways.data.notation import MISSING_WORDS, Written
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.notation import MISSING_WORDS, Written, number_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,11 +52,13 @@ def first_row(frame: "pl.DataFrame", asked: Collection[str]) -> FirstRow:
         return FirstRow(True)
     rest = frame.slice(1, LOOKED_AT)
     if frame.width > 1:  # of files joined end to end the header comes again
-        rest = rest.filter(~is_row(rest, frame.row(0)))
-    below = [_known(column) for column in rest]
-    votes = [_vote(cell, column) for cell, column in zip(first, below, strict=True)]
+        rest = rest[np.setdiff1d(np.arange(len(rest)), rows_like(rest, frame.row(0)))]
+    below = _trimmed(rest)
+    votes = [
+        _vote(cell, column, plain) for cell, column, plain in zip(first, below, _are_plain_numbers(below), strict=True)
+    ]
     numbers = [at for at, vote in enumerate(votes) if vote.number is not None]
-    if _are_names([first[at] for at in numbers], [below[at] for at in numbers]):
+    if _are_names([first[at] for at in numbers], [below.to_series(at) for at in numbers]):
         votes = [vote for vote in votes if vote.number is None]
     against = [vote for vote in votes if vote.weight < 0]
     if not against or sum(vote.weight for vote in votes) > 0:
@@ -63,24 +68,52 @@ def first_row(frame: "pl.DataFrame", asked: Collection[str]) -> FirstRow:
     return FirstRow(False, why, any(cell and at not in numbers for at, cell in enumerate(first)))
 
 
-def is_row(frame: "pl.DataFrame", row: Sequence[str | None]) -> "pl.Series":
-    """Tell which rows of `frame` are the same as `row`."""
+def rows_like(frame: "pl.DataFrame", row: Sequence[str | None]) -> NDArray[np.int64]:
+    """The numbers of the rows of `frame` that are the same as `row`."""
     import polars as pl
 
-    same = [pl.col(name).eq_missing(pl.lit(cell, pl.String)) for name, cell in zip(frame.columns, row, strict=True)]
-    return frame.select(pl.all_horizontal(same).alias("same")).to_series()
+    left = frame.with_row_index("\0row")
+    for name, cell in zip(frame.columns, row, strict=True):
+        left = left.filter(pl.col(name).eq_missing(pl.lit(cell, pl.String)))
+        if not len(left):
+            break
+    return left["\0row"].to_numpy().astype(np.int64)
 
 
-def _vote(cell: str, below: "pl.Series") -> _Vote:
+def _trimmed(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The cells without spaces around them, null where they are missing: all columns at once."""
+    import polars as pl
+
+    bare = frame.select(pl.all().str.strip_chars())
+    missing = [pl.col(name).str.to_lowercase().is_in(list(MISSING_WORDS)) for name in bare.columns]
+    return bare.select(
+        pl.when(gone).then(None).otherwise(pl.col(name)).alias(name)
+        for name, gone in zip(bare.columns, missing, strict=True)
+    )
+
+
+def _are_plain_numbers(frame: "pl.DataFrame") -> list[bool]:
+    """Which columns hold nothing but numbers as Python writes them, one at least."""
+    import polars as pl
+
+    known = frame.select(pl.all().count()).row(0)
+    numbers = frame.select(pl.all().cast(pl.Float64, strict=False).count()).row(0)
+    return [count > 0 and count == of for count, of in zip(numbers, known, strict=True)]
+
+
+def _vote(cell: str, below: "pl.Series", plain: bool) -> _Vote:
     if cell.lower() in MISSING_WORDS:
         return _Vote(0)
-    if (number := _number(cell)) is not None:
+    if (number := number_of(cell)) is not None:
         return _Vote(-1, f"{cell!r} is a number", number)
-    if cell.lower() == "label" or (len(below) and _numbers(below) is not None):
+    if cell.lower() == "label" or plain:
         return _Vote(CERTAIN)
-    if (below == cell).any():
+    known = below.drop_nulls()
+    if (known == cell).any():
         return _Vote(-1, f"{cell!r} comes again in its column")
-    return _Vote(1 if len(below) and 2 * below.n_unique() <= len(below) else 0)
+    if len(known) and _numbers(known) is not None:
+        return _Vote(CERTAIN)
+    return _Vote(1 if len(known) and 2 * known.n_unique() <= len(known) else 0)
 
 
 def _are_names(cells: Sequence[str], below: "Sequence[pl.Series]") -> bool:
@@ -91,33 +124,14 @@ def _are_names(cells: Sequence[str], below: "Sequence[pl.Series]") -> bool:
 
 
 def _is_far(cell: str, below: "pl.Series") -> bool:
-    value, values = _number(cell), _numbers(below)
+    value, values = number_of(cell), _numbers(below.drop_nulls())
     if value is None or values is None or len(values) < FEWEST:
         return False
-    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    low, high = float(values.min()), float(values.max())
     return value < low - (high - low) or value > high + (high - low)
 
 
-def _number(cell: str) -> float | None:
-    import polars as pl
-
-    values = _numbers(pl.Series([cell]))
-    value = None if values is None else float(values[0])
-    return value if value is not None and abs(value) < float("inf") else None
-
-
-def _numbers(cells: "pl.Series") -> "pl.Series | None":
+def _numbers(cells: "pl.Series") -> NDArray[np.float64] | None:
     """The cells as numbers; None where one is none."""
-    import polars as pl
-
-    plain = cells.cast(pl.Float64, strict=False)
-    if not plain.null_count():
-        return plain
     written = Written.of(cells)
-    return written.numbers(written.decimals[0]) if written.decimals else None
-
-
-def _known(column: "pl.Series") -> "pl.Series":
-    """The cells of a column, trimmed, that are not missing."""
-    bare = column.drop_nulls().str.strip_chars()
-    return bare.filter(~bare.str.to_lowercase().is_in(list(MISSING_WORDS)))
+    return written.numbers(written.decimals[0]).to_numpy().astype(np.float64) if written.decimals else None
