@@ -145,11 +145,12 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
     scored = not data.has("label") or bool(training.known.any())
     if scored and any(task.asked(data) and not task.has_labels for task in TASKS.values()):
         return command_line("compare", *arguments, "--report", "report.html")
-    possible = [advice.write for advice in found if advice.possible]
+    possible = [advice for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")
-    embeds = [advice.write for advice in found if advice.possible and "embed" in advice.gives]
-    return command_line("fit", (embeds or possible)[0], *arguments, "--out", "model")
+    alone = [advice for advice in possible if not {"label", "classes"} & {*advice.needs} and ">>" not in advice.write]
+    embeds = [advice for each in (alone, possible) for advice in each if "embed" in advice.gives]
+    return command_line("fit", (embeds or possible)[0].write, *arguments, "--out", "model")
 
 
 def _can_be_told_apart(data: "Data") -> bool:

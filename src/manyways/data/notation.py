@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import TRUTH
 from manyways.data.columns import is_missing
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ def number_of(text: str) -> float | None:
     mark = next((mark for mark in DECIMALS if re.match(PATTERNS[mark], plain)), None)
     if mark is None:
         return None
-    digits = re.sub("[, '%]" if mark == "." else "[. '%]", "", plain).replace(",", ".")
-    return float(digits) if isfinite(float(digits)) else None
+    number = float(re.sub("[, '%]" if mark == "." else "[. '%]", "", plain).replace(",", "."))
+    return (number / 100 if plain.endswith("%") else number) if isfinite(number) else None
 
 
 def as_numbers(
@@ -119,17 +120,16 @@ def as_numbers(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return `values` [n] as float64, NaN where they are missing or no numbers, and the positions of the latter.
 
-    Truth values are 1 and 0. Text is a number as `Written` reads it, with `decimal` or the mark that fits the most.
+    Truth values are 1 and 0, also in words. Other text is a number as `Written` reads it, with `decimal` or the mark that
+    fits the most.
     """
     import polars as pl
 
     held = np.asarray(values)
     if held.dtype.kind in "iufb":
         return held.astype(np.float64), np.empty(0, np.int64)
-    texts = [
-        None if gone else str(int(value)) if isinstance(value, bool | np.bool_) else str(value)
-        for value, gone in zip(held.tolist(), is_missing(held), strict=True)
-    ]
+    texts = [None if gone else str(value) for value, gone in zip(held.tolist(), is_missing(held), strict=True)]
+    texts = [TRUTH.get(text.strip().lower(), text) if text else None for text in texts]
     written = Written.of(pl.Series(texts, dtype=pl.String))
     mark = decimal or written.decimal
     return written.numbers(mark).cast(pl.Float64).to_numpy(), written.odd(mark)

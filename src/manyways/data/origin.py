@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from manyways.data.columns import Column
+from manyways.data.notation import as_numbers
 from manyways.data.storage import chunks_of
 from manyways.errors import DataError
 
@@ -109,9 +110,12 @@ def _stored(column: Column) -> tuple[str, str]:
 def _recast(column: Column, kind: Any, stored: str) -> Column:
     from manyways.data.sources.objects import as_objects
 
-    if column.values.dtype.kind not in "iuf" or stored == "words":
-        return replace(column, kind=kind)
     values = column.take(np.arange(len(column)))
+    if values.dtype.kind == "O" and stored not in ("words", "object"):  # words that were numbers once: 01
+        numbers, odd = as_numbers(values)
+        values = values if len(odd) or np.isnan(numbers).any() else numbers
+    if values.dtype.kind not in "iuf" or stored == "words":
+        return replace(column, kind=kind)
     return replace(
         column, kind=kind, values=as_objects(values.tolist()) if stored == "object" else values.astype(stored)
     )

@@ -159,7 +159,7 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
     notes = {
         name: note
         for name, role in role_of.items()
-        if name not in options.kinds and (note := understood(table.columns[name], columns[name], role))
+        if (note := understood(table.columns[name], columns[name], role, asked=name in options.kinds))
     }
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
     if lost := [name for name in fills or () if name not in columns]:

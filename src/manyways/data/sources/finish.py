@@ -162,9 +162,9 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
     return None
 
 
-def understood(raw: RawColumn, column: Column, role: str) -> str | None:
-    """How `column`, whose kind nobody said, was understood where it could be understood otherwise; else None."""
-    if raw.note or raw.kind is not None or len(column.values.shape) != 1:
+def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str | None:
+    """How `column` was understood where it could be understood otherwise, unless its kind was `asked` for; else None."""
+    if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
     otherwise = f"kinds={{{column.name!r}: {json.dumps(other)}}}"

@@ -1,5 +1,6 @@
 """Headers: whether the first row of a table of strings names its columns."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ CERTAIN = 3
 """What a word above numbers weighs, and the word label; a word that none of a few values is weighs 1."""
 FEWEST = 3
 """Numbers that must lie below others for these to be far away from them, and numbers that count columns."""
+UNNAMED = re.compile(r"column_\d+")
+"""What columns without names are called."""
 SHOWN = 4
 
 
@@ -42,7 +45,8 @@ class _Vote:
 def first_row(frame: "pl.DataFrame", asked: Collection[str]) -> FirstRow:
     """Tell whether the first row of `frame`, all strings, names its columns.
 
-    It does where one of the names `asked` for stands in it. Else its cells vote: a word above a column of numbers, the
+    It does where one of the names `asked` for stands in it, and does not where one of them is that of a column without
+    a name. Else its cells vote: a word above a column of numbers, the
     word label, and a word that is none of the few values below it speak for names; a number, and a value that comes
     again below it, for a row of values. Numbers that lie far outside of those below them (2019, 2020 above shares) and
     the numbers 0, 1, 2, … of unnamed columns may be names.
@@ -50,6 +54,8 @@ def first_row(frame: "pl.DataFrame", asked: Collection[str]) -> FirstRow:
     first = ["" if cell is None else cell.strip() for cell in frame.row(0)]
     if not set(asked).isdisjoint(first):
         return FirstRow(True)
+    if unnamed := next((name for name in sorted(asked) if UNNAMED.fullmatch(name)), None):
+        return FirstRow(False, f"the first row was read as values, as {unnamed!r} was asked for")
     rest = frame.slice(1, LOOKED_AT)
     if frame.width > 1:  # of files joined end to end the header comes again
         rest = rest[np.setdiff1d(np.arange(len(rest)), rows_like(rest, frame.row(0)))]
