@@ -120,8 +120,8 @@ def as_numbers(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return `values` [n] as float64, NaN where they are missing or no numbers, and the positions of the latter.
 
-    Truth values are 1 and 0, also in words. Other text is a number as `Written` reads it, with `decimal` or the mark that
-    fits the most.
+    Truth values are 1 and 0, also in words. Other text is a number as `Written` reads it, with `decimal` or the mark
+    that fits the most.
     """
     import polars as pl
 

@@ -14,6 +14,7 @@ from manyways.data.encoders.categories import CategoryCode
 from manyways.data.encoders.images import ImageEncoder
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
+from manyways.data.sources.base import count_of
 from manyways.data.specs import AudioSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.errors import DataWarning
@@ -109,7 +110,7 @@ def _unseen(column: str, known: tuple[Any, ...], data: Data) -> str | None:
     if not unseen:
         return None
     count, of = sum(unseen.values()), int(np.count_nonzero(there))
-    shown = ", ".join(f"{value!r} {rows:,} times" for value, rows in unseen.most_common(SHOWN))
+    shown = ", ".join(f"{value!r} {count_of(rows, 'time')}" for value, rows in unseen.most_common(SHOWN))
     more = f", {len(unseen) - SHOWN:,} more" if len(unseen) > SHOWN else ""
     examples = ", ".join(map(repr, known[:SHOWN])) + (", …" if len(known) > SHOWN else "")
     return (

@@ -163,7 +163,7 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
 
 
 def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str | None:
-    """How `column` was understood where it could be understood otherwise, unless its kind was `asked` for; else None."""
+    """How `column` was understood where it could be otherwise, unless its kind was `asked` for; else None."""
     if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
