@@ -180,7 +180,8 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
     )
     if left_out:
         notes["bad rows"] = left_out
-    repeatable = {**asked, "kinds": dict(options.kinds) or None}
+    decimal = next((column.decimal for column in table.columns.values() if column.decimal), options.decimal)
+    repeatable = {**asked, "kinds": dict(options.kinds) or None, "decimal": decimal}
     origin = None if memory.is_values(label) else find_origin(source, repeatable, columns, given)
     return Data.from_columns(
         columns.values(),

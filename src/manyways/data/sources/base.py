@@ -73,7 +73,8 @@ class RawColumn:
 
     `absent` says which rows have no image or sound; None where all have theirs. `exact` holds whole numbers that
     `values`, being floats, cannot tell apart: what they are as categories. `note` says how values were understood that
-    could be understood otherwise. `white` is what became 255 in images of more than 8 bits.
+    could be understood otherwise. `decimal` is the mark with which numbers were read that leave it open. `white` is
+    what became 255 in images of more than 8 bits.
     """
 
     name: str
@@ -84,6 +85,7 @@ class RawColumn:
     absent: NDArray[np.bool_] | None = None
     exact: NDArray[Any] | None = None
     note: str | None = None
+    decimal: Decimal | None = None
     white: float | None = None
 
 

@@ -1,7 +1,7 @@
 """Columns of a text file, whose numbers are strings: which columns hold numbers, and how these are written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,8 @@ class _Cells:
             if len(decimals) > 1 and decimal is None and written.marked:
                 other = "," if mark == "." else "."
                 note += f'; if the other mark stands before the fraction, type decimal="{other}"'
-        return _numbers(written.numbers(mark).rename(self.series.name), note)
+        column = _numbers(written.numbers(mark).rename(self.series.name), note)
+        return replace(column, decimal=mark) if len(decimals) > 1 and written.marked else column
 
 
 def _numbers(cells: "pl.Series", note: str | None = None) -> RawColumn:

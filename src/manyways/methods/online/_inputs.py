@@ -76,7 +76,7 @@ def grown_inputs(model: StreamPredictor, data: Data, positions: RowNumbers) -> t
     kept = np.arange(model.network.width)
     if not model.own_inputs or "table" not in before:
         return Inputs(model.inputs, _without_head(model)), kept
-    encoders, moved, start, grown = dict(before), [], 0, 0
+    encoders, moved, grown = dict(before), [], 0
     for name, encoder in before.items():
         codes: list[Code] = []
         if isinstance(encoder, TableEncoder):
@@ -85,12 +85,11 @@ def grown_inputs(model: StreamPredictor, data: Data, positions: RowNumbers) -> t
                 moved.append(grown + np.arange(code.width))
                 grown += codes[-1].width
             encoders[name] = TableEncoder(tuple(codes))
-            start += encoder.spec.width
         else:
             width = _backbone(encoder).width
             moved.append(grown + np.arange(width))
-            start, grown = start + width, grown + width
-    if grown == start:
+            grown += width
+    if encoders == before:
         return Inputs(model.inputs, _without_head(model)), kept
     encoding = InputEncoding(encoders)
     return Inputs(encoding, _network(encoding)), np.concatenate(moved)
