@@ -1,5 +1,6 @@
 """Files below a folder: hidden ones left out, links followed, but none that leads back above itself."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,12 +16,17 @@ def files_below(folder: Path) -> list[Path]:
     A linked folder is followed under the link's own name. A link to a folder that it lies in is left out: `loops_below`
     names those.
     """
-    return [path for path, is_file in _walk(folder, frozenset()) if is_file]
+    return list(walk(folder))
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield what `files_below` returns, one by one."""
+    return (Path(path) for path, is_file in _walk(str(folder), frozenset()) if is_file)
 
 
 def loops_below(folder: Path) -> list[Path]:
     """Return the links below `folder` that lead to a folder above themselves."""
-    return [path for path, is_file in _walk(folder, frozenset()) if not is_file]
+    return [Path(path) for path, is_file in _walk(str(folder), frozenset()) if not is_file]
 
 
 def is_hidden(name: str) -> bool:
@@ -28,22 +34,22 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def _walk(folder: Path, above: frozenset[Identity]) -> Iterator[tuple[Path, bool]]:
+def _walk(folder: str, above: frozenset[Identity]) -> Iterator[tuple[str, bool]]:
     """Each file with True, each link back with False; `above` are the folders on the way to this one."""
     own = above | {_identity(folder)}
-    for path in sorted(folder.iterdir()):
-        if is_hidden(path.name):
-            continue
-        if not path.is_dir():
-            yield path, True
-        elif path.is_symlink() and _identity(path) in own:
-            yield path, False
+    with os.scandir(folder) as held:
+        entries = sorted((entry for entry in held if not is_hidden(entry.name)), key=lambda entry: entry.name)
+    for entry in entries:
+        if not entry.is_dir():
+            yield entry.path, True
+        elif entry.is_symlink() and _identity(entry.path) in own:
+            yield entry.path, False
         else:
-            yield from _walk(path, own)
+            yield from _walk(entry.path, own)
 
 
-def _identity(folder: Path) -> Identity:
-    stat = folder.stat()
+def _identity(folder: str) -> Identity:
+    stat = Path(folder).stat()
     return stat.st_dev, stat.st_ino
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from manyways.data.parts import TRAINING
 from manyways.data.sources import media
 from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, count_of, table_of
-from manyways.data.sources.file_trees import files_below, is_hidden, loops_below, unread
+from manyways.data.sources.file_trees import files_below, is_hidden, loops_below, unread, walk
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import as_objects
@@ -29,7 +29,7 @@ LAYOUTS = (
 
 def accepts(source: Any) -> bool:
     """A folder with image or sound files at any depth."""
-    return isinstance(source, Path) and source.is_dir() and any(_media_in(source))
+    return isinstance(source, Path) and source.is_dir() and any(media.kind_of(path) for path in walk(source))
 
 
 def load(source: Path, options: Options) -> Table:
@@ -44,7 +44,8 @@ def load(source: Path, options: Options) -> Table:
     root = _root(source, deeper=options.label_pattern is not None)
     table = _load(root, options, source)
     what = "images" if any(column.kind == "image" for column in table.columns.values()) else "sounds"
-    left = unread(files_below(root), _media_in(root), root, what)
+    files = files_below(root)
+    left = unread(files, [path for path in files if media.kind_of(path)], root, what)
     back = {path.relative_to(root).as_posix(): "it is a link to a folder above it" for path in loops_below(root)}
     return replace(table, ignored={**table.ignored, **left, **back})
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from manyways.data.sources import delimited, json_files, media
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
-from manyways.data.sources.file_trees import files_below
+from manyways.data.sources.file_trees import walk
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import column_from_objects
@@ -34,7 +34,7 @@ def accepts(source: Any) -> bool:
     by_part = {part_of(path.name) for path in tables} - {None}
     if by_part or any(plain_name(path).lower() == "metadata" for path in tables):
         return True
-    return len(tables) == 1 and not any(media.kind_of(path) for path in files_below(source))
+    return len(tables) == 1 and not any(media.kind_of(path) for path in walk(source))
 
 
 def load(source: Path, options: Options) -> Table:
