@@ -167,7 +167,7 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
             f"{table.source} has no column {lost[0]!r} to fill; those that are read are {', '.join(columns)}."
             f"{did_you_mean(str(lost[0]), columns)}"
         )
-    unread = [f"{name}: {why}" for name, why in table.ignored.items() if name.startswith("*.")]
+    unread = [f"{name}: {why}" for name, why in table.ignored.items() if name.startswith("*")]
     columns, kept, left_out = handle(
         columns,
         given,

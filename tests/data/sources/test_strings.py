@@ -66,6 +66,24 @@ def test_where_nothing_else_says_so_it_is_said(tmp_path: Path) -> None:
         mw.read(path, decimal=";")  # type: ignore[arg-type]
 
 
+def test_a_point_that_may_stand_between_thousands_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", thousands(A, "."), separator=";")
+    data, first = mw.read(path), thousands(A, ".")[0]
+    assert data.take("a")[0] == float(first)
+    assert data.notes["a"].endswith('if its point stands between thousands, type decimal=","')
+    assert mw.read(path, decimal=",").take("a")[0] == int(first.replace(".", ""))
+    assert not mw.read(table(path, point(B), separator=";")).notes, "0.125 has no thousands"
+
+
+def test_currencies_and_units_are_named(tmp_path: Path) -> None:
+    prices = [f'"€ {10 + abs(a):,.2f}"' for a in A + np.arange(60)]
+    weights = [f"{at % 7} kg" for at in range(60)]
+    rooms = [f"{at % 7}{'ab'[at % 2]}" for at in range(60)]
+    data = mw.read(table(tmp_path / "t.csv", prices, weights, rooms))
+    assert data.ignored["a"].endswith("; if they are numbers with '€' beside them, take that away")
+    assert data.notes == {"b": "its values are categories; if they are numbers with 'kg' beside them, take that away"}
+
+
 def test_per_cent_and_minus_signs(tmp_path: Path) -> None:
     signs = [cell.replace("-", "\u2212") for cell in point(B)]
     data = mw.read(table(tmp_path / "t.csv", [f"{value:.0f}%" for value in 50 + 10 * A], signs))

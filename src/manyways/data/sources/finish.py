@@ -1,6 +1,7 @@
 """Raw columns made ready: their kind decided, their values as that kind stores them, useless ones named."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ FEWEST = 20
 NEARLY_ALL = 0.95
 SEVERAL = 5
 """Rows to each of a label's whole numbers with which they might be classes."""
+AMOUNT = re.compile(r"[+-]?[0-9](?:[0-9.,' ]*[0-9])?")
+"""A number in text."""
 LOOKED_AT = 1000
 """Values that are looked at to tell whether text is numbers."""
 
@@ -158,6 +161,7 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
         distinct = len(set(known))
         if distinct > NEARLY_ALL * len(known) and len(known) >= FEWEST:
             hint = f'; if its text is numbers: kinds={{{column.name!r}: "number"}}' if _are_numbers(known) else ""
+            hint = hint or _beside(known)
             return f"it names each row ({distinct:,} different values in {count_of(len(known), 'row')}){hint}"
     return None
 
@@ -174,6 +178,8 @@ def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str
         known = {value for value in whole(column.values).tolist() if value is not None and value != ""}
         if len(known) > 2 and all(isinstance(value, str) for value in known) and _are_numbers(list(known)):
             return f"its numbers are text, and so categories; if they are amounts: {otherwise}"
+        if len(known) > 2 and (beside := _beside(list(known))):
+            return f"its values are categories{beside}"
     return None
 
 
@@ -191,6 +197,16 @@ def _understood_label(column: Column, otherwise: str) -> str | None:
     if (distinct != np.round(distinct)).any() or len(known) < SEVERAL * len(distinct):
         return None
     return f"its {len(distinct):,} different whole numbers are taken for amounts; if they are classes: {otherwise}"
+
+
+def _beside(texts: list[Any]) -> str:
+    """What to say of texts that are numbers with the same sign of a currency beside each, or a unit behind it."""
+    around = {AMOUNT.sub("\0", str(text).strip()) for text in texts[:LOOKED_AT]}
+    form = around.pop() if len(around) == 1 else ""
+    words = form.replace("\0", "").strip()
+    if not words or not (form.startswith("\0 ") or not any(map(str.isalnum, words))):
+        return ""
+    return f"; if they are numbers with {words!r} beside them, take that away"
 
 
 def _are_numbers(texts: list[Any]) -> bool:

@@ -101,7 +101,8 @@ class _Cells:
         if len(zeros):
             return RawColumn(name, (self.written.texts if numeric else series).to_numpy(), note=_zero(zeros[0], name))
         if plain is not None and not (decimal == "," and self.grouped):
-            return _numbers(plain)
+            open_ = decimal is None and separator == ";" and self.grouped
+            return _numbers(plain, _open(plain) if open_ else None)
         if not numeric:
             return self._words()
         return self._foreign(decimal, separator)
@@ -140,6 +141,11 @@ def _numbers(cells: "pl.Series", note: str | None = None) -> RawColumn:
         return RawColumn(cells.name, whole.to_numpy(), note=note)
     values = cells.cast(pl.Float64, strict=False).to_numpy()
     return RawColumn(cells.name, values, exact=exact_of(cells, values), note=note)
+
+
+def _open(plain: "pl.Series") -> str:
+    cell = plain.filter(plain.str.contains(".", literal=True).fill_null(False))[0]
+    return f'{cell!r} is read as {float(cell):g}; if its point stands between thousands, type decimal=","'
 
 
 def _zero(cell: str, name: str) -> str:
