@@ -53,6 +53,14 @@ def test_predict_says_of_the_training_file_what_the_model_learned(
     assert predictions(run(capsys, "predict", model, tmp_path / "new.parquet")[1]) == LABELS.tolist()
 
 
+def test_predict_asks_a_committee(table: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ("fit", "sharded(shards=2, method=ridge)", table, "--out", tmp_path / "m", "--no-store")
+    assert run(capsys, *words)[0] == 0
+    code, out, _ = run(capsys, "predict", tmp_path / "m", table, "--probabilities")
+    assert code == 0
+    assert predictions(out) == LABELS.tolist()
+
+
 def test_predict_counts_what_the_model_never_saw(
     model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
