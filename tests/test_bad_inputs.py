@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from PIL import Image
@@ -139,8 +141,18 @@ def test_nan_when_predicting(model: Model) -> None:
 
 def test_infinite_label() -> None:
     x, label = np.arange(30.0) ** 2, np.r_[np.inf, np.arange(29) * 0.37]
-    with pytest.raises(DataError, match="The label 'label' is infinite in 1 training row"):
+    with pytest.raises(
+        DataError, match=r"The label 'label' is infinite in 1 training row of data \(0; rows count from 0"
+    ):
         mw.Supervised().fit(mw.read({"x": x}, label=label), budget="2 steps")
+    label[[0, 3, 7]] = 0.5, np.inf, -np.inf
+    with pytest.raises(DataError, match=r"infinite in 2 training rows of data \(3, 7; rows count from 0\)\. Correct"):
+        mw.Supervised().fit(mw.read({"x": x}, label=label), budget="2 steps")
+    good = mw.Supervised().fit(mw.read({"x": x}, label=np.arange(30) * 0.37), budget="2 steps")
+    with pytest.raises(DataError, match=r"infinite in 2 rows of data \(3, 7;"):
+        good.evaluate(mw.read({"x": x}, label=label))
+    with pytest.raises(DataError, match=r"'label' is infinite in 1 row \(0; rows count from 0\); a category is"):
+        mw.read({"x": x}, label=np.r_[np.inf, np.arange(29) % 2])
 
 
 def test_mixed_types_in_a_column(tmp_path: Path) -> None:
@@ -154,6 +166,37 @@ def test_slip_in_a_column_of_distinct_numbers(tmp_path: Path) -> None:
     rows = "".join(f"{i + 0.25},{'ab'[i % 2]}\n" for i in range(40))
     with pytest.raises(DataError, match="'x' holds numbers in 40 rows and something else in 1, first '4o' in row 40"):
         mw.read(write(tmp_path / "slip.csv", "x,label\n" + rows + "4o,a\n"))
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (30, 6, 5, 3), np.uint8)
+
+
+@pytest.mark.parametrize("sizes", ["one", "several", "missing"])
+@pytest.mark.parametrize("form", ["pandas", "polars", "mapping", "arrays", "jsonl"])
+def test_images_as_nested_lists(tmp_path: Path, form: str, sizes: str) -> None:
+    """Once refused with `holds image values; it cannot have the kind 'image'`, or read as text."""
+    pictures: list[Any] = [image[: 6 - at % 2] if sizes == "several" else image for at, image in enumerate(IMAGES)]
+    held = pictures if form == "arrays" else [image.tolist() for image in pictures]
+    if sizes == "missing":
+        held[4] = None
+    rows = {"photo": held, "x": np.linspace(0, 1.5, 30).tolist(), "label": ["a", "b"] * 15}
+    source: Any = rows
+    if form in ("pandas", "arrays"):
+        source = pd.DataFrame(rows)
+    elif form == "polars":
+        source = pl.DataFrame(rows)
+    elif form == "jsonl":
+        lines = (json.dumps(dict(zip(rows, row, strict=True))) for row in zip(*rows.values(), strict=True))
+        source = write(tmp_path / "t.jsonl", "\n".join(lines))
+    if form == "polars" and sizes != "one":
+        pytest.skip("polars itself has no such column of lists")
+    data = mw.read(source)
+    column = data.columns["photo"]
+    assert column.kind == "image"
+    assert column.values.shape[:2] == (30, 3)
+    if sizes != "several":
+        assert np.array_equal(column.take(np.array([0, 29])), IMAGES[[0, 29]].transpose(0, 3, 1, 2))
+    assert (column.absent is not None) == (sizes == "missing")
 
 
 def test_text_that_is_not_utf8(tmp_path: Path) -> None:
@@ -204,6 +247,59 @@ def test_empty_file(tmp_path: Path, name: str, why: str) -> None:
 def test_header_without_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has a header and no rows below it"):
         mw.read(write(tmp_path / "bare.csv", "x,y,label\n"))
+
+
+# --- values of a wrong type ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"image_size": 8.5}, "image_size must be a positive whole number or .*; got 8.5"),
+        ({"image_size": "8"}, "image_size must be a positive whole number or .*; got '8'"),
+        ({"image_white": "x"}, "image_white must be a number; got 'x'"),
+        ({"seconds": "2"}, "seconds must be a number; got '2'"),
+        ({"seconds": float("inf")}, "seconds must be above 0 and finite; got inf"),
+        ({"sample_rate": 8000.5}, "sample_rate must be a whole number of samples per second; got 8000.5"),
+        ({"kinds": "x=category"}, "kinds must map names of columns to kinds, .*; got 'x=category'"),
+        ({"kinds": {"x": 3}}, r"kinds\['x'\] must be one of number, .*; got 3"),
+        ({"bad_rows": ["skip"]}, r"bad_rows must be one of refuse, skip, fill; got \['skip'\]"),
+        ({"bad_rows": {"x": "a"}}, r"bad_rows\['x'\] must be a number, .*; got 'a'"),
+        ({"header": "yes"}, "header must be True, False or None, .*; got 'yes'"),
+        ({"part": 3}, "part must be the name of a column; got 3"),
+        ({"label_pattern": 3}, "label_pattern must be a regular expression; got 3"),
+        ({"label": 3}, "label must be a column name or a sequence of column names, .*; got 3"),
+    ],
+)
+def test_options_of_a_wrong_type(good: Path, option: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        mw.read(good, **option)
+
+
+def test_a_column_to_fill_that_is_not_there(good: Path) -> None:
+    with pytest.raises(DataError, match="has no column 'z' to fill; those that are read are label, x, y"):
+        mw.read(good, bad_rows={"z": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.with_labels("40"), "count must be a whole number; got '40'"),
+        (lambda data: data.with_labels(4.0), "count must be a whole number; got 4.0"),
+        (lambda data: data.with_labels(4, seed="0"), "seed must be a whole number; got '0'"),
+        (lambda data: data.with_clients("3"), "count must be a whole number; got '3'"),
+        (lambda data: data.with_clients(3, alpha=None), "alpha must be a number; got None"),
+        (lambda data: data.with_tasks(2.5), "count must be a whole number; got 2.5"),
+        (lambda data: data.with_test("0.2"), "share must be a number; got '0.2'"),
+        (lambda data: data.with_validation(None), "share must be a number; got None"),
+        (lambda data: data.with_test_classes("0.2"), "share must be a number; got '0.2'"),
+        (lambda data: data.with_last_as_test("0.2"), "share must be a number; got '0.2'"),
+        (lambda data: data.with_inputs(5), "names must be a sequence of column names; got 5"),
+    ],
+)
+def test_arguments_of_a_wrong_type(good: Path, change: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        change(mw.read(good))
 
 
 # --- methods and their fields --------------------------------------------------------------------

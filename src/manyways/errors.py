@@ -34,3 +34,7 @@ class StoreError(ManywaysError):
 
 class TrainingError(ManywaysError):
     """Training cannot go on: the loss is not finite, the disk is full."""
+
+
+class DataWarning(UserWarning):
+    """Data can be used, but something in it tells the model nothing; how much of what is in the message."""

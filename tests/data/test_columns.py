@@ -61,6 +61,13 @@ def test_kinds_are_what_values_look_like(values: NDArray[Any], kind: str) -> Non
         (np.array([0.5, 1.0, 2.0]), "number"),
         (np.arange(300), "number"),
         (np.arange(60).repeat(40), "category"),
+        (np.arange(30).repeat(10), "category"),
+        (np.arange(1, 102).repeat(2), "category"),
+        (np.arange(30.0).repeat(2), "category"),
+        (np.r_[np.arange(30).repeat(10), 30], "number"),
+        (np.arange(2, 42).repeat(5), "number"),
+        (np.delete(np.arange(30), 7).repeat(5), "number"),
+        (np.arange(30).repeat(2) / 2, "number"),
         (objects("a", "b", None), "category"),
     ],
 )

@@ -1,5 +1,6 @@
 """Encoders: fitted on training rows alone, and able to take rows of another size, rate or content."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from manyways.data import storage
 from manyways.data.columns import Column
 from manyways.data.encoders import ENCODERS, fit_encoder
 from manyways.data.encoders.audio import AudioEncoder
+from manyways.data.encoders.categories import HASHES, MOST_FEATURES, ONE_HOT, CategoryCode
 from manyways.data.encoders.images import ImageEncoder
-from manyways.data.encoders.table import MOST_CATEGORIES, CategoryCode, NumberCode, TableEncoder
+from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoders.text import TextEncoder
 from manyways.data.specs import AudioSpec, ImageSpec, TableSpec
 from manyways.errors import DataError
@@ -83,14 +85,66 @@ def test_a_category_that_only_test_rows_have_is_unknown() -> None:
     assert encoder.encode([column], np.array([2])).tolist() == [[0, 0]]
 
 
-def test_rare_categories_beyond_the_most_share_the_code_of_the_unknown() -> None:
-    values = objects(*(f"c{at}" for at in range(100)), *(f"c{at}" for at in range(0, 100, 2)))
-    column = Column("k", "category", values)
-    encoder = TableEncoder.fit([column], np.arange(150))
+def many(count: int, name: str = "k") -> Column:
+    return Column(name, "category", objects(*(f"c{at}" for at in range(count))))
+
+
+def test_up_to_1024_categories_have_a_feature_each() -> None:
+    column = many(ONE_HOT)
+    encoder = TableEncoder.fit([column], np.arange(ONE_HOT))
+    assert encoder.spec == TableSpec(ONE_HOT, ((0, ONE_HOT),), ())
+    assert np.array_equal(np.sort(encoder.encode([column], np.arange(ONE_HOT)).argmax(1)), np.arange(ONE_HOT))
+
+
+def test_more_categories_share_features_by_several_hashes() -> None:
+    column = many(10_000)
+    rows = np.arange(9_900)
+    encoder = TableEncoder.fit([column], rows)
     (code,) = encoder.codes
     assert isinstance(code, CategoryCode)
-    assert code.width == MOST_CATEGORIES
-    assert {f"c{at}" for at in range(0, 100, 2)} <= set(code.categories), "a frequent one was left out"
+    assert code.width == ONE_HOT
+    each = ONE_HOT // HASHES
+    groups = tuple((at * each, (at + 1) * each) for at in range(HASHES))
+    assert encoder.spec == TableSpec(ONE_HOT, groups, (), (0,) * HASHES)
+    found = encoder.encode([column], np.arange(10_000))
+    for start, stop in groups:
+        assert (found[:9_900, start:stop].sum(1) == 1).all(), "a group is no one-hot code"
+    assert len(np.unique(found[:9_900], axis=0)) == 9_900, "two categories have one code"
+    assert not found[9_900:].any(), "a category that training never saw is all zeros"
+    again = TableEncoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert again == encoder
+    assert again.decode(found[:100])[0].tolist() == [f"c{at}" for at in range(100)]
+
+
+def test_a_code_by_hashes_follows_from_the_category_alone() -> None:
+    """Other rows, in another order, give what both have the same code, in every version and process."""
+    column = many(3000)
+    first = TableEncoder.fit([column], np.arange(2000))
+    second = TableEncoder.fit([column], np.arange(1000, 3000)[::-1])
+    both = np.arange(1000, 2000)
+    assert np.array_equal(first.encode([column], both), second.encode([column], both))
+    assert np.flatnonzero(first.encode([column], np.array([7]))[0]).tolist() == [78, 362, 584, 858]
+
+
+def test_many_columns_of_many_categories_stay_narrow() -> None:
+    columns = [many(2000, f"k{at}") for at in range(9)]
+    encoder = TableEncoder.fit(columns, np.arange(2000))
+    assert encoder.spec.width <= MOST_FEATURES
+    few = TableEncoder.fit([*columns, Column("x", "category", objects(*"ab" * 1000))], np.arange(2000))
+    assert few.codes[-1] == CategoryCode("x", ("a", "b"))
+
+
+def test_a_category_is_the_same_however_it_is_written() -> None:
+    ways = [
+        np.array([1, 0]), np.array([1.0, 0.0]), np.array([True, False]), objects("1", "0"), objects("1.0", "0.0"),
+        objects(True, False), objects("True", "False"), objects("true", "false"), objects(" 1", "0 "),
+    ]  # fmt: skip
+    for learned in ways:
+        encoder = TableEncoder.fit([Column("k", "category", learned)], np.arange(2))
+        assert encoder.spec.width == 2
+        codes = [encoder.encode([Column("k", "category", asked)], np.arange(2)).tolist() for asked in ways]
+        assert codes == [codes[0]] * len(ways)
+        assert np.array_equal(np.sum(codes[0], axis=0), [1, 1])
 
 
 def test_whole_numbers_and_truth_values_may_be_categories() -> None:
@@ -104,7 +158,7 @@ def test_what_is_no_number_is_refused() -> None:
     encoder = TableEncoder.fit([good], np.arange(3))
     with pytest.raises(DataError, match=r"'x' is NaN or infinite in 2 rows, the first at 1\. .*bad_rows=\"skip\""):
         encoder.encode([Column("x", "number", np.array([1.0, np.nan, np.inf]))], np.arange(3))
-    with pytest.raises(DataError, match="The column 'x' must hold numbers; could not convert string"):
+    with pytest.raises(DataError, match="The column 'x' must hold numbers, .* in 1 of 3 rows .* 'two' at 1"):
         encoder.encode([Column("x", "category", objects("1", "two", "3"))], np.arange(3))
 
 

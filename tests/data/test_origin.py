@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 import manyways as mw
-from manyways.data.columns import places_of
+from manyways.data.columns import Column, places_of
 from manyways.data.data import Data
 from manyways.data.origin import Origin
 from manyways.errors import DataError
@@ -80,6 +81,43 @@ def test_rows_stay_the_same_where_others_have_left_the_source(tmp_path: Path) ->
     for path in (tmp_path / "pictures").rglob("0[01].png"):
         path.unlink()
     assert (places_of(again(pictured).all_ids, pictured.all_ids) >= 0).all()
+
+
+def test_what_a_file_leaves_open_stays_as_it_was_understood(tmp_path: Path) -> None:
+    """The rows that told how others are read may leave: those with a leading zero, and with a fraction of one digit."""
+    path = tmp_path / "shops.tsv"
+    header = "zip\tprice\tshare\tlabel\n"
+    rows = [
+        f"{'0' if at < 3 else '1'}{at % 8:04}\t1{at:02},5{at:02}\t{at}{',5' if at < 3 else ''}\t{at % 2}\n"
+        for at in range(40)
+    ]
+    path.write_text(header + "".join(rows), encoding="utf-8")
+    data = mw.read(path)
+    assert data.take("price")[1] == 101.501
+    assert data.take("zip")[0] == "00000"
+    path.write_text(header + "".join(rows[3:]), encoding="utf-8")
+    assert np.array_equal(again(data).all_ids, data.all_ids[3:])
+    assert mw.read(path).take("price")[1] == 104_504, "alone they are read otherwise, and that is said"
+    assert "if the other mark stands before the fraction" in mw.read(path).notes["price"]
+
+
+def test_codes_that_once_were_read_as_numbers_stay_the_rows_that_they_were(tmp_path: Path) -> None:
+    """Models of before, whose rows have 1 where the file has 01, must still find them to forget them."""
+    path = tmp_path / "codes.csv"
+    path.write_text("code,x,label\n" + "".join(f"{at:02},{at / 4},{at % 3:02}\n" for at in range(40)), encoding="utf-8")
+    now = mw.read(path, input=("code", "x"), label="label")
+    assert now.origin is not None
+    before = Data.from_columns(
+        [
+            Column("label", "category", np.arange(40) % 3),
+            Column("code", "number", np.arange(40)),
+            Column("x", "number", np.arange(40) / 4),
+        ],
+        now.roles,
+    )
+    stored = {"label": ("category", "int64"), "code": ("number", "int64"), "x": ("number", "float64")}
+    origin = replace(now.origin, columns=stored)
+    assert np.array_equal(origin.read().all_ids, before.all_ids)
 
 
 def test_values_in_memory_and_labels_set_by_hand_have_no_origin(tmp_path: Path) -> None:

@@ -135,6 +135,23 @@ def test_whole_numbers_join_words_as_words(tmp_path: Path) -> None:
     assert data.take("label").tolist() == ["2", "3", "2", "other"]
 
 
+def test_what_a_label_of_whole_numbers_is_taken_for_is_said() -> None:
+    x = np.random.default_rng(0).normal(size=300)
+    images = mw.read((np.zeros((1010, 8, 8, 3), np.uint8), np.arange(1010) % 101))
+    assert images.classification
+    assert images.notes == {
+        "label": "the whole numbers 0 … 100 are taken for 101 classes; if they are amounts: kinds={'label': \"number\"}"
+    }
+    amounts = mw.read({"x": x, "label": np.arange(300) % 30 * 3})
+    assert not amounts.classification
+    assert amounts.notes["label"].startswith(
+        "its 30 different whole numbers are taken for amounts; if they are classes"
+    )
+    for label in (np.arange(300) % 7, np.arange(300), x):
+        assert not mw.read({"x": x, "label": label}).notes
+    assert not mw.read({"x": x, "label": np.arange(300) % 30}, kinds={"label": "category"}).notes
+
+
 def test_missing_labels_are_unlabelled(tmp_path: Path) -> None:
     words = mw.read(write(tmp_path / "w.csv", "x,label\n1,a\n2,\n3,b\n4,\n"))
     assert words.labelled.tolist() == [True, False, True, False]

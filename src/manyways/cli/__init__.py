@@ -5,8 +5,11 @@ This file imports nothing heavy, so that help and mistakes are answered at once;
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 COMMANDS = {
     "compare": "Compare ways of learning on your data, side by side under one budget.",
@@ -75,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
+        with _console():
+            code = _run(arguments)
+            sys.stdout.flush()
     except ManywaysError as error:
         from manyways.cli.wording import as_typed
 
@@ -90,6 +94,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     return code
+
+
+@contextmanager
+def _console() -> Iterator[None]:
+    """Warnings of data as one line each, and ? in place of characters that the console cannot show."""
+    from manyways.errors import DataWarning
+
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    shown: set[str] = set()
+    plain = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, DataWarning):
+            plain(message, category, *where, **more)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            print(f"caution: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _run(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from manyways.cli.arguments import Reading, Source, parse
-from manyways.cli.output import console
+from manyways.cli.output import console, notes
 from manyways.cli.wording import as_typed, command_line
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Advise:
 def main(arguments: Sequence[str]) -> int:
     """Run `manyways advise`."""
     options = parse(Advise, "advise", arguments)
-    data = options.reading.read(options.data)
+    data = options.reading.read(options.data, quiet=True)
     from manyways.comparison.advise import advise
 
     found = advise(data)
@@ -65,11 +65,7 @@ def summary(data: "Data") -> list[tuple[str, str]]:
         lines += _label_lines(data)
     elif data.inputs:
         lines.append(("label", "none; name one with --label COL"))
-    ignored = list(data.ignored.items())
-    lines += [("left out", f"{name}: {reason}") for name, reason in ignored[:SHOWN]]
-    if len(ignored) > SHOWN:
-        lines.append(("left out", f"{len(ignored) - SHOWN} more columns"))
-    return lines
+    return lines + notes(data)
 
 
 def inputs(data: "Data") -> str:
@@ -90,7 +86,9 @@ def _label_lines(data: "Data") -> list[tuple[str, str]]:
     lines = []
     for label in data.labels:
         one = data.with_label(label.name)
-        if one.classification:
+        if not one.known.any():
+            what = f"{label.name}: no row has one"
+        elif one.classification:
             names = ", ".join(map(str, one.classes[:SHOWN])) + (", …" if len(one.classes) > SHOWN else "")
             what = f"{label.name}: {len(one.classes)} classes ({names})"
         else:
@@ -140,14 +138,21 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
         task = task_of(data)
         begun = [] if suggested(data, task) else ["--start", "FOLDER"]
         return command_line("compare", *arguments, *begun, "--report", "report.html")
-    if data.has("label") and training.labelled.any():
+    if data.has("label") and training.labelled.any() and _can_be_told_apart(data):
         labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
         return command_line("compare", *arguments, *few, "--report", "report.html")
-    if any(task.asked(data) for task in TASKS.values()):
+    scored = not data.has("label") or bool(training.known.any())
+    if scored and any(task.asked(data) and not task.has_labels for task in TASKS.values()):
         return command_line("compare", *arguments, "--report", "report.html")
-    possible = [advice.write for advice in found if advice.possible]
+    possible = [advice for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")
-    embeds = [advice.write for advice in found if advice.possible and "embed" in advice.gives]
-    return command_line("fit", (embeds or possible)[0], *arguments, "--out", "model")
+    alone = [advice for advice in possible if not {"label", "classes"} & {*advice.needs} and ">>" not in advice.write]
+    embeds = [advice for each in (alone, possible) for advice in each if "embed" in advice.gives]
+    return command_line("fit", (embeds or possible)[0].write, *arguments, "--out", "model")
+
+
+def _can_be_told_apart(data: "Data") -> bool:
+    """Whether a comparison can score what is predicted of the label: one class alone is no question."""
+    return not data.classification or len(data.classes) > 1

@@ -50,6 +50,7 @@ Column = Annotated[str | None, one(str, "a name", "COL"), UNSAID]
 OtherSource = Annotated[str | None, one(str, "a source", "DATA"), UNSAID]
 File = Annotated[Path | None, one(Path, "a path", "FILE"), UNSAID]
 Count = Annotated[int | None, one(int, "a whole number", "N"), UNSAID]
+Decimal = Annotated[str | None, one(str, ". or ,", "{.,,}"), UNSAID]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Reading:
     """What to do with rows that have NaN, empty text or a file that cannot be decoded."""
     image_size: Annotated[int | None, one(int, "a whole number of pixels", "PIXELS"), UNSAID] = None
     """Height and width of images; by default their median, at most 96."""
+    image_white: Annotated[float | None, one(float, "a number", "WHITE"), UNSAID] = None
+    """What is white in images of more than 8 bits; by default the largest number of the depth that they need."""
     sample_rate: Annotated[int | None, one(int, "a whole number of hertz", "HZ"), UNSAID] = None
     """Samples per second of sound; by default the most common rate, at most 16,000."""
     seconds: Annotated[float | None, one(float, "a number of seconds", "S"), UNSAID] = None
@@ -82,6 +85,8 @@ class Reading:
     """Regular expression for file names, whose named groups become columns."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
     """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    decimal: Decimal = None
+    """What stands before the fraction of a number in a CSV or TSV file, . or , where the cells leave it open."""
     environment: Pairs = ()
     """Options of an environment: is_slippery=false map_name=8x8."""
     clients: Count = None
@@ -108,12 +113,18 @@ class Reading:
         given["environment"] = {name: constant(value) for name, value in options} or None
         return {**given, **roles}
 
-    def read(self, source: str) -> "Data":
-        """The data in `source`. Raises DataError and ParameterError as `manyways.read` and `with_clients` do."""
+    def read(self, source: str, *, quiet: bool = False) -> "Data":
+        """The data in `source`; what was left out of it, and how it was understood, is said on stderr unless `quiet`.
+
+        Raises DataError and ParameterError as `manyways.read` and `with_clients` do.
+        """
+        from manyways.cli.output import say_notes
         from manyways.data.read import read
 
         at_least("--tasks", self.tasks, 1)
         data = read(source, **self.options())
+        if not quiet:
+            say_notes(data)
         if self.tasks is not None:
             data = data.with_tasks(self.tasks)
         return data if self.clients is None else data.with_clients(self.clients, self.clients_alpha)
@@ -125,10 +136,12 @@ READ_AS_GIVEN = (
     "validation",
     "bad_rows",
     "image_size",
+    "image_white",
     "sample_rate",
     "seconds",
     "label_pattern",
     "header",
+    "decimal",
 )
 
 

@@ -10,6 +10,8 @@ from manyways.errors import ModelError, ParameterError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from manyways.data.data import Data
+
 DESCRIPTION = "model.json"
 """The file that makes a folder a model's. `manyways.models.saving` has it, too, but loads torch."""
 
@@ -22,6 +24,47 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False, markup=False)
+
+
+SHOWN = 8
+"""Columns that were left out, and notes on how others were understood, that are shown."""
+NO_ROLE = "no role was given to it"
+"""Why a column is left out that nobody asked for."""
+
+
+def notes(data: "Data", *, left_out: bool = True) -> list[tuple[str, str]]:
+    """What reading left out of `data` and how it understood what is open, in a few lines: (what, text)."""
+    from manyways.cli.wording import as_typed
+    from manyways.data.encoders.categories import sharing
+
+    gone = [(name, why) for name, why in data.ignored.items() if left_out]
+    lines = [("left out", f"{name}: {as_typed(why)}") for name, why in gone[:SHOWN]]
+    if len(gone) > SHOWN:
+        lines.append(("left out", f"{len(gone) - SHOWN} more columns"))
+    held = [*data.notes.items(), *(sharing(data) if left_out else {}).items()]
+    lines += [("note", f"{name}: {as_typed(note)}") for name, note in held[:SHOWN]]
+    if len(held) > SHOWN:
+        lines.append(("note", f"{len(held) - SHOWN} more columns were understood so"))
+    return lines
+
+
+def say_notes(data: "Data", *, left_out: bool = True) -> None:
+    """Print `notes` on stderr, but for columns that were left out because nobody asked for them."""
+    for what, text in notes(data, left_out=left_out):
+        if not text.endswith(NO_ROLE):
+            print(f"{what:<12}{text}", file=sys.stderr)
+
+
+def check_console(text: str) -> None:
+    """Raise ParameterError where `text`, which others read on, cannot be written to stdout as it is."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise ParameterError(
+            f"The predictions hold {error.object[error.start]!r}, which this console or pipe cannot take: it is "
+            f"{encoding}. Name a file, which is written in UTF-8: --out FILE."
+        ) from error
 
 
 def check_file(flag: str, path: Path | None) -> None:

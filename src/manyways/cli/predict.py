@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import arg
 
-from manyways.cli.arguments import UNSAID, Pairs, Source, one, pairs, parse, truth
-from manyways.cli.output import check_file
+from manyways.cli.arguments import UNSAID, Decimal, Pairs, Source, one, pairs, parse, truth
+from manyways.cli.output import check_console, check_file, say_notes
 from manyways.errors import DataError, ModelError, ParameterError
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Predict:
     the means of the rows that the model learned from and the category (missing)."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
     """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    decimal: Decimal = None
+    """What stands before the fraction of a number in a CSV or TSV file, where the cells leave it open."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,9 +63,11 @@ def main(arguments: Sequence[str]) -> int:
         why = "several labels, each with probabilities of its own" if several else "no classes, so there are none"
         raise ModelError(f"{options.model} predicts {why}; leave --probabilities out.")
     data = read_rows(model, options)
+    say_notes(data, left_out=False)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows(model, data, options.probabilities))
     if path is None:
+        check_console(text.getvalue())
         sys.stdout.write(text.getvalue())
     else:
         write_whole(path, text.getvalue())
@@ -115,48 +119,7 @@ def read_rows(model: "Model", options: Predict) -> "Data":
         return read(options.data, label=(), header=options.header, **roles)
     if roles:
         raise ParameterError("--role is for language models; this one knows the names of its inputs. Leave it out.")
-    return read_inputs(model, options.data, bad_rows=options.bad_rows, header=options.header)
+    from manyways.models.reading import inputs_of
 
-
-def read_inputs(model: "Model", source: str, **options: Any) -> "Data":
-    """The columns of `source` that `model` sees, read as the kinds and sizes that it learned from.
-
-    Gaps are filled with what `model` knows: medians of the new rows would make each prediction depend on the others.
-    """
-    from manyways.data.read import read
-    from manyways.data.specs import AudioSpec, ImageSpec, TextSpec
-
-    kinds: dict[str, Any] = {}
-    names: list[str] = []
-    fills: dict[str, tuple[float, ...]] = {}
-    options |= model.roles_read
-    for encoder in model.encoding().encoders.values():
-        names += encoder.columns
-        spec = encoder.spec
-        if isinstance(spec, ImageSpec):
-            options["image_size"] = (spec.height, spec.width)
-        elif isinstance(spec, AudioSpec):
-            options |= {"sample_rate": spec.rate, "seconds": spec.samples / spec.rate}
-        elif isinstance(spec, TextSpec):
-            kinds |= dict.fromkeys(encoder.columns, "text")
-        else:
-            kinds |= table_kinds(encoder)
-            fills |= means(encoder)
-    if options.get("bad_rows") == "fill":
-        options["bad_rows"] = fills
-    return read(source, input=names, kinds=kinds, label=(), **options)
-
-
-def table_kinds(encoder: Any) -> dict[str, str]:
-    """Whether each column of a table was numbers or categories: a few new rows would not tell."""
-    from manyways.data.encoders.table import NumberCode
-
-    return {code.column: "number" if isinstance(code, NumberCode) else "category" for code in encoder.codes}
-
-
-def means(encoder: Any) -> dict[str, tuple[float, ...]]:
-    """The mean of each column of numbers that the model has standardised."""
-    from manyways.data.encoders.table import NumberCode
-
-    numbers = [code for code in encoder.codes if isinstance(code, NumberCode)]
-    return {code.column: code.mean for code in numbers if code.furthest is not None}
+    reading = {"bad_rows": options.bad_rows, "header": options.header, "decimal": options.decimal}
+    return inputs_of(options.data, model.encoding(), **reading, **model.roles_read)

@@ -5,6 +5,7 @@ import shlex
 
 SPELLINGS = (
     (re.compile(r"\bdata\.with_(labels|clients)\((\d+)\)"), lambda m: f"--{m[1]} {m[2]}"),
+    (re.compile(r"\bheader=(True|False)"), lambda m: f"--header {'yes' if m[1] == 'True' else 'no'}"),
     (
         re.compile(r"""\bkinds=\{(["'])(.+?)\1: "(\w+)"\}"""),
         lambda m: f"--kinds {shlex.quote(f'{m[2]}={m[3]}')}",
@@ -15,7 +16,7 @@ SPELLINGS = (
     ),
     (
         re.compile(
-            r'\b(label|input|part|bad_rows|image_size|sample_rate|header|checkpoint|backbone|too_long)=(?:"([^"]*)"|…)'
+            r'\b(label|input|part|bad_rows|image_size|sample_rate|header|decimal|checkpoint|backbone|too_long)=(?:"([^"]*)"|…)'
         ),
         lambda m: f"--{m[1].replace('_', '-')} {shlex.quote(m[2]) if m[2] not in (None, '…') else '…'}",
     ),

@@ -214,7 +214,9 @@ def _unfinished(comparison: Comparison) -> list[str]:
     if failed:
         reasons = "; ".join(f"{entry.title}: {wording.reason(entry, 100)}" for entry in failed)
         sentences.append(f"{len(failed)} of {len(comparison.entries)} failed ({reasons}).")
-    sentences += [f"{entry.title}: {entry.caution}" for entry in comparison.entries if entry.caution]
+    for caution in dict.fromkeys(entry.caution for entry in comparison.entries if entry.caution):
+        titles = [entry.title for entry in comparison.entries if entry.caution == caution]
+        sentences.append(f"{wording.listed(titles)}: {caution}")
     if pending:
         names = wording.listed([entry.title for entry in pending])
         sentences.append(f"The comparison was interrupted before {names} finished.")

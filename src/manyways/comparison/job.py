@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
@@ -15,7 +16,7 @@ from manyways.comparison.follower import Follower
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
-from manyways.errors import ManywaysError, ModelError, NeedsError, ParameterError
+from manyways.errors import DataWarning, ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
@@ -107,7 +108,9 @@ def run_job(
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
         model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
-        metrics = _scored(model, data, job.metric, follower.finish(model))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", DataWarning)
+            metrics = _scored(model, data, job.metric, follower.finish(model))
         exhibits: tuple[Exhibit, ...] = ()
         if job.keep_model:
             save_model(model, folder / "model")
@@ -127,8 +130,12 @@ def run_job(
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
         exhibits=exhibits,
-        caution=str(model.lineage.facts.get("caution", "")),
+        caution=" ".join(dict.fromkeys([*_caution(model), *(str(each.message) for each in warned)])),
     )
+
+
+def _caution(model: Model) -> list[str]:
+    return [str(said) for said in [model.lineage.facts.get("caution")] if said]
 
 
 def _scored(model: Model, data: Data, metric: str, noted: dict[str, float]) -> dict[str, float]:

@@ -21,9 +21,9 @@ class Column:
     """One column of a table.
 
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
-    None where missing) or ints [n]; image: uint8 [n, channels, height, width]; audio: int16 [n, samples] with
-    `rate` samples per second. Arrays of images and sounds have no value that means nothing: `absent` [n] says which
-    rows lack theirs; None where none does.
+    None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with
+    `white` as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value
+    that means nothing: `absent` [n] says which rows lack theirs; None where none does.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Column:
     values: Rows
     rate: int | None = None
     absent: NDArray[np.bool_] | None = None
+    white: float | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -102,12 +103,25 @@ def infer_kind(values: Rows) -> Kind:
 
 
 def infer_label_kind(values: NDArray[Any]) -> Kind:
-    """A label is a category unless it is a number with a fractional part or more than 20 distinct values."""
+    """The kind that `values` look like as a label: a category, unless they are amounts.
+
+    Numbers are classes where they are whole and few (`most_classes`), or 0 … K-1 or 1 … K with several rows each.
+    """
     known = values[~is_missing(values)]
     if known.dtype.kind not in "iuf":
         return "category"
-    whole = bool(np.all(known == np.round(known)))
-    return "category" if whole and len(np.unique(known)) <= max(20, min(100, len(known) // 20)) else "number"
+    if not np.all(known == np.round(known)):
+        return "number"
+    distinct, counts = np.unique(known, return_counts=True)
+    if len(distinct) <= most_classes(len(known)):
+        return "category"
+    counted = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
+    return "category" if counted and counts.min() > 1 else "number"
+
+
+def most_classes(count: int) -> int:
+    """How many different whole numbers in `count` rows are classes, whatever they are."""
+    return max(20, min(100, count // 20))
 
 
 def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:

@@ -14,7 +14,7 @@ from manyways.data.columns import Column, infer_label_kind, is_missing, places_o
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.roles import check_roles, did_you_mean
 from manyways.data.storage import RowNumbers
-from manyways.errors import DataError
+from manyways.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from manyways.data.environments import Environment
@@ -41,6 +41,8 @@ class Data:
     name: str = "data"
     source: str = ""
     ignored: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """How reading understood what could be understood otherwise, by column, and what to type if that is wrong."""
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
     origin: "Origin | None" = None
@@ -57,6 +59,7 @@ class Data:
         name: str = "data",
         source: str = "",
         ignored: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
         origin: "Origin | None" = None,
         numbers: RowNumbers | None = None,
     ) -> "Data":
@@ -81,6 +84,7 @@ class Data:
             name=name,
             source=source or name,
             ignored=dict(ignored or {}),
+            notes=dict(notes or {}),
             all_ids=row_ids(table.values(), count),
             origin=origin,
             numbers=numbers,
@@ -128,6 +132,9 @@ class Data:
     def with_inputs(self, names: Sequence[str]) -> "Data":
         """The same rows with the inputs `names` only. Raises DataError for a name that is no input."""
         known = self.roles.get("input", ())
+        names = (names,) if isinstance(names, str) else names
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+            raise ParameterError(f"names must be a sequence of column names; got {names!r}.")
         if lost := [name for name in names if name not in known]:
             raise DataError(
                 f"{self.name} has no input {lost[0]!r}; its inputs are {', '.join(known)}."
@@ -157,7 +164,7 @@ class Data:
         known = self.roles.get("label", ())
         if name not in known:
             raise DataError(
-                f"{self.name} has no label {name!r}; its labels are {', '.join(known)}.{did_you_mean(name, known)}"
+                f"{self.name} has no label {name!r}; its labels are {', '.join(known)}.{did_you_mean(str(name), known)}"
             )
         visible = self.visible & ~self.columns[name].missing(np.arange(len(self.visible)))
         return replace(self, roles={**self.roles, "label": (name,)}, visible=visible)

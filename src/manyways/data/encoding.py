@@ -57,6 +57,11 @@ class Encoder(ABC):
         """The values of each column that `encode` gives `values` for, or the nearest there are."""
         raise DataError(f"What is encoded of {self.kind} cannot be turned back into it.")
 
+    @property
+    def shared(self) -> dict[str, str]:
+        """The columns whose values share features as they are too many, and how."""
+        return {}
+
     def already_encoded(self, columns: list[Column]) -> bool:
         """Whether the column's own values are what `encode` would give, so that nothing need be stored."""
         return False
@@ -121,6 +126,11 @@ class InputEncoding:
         """The spec of each modality's tensor."""
         return {name: encoder.spec for name, encoder in self.encoders.items()}
 
+    @property
+    def shared(self) -> dict[str, str]:
+        """The columns whose categories are so many that they share features, and how."""
+        return {name: said for encoder in self.encoders.values() for name, said in encoder.shared.items()}
+
     @staticmethod
     def fit(data: "Data", *, checkpoint: str | Mapping[str, str] | None = None, plain: bool = False) -> "InputEncoding":
         """Encoders for the inputs of `data`, fitted on its training rows; text by `checkpoint`'s own tokenizer.
@@ -155,7 +165,7 @@ class InputEncoding:
         if lost := [name for name in encoder.columns if name not in data.columns]:
             raise DataError(
                 f"{data.name} lacks the input column{'s' if len(lost) > 1 else ''} {', '.join(map(repr, lost))} "
-                f"that the model was trained on; its columns are {', '.join(data.columns)}."
+                f"that the model was trained on; its columns are {', '.join(data.columns)}.{_left_out(lost, data)}"
             )
         return [data.columns[name] for name in encoder.columns]
 
@@ -194,6 +204,18 @@ class InputEncoding:
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(f"The saved encoder of {name!r} is damaged: {error!r}.") from error
         return InputEncoding(encoders)
+
+
+def _left_out(lost: list[str], data: "Data") -> str:
+    """What to do about columns that were there and were left out when the rows were read."""
+    gone = [name for name in lost if name in data.ignored]
+    if not gone:
+        return ""
+    names = ", ".join(map(repr, gone))
+    return (
+        f" {names} {'was' if len(gone) == 1 else 'were'} left out when the rows were read: {data.ignored[gone[0]]}. "
+        "Hand the model what you read them from, as it knows its columns, or say what they are: kinds={…}."
+    )
 
 
 def encoded_layout(encoder: Encoder, count: int) -> tuple[tuple[int, ...], np.dtype[Any]]:

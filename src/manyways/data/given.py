@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.options import check_number, check_whole
 from manyways.data.parts import TEST, TRAINING
 from manyways.errors import DataError
 
@@ -24,6 +25,7 @@ def with_labels(data: "Data", count: int, seed: int = 0) -> "Data":
     """
     from manyways.data.splits import stratified
 
+    check_whole(count=count, seed=seed)
     if count < 1:
         raise DataError(f"The number of labels must be at least 1; got {count}.")
     train = np.flatnonzero((data.part[data.rows] == TRAINING) & data.known)
@@ -50,6 +52,8 @@ def with_clients(data: "Data", count: int, alpha: float = 0.5, seed: int = 0) ->
     """
     from manyways.data.splits import dirichlet_clients
 
+    check_whole(count=count, seed=seed)
+    check_number(alpha=alpha)
     if count < 1 or not alpha > 0:
         raise DataError(f"Clients must be at least 1 and alpha above 0; got {count} and {alpha}.")
     if data.has("client") or "client" in data.columns:
@@ -88,6 +92,7 @@ def with_tasks(data: "Data", count: int, seed: int | None = None, classes: Seque
     """
     from manyways.data.splits import classes_by_task
 
+    check_whole(count=count, **({} if seed is None else {"seed": seed}))
     if data.has("task") or "task" in data.columns:
         taken = data.roles.get("task", ("task",))[0]
         raise DataError(f"{data.name} has a column {taken!r} for tasks already; divide the data without it.")

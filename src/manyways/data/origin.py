@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from manyways.data.columns import Column
+from manyways.data.notation import as_numbers
 from manyways.data.storage import chunks_of
 from manyways.errors import DataError
 
@@ -109,9 +110,12 @@ def _stored(column: Column) -> tuple[str, str]:
 def _recast(column: Column, kind: Any, stored: str) -> Column:
     from manyways.data.sources.objects import as_objects
 
-    if column.values.dtype.kind not in "iuf" or stored == "words":
-        return replace(column, kind=kind)
     values = column.take(np.arange(len(column)))
+    if values.dtype.kind == "O" and stored not in ("words", "object"):  # words that were numbers once: 01
+        numbers, odd = as_numbers(values)
+        values = values if len(odd) or np.isnan(numbers).any() else numbers
+    if values.dtype.kind not in "iuf" or stored == "words":
+        return replace(column, kind=kind)
     return replace(
         column, kind=kind, values=as_objects(values.tolist()) if stored == "object" else values.astype(stored)
     )
@@ -126,12 +130,13 @@ def _named(source: Any) -> str | None:
 
 
 def _sizes(columns: Collection[Column]) -> dict[str, Any]:
-    """The size of images, and rate and length of sounds, where all columns have the same."""
+    """The size and white of images, and rate and length of sounds, where all columns have the same."""
     images = {tuple(map(int, column.values.shape[2:])) for column in columns if column.kind == "image"}
     sounds = {
         (column.rate, int(column.values.shape[1])) for column in columns if column.kind == "audio" and column.rate
     }
-    found: dict[str, Any] = {}
+    whites = {column.white for column in columns if column.white is not None}
+    found: dict[str, Any] = {"image_white": whites.pop()} if len(whites) == 1 else {}
     if len(images) == 1:
         found["image_size"] = list(images.pop())
     if len(sounds) == 1:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from manyways.data.options import check_number, check_whole
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def with_part(data: "Data", part: int, share: float, seed: int = 0) -> "Data":
     """
     from manyways.data.splits import stratified
 
+    check_number(share=share)
+    check_whole(seed=seed)
     if not 0 < share < 1:
         raise DataError(f"The share of {PARTS[part]} rows must be in (0, 1); got {share}.")
     labelled = data.has("label")
@@ -50,6 +53,8 @@ def with_test_classes(data: "Data", share: float = 0.2, seed: int = 0) -> "Data"
     names and the seed. Raises DataError where `share` is not in (0, 1), for a regression, and for fewer than three
     classes.
     """
+    check_number(share=share)
+    check_whole(seed=seed)
     if not 0 < share < 1:
         raise DataError(f"The share of test classes must be in (0, 1); got {share}.")
     if not data.classification or len(data.classes) < 3:
@@ -90,6 +95,7 @@ def with_last_as_test(data: "Data", share: float = 0.1) -> "Data":
     """
     from manyways.data.times import moments
 
+    check_number(share=share)
     if not 0 < share < 1:
         raise DataError(f"The share of test rows must be in (0, 1); got {share}.")
     train = np.flatnonzero(data.part[data.rows] == TRAINING)

@@ -1,23 +1,25 @@
 """Read data from wherever it is into a table whose columns have roles."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data import sources
-from manyways.data.columns import KINDS, Kind
+from manyways.data.columns import Kind
 from manyways.data.data import Data
 from manyways.data.environments import find_environment
+from manyways.data.notation import Decimal
+from manyways.data.options import OPTIONS, BadRows, check_options
 from manyways.data.origin import find_origin
 from manyways.data.parts import PARTS, TEST, TRAINING, VALIDATION
 from manyways.data.roles import ROLES, did_you_mean
 from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle
-from manyways.data.sources.base import PART_WORDS, BadRows, Options, Table, count_of
-from manyways.data.sources.finish import TEXT_ROLES, finished, useless
+from manyways.data.sources.base import PART_WORDS, Options, Table, count_of
+from manyways.data.sources.finish import TEXT_ROLES, finished, understood, useless
 from manyways.data.sources.images import resized
 from manyways.data.sources.join import joined
 from manyways.data.sources.rows import whole
@@ -26,19 +28,6 @@ from manyways.errors import DataError, ParameterError
 Names = str | Sequence[str]
 Source = Any
 """Whatever `read` reads, or a Data."""
-OPTIONS = (
-    "kinds",
-    "test",
-    "validation",
-    "part",
-    "bad_rows",
-    "image_size",
-    "sample_rate",
-    "seconds",
-    "label_pattern",
-    "header",
-    "environment",
-)
 
 
 def read(
@@ -52,10 +41,12 @@ def read(
     part: str | None = None,
     bad_rows: BadRows | Mapping[str, Any] = "refuse",
     image_size: int | tuple[int, int] | None = None,
+    image_white: float | None = None,
     sample_rate: int | None = None,
     seconds: float | None = None,
     label_pattern: str | None = None,
     header: bool | None = None,
+    decimal: Decimal | None = None,
     environment: Mapping[str, Any] | None = None,
     **roles: Names,
 ) -> Data:
@@ -82,11 +73,15 @@ def read(
     the numbers to put in, which are medians for the others. A row that lacks one of several
     inputs whole (no file is named, the text is empty, all numbers are missing) is no bad row while it has another:
     it is kept, unless "skip" is asked for, and methods learn from what is there or refuse it by name. `image_size`
-    in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own),
+    in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own), `image_white`
+    what is white in files of more than 8 bits (default: the largest number of the depth that all of them need),
     `sample_rate` in Hz (default: the most common, at most 16,000), `seconds` of sound (default: the 95th
     percentile, at most 10). `label_pattern`: a regular expression for whole file names without ending, whose named
     groups become columns. `header`: whether a CSV or TSV has one (default: told by its first row). `environment`:
     options of an environment that is named by its id.
+
+    `decimal`: the mark before the fraction in numbers of a text file, "." or ",", where these leave it open; how they
+    were read, and whatever else could be understood otherwise, is in `Data.notes`.
 
     Raises DataError where the data cannot be read, ParameterError for an option or role out of its range.
     """
@@ -98,32 +93,82 @@ def read(
             f"environment={dict(environment)!r} are options of an environment, and {source!r} is none; name one, such "
             "as 'FrozenLake-v1'."
         )
-    names = {"label": () if memory.is_values(label) else label, "input": input, **roles}
+    asked = {
+        "kinds": kinds, "test": test, "validation": validation, "part": part, "bad_rows": bad_rows,
+        "image_size": image_size, "image_white": image_white, "sample_rate": sample_rate, "seconds": seconds,
+        "label_pattern": label_pattern, "header": header, "decimal": decimal,
+    }  # fmt: skip
+    return _read(source, {"label": label, "input": input, **roles}, asked, NOTHING_KNOWN)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model knows of columns before rows are read: their kinds, and which of them are labels.
+
+    Rows need have none of these columns; those that they have are of that kind.
+    """
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+
+
+NOTHING_KNOWN = Known()
+
+
+def read_as(source: Any, known: Known, **options: Any) -> Data:
+    """Read `source` as `read` does with the same `options`, its columns of the kinds that a model knows."""
+    roles = {name: value for name, value in options.items() if name not in OPTIONS}
+    return _read(source, roles, {**dict.fromkeys(OPTIONS), "bad_rows": "refuse", **options}, known)
+
+
+def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known: Known) -> Data:
+    """The rows of `source` with `roles`, None where none is named, and the options `asked` for."""
+    label, bad_rows, kinds, part = roles.get("label"), asked["bad_rows"], asked["kinds"] or {}, asked["part"]
+    names = {**roles, "label": () if memory.is_values(label) else label}
     given = {role: _names(role, value) for role, value in names.items() if value is not None}
+    check_options(asked)
+    labels = given.get("label", known.labels or ("label",))
     options = Options(
-        _checked_kinds(kinds or {}),
+        {**known.kinds, **kinds},
         "fill" if isinstance(bad_rows, Mapping) else bad_rows,
-        image_size,
-        sample_rate,
-        seconds,
-        label_pattern,
-        header,
-        labels=given.get("label", ("label",)),
+        asked["image_size"],
+        asked["sample_rate"],
+        asked["seconds"],
+        asked["label_pattern"],
+        asked["header"],
+        asked["decimal"],
+        asked["image_white"],
+        labels=labels,
         wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
     )
-    _check(options)
     table = sources.load(source, options)
     if memory.is_values(label):
         table = memory.with_column(table, "label", label)
         given["label"] = ("label",)
-    table = resized(_with_parts(table, test, validation, options), image_size)
+    elif "label" not in given and (found := [name for name in known.labels if name in table.columns]):
+        given["label"] = tuple(found)
+    table = resized(_with_parts(table, asked["test"], asked["validation"], options), options.image_size)
     table, parts = _by_column(table, part, given)
     ignored = dict(table.ignored)
-    given = _roles(table, given, ignored, options.kinds)
+    given = _roles(table, given, ignored, kinds, options.kinds)
     role_of = {name: role for role, columns in given.items() for name in columns}
-    columns = {name: finished(table.columns[name], role, options.kinds.get(name)) for name, role in role_of.items()}
+    columns = {
+        name: finished(table.columns[name], role, options.kinds.get(name), options.decimal, learned=name in known.kinds)
+        for name, role in role_of.items()
+    }
+    notes = {
+        name: note
+        for name, role in role_of.items()
+        if (note := understood(table.columns[name], columns[name], role, asked=name in options.kinds))
+    }
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
-    columns, kept = handle(
+    if lost := [name for name in fills or () if name not in columns]:
+        raise DataError(
+            f"{table.source} has no column {lost[0]!r} to fill; those that are read are {', '.join(columns)}."
+            f"{did_you_mean(str(lost[0]), columns)}"
+        )
+    unread = [f"{name}: {why}" for name, why in table.ignored.items() if name.startswith("*")]
+    columns, kept, left_out = handle(
         columns,
         given,
         part=parts,
@@ -131,13 +176,13 @@ def read(
         bad_rows=options.bad_rows,
         where=table.source,
         fills=fills,
+        unread=f" Besides, {'; '.join(unread)}." if unread else "",
     )
-    asked = {
-        "kinds": dict(kinds or {}) or None,
-        "test": test, "validation": validation, "part": part, "bad_rows": bad_rows, "image_size": image_size,
-        "sample_rate": sample_rate, "seconds": seconds, "label_pattern": label_pattern, "header": header,
-    }  # fmt: skip
-    origin = None if memory.is_values(label) else find_origin(source, asked, columns, given)
+    if left_out:
+        notes["bad rows"] = left_out
+    decimal = next((column.decimal for column in table.columns.values() if column.decimal), options.decimal)
+    repeatable = {**asked, "kinds": dict(options.kinds) or None, "decimal": decimal}
+    origin = None if memory.is_values(label) else find_origin(source, repeatable, columns, given)
     return Data.from_columns(
         columns.values(),
         given,
@@ -145,6 +190,7 @@ def read(
         name=table.name,
         source=table.source,
         ignored=ignored,
+        notes={**table.notes, **notes},
         origin=origin,
         numbers=None if len(kept) == len(parts) else kept,
     )
@@ -166,27 +212,6 @@ def _names(role: str, value: Any) -> tuple[str, ...]:
         also = ", or an array of labels" if role == "label" else ""
         raise ParameterError(f"{role} must be a column name or a sequence of column names{also}; got {value!r}.")
     return tuple(names)
-
-
-def _checked_kinds(kinds: Mapping[str, Kind]) -> Mapping[str, Kind]:
-    for name, kind in kinds.items():
-        if kind not in KINDS:
-            raise ParameterError(
-                f"kinds[{name!r}] must be one of {', '.join(KINDS)}; got {kind!r}.{did_you_mean(str(kind), KINDS)}"
-            )
-    return kinds
-
-
-def _check(options: Options) -> None:
-    if options.bad_rows not in get_args(BadRows):
-        raise ParameterError(f"bad_rows must be one of {', '.join(get_args(BadRows))}; got {options.bad_rows!r}.")
-    size = options.image_size
-    sides = (size,) if isinstance(size, int) else size or ()
-    if size is not None and (len(sides) > 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
-        raise ParameterError(f"image_size must be a positive whole number or (height, width) in pixels; got {size!r}.")
-    for name, value in (("sample_rate", options.sample_rate), ("seconds", options.seconds)):
-        if value is not None and not value > 0:
-            raise ParameterError(f"{name} must be above 0; got {value!r}.")
 
 
 def _with_parts(table: Table, test: Any, validation: Any, options: Options) -> Table:
@@ -227,14 +252,23 @@ def _by_column(table: Table, part: str | None, given: Mapping[str, tuple[str, ..
 
 
 def _roles(
-    table: Table, given: Mapping[str, tuple[str, ...]], ignored: dict[str, str], kinds: Mapping[str, Kind]
+    table: Table,
+    given: Mapping[str, tuple[str, ...]],
+    ignored: dict[str, str],
+    asked: Iterable[str],
+    kinds: Mapping[str, Kind],
 ) -> dict[str, tuple[str, ...]]:
-    """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`."""
+    """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`.
+
+    asked: the columns whose kind was asked for, which must be there; kinds: all kinds that are known.
+    """
     roles = dict(given)
-    wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(kinds)}
+    wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(asked)}
     for what, names in wanted.items():
         if lost := [name for name in names if name not in table.columns]:
             hint = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
+            if table.headless:
+                hint += f" Note that {table.headless}; if it names the columns, pass header=True."
             shown = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
             raise DataError(
                 f"{table.source} has no column {lost[0]!r} for {what}; columns are {shown}.{hint}"

@@ -21,14 +21,16 @@ class ImageSpec:
 class TableSpec:
     """Number and category columns side by side as float32 [width].
 
-    `groups` are half-open ranges, one per source column; `numeric` lists the groups that are standardised
-    numbers, all others are one-hot categories.
+    `groups` are half-open ranges; `numeric` lists those that are standardised numbers, all others are one-hot codes of
+    categories. A source column is a group, but of many categories several: `together` says of each group which one is
+    the first of its column; it is empty where each is alone.
     """
 
     kind: ClassVar[str] = "table"
     width: int
     groups: tuple[tuple[int, int], ...]
     numeric: tuple[int, ...]
+    together: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def spec_from_json(saved: Mapping[str, Any]) -> Spec:
     if kind == "table":
         fields["groups"] = tuple((int(start), int(stop)) for start, stop in fields["groups"])
         fields["numeric"] = tuple(fields["numeric"])
+        fields["together"] = tuple(fields.get("together", ()))
     try:
         return SPECS[kind](**fields)
     except TypeError as error:

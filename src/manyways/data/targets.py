@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import places_in
 from manyways.data.columns import is_missing
 from manyways.data.data import Data
+from manyways.data.notation import as_numbers
+from manyways.data.sources.base import count_of, listed
 from manyways.errors import DataError
 
 UNLABELLED = -1
@@ -57,8 +60,7 @@ class Target:
                 )
             return Target(name, data.classes)
         values = np.asarray(training.take(name)[training.labelled], np.float64)
-        if not np.isfinite(values).all():
-            raise DataError(f"The label {name!r} is infinite in {int((~np.isfinite(values)).sum())} training rows.")
+        _refuse_infinite(name, training.select(training.labelled), values, "training ")
         return Target(name, (), float(values.mean()), float(values.std()) or 1.0)
 
     def encode(self, data: Data, *, hidden: bool = False) -> NDArray[Any]:
@@ -79,20 +81,26 @@ class Target:
         seen = ~is_missing(values) if hidden else data.labelled & ~is_missing(values)
         if not self.classification:
             out = np.full(len(values), np.nan, np.float32)
-            out[seen] = (np.asarray(values[seen], np.float64) - self.mean) / self.scale
+            numbers, odd = as_numbers(values[seen])
+            if len(odd):
+                raise DataError(
+                    f"The model predicts the number {self.name!r}, and {data.name} holds {values[seen][odd[0]]!r} "
+                    f"there in row {data.source_rows[seen][odd[0]]} (rows count from 0). Correct the cell, or leave it "
+                    "empty."
+                )
+            _refuse_infinite(self.name, data.select(seen), numbers)
+            out[seen] = (numbers - self.mean) / self.scale
             return out
-        index = {value: code for code, value in enumerate(self.classes)}
         codes = np.full(len(values), UNLABELLED, np.int64)
-        known = values[seen].tolist()
-        if new := sorted({value for value in known if value not in index}, key=str):
-            count = sum(value in new for value in known)
+        codes[seen] = places_in(values[seen], self.classes)
+        if (strange := seen & (codes < 0)).any():
+            new, count = sorted(set(values[strange].tolist()), key=str), int(strange.sum())
             raise DataError(
                 f"{data.name} has {count} row{'s' if count > 1 else ''} of {', '.join(map(repr, new[:5]))} in "
                 f"{self.name!r}, a class that no training row has; the model knows "
                 f"{', '.join(map(repr, self.classes[:10]))}{', …' if len(self.classes) > 10 else ''}. Add training "
                 "rows of it, or leave those rows out."
             )
-        codes[seen] = [index[value] for value in known]
         return codes
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -110,6 +118,15 @@ class Target:
     def from_json(saved: Mapping[str, Any]) -> "Target":
         """The target that `to_json` wrote."""
         return Target(saved["name"], tuple(saved["classes"]), saved["mean"], saved["scale"])
+
+
+def _refuse_infinite(name: str, rows: Data, values: NDArray[np.float64], which: str = "") -> None:
+    if not (odd := rows.source_rows[~np.isfinite(values)]).size:
+        return
+    raise DataError(
+        f"The label {name!r} is infinite in {count_of(len(odd), f'{which}row')} of {rows.name} ({listed(odd)}; rows "
+        "count from 0). Correct those labels, or leave them empty: a row without a label is unlabelled."
+    )
 
 
 def check_labels(data: Data) -> None:

@@ -23,6 +23,7 @@ def save_table(data: Data, folder: Path) -> Path:
             "name": column.name,
             "kind": column.kind,
             "rate": column.rate,
+            "white": column.white,
             "absent": None if column.absent is None else _save_array(column.absent, folder / f"absent-{at}"),
             **_save_values(column, folder / f"column-{at}"),
         }
@@ -60,7 +61,7 @@ def load_table(folder: Path) -> Data:
 
 def _column(saved: dict[str, Any]) -> Column:
     absent = None if saved["absent"] is None else np.array(_load_array(saved["absent"]))
-    return Column(saved["name"], saved["kind"], _load_values(saved), saved["rate"], absent)
+    return Column(saved["name"], saved["kind"], _load_values(saved), saved["rate"], absent, saved["white"])
 
 
 def _save_values(column: Column, path: Path) -> dict[str, Any]:

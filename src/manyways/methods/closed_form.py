@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.data.categories import spelling
 from manyways.data.data import Data
-from manyways.data.encoders.table import CategoryCode, TableEncoder
+from manyways.data.encoders.categories import CategoryCode
+from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.parts import TRAINING
 from manyways.data.specs import Spec
@@ -124,7 +126,7 @@ class ClosedForm(Method):
 def without_categories(old: InputEncoding, new: InputEncoding) -> tuple[InputEncoding, Tensor | None]:
     """`new`, of fewer rows than `old`, and which features of `old` are its own; None where they are the same.
 
-    Raises NeedsError where rows that are gone leave room for a category that was too rare before.
+    Raises NeedsError where so few categories are left that they no longer share features.
     """
     place, kept = 0, []
     for name, encoder in old.encoders.items():
@@ -134,12 +136,13 @@ def without_categories(old: InputEncoding, new: InputEncoding) -> tuple[InputEnc
             width = code.width if isinstance(encoder, TableEncoder) else plain_backbone(encoder.spec).width
             stay = np.ones(width, bool)
             if isinstance(code, CategoryCode):
-                if fresh := [each for each in other.categories if each not in code.categories]:
+                if other.buckets != code.buckets:
                     raise NeedsError(
-                        f"Without these rows {fresh[0]!r} is among the most frequent categories of {code.column!r}, "
-                        "which it was not before: the model has not counted it. Train without them."
+                        f"Without these rows the {len(other.known):,} categories of {code.column!r} are so few that "
+                        "they are told apart by other features than the model has counted. Train without them."
                     )
-                stay = np.array([each in other.categories for each in code.categories], bool)
+                left = set(map(spelling, other.categories))
+                stay[: len(code.categories)] = [spelling(each) in left for each in code.categories]
             kept.append(place + np.flatnonzero(stay))
             place += width
     positions = np.concatenate(kept)

@@ -230,7 +230,7 @@ class Method(ABC):
             parents=tuple(parent if isinstance(parent, Lineage) else parent.lineage for parent in learned.parents),
             steps=learned.steps,
             seconds=learned.seconds,
-            facts=learned.facts,
+            facts={**learned.model.facts, **learned.facts},
         )
         gives = learned.model.able(self.gives)
         return replace(learned.model, network=learned.model.network.eval(), gives=gives, lineage=lineage)

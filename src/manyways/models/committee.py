@@ -1,6 +1,8 @@
 """Committee: several models that vote, each of which may have learned from rows of its own."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -9,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
-from manyways.errors import ModelError
+from manyways.errors import DataWarning, ModelError
 from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.models.metrics import class_metrics, default_metric, number_metrics
 from manyways.models.model import Model
+from manyways.models.reading import inputs_of, labelled, warn_of_unseen
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -69,6 +74,10 @@ class Committee(Model):
         """The models that vote."""
         return _voters(self.seats)
 
+    def encoding(self) -> InputEncoding:
+        """How the inputs of the first member are read: all of them read the same columns."""
+        return self.members[0].encoding()
+
     def has(self, number: int, piece: int) -> bool:
         """Whether the seat `number` has a model after its piece, the first of which is 1."""
         return any(seat.number == number and seat.models[piece - 1] is not None for seat in self.seats)
@@ -81,26 +90,32 @@ class Committee(Model):
         return words & {"classify" if self.target.classification else "regress"}
 
     def predict(self, source: "Source") -> NDArray[Any]:
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        data = self._asked(source)
         if self.target.classification:
-            return self.target.decode(self.probabilities(data).argmax(1))
-        return np.asarray(np.mean([member.predict(data) for member in self.members], axis=0))
+            return self.target.decode(self._shares(data).argmax(1))
+        with _silent():
+            return np.asarray(np.mean([member.predict(data) for member in self.members], axis=0))
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
-        from manyways.data.read import as_data
-
         if not self.target.classification:
             raise ModelError(
                 f"The model predicts the number {self.target.name!r}, which has no probabilities; use predict."
             )
-        data = as_data(source)
+        return self._shares(self._asked(source))
+
+    def _shares(self, data: Data) -> NDArray[np.float32]:
         total = np.zeros((len(data), self.target.width))
-        for member in self.members:
-            said = member.probabilities(data)
-            total += said if self.vote == "mean" else np.eye(self.target.width)[said.argmax(1)]
+        with _silent():
+            for member in self.members:
+                said = member.probabilities(data)
+                total += said if self.vote == "mean" else np.eye(self.target.width)[said.argmax(1)]
         return np.asarray(total / len(self.members), np.float32)
+
+    def _asked(self, source: "Source") -> Data:
+        """The rows of `source`, with a warning where they hold categories that no member ever saw."""
+        data = inputs_of(source, self.encoding())
+        warn_of_unseen(data, *(member.encoding() for member in self.members))
+        return data
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
         """The logarithm of the members' share for each class, or the mean of their numbers in the label's own unit."""
@@ -109,9 +124,7 @@ class Committee(Model):
         return np.asarray(self.predict(source)[:, None], np.float32)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        data = labelled(source, self.encoding(), [self.target])
         known = data.select(data.known)
         truth = self.target.encode(known, hidden=True)
         if self.target.classification:
@@ -166,3 +179,11 @@ class Committee(Model):
 
 def _voters(seats: Sequence[Seat]) -> list[Model]:
     return [seat.voter for seat in seats if seat.voter is not None]
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """No warning of what one member alone never saw."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        yield

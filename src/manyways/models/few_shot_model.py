@@ -20,6 +20,7 @@ from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.predictor import Predictor
+from manyways.models.reading import labelled
 from manyways.models.weights import fill, write_weights
 from manyways.training.randomness import generator
 
@@ -53,10 +54,9 @@ class FewShotModel(Model):
 
         Raises NeedsError where no row has a label, ModelError for more classes than the model can tell apart.
         """
-        from manyways.data.read import as_data
         from manyways.methods.few_shot.adapt import Adapt
 
-        model = Adapt().fit(examples(as_data(support)), self)
+        model = Adapt().fit(examples(labelled(support, self.inputs)), self)
         assert isinstance(model, Predictor)
         return model
 
@@ -83,9 +83,7 @@ class FewShotModel(Model):
         by default as many as all classes have, up to 15. The same seed draws the same episodes. Raises DataError where
         the classes or their rows are too few.
         """
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        data = labelled(source, self.inputs)
         drawn_from = Episodes.of(data, hidden=True)
         ways, shots = ways or max(2, min(self.ways, drawn_from.fewest_classes)), shots or self.shots
         queries = queries or max(1, min(MOST_QUERIES, drawn_from.fewest_rows - shots))

@@ -17,6 +17,7 @@ from manyways.models.metrics import class_metrics, default_metric, metric_of, nu
 from manyways.models.model import Model
 from manyways.models.networks import Networks, rebuild_networks
 from manyways.models.predictor import Predictor
+from manyways.models.reading import inputs_of, labelled, warn_of_unseen
 from manyways.models.running import run_rows
 from manyways.models.weights import fill, write_weights
 
@@ -39,7 +40,9 @@ class LabelsPredictor(Model):
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """The labels of each row: a structured array [rows] with a field for each label, a class or a number."""
-        return self.targets.decode(self.outputs(source))
+        data = inputs_of(source, self.inputs)
+        warn_of_unseen(data, self.inputs)
+        return self.targets.decode(self.outputs(data))
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
         """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`."""
@@ -71,10 +74,9 @@ class LabelsPredictor(Model):
         By name: `mean_score`, `accuracy of colour`, … A number that is the same in all rows has no R², and is left out
         of the mean. Raises DataError where no row has a label.
         """
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        data = labelled(source, self.inputs, self.targets.each)
         data = data.select(data.known)
+        warn_of_unseen(data, self.inputs)
         scores: dict[str, float] = {}
         usual = []
         parts = np.split(self.outputs(data), np.cumsum(self.targets.widths)[:-1], axis=1)
@@ -112,6 +114,10 @@ class LabelsPredictor(Model):
 
     def encoding(self) -> InputEncoding:
         return self.inputs
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"shared_features": self.inputs.shared} if self.inputs.shared else {}
 
     def write(self, folder: Path) -> dict[str, Any]:
         write_weights(self.network, folder)

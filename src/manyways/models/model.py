@@ -77,6 +77,11 @@ class Model(ABC):
         """The model that `write` wrote. Raises ModelError where it does not fit."""
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What it states of itself in its lineage, as JSON values."""
+        return {}
+
+    @property
     def roles_read(self) -> dict[str, str]:
         """The columns that it reads besides its inputs, by their role."""
         return {}

@@ -17,6 +17,7 @@ from manyways.models.lineage import Lineage
 from manyways.models.metrics import class_metrics, default_metric, number_metrics
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
+from manyways.models.reading import inputs_of, labelled, warn_of_unseen
 from manyways.models.running import run_rows
 from manyways.models.weights import fill, write_weights
 
@@ -38,12 +39,12 @@ class Predictor(Model):
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it only embeds."""
-        target, outputs = self._predicting(), self.outputs(source)
+        target, outputs = self._predicting(), self.outputs(self._asked(source))
         return target.decode(outputs.argmax(axis=1) if target.classification else outputs[:, 0])
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
         """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
-        target, outputs = self._predicting(), self.outputs(source)
+        target, outputs = self._predicting(), self.outputs(self._asked(source))
         if not target.classification:
             raise ModelError(f"The model predicts the number {target.name!r}, which has no probabilities; use predict.")
         return np.asarray(torch.from_numpy(outputs).softmax(1).numpy())
@@ -59,11 +60,11 @@ class Predictor(Model):
 
     def evaluate(self, source: "Source") -> dict[str, float]:
         """Scores on the rows whose label is known, hidden or not, by name (`manyways.models.metrics`)."""
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        target = self._predicting()
+        data = labelled(source, self.inputs, [target], **self.roles_read)
         known = data.select(data.known)
-        target, outputs = self._predicting(), self.outputs(known)
+        warn_of_unseen(known, self.inputs)
+        outputs = self.outputs(known)
         truth = target.encode(known, hidden=True)
         if target.classification:
             return class_metrics(torch.from_numpy(outputs).softmax(1).numpy(), truth)
@@ -108,6 +109,10 @@ class Predictor(Model):
     def encoding(self) -> InputEncoding:
         return self.inputs
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"shared_features": self.inputs.shared} if self.inputs.shared else {}
+
     def _predicting(self) -> Target:
         if self.target is None or self.network.head is None:
             raise ModelError(
@@ -115,6 +120,13 @@ class Predictor(Model):
                 f"learns from labels: {self.lineage.title} >> fine_tune."
             )
         return self.target
+
+    def _asked(self, source: "Source") -> "Data":
+        """The rows of `source`, with a warning where they hold categories that the model never saw."""
+        self._predicting()
+        data = inputs_of(source, self.inputs, **self.roles_read)
+        warn_of_unseen(data, self.inputs)
+        return data
 
     def _run(self, source: "Source", function: Any) -> NDArray[np.float32]:
         features = function == self.network.features

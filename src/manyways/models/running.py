@@ -13,6 +13,7 @@ from manyways.data.presence import named, said_of_rows
 from manyways.data.storage import chunks_of, row_bytes
 from manyways.errors import DataError
 from manyways.models.network import Inputs
+from manyways.models.reading import inputs_of
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -39,9 +40,7 @@ def run_rows(
 
     Raises DataError where rows lack an input that the network has never been without.
     """
-    from manyways.data.read import as_data
-
-    data = as_data(source)
+    data = inputs_of(source, encoding)
     rows = encoding.encode(data)
     _check_gaps(rows, data, encoding, network)
     found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory

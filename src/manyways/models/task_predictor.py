@@ -12,6 +12,7 @@ from manyways.data.targets import Target
 from manyways.data.tasks import Tasks
 from manyways.models.lineage import Lineage
 from manyways.models.predictor import Predictor
+from manyways.models.reading import inputs_of
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -33,9 +34,7 @@ class TaskPredictor(Predictor):
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
         """Logits of classes, float32 [rows, classes]; those of other tasks' classes are lowered by 10,000."""
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        data = inputs_of(source, self.inputs, **self.roles_read)
         assert self.target is not None
         own = classes_of(self.tasks, self.target)[self.tasks.numbers(data)]
         found = super().outputs(data)

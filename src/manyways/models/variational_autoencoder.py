@@ -22,6 +22,7 @@ from manyways.models.generator import Generator, checked, described, dimensions,
 from manyways.models.lineage import Lineage
 from manyways.models.network import Inputs, Network, rebuild_network
 from manyways.models.predictor import Predictor
+from manyways.models.reading import inputs_of
 from manyways.models.weights import fill, write_weights
 
 if TYPE_CHECKING:
@@ -145,9 +146,7 @@ class VariationalAutoencoder(Generator):
 
     def reconstruct(self, source: "Source") -> Data:
         """Each row as the model sees it: what is expected, given the mean of its latent numbers."""
-        from manyways.data.read import as_data
-
-        rows = self.inputs.encode(as_data(source))
+        rows = self.inputs.encode(inputs_of(source, self.inputs))
         parts = []
         with torch.inference_mode():
             for piece in in_pieces(len(rows)):
@@ -166,11 +165,9 @@ class VariationalAutoencoder(Generator):
         pictures it is of a probability, of a table a density of standardised numbers. Where the model is one of black
         and white pixels, grey ones are made so by chance, as they are bright, once for each row and seed.
         """
-        from manyways.data.read import as_data
-
         if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
             raise ParameterError(f"samples must be a whole number in [1, inf); got {samples!r}.")
-        data = as_data(source)
+        data = inputs_of(source, self.inputs)
         rows, found = self.inputs.encode(data), np.empty(len(data))
         with torch.inference_mode():
             for piece in in_pieces(len(rows), max(1, DECODED_AT_ONCE // samples)):
@@ -196,9 +193,7 @@ class VariationalAutoencoder(Generator):
 
     def evaluate(self, source: "Source", *, samples: int = SAMPLES) -> dict[str, float]:
         """−ln p(x) on average over at most 2,000 rows, evenly spread: in nats a row, and in bits a dimension."""
-        from manyways.data.read import as_data
-
-        data = as_data(source)
+        data = inputs_of(source, self.inputs)
         some = data.select(np.linspace(0, len(data) - 1, min(MOST_SCORED, len(data))).astype(int))
         nats = -float(self.log_likelihood(some, samples=samples).mean())
         return {"nats_per_row": nats, "bits_per_dimension": nats / (dimensions(self.spec) * log(2))}

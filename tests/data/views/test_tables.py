@@ -59,6 +59,15 @@ def test_corruption_takes_whole_columns_of_other_rows_at_its_rate(probability: f
         assert len(moved.unique(dim=0)) > 8
 
 
+def test_the_groups_of_one_source_column_move_together() -> None:
+    spec = TableSpec(width=7, groups=((0, 1), (1, 3), (3, 5), (5, 7)), numeric=(0,), together=(0, 1, 1, 3))
+    table = torch.arange(500 * 7.0).view(500, 7)
+    origin = TableStrong(spec, corruption=0.5, noise=0)(table, generator()).long() // 7
+    assert (origin[:, 1:5] == origin[:, 1:2]).all()
+    assert (origin[:, 5] != origin[:, 1]).any()
+    assert (origin[:, 0] != origin[:, 1]).any()
+
+
 def test_columns_outside_every_group_stay() -> None:
     spec = TableSpec(width=3, groups=((0, 1),), numeric=(0,))
     table = torch.randn(40, 3, generator=generator())

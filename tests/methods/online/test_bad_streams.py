@@ -37,6 +37,10 @@ def test_another_label_is_refused(elec: Arrays, table: Table) -> None:
     with pytest.raises(DataError, match=r'was a category so far.*kinds=\{"label": "category"\}'):
         OnlineSGD().fit(table(inputs, labels.astype(float)), model)
     words = np.array([f"{label}" for label in labels], object)
+    again = OnlineSGD().fit(table(inputs, words), model)  # "1" is the class 1
+    assert again.target is not None
+    assert again.target.classes == (0, 1)
+    words[50:] = "other"
     with pytest.raises(DataError, match="of the type int so far.*they are str"):
         OnlineSGD().fit(table(inputs, words), model)
 

@@ -16,11 +16,15 @@ from manyways.errors import DataError
 
 @dataclass(frozen=True)
 class ImageEncoder(Encoder):
-    """Passes images of the right size through; others are resized and their channels made to fit."""
+    """Passes images of the right size through; others are resized and their channels made to fit.
+
+    white: what is read as 255 in images of more than 8 bits.
+    """
 
     kind: ClassVar[str] = "image"
     column: str
     image: ImageSpec
+    white: float | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -33,7 +37,7 @@ class ImageEncoder(Encoder):
     @staticmethod
     def fit(column: Column) -> "ImageEncoder":
         _, channels, height, width = column.values.shape
-        return ImageEncoder(column.name, ImageSpec(channels, height, width))
+        return ImageEncoder(column.name, ImageSpec(channels, height, width), column.white)
 
     def already_encoded(self, columns: list[Column]) -> bool:
         self._check(columns[0])
@@ -64,8 +68,9 @@ class ImageEncoder(Encoder):
         return [np.asarray(values, np.uint8)]
 
     def to_json(self) -> dict[str, Any]:
-        return {"column": self.column, "shape": [self.image.channels, self.image.height, self.image.width]}
+        saved = {"column": self.column, "shape": [self.image.channels, self.image.height, self.image.width]}
+        return saved if self.white is None else {**saved, "white": self.white}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "ImageEncoder":
-        return cls(saved["column"], ImageSpec(*saved["shape"]))
+        return cls(saved["column"], ImageSpec(*saved["shape"]), saved.get("white"))

@@ -1,6 +1,5 @@
 """Number and category columns side by side in one float vector."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.categories import CategoryCode, category_codes, said_of_sharing
 from manyways.data.encoding import Encoder
+from manyways.data.notation import as_numbers
 from manyways.data.specs import TableSpec
 from manyways.data.storage import RowNumbers, chunks_of, row_bytes
 from manyways.errors import DataError
-
-MOST_CATEGORIES = 64
-"""Categories of a column beyond the most frequent so many share the all-zero code of an unknown one."""
 
 FURTHEST = 8.0
 """Standardised numbers are cut at so many standard deviations: one wild cell must not blow up a network."""
@@ -38,10 +36,10 @@ class NumberCode:
         return len(self.mean)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        try:
+        if values.dtype.kind in "iuf":
             numbers = np.asarray(values, np.float64).reshape(len(values), -1)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"The column {self.column!r} must hold numbers; {error}.") from error
+        else:
+            numbers = self._numbers(values)[:, None]
         if numbers.shape[1] != self.width:
             raise DataError(
                 f"The column {self.column!r} has {numbers.shape[1]} numbers a row; the model expects {self.width}."
@@ -57,37 +55,21 @@ class NumberCode:
             standardised = np.clip(standardised, -self.furthest, self.furthest)
         return np.asarray(standardised, np.float32)
 
+    def _numbers(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Text as numbers: a frame may hold them so."""
+        numbers, odd = as_numbers(values) if values.ndim == 1 else (values, np.arange(len(values)))
+        if len(odd):
+            raise DataError(
+                f"The column {self.column!r} must hold numbers, as the model learned from numbers there; in "
+                f"{len(odd):,} of {len(values):,} rows it holds something else, the first is {values[odd[0]]!r} at "
+                f"{odd[0]}. Correct the cells."
+            )
+        return numbers
+
     def decode(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Standardised numbers [rows, width] in the column's own unit, [rows] where it has one a row."""
         numbers = values.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.mean)
         return np.asarray(numbers[:, 0] if self.width == 1 else numbers)
-
-
-@dataclass(frozen=True)
-class CategoryCode:
-    """One-hot code of a column of categories; one that training never saw is all zeros."""
-
-    column: str
-    categories: tuple[Any, ...]
-
-    @property
-    def width(self) -> int:
-        return len(self.categories)
-
-    def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        index = {category: position for position, category in enumerate(self.categories)}
-        codes = np.fromiter((index.get(value, -1) for value in values.tolist()), np.int64, len(values))
-        out = np.zeros((len(values), self.width), np.float32)
-        known = np.flatnonzero(codes >= 0)
-        out[known, codes[known]] = 1
-        return out
-
-    def decode(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The category with the largest code, [rows]."""
-        names = np.empty(self.width, object)
-        names[:] = self.categories
-        whole = all(isinstance(name, int) for name in self.categories)
-        return np.asarray((names.astype(np.int64) if whole else names)[values.argmax(axis=1)])
 
 
 @dataclass(frozen=True)
@@ -102,24 +84,34 @@ class TableEncoder(Encoder):
         return tuple(code.column for code in self.codes)
 
     @property
+    def shared(self) -> dict[str, str]:
+        codes = [code for code in self.codes if isinstance(code, CategoryCode) and code.buckets]
+        return {code.column: said_of_sharing(code) for code in codes}
+
+    @property
     def spec(self) -> TableSpec:
         groups: list[tuple[int, int]] = []
         numeric: list[int] = []
+        together: list[int] = []
         start = 0
         for code in self.codes:
             # The numbers of a wide column vary on their own; a one-hot code only makes sense as a whole.
-            step = 1 if isinstance(code, NumberCode) else max(code.width, 1)
-            for begin in range(start, start + code.width, step):
+            widths = [1] * code.width if isinstance(code, NumberCode) else code.widths
+            first = len(groups)
+            for width in widths:
                 if isinstance(code, NumberCode):
                     numeric.append(len(groups))
-                groups.append((begin, begin + step))
-            start += code.width
-        return TableSpec(start, tuple(groups), tuple(numeric))
+                together.append(len(groups) if isinstance(code, NumberCode) else first)
+                groups.append((start, start + width))
+                start += width
+        alone = together == list(range(len(groups)))
+        return TableSpec(start, tuple(groups), tuple(numeric), () if alone else tuple(together))
 
     @staticmethod
     def fit(columns: list[Column], rows: RowNumbers, *, plain: bool = False) -> "TableEncoder":
         """The codes of `columns`, fitted on `rows`; `plain` leaves numbers as they are."""
-        return TableEncoder(tuple(_fit_code(column, rows, plain) for column in columns))
+        found = category_codes([column for column in columns if column.kind == "category"], rows)
+        return TableEncoder(tuple(found.get(column.name) or _number_code(column, rows, plain) for column in columns))
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.float32]:
         parts = [code.encode(column.take(rows)) for code, column in zip(self.codes, columns, strict=True)]
@@ -134,7 +126,7 @@ class TableEncoder(Encoder):
             "codes": [
                 {"column": code.column, "mean": list(code.mean), "scale": list(code.scale), "furthest": code.furthest}
                 if isinstance(code, NumberCode)
-                else {"column": code.column, "categories": list(code.categories)}
+                else code.to_json()
                 for code in self.codes
             ]
         }
@@ -143,7 +135,7 @@ class TableEncoder(Encoder):
     def from_json(cls, saved: Mapping[str, Any]) -> "TableEncoder":
         return cls(
             tuple(
-                CategoryCode(code["column"], tuple(code["categories"]))
+                CategoryCode.from_json(code)
                 if "categories" in code
                 else NumberCode(
                     code["column"], tuple(code["mean"]), tuple(code["scale"]), code.get("furthest", FURTHEST)
@@ -153,11 +145,7 @@ class TableEncoder(Encoder):
         )
 
 
-def _fit_code(column: Column, rows: RowNumbers, plain: bool) -> NumberCode | CategoryCode:
-    if column.kind == "category":
-        counted = Counter(column.take(rows[~column.missing(rows)]).tolist())
-        frequent = sorted(counted, key=lambda value: (-counted[value], str(value)))[:MOST_CATEGORIES]
-        return CategoryCode(column.name, tuple(sorted(frequent, key=str)))
+def _number_code(column: Column, rows: RowNumbers, plain: bool) -> NumberCode:
     if plain:
         width = int(np.prod(column.values.shape[1:], dtype=np.int64))
         return NumberCode(column.name, (0.0,) * width, (1.0,) * width, None)

@@ -6,12 +6,14 @@ Table`. A string reaches them as a `Path` where such a path exists, and as it is
 
 import importlib
 import pkgutil
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from manyways.data.roles import did_you_mean
 from manyways.data.sources.base import Options, Table
+from manyways.data.sources.file_trees import files_below
 from manyways.errors import DataError
 
 
@@ -38,6 +40,11 @@ def load(source: Any, options: Options) -> Table:
         source = Path(source).expanduser()
     if isinstance(source, Path) and not source.exists():
         raise DataError(_refusal(source))
+    if isinstance(source, Path) and not (source.is_file() or source.is_dir()):
+        raise DataError(
+            f"{source} is a pipe or a device, which can be read only once, and has no ending that says its form. Save "
+            "it to a file first: cat … > data.csv."
+        )
     for each in all_sources():
         if each.accepts(source):
             return each.load(source, options)
@@ -67,5 +74,8 @@ def _refusal(source: Any) -> str:
         return f"{missing}{hint} {allowed}{names}."
     if path.is_dir():
         held = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
+        endings = Counter(file.suffix.lower() for file in files_below(path))
+        shown = ", ".join(f"{count:,} {ending or 'without an ending'}" for ending, count in endings.most_common(5))
+        held += f" (files: {shown})" if endings else ""
         return f"The folder {path} has no layout that can be read; it holds {held}. {allowed}{names}."
     return f"The file {path} has a form that cannot be read. {allowed}{names}."

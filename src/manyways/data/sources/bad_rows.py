@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column, is_missing, modalities
+from manyways.data.options import BadRows
 from manyways.data.parts import TRAINING
 from manyways.data.presence import absent_by_modality
-from manyways.data.sources.base import BadRows, count_of
+from manyways.data.sources.base import count_of, listed_names
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import select, whole
 from manyways.data.storage import RowNumbers, chunks_of, row_bytes
@@ -30,15 +31,16 @@ def handle(
     bad_rows: BadRows,
     where: str,
     fills: Mapping[str, Any] | None = None,
-) -> tuple[dict[str, Column], RowNumbers]:
-    """The columns without bad rows, and the numbers of the rows kept.
+    unread: str = "",
+) -> tuple[dict[str, Column], RowNumbers, str]:
+    """The columns without bad rows, the numbers of the rows kept, and which rows were left out and why, if any.
 
     Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty text, no
     image or sound, or a missing category in a column of any role but label and subject. "refuse" raises DataError
     naming them, "skip" leaves them out, "fill" puts the training rows' median, or the number that `fills` has for
     the column, and the category `(missing)` in place; what cannot be filled is refused. A row that lacks one input
     whole, its text or all its numbers, and has another one whole, is no bad row, and only left out by "skip":
-    methods learn from what is there, or refuse it.
+    methods learn from what is there, or refuse it. unread: what is to be said of files that are no rows at all.
     """
     found = {
         name: bad
@@ -54,15 +56,27 @@ def handle(
     if bad_rows != "skip":
         found = _without_gaps(found, out, roles.get("input", ()))
     if not found and not undecoded:
-        return out, np.arange(count)
+        return out, np.arange(count), ""
     gone = np.unique(np.concatenate([np.fromiter(undecoded, np.int64), *found.values()]))
     if bad_rows != "skip":
         said = f"{where}: {len(gone):,} of {count_of(count, 'row')} cannot be used."
-        raise DataError(f"{said} {_report(columns, found, undecoded, bad_rows)}")
+        raise DataError(f"{said} {_report(columns, found, undecoded, bad_rows)}{unread}")
     kept = np.setdiff1d(np.arange(count), gone)
     if not len(kept):
         raise DataError(f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, found, undecoded)}")
-    return {name: column.select(kept, select(column.values, kept)) for name, column in out.items()}, kept
+    said = f"{len(gone):,} of {count_of(count, 'row')} left out. {_reasons(columns, found, undecoded)}"
+    for name in roles.get("label", ()):
+        lost = sorted(_words(columns[name], np.arange(count)) - _words(columns[name], kept))
+        said += f" No row is left with the {name} {listed_names(lost)}." if lost else ""
+    return {name: column.select(kept, select(column.values, kept)) for name, column in out.items()}, kept, said
+
+
+def _words(label: Column, rows: RowNumbers) -> set[str]:
+    """The classes of `rows`; none of a label that is a number."""
+    if label.kind != "category":
+        return set()
+    values = label.take(rows)
+    return set(map(str, values[~is_missing(values)].tolist()))
 
 
 def _without_gaps(

@@ -1,19 +1,19 @@
 """What every source gives: a table of raw columns; and the options it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Kind
+from manyways.data.notation import Decimal
+from manyways.data.options import BadRows
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.storage import Rows
 from manyways.errors import DataError
-
-BadRows = Literal["refuse", "skip", "fill"]
 
 PART_WORDS = {
     "train": TRAINING,
@@ -43,17 +43,25 @@ class Options:
     seconds: float | None = None
     label_pattern: str | None = None
     header: bool | None = None
+    decimal: Decimal | None = None
+    image_white: float | None = None
     channels: int | None = None
     labels: tuple[str, ...] = ("label",)
     wanted: frozenset[str] = frozenset()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that anything speaks of."""
+        return self.wanted | set(self.kinds)
+
     def like(self, table: "Table") -> "Options":
-        """These options with the image size, channels, rate and length that `table` was read with."""
+        """These options with the image size, channels, white, rate and length that `table` was read with."""
         options = self
         for column in table.columns.values():
             shape = column.values.shape
             if column.kind == "image":
-                options = replace(options, channels=shape[1], image_size=(shape[2], shape[3]))
+                white = column.white or options.image_white
+                options = replace(options, channels=shape[1], image_size=(shape[2], shape[3]), image_white=white)
             if column.kind == "audio" and column.rate:
                 options = replace(options, sample_rate=column.rate, seconds=shape[1] / column.rate)
         return options
@@ -63,7 +71,10 @@ class Options:
 class RawColumn:
     """Values as a source found them: `kind` where it knows it, `problem` where words lie among numbers.
 
-    `absent` says which rows have no image or sound; None where all have theirs.
+    `absent` says which rows have no image or sound; None where all have theirs. `exact` holds whole numbers that
+    `values`, being floats, cannot tell apart: what they are as categories. `note` says how values were understood that
+    could be understood otherwise. `decimal` is the mark with which numbers were read that leave it open. `white` is
+    what became 255 in images of more than 8 bits.
     """
 
     name: str
@@ -72,11 +83,19 @@ class RawColumn:
     rate: int | None = None
     problem: str | None = None
     absent: NDArray[np.bool_] | None = None
+    exact: NDArray[Any] | None = None
+    note: str | None = None
+    decimal: Decimal | None = None
+    white: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What a source holds: columns of one length, each row's part, and why rows could not be decoded."""
+    """What a source holds: columns of one length, each row's part, and why rows could not be decoded.
+
+    `ignored` says why columns or files were left out, `notes` how what is no column was understood. `headless` says why
+    a file's first row was read as values.
+    """
 
     columns: Mapping[str, RawColumn]
     name: str
@@ -85,6 +104,8 @@ class Table:
     bad: Mapping[int, str] = field(default_factory=dict)
     ignored: Mapping[str, str] = field(default_factory=dict)
     label: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    headless: str = ""
 
     def __len__(self) -> int:
         return next((len(column.values) for column in self.columns.values()), 0)
@@ -124,3 +145,14 @@ def part_of(words: str) -> int | None:
 def count_of(number: int, noun: str) -> str:
     """`1 row`, `12,000 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(numbers: Collection[int] | NDArray[np.int64], most: int = 5) -> str:
+    """The first of some numbers: `1, 4, 7, …`."""
+    first = [f"{int(number)}" for number in list(numbers)[:most]]
+    return ", ".join(first) + (", …" if len(numbers) > most else "")
+
+
+def listed_names(names: Collection[str], most: int = 5) -> str:
+    """The first of some names: `'a', 'b', …`."""
+    return ", ".join(map(repr, list(names)[:most])) + (", …" if len(names) > most else "")

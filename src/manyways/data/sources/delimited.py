@@ -2,136 +2,204 @@
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyways.data.sources.base import count_of, suffix
-from manyways.data.sources.text_files import check_utf8, open_binary
+from manyways.data.sources.headers import first_row, rows_like
+from manyways.data.sources.text_files import check_utf8, is_marked, open_binary
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
 
 SEPARATORS = ",;\t|"
-LOOKED_AT = 1000
-"""Rows that are looked at to tell a header from a row of values."""
+BEGINNING = 1 << 16
+"""Bytes that are looked at to tell the separator, and how lines end."""
+EXCEL = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([^\r\n])"?\r?(?:\n|$|(?=\r))', re.IGNORECASE)
+"""A first line by which Excel is told the separator."""
+SHOWN = 5
 
 
-def read(path: Path, header: bool | None) -> "pl.DataFrame":
+@dataclass(frozen=True, eq=False)
+class Strings:
+    """A file as a frame of strings; `separator` is what stands between its cells.
+
+    headless: why the first row was read as values, where nobody said so; doubtful: whether it may name the columns.
+    """
+
+    frame: "pl.DataFrame"
+    separator: str
+    headless: str = ""
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a file is written.
+
+    named: whether its first line only names the separator; foreign: whether polars cannot read it as it is, since its
+    lines end in CR or it is not UTF-8.
+    """
+
+    separator: str
+    named: bool
+    foreign: bool
+
+
+def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> Strings:
     """The file as a frame of strings, null where a cell is empty; a TSV's quotes are taken literally.
 
-    `header` None: the first row is a header unless one of its cells is a number, or comes again in its own
-    column; columns are named column_0, column_1, … where there is none. Blank lines are left out. Raises
-    DataError for an empty file, rows of unequal length, bytes that are not UTF-8, and two columns of one
-    name.
+    `header` None: whether the first row names the columns is told by the names `asked` for, and else by its cells
+    (`first_row`); columns are named column_0, column_1, … where there is none. Blank lines are left out, and a first
+    line such as sep=; says the separator. Lines may end in CR, and a mark at the beginning says that a file is UTF-16.
+    Raises DataError for an empty file, rows of unequal length, bytes that are not UTF-8, two columns of one name, and
+    a header that comes again.
     """
     import polars as pl
 
-    separator = _separator(path)
-    quote = None if separator == "\t" else '"'
+    form = _form(path)
+    quote = None if form.separator == "\t" else '"'
+    empty = f"{path} is empty; it needs a header and at least one row."
     if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; it needs a header and at least one row.")
+        raise DataError(empty)
     try:
         frame = pl.read_csv(
-            path, has_header=False, infer_schema=False, separator=separator, quote_char=quote, glob=False
+            _content(path) if form.foreign else path,
+            has_header=False,
+            infer_schema=False,
+            separator=form.separator,
+            quote_char=quote,
+            skip_rows=int(form.named),
+            glob=False,
         )
     except pl.exceptions.NoDataError as error:
-        raise DataError(f"{path} is empty; it needs a header and at least one row.") from error
+        raise DataError(empty) from error
     except (pl.exceptions.PolarsError, OSError) as error:
         check_utf8(path)
-        _check_lengths(path, separator)
+        _check_lengths(path, form)
         reason = str(error).splitlines()[0]
         raise DataError(f"{path} cannot be read as a table: {reason}. Check its quotes and separators.") from error
     # A row that is too short reads as nulls at its end, and so does a blank line.
     if frame.to_series(-1).null_count():
-        blank = _check_lengths(path, separator)
+        blank = _check_lengths(path, form)
         if blank:
             frame = frame.with_row_index("\0row").filter(~pl.col("\0row").is_in(blank)).drop("\0row")
     if not len(frame):
-        raise DataError(f"{path} is empty; it needs a header and at least one row.")
-    names = list(frame.row(0))
-    if header if header is not None else _is_header(frame):
+        raise DataError(empty)
+    first = frame.row(0)
+    told = first_row(frame, frozenset(asked)) if header is None else None
+    if header or (told is not None and told.names):
         frame = frame.slice(1)
         if not len(frame):
             raise DataError(f"{path} has a header and no rows below it; at least one is needed.")
+        if frame.width > 1 and len(rows_like(frame, first)):
+            raise DataError(_repeated(path, form, first))
+        names = [None if name is None else name.strip() for name in first]
     else:
-        names = [None] * len(names)
-    frame.columns = [f"\0{number}" for number in range(len(names))]
-    names = [f"column_{number}" if name is None else name.strip() for number, name in enumerate(names)]
+        names = [None] * len(first)
+    frame.columns = _named(names, path)
+    return Strings(frame, form.separator, told.why if told else "", told.doubtful if told else False)
+
+
+def _named(given: list[str | None], path: Path) -> list[str]:
+    names = [f"column_{number}" if name is None else name for number, name in enumerate(given)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(
             f"{path} has several columns named {', '.join(map(repr, twice))}; names must differ. Rename them in its "
             "first line."
         )
-    frame.columns = names
-    return frame
+    return names
 
 
-def _separator(path: Path) -> str:
-    if suffix(path) == ".tsv":
-        return "\t"
+def _form(path: Path) -> _Form:
     with open_binary(path) as file:
-        line = file.readline(1 << 16).decode("utf-8", "replace")
+        beginning = file.read(BEGINNING)
+    if b"\0" in beginning:
+        raise DataError(_zero_bytes(beginning, path))
+    foreign = is_marked(path) or (b"\r" in beginning and b"\n" not in beginning)
+    if told := EXCEL.match(beginning):
+        return _Form(told[1].decode("ascii", "replace"), True, foreign)
+    if suffix(path) == ".tsv":
+        return _Form("\t", False, foreign)
+    line = re.split(rb"[\r\n]", beginning, maxsplit=1)[0].decode("utf-8", "replace")
     outside = "".join(line.split('"')[::2])
-    return max(SEPARATORS, key=lambda each: (outside.count(each), -SEPARATORS.index(each)))
+    separator = max(SEPARATORS, key=lambda each: (outside.count(each), -SEPARATORS.index(each)))
+    return _Form(separator, False, foreign)
 
 
-def _is_header(frame: "pl.DataFrame") -> bool:
-    first, rest = frame.row(0), frame.slice(1, LOOKED_AT)
-    if any(cell is not None and rest.to_series(at).eq(cell).any() for at, cell in enumerate(first)):
-        return False
-    numbers = [cell for cell in first if cell is not None and _is_number(cell)]
-    # pandas writes the header 0,1,2,… over columns without names.
-    return not numbers or (len(numbers) >= 3 and numbers == [str(at) for at in range(len(numbers))])
+def _zero_bytes(beginning: bytes, path: Path) -> str:
+    """What to say of text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
+    if beginning.startswith(("\xff\xfe".encode(), "\xfe\xff".encode())):
+        return f"{path} was UTF-16 and has been converted as if it were Latin 1. Convert the original: iconv -f utf-16."
+    encoding = "utf-16le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16be"
+    return (
+        f"{path} holds zero bytes, as UTF-16 without its mark at the beginning does. Text must be UTF-8; convert it: "
+        f"iconv -f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
+    )
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return cell.strip().lower() not in ("nan", "inf", "infinity")
+def _content(path: Path) -> bytes:
+    """The bytes of a file in UTF-8, its lines ended by LF: what polars reads knows nothing else."""
+    with open_binary(path) as file:
+        return re.sub(rb"\r\n?", b"\n", file.read())
 
 
 @contextmanager
-def _cells(path: Path, separator: str) -> Iterator[Any]:
-    """A csv reader over the file, without the module's limit on the length of a cell."""
+def _cells(path: Path, form: _Form) -> Iterator[Any]:
+    """A csv reader over the file behind a line that names the separator, without the module's limit on a cell."""
     limit = csv.field_size_limit(1 << 30)
     try:
         with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            if separator == "\t":
-                yield csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE, strict=True)
-            else:
-                yield csv.reader(text, delimiter=separator, strict=True)
+            quoting: Any = csv.QUOTE_NONE if form.separator == "\t" else csv.QUOTE_MINIMAL
+            if form.named:
+                text.readline()
+            yield csv.reader(text, delimiter=form.separator, quoting=quoting, strict=True)
     finally:
         csv.field_size_limit(limit)
 
 
-def _check_lengths(path: Path, separator: str) -> list[int]:
+def _check_lengths(path: Path, form: _Form) -> list[int]:
     """The row numbers of blank lines. Raises DataError where a row is longer or shorter than the first."""
     blank: list[int] = []
     width = 0
     wrong: list[tuple[int, int]] = []
-    with _cells(path, separator) as rows:
+    with _cells(path, form) as rows:
         try:
             for number, row in enumerate(rows):
                 width = width or len(row)
                 if not row:
                     blank.append(number)
                 elif len(row) != width:
-                    wrong.append((rows.line_num, len(row)))
+                    wrong.append((rows.line_num + form.named, len(row)))
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {rows.line_num:,}: {error}. A quote must be closed, and one inside a quoted cell is "
-                'written twice: "say ""hi""".'
+                f"{path}, line {rows.line_num + form.named:,}: {error}. A quote must be closed, and one inside a "
+                'quoted cell is written twice: "say ""hi""".'
             ) from error
     if wrong:
         line, count = wrong[0]
         raise DataError(
             f"{path}: {count_of(len(wrong), 'row')} with other than {count_of(width, 'cell')}, which the first line "
-            f"has; first line {line:,} with {count}. Quote cells that hold the separator {separator!r}, and fill short "
-            "rows up."
+            f"has; first line {line:,} with {count}. Quote cells that hold the separator {form.separator!r}, and fill "
+            "short rows up."
         )
     return blank
+
+
+def _repeated(path: Path, form: _Form, header: tuple[str | None, ...]) -> str:
+    """What to say where the header comes again, with its lines."""
+    lines: list[int] = []
+    with _cells(path, form) as rows:
+        names = [name or "" for name in header]
+        found = (rows.line_num + form.named for row in rows if row == names)
+        lines = [line for number, line in enumerate(found) if number > 0]
+    shown = ", ".join(f"{line:,}" for line in lines[:SHOWN]) + (", …" if len(lines) > SHOWN else "")
+    return (
+        f"{path}: its header ({', '.join(names)}) comes again in line{'s' if len(lines) > 1 else ''} {shown}, as where "
+        "files were joined end to end. Delete it there."
+    )

@@ -1,6 +1,5 @@
 """Folders of image or sound files: a folder per class, `train` and `test` above them, or names that tell."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 from manyways.data.parts import TRAINING
 from manyways.data.sources import media
 from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, count_of, table_of
+from manyways.data.sources.file_trees import files_below, is_hidden, loops_below, unread, walk
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import as_objects
@@ -29,23 +29,42 @@ LAYOUTS = (
 
 def accepts(source: Any) -> bool:
     """A folder with image or sound files at any depth."""
-    return isinstance(source, Path) and source.is_dir() and any(_media_in(source))
+    return isinstance(source, Path) and source.is_dir() and any(media.kind_of(path) for path in walk(source))
 
 
 def load(source: Path, options: Options) -> Table:
     """The files, sorted by name, as a column `image` or `audio`; the class folder's name as the column
     `label`.
 
-    The class is the first folder below the part. With `label_pattern` each named group becomes a column
-    instead. Raises DataError for other layouts, and for images and sounds side by side.
+    The class is the first folder below the part. A folder called train that holds files itself, beside others that do,
+    is a class of that name. With `label_pattern` each named group becomes a column instead. Files that are neither
+    images nor sounds are counted in `ignored`, by their ending. Raises DataError for other layouts, and for images and
+    sounds side by side.
     """
     root = _root(source, deeper=options.label_pattern is not None)
-    parts = [(PART_WORDS[child.name.lower()], child) for child in _folders(root) if child.name.lower() in PART_WORDS]
-    if not parts:
+    table = _load(root, options, source)
+    what = "images" if any(column.kind == "image" for column in table.columns.values()) else "sounds"
+    files = files_below(root)
+    left = unread(files, [path for path in files if media.kind_of(path)], root, what)
+    back = {path.relative_to(root).as_posix(): "it is a link to a folder above it" for path in loops_below(root)}
+    return replace(table, ignored={**table.ignored, **left, **back})
+
+
+def _load(root: Path, options: Options, source: Path) -> Table:
+    named = [child for child in _folders(root) if child.name.lower() in PART_WORDS]
+    if not named:
         return _without_lone_class(_load_part(root, root, options, source))
-    held = {child for _, child in parts}
-    if outside := [path for path in _media_in(root) if not any(child in path.parents for child in held)]:
-        raise DataError(_strays(outside, root, f"the parts {', '.join(sorted(child.name for child in held))}"))
+    if options.label_pattern is None and _are_classes(named, root):
+        table = _load_part(root, root, options, source)
+        notes = {child.name: "the folder is taken for a class, as those beside it are" for child in named}
+        return replace(table, notes={**table.notes, **notes})
+    parts = [(PART_WORDS[child.name.lower()], child) for child in named]
+    names = ", ".join(sorted(child.name for child in named))
+    if outside := [path for path in _media_in(root) if not any(child in path.parents for child in named)]:
+        raise DataError(
+            f"{_strays(outside, root, f'the parts {names}')} A folder of such a name is taken for a part of the data; "
+            "if it is a class, let its files lie in it, as those of the other classes do, or give it another name."
+        )
     tables: list[tuple[int, Table]] = []
     for part, child in sorted(parts, key=lambda each: (each[0], each[1].name)):
         table = _load_part(child, root, options, source)
@@ -54,6 +73,18 @@ def load(source: Path, options: Options) -> Table:
     if tables[0][0] != TRAINING:
         raise DataError(f"{root} has the part {parts[0][1].name} but no train folder. {LAYOUTS}.")
     return _without_lone_class(joined(tables, source.name, str(source), options.labels))
+
+
+def _are_classes(named: Sequence[Path], root: Path) -> bool:
+    """Whether folders that are `named` like parts hold files themselves, and others beside them do, too."""
+    beside = [child for child in _folders(root) if child not in named and child.name.lower() not in UNLABELLED]
+    return any(map(_holds_media, beside)) and all(
+        _holds_media(child) and not any(_media_in(deeper) for deeper in _folders(child)) for child in named
+    )
+
+
+def _holds_media(folder: Path) -> bool:
+    return any(media.kind_of(path) for path in _files(folder))
 
 
 def _without_lone_class(table: Table) -> Table:
@@ -88,9 +119,11 @@ def _classes(files: Sequence[Path], folder: Path) -> list[str | None]:
     names = [path.relative_to(folder).parts for path in files]
     flat = [path for path, name in zip(files, names, strict=True) if len(name) == 1]
     if len(flat) == len(files):
+        part = folder.name.lower() in PART_WORDS
+        taken = " Its name was taken for a part of the data; if it is a class, give it another one." if part else ""
         raise DataError(
             f"{folder} holds {count_of(len(files), 'file')} side by side, such as {files[0].name}, and nothing that "
-            f"says their class. {LAYOUTS}. Where there is none: label=()."
+            f"says their class.{taken} {LAYOUTS}. Where there is none: label=()."
         )
     if flat:
         raise DataError(_strays(flat, folder, "the class folders"))
@@ -130,7 +163,7 @@ def _from_names(files: Sequence[Path], folder: Path, options: Options) -> list[R
         {group: [match[group] for match in matches if match] for group in pattern.groupindex},
         schema=dict.fromkeys(pattern.groupindex, pl.String),
     )
-    return columns_of(frame, options, str(folder), untyped=True)[0]
+    return columns_of(frame, options, str(folder), separator="")[0]
 
 
 def _root(folder: Path, *, deeper: bool) -> Path:
@@ -149,20 +182,12 @@ def _root(folder: Path, *, deeper: bool) -> Path:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_hidden(path.name))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_file()]
+    return [path for path in folder.iterdir() if path.is_file() and not is_hidden(path.name)]
 
 
 def _media_in(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        found += [Path(place, name) for name in sorted(files) if not _is_hidden(name) and media.kind_of(Path(name))]
-    return found
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    return [path for path in files_below(folder) if media.kind_of(path)]

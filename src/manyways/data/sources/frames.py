@@ -1,4 +1,4 @@
-"""Columns of polars frames as raw columns; strings of a text file become numbers where they are numbers."""
+"""Columns of polars frames as raw columns."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,47 +9,49 @@ from numpy.typing import NDArray
 from manyways.data.columns import Kind
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.media import MISSING_WORDS
-from manyways.data.sources.objects import as_objects, column_from_objects, mixed
+from manyways.data.sources.objects import column_from_objects, exact_of
+from manyways.data.sources.strings import columns_of_strings
 
 if TYPE_CHECKING:
     import polars as pl
 
-FEW_WORDS = 0.1
-"""Up to this share of words, or five, in a column of numbers is a mistake; beyond it, it is one of words."""
+LOOKED_AT = 100
+"""Values that are looked at to tell whether a column names files."""
 
 
 def columns_of(
-    frame: "pl.DataFrame", options: Options, where: str, *, untyped: bool = False, folder: Path | None = None
+    frame: "pl.DataFrame", options: Options, where: str, *, separator: str | None = None, folder: Path | None = None
 ) -> tuple[list[RawColumn], dict[int, str]]:
     """The columns of `frame`, and its rows whose images or sounds could not be decoded.
 
-    `untyped`: strings come from a text file, where a number is a string of digits. `folder`: where columns of
-    image and sound file names are looked up.
+    `separator`: what stands between the cells of the text file that strings come from, where a number is a string;
+    None where strings are strings. `folder`: where columns of image and sound file names are looked up.
     """
-    columns: list[RawColumn] = []
+    columns: dict[str, RawColumn] = {}
     bad: dict[int, str] = {}
+    strings: list[pl.Series] = []
     for name in frame.columns:
         kind = options.kinds.get(name)
         series = frame[name]
         items = _media_items(series, folder, kind, where)
-        if items is None:
-            columns.append(_untyped(series, kind, where) if untyped else _typed(series, kind, where))
-        else:
-            column, reasons = media.decode(name, items, options, where)
-            columns.append(column)
+        if items is not None:
+            columns[name], reasons = media.decode(name, items, options, where)
             bad |= reasons
-    return columns, bad
+        elif separator is None:
+            columns[name] = _typed(series, kind, where)
+        else:
+            strings.append(series)
+    columns |= {each.name: each for each in columns_of_strings(strings, options, where, separator or "")}
+    return [columns[name] for name in frame.columns], bad
 
 
 def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, where: str) -> list[media.Item] | None:
     import polars as pl
 
     if series.dtype == pl.String:
-        # One look at the first value spares most columns from becoming Python strings here.
-        said = series.is_not_null() & ~series.str.to_lowercase().is_in(list(MISSING_WORDS))
-        first = series[said.arg_max() or 0] if len(series) else None
-        if kind is None and (first is None or not media.kind_of(Path(first))):
+        # A look at the first values spares most columns from becoming Python strings here.
+        first = series.drop_nulls().head(LOOKED_AT)
+        if kind is None and not media.may_be_files(first.to_list()):
             return None
         return media.files_of(series.name, series.to_list(), folder, kind, where)
     if series.dtype == pl.Binary:
@@ -62,32 +64,6 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
     return None
 
 
-def _untyped(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
-    import polars as pl
-
-    if kind in ("category", "text"):
-        return RawColumn(series.name, series.to_numpy())
-    known = len(series) - series.null_count()
-    numbers = series.cast(pl.Float64, strict=False)
-    if numbers.null_count() > series.null_count():
-        # Spaces and words for `missing` are rare: only what failed as it stands is looked at again.
-        bare = series.str.strip_chars()
-        bare = bare.set(bare.str.to_lowercase().is_in(list(MISSING_WORDS)), None)
-        numbers = bare.cast(pl.Float64, strict=False)
-        odd = (numbers.is_null() & bare.is_not_null()).arg_true()
-        real = len(series) - numbers.null_count()
-        if len(odd):
-            problem = None
-            if real > len(odd) and len(odd) <= max(5, FEW_WORDS * known):
-                problem = mixed(series.name, where, real, dict(zip(odd, series.gather(odd), strict=True)))
-            return RawColumn(series.name, series.to_numpy(), problem=problem)
-        series = bare
-    if numbers.null_count() == len(numbers):
-        return RawColumn(series.name, as_objects([None] * len(series)))
-    whole = series.cast(pl.Int64, strict=False)
-    return RawColumn(series.name, (numbers if whole.null_count() else whole).to_numpy())
-
-
 def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
     import polars as pl
 
@@ -96,8 +72,11 @@ def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
     if series.dtype.is_temporal():
         return RawColumn(series.name, _seconds(series))
     if series.dtype.is_numeric():
-        exact = series.dtype.is_integer() and not series.null_count()
-        return RawColumn(series.name, (series if exact else series.cast(pl.Float64)).to_numpy())
+        if series.dtype.is_integer() and not series.null_count():
+            return RawColumn(series.name, series.to_numpy())
+        numbers = series.cast(pl.Float64).to_numpy()
+        exact = exact_of(series, numbers) if series.dtype.is_integer() else None
+        return RawColumn(series.name, numbers, exact=exact)
     if series.dtype == pl.String:
         return RawColumn(series.name, series.to_numpy())
     if (vectors := _vectors(series)) is not None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from manyways.data.categories import spelling
 from manyways.data.columns import Kind
 from manyways.data.parts import TRAINING
 from manyways.data.sources.base import RawColumn, Table
@@ -23,18 +26,21 @@ def joined(tables: Sequence[tuple[int, Table]], name: str, source: str, labels: 
     first = tables[0][1]
     columns = {key: _joined_column(key, [table for _, table in tables], labels) for key in first.columns}
     ignored: dict[str, str] = {}
+    notes: dict[str, str] = {}
     bad: dict[int, str] = {}
     parts: list[np.ndarray[tuple[int], np.dtype[np.uint8]]] = []
     start = 0
     for part, table in tables:
         ignored |= table.ignored
+        notes |= table.notes
         ignored |= {key: f"is in {table.source} only" for key in table.columns if key not in first.columns}
         bad |= {start + row: reason for row, reason in table.bad.items()}
         parts.append(np.full(len(table), part, np.uint8))
         if table.part is not None and part == TRAINING:
             parts[-1] = table.part
         start += len(table)
-    return Table(columns, name, source, np.concatenate(parts), bad, ignored, first.label)
+    headless = next((table.headless for _, table in tables if table.headless), "")
+    return Table(columns, name, source, np.concatenate(parts), bad, ignored, first.label, notes, headless)
 
 
 def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> RawColumn:
@@ -62,11 +68,15 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
     if any(piece.absent is not None for piece in pieces):
         lacking = [np.zeros(len(piece.values), bool) if piece.absent is None else piece.absent for piece in pieces]
         absent = np.concatenate(lacking)
-    return replace(first, values=join([piece.values for piece in pieces]), problem=problem, absent=absent)
+    exact = None
+    if any(piece.exact is not None for piece in pieces):
+        exact = np.concatenate([_as_objects(piece) for piece in pieces])
+    values = join([piece.values for piece in pieces])
+    return replace(first, values=values, problem=problem, absent=absent, exact=exact)
 
 
 def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:
-    """Columns that are all missing take the type of the others; whole numbers become words beside words."""
+    """Columns that are all missing take the type of the others; beside words whole numbers and truth are words."""
     objects = [piece.values.dtype.kind == "O" for piece in pieces]
     if all(objects) or not any(objects) or len(pieces[0].values.shape) != 1:
         return pieces
@@ -80,11 +90,28 @@ def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:
         values = whole(piece.values)
         if numeric and is_object:
             out.append(replace(piece, values=np.full(len(values), np.nan)))
-        elif not numeric and values.dtype.kind in "iu":
+        elif not numeric and values.dtype.kind == "f" and _are_whole(values):
+            out.append(replace(piece, values=as_objects([spelling(value) or None for value in values])))
+        elif not numeric and values.dtype.kind in "iub":
             out.append(replace(piece, values=as_objects([str(value) for value in values.tolist()])))
         else:
             out.append(piece)
     return out
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    known = values[~np.isnan(values)]
+    return bool((known == np.round(known)).all() and np.isfinite(known).all())
+
+
+def _as_objects(piece: RawColumn) -> NDArray[Any]:
+    """The values of a column as objects, whole numbers as such; None where they are missing."""
+    if piece.exact is not None:
+        return piece.exact
+    values = whole(piece.values)
+    if values.dtype.kind != "f":
+        return values.astype(object)
+    return as_objects([None if np.isnan(value) else int(value) for value in values.tolist()])
 
 
 def _kind(column: RawColumn) -> tuple[Kind | None, bool]:

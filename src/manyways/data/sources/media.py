@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from manyways.data.columns import Kind
+from manyways.data.notation import MISSING_WORDS
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.rows import key_of
 from manyways.errors import DataError
@@ -19,10 +20,24 @@ if TYPE_CHECKING:
 Item = Union[Path, bytes, "Image.Image", None]
 """An image or a sound: its file, its encoded bytes, an image of Pillow, or None where there is none."""
 
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-SOUNDS = frozenset({".wav", ".flac", ".ogg"})
-MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-"""Words that mean `no value` in a column of numbers or of file names, whatever their case."""
+IMAGES = frozenset(
+    {
+        ".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
+        ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""Endings of images that Pillow decodes by itself; others (.eps, .pdf) are programs, or need one."""
+SOUNDS = frozenset(
+    {
+        ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64",
+        ".wav", ".wave",
+    }
+)  # fmt: skip
+"""Endings of sounds that soundfile decodes."""
+BEGINNINGS = (
+    b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM", b".snd", b"caff"
+)  # fmt: skip
+"""First bytes of sounds."""
 
 
 def kind_of(path: Path) -> Kind | None:
@@ -54,14 +69,14 @@ def files_of(
 ) -> list[Item] | None:
     """The files that a column of names speaks of; None where it speaks of none.
 
-    A column speaks of files where every value ends like an image or a sound and some exist below `folder`, or
-    where `kinds` says so. A row without a name, or with a word such as nan in its place, has no file.
+    A column speaks of files where half of its values at least end like an image or a sound and some exist below
+    `folder`, or where `kinds` says so. A row without a name, or with a word such as nan in its place, has no file.
     """
     values = [None if value is None or value.strip().lower() in MISSING_WORDS else value for value in values]
     known = [value for value in values if value is not None]
     if kind not in (None, "image", "audio") or folder is None or not known:
         return None
-    if kind is None and not all(kind_of(Path(value)) for value in known):
+    if kind is None and not may_be_files(known):
         return None
     items: list[Item] = [None if value is None else folder / value for value in values]
     if not any(isinstance(item, Path) and item.is_file() for item in items):
@@ -69,6 +84,13 @@ def files_of(
             return None
         raise DataError(f"{where}: the column {name!r} names no file below {folder}; the first is {known[0]!r}.")
     return items
+
+
+def may_be_files(names: Sequence[str]) -> bool:
+    """Whether half of `names` at least end like an image or a sound: the others are files that cannot be read."""
+    known = [name for name in names if name.strip().lower() not in MISSING_WORDS]
+    endings = [f".{name.rpartition('.')[2].lower()}" for name in known]
+    return 2 * sum(ending in IMAGES or ending in SOUNDS for ending in endings) >= max(1, len(known))
 
 
 def item_of(value: Any, folder: Path | None = None) -> Item:
@@ -84,7 +106,7 @@ def _sniff(item: Any) -> Kind | None:
         return kind_of(item) or "image"
     if not isinstance(item, bytes):
         return "image"
-    return "audio" if item[:4] in (b"RIFF", b"fLaC", b"OggS") and item[8:12] != b"WEBP" else "image"
+    return "audio" if item.startswith(BEGINNINGS) and item[8:12] != b"WEBP" else "image"
 
 
 def items_key(items: Sequence[Item], *more: Any) -> str:

@@ -82,9 +82,10 @@ def _items(name: str, values: Any, options: Options) -> list[media.Item] | None:
         return media.files_of(name, held, Path(), options.kinds.get(name), NAME) if words else None
     if first is None or isinstance(first, bool | int | float):
         return None
-    plain = [as_array(value) if is_values(value) and not isinstance(value, np.ndarray) else value for value in held]
     from manyways.data.sources import images
 
+    plain = [as_array(value) if is_values(value) and not isinstance(value, np.ndarray) else value for value in held]
+    plain = images.arrays_of(plain) or plain
     return images.items_of(plain, name, NAME)
 
 

@@ -1,7 +1,7 @@
 """Python values as a column: numbers, strings, truth values, vectors, nested values."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from numbers import Integral, Real
@@ -18,9 +18,9 @@ from manyways.errors import DataError
 def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
     """A column from Python values; None is missing, and so is an empty string among numbers.
 
-    Lists of numbers of one length become rows of a matrix; other lists and mappings become JSON text. Numbers
-    and words in one column are kept as words, with the problem noted for whoever wants numbers. Raises
-    DataError for values of any other type.
+    Lists of numbers of one length become rows of a matrix, lists of lists of one shape images; other lists and mappings
+    become JSON text. Numbers and words in one column are kept as words, with the problem noted for whoever wants
+    numbers. Raises DataError for values of any other type.
     """
     found = {_sort_of(each) for each in set(map(type, values))} - {"none"}
     if "other" in found:
@@ -32,7 +32,7 @@ def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, whe
     if found & {"list", "mapping"}:
         matrix = _matrix(values) if found == {"list"} else None
         nested = RawColumn(name, as_objects([_as_json(value) for value in values]), kind or "text")
-        return nested if matrix is None else RawColumn(name, matrix)
+        return nested if matrix is None else _vectors_or_images(name, matrix, where)
     if found & {"integer", "real"}:
         return _numbers_and_words(name, values, kind, where)
     if found == {"boolean"} and all(value is not None for value in values):
@@ -46,7 +46,9 @@ def _numbers_and_words(name: str, values: Sequence[Any], kind: Kind | None, wher
     values = [None if isinstance(value, str) and not value else value for value in values]
     odd = [row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")]
     if not odd:
-        return RawColumn(name, numbers_of(values))
+        numbers = numbers_of(values)
+        whole = numbers.dtype.kind == "f" and all(value is None or isinstance(value, Integral) for value in values)
+        return RawColumn(name, numbers, exact=exact_of(values, numbers) if whole else None)
     words = as_objects([None if value is None else str(value) for value in values])
     if kind in ("category", "text"):
         return RawColumn(name, words)
@@ -69,6 +71,23 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     out = np.empty(len(values), object)
     out[:] = values
     return out
+
+
+EXACT = 2**53
+"""Whole numbers up to this one are told apart as floats."""
+
+
+def exact_of(values: Iterable[Any], numbers: NDArray[np.float64]) -> NDArray[Any] | None:
+    """`values` as objects, whole numbers of any size or None, where floats would take some for the same; else None.
+
+    values: numbers, or text that writes them; numbers: the same as floats.
+    """
+    if not (np.abs(numbers) > EXACT).any():
+        return None
+    try:
+        return as_objects([None if value is None else int(value) for value in values])
+    except (ValueError, OverflowError):  # some have a fraction, or are infinite
+        return None
 
 
 def numbers_of(values: Sequence[Any]) -> NDArray[Any]:
@@ -96,6 +115,12 @@ def _sort_of(kind: type) -> str:
         ("time", (date, time)),
     )
     return next((name for name, types in names if issubclass(kind, types)), "other")
+
+
+def _vectors_or_images(name: str, matrix: NDArray[Any], where: str) -> RawColumn:
+    from manyways.data.sources.arrays import as_images
+
+    return RawColumn(name, matrix) if matrix.ndim == 2 else RawColumn(name, as_images(matrix, name, where, ""), "image")
 
 
 def _matrix(values: Sequence[Any]) -> NDArray[Any] | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from manyways.data.parts import TRAINING
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
+from manyways.data.sources.file_trees import files_below, unread
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
@@ -39,7 +40,10 @@ def load(source: Path, options: Options) -> Table:
     parts = [TRAINING if source.is_file() else part_of(path.name) or TRAINING for path in files]
     text = as_objects([piece for each in found for piece in each])
     part = np.repeat(np.asarray(parts, np.uint8), [len(each) for each in found])
-    return table_of([RawColumn("text", text, "text")], plain_name(source), str(source), part=part)
+    left = (
+        {} if source.is_file() else unread(files_below(source), files, source, "running text, whose files end in .txt")
+    )
+    return table_of([RawColumn("text", text, "text")], plain_name(source), str(source), part=part, ignored=left)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -49,7 +53,7 @@ def _files(folder: Path) -> list[Path]:
 def _read(path: Path) -> str:
     try:
         with open_binary(path) as file:
-            text = file.read().decode("utf-8-sig").replace("\r\n", "\n")
+            text = file.read().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         check_utf8(path)
         raise

@@ -1,5 +1,6 @@
 """Tables in files: CSV, TSV, JSON Lines, JSON and Parquet, each also gzipped; and folders of them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from manyways.data.sources import delimited, json_files, media
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
+from manyways.data.sources.file_trees import walk
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import column_from_objects
@@ -32,7 +34,7 @@ def accepts(source: Any) -> bool:
     by_part = {part_of(path.name) for path in tables} - {None}
     if by_part or any(plain_name(path).lower() == "metadata" for path in tables):
         return True
-    return len(tables) == 1 and not any(media.kind_of(path) for path in source.rglob("*"))
+    return len(tables) == 1 and not any(media.kind_of(path) for path in walk(source))
 
 
 def load(source: Path, options: Options) -> Table:
@@ -42,8 +44,19 @@ def load(source: Path, options: Options) -> Table:
     tables = tables_in(source)
     named = [(part, path) for path in tables if (part := part_of(path.name)) is not None]
     if not named:
-        chosen = [path for path in tables if plain_name(path).lower() == "metadata"] or tables
-        return _load_file(chosen[0], options)
+        chosen, *others = [path for path in tables if plain_name(path).lower() == "metadata"] or tables
+        others += [path for path in tables if path not in (chosen, *others)]
+        return _without(_load_file(chosen, options), others, f"{chosen.name} is the table of this folder")
+    others = [path for path in tables if path not in {path for _, path in named}]
+    return _without(_load_parts(named, source, options), others, "its name says no part: train, validation or test")
+
+
+def _without(table: Table, others: list[Path], why: str) -> Table:
+    """`table`, and that the tables in the `others` beside it were not read."""
+    return replace(table, ignored={**table.ignored, **{path.name: why for path in others}})
+
+
+def _load_parts(named: list[tuple[int, Path]], source: Path, options: Options) -> Table:
     if len(endings := {suffix(path) for _, path in named}) > 1:
         raise DataError(
             f"{source} names its parts in files of several forms ({', '.join(sorted(endings))}); one form is allowed. "
@@ -74,7 +87,8 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
     """Files of strings as one table, so that a column is numbers in all of them or in none."""
     import polars as pl
 
-    frames = [delimited.read(path, options.header) for path in paths]
+    read = [delimited.read(path, options.header, options.names) for path in paths]
+    frames = [each.frame for each in read]
     first = frames[0].columns
     unlabelled = [name for name in options.labels if name in first]
     for number, frame in enumerate(frames):
@@ -88,11 +102,13 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
             )
     whole = pl.concat([frame.select(first) for frame in frames], rechunk=True)
     folder = paths[0].parent
-    columns, bad = columns_of(whole, options, str(source), untyped=True, folder=folder)
+    columns, bad = columns_of(whole, options, str(source), separator=read[0].separator, folder=folder)
     part = None
     if parts is not None:
         part = np.repeat(np.asarray(parts, np.uint8), [len(frame) for frame in frames])
-    return table_of(columns, plain_name(source), str(source), bad=bad, part=part)
+    headless, doubtful = read[0].headless, read[0].doubtful
+    notes = {"first row": f"{headless}; if it names the columns: header=True"} if doubtful else {}
+    return table_of(columns, plain_name(source), str(source), bad=bad, part=part, notes=notes, headless=headless)
 
 
 def _load_json(path: Path, options: Options) -> Table:
@@ -101,7 +117,7 @@ def _load_json(path: Path, options: Options) -> Table:
     for name, values in json_files.read(path).items():
         kind = options.kinds.get(name)
         words = all(value is None or isinstance(value, str) for value in values)
-        items = media.files_of(name, values, path.parent, kind, str(path)) if words else None
+        items = media.files_of(name, values, path.parent, kind, str(path)) if words else _pictures(name, values, path)
         if items is None:
             columns.append(column_from_objects(name, values, kind, str(path)))
         else:
@@ -109,6 +125,14 @@ def _load_json(path: Path, options: Options) -> Table:
             columns.append(column)
             bad |= reasons
     return _checked(columns, bad, path)
+
+
+def _pictures(name: str, values: list[Any], path: Path) -> list[media.Item] | None:
+    """Images in nested lists that differ in size or that some rows lack; None for other values."""
+    from manyways.data.sources import images
+
+    arrays = images.arrays_of(values)
+    return None if arrays is None else images.items_of(arrays, name, str(path))
 
 
 def _checked(columns: list[RawColumn], bad: dict[int, str], path: Path) -> Table:

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,47 @@ from typing import BinaryIO, cast
 
 from manyways.errors import DataError
 
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+"""The first bytes that say how a file is encoded, the longer ones first: UTF-32's begin with those of UTF-16."""
+
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of `path`, unpacked where its name ends in .gz. Raises DataError where it is damaged."""
+    """The bytes of `path` in UTF-8 where it begins with a mark of UTF-16 or UTF-32, else as they are.
+
+    Unpacked where its name ends in .gz. Raises DataError where it is damaged.
+    """
     try:
         with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            yield cast("BinaryIO", file)
+            encoding = mark_of(file.read(4))
+            file.seek(0)
+            yield io.BytesIO(_as_utf8(file.read(), encoding, path)) if encoding else cast("BinaryIO", file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is damaged: {error}. Check the download, or pack it again.") from error
+
+
+def is_marked(path: Path) -> bool:
+    """Whether the first bytes of `path` say that it is encoded otherwise than in UTF-8."""
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        return mark_of(file.read(4)) is not None
+
+
+def mark_of(beginning: bytes) -> str | None:
+    """The encoding that a file's first bytes say, other than UTF-8; None where they say none."""
+    return next((encoding for mark, encoding in MARKS.items() if beginning.startswith(mark)), None)
+
+
+def _as_utf8(content: bytes, encoding: str, path: Path) -> bytes:
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeError as error:
+        raise DataError(
+            f"{path} says by its first bytes that it is {encoding.upper()}, and it is not: {error}. Save it again as "
+            "UTF-8."
+        ) from error
 
 
 def check_utf8(path: Path) -> None:
@@ -35,9 +68,12 @@ def check_utf8(path: Path) -> None:
                 # The decoder sees what it held back from the last chunk before this one.
                 at = offset - pending + error.start
                 line += chunk[: max(0, error.start - pending)].count(b"\n")
+                wrong = error.object[error.start]
+                # Windows has letters and quotes where Latin 1 has control characters.
+                encoding = "cp1252" if 0x80 <= wrong < 0xA0 else "latin1"
                 raise DataError(
-                    f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at byte offset {at:,}, line {line:,}. "
-                    f"Text must be UTF-8; convert it: iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}"
+                    f"{path} is not UTF-8: byte {wrong:#04x} at byte offset {at:,}, line {line:,}. "
+                    f"Text must be UTF-8; convert it: iconv -f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
                 ) from error
             if not chunk:
                 return

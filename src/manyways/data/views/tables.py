@@ -59,7 +59,7 @@ def add_noise(rows: Tensor, spec: TableSpec, deviation: float, rng: torch.Genera
 
 
 def corrupt(rows: Tensor, spec: TableSpec, probability: float, rng: torch.Generator) -> Tensor:
-    """`rows` [B, D] where each group of each row comes from another random row with `probability`.
+    """`rows` [B, D] where each source column of each row comes from another random row with `probability`.
 
     A batch of one row has no other row and stays as it is.
     """
@@ -78,10 +78,12 @@ def corrupt(rows: Tensor, spec: TableSpec, probability: float, rng: torch.Genera
 
 @lru_cache(maxsize=64)
 def _layout(spec: TableSpec) -> tuple[Tensor, Tensor]:
-    """The group of each column, int64 [D] (their number if none), and 1.0 where it is numeric [D]."""
+    """The group of each column, the first of those that go together, int64 [D] (their number if none), and 1.0 where
+    it is numeric [D].
+    """
     group_of_column = torch.full((spec.width,), len(spec.groups))
     is_number = torch.zeros(spec.width)
     for group, (start, stop) in enumerate(spec.groups):
-        group_of_column[start:stop] = group
+        group_of_column[start:stop] = spec.together[group] if spec.together else group
         is_number[start:stop] = float(group in spec.numeric)
     return group_of_column, is_number

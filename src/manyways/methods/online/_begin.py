@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import Data
+from manyways.data.categories import places_in
+from manyways.data.data import Data, by_kind
+from manyways.data.sources.objects import as_objects
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import Target
 from manyways.errors import DataError, ModelError
@@ -97,17 +99,19 @@ def _more_classes(target: Target, data: Data) -> tuple[object, ...]:
             f"The label {name!r} was a {was} so far, and in {data.name} it is a {kinds[data.classification]}. Say what "
             f'it is: kinds={{"{name}": "{was}"}}.'
         )
-    types, found = {type(known) for known in target.classes}, {type(new) for new in data.classes}
+    classes = as_objects(list(data.classes))
+    fresh = classes[places_in(classes, target.classes) < 0].tolist()
+    types, found = {type(known) for known in target.classes}, {type(new) for new in fresh}
     if target.classification and len(types) == 1 and found and found != types:
         (kind,) = types
         raise DataError(
             f"The classes of {name!r} were of the type {kind.__name__} so far ({target.classes[0]!r}), and in "
-            f"{data.name} they are {', '.join(sorted(new.__name__ for new in found))} ({data.classes[0]!r}). Write "
+            f"{data.name} they are {', '.join(sorted(new.__name__ for new in found))} ({fresh[0]!r}). Write "
             "them alike."
         )
     if not target.classification:
         return ()
-    return tuple(sorted({*target.classes, *data.classes}, key=lambda value: (str(type(value)), value)))
+    return tuple(sorted({*target.classes, *fresh}, key=by_kind))
 
 
 def labels_of(data: Data, positions: RowNumbers, target: Target) -> NDArray[np.int64] | NDArray[np.float64]:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import counts_of, places_in
 from manyways.data.columns import Column, is_missing
 from manyways.data.data import Data
 from manyways.data.encoders import fit_encoder
-from manyways.data.encoders.table import MOST_CATEGORIES, CategoryCode, NumberCode, TableEncoder
+from manyways.data.encoders.categories import HASHES, ONE_HOT, CategoryCode
+from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoding import Encoder, InputEncoding
+from manyways.data.sources.objects import as_objects
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 from manyways.models.backbones.base import Backbone
@@ -74,7 +76,7 @@ def grown_inputs(model: StreamPredictor, data: Data, positions: RowNumbers) -> t
     kept = np.arange(model.network.width)
     if not model.own_inputs or "table" not in before:
         return Inputs(model.inputs, _without_head(model)), kept
-    encoders, moved, start, grown = dict(before), [], 0, 0
+    encoders, moved, grown = dict(before), [], 0
     for name, encoder in before.items():
         codes: list[Code] = []
         if isinstance(encoder, TableEncoder):
@@ -83,12 +85,11 @@ def grown_inputs(model: StreamPredictor, data: Data, positions: RowNumbers) -> t
                 moved.append(grown + np.arange(code.width))
                 grown += codes[-1].width
             encoders[name] = TableEncoder(tuple(codes))
-            start += encoder.spec.width
         else:
             width = _backbone(encoder).width
             moved.append(grown + np.arange(width))
-            start, grown = start + width, grown + width
-    if grown == start:
+            grown += width
+    if encoders == before:
         return Inputs(model.inputs, _without_head(model)), kept
     encoding = InputEncoding(encoders)
     return Inputs(encoding, _network(encoding)), np.concatenate(moved)
@@ -118,26 +119,27 @@ def _without_head(model: StreamPredictor) -> Network:
 
 def _code(column: Column, rows: RowNumbers) -> Code:
     if column.kind == "category":
-        return CategoryCode(column.name, _arriving((), column, rows))
+        return _arriving(CategoryCode(column.name, ()), column, rows)
     first = np.asarray(column.take(rows[:1]), np.float64).reshape(-1)
     shift = tuple(np.where(np.isfinite(first), first, 0.0).tolist())
     return NumberCode(column.name, shift, (1.0,) * len(shift), None)
 
 
 def _with_new(code: Code, column: Column, rows: RowNumbers) -> Code:
-    if isinstance(code, NumberCode):
-        return code
-    return replace(code, categories=_arriving(code.categories, column, rows))
+    return code if isinstance(code, NumberCode) else _arriving(code, column, rows)
 
 
-def _arriving(known: tuple[Any, ...], column: Column, rows: RowNumbers) -> tuple[Any, ...]:
-    """`known` and the categories of `rows` in the order in which they come up, the first 64 of them.
+def _arriving(code: CategoryCode, column: Column, rows: RowNumbers) -> CategoryCode:
+    """`code` with the categories of `rows`, in the order in which they come up; those after the first 1,024 share
+    features behind those of the others.
 
     In that order a category that comes up later changes nothing that was learned, wherever the stream is cut.
     """
     values = column.take(rows)
-    found = dict.fromkeys((*known, *values[~is_missing(values)].tolist()))
-    return tuple(found)[: max(MOST_CATEGORIES, len(known))]
+    arriving = as_objects(list(counts_of(values[~is_missing(values)])))
+    found = (*code.known, *arriving[places_in(arriving, code.known) < 0].tolist())
+    own = max(ONE_HOT, len(code.categories))
+    return replace(code, categories=found[:own], shared=found[own:], buckets=ONE_HOT // HASHES * (len(found) > own))
 
 
 def _check_columns(model: StreamPredictor, data: Data) -> None:
