@@ -61,8 +61,8 @@ def measured(method: mw.Method, data: mw.Data, held_out: mw.Data, name: str, bud
 def sft() -> None:
     """SFT with LoRA on 500 problems."""
     data, held_out = mw.read({"messages": problems("train", 500)}), mw.read({"messages": problems("test", 100)})
-    method = mw.SFT(checkpoint=str(MODEL), lora=16, batch_size=16, micro_batch_size=4, too_long="skip")
-    model = measured(method, data, held_out, "nats_per_token", os.environ.get("BUDGET", "94 steps"))  # three epochs
+    method = mw.SFT(checkpoint=str(MODEL), lora=16, batch_size=16, micro_batch_size=2, too_long="skip")
+    model = measured(method, data, held_out, "nats_per_token", os.environ.get("BUDGET", "32 steps"))  # one epoch
     for problem in problems("test", 2):
         print("  ", repr(model.reply(problem[:1], longest=200)))
 
