@@ -19,10 +19,11 @@ class Event:
 
     `seconds` is training time so far, without evaluations; `values` are losses, rates and scores by name.
     `model` gives the model as it stands, for listeners that evaluate; the time they take is not training time.
-    `note` says what it is in words: what has ended at a milestone of the method's own, or how training diverged.
+    `note` says what it is in words: what has ended at a milestone of the method's own, how training diverged, or what a
+    notice is of, such as work that takes longer than the budget allows.
     """
 
-    kind: Literal["start", "step", "evaluate", "milestone", "checkpoint", "resume", "diverge", "stop", "end"]
+    kind: Literal["start", "step", "evaluate", "milestone", "checkpoint", "resume", "diverge", "notice", "stop", "end"]
     stage: str
     step: int
     steps: int

@@ -1,5 +1,6 @@
 """A run: where its checkpoints lie, who follows it, and what of it is done already."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,6 +54,12 @@ class Run:
         """Pass `event` on to every listener."""
         for listener in self.listeners:
             listener(event)
+
+    def notice(self, note: str) -> None:
+        """Tell every listener what it should know before it goes on; where nobody listens, it is a warning."""
+        self.tell(Event("notice", self.stage, 0, 0, 0.0, note=note))
+        if not self.listeners:
+            warnings.warn(note, stacklevel=2)
 
     def claim(self, identity: str) -> None:
         """Mark the folder as that of the run `identity`.

@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.self_supervised.simclr import SimCLR
-from manyways.methods.supervised.ridge import GRID, Ridge, RidgeHead, condition_of
+from manyways.methods.supervised._ridge_solutions import GRID, condition_of
+from manyways.methods.supervised.ridge import Ridge, RidgeHead
 from manyways.models.model import Model
 
 
