@@ -1,6 +1,5 @@
 """A run: where its checkpoints lie, who follows it, and what of it is done already."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,10 +55,8 @@ class Run:
             listener(event)
 
     def notice(self, note: str) -> None:
-        """Tell every listener what it should know before it goes on; where nobody listens, it is a warning."""
+        """Tell every listener what whoever follows the run should know."""
         self.tell(Event("notice", self.stage, 0, 0, 0.0, note=note))
-        if not self.listeners:
-            warnings.warn(note, stacklevel=2)
 
     def claim(self, identity: str) -> None:
         """Mark the folder as that of the run `identity`.

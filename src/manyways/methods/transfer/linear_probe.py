@@ -87,10 +87,9 @@ def _logistic(
     if features.size * len(seen) > LARGE:
         each = _seconds_of_a_pass(features, labels)
         fits = 1 if penalty is not None else 1 + len(GRID) * min(5, fewest)
-        work = f"Fitting {len(seen):,} classes on {len(features):,} rows, {fits} times,"
-        instead = "ridge takes seconds" + (
-            "." if fits == 1 else f", and penalty=1.0 fits once in place of {fits} times."
-        )
+        often = "once" if fits == 1 else f"{fits} times"
+        work = f"Fitting {len(seen):,} classes on {len(features):,} rows, {often},"
+        instead = f"Ridge takes seconds{'.' if fits == 1 else ', and penalty=1.0 fits once.'}"
         say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
         folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
