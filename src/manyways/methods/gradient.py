@@ -130,6 +130,9 @@ class GradientMethod(Method, Generic[LearnerT]):
         """How often the model has changed in `steps`: early stopping looks at no model twice."""
         return steps
 
+    def fewest_steps(self) -> int:
+        return 1
+
     def watches_validation(self) -> bool:
         """True if early stopping may pick weights by the validation rows."""
         return True
