@@ -15,6 +15,7 @@ from manyways.models.language.adapters import BASE, base_of, has_adapters, merge
 from manyways.models.language.judgements import judged
 from manyways.models.language.nats import nats_of_answers, nats_of_hidden, nats_of_text
 from manyways.models.language.packing import Group, plain
+from manyways.models.language.precision import narrowest
 from manyways.models.language.rows import Reader, text_columns
 from manyways.models.language.sampling import sample
 from manyways.models.language.scoring import (
@@ -251,7 +252,8 @@ class LanguageModel(Model):
             self.tokenizer.save_pretrained(folder)
             if has_adapters(network):
                 return own | write_adapters(network, folder, self.base, self.tokenizer)
-            network.save_pretrained(folder)
+            saved: Any = narrowest(network)
+            saved.save_pretrained(folder)
         return own
 
     @classmethod
