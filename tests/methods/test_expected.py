@@ -14,6 +14,7 @@ from manyways.methods import expected
 from manyways.methods.method import Method
 from manyways.methods.semi_supervised import label_propagation
 from manyways.methods.transfer import linear_probe
+from manyways.methods.unlearning import newton
 from manyways.training.budget import Budget
 from manyways.training.events import Event
 
@@ -110,3 +111,18 @@ def test_what_is_short_is_not_announced() -> None:
     assert not told
     expected.announce(run, Budget(20, "steps"), 90.0, "This", "That.")
     assert told[0].note == "This takes about 90 s, whatever the budget, which is 20 steps. That."
+
+
+def test_a_long_newton_step_is_announced(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = digits.with_forgotten(np.arange(len(digits)) % 50 == 0)
+    probe = mw.LinearProbe(penalty=100.0).fit(digits)
+    told: list[Event] = []
+    run = mw.Run(listeners=[told.append])
+    mw.Newton().fit(data, probe, budget="10s", run=run)
+    assert not told
+    monkeypatch.setattr(newton, "LARGE", 0)
+    monkeypatch.setattr(newton, "seconds_of", lambda work: 1.0)
+    mw.Newton().fit(data, probe, budget="10s", run=run)
+    (note,) = [event.note for event in told]
+    assert note.startswith("A Newton step of 10 outputs on ")
+    assert "takes about 50 s, whatever the budget, which is 10 seconds." in note

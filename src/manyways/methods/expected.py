@@ -7,6 +7,8 @@ from collections.abc import Callable
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
+Say = Callable[[float, str, str], None]
+"""Announces work by its seconds, its name and what takes less."""
 LONG = 60.0
 """Seconds that need not be announced where the budget is in no seconds."""
 

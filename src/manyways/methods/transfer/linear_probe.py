@@ -1,6 +1,5 @@
 """Linear probe: a linear model on frozen features."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.targets import Target
-from manyways.methods.expected import announce, seconds_of
+from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
@@ -27,8 +26,6 @@ LARGE = 1 << 30
 TYPICAL_PASSES = 100
 TRIED = 512
 """Rows by which a pass over all of them is measured."""
-Say = Callable[[float, str, str], None]
-"""Announces work by its seconds, its name and what takes less; see `announce`."""
 
 
 @dataclass(frozen=True, kw_only=True)

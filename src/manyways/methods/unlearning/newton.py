@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Target
+from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import Features
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.losses import label_loss
@@ -25,6 +27,8 @@ from manyways.training.randomness import generator
 from manyways.training.run import Run
 
 TOLERANCE, MOST_TURNS = 1e-10, 500
+LARGE, TYPICAL_TURNS = 1 << 30, 50
+"""Products in a turn, from which on one is timed; turns that a step takes, about."""
 NUMBERS_AT_ONCE, MOST_KEPT = 1 << 22, 1 << 27
 """Outputs that are computed at a time, and that are kept from one turn to the next: a gigabyte."""
 MOST_GROWTH, MOST_IGNORANCE = 1.05, 2.0
@@ -86,7 +90,7 @@ class Newton(OfMarkedRows):
         labels = [torch.from_numpy(target.encode(rows)) for rows in (rest, gone)]
         held = [torch.from_numpy(features.of(rows)) for rows in (rest, gone)]
         before = [_mean_loss(head, *each) for each in zip(held, labels, strict=True)]
-        _step(head, held, labels, self.penalty)
+        _step(head, held, labels, self.penalty, partial(announce, run, budget))
         after = [_mean_loss(head, *each) for each in zip(held, labels, strict=True)]
         facts = no_proof(len(gone))
         if caution := _overshot(before, after, target):
@@ -161,10 +165,12 @@ def _overshot(before: list[float], after: list[float], target: Target) -> str | 
 
 
 @torch.no_grad()
-def _step(head: LinearHead, features: list[Tensor], labels: list[Tensor], penalty: float) -> None:
+def _step(
+    head: LinearHead, features: list[Tensor], labels: list[Tensor], penalty: float, say: Say | None = None
+) -> None:
     """Move `head` by H⁻¹ Σ ∇ℓ over the rows that are gone, H the Hessian of the penalised loss of those that stay.
 
-    features, labels: of the rows that stay, and of those that are gone.
+    features, labels: of the rows that stay, and of those that are gone; say announces what takes long.
     """
     mean, scale = features[0].double().mean(0), features[0].double().std(0, correction=0)
     scale = torch.where(scale < 1e-6, 1.0, scale)
@@ -174,6 +180,10 @@ def _step(head: LinearHead, features: list[Tensor], labels: list[Tensor], penalt
     ridge = torch.full((now.shape[1],), penalty, dtype=torch.float64)
     ridge[-1] = BIAS * penalty
     multiply, gradient = curvature(rest, now, labels[0]), slope(gone, now, labels[1])
+    if say and len(rest) * now.numel() > LARGE:
+        seconds = TYPICAL_TURNS * seconds_of(lambda: multiply(gradient))
+        work = f"A Newton step of {len(now):,} outputs on {len(rest):,} rows"
+        say(seconds, work, "Fewer rows, or ridge, which takes rows out in seconds, take less.")
     moved = now + conjugate_gradients(lambda step: multiply(step) + ridge * step, gradient)
     head.linear.weight.copy_(moved[:, :-1] / scale)
     head.linear.bias.copy_(moved[:, -1] - (moved[:, :-1] / scale) @ mean)
