@@ -152,9 +152,9 @@ class FedAvg(RowMethod):
         if self.private:
             epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
             refuse_batch_norm(learner.network)
-        federation = Federation(learner, self._plan(), self._chance(seed))
-        federation.fitted = fitted_on_clients(learner, None if model is None else model.as_predictor(data))
-        learner.federation = federation
+        learner.federation = Federation(learner, self._plan(), self._chance(seed))
+        if self.private:
+            learner.federation.fitted = fitted_on_clients(learner, None if model is None else model.as_predictor(data))
         return learner
 
     def make_target(self, data: Data, model: Model | None) -> Target:
