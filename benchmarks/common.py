@@ -43,12 +43,16 @@ def peer_python() -> str:
     return str(python)
 
 
+def peer_command(script: str, *arguments: str) -> list[str]:
+    """What runs `script`, Python in text, in the environment of the peers."""
+    return [peer_python(), "-c", PRELUDE + script, *arguments]
+
+
 def ask_peer(script: str, *arguments: str, **environment: str) -> str:
     """What `script`, Python in text, prints in the environment of the peers; `environment` is added to this one's."""
     done = subprocess.run(
-        [peer_python(), "-c", PRELUDE + script, *arguments], capture_output=True, text=True, check=False,
-        env={**os.environ, **environment},
-    )  # fmt: skip
+        peer_command(script, *arguments), capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
     if done.returncode:
         raise SystemExit(f"The peer failed:\n{done.stderr[-3000:]}")
     return done.stdout

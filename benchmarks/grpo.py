@@ -3,9 +3,9 @@
 Both sides compute the loss of one rollout and its gradient: groups of 8 answers of 32 tokens to prompts of 256 tokens,
 by a randomly initialised Llama of 5 M parameters. Ours is `draw` on a later step of the rollout, which packs it, `loss`
 and the backward pass; the peer's is `GRPOTrainer._compute_loss` and the backward pass, on tensors that are ready.
-Neither samples, calls a reward or steps an optimiser. The peer runs in `.venv-peers` (`pip install torch==2.13.0 trl`)
-and takes turns with ours; its gradient checkpointing, on by default, is off, which is faster. Both run on one thread
-and are counted in processor time, each in its own process.
+Neither samples, calls a reward or steps an optimiser. The peer runs in `.venv-peers` and takes turns with ours; its
+gradient checkpointing, on by default, is off, which is faster. Both run on one thread and are counted in processor
+time, each in its own process.
 
 Both are given the same weights, tokens, advantages and earlier log-probabilities, with which their losses and the norms
 of their gradients must agree.
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Row, median_ratio, peer_python, report, versions
+from common import Row, median_ratio, peer_command, report, versions
 from safetensors.torch import save_file
 
 import manyways as mw
@@ -154,7 +154,7 @@ def peer(learner: Any, bfloat16: bool) -> Iterator[tuple[Callable[[], float], di
         with (
             (folder / "errors").open("w") as errors,
             subprocess.Popen(
-                [peer_python(), "-c", PEER, str(folder / "settings.json"), place], stdin=subprocess.PIPE,
+                peer_command(PEER, str(folder / "settings.json"), place), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **quiet},
             ) as process,
         ):  # fmt: skip

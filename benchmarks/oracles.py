@@ -1,17 +1,19 @@
 """Formulas against other libraries' own: CLIP's and SigLIP's losses (open_clip), PCGrad (torchjd).
 
-Not a matter of speed: the figure is the largest difference, of values and of gradients, in float64. The peers need an
-environment of their own: `.venv-peers/bin/pip install torch==2.13.0 open_clip_torch torchjd safetensors`.
+Not a matter of speed: the figure is the largest difference, of values and of gradients, in float64. The peers run in
+`.venv-peers`.
+
+    make peers
+    python benchmarks/oracles.py
 """
 
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from common import Row, peer_python, versions
+from common import Row, ask_peer, report, versions
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -64,9 +66,7 @@ def run() -> list[Row]:
         file = Path(place) / "ours.safetensors"
         tensors = {**_losses(), **_gradients()}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
-        command = [peer_python(), "-c", PEER, str(file), str(len(CASES)), str(GRADIENTS)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    worst, peers = json.loads(done.stdout)
+        worst, peers = json.loads(ask_peer(PEER, str(file), str(len(CASES)), str(GRADIENTS)))
     against = {"CLIP": "open_clip_torch", "SigLIP": "open_clip_torch", "PCGrad": "torchjd"}
     return [_row(name, difference, against[name], peers) for name, difference in worst.items()]
 
@@ -106,3 +106,7 @@ def _gradients() -> dict[str, Tensor]:
         combined = without_conflicts(gradients @ gradients.T, orders) @ gradients
         found |= {f"gradients.{case}": gradients, f"combined.{case}": combined}
     return found
+
+
+if __name__ == "__main__":
+    report("oracles", run())

@@ -171,6 +171,37 @@ def test_a_turn_of_a_conversation_is_written_by_the_template(
     assert out == writer.reply([{"role": "user", "content": "1+1="}], longest=5) + "\n"
 
 
+@pytest.fixture(scope="module")
+def chatty(writer: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of transformers with a chat template of its own."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "chatty"
+    writer.network.save_pretrained(folder)
+    writer.tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text("{% for turn in messages %}{{ turn['content'] }}+{% endfor %}1=")
+    return folder
+
+
+def test_a_checkpoint_that_has_learned_to_chat_is_answered_to(
+    capsys: pytest.CaptureFixture[str], chatty: Path, writer: LanguageModel, tmp_path: Path
+) -> None:
+    """Its own template decides; what was trained here since is told of it."""
+    words = ["--prompt", "12", "--longest", "6"]
+    turn, bare = (writer.generate(text, longest=6)[0] + "\n" for text in ("12+1=", "12"))
+    assert turn != bare
+    _, out, err = run(capsys, "generate", str(chatty), *words)
+    assert out == turn
+    assert f"{chatty} has a chat template of its own. A prompt is taken for the user's turn; --raw reads it" in err
+    _, out, err = run(capsys, "generate", str(chatty), *words, "--raw")
+    assert (out, err) == (bare, "")
+    _, out, err = run(capsys, "generate", str(chatty), *words, "--chat")
+    assert (out, err) == (turn, "")
+    here = str(mw.load(chatty).save(tmp_path / "here"))
+    _, out, err = run(capsys, "generate", here, *words)
+    assert out == bare
+    assert "A prompt is read as it is. If the model has learned conversations, --chat makes it the user's turn." in err
+    assert run(capsys, "generate", here, *words, "--chat")[1] == turn
+
+
 def test_prompts_of_a_table_or_of_lines_give_csv(
     capsys: pytest.CaptureFixture[str], model: Path, writer: LanguageModel, sums: Path, tmp_path: Path
 ) -> None:
@@ -196,6 +227,7 @@ def test_prompts_of_a_table_or_of_lines_give_csv(
         ("a.csv --prompt x", "one of the two; both are given"),
         ("--prompt x --out a.csv", "--out is for the CSV of DATA"),
         ("--prompt x --role prompt=a", "--role names the column of DATA, and none is given"),
+        ("--prompt x --chat --raw", "--chat writes prompts as turns of a conversation, --raw leaves them; both"),
         ("--prompt x --longest 0", "--longest must be at least 1; got 0"),
         ("--prompt x --temperature -1", "--temperature must be at least 0; got -1.0"),
         ("--prompt x --top-p 0", r"--top-p must be in \(0, 1\]; got 0.0"),

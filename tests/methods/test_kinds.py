@@ -61,7 +61,8 @@ def _learn(kind: type[Method], data: Data, start: Model, budget: int) -> Model:
     """What `kind` learns: from `start` where it cannot from such rows alone, and from all rows if a step is one row."""
     method, data = kind(), _with_needs(kind, data)
     usual = method.default_budget(data)
-    return method.fit(data, start if method.lacks(data) else None, budget=budget if usual.unit == "steps" else usual)
+    steps = max(budget, method.fewest_steps())
+    return method.fit(data, start if method.lacks(data) else None, budget=steps if usual.unit == "steps" else usual)
 
 
 @pytest.mark.parametrize("rows", KINDS, indirect=True)

@@ -78,3 +78,21 @@ def test_groups_together_and_some_features_alone() -> None:
     np.testing.assert_allclose(moments.together().variance()[0], features.double().numpy().var(0), rtol=1e-12)
     kept = torch.tensor([4, 1])
     assert torch.equal(moments.select(kept).variance(), moments.variance()[:, kept])
+
+
+def test_many_small_groups_are_summed_at_once_and_exactly() -> None:
+    """As by fractions, though rows of several groups share a block, and a group lies in two."""
+    rng = torch.Generator().manual_seed(0)
+    features = torch.exp(3 * torch.randn(4000, 20, generator=rng))
+    groups = torch.randint(0, 1500, (4000,), generator=rng)
+    moments = Moments(1500, 20)
+    moments.move(features, groups, 1)
+    assert moments.count.equal(torch.bincount(groups, minlength=1500))
+    for group in (0, 7, 700, 1499):
+        rows = features[groups == group]
+        for column in (0, 19):
+            exact = [Fraction(value) for value in rows[:, column].tolist()]
+            assert float(moments.mean()[group, column]) == float(sum(exact) / max(1, len(exact)))
+            squares = sum(value * value for value in exact)
+            spread = float(squares / len(exact) - (sum(exact) / len(exact)) ** 2)
+            assert float(moments.variance()[group, column]) == pytest.approx(spread, rel=1e-12, abs=1e-300)

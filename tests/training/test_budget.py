@@ -8,6 +8,7 @@ import torch
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import ParameterError
+from manyways.methods.method import Method
 from manyways.methods.supervised.supervised import Supervised
 from manyways.training import plan
 from manyways.training.budget import UNITS, Budget
@@ -198,3 +199,41 @@ def test_steps_of_different_cost_are_planned_by_whole_periods(cancer: Data, monk
     clock = [0.0]
     monkeypatch.setattr(plan.time, "perf_counter", lambda: clock[0])
     assert Rolling(backbone="flat").fit(cancer, budget="12.1s").lineage.steps == 30
+
+
+@pytest.mark.parametrize("amount", [7, 10, 100, 101])
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.001, 1.0, 5.0), (5.0, 1.0, 0.001, 1.0)])
+def test_steps_that_are_divided_add_up(amount: int, weights: tuple[float, ...]) -> None:
+    parts = Budget(amount, "steps").divided(weights, [1] * len(weights))
+    assert sum(part.amount for part in parts) == amount
+    assert all(part.amount >= 1 for part in parts)
+    for part, weight in zip(parts, weights, strict=True):
+        assert abs(part.amount - amount * weight / sum(weights)) < len(weights)
+    seconds = Budget(amount, "seconds").divided(weights, [1] * len(weights))
+    assert sum(part.amount for part in seconds) == pytest.approx(amount)
+
+
+FEW = [
+    (mw.SelfTraining(base=mw.Supervised(size=0.25)), 3),
+    (mw.ActiveLearning(base=mw.Supervised(size=0.25)), 5),
+    (mw.SimCLR(size=0.25, batch_size=16) >> mw.SelfTraining(base=mw.FineTune(), rounds=2), 3),
+    (mw.Sharded(method=mw.Supervised(size=0.25), shards=2, slices=2), 4),
+    (mw.SelfTraining(base=mw.SelfTraining(base=mw.Supervised(size=0.25), rounds=2), rounds=2), 4),
+]
+
+
+@pytest.mark.parametrize(("method", "fewest"), FEW, ids=str)
+def test_trainings_of_trainings_take_no_more_steps_than_they_may(method: Method, fewest: int, cancer: Data) -> None:
+    few = cancer.with_labels(40)
+    with pytest.raises(ParameterError, match=rf"takes {fewest} steps at least.*got a budget of 2 steps. Allow more"):
+        method.fit(few, budget=2)
+    for budget in (fewest, 11):
+        spent = method.fit(few, budget=budget).lineage.steps
+        assert spent == budget or (isinstance(method, mw.Sharded) and fewest <= spent <= budget)
+
+
+def test_methods_without_steps_need_none(cancer: Data) -> None:
+    few = cancer.with_labels(40)
+    assert mw.SelfTraining(base=mw.Ridge()).fit(few, budget=1).lineage.steps == 0
+    chain = mw.SimCLR(size=0.25, batch_size=16) >> mw.LinearProbe(penalty=1.0)
+    assert chain.fit(few, budget=1).lineage.steps == 1

@@ -1,8 +1,13 @@
 """Events: what a run tells, and that every sink really keeps it."""
 
 import json
+import os
+import shutil
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +101,32 @@ def test_tensorboard_has_everything_of_a_run_that_was_ended_early(tmp_path: Path
 # --- MLflow --------------------------------------------------------------------------------------
 
 
+of_mlflow = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+"""MLflow uses what SQLAlchemy gives up."""
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database without a run: making one takes seconds."""
+    import mlflow
+
+    path, before = tmp_path_factory.mktemp("mlflow") / "empty.db", mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{path}")
+    mlflow.search_experiments()
+    mlflow.set_tracking_uri(before)
+    return path
+
+
 @pytest.fixture
-def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """MLflow with files of its own, which the client alone can write, and no run left over."""
+def mlflow(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """MLflow with a database of its own, and no run left over."""
     import mlflow as found
 
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that it is put back: MLflow sets it, too
     before = found.get_tracking_uri()
-    found.set_tracking_uri((tmp_path / "runs").as_uri())
+    found.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     yield found
     found.end_run()
     found.set_tracking_uri(before)
@@ -114,6 +137,7 @@ def history(mlflow: Any, run: str, name: str) -> dict[int, float]:
     return {point.step: point.value for point in mlflow.MlflowClient().get_metric_history(run, name)}
 
 
+@of_mlflow
 def test_mlflow_holds_what_a_run_told(mlflow: Any) -> None:
     with mlflow.start_run() as run:
         heard = follow(MLflow())
@@ -121,6 +145,7 @@ def test_mlflow_holds_what_a_run_told(mlflow: Any) -> None:
     assert sorted(losses(heard)) == [10, 20]
 
 
+@of_mlflow
 def test_mlflow_tells_stages_apart_and_opens_a_run_where_none_is(mlflow: Any) -> None:
     sink = MLflow(experiment="ours")
     sink(Event("start", "2-fixmatch", 0, 100, 0.0))
@@ -131,6 +156,7 @@ def test_mlflow_tells_stages_apart_and_opens_a_run_where_none_is(mlflow: Any) ->
     assert mlflow.get_experiment(run.info.experiment_id).name == "ours"
 
 
+@of_mlflow
 def test_mlflow_ends_the_run_that_it_opened_and_the_next_training_has_its_own(mlflow: Any) -> None:
     first, second = MLflow("first"), MLflow("second")
     heard = follow(first)
@@ -144,11 +170,37 @@ def test_mlflow_ends_the_run_that_it_opened_and_the_next_training_has_its_own(ml
     assert history(mlflow, runs[0].info.run_id, "loss") == pytest.approx(losses(heard))
 
 
+@of_mlflow
 def test_mlflow_keeps_the_stages_of_a_chain_in_one_run(mlflow: Any) -> None:
     sink = MLflow("chain")
     follow(sink, Supervised() >> Supervised())
     (run,) = mlflow.search_runs(experiment_names=["chain"], output_format="list")
     assert {name.split("/")[0] for name in run.data.metrics} == {"1-supervised", "2-supervised"}
+
+
+@of_mlflow
+def test_mlflow_logs_locally_without_a_server_or_a_setting(empty_database: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    script = (
+        "import manyways as mw; from manyways.training.events import MLflow; "
+        "mw.Supervised(size=0.25).fit('wine', budget=10, run=mw.Run(listeners=[MLflow('first')]))"
+    )
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=alone, check=True)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as db:
+        logged = db.execute("SELECT key, step FROM metrics").fetchall()
+        runs = db.execute(
+            "SELECT runs.status, experiments.name FROM runs JOIN experiments USING (experiment_id)"
+        ).fetchall()
+    assert logged == [("loss", 10)]
+    assert runs == [("FINISHED", "first")]
+
+
+@of_mlflow
+def test_where_mlflow_cannot_log_it_is_said_before_training(mlflow: Any) -> None:
+    mlflow.set_tracking_uri("nowhere://else")
+    with pytest.raises(ManywaysError, match=r"cannot log to nowhere://else: .*Set MLFLOW_TRACKING_URI to a server"):
+        MLflow()
 
 
 # --- where they are not installed ----------------------------------------------------------------

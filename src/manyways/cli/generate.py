@@ -40,7 +40,10 @@ class Generate:
     role: Pairs = ()
     """The column of prompts, where it has another name: prompt=question."""
     chat: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Each prompt is the user's turn in a conversation, written as the model's chat template has it."""
+    """Each prompt is the user's turn in a conversation, written as the model's chat template has it: the default for a
+    checkpoint of transformers that has a template of its own, and has not been trained here since."""
+    raw: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Each prompt is read as it is, whatever template there is."""
     longest: Annotated[int, one(int, "a whole number", "N")] = 128
     """The most tokens of an answer."""
     temperature: Annotated[float, one(float, "a number", "T")] = 0.0
@@ -66,6 +69,8 @@ class Generate:
         if bool(self.prompt) == (self.data is not None):
             given = "both are" if self.prompt else "neither is"
             raise ParameterError(f"Prompts come from --prompt or from DATA, one of the two; {given} given.")
+        if self.chat and self.raw:
+            raise ParameterError("--chat writes prompts as turns of a conversation, --raw leaves them; both are given.")
         if self.prompt and self.out != "-":
             raise ParameterError("--out is for the CSV of DATA; what is said to a --prompt is printed.")
         if self.role and self.data is None:
@@ -122,9 +127,30 @@ def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:
     sampling: dict[str, Any] = {
         name: getattr(options, name) for name in ("longest", "temperature", "top_k", "top_p", "seed")
     }
-    if options.chat:
+    if options.chat or (not options.raw and turns_by_default(model, options.model)):
         return model.replies([[{"role": "user", "content": prompt}] for prompt in prompts], **sampling)
     return model.generate(prompts, **sampling)
+
+
+def turns_by_default(model: "Model", folder: Path) -> bool:
+    """Whether prompts are turns where nothing is said of it; says on stderr what that means for this model.
+
+    A checkpoint with a chat template of its own has learned to answer turns, and says little or nothing after a bare
+    prompt. What it has been trained on here since may have been either.
+    """
+    from manyways.models.language.tokenizers import knows_chats
+
+    tokenizer = getattr(model, "tokenizer", None)
+    if tokenizer is None or not knows_chats(tokenizer) or "generate" not in model.gives:
+        return False
+    trained_here = (folder / DESCRIPTION).is_file()
+    said = (
+        "A prompt is read as it is. If the model has learned conversations, --chat makes it the user's turn"
+        if trained_here
+        else "A prompt is taken for the user's turn; --raw reads it as it is"
+    )
+    print(f"{folder} has a chat template of its own. {said}.", file=sys.stderr)
+    return not trained_here
 
 
 def prompts_of(source: str, roles: dict[str, Any]) -> list[str]:

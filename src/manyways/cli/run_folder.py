@@ -9,6 +9,7 @@ from typing import Self
 
 from manyways.cli.output import DESCRIPTION
 from manyways.errors import ModelError
+from manyways.permissions import private_folder
 from manyways.training.events import Event
 from manyways.training.progress import title
 
@@ -30,7 +31,7 @@ class RunFolder:
 
     def __enter__(self) -> Self:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            private_folder(private_folder(self.path.parent) / self.path.name)
         except OSError as error:
             raise ModelError(f"{self.path} cannot be made: {error.strerror}. Give another --out.") from error
         return self

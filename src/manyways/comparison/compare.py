@@ -21,6 +21,7 @@ from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
 from manyways.methods.method import Method
 from manyways.models.model import Model
+from manyways.permissions import private_folder, tighten
 from manyways.training.budget import Budget
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
 def _keep(folder: Path, outcome: Outcome) -> None:
     shutil.rmtree(folder / "run", ignore_errors=True)
     if outcome.error is None:  # a failure may have been the machine's: the same command tries again
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "outcome.json", json.dumps(outcome_to_json(outcome)))
+        private_folder(folder)
+        tighten(write_whole(folder / "outcome.json", json.dumps(outcome_to_json(outcome))))
 
 
 class _Progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.records import write_whole
 from manyways.data.data import Data
+from manyways.permissions import private_folder, tighten
 from manyways.training.events import Event
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class Follower:
 
     def _write(self) -> None:
         noted = {"points": self._points, "ended": self._ended, "watch": self._watch.to_json() if self._watch else None}
-        self._notes.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._notes, json.dumps(noted))
+        private_folder(self._notes.parent)
+        tighten(write_whole(self._notes, json.dumps(noted)))
 
     def _read(self, noted: dict[str, Any]) -> None:
         self._points = {where: point and _point(*point) for where, point in noted["points"].items()}

@@ -21,6 +21,7 @@ from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.models.saving import save_model
+from manyways.permissions import private_folder, tighten
 from manyways.training.run import Run
 
 CURVE_POINTS = 8
@@ -95,6 +96,7 @@ def run_job(
     Checkpoints lie in `folder`/run, so that a job that was killed goes on; the model is kept in `folder`/model.
     """
     began = time.monotonic()
+    private_folder(folder)
     reset_peak_memory()
     try:
         start = saved_model(job.start) if job.start else None
@@ -113,7 +115,7 @@ def run_job(
             metrics = _scored(model, data, job.metric, follower.finish(model))
         exhibits: tuple[Exhibit, ...] = ()
         if job.keep_model:
-            save_model(model, folder / "model")
+            tighten(save_model(model, folder / "model"))
             exhibits = (*follower.exhibits(), *task.exhibits(model, data.test))
     except ManywaysError as error:
         return Outcome(error=str(error), wall_seconds=time.monotonic() - began)

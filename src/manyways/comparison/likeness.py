@@ -14,6 +14,7 @@ from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
 from manyways.models.saving import load_model, save_model
+from manyways.permissions import tighten
 
 DRAWN = 2000
 REAL = 5000
@@ -145,7 +146,7 @@ def _network(data: Data) -> Predictor | None:
     folder = make_folder(home_folder() / "judges") / key
     if not folder.exists():
         model = _trained_by(training).fit(training, budget=STEPS, seed=SEED)
-        save_model(model, folder)
+        tighten(save_model(model, folder))
     model = load_model(folder)
     assert isinstance(model, Predictor)
     return model

@@ -13,6 +13,7 @@ from manyways.methods.method import Method
 from manyways.methods.starts import stages
 from manyways.models.model import Model
 from manyways.models.saving import DESCRIPTION, load_model
+from manyways.permissions import tighten
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ def saved_model(folder: str) -> Model:
 def _kept(model: Model) -> Start:
     """`model` saved in Manyways' home under its own key."""
     place = make_folder(home_folder() / "comparisons" / "starts")
-    part = model.save(place / f"part-{os.getpid()}")
+    part = tighten(model.save(place / f"part-{os.getpid()}"))
     key = folder_key(part)
     folder = place / key
     if folder.exists():

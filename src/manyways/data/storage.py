@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from manyways.errors import DataError
+from manyways.permissions import ensured_folder, private_folder_inside, tighten
 
 RowNumbers = NDArray[np.int64]
 
@@ -86,14 +87,19 @@ def cache_folder() -> Path:
 
 
 def make_folder(folder: Path) -> Path:
-    """`folder` in Manyways' home, made where it is missing. Raises DataError where it cannot be."""
+    """`folder` in Manyways' home, which its owner alone may enter, made where it is missing.
+
+    Raises DataError where it cannot be.
+    """
+    home = home_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if home not in folder.parents:
+            return ensured_folder(folder)
+        return private_folder_inside(home / folder.relative_to(home).parts[0], folder)
     except OSError as error:
         raise DataError(
             f"{folder} cannot be made: {error.strerror}. Set MANYWAYS_HOME to a folder that can be written."
         ) from error
-    return folder
 
 
 def _address_space() -> float:
@@ -139,6 +145,7 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
                     raise DataError(f"{path.name}: rows of shape {chunk.shape[1:]} among rows of {shape[1:]}.")
                 file.write(np.ascontiguousarray(chunk, dtype).data)
                 written += len(chunk)
+        tighten(part)
         if written != shape[0]:
             raise DataError(f"{path.name}: {written:,} rows were made, {shape[0]:,} expected.")
         part.replace(path)

@@ -11,13 +11,14 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.environments import environment_from_json
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
+from manyways.permissions import private_folder, tighten
 
 DESCRIPTION = "table.json"
 
 
 def save_table(data: Data, folder: Path) -> Path:
     """Write `data` into `folder`; columns that lie in a file already are referred to, not copied."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     columns = [
         {
             "name": column.name,
@@ -40,7 +41,7 @@ def save_table(data: Data, folder: Path) -> Path:
         "arrays": {name: _save_array(array, folder / name) for name, array in arrays.items()},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
-    return folder
+    return tighten(folder)
 
 
 def load_table(folder: Path) -> Data:

@@ -24,6 +24,7 @@ from manyways.lineage.receipt import as_text, make_receipt, read_receipt
 from manyways.lineage.record import load_records
 from manyways.lineage.replay import Sources
 from manyways.lineage.store import Store, reached_by
+from manyways.permissions import FILE, ensured_folder
 from manyways.training.events import Listener
 
 if TYPE_CHECKING:
@@ -177,8 +178,7 @@ def _delete_files(store: Store) -> None:
 def locked(store: Store) -> Iterator[None]:
     """Only one process forgets at a time; a lock ends with its process. Raises StoreError where another one does."""
     try:
-        store.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(store.folder / "forgetting.lock", timeout=LOCK_SECONDS)
+        lock = FileLock(ensured_folder(store.folder) / "forgetting.lock", timeout=LOCK_SECONDS, mode=FILE)
         lock.acquire()
     except OSError as error:
         if isinstance(error, Timeout):

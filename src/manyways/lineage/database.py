@@ -1,12 +1,14 @@
 """The store's database: SQLite, written by one process at a time and read by any; what is deleted is overwritten."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from manyways.errors import StoreError
+from manyways.permissions import FILE, OTHERS, private_folder, tighten
 
 VERSION = 1
 PATIENCE = 60.0
@@ -109,7 +111,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
         except OSError as error:
             raise StoreError(
                 f"The store's folder {self.path.parent} cannot be made: {error.strerror}. Set MANYWAYS_HOME to a "
@@ -125,6 +127,24 @@ class Database:
             raise
         return db
 
+    def _make(self) -> None:
+        """Make the folder and an empty file in it, for their owner alone, where they are missing.
+
+        A store that lets others in is tightened; what else lies in its folder is not.
+        """
+        folder = self.path.parent
+        held = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        if all(map(_is_own, held)):
+            private_folder(folder)
+        if self.exists:
+            if self.path.stat().st_mode & OTHERS:
+                for name in filter(_is_own, held):
+                    tighten(folder / name)
+            return
+        with suppress(FileExistsError):  # exclusively: to open and close the file of another connection ends its locks
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, FILE))
+        tighten(self.path)
+
     def _prepare(self, db: sqlite3.Connection) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -139,6 +159,11 @@ class Database:
             raise StoreError(
                 f"{self.path} has the format {version}; this version of Manyways reads format {VERSION}. Upgrade it."
             )
+
+
+def _is_own(name: str) -> bool:
+    """Whether a file or folder of this name is a store's."""
+    return name.split("-", maxsplit=1)[0].removesuffix(".lock") in ("store.db", "weights", "forgetting")
 
 
 def _with_patience(db: sqlite3.Connection, statement: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyways.errors import StoreError
+from manyways.permissions import private_folder, tighten
 
 if TYPE_CHECKING:
     from manyways.models.lineage import Lineage
@@ -41,11 +42,11 @@ class Weights:
         """
         part = self.folder / f".{os.getpid()}.{secrets.token_hex(6)}.part"
         try:
-            part.mkdir(parents=True, mode=0o700)
+            private_folder(private_folder(self.folder) / part.name)
             own = model.write(part)
             text = json.dumps({"kind": model.kind, **own}, sort_keys=True)
             (part / DESCRIPTION).write_text(text, encoding="utf-8")
-            key = hash_of(part)
+            key = hash_of(tighten(part))
             for path in [*part.rglob("*"), part]:
                 _to_disk(path)
             yield key, part
@@ -60,7 +61,7 @@ class Weights:
         place = self.place(key)
         if place.exists():
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(place.parent)
         part.rename(place)
         _to_disk(place.parent)
 

@@ -35,13 +35,15 @@ class Chain(Method):
             _check_link(before, after)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        shares = self.shares or (1.0,) * len(self.stages)
+        shares = budget.divided(
+            self.shares or (1.0,) * len(self.stages), [stage.fewest_steps() for stage in self.stages]
+        )
         trained: list[Model] = []
         current = model
         for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
 
-            def learn(part: Run, stage: Method = stage, share: float = share, start: Model | None = current) -> Model:
-                return stage.fit(data, start, budget=budget.share(share / sum(shares)), seed=seed, run=part)
+            def learn(part: Run, stage: Method = stage, share: Budget = share, start: Model | None = current) -> Model:
+                return stage.fit(data, start, budget=share, seed=seed, run=part)
 
             current = run.once(f"{number}-{stage.method_name()}", learn, stored=True)
             trained.append(current)
@@ -68,6 +70,9 @@ class Chain(Method):
 
     def lacks_of(self, data: Data) -> str | None:
         return next((f"{stage}: {why}" for stage in self.stages if (why := stage.lacks_of(data))), None)
+
+    def fewest_steps(self) -> int:
+        return sum(stage.fewest_steps() for stage in self.stages)
 
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()

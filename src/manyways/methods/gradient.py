@@ -131,6 +131,20 @@ class GradientMethod(Method, Generic[LearnerT]):
         """How often the model has changed in `steps`: early stopping looks at no model twice."""
         return steps
 
+    def fewest_steps(self) -> int:
+        return 1
+
+    def watches_validation(self) -> bool:
+        """True if early stopping may pick weights by the validation rows."""
+        return True
+
+    def erase_secrets(self, learner: LearnerT, steps: int) -> bool:
+        """Erase from the state of a learner that is done after `steps` what nobody may know; True where there was any.
+
+        What `facts` and `rows_reached` say afterwards must stay the same.
+        """
+        return False
+
     def parameter_groups(self, learner: LearnerT) -> list[ParameterGroup]:
         """What is optimised, and how fast."""
         return [ParameterGroup(list(learner.parameters()))]

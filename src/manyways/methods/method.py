@@ -111,8 +111,8 @@ class Method(ABC):
         seed: the same seed, data and budget in steps give the same weights on the same machine.
         run: where checkpoints go and who follows; see `Run`.
         Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data,
-        TrainingError where training cannot go on and ModelError where the run's folder is another's; StoreError where
-        the run's store cannot be written.
+        ParameterError for a budget of fewer steps than there are trainings, TrainingError where training cannot go on
+        and ModelError where the run's folder is another's; StoreError where the run's store cannot be written.
         """
         from manyways.data.read import as_data
 
@@ -125,6 +125,8 @@ class Method(ABC):
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
             raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
         self.check(table, model)
+        if not run.plans:
+            self._check_steps(allowed)
         run.claim(self.identity(table, model, allowed, seed))
         run = (run.store.following(run) if run.store else run).begun()
         learned = self.learn(table, model, allowed, seed, run)
@@ -172,6 +174,17 @@ class Method(ABC):
         if reason := self.lacks(data, model):
             source = f" from {data.name}" if self.needs_data() else ""
             raise NeedsError(f"{self} cannot learn{source}: {reason}")
+
+    def fewest_steps(self) -> int:
+        """How many steps `fit` takes at least: one in each training by gradients."""
+        return 0
+
+    def _check_steps(self, budget: Budget) -> None:
+        if budget.unit == "steps" and budget.amount < (fewest := self.fewest_steps()):
+            raise ParameterError(
+                f"{self} takes {fewest} step{'s' * (fewest > 1)} at least, one in each training; got a budget of "
+                f"{budget}. Allow more steps{', or ask for fewer trainings' * (fewest > 1)}."
+            )
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         """Why `data` or `model` is not enough for this method, with what to type instead; None if they are."""

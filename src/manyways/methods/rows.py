@@ -105,7 +105,7 @@ class RowMethod(EncodedMethod[RowLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
         """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
-        target = Target.fit(data) if self.predicts else None
+        target = self.make_target(data, model) if self.predicts else None
         network, encoding = self.start_network(data, model, target)
         return RowLearner(network, data, encoding, target, seed)
 
@@ -125,6 +125,10 @@ class RowMethod(EncodedMethod[RowLearner]):
         elif not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
             network.head = self.make_head(network, target)
         return network, encoding
+
+    def make_target(self, data: Data, model: Model | None) -> Target:
+        """The classes of the label, or how its numbers are scaled; here those of `data`."""
+        return Target.fit(data)
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""

@@ -11,6 +11,7 @@ import torch
 
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError
+from manyways.permissions import tighten
 
 How = Literal["auto", "vectorised", "one by one"]
 VECTORISED, ONE_BY_ONE, UNDECIDED = 1, 0, -1
@@ -56,7 +57,7 @@ def _remembered(key: str, ways: Mapping[int, Callable[[], object]]) -> int:
         if not path.exists():
             part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
             part.write_text(str(quicker(ways)), encoding="ascii")
-            part.replace(path)
+            tighten(part).replace(path)
         if (text := path.read_text(encoding="ascii")) in map(str, ways):
             return int(text)
     return quicker(ways)

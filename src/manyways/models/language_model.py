@@ -19,6 +19,7 @@ from manyways.models.language.forward import plain
 from manyways.models.language.judgements import judged
 from manyways.models.language.nats import nats_of_answers, nats_of_hidden, nats_of_text
 from manyways.models.language.packing import Group
+from manyways.models.language.precision import narrowest
 from manyways.models.language.probe import packs
 from manyways.models.language.rows import Reader, TooLong, text_columns
 from manyways.models.language.sampling import sample
@@ -269,7 +270,8 @@ class LanguageModel(Model):
             self.tokenizer.save_pretrained(folder)
             if has_adapters(network):
                 return own | write_adapters(network, folder, self.base, self.tokenizer)
-            network.save_pretrained(folder)
+            saved: Any = narrowest(network)
+            saved.save_pretrained(folder)
         return own
 
     @classmethod

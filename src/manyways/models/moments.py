@@ -46,23 +46,25 @@ class Moments(nn.Module):
         """Count rows in (sign 1) or out (−1); `lost` says afterwards whether those were too large for the others."""
         before = self.squares[0].clone()
         self.count += sign * torch.bincount(groups, minlength=self.groups)
-        for group in range(self.groups):
-            rows = features if self.groups == 1 else features[groups == group]
-            size = max(1, NUMBERS_AT_ONCE // max(1, rows.shape[1]))
-            for part in torch.split(rows, size):
-                values = part.double()
-                self._add(self.sums, group, total(values), sign)
-                if part.dtype == torch.float32:  # the square of 24 bits has 48
-                    self._add(self.squares, group, total(values.square()), sign)
-                else:
-                    for each in product(values, values):
-                        self._add(self.squares, group, total(each), sign)
+        order = None if self.groups == 1 else torch.argsort(groups, stable=True)
+        for places in torch.split(torch.arange(len(features)), max(1, NUMBERS_AT_ONCE // max(1, features.shape[1]))):
+            chosen = places if order is None else order[places]  # rows of one group come one after the other
+            values, (there, codes) = (
+                features[chosen].double(),
+                torch.unique_consecutive(groups[chosen], return_inverse=True),
+            )
+            self._add(self.sums, there, total_by_group(values, codes, len(there)), sign)
+            if features.dtype == torch.float32:  # the square of 24 bits has 48
+                self._add(self.squares, there, total_by_group(values.square(), codes, len(there)), sign)
+            else:
+                for each in product(values, values):
+                    self._add(self.squares, there, total_by_group(each, codes, len(there)), sign)
 
         left = self.squares[0]
         self.lost = sign < 0 and bool(((left > 0) & (before > MOST_LOST * left)).any())
 
-    def _add(self, held: Tensor, group: int, more: Sum, sign: int) -> None:
-        held[0, group], held[1, group] = plus((held[0, group], held[1, group]), (sign * more[0], sign * more[1]))
+    def _add(self, held: Tensor, groups: Tensor, more: Sum, sign: int) -> None:
+        held[0, groups], held[1, groups] = plus((held[0, groups], held[1, groups]), (sign * more[0], sign * more[1]))
 
     def together(self) -> "Moments":
         """The moments of all groups as one."""
@@ -107,6 +109,22 @@ def total(values: Tensor) -> Sum:
     power = torch.ldexp(torch.ones_like(largest), torch.frexp(largest * len(values))[1] + 1)
     high = (values + power) - power
     return _two_sum(high.sum(0), (values - high).sum(0))
+
+
+def total_by_group(values: Tensor, codes: Tensor, groups: int) -> Sum:
+    """As `total`, of the rows of each group [groups, ...]; codes [rows] says of which of `groups` each row is one."""
+    if groups == 1:
+        high, low = total(values)
+        return high[None], low[None]
+    shape = (groups, *values.shape[1:])
+    largest = values.new_zeros(shape).scatter_reduce_(0, codes[:, None].expand_as(values), values.abs(), "amax")
+    counts = torch.bincount(codes, minlength=groups).double()
+    power = torch.ldexp(torch.ones_like(largest), torch.frexp(largest * counts[:, None])[1] + 1)[codes]
+    high = (values + power) - power
+    sums = values.new_zeros(2, *shape)
+    sums[0].index_add_(0, codes, high)
+    sums[1].index_add_(0, codes, values - high)
+    return _two_sum(sums[0], sums[1])
 
 
 def summed(values: Sum) -> Sum:

@@ -1,7 +1,9 @@
 """Budgets: how much training may cost."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from numbers import Real
 from typing import Literal, get_args
 
@@ -80,6 +82,22 @@ class Budget:
         """The `part` of this budget, in (0, 1]; at least one step or example."""
         amount = self.amount * part
         return Budget(max(1.0, amount) if self.unit in ("steps", "examples") else amount, self.unit)
+
+    def divided(self, weights: Sequence[float], fewest: Sequence[int]) -> "list[Budget]":
+        """Parts in proportion to `weights`; steps are whole and add up, each part having as many as `fewest` says.
+
+        fewest: 0 for a part that takes none. Its sum is at most the steps that there are.
+        """
+        if self.unit != "steps":
+            return [self.share(weight / sum(weights)) for weight in weights]
+        ends = [int(int(self.amount) * end / sum(weights) + 1e-9) for end in accumulate(weights)]
+        steps = [end - before for before, end in zip([0, *ends], ends, strict=False)]
+        for at, least in enumerate(fewest):
+            while steps[at] < least:
+                richest = max(range(len(steps)), key=lambda part: steps[part] - fewest[part])
+                steps[richest] -= 1
+                steps[at] += 1
+        return [Budget(max(1, count), "steps") for count in steps]
 
     def __str__(self) -> str:
         amount = (

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from manyways.errors import ModelError, TrainingError
-
-NAME = "checkpoint.safetensors"
+from manyways.permissions import ensured_folder, tighten
+from manyways.training.run import CHECKPOINT as NAME
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """
     part = folder / f".{NAME}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        ensured_folder(folder)
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
         save_file(tensors, part, metadata={"facts": json.dumps(checkpoint.facts)})
+        tighten(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(folder / NAME)

@@ -17,14 +17,16 @@ LOOKS = 20
 
 
 class EarlyStopping:
-    """Watches the labelled validation rows; does nothing where there are none.
+    """Watches the labelled validation rows; does nothing where there are none, or where it is not to look at them.
 
     After `patience` looks in a row without a better score the run is done, and the best weights are put back.
     """
 
-    def __init__(self, patience: int, learner: "Learner", snapshot: "Callable[[], Model]") -> None:
+    def __init__(
+        self, patience: int, learner: "Learner", snapshot: "Callable[[], Model]", *, watches: bool = True
+    ) -> None:
         self._patience, self._learner, self._snapshot = patience, learner, snapshot
-        self._rows = learner.validation
+        self._rows = learner.validation if watches else None
         self.best: dict[str, Tensor] = {}
         self._score, self._misses, self._changes = float("-inf"), 0, 0
 

@@ -19,10 +19,11 @@ class Event:
 
     `seconds` is training time so far, without evaluations; `values` are losses, rates and scores by name.
     `model` gives the model as it stands, for listeners that evaluate; the time they take is not training time.
-    `note` says what it is in words: what has ended at a milestone of the method's own, or how training diverged.
+    `note` says what it is in words: what has ended at a milestone of the method's own, how training diverged, or what a
+    notice is of, such as work that takes longer than the budget allows.
     """
 
-    kind: Literal["start", "step", "evaluate", "milestone", "checkpoint", "resume", "diverge", "stop", "end"]
+    kind: Literal["start", "step", "evaluate", "milestone", "checkpoint", "resume", "diverge", "notice", "stop", "end"]
     stage: str
     step: int
     steps: int
@@ -77,10 +78,10 @@ class TensorBoard:
 
 
 class MLflow:
-    """Logs every value as a metric of the active MLflow run, or of one that it opens and ends; needs `mlflow`.
+    """Logs every value as a metric of the active MLflow run, or of one that it opens and ends; needs the extra.
 
-    The extra is MLflow's client alone, which logs to the server that MLFLOW_TRACKING_URI names; a database of one's
-    own needs the whole of MLflow.
+    Where MLFLOW_TRACKING_URI names no server or database, runs lie in `mlflow.db`, where the process was started; to
+    look at them takes the whole of MLflow (`mlflow server`). Raises ManywaysError where it cannot log there.
     """
 
     def __init__(self, experiment: str | None = None) -> None:
@@ -89,7 +90,15 @@ class MLflow:
         except ImportError as error:
             raise ManywaysError("MLflow is not installed: pip install 'manyways[mlflow]'") from error
         self._mlflow = mlflow
-        self._experiment = mlflow.set_experiment(experiment).experiment_id if experiment else None
+        try:
+            mlflow.MlflowClient()
+            self._experiment = mlflow.set_experiment(experiment).experiment_id if experiment else None
+        except (mlflow.MlflowException, ImportError) as error:
+            why = str(error).strip().partition(". ")[0]
+            raise ManywaysError(
+                f"MLflow cannot log to {mlflow.get_tracking_uri()}: {why}. Set MLFLOW_TRACKING_URI to a server "
+                "(https://…) or to a database (sqlite:///mlflow.db), which takes pip install 'manyways[mlflow]'."
+            ) from error
         self._opened: str | None = None
 
     def __call__(self, event: Event) -> None:

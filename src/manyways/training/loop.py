@@ -59,7 +59,7 @@ def train(
     last_saved = time.monotonic()
     last = run.planned.last if run.planned else at.steps
     with between_steps(run.folder is not None) as interrupted:
-        while at.step < last and not stopping.done:
+        while at.step < last and not (stopping.done or at.cut):
             began = time.perf_counter()
             parts = take_step(method, learner, state.optimizer, at.step, at.steps, seed)
             at = replace(at, step=at.step + 1, seconds=at.seconds + time.perf_counter() - began)
@@ -87,6 +87,8 @@ def train(
                 at = replace(at, cut=True)
                 break
     stopping.finish()
+    if method.erase_secrets(learner, at.step) and run.folder:
+        write_checkpoint(run.folder, state.pack(at))
     tell("stop" if at.step < at.steps else "end", at)
     return at
 

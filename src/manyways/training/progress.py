@@ -57,6 +57,9 @@ class ProgressBar:
 
     def __call__(self, event: Event) -> None:
         """Take in `event` and show it if it is time to."""
+        if event.kind == "notice":
+            self._console.print(f"{title(event.stage)}: {event.note}", markup=False, highlight=False, soft_wrap=True)
+            return
         if event.kind in ("start", "resume") or event.stage != self._stage:
             self._begin(event)
         if event.values:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from manyways.errors import ModelError, TrainingError
+from manyways.permissions import OTHERS, private_folder, tighten
 from manyways.training.budget import Planned
 from manyways.training.events import Event, Listener
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from manyways.models.model import Model
 
 T = TypeVar("T")
+
+IDENTITY, CHECKPOINT = "identity", "checkpoint.safetensors"
+"""Files in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Run:
         for listener in self.listeners:
             listener(event)
 
+    def notice(self, note: str) -> None:
+        """Tell every listener what whoever follows the run should know."""
+        self.tell(Event("notice", self.stage, 0, 0, 0.0, note=note))
+
     def claim(self, identity: str) -> None:
         """Mark the folder as that of the run `identity`.
 
@@ -57,13 +65,19 @@ class Run:
         """
         if self.folder is None:
             return
-        path = self.folder / "identity"
+        path = self.folder / IDENTITY
         try:
             if not path.exists():
-                self.folder.mkdir(parents=True, exist_ok=True)
+                if not self.folder.is_dir() or not any(self.folder.iterdir()):  # else others may have use for it
+                    private_folder(self.folder)
                 part = path.with_name(".identity.part")
                 part.write_text(identity, encoding="utf-8")
-                part.replace(path)
+                tighten(part).replace(path)
+            elif self.folder.stat().st_mode & OTHERS:
+                private_folder(self.folder)
+                for own in self.folder.iterdir():
+                    if own.name in (IDENTITY, CHECKPOINT) or (own / IDENTITY).exists():
+                        tighten(own)
             owner = path.read_text(encoding="utf-8")
         except OSError as error:
             raise TrainingError(f"{path} cannot be written: {error.strerror}. Give another folder.") from error
@@ -107,7 +121,7 @@ class Run:
         if done.exists():
             return load_model(done)
         model = learn(child)
-        save_model(model, done)
+        tighten(save_model(model, done))
         return model
 
     @property

@@ -43,7 +43,7 @@ class State:
     ) -> None:
         self._learner, self._identity = learner, identity
         self.optimizer = make_optimizer(method, learner)
-        self.stopping = EarlyStopping(method.patience, learner, snapshot)
+        self.stopping = EarlyStopping(method.patience, learner, snapshot, watches=method.watches_validation())
         self.kept = LastGood(method, learner)
 
     def pack(self, at: Progress) -> Checkpoint:
@@ -52,7 +52,7 @@ class State:
         tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.stopping.best.items()}
         tensors |= {f"good.{name}": tensor for name, tensor in self.kept.good.items()}
-        progress = {"step": at.step, "steps": at.steps, "seconds": at.seconds}
+        progress = {"step": at.step, "steps": at.steps, "seconds": at.seconds, "cut": at.cut}
         facts = {"progress": progress, "stopping": self.stopping.facts(), "good": self.kept.step}
         return Checkpoint(tensors, {"identity": self._identity, **facts})
 

@@ -231,11 +231,11 @@ def test_fields_that_do_not_go_together_are_refused() -> None:
 
 def test_batch_norm_and_noise_are_refused(digits: Data) -> None:
     with pytest.raises(ParameterError, match=r'neither clipped nor noisy.*backbone="vit"'):
-        FedAvg(clip_update=1.0, noise_multiplier=1.0).fit(digits.with_clients(3), budget=1)
+        FedAvg(clip_update=1.0, noise_multiplier=1.0, local_steps=1).fit(digits.with_clients(3), budget=1)
 
 
 def test_without_an_accountant_noise_is_refused_before_training(numbers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     _privacy._one_round.cache_clear()
     monkeypatch.setitem(sys.modules, "dp_accounting", None)
     with pytest.raises(ManywaysError, match=r"pip install 'manyways\[privacy\]'"):
-        FedAvg(clip_update=1.0, noise_multiplier=1.0).fit(numbers, budget=1)
+        FedAvg(clip_update=1.0, noise_multiplier=1.0, local_steps=1).fit(numbers, budget=1)

@@ -1,6 +1,7 @@
 """FedAvg with noise: what it guarantees, what it hides, and that it still learns."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 import manyways as mw
 from manyways.data.data import Data
+from manyways.errors import ParameterError
 from manyways.methods.federated.fed_avg import FedAvg
 from manyways.models.model import Model
 from manyways.training.events import Event
@@ -158,3 +160,116 @@ def test_it_learns_under_noise(table: Callable[[int], Data]) -> None:
     ).fit(data, budget=150)
     assert model.evaluate(data.test)["accuracy"] > 0.8
     assert model.lineage.facts["privacy"]["epsilon"] < 21
+
+
+# --- what would tell of clients beside the weights -----------------------------------------------------
+
+
+def same_weights(ours: Model, theirs: Model) -> bool:
+    pairs = zip(ours.network.state_dict().values(), theirs.network.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_nothing_is_picked_by_validation_rows(numbers: Data) -> None:
+    """Scores that never get better would end the run after five looks, and would be the clients' own."""
+    method = FedAvg(local_steps=1, learning_rate=1e-9, **{**NOISY, "noise_multiplier": 1e-9})
+    watched = numbers.with_validation(0.2)
+    rows = np.flatnonzero(watched.part[watched.rows] == 1)
+    labels = watched.take("label")[rows]
+    other = watched.with_label_values(rows, labels[::-1])
+    model, again = method.fit(watched, budget=40), method.fit(other, budget=40)
+    assert (model.lineage.steps, model.lineage.facts["rounds"]) == (40, 40)
+    assert same_weights(model, again)
+    stopped = FedAvg(local_steps=1, learning_rate=1e-9, size=0.25).fit(watched, budget=40)
+    assert stopped.lineage.steps < 40, "without noise there is nothing to hide"
+
+
+def test_fields_that_would_tell_of_clients_are_refused() -> None:
+    with pytest.raises(
+        ParameterError, match=r"noise_multiplier needs local_steps.*got local_epochs=1. Try local_steps"
+    ):
+        FedAvg(**NOISY)
+    with pytest.raises(ParameterError, match="patience waits for scores on validation rows.*leave it out; got 3"):
+        FedAvg(local_steps=1, patience=3, **NOISY)
+
+
+def test_how_long_a_round_is_and_what_a_step_reads_tell_of_no_client(numbers: Data, begun: Begun) -> None:
+    """One client has nearly all rows; in most rounds nobody reports."""
+    (column,) = numbers.roles["client"]
+    names = np.where(np.arange(len(numbers.part)) % 50 == 0, "small", "large")
+    skewed = mw.read(
+        {**{name: each.values for name, each in numbers.columns.items()}, column: names}, label="label", client=column
+    )  # fmt: skip
+    method = FedAvg(local_steps=3, **{**NOISY, "participation": 0.2})
+    learner = begun(method, skewed)
+    rounds = learner.federation.rounds
+    assert {rounds.length(number) for number in range(30)} == {3}
+    assert any(not len(rounds.reporting(number)) for number in range(30))
+    assert method.examples_per_step(learner) == round(0.2 * 2 * method.batch_size)
+    assert method.fit(skewed, budget=10).lineage.facts["rounds"] == 4
+
+
+def test_what_the_guarantee_leaves_out_is_listed(numbers: Data) -> None:
+    public, private = numbers.select(np.arange(len(numbers)) % 2 == 0), numbers.select(np.arange(len(numbers)) % 2 == 1)
+    method = FedAvg(local_steps=1, **{name: value for name, value in NOISY.items() if name != "size"})
+    alone = method.fit(private, budget=2).lineage.facts["privacy"]
+    assert alone["covers"] == "the weights"
+    for part in (
+        "encoders and statistics of the inputs 'table'",
+        "classes of 'label'",
+        "noise_seed",
+        "losses",
+        "lineage",
+    ):
+        assert part in alone["outside"], part
+    start = mw.Supervised(size=0.25).fit(public, budget=2)
+    begun = method.fit(private, start, budget=2).lineage.facts["privacy"]
+    assert "encoders" not in begun["outside"]
+    assert "classes of" not in begun["outside"]
+    secret = replace(method, noise_seed=None)
+    assert "noise_seed" not in secret.fit(private, start, budget=2).lineage.facts["privacy"]["outside"]
+
+
+def test_the_label_is_scaled_as_the_public_start_scales_it() -> None:
+    rows = mw.read("diabetes").with_clients(6)
+    public, private = rows.select(np.arange(len(rows)) % 4 == 0), rows.select(np.arange(len(rows)) % 4 != 0)
+    start = mw.Supervised(size=0.25).fit(public, budget=2)
+    method = FedAvg(local_steps=1, clip_update=0.5, noise_multiplier=1.0, noise_seed=1)
+    model = method.fit(private, start, budget=2)
+    assert model.target == start.target
+    assert "deviation of" not in model.lineage.facts["privacy"]["outside"]
+    plain = FedAvg(local_steps=1).fit(private, start, budget=2)
+    assert plain.target != start.target
+
+
+def test_the_secret_is_gone_when_fit_returns(
+    numbers: Data, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the run's folder and the store; and the same call again gives the same model, without a step."""
+    secret = 0x1234_5678_9ABC_DEF1
+    monkeypatch.setattr("manyways.methods.federated.fed_avg.secret_seed", lambda: secret)
+    method = FedAvg(local_steps=2, **{**NOISY, "noise_seed": None})
+    seen: list[bool] = []
+
+    def held() -> bool:
+        files = [path for place in (tmp_path, home) for path in place.rglob("*") if path.is_file()]
+        texts = [path.read_bytes() for path in files]
+        return any(secret.to_bytes(8, "little") in text or str(secret).encode() in text for text in texts)
+
+    def look(event: Event) -> None:
+        if event.kind == "checkpoint":
+            seen.append(held())
+
+    def run(*listeners: Any) -> Run:
+        return Run(tmp_path / "run", listeners, checkpoint_seconds=0, store=mw.Store())
+
+    model = method.fit(numbers, budget=11, run=run(look))
+    assert all(seen), "a run that is killed must find it"
+    assert not held()
+    told: list[Event] = []
+    again = method.fit(numbers, budget=11, run=run(told.append))
+    assert not [event for event in told if event.kind == "step"]
+    assert not held()
+    assert same_weights(model, again)
+    assert np.array_equal(model.lineage.rows, again.lineage.rows)
+    assert {**model.lineage.facts} == {**again.lineage.facts}

@@ -1,5 +1,8 @@
 """Ridge: scikit-learn's regression and classifier, a penalty that follows from sums, and rows that can be taken out."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +10,13 @@ from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.linear_model import Ridge as Reference
 from sklearn.preprocessing import StandardScaler
 
+import manyways as mw
+from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.self_supervised.simclr import SimCLR
-from manyways.methods.supervised.ridge import GRID, Ridge, RidgeHead, condition_of
+from manyways.methods.supervised._ridge_solutions import GRID, condition_of
+from manyways.methods.supervised.ridge import Ridge, RidgeHead
 from manyways.models.model import Model
 
 
@@ -143,3 +149,105 @@ def test_without_a_penalty_to_speak_of_it_is_least_squares(diabetes: Data) -> No
 def test_raw_text_and_sound_are_told_apart(kind: str, request: pytest.FixtureRequest) -> None:
     data: Data = request.getfixturevalue(kind)
     assert Ridge().fit(data).evaluate(data.test)["accuracy"] > 0.9
+
+
+# --- more features than rows, and many classes ---------------------------------------------------------
+
+
+def _read(features: np.ndarray, labels: np.ndarray, kind: str) -> Data:  # type: ignore[type-arg]
+    columns = [Column("x", "number", features), Column("label", kind, labels)]  # type: ignore[arg-type]
+    return Data.from_columns(columns, {"input": ["x"], "label": ["label"]})
+
+
+def _wide(rows: int, width: int, kind: str) -> Data:
+    rng = np.random.default_rng(rows)
+    features = rng.normal(size=(rows, width)).astype(np.float32).astype(np.float64)
+    features[:, 3] = 2.5
+    numbers = features[:, :10].sum(1) + rng.normal(size=rows)
+    return _read(features, numbers if kind == "number" else np.digitize(numbers, [-2, 2]), kind)
+
+
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_with_more_features_than_rows_it_is_that_of_scikit_learn(kind: str) -> None:
+    data = _wide(40, 90, kind)
+    model = Ridge(penalty=3.0).fit(data)
+    assert _head(model).dual
+    features, labels = data.take("x"), data.take("label")
+    scaled = StandardScaler().fit_transform(features)
+    if kind == "number":
+        assert model.target is not None
+        said = _said(model, features)[:, 0] * model.target.scale + model.target.mean
+        np.testing.assert_allclose(said, Reference(alpha=3.0).fit(scaled, labels).predict(scaled), rtol=1e-8)
+    else:
+        expected = RidgeClassifier(alpha=3.0).fit(scaled, labels).decision_function(scaled)
+        np.testing.assert_allclose(_said(model, features), expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("rows", [40, 200])
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_both_forms_choose_the_penalty_by_the_definition(rows: int, kind: str) -> None:
+    data = _wide(rows, 90, kind)
+    features = StandardScaler().fit_transform(data.take("x"))
+    labels = data.take("label")
+    wanted = labels[:, None] if kind == "number" else 2.0 * (labels[:, None] == np.arange(3)) - 1
+    wanted = wanted - wanted.mean(0)
+    scores = {}
+    for share in GRID:
+        penalty = share * rows  # the mean eigenvalue of standardised features
+        hat = features @ np.linalg.solve(features.T @ features + penalty * np.eye(90), features.T)
+        freedom = 1 - (1 + np.trace(hat)) / rows
+        if freedom > 0:
+            scores[penalty] = ((wanted - hat @ wanted) ** 2).sum() / rows / freedom**2
+    head = _head(Ridge().fit(data))
+    assert head.dual == (rows < 90)
+    assert float(head.chosen) == pytest.approx(min(scores, key=scores.__getitem__))
+
+
+@pytest.mark.parametrize("penalty", [None, 1.0])
+def test_rows_leave_the_dual_form_without_a_trace(penalty: float | None, tmp_path: Path) -> None:
+    data = _wide(60, 90, "category")
+    gone = np.arange(60) % 7 == 0
+    method = Ridge(penalty=penalty)
+    model = mw.load(method.fit(data).save(tmp_path / "model"))
+    forgot, expected = method.forget(model, data, gone), method.fit(data.select(~gone))
+    assert len(_head(forgot).rows) == int((~gone).sum())
+    for name, tensor in expected.network.state_dict().items():
+        assert torch.equal(tensor, forgot.network.state_dict()[name]), name
+
+
+def test_a_form_that_the_rows_left_would_not_have_is_refused() -> None:
+    data = _wide(92, 90, "number")
+    gone = np.arange(92) < 3
+    with pytest.raises(NeedsError, match="89 rows would be left, fewer than features"):
+        Ridge(penalty=50.0).forget(Ridge(penalty=50.0).fit(data), data, gone)
+
+
+def test_many_classes_are_no_matrix_of_rows_by_classes() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.concatenate([np.arange(1500), rng.integers(0, 1500, 1500)])
+    features = (rng.normal(size=(1500, 12))[codes] + rng.normal(size=(3000, 12))).astype(np.float32).astype(np.float64)
+    data = _read(features, codes, "category")
+    model = Ridge(penalty=2.0).fit(data)
+    assert max(tensor.numel() for tensor in model.network.state_dict().values()) == 1500 * 12
+    scaled = StandardScaler().fit_transform(features)
+    expected = RidgeClassifier(alpha=2.0).fit(scaled, codes).decision_function(scaled)
+    np.testing.assert_allclose(_said(model, features), expected, rtol=1e-7, atol=1e-9)
+    gone = np.arange(3000) == 1600
+    forgot, anew = Ridge(penalty=2.0).forget(model, data, gone), Ridge(penalty=2.0).fit(data.select(~gone))
+    apart = (_head(forgot).coefficients - _head(anew).coefficients).abs().max()
+    assert float(apart) < 1e-8 * float(_head(anew).coefficients.abs().max())
+
+
+def test_thousands_of_columns_take_seconds() -> None:
+    """In the primal form, by all eigenvectors, a minute of processor time."""
+    data = _wide(600, 5000, "category")
+    began = time.process_time()
+    model = Ridge().fit(data)
+    assert time.process_time() - began < 15
+    assert model.evaluate(data)["accuracy"] > 0.9
+
+
+def test_only_the_smaller_side_is_bounded() -> None:
+    assert Ridge().fit(_wide(30, 9000, "number")).evaluate(_wide(30, 9000, "number"))["r2"] > 0.5
+    with pytest.raises(NeedsError, match="8,193 features of 8,193 rows; 8,192 of either are the most"):
+        RidgeHead(8193, 1, None, True, False).add(torch.zeros(8193, 8193), torch.zeros(8193))

@@ -1,10 +1,13 @@
 """Newton: a step that takes a head from the optimum of all rows to nearly that of the rows that stay."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.supervised.naive_bayes import NaiveBayes
@@ -12,6 +15,7 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.methods.unlearning.newton import Newton, _step, conjugate_gradients, curvature, slope
 from manyways.models.heads import LinearHead
+from manyways.training.events import Event
 
 from .conftest import Case
 
@@ -114,3 +118,17 @@ def test_other_heads_are_refused(wine: Data) -> None:
     model.network.head = None
     with pytest.raises(NeedsError, match="it moves a linear head, which supervised has not"):
         Newton().forget(model, wine, rows)
+
+
+def test_a_step_that_goes_too_far_says_so() -> None:
+    """The head that batches of a single row leave is far from its optimum, which the step takes it to be at."""
+    rows = mw.read("diabetes").with_test(0.2)
+    data = rows.with_forgotten(np.arange(len(rows)) % 2 == 0)
+    heard: list[Event] = []
+    run = mw.Run(listeners=[heard.append])
+    noisy = mw.Newton().fit(data, mw.Supervised(batch_size=1).fit(rows, budget=200), run=run)
+    caution = noisy.lineage.facts["caution"]
+    assert re.search(r"squared error.*of the rows that stay grew from 0\.\d+ to .*linear-probe leaves it", caution)
+    assert [event.note for event in heard if event.kind == "notice"] == [caution]
+    probe = mw.LinearProbe(penalty=100.0).fit(rows)
+    assert "caution" not in mw.Newton().fit(data, probe).lineage.facts

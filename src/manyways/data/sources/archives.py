@@ -12,6 +12,7 @@ from manyways.data.sources.base import Options, Table, plain_name
 from manyways.data.sources.rows import key_of_file
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError
+from manyways.permissions import tighten
 
 ORDER = 15
 LARGEST = 64 << 30
@@ -63,7 +64,7 @@ def unpack(path: Path) -> Path:
                 with archive.open(member) as packed, target.open("wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
         part.mkdir(parents=True, exist_ok=True)
-        part.replace(folder)
+        tighten(part).replace(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path} is damaged: {error}. Download or pack it again.") from error
     except OSError as error:

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from manyways.data.storage import RowNumbers, Rows, cache_folder, open_rows, write_rows
 from manyways.errors import DataError
+from manyways.permissions import tighten
 
 IN_MEMORY = 64 << 20
 """Arrays of more bytes than this are kept in a file of the cache and mapped."""
@@ -128,4 +129,4 @@ def save_note(key: str, note: Mapping[str, Any]) -> None:
     path = cache_folder() / f"{key}.json"
     part = path.with_suffix(".json.part")
     part.write_text(json.dumps(note), "utf-8")
-    part.replace(path)
+    tighten(part).replace(path)

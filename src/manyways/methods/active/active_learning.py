@@ -62,6 +62,9 @@ class ActiveLearning(Method):
     def asks(self, labels: int) -> int:
         return min(self.questions if self.questions is not None else labels // 2, labels - 1)
 
+    def fewest_steps(self) -> int:
+        return (self.rounds + 1) * self.base.fewest_steps()
+
     def needs_start(self) -> bool:
         return self.base.needs_start()
 
@@ -89,10 +92,11 @@ class ActiveLearning(Method):
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         asked = np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
         trained: list[Model] = []
-        current, share = data, budget.share(1 / (self.rounds + 1))
-        for number in range(self.rounds + 1):
+        current, trainings = data, self.rounds + 1
+        shares = budget.divided([1.0] * trainings, [self.base.fewest_steps()] * trainings)
+        for number, share in enumerate(shares):
 
-            def learn(part: Run, rows: Data = current) -> Model:
+            def learn(part: Run, rows: Data = current, share: Budget = share) -> Model:
                 return self.base.fit(rows, model, budget=share, seed=seed, run=part)
 
             trained.append(run.once(f"round-{number + 1}", learn))

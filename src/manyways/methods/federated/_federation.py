@@ -11,14 +11,21 @@ from manyways.methods.federated._rounds import Plan, Rounds
 from manyways.models.population import Population, Weights
 from manyways.training.learner import RowLearner
 
+ERASED = -1
+"""What stands in place of a seed that is gone."""
+
 
 class Federation(nn.Module):
     """The clients that hold labelled rows, and copies of the network for as many as may report in one round.
 
-    seed: what all chance between the clients follows from; it is saved, as a secret one is drawn only once.
+    seed: what all chance between the clients follows from; it is saved, as a secret one is drawn only once, until
+    `erase` puts ERASED in its place. reported [clients]: who reported in any round, known from then on. `fitted` says
+    in words what was fitted on all clients' rows before the first round.
     """
 
     seed: Tensor
+    reported: Tensor
+    fitted: tuple[str, ...] = ()
 
     def __init__(self, learner: RowLearner, plan: Plan, seed: int) -> None:
         super().__init__()
@@ -30,6 +37,7 @@ class Federation(nn.Module):
         self._plan = plan
         self._rounds: Rounds | None = None
         self.register_buffer("seed", torch.tensor(seed))
+        self.register_buffer("reported", torch.zeros(len(self.names), dtype=torch.bool))
         self.members = Population(learner.network, self.rounds.most)
 
     @property
@@ -42,8 +50,26 @@ class Federation(nn.Module):
 
     def took_part(self, steps: int) -> NDArray[np.str_]:
         """The names of the clients that reported in the rounds begun in `steps`."""
-        reported = [self.rounds.reporting(number) for number in range(self.rounds.begun(steps))]
-        return np.asarray(self.names[np.unique(np.concatenate([np.empty(0, np.int64), *reported]))])
+        return np.asarray(self.names[(self.reported if self.erased else self._reported(steps)).cpu().numpy()])
+
+    @property
+    def erased(self) -> bool:
+        """Whether the seed is gone."""
+        return int(self.seed) == ERASED
+
+    def erase(self, steps: int) -> None:
+        """Forget the seed after `steps`: what followed from it, but for who took part, cannot be told any more."""
+        if not self.erased:
+            self.reported.copy_(self._reported(steps))
+            self.seed.fill_(ERASED)
+            self._rounds = None
+
+    def _reported(self, steps: int) -> Tensor:
+        """Who reported in the rounds begun in `steps`, a mask [clients]."""
+        mask = torch.zeros(len(self.names), dtype=torch.bool)
+        for number in range(self.rounds.begun(steps)):
+            mask[torch.from_numpy(self.rounds.reporting(number))] = True
+        return mask
 
     def shares(self, steps: int) -> dict[str, dict[str, int]]:
         """Of each client that reported in the rounds begun in `steps` its rows, and in how many rounds it did."""

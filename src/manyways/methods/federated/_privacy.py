@@ -8,14 +8,28 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from manyways.errors import ManywaysError
+from manyways.errors import ManywaysError, ParameterError
+from manyways.models.backbones._layers import BatchNorm
 from manyways.models.population import member_norms, per_member
+from manyways.models.predictor import Predictor
+from manyways.training.learner import RowLearner
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+ALWAYS_OUTSIDE = (
+    "this lineage: the rows and the number of the clients that took part, and the seconds",
+    "the number of all clients, which is taken as known",
+    "losses and scores that were reported on the way, or after it on rows of clients",
+    "the choice of this model among others by rows of clients",
+    "the number of rounds, where the budget was in seconds or operations",
+)
+"""What no guarantee covers, in words."""
+SEED_OUTSIDE = "anybody who knows noise_seed, which stands among the fields of the method"
 
 
 def clip_updates(updates: Mapping[str, Tensor], bound: float) -> dict[str, Tensor]:
@@ -62,11 +76,33 @@ def guarantee(rounds: int, share: float, noise_multiplier: float, delta: float) 
         "epsilon": epsilon(rounds, share, noise_multiplier, delta),
         "delta": delta,
         "unit": "client",
-        "neighbours": "one client more or less",
+        "neighbours": "one client with its rows or without, all clients counted",
         "mechanism": f"Gaussian, noise multiplier {noise_multiplier}, Poisson sampling of {share}, {rounds} rounds",
         "accountant": f"dp-accounting {version('dp-accounting')}, Rényi",
-        "covers": "the weights; not this lineage, the classes, nor how inputs are scaled",
+        "covers": "the weights",
     }
+
+
+def fitted_on_clients(learner: RowLearner, begun: Predictor | None) -> tuple[str, ...]:
+    """What was fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
+    inputs = ", ".join(map(repr, learner.encoding.encoders))
+    encoders = f"the encoders and statistics of the inputs {inputs}, which were fitted on all clients' rows"
+    said = () if begun else (encoders,)
+    if learner.target is None or (begun and begun.target is learner.target):
+        return said
+    what = "classes" if learner.target.classification else "mean and the deviation"
+    return (*said, f"the {what} of {learner.target.name!r}, which are those of all clients' labels")
+
+
+def refuse_batch_norm(network: nn.Module) -> None:
+    """Raise ParameterError where `network` keeps statistics of its batches."""
+    for name, part in network.named_modules():
+        if isinstance(part, BatchNorm | nn.modules.batchnorm._BatchNorm):
+            raise ParameterError(
+                f"FedAvg.noise_multiplier: the network keeps means of its batches ({name}), which are neither clipped "
+                "nor noisy and would give clients away. Take a backbone that looks at each row alone, such as "
+                'backbone="vit" for images.'
+            )
 
 
 @cache

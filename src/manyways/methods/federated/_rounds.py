@@ -103,7 +103,12 @@ class Rounds:
         return local + 1 == self.length(number)
 
     def length(self, number: int) -> int:
-        """Steps of the round `number`: as many as its busiest client takes, and one where nobody reports."""
+        """Steps of the round `number`: as many as its busiest client takes, and one where nobody reports.
+
+        Where clients are asked by throws and all take as many steps, so does every round: its length tells of nobody.
+        """
+        if self.plan.poisson and self.plan.steps is not None:
+            return self.plan.steps
         return int(self.steps[self.reporting(number)].max(initial=1))
 
     def begun(self, steps: int) -> int:

@@ -10,15 +10,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.data import Data
+from manyways.data.targets import Target
 from manyways.errors import ParameterError
 from manyways.methods.federated._federation import Federation, secret_seed
-from manyways.methods.federated._privacy import clip_updates, epsilon, guarantee, noisy_mean
-from manyways.methods.federated._rounds import Plan
+from manyways.methods.federated._privacy import (
+    ALWAYS_OUTSIDE,
+    SEED_OUTSIDE,
+    clip_updates,
+    epsilon,
+    fitted_on_clients,
+    guarantee,
+    noisy_mean,
+    refuse_batch_norm,
+)
+from manyways.methods.federated._rounds import Plan, Rounds
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_losses
 from manyways.methods.rows import RowMethod
-from manyways.models.backbones._layers import BatchNorm
 from manyways.models.model import Model
 from manyways.models.population import Weights, member_norms, per_member
 from manyways.training.learner import RowLearner
@@ -38,10 +47,18 @@ class FedAvg(RowMethod):
     no part.
 
     With noise it is DP-FedAvg (McMahan et al., Learning differentially private recurrent language models, ICLR 2018):
-    clients are asked by independent throws, their updates are clipped to `clip_update` and count alike, the sum is
-    divided by the number that is expected, and the ε that this guarantees is among the values of every event and in the
-    model's lineage (`lineage.facts["privacy"]`). It holds for the weights, for those who do not know `noise_seed`.
-    Encoders and classes are fitted on all rows beforehand: start from a model of public rows where that tells too much.
+    clients are asked by independent throws, all take `local_steps`, their updates are clipped to `clip_update` and
+    count alike, the sum is divided by the number that is expected, and the ε that this guarantees is among the values
+    of every event and in the model's lineage (`lineage.facts["privacy"]`). Nothing is picked by clients' rows: those of
+    validation are not looked at, and all rounds are taken.
+
+    The guarantee holds for the weights, in real arithmetic, for those who do not know `noise_seed`. A secret one has 63
+    bits and is gone from the run's folder when `fit` returns. It does not hold for what is told beside the weights: the
+    lineage, losses and scores on the way, how many clients there are, and the choice among several models by rows of
+    clients. A budget in steps or examples sets the number of rounds; one in seconds or operations is measured on
+    clients' rows. Encoders, pixel statistics and the classes are fitted on all training rows beforehand, unless it
+    starts from a model, of public rows: then they are that model's. `lineage.facts["privacy"]["outside"]` lists all
+    that the guarantee does not cover.
     """
 
     participation: Annotated[float, Interval("(0, 1]")] = 1.0
@@ -49,7 +66,7 @@ class FedAvg(RowMethod):
     local_epochs: Count = 1
     """Passes of a client over its rows in a round (E)."""
     local_steps: Count | None = None
-    """Steps of every client in a round, in place of `local_epochs`."""
+    """Steps of every client in a round, in place of `local_epochs`; with noise it must be given."""
     batch_size: Count = 10
     """Rows of a client in a batch (B); the last batch of a pass may be smaller."""
     learning_rate: Positive = 0.1
@@ -98,6 +115,17 @@ class FedAvg(RowMethod):
                 "FedAvg.noise_multiplier is a multiple of clip_update, so that must be given, in (0, inf); got None. "
                 "Try clip_update=1.0."
             )
+        if self.private and self.local_steps is None:
+            raise ParameterError(
+                "FedAvg.noise_multiplier needs local_steps, in [1, inf): how long passes are, and so how many rounds "
+                f"there are, depends on the rows that clients hold; got local_epochs={self.local_epochs}. Try "
+                "local_steps=10."
+            )
+        if self.private and self.patience != type(self).patience:
+            raise ParameterError(
+                "FedAvg.patience waits for scores on validation rows, which are clients' own and are not looked at "
+                f"where there is noise: leave it out; got {self.patience}."
+            )
 
     @classmethod
     def example_data(cls) -> Data:
@@ -123,9 +151,27 @@ class FedAvg(RowMethod):
         learner = super().begin(data, model, seed)
         if self.private:
             epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
-            _refuse_batch_norm(learner.network)
+            refuse_batch_norm(learner.network)
         learner.federation = Federation(learner, self._plan(), self._chance(seed))
+        if self.private:
+            learner.federation.fitted = fitted_on_clients(learner, None if model is None else model.as_predictor(data))
         return learner
+
+    def make_target(self, data: Data, model: Model | None) -> Target:
+        """That of the model to start from, where noise hides what clients' labels are and it has the same label."""
+        begun = model.as_predictor(data).target if self.private and model else None
+        if begun and begun.name == data.label.name and begun.classification == data.classification:
+            return begun
+        return super().make_target(data, model)
+
+    def watches_validation(self) -> bool:
+        return not self.private
+
+    def erase_secrets(self, learner: RowLearner, steps: int) -> bool:
+        if not self.private or self.noise_seed is not None:
+            return False
+        _federation(learner).erase(steps)
+        return True
 
     def prepare(self, learner: RowLearner) -> None:
         federation = _federation(learner)
@@ -190,11 +236,10 @@ class FedAvg(RowMethod):
         rounds, start = federation.rounds, learner.network.state_dict()
         clients = rounds.round(number).clients
         if self.private:
-            asked = rounds.plan.share * (1 - rounds.plan.dropout_rate) * len(rounds.sizes)
             assert self.clip_update is not None
             moved = noisy_mean(
                 clip_updates(federation.updates(start), self.clip_update),
-                asked,
+                self._expected(rounds),
                 self.noise_multiplier * self.clip_update,
                 generator(rounds.seed, number, NOISE),
             )
@@ -231,7 +276,10 @@ class FedAvg(RowMethod):
                 gradient.mul_(per_member(factors, gradient))
 
     def examples_per_step(self, learner: RowLearner) -> int:
-        return max(1, round(_federation(learner).rounds.rows_per_step()))
+        rounds = _federation(learner).rounds
+        if self.private:  # as many as are expected, at most: what clients really hold would tell of them
+            return max(1, round(self._expected(rounds) * self.batch_size))
+        return max(1, round(rounds.rows_per_step()))
 
     # --- what is said of it ------------------------------------------------------------------------
 
@@ -258,10 +306,16 @@ class FedAvg(RowMethod):
         said: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
         if self.private:
             privacy = guarantee(rounds, self.participation, self.noise_multiplier, self.delta)
-            said["privacy"] = {**privacy, "secret_noise": self.noise_seed is None}
+            secret = self.noise_seed is None
+            outside = [*ALWAYS_OUTSIDE, *federation.fitted, *([] if secret else [SEED_OUTSIDE])]
+            said["privacy"] = {**privacy, "outside": "; ".join(outside), "secret_noise": secret}
         else:
             said["took_part"] = federation.shares(steps)
         return said
+
+    def _expected(self, rounds: Rounds) -> float:
+        """How many clients are expected to report in a round."""
+        return self.participation * (1 - self.dropout_rate) * len(rounds.sizes)
 
     def _epsilon(self, rounds: int) -> float:
         return epsilon(rounds, self.participation, self.noise_multiplier, self.delta)
@@ -276,13 +330,3 @@ def _federation(learner: RowLearner) -> Federation:
 def _by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:
     """Rows [clients · width, ...] as [clients, width, ...]."""
     return {name: rows.reshape(*positions.shape, *rows.shape[1:]) for name, rows in inputs.items()}
-
-
-def _refuse_batch_norm(network: nn.Module) -> None:
-    for name, part in network.named_modules():
-        if isinstance(part, BatchNorm | nn.modules.batchnorm._BatchNorm):
-            raise ParameterError(
-                f"FedAvg.noise_multiplier: the network keeps means of its batches ({name}), which are neither clipped "
-                "nor noisy and would give clients away. Take a backbone that looks at each row alone, such as "
-                'backbone="vit" for images.'
-            )

@@ -41,7 +41,8 @@ class Merge(Method):
 
     Folders are read and written one tensor at a time, and computed in float32 or better. What is no weight is the
     first model's: the types of numbers, labels, configuration, tokenizer, and counters. Other whole numbers must be
-    the same in all. `fit` gives the model; `manyways.merge_folders` writes a folder, however large.
+    the same in all. `fit` gives the model, which is float32 in memory and of the first one's type again when it is
+    saved, if that has one; `manyways.merge_folders` writes a folder, however large.
     """
 
     models: tuple[str, ...] = ()

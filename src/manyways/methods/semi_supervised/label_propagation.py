@@ -12,6 +12,7 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
+from manyways.methods.expected import announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Learned, Method
@@ -23,6 +24,10 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 MOST_ROWS_RBF = 20_000
+MOST_NUMBERS = 1 << 27
+"""Rows by classes: half a gigabyte to keep, several while labels flow."""
+TRIED = 256
+"""Rows by which the time of the search for neighbours is measured."""
 TOLERANCE = 1e-9
 """The flow ends when all rows together change by less. Far from a label little arrives, and that little decides:
 by scikit-learn's defaults (1e-3, alpha 0.2) two in five rows of two interleaved moons are left without a label."""
@@ -92,11 +97,19 @@ class LabelPropagation(Method):
         training, target = data.training, Target.fit(data)
         if self.kernel == "rbf" and len(training) > MOST_ROWS_RBF:
             raise NeedsError(f"The rbf kernel compares all {len(training):,} rows with each other; use kernel='knn'.")
+        if len(training) * target.width > MOST_NUMBERS:
+            raise NeedsError(
+                f"LabelPropagation keeps for every row how probable each class is: {len(training):,} rows by "
+                f"{target.width:,} classes, and {MOST_NUMBERS:,} numbers are the most. Take fewer rows, or "
+                "nearest-neighbours, which looks at labelled rows alone."
+            )
         frozen = start_features(data, model, seed)
         features, labels = frozen.of(training), target.encode(training)
         neighbours = min(self.neighbours, len(training))
         head = PropagationHead(len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma)
         head.near.fit(torch.from_numpy(features))
+        if self._is_wide(features):
+            self._announce(head.near, features, budget, run)
         distributions = self._flow(features, labels, target.width, head.near)
         head.distributions.copy_(torch.from_numpy(distributions))
         frozen.network.head = head
@@ -106,6 +119,17 @@ class LabelPropagation(Method):
             (model,) if model else (),
         )
 
+    def _is_wide(self, features: NDArray[np.float32]) -> bool:
+        return self.kernel == "knn" and features.shape[1] > MOST_NUMBERS_OF_A_TREE
+
+    def _announce(self, near: NearestRows, features: NDArray[np.float32], budget: Budget, run: Run) -> None:
+        """Say how long the search for neighbours takes, by that of a few rows, where it is more than the budget."""
+        some = torch.from_numpy(features[:TRIED])
+        near(some, self.neighbours)  # the first call allocates
+        expected = seconds_of(lambda: near(some, self.neighbours)) * len(features) / len(some)
+        work = f"Finding the neighbours of {len(features):,} rows among each other"
+        announce(run, budget, expected, work, "Fewer rows take less by the square.")
+
     def _flow(
         self, features: NDArray[np.float32], labels: NDArray[Any], classes: int, near: NearestRows
     ) -> NDArray[Any]:
@@ -114,9 +138,8 @@ class LabelPropagation(Method):
         from sklearn.semi_supervised import LabelSpreading
 
         neighbours = min(self.neighbours, len(features) - 1)
-        wide = self.kernel == "knn" and features.shape[1] > MOST_NUMBERS_OF_A_TREE
         options: dict[str, Any] = {
-            "kernel": (lambda rows, _: graph(near, rows, neighbours)) if wide else self.kernel,
+            "kernel": (lambda rows, _: graph(near, rows, neighbours)) if self._is_wide(features) else self.kernel,
             "gamma": self.gamma, "n_neighbors": neighbours,
             "max_iter": self.iterations * (1 if self.alpha else 10), "tol": TOLERANCE if self.alpha else 1e-3,
         }  # fmt: skip

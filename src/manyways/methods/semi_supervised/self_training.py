@@ -40,6 +40,9 @@ class SelfTraining(Method):
         super().__post_init__()
         require_classifier(self, self.base)
 
+    def fewest_steps(self) -> int:
+        return self.rounds * self.base.fewest_steps()
+
     def needs_start(self) -> bool:
         return self.base.needs_start()
 
@@ -51,10 +54,11 @@ class SelfTraining(Method):
         unlabelled = data.select(hidden)
         trained: list[Model] = []
         current = data
-        for number in range(self.rounds):
+        shares = budget.divided([1.0] * self.rounds, [self.base.fewest_steps()] * self.rounds)
+        for number, share in enumerate(shares):
 
-            def learn(part: Run, rows: Data = current) -> Model:
-                return self.base.fit(rows, model, budget=budget.share(1 / self.rounds), seed=seed, run=part)
+            def learn(part: Run, rows: Data = current, share: Budget = share) -> Model:
+                return self.base.fit(rows, model, budget=share, seed=seed, run=part)
 
             if self.base.lacks(current, model):
                 break  # every row has been given its guess, and the base learns only where some have none

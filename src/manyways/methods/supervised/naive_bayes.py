@@ -19,6 +19,7 @@ from manyways.models.moments import Moments
 Part = tuple[str, int, int]
 """gaussian, multinomial or categorical, and the features [from, to) that are so distributed."""
 
+NUMBERS_AT_ONCE = 1 << 18
 UNSEEN = 30.0
 """By how much, in nats, a class without any row is less probable than the least probable of the others."""
 
@@ -58,8 +59,10 @@ class NaiveBayesHead(ClosedFormHead):
         said = values @ self.weights.T + self.log_prior
         for start, stop in self._of("gaussian"):
             some, mean, variance = values[:, start:stop], self.mean[:, start:stop], self.variance[:, start:stop]
-            for code in range(self.outputs):  # [rows, classes, width] at once would be large
-                said[:, code] -= 0.5 * ((some - mean[code]).square() / variance[code]).sum(1)
+            size = max(1, NUMBERS_AT_ONCE // max(1, some.numel()))  # [rows, classes, width] at once would be large
+            for codes in torch.split(torch.arange(self.outputs), size):
+                apart = (some[:, None] - mean[codes]).square_().div_(variance[codes])
+                said[:, codes] -= 0.5 * apart.sum(2)
             said = said - 0.5 * (2 * torch.pi * variance).log().sum(1)
         seen = self.moments.count > 0
         least = said[:, seen].amin(1, keepdim=True)

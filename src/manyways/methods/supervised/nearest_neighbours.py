@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
@@ -62,7 +61,7 @@ class NearestNeighboursHead(ClosedFormHead):
         if not self.classes:
             mean = (weights * said).sum(1) / weights.sum(1)
             return ((mean - self.unit[0]) / self.unit[1])[:, None]
-        votes = (one_hot(said, self.outputs) * weights[..., None]).sum(1)
+        votes = weights.new_zeros(len(said), self.outputs).scatter_add_(1, said, weights)
         return (votes / votes.sum(1, keepdim=True) + LEAST).log()
 
     def nearest(self, features: Tensor) -> tuple[Tensor, Tensor]:

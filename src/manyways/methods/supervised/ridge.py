@@ -8,130 +8,201 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
 from manyways.methods.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
+from manyways.methods.supervised._ridge_solutions import Solution, dual_solution, primal_solution
 from manyways.models.moments import Moments
 
-MOST_FEATURES = 8192
-"""Features whose products with each other fit into memory: half a gigabyte."""
-GRID = tuple(10 ** (power / 2) for power in range(-6, 7))
-"""Penalties that are tried, as multiples of the mean eigenvalue."""
+LARGEST = 8192
+"""Features, or rows where those are fewer, whose products with each other fit into memory: half a gigabyte."""
 ROWS_AT_ONCE = 4096
 TRUSTED = 1e-8 / 32
 """Relative error of the weights that is let pass: far enough below the guarantee for rows to be taken out often."""
 
 
 class RidgeHead(ClosedFormHead):
-    """One affine map, and the sums that it is the solution of.
+    """One affine map, and what it is solved from: sums over rows, or the rows where they are fewer than features.
 
-    scatter [width + outputs, width + outputs]: the products of deviations from the mean, of the features and then of
-    the labels: ±1 for each class, or the number. moments, label_moments: counts, sums and squares of both. coefficients
-    [outputs, width], intercept [outputs], all float64; chosen: the penalty.
+    The primal form has scatter [width, width] and cross [outputs, width], the products of deviations from the mean, of
+    the features with each other and of the labels with them. The dual form has `count` rows themselves: rows float32
+    [count, width] and labels [count]. Labels are ±1 for each class, or the number; no sum is as large as rows by
+    classes. moments: counts, sums and squares of the features; class_counts [outputs] rows of each class, or
+    label_moments those of a number. coefficients [outputs, width], intercept [outputs], float64; chosen: the penalty.
     """
 
     name = "ridge"
     scatter: Tensor
+    cross: Tensor
+    rows: Tensor
+    labels: Tensor
+    class_counts: Tensor
+    label_moments: Moments
     coefficients: Tensor
     intercept: Tensor
     chosen: Tensor
 
-    def __init__(self, width: int, outputs: int, penalty: float | None, standardise: bool, classes: bool) -> None:
+    def __init__(
+        self,
+        width: int,
+        outputs: int,
+        penalty: float | None,
+        standardise: bool,
+        classes: bool,
+        count: int | None = None,
+    ) -> None:
         super().__init__()
         self.config = {
             "width": width, "outputs": outputs, "penalty": penalty, "standardise": standardise, "classes": classes,
+            "count": count,
         }  # fmt: skip
         self.width, self.outputs, self.classes = width, outputs, classes
         self.penalty, self.standardise = penalty, standardise
-        self.condition, self.lost = 1.0, 1.0
-        self.moments, self.label_moments = Moments(1, width), Moments(1, outputs)
-        for name, shape in {
-            "scatter": (width + outputs, width + outputs), "coefficients": (outputs, width), "intercept": (outputs,),
-            "chosen": (),
-        }.items():  # fmt: skip
+        self.dual, self.condition, self.lost = False, 1.0, 1.0
+        self.moments = Moments(1, width)
+        for name, shape in {"coefficients": (outputs, width), "intercept": (outputs,), "chosen": ()}.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+        if classes:
+            self.register_buffer("class_counts", torch.zeros(outputs, dtype=torch.int64))
+        else:
+            self.label_moments = Moments(1, 1)
+        if count is not None:
+            self._make_room(count)
+
+    def _make_room(self, count: int) -> None:
+        """Make room for `count` rows; for sums where it is 0."""
+        self.config["count"], self.dual = count, count > 0
+        if self.dual:
+            self.register_buffer("rows", torch.zeros(count, self.width))
+            self.register_buffer("labels", torch.zeros(count, dtype=torch.int64 if self.classes else torch.float64))
+        else:
+            self.register_buffer("scatter", torch.zeros(self.width, self.width, dtype=torch.float64))
+            self.register_buffer("cross", torch.zeros(self.outputs, self.width, dtype=torch.float64))
 
     def forward(self, features: Tensor) -> Tensor:
         return features.double() @ self.coefficients.T + self.intercept
 
     def add(self, features: Tensor, labels: Tensor) -> None:
+        if min(features.shape) > LARGEST:
+            raise NeedsError(
+                f"Ridge keeps the products of all pairs of features, or of rows where those are fewer, and here are "
+                f"{self.width:,} features of {len(features):,} rows; {LARGEST:,} of either are the most. Put a model "
+                "with fewer features before it, or learn with linear-probe."
+            )
+        self._make_room(len(features) if len(features) < self.width else 0)
+        if self.dual:
+            self.rows.copy_(features)
+            self.labels.copy_(labels)
         self._move(features, labels, 1)
 
     def remove(self, features: Tensor, labels: Tensor, left: NDArray[np.int64]) -> "RidgeHead":
+        if self.dual:
+            places = torch.from_numpy(left)
+            return self._of(self.rows[places], self.labels[places])
         before = self.moments.variance() * self.moments.count
         self._move(features, labels, -1)
         after = self.moments.variance() * self.moments.count
         self.lost = float((before / after)[after > 0].amax()) if bool((after > 0).any()) else 1.0
         return self
 
+    def select(self, kept: Tensor) -> "RidgeHead":
+        if self.dual:
+            return self._of(self.rows[:, kept], self.labels)
+        head = RidgeHead(**{**self.config, "width": len(kept)})
+        head.moments, head.lost = self.moments.select(kept), self.lost
+        if self.classes:
+            head.class_counts = self.class_counts
+        else:
+            head.label_moments = self.label_moments
+        head.scatter.copy_(self.scatter[kept][:, kept])
+        head.cross.copy_(self.cross[:, kept])
+        return head
+
+    def _of(self, features: Tensor, labels: Tensor) -> "RidgeHead":
+        """A head like this one of other rows."""
+        head = RidgeHead(**{**self.config, "width": features.shape[1], "count": None})
+        head.add(features, labels)
+        return head
+
     def _move(self, features: Tensor, labels: Tensor, sign: int) -> None:
         """Count rows in or out (Chan, Golub & LeVeque, Updating formulae for computing sample variances, 1979)."""
-        wanted = self._wanted(labels)
         everyone = torch.zeros(len(features), dtype=torch.int64)
-        first, mean = not self.moments.count.any(), self._mean()
+        first, mean, said = not self.moments.count.any(), self.moments.mean()[0], self._said()
         self.moments.move(features, everyone, sign)
-        self.label_moments.move(wanted, everyone, sign)
-        moved = self._mean() - mean
+        if self.classes:
+            self.class_counts += sign * torch.bincount(labels, minlength=self.outputs)
+        else:
+            self.label_moments.move(labels[:, None], everyone, sign)
+        if self.dual:
+            return
         if first:
-            mean, moved = self._mean(), torch.zeros_like(moved)
-        for some, said in zip(_parts(features), _parts(wanted), strict=True):
-            deviations = torch.cat([some.double(), said], 1) - mean
+            mean, said = self.moments.mean()[0], self._said()
+        pieces = (torch.split(given, ROWS_AT_ONCE) for given in (features, labels))
+        for some, wanted in zip(*pieces, strict=True):
+            deviations = some.double() - mean
             self.scatter.addmm_(deviations.T, deviations, alpha=sign)
+            if self.classes:  # ±1 for each class is twice the sum over its own rows, less the sum over all
+                self.cross.index_add_(0, wanted, deviations, alpha=2 * sign)
+                self.cross.addr_(1 + said, deviations.sum(0), alpha=-sign)
+            else:
+                self.cross.addmm_((wanted - said)[None], deviations, alpha=sign)
+        moved = self.moments.mean()[0] - mean
         self.scatter.addr_(moved, moved, alpha=-float(self.moments.count))
+        self.cross.addr_(self._said() - said, moved, alpha=-float(self.moments.count))
 
-    def _wanted(self, labels: Tensor) -> Tensor:
-        return 2.0 * one_hot(labels, self.outputs).double() - 1 if self.classes else labels[:, None]
+    def _said(self) -> Tensor:
+        """The mean of the labels, float64 [outputs]."""
+        if self.classes:
+            return 2 * self.class_counts / self.moments.count.clamp_min(1).double() - 1
+        return self.label_moments.mean()[0]
 
-    def _mean(self) -> Tensor:
-        return torch.cat([self.moments.mean(), self.label_moments.mean()], 1)[0]
-
-    def select(self, kept: Tensor) -> "RidgeHead":
-        head = RidgeHead(len(kept), self.outputs, self.penalty, self.standardise, self.classes)
-        head.moments, head.label_moments, head.lost = self.moments.select(kept), self.label_moments, self.lost
-        both = torch.cat([kept, self.width + torch.arange(self.outputs)])
-        head.scatter.copy_(self.scatter[both][:, both])
-        return head
+    def _spread(self) -> Tensor:
+        """The squared deviations of the labels from their mean, summed over the rows, float64 [outputs]."""
+        if self.classes:
+            of_class = self.class_counts.double()
+            return 4 * of_class * (self.moments.count - of_class) / self.moments.count.clamp_min(1)
+        return self.label_moments.variance()[0] * self.moments.count
 
     def solve(self, target: Target) -> None:
         spread = self.moments.variance()[0]
         varies = torch.nonzero(spread > 0).flatten()
+        scale = spread[varies].sqrt() if self.standardise else torch.ones(len(varies), dtype=torch.float64)
+        mean, said, unit = self.moments.mean()[0], self._said(), target.scale
+        found = self._dual(varies, mean, scale) if self.dual else self._primal(spread, varies, scale)
+        weights, self.condition = found.weights / scale, found.condition
+        self.chosen.fill_(found.penalty)
+        self.coefficients.zero_()
+        self.coefficients[:, varies] = weights / unit
+        self.intercept.copy_((said - target.mean - weights @ mean[varies]) / unit)
+
+    def _primal(self, spread: Tensor, varies: Tensor, scale: Tensor) -> Solution:
         # What never varied, or varied in rows that are gone, is exactly that again: rounding leaves no trace.
-        constant = torch.cat([spread, self.label_moments.variance()[0]]) == 0
+        constant = spread == 0
         self.scatter[constant, :] = 0
         self.scatter[:, constant] = 0
-        scale = spread[varies].sqrt() if self.standardise else torch.ones(len(varies), dtype=torch.float64)
+        self.cross[:, constant] = 0
+        self.cross[self._spread() == 0] = 0
         products = self.scatter[varies][:, varies] / scale / scale[:, None]
-        wanted = self.scatter[varies, self.width :] / scale[:, None]
-        weights, penalty, self.condition = self._solved(products, wanted)
-        weights, unit = weights / scale[:, None], target.scale
-        mean, said = self.moments.mean()[0], self.label_moments.mean()[0]
-        self.chosen.fill_(penalty)
-        self.coefficients.zero_()
-        self.coefficients[:, varies] = weights.T / unit
-        self.intercept.copy_((said - target.mean - mean[varies] @ weights) / unit)
+        wanted = self.cross[:, varies] / scale
+        return primal_solution(products, wanted, float(self._spread().sum()), int(self.moments.count), self.penalty)
 
-    def _solved(self, products: Tensor, wanted: Tensor) -> tuple[Tensor, float, float]:
-        """The weights, the penalty, and how much larger than an error in the sums one in the weights may be."""
-        if not len(products):
-            return wanted, self.penalty or 0.0, 1.0
-        if self.penalty is not None:
-            matrix = products + self.penalty * torch.eye(len(products), dtype=torch.float64)
-            factor, failed = torch.linalg.cholesky_ex(matrix)
-            if not failed:
-                return torch.cholesky_solve(wanted, factor), self.penalty, condition_of(matrix, factor)
-        values, vectors = torch.linalg.eigh(products)
-        values, turned = values.clamp_min(0), vectors.T @ wanted
-        spread, penalty = self.scatter.diagonal()[self.width :], self.penalty
-        if penalty is None:
-            penalty = best_penalty(values, turned, spread, int(self.moments.count))
-        weights = vectors @ (turned / (values + penalty)[:, None])
-        return weights, penalty, float((values[-1] + penalty) / (values[0] + penalty))
+    def _dual(self, varies: Tensor, mean: Tensor, scale: Tensor) -> Solution:
+        centred = (self.rows[:, varies].double() - mean[varies]) / scale
+        if self.classes:
+            seen, codes = torch.unique(self.labels, return_inverse=True)
+            found = dual_solution(centred, codes, self.penalty)
+            weights = torch.zeros(self.outputs, len(varies), dtype=torch.float64).index_copy_(0, seen, found.weights)
+            return Solution(weights, found.penalty)
+        return dual_solution(centred, self.labels - self._said(), self.penalty)
 
     def doubt(self) -> str | None:
+        if self.dual:
+            return None
+        if int(self.moments.count) < self.width:
+            return f"{int(self.moments.count):,} rows would be left, fewer than features, of which it keeps the rows."
         error = self.condition * self.lost * torch.finfo(torch.float64).eps
         if error <= TRUSTED:
             return None
@@ -141,44 +212,13 @@ class RidgeHead(ClosedFormHead):
         )
 
 
-def _parts(rows: Tensor) -> list[Tensor]:
-    return list(torch.split(rows, ROWS_AT_ONCE))
-
-
-def best_penalty(values: Tensor, turned: Tensor, spread: Tensor, rows: int) -> float:
-    """The penalty with the least generalised cross-validation score (Golub, Heath & Wahba 1979).
-
-    values: eigenvalues of the features' products [width]; turned [width, outputs]: their products with the labels, in
-    the directions of the eigenvectors; spread [outputs]: squared deviations of the labels. All of them are sums over
-    rows, so that the choice, too, is the one that the rows alone would give.
-    """
-    mean = float(values.mean()) or 1.0
-    scores = {}
-    for share in GRID:
-        penalty = share * mean
-        shrunk = values + penalty
-        errors = spread.sum() - (turned.square() * ((values + 2 * penalty) / shrunk.square())[:, None]).sum()
-        freedom = 1 - (1 + (values / shrunk).sum()) / rows
-        if freedom > 0:
-            scores[penalty] = float(errors.clamp_min(0) / rows / freedom.square())
-    return min(scores, key=lambda penalty: scores[penalty]) if scores else GRID[-1] * mean
-
-
-def condition_of(matrix: Tensor, factor: Tensor, turns: int = 20) -> float:
-    """About the condition of a positive matrix: power iteration on it and, by its Cholesky `factor`, on its inverse."""
-    start = torch.linspace(1, 2, len(matrix), dtype=torch.float64)[:, None]
-    large, small = start, start
-    for _ in range(turns):
-        large, small = matrix @ (large / large.norm()), torch.cholesky_solve(small / small.norm(), factor)
-    return float(large.norm() * small.norm())
-
-
 @dataclass(frozen=True, kw_only=True)
 class Ridge(ClosedForm):
     """Fit a linear model with an L2 penalty: least squares for numbers, and for classes with ±1 as the number of each.
 
     Over the features of a model it is a linear probe. It keeps the products of all pairs of features, so that rows can
-    be forgotten at the cost of solving for the weights alone.
+    be forgotten at the cost of solving for the weights alone; where there are more features than rows it is solved in
+    its dual form, and keeps the features of the rows instead.
     """
 
     penalty: Positive | None = None
@@ -190,9 +230,4 @@ class Ridge(ClosedForm):
     paper: ClassVar = "Hoerl & Kennard, Ridge regression, Technometrics 1970"
 
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> RidgeHead:
-        if width > MOST_FEATURES:
-            raise NeedsError(
-                f"Ridge keeps the products of all pairs of features, and here are {width:,}; {MOST_FEATURES:,} are the "
-                "most. Put a model with fewer before it, or learn with linear-probe."
-            )
         return RidgeHead(width, target.width, self.penalty, self.standardise, target.classification)

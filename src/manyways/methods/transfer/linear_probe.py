@@ -1,6 +1,7 @@
 """Linear probe: a linear model on frozen features."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.targets import Target
+from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
@@ -19,6 +21,11 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
+LARGE = 1 << 30
+"""Products in a pass over the rows, from which on it is measured how long a fit takes."""
+TYPICAL_PASSES = 100
+TRIED = 512
+"""Rows by which a pass over all of them is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +53,8 @@ class LinearProbe(Method):
         mean, scale = features.mean(0), features.std(0)
         scale[scale < 1e-6] = 1.0
         fit = _logistic if target.classification else _ridge
-        weight, bias = fit((features - mean) / scale, labels, target.width, self.penalty, seed)
+        say = partial(announce, run, budget)
+        weight, bias = fit((features - mean) / scale, labels, target.width, self.penalty, seed, say)
         with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
             head = LinearHead(frozen.network.width, target.width)
         with torch.no_grad():
@@ -60,7 +68,7 @@ class LinearProbe(Method):
 
 
 def _logistic(
-    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int
+    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int, say: Say
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -73,6 +81,13 @@ def _logistic(
     fewest = int(np.bincount(labels)[np.unique(labels)].min())
     if penalty is None and fewest < 2:
         penalty = 1.0  # a class with one row leaves nothing to validate on
+    if features.size * len(seen) > LARGE:
+        each = _seconds_of_a_pass(features, labels)
+        fits = 1 if penalty is not None else 1 + len(GRID) * min(5, fewest)
+        often = "once" if fits == 1 else f"{fits} times"
+        work = f"Fitting {len(seen):,} classes on {len(features):,} rows, {often},"
+        instead = f"Ridge takes seconds{'.' if fits == 1 else ', and penalty=1.0 fits once.'}"
+        say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
         folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
         scores = [cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID]
@@ -90,8 +105,22 @@ def _logistic(
     return weight, bias
 
 
+def _seconds_of_a_pass(features: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Seconds of one loss and its gradient over all rows, by its products on some of them and all classes."""
+    some, classes = features[:TRIED], len(np.unique(labels))
+    weights = np.zeros((classes, features.shape[1]), features.dtype)
+
+    def a_pass() -> None:
+        said = some @ weights.T
+        np.exp(said, out=said)
+        said.T @ some
+
+    a_pass()
+    return seconds_of(a_pass) * len(features) / len(some)
+
+
 def _ridge(
-    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int
+    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int, say: Say
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import Ridge, RidgeCV
 

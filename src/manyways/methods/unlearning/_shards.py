@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.data.splits import parts_of
+from manyways.permissions import ensured_folder
 from manyways.training.randomness import mix
 
 SHARDS, SLICES, SEEDS = 0x5A4D, 0x511C, 0x5EED
@@ -63,7 +64,7 @@ def claimed(folder: Path | None, *, wait: bool) -> Iterator[bool]:
     if folder is None:
         yield True
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    ensured_folder(folder)
     with (folder / "lock").open("w") as file:
         yield _locked(file, wait, fcntl)
 

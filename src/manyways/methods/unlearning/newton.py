@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
+from manyways.data.targets import Target
+from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import Features
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.losses import label_loss
@@ -25,6 +27,12 @@ from manyways.training.randomness import generator
 from manyways.training.run import Run
 
 TOLERANCE, MOST_TURNS = 1e-10, 500
+LARGE, TYPICAL_TURNS = 1 << 30, 50
+"""Products in a turn, from which on one is timed; turns that a step takes, about."""
+NUMBERS_AT_ONCE, MOST_KEPT = 1 << 22, 1 << 27
+"""Outputs that are computed at a time, and that are kept from one turn to the next: a gigabyte."""
+MOST_GROWTH, MOST_IGNORANCE = 1.05, 2.0
+"""How many times as large the loss of the rows that stay may get, and the squared error of the others, unremarked."""
 BIAS = 1e-6
 """Penalty on the biases, by which the step is the shortest where adding a number to all of them changes nothing."""
 
@@ -35,7 +43,8 @@ class Newton(OfMarkedRows):
 
     One Newton step on the loss of the rows that stay takes a linear head that was trained to its optimum, such as a
     linear probe's, to nearly where they alone would take it; what the features have learned stays. With `noise` weights
-    are blurred where the rows that stay do not mind: by the Fisher information to the power of −1/4.
+    are blurred where the rows that stay do not mind: by the Fisher information to the power of −1/4. A head that is far
+    from its optimum, as tiny batches leave it, may be moved too far: the lineage says so (`facts["caution"]`).
     """
 
     penalty: Positive = 100.0
@@ -79,12 +88,19 @@ class Newton(OfMarkedRows):
         assert isinstance(head, LinearHead)
         features = Features(network, model.inputs, uses_all_rows=False)
         labels = [torch.from_numpy(target.encode(rows)) for rows in (rest, gone)]
-        _step(head, [torch.from_numpy(features.of(rows)) for rows in (rest, gone)], labels, self.penalty)
+        held = [torch.from_numpy(features.of(rows)) for rows in (rest, gone)]
+        before = [_mean_loss(head, *each) for each in zip(held, labels, strict=True)]
+        _step(head, held, labels, self.penalty, partial(announce, run, budget))
+        after = [_mean_loss(head, *each) for each in zip(held, labels, strict=True)]
+        facts = no_proof(len(gone))
+        if caution := _overshot(before, after, target):
+            facts["caution"] = caution
+            run.notice(caution)
         network.head = head
         made = Predictor(network=network, inputs=model.inputs, target=target)
         if self.noise:
             self._blur(made, rest, seed)
-        return Learned(made, used, (model,), facts=no_proof(len(gone)))
+        return Learned(made, used, (model,), facts=facts)
 
     @torch.no_grad()
     def _blur(self, model: Predictor, rest: Data, seed: int) -> None:
@@ -123,10 +139,38 @@ def _drawn(said: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def _step(head: LinearHead, features: list[Tensor], labels: list[Tensor], penalty: float) -> None:
+def _mean_loss(head: LinearHead, features: Tensor, labels: Tensor) -> float:
+    """The mean cross-entropy of the head on some rows, or the mean squared error, in variances of the labels."""
+    pieces = zip(_pieces(features, head.linear.weight), _pieces(labels, head.linear.weight), strict=True)
+    return sum(float(label_loss(head(some), wanted)) * len(some) for some, wanted in pieces) / len(features)
+
+
+def _overshot(before: list[float], after: list[float], target: Target) -> str | None:
+    """How the step went too far, in words, by the losses of the rows that stay and of those that are gone; else None.
+
+    A step from the optimum makes the loss of the rows that stay smaller. Numbers that are gone are then said as well as
+    by a model that never saw them, which is hardly worse than to say their mean; a class may be gone as a whole.
+    """
+    what = "cross-entropy" if target.classification else "mean squared error, in variances of the label,"
+    if after[0] > MOST_GROWTH * before[0]:
+        told = f"the {what} of the rows that stay grew from {before[0]:.3g} to {after[0]:.3g}"
+    elif not target.classification and after[1] > MOST_IGNORANCE:
+        told = f"the {what} of the forgotten rows is {after[1]:.3g}, and about 1 where nothing is known of them"
+    else:
+        return None
+    return (
+        f"The step went too far: {told}. It takes the head to be at the optimum of its loss, where linear-probe leaves "
+        "it: put that before it, or raise penalty."
+    )
+
+
+@torch.no_grad()
+def _step(
+    head: LinearHead, features: list[Tensor], labels: list[Tensor], penalty: float, say: Say | None = None
+) -> None:
     """Move `head` by H⁻¹ Σ ∇ℓ over the rows that are gone, H the Hessian of the penalised loss of those that stay.
 
-    features, labels: of the rows that stay, and of those that are gone.
+    features, labels: of the rows that stay, and of those that are gone; say announces what takes long.
     """
     mean, scale = features[0].double().mean(0), features[0].double().std(0, correction=0)
     scale = torch.where(scale < 1e-6, 1.0, scale)
@@ -136,6 +180,10 @@ def _step(head: LinearHead, features: list[Tensor], labels: list[Tensor], penalt
     ridge = torch.full((now.shape[1],), penalty, dtype=torch.float64)
     ridge[-1] = BIAS * penalty
     multiply, gradient = curvature(rest, now, labels[0]), slope(gone, now, labels[1])
+    if say and len(rest) * now.numel() > LARGE:
+        seconds = TYPICAL_TURNS * seconds_of(lambda: multiply(gradient))
+        work = f"A Newton step of {len(now):,} outputs on {len(rest):,} rows"
+        say(seconds, work, "Fewer rows, or ridge, which takes rows out in seconds, take less.")
     moved = now + conjugate_gradients(lambda step: multiply(step) + ridge * step, gradient)
     head.linear.weight.copy_(moved[:, :-1] / scale)
     head.linear.bias.copy_(moved[:, -1] - (moved[:, :-1] / scale) @ mean)
@@ -143,23 +191,42 @@ def _step(head: LinearHead, features: list[Tensor], labels: list[Tensor], penalt
 
 def slope(rows: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
     """Σ ∇ℓ over `rows` [rows, width] at `weights` [outputs, width]: of cross-entropy, or half the squared error."""
-    said = rows @ weights.T
-    if labels.dtype == torch.int64:
-        return (said.softmax(1) - one_hot(labels, len(weights))).T @ rows
-    return (said - labels.double()[:, None]).T @ rows
+    total = torch.zeros_like(weights)
+    for some, wanted in zip(_pieces(rows, weights), _pieces(labels, weights), strict=True):
+        apart = some @ weights.T
+        if labels.dtype == torch.int64:
+            apart = apart.softmax(1)
+            apart[torch.arange(len(some)), wanted] -= 1
+        else:
+            apart -= wanted.double()[:, None]
+        total.addmm_(apart.T, some)
+    return total
 
 
 def curvature(rows: Tensor, weights: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
     """The Hessian of the summed loss over `rows` at `weights`, as a function that multiplies by it."""
     if labels.dtype != torch.int64:
         return lambda step: (rows @ step.T).T @ rows
-    shares = (rows @ weights.T).softmax(1)
+    pieces = _pieces(rows, weights)
+
+    def shares_of(some: Tensor) -> Tensor:
+        return (some @ weights.T).softmax(1)
+
+    kept = [shares_of(some) for some in pieces] if len(rows) * len(weights) <= MOST_KEPT else None
 
     def multiply(step: Tensor) -> Tensor:
-        moved = rows @ step.T
-        return (shares * (moved - (shares * moved).sum(1, keepdim=True))).T @ rows
+        total = torch.zeros_like(step)
+        for at, some in enumerate(pieces):
+            shares, moved = kept[at] if kept else shares_of(some), some @ step.T
+            total.addmm_((shares * (moved - (shares * moved).sum(1, keepdim=True))).T, some)
+        return total
 
     return multiply
+
+
+def _pieces(rows: Tensor, weights: Tensor) -> list[Tensor]:
+    """`rows`, or what belongs to them, in pieces whose outputs by `weights` are not too many numbers at once."""
+    return list(torch.split(rows, max(1, NUMBERS_AT_ONCE // len(weights))))
 
 
 def conjugate_gradients(multiply: Callable[[Tensor], Tensor], wanted: Tensor) -> Tensor:

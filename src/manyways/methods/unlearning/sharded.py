@@ -72,6 +72,9 @@ class Sharded(Method):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(shards=3, slices=2)
 
+    def fewest_steps(self) -> int:
+        return self.shards * self.slices * self.method.fewest_steps()
+
     def needs_start(self) -> bool:
         return self.method.needs_start()
 

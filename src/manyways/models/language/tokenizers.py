@@ -86,6 +86,11 @@ def with_special_tokens(tokenizer: Any, where: str, objective: str = "causal", e
     return tokenizer
 
 
+def knows_chats(tokenizer: Any) -> bool:
+    """True if `tokenizer` came with a chat template of its own, so that its model has learned to answer turns."""
+    return tokenizer.chat_template is not None and tokenizer.chat_template not in (CHAT_TEMPLATE, BOS + CHAT_TEMPLATE)
+
+
 def _with_mask(tokenizer: Any, where: str) -> Any:
     if tokenizer.mask_token_id is None:
         raise ModelError(
