@@ -4,8 +4,8 @@ import copy
 
 import torch
 
-from manyways.models.language_model import LanguageModel, from_checkpoint
 from manyways.models.language.probe import packs
+from manyways.models.language_model import LanguageModel
 
 
 def test_packing_is_probed_in_full_precision_even_where_the_loss_is_not(reader_of_sums: LanguageModel) -> None:
