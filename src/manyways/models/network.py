@@ -17,6 +17,7 @@ from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import backbones, make_backbone, rebuild_backbone
 from manyways.models.backbones.base import Backbone, ImageBackbone
+from manyways.models.backbones.tokens import Tokens
 from manyways.models.heads import Head, rebuild_head
 
 Inputs = dict[str, Tensor]
@@ -64,6 +65,18 @@ class Network(nn.Module):
     def parts(self) -> list[Backbone]:
         """The backbones, in the order of the modalities."""
         return [part for part in self.backbones if isinstance(part, Backbone)]
+
+    def tokens(self, inputs: Inputs) -> dict[str, Tokens]:
+        """What each backbone says of every position of its modality, by the modality's name, before pooling.
+
+        Rows that lack a modality have features of 0 there and a mask that is False everywhere.
+        """
+        found: dict[str, Tokens] = {}
+        for name, part in zip(self.names, self.parts, strict=True):
+            tokens = part.tokens(inputs[name])
+            there = inputs.get(present(name)) if name in self.may_lack else None
+            found[name] = tokens if there is None else tokens.only(there)
+        return found
 
     def joined(self, inputs: Inputs) -> Tensor:
         """The features of the backbones side by side, [rows, joined width]."""

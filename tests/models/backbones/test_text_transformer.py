@@ -29,7 +29,7 @@ def test_padding_changes_nothing(backbone: Backbone) -> None:
 def test_the_content_of_masked_positions_is_out_of_reach(backbone: Backbone) -> None:
     with torch.no_grad():
         before = backbone(padded([3, 5, 9], [3, 5, 9, 8, 8], length=8))
-        backbone.get_parameter("tokens.weight")[0] += 100
+        backbone.get_parameter("embedding.weight")[0] += 100
         after = backbone(padded([3, 5, 9], [3, 5, 9, 8, 8], length=8))
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
 

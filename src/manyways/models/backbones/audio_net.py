@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from manyways.data.specs import AudioSpec, Spec
 from manyways.models.backbones._layers import BatchNorm, channels_last, conv, parameters_of
 from manyways.models.backbones._mel import LogMel
 from manyways.models.backbones.base import Backbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens
 
 HIGHEST_RATE_FOR_FEW_MELS = 11_025
 """Up to this rate 40 mel bands; more would be narrower than the bins of the Fourier transform."""
@@ -47,11 +47,11 @@ class AudioNet(Backbone):
             "widths": [scaled_width(width, size) for width in (32, 64, 64, 96)],
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = channels_last(self.spectrogram(x).unsqueeze(1))
         for stage in self.stages:
             hidden = stage(hidden)
-        return torch.mean(hidden, dim=3).flatten(1)
+        return Tokens(hidden.flatten(1, 2).transpose(1, 2), None, (hidden.shape[3],))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [parameters_of(stage) for stage in self.stages]

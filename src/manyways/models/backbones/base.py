@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from manyways.data.specs import Spec
 from manyways.errors import ModelError, ParameterError
+from manyways.models.backbones.tokens import Tokens
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -50,9 +51,22 @@ class Backbone(nn.Module, ABC):
         make: Callable[..., Self] = cls
         return make(**{key: value for key, value in config.items() if key != "name"})
 
+    @property
+    def token_width(self) -> int:
+        """Number of features per token."""
+        return self.width
+
     @abstractmethod
+    def tokens(self, x: Tensor) -> Tokens:
+        """Features per position [B, positions, token_width] of an encoded batch `x` [B, ...], before pooling."""
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        """Features [B, width] of tokens: their mean over positions, unless a subclass pools otherwise."""
+        return tokens.mean()
+
     def forward(self, x: Tensor) -> Tensor:
-        """Features [B, width] of an encoded batch `x` [B, ...]."""
+        """Features [B, width] of an encoded batch `x` [B, ...]: its tokens, pooled."""
+        return self.pool(self.tokens(x))
 
     @abstractmethod
     def layer_groups(self) -> list[list[nn.Parameter]]:

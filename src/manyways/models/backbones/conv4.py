@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import BatchNorm, channels_last, conv, parameters_of
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens, map_of, of_map
 
 STAGES = 4
 WIDTH = 64
@@ -64,15 +65,18 @@ class Conv4(ImageBackbone):
             "widths": [scaled_width(WIDTH, size)] * STAGES,
         }
 
-    def maps(self, x: Tensor) -> Tensor:
-        """The last map [B, widths[-1], rows, columns]."""
+    @property
+    def token_width(self) -> int:
+        return int(self.config["widths"][-1])
+
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = channels_last(self.standardise(x))
         for stage in self.stages:
             hidden = stage(hidden)
-        return hidden
+        return of_map(hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x).flatten(1)
+    def pool(self, tokens: Tokens) -> Tensor:
+        return map_of(tokens).flatten(1)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [parameters_of(stage) for stage in self.stages]
@@ -98,5 +102,5 @@ class StridedConv4(Conv4):
     def stage(inputs: int, outputs: int, halve: bool) -> nn.Sequential:
         return nn.Sequential(conv(inputs, outputs, stride=2 if halve else 1), BatchNorm(outputs), nn.ReLU())
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x).mean((2, 3))
+    def pool(self, tokens: Tokens) -> Tensor:
+        return tokens.mean()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import BatchNorm, channels_last, conv, parameters_of
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens, map_of, of_map
 
 LARGEST_GRID = 4
 """Rows and columns of the last map. On small images it matters where a stroke is: averaging over all places
@@ -67,10 +68,18 @@ class ConvNet(ImageBackbone):
             "grid": [min(height, LARGEST_GRID), min(width, LARGEST_GRID)],
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def token_width(self) -> int:
+        return int(self.config["widths"][-1])
+
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = channels_last(self.standardise(x))
         for stage in self.stages:
             hidden = stage(hidden)
+        return of_map(hidden)
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        hidden = map_of(tokens)
         if hidden.shape[2:] != self.grid:
             hidden = F.adaptive_avg_pool2d(hidden, self.grid)
         return hidden.flatten(1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import BatchNorm, parameters_of
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens, of_whole
 
 
 class FlatPerceptron(ImageBackbone):
@@ -40,11 +41,11 @@ class FlatPerceptron(ImageBackbone):
             "normalise": True,
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = self.standardise(x).flatten(1)
         for layer in self.layers:
             hidden = layer(hidden)
-        return hidden
+        return of_whole(hidden)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [parameters_of(layer) for layer in self.layers]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from manyways.data.specs import Spec, TableSpec
 from manyways.models.backbones._layers import parameters_of
 from manyways.models.backbones.base import Backbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens, of_whole
 
 
 class Perceptron(Backbone):
@@ -30,11 +31,11 @@ class Perceptron(Backbone):
         width = scaled_width(128, size)
         return {"name": cls.name, "inputs": table.width, "widths": [width, width], "dropout": 0.1}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = x
         for layer in self.layers:
             hidden = layer(hidden)
-        return hidden
+        return of_whole(hidden)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [parameters_of(layer) for layer in self.layers]

@@ -1,6 +1,7 @@
 """Pretrained checkpoints of the transformers library, from a folder or the Hugging Face Hub."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, ClassVar
 
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor, nn
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import _checkpoints
-from manyways.models.backbones._layers import masked_mean, text_mask, trim_text
+from manyways.models.backbones._layers import text_mask, trim_text
 from manyways.models.backbones.base import Backbone
+from manyways.models.backbones.tokens import Tokens, of_map
 
 KIND_OF_INPUT = {"input_ids": "text", "pixel_values": "image", "input_values": "audio"}
 """What a transformers model calls its main input, and the kind of data that it is."""
+
+MERGED = (1, 2, 4, 8, 16, 32)
+"""How many patches side by side one of the last hidden states of an image may stand for."""
 
 
 class Pretrained(Backbone):
@@ -69,15 +74,31 @@ class Pretrained(Backbone):
             f"The backbone {cls.name!r} needs a checkpoint: give its folder or Hub name (owner/name) instead."
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         if self.kind == "text":
             ids = trim_text(x, self.padding).long()
             visible = text_mask(ids, self.padding)
             output = self.body(input_ids=ids, attention_mask=visible.long())
-            return masked_mean(output.last_hidden_state, visible)
+            return Tokens(output.last_hidden_state, visible, (ids.shape[1],))
         if self.kind == "image":
-            return _mean_state(self.body(pixel_values=self._pixels(x)).last_hidden_state)
-        return _mean_state(self.body(input_values=self._wave(x)).last_hidden_state)
+            state = self.body(pixel_values=self._pixels(x)).last_hidden_state
+            return of_map(state) if state.ndim == 4 else Tokens(state, None, self._patches(state.shape[1]))
+        state = self.body(input_values=self._wave(x)).last_hidden_state
+        return of_map(state) if state.ndim == 4 else Tokens(state, None, (state.shape[1],))
+
+    def _patches(self, positions: int) -> tuple[int, ...]:
+        """How the last hidden states of an image lie: its patches, which some architectures merge two by two.
+
+        Before them may stand [CLS], a token for distillation and registers, which the config counts.
+        """
+        config = self.body.config
+        side, summaries = getattr(config, "patch_size", None), 2 + getattr(config, "num_register_tokens", 0)
+        sides = side if isinstance(side, list | tuple) else (side, side)
+        for merged in MERGED if all(isinstance(each, int) for each in sides) else ():
+            grid = tuple(-(-length // (each * merged)) for length, each in zip(self.size, sides, strict=True))
+            if 0 <= positions - prod(grid) <= summaries:
+                return grid
+        return (positions,)
 
     def _pixels(self, x: Tensor) -> Tensor:
         pixels = x.to(self.mean.dtype) / 255 if x.dtype == torch.uint8 else x.to(self.mean.dtype)
@@ -157,8 +178,3 @@ def pretrained_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     taken for padding. Raises ModelError when there is no tokenizer or neither token.
     """
     return _checkpoints.load_tokenizer(checkpoint)
-
-
-def _mean_state(state: Tensor) -> Tensor:
-    """The mean over positions: the second axis of [B, L, width], the last two of [B, width, H, W]."""
-    return state.mean(dim=1) if state.ndim == 3 else state.mean(dim=(2, 3))

@@ -13,6 +13,7 @@ from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, chunks_of
 from manyways.models.backbones._mel import LogMel
 from manyways.models.backbones.base import Backbone, require_kind
+from manyways.models.backbones.tokens import Tokens, of_whole
 
 LARGEST_IMAGE = 1024
 """Images of more numbers are averaged down to about so many."""
@@ -41,9 +42,9 @@ class Flat(Backbone):
             return {"name": cls.name, "numbers": spec.channels * spec.height * spec.width, "side": None}
         return {"name": cls.name, "numbers": spec.channels * side * side, "side": side}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         scaled = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-        return (adaptive_avg_pool2d(scaled, self.side) if self.side else scaled).flatten(1)
+        return of_whole((adaptive_avg_pool2d(scaled, self.side) if self.side else scaled).flatten(1))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return []
@@ -64,9 +65,17 @@ class Spectrum(Backbone):
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
         return {"name": cls.name, "rate": require_kind(spec, AudioSpec, cls.name).rate, "mels": 40}
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def token_width(self) -> int:
+        return self.width // self.pieces
+
+    def tokens(self, x: Tensor) -> Tokens:
         energies: Tensor = self.mel(x)
-        return adaptive_avg_pool2d(energies, (energies.shape[-2], self.pieces)).flatten(1)
+        pieces = adaptive_avg_pool2d(energies, (energies.shape[-2], self.pieces))
+        return Tokens(pieces.transpose(1, 2), None, (self.pieces,))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        return tokens.features.transpose(1, 2).flatten(1)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return []
@@ -93,9 +102,12 @@ class LatentSemantics(Backbone):
         numbers = min(SEMANTICS, text.vocabulary - 1)
         return {"name": cls.name, "vocabulary": text.vocabulary, "numbers": numbers, "padding": text.padding}
 
-    def forward(self, x: Tensor) -> Tensor:
-        weights = (x != self.padding).float()[..., None]
-        summed = (self.projection[x] * weights).sum(1)
+    def tokens(self, x: Tensor) -> Tokens:
+        return Tokens(self.projection[x], x != self.padding, (x.shape[1],))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        assert tokens.mask is not None
+        summed = (tokens.features * tokens.mask.float()[..., None]).sum(1)
         return nn.functional.normalize(summed, dim=1)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
@@ -115,9 +127,9 @@ class WordCounts(Backbone):
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
         return {"name": cls.name, "vocabulary": require_kind(spec, TextSpec, cls.name).vocabulary}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         counts = x.new_zeros(len(x), self.width + len(SPECIAL), dtype=torch.float32)
-        return counts.scatter_add_(1, x, torch.ones_like(x, dtype=torch.float32))[:, len(SPECIAL) :]
+        return of_whole(counts.scatter_add_(1, x, torch.ones_like(x, dtype=torch.float32))[:, len(SPECIAL) :])
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return []
@@ -143,10 +155,10 @@ class HashedWords(Backbone):
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
         return {"name": cls.name, "vocabulary": require_kind(spec, TextSpec, cls.name).vocabulary, "numbers": FOLDED}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         there = (self.counts(x) > 0).float() * self.signs
         folded = there.new_zeros(len(x), self.width).index_add_(1, self.places, there)
-        return nn.functional.normalize(folded, dim=1)
+        return of_whole(nn.functional.normalize(folded, dim=1))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return []

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import BatchNorm, channels_last, conv, parameters_of
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens, of_map
 
 
 class ResNet(ImageBackbone):
@@ -57,11 +57,11 @@ class ResNet(ImageBackbone):
             "blocks": max(1, round(size)),
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = self.stem(channels_last(self.standardise(x)))
         for block in self.blocks:
             hidden = block(hidden)
-        return torch.mean(F.relu(self.norm(hidden)), dim=(2, 3))
+        return of_map(F.relu(self.norm(hidden)))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [

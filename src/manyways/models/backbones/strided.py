@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import BatchNorm, channels_last, parameters_of
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens, map_of, of_map
 
 SMALLEST_SIDE = 8
 """The last map has at most so many rows and columns."""
@@ -48,11 +49,18 @@ class StridedConvNet(ImageBackbone):
             "hidden": scaled_width(256, size),
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def token_width(self) -> int:
+        return int(self.config["widths"][-1])
+
+    def tokens(self, x: Tensor) -> Tokens:
         hidden = channels_last(self.standardise(x))
         for stage in self.stages:
             hidden = stage(hidden)
-        features: Tensor = self.last(hidden.flatten(1))
+        return of_map(hidden)
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        features: Tensor = self.last(map_of(tokens).flatten(1))
         return features
 
     def layer_groups(self) -> list[list[nn.Parameter]]:

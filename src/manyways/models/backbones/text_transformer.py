@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from manyways.data.specs import Spec, TextSpec
-from manyways.models.backbones._layers import masked_mean, parameters_of, text_mask, trim_text
+from manyways.models.backbones._layers import parameters_of, text_mask, trim_text
 from manyways.models.backbones._transformer import Block, heads_for
 from manyways.models.backbones.base import Backbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens
 
 
 class TextTransformer(Backbone):
@@ -44,13 +45,13 @@ class TextTransformer(Backbone):
             dropout=dropout,
         )
         self.padding = padding
-        self.tokens = nn.Embedding(vocabulary, dimension)
+        self.embedding = nn.Embedding(vocabulary, dimension)
         self.positions = nn.Parameter(torch.empty(length, dimension))
         self.embedding_dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(dimension, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dimension)
         self.bag_norm = nn.LayerNorm(dimension)
-        nn.init.normal_(self.tokens.weight, std=dimension**-0.5)
+        nn.init.normal_(self.embedding.weight, std=dimension**-0.5)
         nn.init.normal_(self.positions, std=0.1 * dimension**-0.5)
 
     @classmethod
@@ -68,19 +69,22 @@ class TextTransformer(Backbone):
             "dropout": 0.1,
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         ids = trim_text(x, self.padding)
         visible = text_mask(ids, self.padding)
-        embedded = self.tokens(ids)
+        embedded = self.embedding(ids)
         hidden = self.embedding_dropout(embedded + self.positions[: ids.shape[1]])
         for block in self.blocks:
             hidden = block(hidden, visible)
-        contextual = masked_mean(self.norm(hidden), visible)
-        return torch.cat([contextual, self.bag_norm(masked_mean(embedded, visible))], dim=1)
+        return Tokens(torch.cat([self.norm(hidden), embedded], dim=2), visible, (ids.shape[1],))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        contextual, bag = tokens.mean().chunk(2, dim=1)
+        return torch.cat([contextual, self.bag_norm(bag)], dim=1)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [
-            [*self.tokens.parameters(), self.positions],
+            [*self.embedding.parameters(), self.positions],
             *(parameters_of(block) for block in self.blocks),
             parameters_of(self.norm, self.bag_norm),
         ]

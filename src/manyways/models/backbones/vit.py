@@ -10,6 +10,7 @@ from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import parameters_of
 from manyways.models.backbones._transformer import Block, heads_for
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
+from manyways.models.backbones.tokens import Tokens
 
 PATCHES = ((12, 2), (48, 4), (96, 8))
 """Largest side in pixels, patch side in pixels; beyond the last, patches of 16."""
@@ -49,7 +50,8 @@ class VisionTransformer(ImageBackbone):
         self.patch = patch
         self.padding = (0, -image_width % patch, 0, -height % patch)
         self.embedding = nn.Linear(channels * patch * patch, dimension)
-        positions = sin_cos_positions(-(-height // patch), -(-image_width // patch), dimension)
+        self.grid = (-(-height // patch), -(-image_width // patch))
+        positions = sin_cos_positions(*self.grid, dimension)
         self.register_buffer("positions", positions, persistent=False)
         self.blocks = nn.ModuleList(Block(dimension, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dimension)
@@ -73,13 +75,13 @@ class VisionTransformer(ImageBackbone):
             "dropout": 0.0,
         }
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tokens:
         padded = F.pad(self.standardise(x), self.padding)
         patches = F.pixel_unshuffle(padded, self.patch).flatten(2).transpose(1, 2)
         hidden = self.embedding(patches) + self.positions
         for block in self.blocks:
             hidden = block(hidden)
-        return torch.mean(self.norm(hidden), dim=1)
+        return Tokens(self.norm(hidden), None, self.grid)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [
