@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from manyways.checked_json import DAMAGED, read, shown
+from manyways.damaged import damaged
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -22,6 +24,8 @@ from manyways.models.weights import read_tensors
 
 FORMAT = 2
 DESCRIPTION, ROWS = "model.json", "rows.safetensors"
+DEEPEST = 1_000
+"""Levels of a description: a model that goes on from another holds its lineage within its own."""
 CHECKPOINTS = ("config.json", "adapter_config.json")
 """Files that make a folder one of transformers, or of adapters for peft."""
 
@@ -86,7 +90,17 @@ def load_model(folder: str | Path) -> Model:
 
         return from_checkpoint(str(folder), objective_of(str(folder)))
     saved = read_description(folder)
-    return find_kind(saved["kind"]).read(folder, saved, frozenset(saved["gives"]), read_lineage(folder, saved))
+    return read_kind(saved["kind"], folder, saved, frozenset(saved["gives"]), read_lineage(folder, saved))
+
+
+def read_kind(kind: str, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> Model:
+    """The model of a kind whose network lies in `folder` and whose description is `saved`.
+
+    Raises ModelError where the description is of no such model, or fits neither itself nor the weights.
+    """
+    what = f"{folder / DESCRIPTION} describes no {kind} that can be made"
+    with damaged(what, ModelError, f"{DAMAGED[0].upper()}{DAMAGED[1:]}: copy the model again."):
+        return find_kind(kind).read(folder, saved, gives, lineage)
 
 
 def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
@@ -96,13 +110,21 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
     """
     for name, stated in saved["files"].items():
         path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ModelError(f"{folder / DESCRIPTION} names the file {name!r}, which lies outside; it is not read.")
         if not path.is_file():
             raise ModelError(f"{path} is missing; the model folder is not whole. Copy it again.")
         if _hash(path) != stated:
             raise ModelError(f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded.")
     stored = read_tensors(folder / ROWS)
+    if odd := [name for name, ids in stored.items() if ids.dtype != torch.int64 or ids.shape[1:] != (2,)]:
+        raise ModelError(f"{folder / ROWS} must hold the ids of rows, int64 [rows, 2]; {odd[0]!r} is something else.")
     rows = {name: ids.numpy().view(np.uint64) for name, ids in stored.items()}
-    return Lineage.from_json(saved["lineage"], [rows[str(at)] for at in saved.get("rows", range(len(rows)))])
+    order = [str(at) for at in saved.get("rows", range(len(rows)))]
+    if lost := [name for name in order if name not in rows]:
+        raise ModelError(f"{folder / DESCRIPTION} names the rows {lost[0]}, which {ROWS} does not hold; {DAMAGED}.")
+    with damaged(f"{folder / DESCRIPTION} tells no lineage", ModelError, "Copy the model again."):
+        return Lineage.from_json(saved["lineage"], [rows[name] for name in order])
 
 
 def checkpoint_lineage(checkpoint: str) -> Lineage:
@@ -142,16 +164,23 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        stated = saved.pop("hash")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged: {error!r}.") from error
+    held = read(path, str(path), ModelError, deepest=DEEPEST)
+    saved = dict(held.members)
+    stated = held.get("hash", str)
+    del saved["hash"]
     if stated != _text_hash(saved):
         raise ModelError(f"{path} has been edited since the model was saved (its hash differs); it is not loaded.")
     if saved.get("format") != FORMAT:
-        raise ModelError(f"{path} has the format {saved.get('format')}; this version reads format {FORMAT}.")
-    return dict(saved)
+        raise ModelError(
+            f"{path} has the format {shown(saved.get('format'))}; this version reads format {FORMAT}. Install the "
+            "version that wrote it."
+        )
+    held.get("kind", str), held.all("gives", str), held.get("lineage", dict)
+    for name in held.get("files", dict):
+        held.object("files").get(name, str)
+    if "rows" in saved:
+        held.all("rows", int)
+    return saved
 
 
 def _hash(path: Path) -> str:

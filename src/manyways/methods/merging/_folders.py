@@ -11,7 +11,7 @@ from manyways.errors import ModelError
 from manyways.methods.merging._ingredients import Ingredient
 from manyways.models.lineage import NO_LINEAGE
 from manyways.models.model import Model
-from manyways.models.saving import find_kind
+from manyways.models.saving import read_kind
 
 OBJECTIVES = {
     "ForCausalLM": "causal",
@@ -50,7 +50,7 @@ def read_merged(folder: Path, first: Ingredient, gives: frozenset[str]) -> Model
     Raises ModelError for a checkpoint that is no language model: there is no kind of model for it.
     """
     if first.saved is not None:
-        return find_kind(first.saved["kind"]).read(folder, first.saved, gives, NO_LINEAGE)
+        return read_kind(first.saved["kind"], folder, first.saved, gives, NO_LINEAGE)
     from manyways.models.language_model import from_checkpoint
 
     for ending, objective in OBJECTIVES.items():
