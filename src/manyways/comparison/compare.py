@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
 from manyways.comparison.plan import Plan, make_plan
@@ -19,6 +20,7 @@ from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
+from manyways.errors import DataError
 from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.permissions import private_folder, tighten
@@ -112,7 +114,13 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
     path = folder / "outcome.json"
     if not path.exists() or (job.keep_model and not (folder / "model").exists()):
         return None
-    return outcome_from_json(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        outcome = outcome_from_json(read(path, str(path), DataError).members, str(path))
+        if outcome.score is None or job.metric not in outcome.metrics:
+            raise DataError(f"{path} holds no {job.metric}; it is damaged or was written by something else.")
+    except DataError as error:
+        raise DataError(f"{error} Train anew, which replaces it: --fresh, or compare(…, fresh=True).") from error
+    return outcome
 
 
 def _keep(folder: Path, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """Networks made again from a description that anybody may have written, never larger than their weights file."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +30,9 @@ def filled(make: Callable[[], Network], folder: Path) -> Network:
     Raises ModelError where it would be larger than they are, before memory is taken, and where they do not fit.
     """
     facts = read_facts(folder / WEIGHTS)
-    with torch.random.fork_rng(), Within(facts, folder / WEIGHTS):  # new layers draw weights, which are replaced
+    # New layers draw weights, which are replaced; of what else they have to say nothing is left then.
+    with torch.random.fork_rng(), Within(facts, folder / WEIGHTS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         network = make()
     fill(network, folder)
     return network.eval()

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from manyways.checked_json import described, parse
 from manyways.errors import ModelError, TrainingError
 from manyways.permissions import ensured_folder, tighten
 from manyways.training.run import CHECKPOINT as NAME
@@ -65,9 +66,10 @@ def read_checkpoint(folder: Path, identity: str) -> Checkpoint | None:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            facts = json.loads((file.metadata() or {})["facts"])
+            text = (file.metadata() or {})["facts"]
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ModelError(f"{path} is damaged ({error}); delete it to begin the run again.") from error
+    facts = dict(described(parse(text, str(path), ModelError), str(path), ModelError).members)
     if facts.get("identity") != identity:
         raise ModelError(
             f"{path} is of another run: the method, the data, the seed or the budget differ. Give another folder, or "
