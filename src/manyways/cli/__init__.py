@@ -89,10 +89,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes the rest at exit, and would complain about the closed pipe once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+    except OSError as error:
+        from manyways.whole import is_full
+
+        if isinstance(error, BrokenPipeError):
+            # Python flushes the rest at exit, and would complain about the closed pipe once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_GONE
+        if not is_full(error):
+            raise
+        where = f" of {error.filename}" if error.filename else ""
+        print(
+            f"error: The disk{where} is full. Make room, or set MANYWAYS_HOME to a folder on another disk.",
+            file=sys.stderr,
+        )
+        return 2
     return code
 
 

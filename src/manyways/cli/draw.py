@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import sys
 from math import ceil, sqrt
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from manyways.cli.output import check_file
 from manyways.errors import ParameterError
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.cli.generate import Generate
@@ -44,11 +44,11 @@ def draw(options: "Generate") -> int:
         content = io.BytesIO()
         arrays: dict[str, Any] = {name: _plain(data.take(name)) for name in data.columns}
         np.savez_compressed(content, **arrays)
-        _write(path, content.getvalue())
+        write_whole(path, content.getvalue())
     elif pictures:
-        _write(path, _png(grid(data.take(pictures[0]))))
+        write_whole(path, _png(grid(data.take(pictures[0]))))
     else:
-        _write(path, _as_csv(data).encode())
+        write_whole(path, _as_csv(data).encode())
     print(f"{len(data):,} rows drawn: {path}", file=sys.stderr)
     return 0
 
@@ -116,12 +116,3 @@ def _png(sheet: NDArray[np.uint8]) -> bytes:
     out = io.BytesIO()
     Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(out, "PNG", optimize=True)
     return out.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

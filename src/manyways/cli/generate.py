@@ -106,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.out == "-":
         sys.stdout.write(text.getvalue())
         return 0
-    from manyways.comparison.records import write_whole
+    from manyways.whole import write_whole
 
     write_whole(Path(options.out), text.getvalue())
     print(f"{len(prompts):,} completions: {options.out}", file=sys.stderr)

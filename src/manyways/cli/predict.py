@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Predict, "predict", arguments)
     path = None if options.out == "-" else Path(options.out)
     check_file("--out", path)
-    from manyways.comparison.records import write_whole
     from manyways.models.saving import load_model
+    from manyways.whole import write_whole
 
     model = load_model(options.model)
     if options.probabilities and not (model.target and model.target.classification):

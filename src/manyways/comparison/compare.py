@@ -14,7 +14,6 @@ from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
 from manyways.comparison.plan import Plan, make_plan
-from manyways.comparison.records import write_whole
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
@@ -25,6 +24,7 @@ from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.permissions import private_folder, tighten
 from manyways.training.budget import Budget
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.data.read import Source

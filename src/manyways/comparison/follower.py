@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from manyways.checked_json import read
 from manyways.comparison.exhibits import Exhibit
-from manyways.comparison.records import write_whole
 from manyways.damaged import damaged
 from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten
 from manyways.training.events import Event
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.comparison.tasks import Task

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from manyways.checked_json import read
 from manyways.comparison.exhibits import Exhibit, Kind, check_payload
-from manyways.comparison.records import Record, write_whole
+from manyways.comparison.records import Record
 from manyways.errors import DataError
+from manyways.whole import write_whole
 
 SCHEMA = 1
 MOST_BYTES = 1 << 30

@@ -1,12 +1,9 @@
 """A model as a folder: safetensors for numbers, JSON for the rest, hashes of all. Never pickle."""
 
-import errno
 import hashlib
 import importlib
 import json
 import pkgutil
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.weights import read_tensors
+from manyways.whole import whole
 
 FORMAT = 2
 DESCRIPTION, ROWS = "model.json", "rows.safetensors"
@@ -35,21 +33,27 @@ def save_model(model: Model, folder: Path) -> Path:
 
     Raises ModelError where the folder cannot be written, holds something else, or the disk is full.
     """
-    return write_folder(folder, model.kind, model.gives, model.lineage, model.write)
+    stored = sum(tensor.nbytes for tensor in model.network.state_dict().values())
+    return write_folder(folder, model.kind, model.gives, model.lineage, model.write, stored)
 
 
 def write_folder(
-    folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]]
-) -> Path:
-    """As `save_model`, where `write` writes the network into the folder it is given; see `Model.write`."""
+    folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]],
+    needed: int = 0,
+) -> Path:  # fmt: skip
+    """As `save_model`, where `write` writes the network into the folder it is given; see `Model.write`.
+
+    needed: the bytes of the network, as far as they are known.
+    """
     if (
         folder.exists()
         and any(folder.iterdir() if folder.is_dir() else [folder])
         and not (folder / DESCRIPTION).exists()
     ):
         raise ModelError(f"{folder} exists and is no model folder; give a new name: --out DIR or model.save(DIR).")
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
+    stored = sum(stage.rows.nbytes for stage in lineage.stages()) + needed
+    what, advice = f"The model cannot be written to {folder}", "Give another folder: --out DIR."
+    with whole(folder, ModelError, what, advice, stored or None) as part:
         part.mkdir(parents=True)
         own = write(part)
         rows = {id(stage.rows): stage.rows for stage in lineage.stages()}  # models of one start share its rows
@@ -66,14 +70,6 @@ def write_folder(
         }
         text = json.dumps({**description, "hash": _text_hash(description)}, indent=1)
         (part / DESCRIPTION).write_text(text, encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise ModelError(f"The model cannot be written to {folder}: {why}. Give another folder: --out DIR.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
