@@ -53,6 +53,9 @@ module:Name-v0 for one that your module registers.
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 
+TERMINATED = 143
+"""The exit code after SIGTERM: 128 + SIGTERM."""
+
 READER_GONE = 141
 """The exit code where the reader of a pipe has gone: 128 + SIGPIPE."""
 
@@ -72,8 +75,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (without the program's name) gives, and return the exit code.
 
     0: done; 1: nothing could be compared; 2: refused, with one line on stderr that begins with `error:`;
-    130: interrupted; 141: the reader of a pipe has gone.
+    130: interrupted; 143: ended by SIGTERM, which does what Ctrl-C does; 141: the reader of a pipe has gone.
     """
+    from manyways.training.interruption import terminable, terminated
+
+    with terminable():
+        code = _main(argv)
+        return TERMINATED if code == INTERRUPTED and terminated() else code
+
+
+def _main(argv: Sequence[str] | None) -> int:
     from manyways.errors import ManywaysError
 
     arguments = list(sys.argv[1:] if argv is None else argv)
