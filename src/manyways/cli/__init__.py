@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from manyways.visible import visible
+
 COMMANDS = {
     "compare": "Compare ways of learning on your data, side by side under one budget.",
     "advise": "Say which ways of learning your data allows, and what the others lack.",
@@ -95,7 +97,7 @@ def _main(argv: Sequence[str] | None) -> int:
     except ManywaysError as error:
         from manyways.cli.wording import as_typed
 
-        print(f"error: {as_typed(str(error))}", file=sys.stderr)
+        print(visible(f"error: {as_typed(str(error))}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -131,10 +133,10 @@ def _console() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, DataWarning):
-            plain(message, category, *where, **more)
+            plain(visible(str(message)), category, *where, **more)
         elif str(message) not in shown:
             shown.add(str(message))
-            print(f"caution: {message}", file=sys.stderr)
+            print(visible(f"caution: {message}"), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import sys
 from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.cli.output import check_file
+from manyways.cli.output import check_file, say, write_out
 from manyways.errors import ParameterError
 from manyways.whole import write_whole
 
@@ -38,7 +37,7 @@ def draw(options: "Generate") -> int:
     if not pictures and path is not None and path.suffix == ".png":
         raise ParameterError(f"The model draws rows of a table, so --out must be a .csv or .npz; got {options.out}.")
     if path is None:
-        sys.stdout.write(_as_csv(data))
+        write_out(_as_csv(data))
         return 0
     if path.suffix == ".npz":
         content = io.BytesIO()
@@ -49,7 +48,7 @@ def draw(options: "Generate") -> int:
         write_whole(path, _png(grid(data.take(pictures[0]))))
     else:
         write_whole(path, _as_csv(data).encode())
-    print(f"{len(data):,} rows drawn: {path}", file=sys.stderr)
+    say(f"{len(data):,} rows drawn: {path}")
     return 0
 
 

@@ -11,7 +11,7 @@ from tyro.conf import arg
 
 from manyways.cli import INTERRUPTED
 from manyways.cli.arguments import UNSAID, Column, File, OtherSource, Reading, one, parse
-from manyways.cli.output import check_file, console
+from manyways.cli.output import check_file, console, say
 from manyways.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
                 other_versions=options.other_versions, receipt=path, agree=agree, audit=audit, listeners=[bar],
             )  # fmt: skip
     except KeyboardInterrupt:
-        print(f"\ninterrupted: {_left(store)}", file=sys.stderr)
+        say(f"\ninterrupted: {_left(store)}")
         return INTERRUPTED
     print_result(out, done)
     if options.report is not None:

@@ -13,7 +13,7 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Count, Pairs, at_least, one, pairs, parse
-from manyways.cli.output import DESCRIPTION, check_file
+from manyways.cli.output import DESCRIPTION, check_file, say, write_out
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -97,19 +97,19 @@ def main(arguments: Sequence[str]) -> int:
     model = load_model(options.model)
     if options.data is None:
         prompts = [sys.stdin.read() if text == "-" else text for text in options.prompt]
-        print("\n".join(said(model, prompts, options)))
+        write_out("\n".join(said(model, prompts, options)) + "\n")
         return 0
     prompts = prompts_of(options.data, dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question")))
     text = io.StringIO()
     rows = zip(range(len(prompts)), prompts, said(model, prompts, options), strict=True)
     csv.writer(text, lineterminator="\n").writerows([["row", "prompt", "completion"], *rows])
     if options.out == "-":
-        sys.stdout.write(text.getvalue())
+        write_out(text.getvalue())
         return 0
     from manyways.whole import write_whole
 
     write_whole(Path(options.out), text.getvalue())
-    print(f"{len(prompts):,} completions: {options.out}", file=sys.stderr)
+    say(f"{len(prompts):,} completions: {options.out}")
     return 0
 
 
@@ -149,7 +149,7 @@ def turns_by_default(model: "Model", folder: Path) -> bool:
         if trained_here
         else "A prompt is taken for the user's turn; --raw reads it as it is"
     )
-    print(f"{folder} has a chat template of its own. {said}.", file=sys.stderr)
+    say(f"{folder} has a chat template of its own. {said}.")
     return not trained_here
 
 

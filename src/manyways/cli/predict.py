@@ -2,7 +2,6 @@
 
 import csv
 import io
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Decimal, Pairs, Source, one, pairs, parse, truth
-from manyways.cli.output import check_console, check_file, say_notes
+from manyways.cli.output import check_console, check_file, say, say_notes, write_out
 from manyways.errors import DataError, ModelError, ParameterError
 
 if TYPE_CHECKING:
@@ -68,10 +67,10 @@ def main(arguments: Sequence[str]) -> int:
     csv.writer(text, lineterminator="\n").writerows(rows(model, data, options.probabilities))
     if path is None:
         check_console(text.getvalue())
-        sys.stdout.write(text.getvalue())
+        write_out(text.getvalue())
     else:
         write_whole(path, text.getvalue())
-        print(f"{len(data):,} predictions: {path}", file=sys.stderr)
+        say(f"{len(data):,} predictions: {path}")
     return 0
 
 
