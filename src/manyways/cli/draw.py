@@ -1,6 +1,5 @@
 """`manyways generate` with a model that draws rows: into a picture, an archive of arrays, or a CSV."""
 
-import csv
 import io
 from math import ceil, sqrt
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.cli.output import check_file, say, write_out
+from manyways.cli.sheet import as_csv
 from manyways.errors import ParameterError
 from manyways.whole import write_whole
 
@@ -37,7 +37,7 @@ def draw(options: "Generate") -> int:
     if not pictures and path is not None and path.suffix == ".png":
         raise ParameterError(f"The model draws rows of a table, so --out must be a .csv or .npz; got {options.out}.")
     if path is None:
-        write_out(_as_csv(data))
+        write_out(_table(data, options.spreadsheet_safe))
         return 0
     if path.suffix == ".npz":
         content = io.BytesIO()
@@ -47,7 +47,7 @@ def draw(options: "Generate") -> int:
     elif pictures:
         write_whole(path, _png(grid(data.take(pictures[0]))))
     else:
-        write_whole(path, _as_csv(data).encode())
+        write_whole(path, _table(data, options.spreadsheet_safe))
     say(f"{len(data):,} rows drawn: {path}")
     return 0
 
@@ -91,7 +91,7 @@ def _drawn(model: "Model", options: "Generate") -> "Data":
     return model.sample(count, seed=options.seed, label=named.get(options.of_class, options.of_class))
 
 
-def _as_csv(data: "Data") -> str:
+def _table(data: "Data", safe: bool) -> str:
     names = [name for name, column in data.columns.items() if len(column.values.shape) <= 2]
     header: list[str] = []
     cells: list[list[Any]] = []
@@ -100,9 +100,7 @@ def _as_csv(data: "Data") -> str:
         wide = values.reshape(len(values), -1)
         header += [name] if wide.shape[1] == 1 else [f"{name}_{at}" for at in range(wide.shape[1])]
         cells += wide.T.tolist()
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *zip(*cells, strict=True)])
-    return text.getvalue()
+    return as_csv([header, *zip(*cells, strict=True)], safe)
 
 
 def _plain(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,5 @@
 """`manyways generate`."""
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Count, Pairs, at_least, one, pairs, parse
 from manyways.cli.output import DESCRIPTION, check_file, say, write_out
+from manyways.cli.sheet import as_csv
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -61,6 +60,10 @@ class Generate:
     out: Annotated[str, arg(metavar="FILE")] = "-"
     """Where the CSV goes, - is the terminal; or a .png or .npz of what is drawn."""
 
+    spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Put an apostrophe before text that a spreadsheet would compute: what begins with = + - @, a tab or a line end,
+    and is no number. Classes, names of columns and what models say may come from anybody."""
+
     def check(self) -> None:
         """Raise ParameterError for what is wrong before a language model is loaded."""
         if self.count is not None or self.of_class is not None:
@@ -73,6 +76,8 @@ class Generate:
             raise ParameterError("--chat writes prompts as turns of a conversation, --raw leaves them; both are given.")
         if self.prompt and self.out != "-":
             raise ParameterError("--out is for the CSV of DATA; what is said to a --prompt is printed.")
+        if self.prompt and self.spreadsheet_safe:
+            raise ParameterError("--spreadsheet-safe is for CSV; what is said to a --prompt is printed. Leave it out.")
         if self.role and self.data is None:
             raise ParameterError("--role names the column of DATA, and none is given.")
         at_least("--longest", self.longest, 1)
@@ -100,15 +105,14 @@ def main(arguments: Sequence[str]) -> int:
         write_out("\n".join(said(model, prompts, options)) + "\n")
         return 0
     prompts = prompts_of(options.data, dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question")))
-    text = io.StringIO()
     rows = zip(range(len(prompts)), prompts, said(model, prompts, options), strict=True)
-    csv.writer(text, lineterminator="\n").writerows([["row", "prompt", "completion"], *rows])
+    text = as_csv([["row", "prompt", "completion"], *rows], options.spreadsheet_safe)
     if options.out == "-":
-        write_out(text.getvalue())
+        write_out(text)
         return 0
     from manyways.whole import write_whole
 
-    write_whole(Path(options.out), text.getvalue())
+    write_whole(Path(options.out), text)
     say(f"{len(prompts):,} completions: {options.out}")
     return 0
 
