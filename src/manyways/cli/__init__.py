@@ -45,7 +45,7 @@ examples:
   manyways forget --subject ann --receipt receipt.json
 
 DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
-.zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of
+.zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (hub:owner/name), or one of
 digits, breast-cancer, wine, diabetes and arithmetic, which are built in. Columns called prompt, completion,
 messages, text, chosen and rejected are what language models learn from; name others so: --role prompt=question.
 An environment of Gymnasium stands in the place of data for methods that learn by acting: CartPole-v1, and

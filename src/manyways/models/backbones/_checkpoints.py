@@ -14,6 +14,7 @@ from torch import nn
 from manyways.checked_json import read, shown
 from manyways.damaged import damaged, reason
 from manyways.errors import ManywaysError, ModelError, NeedsError
+from manyways.hub import one_try
 from manyways.models.rebuilding import Within
 from manyways.models.tensor_files import TensorFacts, read_facts
 
@@ -256,7 +257,8 @@ def _used_part(model: Any, config: Any) -> Any:
 def guarded(checkpoint: str, load: Callable[[], Value]) -> Value:
     """What `load` gives. Raises ModelError, with the checkpoint, where it cannot be read."""
     try:
-        return load()
+        with nullcontext() if Path(checkpoint).exists() else one_try():
+            return load()
     except ManywaysError:
         raise
     except BaseException as error:  # readers of files check little of what they read, and those in Rust may panic
