@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
+from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
 from manyways.comparison.plan import Plan, make_plan
 from manyways.comparison.results import Comparison
@@ -75,6 +76,10 @@ def compare(
     """
     from manyways.data.read import as_data
 
+    check_given({
+        "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "test_share": test_share,
+        "workers": workers, "start": start, "on_progress": on_progress,
+    })  # fmt: skip
     begun = open_start(start) if start is not None else None
     plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers, begun)
     folder = make_folder(home_folder() / "comparisons" / plan.key)

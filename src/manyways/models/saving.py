@@ -78,6 +78,8 @@ def load_model(folder: str | Path) -> Model:
 
     Raises ModelError that says what is missing, changed or of the wrong shape.
     """
+    if not isinstance(folder, str | Path):
+        raise ModelError(f"A model is loaded from the name of its folder, text or a Path; got {folder!r}.")
     folder = Path(folder)
     foreign = any((folder / name).is_file() for name in CHECKPOINTS) or folder.suffix.lower() == ".gguf"
     if foreign and not (folder / DESCRIPTION).is_file():
