@@ -16,7 +16,7 @@ from manyways.permissions import ensured_folder, tighten
 from manyways.training.run import CHECKPOINT as NAME
 from manyways.whole import whole
 
-GO_ON = "The one before is whole: make room or give another folder, and run the same command again."
+GO_ON = "Make room or give another folder, and run the same command again."
 
 
 @dataclass(frozen=True)
