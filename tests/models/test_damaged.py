@@ -76,10 +76,22 @@ def test_more_layers_than_there_are_weights_are_not_built(folder: Path) -> None:
         mw.load(folder)
 
 
-def test_fewer_classes_than_outputs_are_refused_when_asked(folder: Path, table: Data) -> None:
+def test_fewer_classes_than_outputs_are_refused(folder: Path) -> None:
     rewritten(folder, lambda saved: saved["target"].update(classes=saved["target"]["classes"][:2]))
+    with pytest.raises(ModelError, match=r"model\.json: The network has 3 outputs, and 2 mean something"):
+        mw.load(folder)
+
+
+def test_fewer_classes_than_a_fitted_head_has_are_refused_when_asked(tmp_path: Path, table: Data) -> None:
+    folder = rewritten(mw.Ridge().fit(table).save(tmp_path / "model"), lambda saved: saved["target"]["classes"].pop())
     with pytest.raises(ModelError, match=r"gives \(3,\) numbers a row, and 2 mean something"):
         mw.load(folder).predict(table)
+
+
+def test_a_network_for_other_inputs_is_refused(folder: Path) -> None:
+    rewritten(folder, lambda saved: saved["network"]["backbones"][0].update(input="picture"))
+    with pytest.raises(ModelError, match=r"reads 'picture', and the inputs that are encoded are 'table'"):
+        mw.load(folder)
 
 
 def test_inputs_of_another_width_are_refused_when_asked(folder: Path, table: Data) -> None:

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from manyways.checked_json import Described, described
+from manyways.checked_json import DAMAGED, Described, described
 from manyways.comparison.conclusion import START
 from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.follower import Follower
@@ -26,6 +26,7 @@ from manyways.permissions import private_folder, tighten
 from manyways.training.run import Run
 
 CURVE_POINTS = 8
+POINT = ("step", "seconds", "score")
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,9 @@ def outcome_from_json(saved: Mapping[str, Any], where: str = "the outcome") -> O
     held = described(saved, where, DataError)
     metrics, curve = held.object("metrics"), []
     for at, point in enumerate(held.all("curve", list)):
-        named = dict(zip(("step", "seconds", "score"), point, strict=False))
+        named = dict(zip(POINT, point, strict=False))
+        if len(point) != len(POINT):
+            raise DataError(f"point {at} of `curve` of {where} must hold a step, seconds and a score; {DAMAGED}.")
         one = Described(named, f"point {at} of `curve` of {where}", DataError)
         curve.append((one.get("step", int), one.get("seconds", float), one.get("score", float)))
     return Outcome(

@@ -22,7 +22,7 @@ from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.predictor import Predictor
 from manyways.models.reading import labelled
-from manyways.models.rebuilding import filled
+from manyways.models.rebuilding import check_fit, filled
 from manyways.models.weights import write_weights
 from manyways.training.randomness import generator
 
@@ -124,9 +124,11 @@ class FewShotModel(Model):
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "FewShotModel":
         network = filled(lambda: rebuild_network(saved["network"]), folder)
         episodes = described(saved["episodes"], "`episodes` of the model", ModelError)
+        inputs = InputEncoding.from_json(saved["inputs"])
+        check_fit(network, inputs)
         return cls(
             network=network,
-            inputs=InputEncoding.from_json(saved["inputs"]),
+            inputs=inputs,
             adaptation=adaptation_from_json(saved["adaptation"]),
             ways=episodes.get("ways", int),
             shots=episodes.get("shots", int),

@@ -18,7 +18,7 @@ from manyways.models.model import Model
 from manyways.models.networks import Networks, rebuild_networks
 from manyways.models.predictor import Predictor
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
-from manyways.models.rebuilding import filled
+from manyways.models.rebuilding import check_fit, filled
 from manyways.models.running import run_rows
 from manyways.models.weights import write_weights
 
@@ -131,9 +131,12 @@ class LabelsPredictor(Model):
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LabelsPredictor":
         network = filled(lambda: rebuild_networks(saved["network"]), folder)
+        inputs = InputEncoding.from_json(saved["inputs"])
+        for each in network.each:
+            check_fit(each, inputs)
         return cls(
             network=network,
-            inputs=InputEncoding.from_json(saved["inputs"]),
+            inputs=inputs,
             targets=Targets.from_json(saved["targets"]),
             gives=gives,
             lineage=lineage,

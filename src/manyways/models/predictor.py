@@ -18,7 +18,7 @@ from manyways.models.metrics import class_metrics, default_metric, number_metric
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
-from manyways.models.rebuilding import filled
+from manyways.models.rebuilding import check_fit, filled
 from manyways.models.running import run_rows
 from manyways.models.weights import write_weights
 
@@ -90,10 +90,13 @@ class Predictor(Model):
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Predictor":
         network = filled(lambda: rebuild_network(saved["network"]), folder)
+        inputs = InputEncoding.from_json(saved["inputs"])
+        target = Target.from_json(saved["target"]) if saved["target"] is not None else None
+        check_fit(network, inputs, target.width if target else None)
         return cls(
             network=network,
-            inputs=InputEncoding.from_json(saved["inputs"]),
-            target=Target.from_json(saved["target"]) if saved["target"] else None,
+            inputs=inputs,
+            target=target,
             gives=gives,
             lineage=lineage,
         )

@@ -4,13 +4,16 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from manyways.checked_json import DAMAGED
+from manyways.data.encoding import InputEncoding
 from manyways.errors import ModelError
+from manyways.models.heads import Head
 from manyways.models.tensor_files import TensorFacts, read_facts
 from manyways.models.weights import WEIGHTS, fill
 
@@ -22,6 +25,15 @@ ALL_WIDER, ALL_ROOM = 8, 256 << 20
 """The same for all tensors that a network makes together: first weights, tables of positions, windows of sound."""
 CALLS, CALLS_EACH = 5_000, 200
 """Calls of torch that making a network may take, and more for each tensor that is stored: layers are counted by it."""
+
+
+class Networked(Protocol):
+    """A network over named modalities with a head."""
+
+    names: tuple[str, ...]
+
+    @property
+    def head(self) -> Head | None: ...
 
 
 def filled(make: Callable[[], Network], folder: Path) -> Network:
@@ -36,6 +48,16 @@ def filled(make: Callable[[], Network], folder: Path) -> Network:
         network = make()
     fill(network, folder)
     return network.eval()
+
+
+def check_fit(network: "Networked", inputs: InputEncoding, outputs: int | None = None) -> None:
+    """Raise ModelError where a network is for other inputs than `inputs`, or makes another number of outputs."""
+    if set(network.names) != set(inputs.encoders):
+        asked, known = ", ".join(map(repr, network.names)), ", ".join(map(repr, inputs.encoders))
+        raise ModelError(f"The network reads {asked}, and the inputs that are encoded are {known}; {DAMAGED}.")
+    last = network.head.last if network.head is not None else None
+    if outputs is not None and last is not None and last.out_features != outputs:
+        raise ModelError(f"The network has {last.out_features} outputs, and {outputs} mean something; {DAMAGED}.")
 
 
 class Within(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -4,7 +4,8 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def read_kind(kind: str, folder: Path, saved: Mapping[str, Any], gives: frozense
     Raises ModelError where the description is of no such model, or fits neither itself nor the weights.
     """
     what = f"{folder / DESCRIPTION} describes no {kind} that can be made"
-    with damaged(what, ModelError, f"{DAMAGED[0].upper()}{DAMAGED[1:]}: copy the model again."):
+    advice = f"{DAMAGED[0].upper()}{DAMAGED[1:]}: copy the model again."
+    with _named(folder), damaged(what, ModelError, advice):
         return find_kind(kind).read(folder, saved, gives, lineage)
 
 
@@ -121,8 +123,19 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
     order = [str(at) for at in saved.get("rows", range(len(rows)))]
     if lost := [name for name in order if name not in rows]:
         raise ModelError(f"{folder / DESCRIPTION} names the rows {lost[0]}, which {ROWS} does not hold; {DAMAGED}.")
-    with damaged(f"{folder / DESCRIPTION} tells no lineage", ModelError, "Copy the model again."):
+    with _named(folder), damaged(f"{folder / DESCRIPTION} tells no lineage", ModelError, "Copy the model again."):
         return Lineage.from_json(saved["lineage"], [rows[name] for name in order])
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Says in which folder the description lies of which a member is damaged."""
+    try:
+        yield
+    except ModelError as error:
+        if str(folder) in str(error):
+            raise
+        raise ModelError(f"{folder / DESCRIPTION}: {error}") from error
 
 
 def checkpoint_lineage(checkpoint: str) -> Lineage:
