@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from manyways.data.near import near_path
 from manyways.data.roles import did_you_mean
 from manyways.data.sources.base import Options, Table
 from manyways.data.sources.file_trees import files_below
@@ -54,12 +55,13 @@ def load(source: Any, options: Options) -> Table:
 def _refusal(source: Any) -> str:
     from manyways.data.environments import known_ids
     from manyways.data.sources.builtin import BUILT_IN
+    from manyways.data.sources.hub import HUB, NAME
 
     allowed = (
         "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a folder or "
         ".zip of images or sounds in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, "
-        "pandas and polars frames, Hugging Face data sets, a Hub name such as 'owner/name', an environment such as "
-        "'CartPole-v1', and the built-in "
+        "pandas and polars frames, Hugging Face data sets, one on the Hub such as 'hub:owner/name', an environment "
+        "such as 'CartPole-v1', and the built-in "
     )
     names = ", ".join(repr(name) for name in BUILT_IN)
     if not isinstance(source, str | Path):
@@ -67,9 +69,11 @@ def _refusal(source: Any) -> str:
         return f"Data cannot be read from an object of type {kind}. {allowed}{names}."
     path = Path(source).expanduser()
     if not path.exists():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = did_you_mean(str(source), BUILT_IN) or did_you_mean(path.name, near)
+        near = near_path(path)
+        hint = did_you_mean(str(source), BUILT_IN) or (f" Did you mean {str(near)!r}?" if near else "")
         hint = hint or did_you_mean(str(source), known_ids())
+        if NAME.fullmatch(str(source)):
+            hint += f" A data set on the Hugging Face Hub is written {HUB}{source}."
         missing = f"There is no file or folder {str(source)!r}, and no built-in data of that name."
         return f"{missing}{hint} {allowed}{names}."
     if path.is_dir():
