@@ -1,0 +1,3 @@
+"""placeholder"""
+LOADERS = {}
+def sealed(path): pass

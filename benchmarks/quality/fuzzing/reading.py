@@ -1,0 +1,45 @@
+"""A file read as `read` does, and all that it holds asked for once; and what is imported for that."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+
+def read_file(path: Path, rng: Random | None) -> Any:
+    """What is read, with options by chance, where there is one; its first rows are taken, and encoded as for a training."""
+    import manyways as mw
+    from manyways.data.encoding import InputEncoding
+    from manyways.errors import ManywaysError
+
+    ways = ("skip", "skip", "refuse") if path.is_dir() else ("skip", "refuse", "fill")
+    data = mw.read(path, bad_rows=rng.choice(ways) if rng else "skip")
+    said = repr(data)
+    few = np.arange(min(8, len(data)))
+    for name in data.columns:
+        data.take(name)[few]
+    if data.inputs:
+        try:
+            InputEncoding.fit(data).encode(data).batch(few)
+        except ManywaysError as error:  # of columns, which it names; the file is no longer known there
+            said += f"; {type(error).__name__}"
+    return said
+
+
+def warm() -> None:
+    """Import what a reader imports when it is needed; nothing that starts a thread is run."""
+    import polars  # noqa: F401
+    import scipy.signal
+    import soundfile  # noqa: F401
+    import torch
+    from PIL import Image
+
+    import manyways.data.encoders
+    import manyways.data.read
+    import manyways.data.sources
+    from manyways.data.sources import all_sources
+
+    torch.set_num_threads(1)
+    Image.init()
+    all_sources()
