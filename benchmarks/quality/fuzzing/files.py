@@ -139,7 +139,9 @@ def npy(folder: Path) -> Path:
 def npz(folder: Path) -> Path:
     """Images and labels, packed."""
     images = np.arange(ROWS * 64).astype(np.uint8).reshape(ROWS, 8, 8)
-    np.savez_compressed(folder / "t.npz", x_train=images, y_train=np.arange(ROWS) % 3, x_test=images, y_test=images[:, 0, 0])
+    np.savez_compressed(
+        folder / "t.npz", x_train=images, y_train=np.arange(ROWS) % 3, x_test=images, y_test=images[:, 0, 0]
+    )
     return folder / "t.npz"
 
 
@@ -157,7 +159,9 @@ def _idx(values: np.ndarray, code: int) -> bytes:
 def idx(folder: Path) -> Path:
     """Images and labels."""
     _written(folder / "train-labels-idx1-ubyte", _idx((np.arange(ROWS) % 3).astype(np.uint8), 8))
-    return _written(folder / "train-images-idx3-ubyte", _idx(np.arange(ROWS * 16, dtype=np.uint8).reshape(ROWS, 4, 4), 8))
+    return _written(
+        folder / "train-images-idx3-ubyte", _idx(np.arange(ROWS * 16, dtype=np.uint8).reshape(ROWS, 4, 4), 8)
+    )
 
 
 def idx_gz(folder: Path) -> Path:
@@ -264,7 +268,10 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "npz-plain": npz_plain,
     "idx": idx,
     "idx.gz": idx_gz,
-    **{each: pictures(each) for each in ("png", "jpg", "gif", "webp", "bmp", "tiff", "ico", "avif", "jp2", "ppm", "tga")},
+    **{
+        each: pictures(each)
+        for each in ("png", "jpg", "gif", "webp", "bmp", "tiff", "ico", "avif", "jp2", "ppm", "tga")
+    },
     "png-palette": pictures("png", "P"),
     "png-deep": pictures("png", "I;16"),
     "tiff-deep": pictures("tif", "I;16"),

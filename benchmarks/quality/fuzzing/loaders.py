@@ -1,3 +1,7 @@
 """placeholder"""
+
 LOADERS = {}
-def sealed(path): pass
+
+
+def sealed(path):
+    pass

@@ -27,7 +27,7 @@ SNIPPETS = (
 VALUES: tuple[Callable[[], Any], ...] = (
     lambda: None, lambda: True, lambda: -1, lambda: 0, lambda: 1 << 31, lambda: 1 << 64, lambda: -(1 << 70),
     lambda: 10**4000, lambda: 0.5, lambda: 1e308, lambda: float("nan"), lambda: float("inf"), lambda: "",
-    lambda: "x" * 5000, lambda: "\ud800", lambda: "../../etc/passwd", lambda: [], lambda: {}, lambda: [[]],
+    lambda: "x" * 5000, lambda: "\ud800", lambda: "../../etc/passwd", list, dict, lambda: [[]],
     lambda: {"a": None}, lambda: [0] * 3000, lambda: _nested(200), lambda: _nested(900),
 )  # fmt: skip
 """What stands in the place of a JSON value."""
@@ -135,7 +135,7 @@ def _changed(value: Any, rng: Random) -> Any:
         holder[rng.choice(("", "\ud800", "x" * 300, f"{key} "))] = holder.pop(key)
     elif kind < 0.35:
         other, at = rng.choice(places)
-        holder[key] = copy.deepcopy(other[at]) if at in other or isinstance(other, list) and at < len(other) else None
+        holder[key] = copy.deepcopy(other[at]) if at in other or (isinstance(other, list) and at < len(other)) else None
     else:
         holder[key] = rng.choice(VALUES)()
     return value
@@ -171,7 +171,9 @@ def in_zip(content: bytes, rng: Random) -> bytes:
         for at, (info, held) in enumerate(members):
             name, method = info.filename, info.compress_type
             if at == which and how < 0.15:
-                name = rng.choice(("../x", "/x", "a" * 5000, "\ud83d", "", "a\nb", "C:\\x", members[0][0].filename, "a/"))
+                name = rng.choice(
+                    ("../x", "/x", "a" * 5000, "\ud83d", "", "a\nb", "C:\\x", members[0][0].filename, "a/")
+                )
             inner = mutated(held, info.filename, rng) if at == which and how >= 0.15 else held
             archive.writestr(zipfile.ZipInfo(name or "x"), inner, method)
     return packed.getvalue()

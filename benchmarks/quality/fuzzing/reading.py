@@ -8,7 +8,10 @@ import numpy as np
 
 
 def read_file(path: Path, rng: Random | None) -> Any:
-    """What is read, with options by chance, where there is one; its first rows are taken, and encoded as for a training."""
+    """What is read, with options by chance, where there is one.
+
+    The first rows are taken, and encoded as for a training.
+    """
     import manyways as mw
     from manyways.data.encoding import InputEncoding
     from manyways.errors import ManywaysError
@@ -30,14 +33,10 @@ def read_file(path: Path, rng: Random | None) -> Any:
 def warm() -> None:
     """Import what a reader imports when it is needed; nothing that starts a thread is run."""
     import polars  # noqa: F401
-    import scipy.signal
     import soundfile  # noqa: F401
     import torch
     from PIL import Image
 
-    import manyways.data.encoders
-    import manyways.data.read
-    import manyways.data.sources
     from manyways.data.sources import all_sources
 
     torch.set_num_threads(1)

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from manyways.data.columns import Kind
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.objects import column_from_objects, exact_of
+from manyways.data.sources.limits import UNPACKED, check_memory
+from manyways.data.sources.objects import as_objects, column_from_objects, exact_of
 from manyways.data.sources.strings import columns_of_strings
 
 if TYPE_CHECKING:
     import polars as pl
 
+OBJECT = 64
+"""Bytes that a Python value takes beside its text."""
 LOOKED_AT = 100
 """Values that are looked at to tell whether a column names files."""
 
@@ -53,7 +56,10 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
         first = series.drop_nulls().head(LOOKED_AT)
         if kind is None and not media.may_be_files(first.to_list()):
             return None
+        _check_texts(series, where)
         return media.files_of(series.name, series.to_list(), folder, kind, where)
+    if series.dtype in (pl.Binary, pl.Struct):
+        _check_texts(series, where)
     if series.dtype == pl.Binary:
         return series.to_list()
     if isinstance(series.dtype, pl.Struct) and {field.name for field in series.dtype.fields} == {
@@ -78,10 +84,51 @@ def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
         exact = exact_of(series, numbers) if series.dtype.is_integer() else None
         return RawColumn(series.name, numbers, exact=exact)
     if series.dtype == pl.String:
-        return RawColumn(series.name, series.to_numpy())
+        return RawColumn(series.name, words_of(series, where))
     if (vectors := _vectors(series)) is not None:
         return RawColumn(series.name, vectors)
+    _check_texts(series, where)
     return column_from_objects(series.name, series.to_list(), kind, where)
+
+
+def words_of(series: "pl.Series", where: str) -> NDArray[Any]:
+    """The strings of a column as objects; where they are much text, equal ones are one object.
+
+    A file may name a long text once, and then a million times by its number.
+    """
+    import polars as pl
+
+    if _text_bytes(series) <= UNPACKED:
+        return np.asarray(series.to_numpy())
+    texts = series.unique(maintain_order=True).alias("text")
+    _check_texts(texts, where)
+    numbers = pl.DataFrame([texts]).with_row_index("number")
+    found = (
+        series.alias("text").to_frame().join(numbers, on="text", how="left", maintain_order="left", nulls_equal=True)
+    )
+    objects: NDArray[Any] = as_objects(texts.to_list())[found["number"].to_numpy()]
+    return objects
+
+
+def _check_texts(series: "pl.Series", where: str) -> None:
+    need = _text_bytes(series)
+    check_memory(need, where, f"the column {series.name!r} as Python values", "Shorten its texts, or divide the file.")
+
+
+def _text_bytes(series: "pl.Series") -> int:
+    """The bytes of memory that the values of a column take as Python values."""
+    import polars as pl
+
+    each = OBJECT * len(series)
+    if series.dtype == pl.String:
+        return each + int(series.str.len_bytes().sum())
+    if series.dtype == pl.Binary:
+        return each + int(series.bin.size().sum())
+    if isinstance(series.dtype, pl.List | pl.Array):
+        return each + _text_bytes(series.explode())
+    if isinstance(series.dtype, pl.Struct):
+        return each + sum(_text_bytes(series.struct.field(field.name)) for field in series.dtype.fields)
+    return each
 
 
 def _vectors(series: "pl.Series") -> NDArray[Any] | None:
