@@ -5,7 +5,6 @@ Table`. A string reaches them as a `Path` where such a path exists, and as it is
 """
 
 import importlib
-import os
 import pkgutil
 from collections import Counter
 from functools import cache
@@ -16,7 +15,6 @@ from manyways.data.roles import did_you_mean
 from manyways.data.sources.base import Options, Table
 from manyways.data.sources.file_trees import files_below
 from manyways.errors import DataError
-
 
 LONGEST_NAME = 4096
 """Characters of the longest path that a system opens; whatever is longer names nothing."""
@@ -47,8 +45,8 @@ def load(source: Any, options: Options) -> Table:
         if not isinstance(source, str | Path):
             raise
         raise DataError(
-            f"{error.filename or source} cannot be read: {error.strerror or error}. Check its name, and whether you may "
-            "read it."
+            f"{error.filename or source} cannot be read: {error.strerror or error}. Check its name, and whether you "
+            "may read it."
         ) from error
 
 
@@ -63,7 +61,7 @@ def _place(source: Any) -> Any:
 def _load(source: Any, options: Options) -> Table:
     if isinstance(source, Path):
         if source.is_symlink() and not source.exists():
-            raise DataError(f"{source} is a link to {os.readlink(source)!r}, which is not there. Mend the link.")
+            raise DataError(f"{source} is a link to {str(source.readlink())!r}, which is not there. Mend the link.")
         if not source.exists():
             raise DataError(_refusal(source))
         if not (source.is_file() or source.is_dir()):

@@ -223,7 +223,8 @@ def _repeated(path: Path, form: _Form, header: tuple[str | None, ...]) -> str:
         found = (rows.line_num + form.named for row in rows if row == names)
         lines = [line for number, line in enumerate(found) if number > 0]
     shown = ", ".join(f"{line:,}" for line in lines[:SHOWN]) + (", …" if len(lines) > SHOWN else "")
+    held = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
     return (
-        f"{path}: its header ({', '.join(names)}) comes again in line{'s' if len(lines) > 1 else ''} {shown}, as where "
+        f"{path}: its header ({held}) comes again in line{'s' if len(lines) > 1 else ''} {shown}, as where "
         "files were joined end to end. Delete it there."
     )

@@ -73,8 +73,6 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
 def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
     import polars as pl
 
-    if isinstance(series.dtype, pl.Categorical | pl.Enum):
-        series = series.cast(pl.String)
     if series.dtype.is_temporal():
         return RawColumn(series.name, _seconds(series))
     if series.dtype.is_numeric():
@@ -83,30 +81,31 @@ def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
         numbers = series.cast(pl.Float64).to_numpy()
         exact = exact_of(series, numbers) if series.dtype.is_integer() else None
         return RawColumn(series.name, numbers, exact=exact)
-    if series.dtype == pl.String:
-        return RawColumn(series.name, words_of(series, where))
+    if series.dtype == pl.String or isinstance(series.dtype, pl.Categorical | pl.Enum):
+        return RawColumn(series.name, _words(series, where))
     if (vectors := _vectors(series)) is not None:
         return RawColumn(series.name, vectors)
     _check_texts(series, where)
     return column_from_objects(series.name, series.to_list(), kind, where)
 
 
-def words_of(series: "pl.Series", where: str) -> NDArray[Any]:
-    """The strings of a column as objects; where they are much text, equal ones are one object.
+def _words(series: "pl.Series", where: str) -> NDArray[Any]:
+    """The words of a column as objects; where they are categories, or much text, equal ones are one object.
 
-    A file may name a long text once, and then a million times by its number.
+    A file may hold a long text once, and name it a million times by its number.
     """
     import polars as pl
 
-    if _text_bytes(series) <= UNPACKED:
+    if series.dtype == pl.String and _text_bytes(series) <= UNPACKED:
         return np.asarray(series.to_numpy())
-    texts = series.unique(maintain_order=True).alias("text")
+    distinct = series.unique(maintain_order=True)
+    texts = distinct.cast(pl.String)
     _check_texts(texts, where)
-    numbers = pl.DataFrame([texts]).with_row_index("number")
-    found = (
-        series.alias("text").to_frame().join(numbers, on="text", how="left", maintain_order="left", nulls_equal=True)
-    )
-    objects: NDArray[Any] = as_objects(texts.to_list())[found["number"].to_numpy()]
+    keys, each = (column if column.dtype == pl.String else column.to_physical() for column in (distinct, series))
+    numbers = pl.DataFrame([keys.alias("key")]).with_row_index("number")
+    rows = each.alias("key").to_frame()
+    found = rows.join(numbers, on="key", how="left", maintain_order="left", nulls_equal=True)["number"]
+    objects: NDArray[Any] = as_objects(texts.to_list())[found.to_numpy()]
     return objects
 
 
@@ -124,6 +123,9 @@ def _text_bytes(series: "pl.Series") -> int:
         return each + int(series.str.len_bytes().sum())
     if series.dtype == pl.Binary:
         return each + int(series.bin.size().sum())
+    if isinstance(series.dtype, pl.Categorical | pl.Enum):
+        counts = series.alias("text").value_counts(name="count")
+        return each + int((counts["text"].cast(pl.String).str.len_bytes() * counts["count"].cast(pl.Int64)).sum())
     if isinstance(series.dtype, pl.List | pl.Array):
         return each + _text_bytes(series.explode())
     if isinstance(series.dtype, pl.Struct):

@@ -157,13 +157,23 @@ class _Bounded(io.RawIOBase):
     def __init__(self, packed: gzip.GzipFile, path: Path) -> None:
         self._packed, self._path, self._size = packed, path, path.stat().st_size
         self._most = max(UNPACKED, min(HIGHEST_RATIO * self._size, memory()))
+        with path.open("rb") as file:  # a packed file ends in the size of what it holds; it need not be true
+            file.seek(max(0, self._size - 4))
+            said = int.from_bytes(file.read(4), "little")
         self._left = self._most
+        if UNPACKED < said <= DEFLATE * self._size:
+            self._take(said)
+            self._left = self._most
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, into: Any) -> int:
         count = self._packed.readinto(into)
+        self._take(count)
+        return count
+
+    def _take(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
             raise DataError(
@@ -171,7 +181,6 @@ class _Bounded(io.RawIOBase):
                 f"{HIGHEST_RATIO} times its size, within the memory that is free. If you trust it, unpack it yourself "
                 f"(gunzip {self._path.name}) and read the file that comes of it."
             )
-        return count
 
 
 @contextmanager

@@ -14,12 +14,14 @@ from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, Table, plain_name, table_of
 from manyways.data.sources.join import joined
-from manyways.data.sources.limits import check_held, check_memory, decoding, need_of, read_exactly
+from manyways.data.sources.limits import HIGHEST_RATIO, check_held, check_memory, decoding, need_of, read_exactly
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
 from manyways.data.storage import FileRows, Rows, open_rows
 from manyways.errors import DataError
 
 ORDER = 30
+ALWAYS = 1 << 30
+"""Bytes to which an array may always unpack."""
 CHUNK_BYTES = 4 << 20
 PARTS = (
     (TRAINING, "train"),
@@ -167,7 +169,13 @@ def _member_header(archive: zipfile.ZipFile, member: str, path: Path) -> Header:
         shape, fortran, dtype = _header(file, member, path)
     # The directory of an archive may claim anything, too: what counts is the bytes that are packed.
     info, need = archive.getinfo(member), need_of(shape, dtype, f"{path}: {member}")
-    check_held(need, min(info.compress_size, path.stat().st_size), f"{path}: {member}", packed=True)
+    packed = min(info.compress_size, path.stat().st_size)
+    check_held(need, packed, f"{path}: {member}", packed=True)
+    if need > max(ALWAYS, HIGHEST_RATIO * packed):
+        raise DataError(
+            f"{path}: {member} unpacks to {need:,} bytes; beyond {ALWAYS:,} an array may to {HIGHEST_RATIO} times its "
+            f"{packed:,} packed bytes. If you trust it, unpack it yourself (unzip {path.name}) and read the .npy file."
+        )
     return shape, fortran, dtype
 
 

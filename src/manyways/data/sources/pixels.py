@@ -1,19 +1,20 @@
 """One image decoded with Pillow: what its header claims, within limits, and its pixels at one size."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from manyways.data.sources.media import Item
+
+Found = TypeVar("Found")
 
 ORIENTATION = 0x0112
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
@@ -27,11 +28,11 @@ WHITES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 MOST_PIXELS = 179_000_000
 """Pixels of one image: those of the largest cameras, and what Pillow allows."""
 ALWAYS = 1 << 25
-"""Pixels that an image may always have; of a larger one each byte may stand for `PER_BYTE`."""
-PER_BYTE = 2000
-"""Pixels that a byte of a large image stands for at most: of a scanned page of black and white, 700."""
+"""Pixels that an image may always have; larger ones are decoded one at a time."""
+PER_BYTE, PER_BYTE_OF_TWO = 200, 2000
+"""Pixels that a byte of a large image stands for at most, and of one of black and white: a scanned page has 700."""
 STRIP = 1 << 24
-"""Pixels that are worked at together: of larger images one is decoded at a time."""
+"""Pixels that are worked at together."""
 
 
 def _open(item: Item) -> Image.Image:
@@ -44,7 +45,8 @@ def _open(item: Item) -> Image.Image:
     image = Image.open(item if isinstance(item, Path) else io.BytesIO(item))
     pixels = image.width * image.height
     held = item.stat().st_size if isinstance(item, Path) else len(item)
-    most = min(MOST_PIXELS, max(ALWAYS, PER_BYTE * held))
+    each = PER_BYTE_OF_TWO if image.mode == "1" else PER_BYTE
+    most = min(MOST_PIXELS, max(ALWAYS, each * held))
     if pixels > most:
         image.close()
         raise ValueError(
@@ -85,17 +87,22 @@ def _has_grey_palette(image: Image.Image) -> bool:
 def pixels_of(item: Item, shape: tuple[int, int, int], white: float | None) -> NDArray[np.uint8] | str:
     """One image as uint8 `shape` [channels, height, width], or why it cannot be decoded."""
     channels, height, width = shape
-    try:
+    mode = "L" if channels == 1 else "RGB"
+
+    def decoded(alone: bool) -> NDArray[np.uint8] | None:
         with _open(item) as image:
-            mode = "L" if channels == 1 else "RGB"
             # JPEG decodes at a half or less directly; twice the size, turned or not, is enough to resize.
             image.draft(mode, (2 * max(width, height),) * 2)
-            with _alone(image):
-                ImageOps.exif_transpose(image, in_place=True)
-                flat = _flat(image, white, mode)
+            if _is_large(image) and not alone:
+                return None
+            ImageOps.exif_transpose(image, in_place=True)
+            flat = _flat(image, white, mode)
             if flat.size != (width, height):
                 flat = flat.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-            pixels = np.asarray(flat, np.uint8)
+            return np.asarray(flat, np.uint8)
+
+    try:
+        pixels = _one_at_a_time(decoded)
     except Exception as error:  # Pillow's decoders document none of what they raise for bytes that nobody expected
         return _reason(error)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
@@ -113,15 +120,29 @@ def white_of(items: Sequence[Item], pool: ThreadPoolExecutor) -> float:
 
 def _brightest(item: Item) -> float | None:
     """The highest pixel; None for an image that cannot be decoded, or has pixels that none can have."""
+
+    def highest(alone: bool) -> float | None:
+        with _open(item) as image:
+            return None if _is_large(image) and not alone else float(_deep_pixels(image).max(initial=0))
+
     try:
-        with _open(item) as image, _alone(image):
-            return float(_deep_pixels(image).max(initial=0))
+        return _one_at_a_time(highest)
     except Exception:
         return None
 
 
-def _alone(image: Image.Image) -> AbstractContextManager[Any]:
-    return _ONE_LARGE if image.width * image.height > STRIP else nullcontext()
+def _one_at_a_time(work: Callable[[bool], Found | None]) -> Found:
+    """What `work` gives; where it gives nothing, as an image is large, then once it is alone with one."""
+    found = work(False)
+    if found is None:
+        with _ONE_LARGE:
+            found = work(True)
+    assert found is not None
+    return found
+
+
+def _is_large(image: Image.Image) -> bool:
+    return image.width * image.height > ALWAYS
 
 
 def _deep_pixels(image: Image.Image) -> NDArray[Any]:
