@@ -46,7 +46,7 @@ def gguf(folder: Path) -> Path:
     from gguf import GGUFWriter
 
     rng = np.random.default_rng(0)
-    width, wide, words = 16, 32, [*"abcdefgh", "<s>", "</s>", "ab", "cd"]
+    width, wide, words = 16, 32, [*"abcdefgh", "<s>", "</s>", "<unk>", "ab", "cd"]
     path = folder / "model.gguf"
     writer = GGUFWriter(path, "llama")
     writer.add_context_length(64)
@@ -64,6 +64,7 @@ def gguf(folder: Path) -> Path:
     writer.add_token_merges(["a b", "c d"])
     writer.add_bos_token_id(8)
     writer.add_eos_token_id(9)
+    writer.add_unk_token_id(10)
     shapes = {
         "token_embd": (len(words), width), "output": (len(words), width), "output_norm": (width,),
         "blk.0.attn_norm": (width,), "blk.0.ffn_norm": (width,), "blk.0.attn_q": (width, width),

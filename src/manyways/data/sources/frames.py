@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from manyways.data.columns import Kind
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.limits import UNPACKED, check_memory
+from manyways.data.sources.limits import HIGHEST_RATIO, UNPACKED, check_memory
 from manyways.data.sources.objects import as_objects, column_from_objects, exact_of
+from manyways.errors import DataError
 from manyways.data.sources.strings import columns_of_strings
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 OBJECT = 64
 """Bytes that a Python value takes beside its text."""
+LONG, REPEATED = 1000, 1 << 30
+"""Bytes of a text that is no category, and those to which such texts may be repeated."""
 LOOKED_AT = 100
 """Values that are looked at to tell whether a column names files."""
 
@@ -96,11 +99,17 @@ def _words(series: "pl.Series", where: str) -> NDArray[Any]:
     """
     import polars as pl
 
-    if series.dtype == pl.String and _text_bytes(series) <= UNPACKED:
+    size = _text_bytes(series)
+    if series.dtype == pl.String and size <= UNPACKED:
         return np.asarray(series.to_numpy())
     distinct = series.unique(maintain_order=True)
     texts = distinct.cast(pl.String)
     _check_texts(texts, where)
+    if size > max(REPEATED, LONG * len(series)) and size > HIGHEST_RATIO * (held := _text_bytes(texts)):
+        raise DataError(
+            f"{where}: the column {series.name!r} holds {held:,} bytes of text, and repeats them to {size:,}; texts of "
+            f"more than {LONG:,} bytes may be repeated to {REPEATED:,}. Give the texts numbers, or shorten them."
+        )
     keys, each = (column if column.dtype == pl.String else column.to_physical() for column in (distinct, series))
     numbers = pl.DataFrame([keys.alias("key")]).with_row_index("number")
     rows = each.alias("key").to_frame()

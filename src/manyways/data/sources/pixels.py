@@ -29,7 +29,7 @@ MOST_PIXELS = 179_000_000
 """Pixels of one image: those of the largest cameras, and what Pillow allows."""
 ALWAYS = 1 << 25
 """Pixels that an image may always have; larger ones are decoded one at a time."""
-PER_BYTE, PER_BYTE_OF_TWO = 200, 2000
+PER_BYTE, PER_BYTE_OF_TWO = 100, 2000
 """Pixels that a byte of a large image stands for at most, and of one of black and white: a scanned page has 700."""
 STRIP = 1 << 24
 """Pixels that are worked at together."""
