@@ -32,7 +32,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import fuzzing.judging as judging
 from manyways.errors import DataError
-judging.SECONDS = 1
+judging.WAITING = 1
 def refuse(path): raise DataError(path.name + ' is wrong')
 def hide(path): raise DataError('something is wrong')
 def eat(path): return len(b'x' * (1300 << 20))

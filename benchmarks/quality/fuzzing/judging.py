@@ -14,8 +14,10 @@ from typing import Any
 
 from manyways.errors import ManywaysError
 
-SECONDS = 20
+SECONDS, WAITING = 20, 60
+"""Seconds of work, and until it ends, that an input may take: a busy machine works at others meanwhile."""
 MEMORY = 1 << 30
+TIMED = (signal.SIGALRM, signal.SIGXCPU)
 ADDRESSES = 4 << 30
 """Bytes of address space that a child may take beside those of its parent: more than it may use."""
 
@@ -50,7 +52,7 @@ def judged(read: Callable[[Path], Any], path: Path, names: tuple[str, ...]) -> J
     seconds = time.monotonic() - began
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return Judgement("time" if number == signal.SIGALRM else "traceback", signal.Signals(number).name, seconds, 0)
+        return Judgement("time" if number in TIMED else "traceback", signal.Signals(number).name, seconds, 0)
     kind, what, memory = json.loads(said or b'["traceback", "it ended without a word", 0]')
     if kind in ("read", "refused") and memory > MEMORY:
         return Judgement("memory", f"{memory >> 20} MiB; {what}", seconds, memory)
@@ -84,8 +86,10 @@ def _in_child(read: Callable[[Path], Any], path: Path, names: tuple[str, ...], i
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + ADDRESSES,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+        for number in TIMED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, WAITING)
         before = _resident()
         kind, what = _outcome(read, path, names)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

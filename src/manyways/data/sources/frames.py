@@ -11,8 +11,8 @@ from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.limits import HIGHEST_RATIO, UNPACKED, check_memory
 from manyways.data.sources.objects import as_objects, column_from_objects, exact_of
-from manyways.errors import DataError
 from manyways.data.sources.strings import columns_of_strings
+from manyways.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
