@@ -120,7 +120,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     if size > LARGEST or len(members) > MOST_FILES or (size > ALWAYS and size > HIGHEST_RATIO * packed):
         raise DataError(
             f"{path} would unpack to {size:,} bytes in {len(members):,} files; allowed are {LARGEST:,} bytes, "
-            f"{MOST_FILES:,} files and, above {ALWAYS >> 20:,} MiB, {HIGHEST_RATIO} times its own {packed:,} bytes. Unpack "
-            "it yourself if you trust it, and read the folder."
+            f"{MOST_FILES:,} files and, above {ALWAYS >> 20:,} MiB, {HIGHEST_RATIO} times its own {packed:,} bytes. "
+            "Unpack it yourself if you trust it, and read the folder."
         )
     return [member for member in members if not member.filename.startswith("__MACOSX/")]

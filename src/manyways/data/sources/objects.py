@@ -86,6 +86,8 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
 
 MOST = int(np.finfo(np.float64).max)
 """The largest number that a float can be."""
+DEEPEST = 4
+"""Axes that an array of a column has at most."""
 EXACT = 2**53
 """Whole numbers up to this one are told apart as floats."""
 
@@ -151,6 +153,8 @@ def array_of(values: Any) -> NDArray[Any] | None:
         try:
             held = np.array(values, object)
         except ValueError:
+            return None
+        if held.ndim > DEEPEST:
             return None
         if not all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in set(map(type, held.flat))):
             return None
