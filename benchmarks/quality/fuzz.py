@@ -17,6 +17,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -85,16 +86,31 @@ def run(chosen: Mapping[str, Reader], count: int, seed: int, out: Path) -> dict[
             first = judged(lambda each, reader=reader: reader.read(each, None), valid[name], (name,))
             if first.kind != "read":
                 raise SystemExit(f"The valid input of {name} is not read: {first.what}")
-        for number in range(-(-count // len(chosen))):
-            for name, reader in chosen.items():
-                one = tried(reader, valid[name], work / "now", seed, number)
-                found[name][one.kind] += 1
-                found[name]["ms"] += round(1000 * one.seconds)
-                found[name]["MiB"] = max(found[name]["MiB"], one.memory >> 20)
-                if one.failed:
-                    print(f"{name}:{number} {one.kind} after {one.seconds:.1f} s: {one.what}", flush=True)
-                    shutil.copytree(work / "now" / "input", out / name / str(number), dirs_exist_ok=True)
+        with suppress(KeyboardInterrupt):  # what was found until then is printed
+            _rounds(chosen, valid, -(-count // len(chosen)), seed, work / "now", out, found)
     return found
+
+
+def _rounds(
+    chosen: Mapping[str, Reader],
+    valid: Mapping[str, Path],
+    rounds: int,
+    seed: int,
+    place: Path,
+    out: Path,
+    found: Mapping[str, Counter[str]],
+) -> None:
+    for number in range(rounds):
+        if number and not number % 10:
+            print(f"{number:,} of {rounds:,} rounds", file=sys.stderr, flush=True)
+        for name, reader in chosen.items():
+            one = tried(reader, valid[name], place, seed, number)
+            found[name][one.kind] += 1
+            found[name]["ms"] += round(1000 * one.seconds)
+            found[name]["MiB"] = max(found[name]["MiB"], one.memory >> 20)
+            if one.failed:
+                print(f"{name}:{number} {one.kind} after {one.seconds:.1f} s: {one.what}", flush=True)
+                shutil.copytree(place / "input", out / name / str(number), dirs_exist_ok=True)
 
 
 def table(found: Mapping[str, Counter[str]]) -> str:

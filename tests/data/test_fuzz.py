@@ -16,12 +16,12 @@ def fuzz(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     pytest.importorskip("soundfile")
-    done = fuzz("--only", "files", "--count", "140", "--seed", "7", "--out", str(tmp_path))
+    done = fuzz("--only", "files", "--count", "90", "--seed", "7", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     counts = [int(number) for number in done.stdout.splitlines()[-2].split()[1:]]
-    assert sum(counts) >= 140
-    assert counts[0] > 20, "some are read in spite of what was done to them"
-    assert counts[1] > 20, "others are refused"
+    assert sum(counts) >= 90
+    assert counts[0] > 15, "some are read in spite of what was done to them"
+    assert counts[1] > 15, "others are refused"
 
 
 def test_what_must_not_happen_is_counted(tmp_path: Path) -> None:
