@@ -1,10 +1,19 @@
 """A file read as `read` does, and all that it holds asked for once; and what is imported for that."""
 
+import gc
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
+
+IMPORTED = (
+    "polars", "scipy.signal", "soundfile", "numpy.random", "numpy.ma", "tokenizers", "manyways.data.encoders",
+    "manyways.data.environments", "manyways.data.read", "manyways.data.sources", "manyways.data.transport",
+    "manyways.models.saving", "manyways.lineage.store", "manyways.lineage.report", "manyways.comparison.results",
+    "manyways.models.language_model", "manyways.methods.discovery", "manyways.models.predictor", "transformers",
+)  # fmt: skip
 
 
 def read_file(path: Path, rng: Random | None) -> Any:
@@ -31,14 +40,16 @@ def read_file(path: Path, rng: Random | None) -> Any:
 
 
 def warm() -> None:
-    """Import what a reader imports when it is needed; nothing that starts a thread is run."""
-    import polars  # noqa: F401
-    import soundfile  # noqa: F401
+    """Import what readers and loaders import when they are needed; nothing that starts a thread is run."""
     import torch
     from PIL import Image
 
     from manyways.data.sources import all_sources
 
+    for name in IMPORTED:
+        import_module(name)
     torch.set_num_threads(1)
     Image.init()
     all_sources()
+    gc.collect()
+    gc.freeze()  # else every child would touch, and so copy, all that its parent holds
