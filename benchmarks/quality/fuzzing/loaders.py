@@ -46,7 +46,7 @@ def gguf(folder: Path) -> Path:
     from gguf import GGUFWriter
 
     rng = np.random.default_rng(0)
-    width, wide, words = 16, 32, [*"abcdefgh", "<s>", "</s>", "<unk>", "ab", "cd"]
+    width, wide, words = 16, 32, [*"abcdefgh", "<s>", "</s>", "<|endoftext|>", "ab", "cd"]
     path = folder / "model.gguf"
     writer = GGUFWriter(path, "llama")
     writer.add_context_length(64)

@@ -220,3 +220,9 @@ def test_decoding_turns_what_is_foreign_into_one_error() -> None:
         raise KeyboardInterrupt
     with pytest.raises(DataError, match="^as it was$"), limits.decoding("x.bin"):
         raise DataError("as it was")
+
+
+def test_a_cell_in_an_archive_is_named_with_the_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("t.csv", TABLE.replace("13,b", "=13,b"))
+    refused(tmp_path / "x.zip", r"x\.zip: the column 'x' holds numbers in 29 rows and something else in 1, first '=13'")

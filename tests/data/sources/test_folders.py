@@ -238,7 +238,7 @@ def test_zip_bombs_and_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, h
     data = bytearray(path.read_bytes())
     data[60] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"big.zip is damaged"):
+    with pytest.raises(DataError, match="big.zip: .* is damaged"):
         mw.read(path)
     (tmp_path / "no.zip").write_bytes(b"not a zip")
     with pytest.raises(DataError, match=r"no.zip is damaged"):

@@ -59,8 +59,8 @@ def npy(shape: str, descr: str = "<f8", body: bytes = bytes(64), fortran: bool =
         ("(1000000000000, 0)", "<f8", "rows without values"),
         ("(1000000000000,)", "<U0", "rows without values"),
         ("(1,)", "<U100000000", "cut short"),
-        ("(3,", "<f8", "is damaged: "),
-        ("(3, " + "(" * 900 + ")" * 900 + ")", "<f8", "is damaged: "),
+        ("(3,", "<f8", "is no NumPy array: "),
+        ("(3, " + "(" * 900 + ")" * 900 + ")", "<f8", "is no NumPy array: "),
     ],
 )
 def test_arrays_that_claim_more_than_there_is(tmp_path: Path, shape: str, descr: str, match: str, packed: bool) -> None:

@@ -53,7 +53,11 @@ def load(source: Path, options: Options) -> Table:
     except DataError as error:
         # The cache's own paths mean nothing to whoever gave the archive.
         raise DataError(str(error).replace(str(folder), str(source))) from error
-    return replace(table, name=plain_name(source), source=str(source))
+    columns = {
+        name: replace(column, problem=column.problem and column.problem.replace(str(folder), str(source)))
+        for name, column in table.columns.items()
+    }
+    return replace(table, columns=columns, name=plain_name(source), source=str(source))
 
 
 def unpack(path: Path) -> Path:

@@ -147,7 +147,7 @@ def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> 
 
 
 def _header(file: IO[bytes], name: str, path: Path) -> Header:
-    with decoding(f"{path}: {name}", "Save it again with numpy.save or numpy.savez."):
+    with decoding(f"{path}: {name}", "Save it again with numpy.savez.", said="is no NumPy array"):
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
