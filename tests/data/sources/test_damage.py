@@ -226,3 +226,34 @@ def test_a_cell_in_an_archive_is_named_with_the_archive(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("t.csv", TABLE.replace("13,b", "=13,b"))
     refused(tmp_path / "x.zip", r"x\.zip: the column 'x' holds numbers in 29 rows and something else in 1, first '=13'")
+
+
+def test_a_member_without_a_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("abcd", TABLE)
+    held = (tmp_path / "x.zip").read_bytes()
+    at = held.index(b"PK\x01\x02")
+    size = int.from_bytes(held[-10:-6], "little") - 4
+    nameless = held[at : at + 28] + bytes(2) + held[at + 30 : at + 46] + held[at + 50 : -10]
+    (tmp_path / "x.zip").write_bytes(held[:at] + nameless + size.to_bytes(4, "little") + held[-6:])
+    refused(tmp_path / "x.zip", "x.zip")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0x110000, ord("a")], np.uint32).view("U1"),
+        np.array([0xD800, ord("a")], np.uint32).view("U1"),
+        np.array([b"\xff", b"a"]),
+    ],
+)
+def test_arrays_of_text_that_is_none(tmp_path: Path, values: np.ndarray) -> None:
+    np.savez(tmp_path / "x.npz", x=np.arange(6.0).reshape(2, 3), y=values)
+    refused(tmp_path / "x.npz", "the strings 'label' are damaged")
+
+
+def test_arrays_of_bytes_are_utf_8(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.arange(6.0).reshape(2, 3), y=np.array(["ä".encode(), b"b"]))
+    assert mw.read(tmp_path / "x.npz").take("label").tolist() == ["ä", "b"]
+    np.savez(tmp_path / "x.npz", x=np.arange(6.0).reshape(2, 3), y=np.array(["ä", "bc"]).astype(">U2"))
+    assert mw.read(tmp_path / "x.npz").take("label").tolist() == ["ä", "bc"]
