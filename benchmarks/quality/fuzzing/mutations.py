@@ -40,7 +40,7 @@ def mutated(content: bytes, name: str, rng: Random) -> bytes:
     if form is not None:
         try:
             return form(content, rng)
-        except (ValueError, KeyError, struct.error, zlib.error, OSError, zipfile.BadZipFile):
+        except (ValueError, KeyError, struct.error, zlib.error, OSError, zipfile.BadZipFile, RecursionError):
             pass
     return in_bytes(content, rng)
 

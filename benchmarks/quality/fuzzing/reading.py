@@ -13,6 +13,7 @@ IMPORTED = (
     "manyways.data.environments", "manyways.data.read", "manyways.data.sources", "manyways.data.transport",
     "manyways.models.saving", "manyways.lineage.store", "manyways.lineage.report", "manyways.comparison.results",
     "manyways.models.language_model", "manyways.methods.discovery", "manyways.models.predictor", "transformers",
+    "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert", "peft", "gguf",
 )  # fmt: skip
 
 
