@@ -17,6 +17,9 @@ from manyways.data.sources.base import Options, Table
 from manyways.data.sources.file_trees import files_below
 from manyways.errors import DataError
 
+LONGEST_NAME = 4096
+"""Characters of the longest path that a system opens; whatever is longer names nothing."""
+
 
 class Source(Protocol):
     """What a source module offers."""
@@ -37,15 +40,36 @@ def all_sources() -> tuple[Source, ...]:
 
 def load(source: Any, options: Options) -> Table:
     """The table that `source` holds. Raises DataError where nothing here can read it."""
-    if isinstance(source, str) and Path(source).expanduser().exists():
-        source = Path(source).expanduser()
-    if isinstance(source, Path) and not source.exists():
-        raise DataError(_refusal(source))
-    if isinstance(source, Path) and not (source.is_file() or source.is_dir()):
+    try:
+        return _load(_place(source), options)
+    except OSError as error:
+        if not isinstance(source, str | Path):
+            raise
         raise DataError(
-            f"{source} is a pipe or a device, which can be read only once, and has no ending that says its form. Save "
-            "it to a file first: cat … > data.csv."
-        )
+            f"{error.filename or source} cannot be read: {error.strerror or error}. Check its name, and whether you "
+            "may read it."
+        ) from error
+
+
+def _place(source: Any) -> Any:
+    """`source` as a path where there is a file or folder of that name, or a link."""
+    if isinstance(source, str):
+        path = Path(source).expanduser() if len(source) <= LONGEST_NAME and "\0" not in source else None
+        return path if path is not None and (path.exists() or path.is_symlink()) else source
+    return source
+
+
+def _load(source: Any, options: Options) -> Table:
+    if isinstance(source, Path):
+        if source.is_symlink() and not source.exists():
+            raise DataError(f"{source} is a link to {str(source.readlink())!r}, which is not there. Mend the link.")
+        if not source.exists():
+            raise DataError(_refusal(source))
+        if not (source.is_file() or source.is_dir()):
+            raise DataError(
+                f"{source} is a pipe or a device, which can be read only once, or never ends. Save it to a file first: "
+                "cat … > data.csv."
+            )
     for each in all_sources():
         if each.accepts(source):
             return each.load(source, options)
@@ -68,6 +92,8 @@ def _refusal(source: Any) -> str:
         kind = f"{type(source).__module__}.{type(source).__qualname__}"
         return f"Data cannot be read from an object of type {kind}. {allowed}{names}."
     path = Path(source).expanduser()
+    if len(str(source)) > LONGEST_NAME:
+        return f"There is no file or folder whose name has {len(str(source)):,} characters: {str(source)[:60]!r}…"
     if not path.exists():
         near = near_path(path)
         hint = did_you_mean(str(source), BUILT_IN) or (f" Did you mean {str(near)!r}?" if near else "")
