@@ -44,7 +44,7 @@ class Weights:
         try:
             private_folder(private_folder(self.folder) / part.name)
             own = model.write(part)
-            text = json.dumps({"kind": model.kind, **own}, sort_keys=True)
+            text = json.dumps({"kind": model.kind, **own})  # in its own order, which may decide what is learned next
             (part / DESCRIPTION).write_text(text, encoding="utf-8")
             key = hash_of(tighten(part))
             for path in [*part.rglob("*"), part]:

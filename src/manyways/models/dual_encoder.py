@@ -148,7 +148,7 @@ class DualEncoder(Model):
         with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
             network = rebuild_towers(saved["network"])
         fill(network, folder)
-        inputs = InputEncoding.from_json(saved["inputs"])
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
         return cls(network=network.eval(), inputs=inputs, gives=gives, lineage=lineage)
 
     def _vectors(self, data: "Data", name: str) -> NDArray[np.float32]:

@@ -134,7 +134,7 @@ class LabelsPredictor(Model):
         fill(network, folder)
         return cls(
             network=network.eval(),
-            inputs=InputEncoding.from_json(saved["inputs"]),
+            inputs=InputEncoding.from_json(saved["inputs"], network.names),
             targets=Targets.from_json(saved["targets"]),
             gives=gives,
             lineage=lineage,

@@ -93,7 +93,7 @@ class Predictor(Model):
         fill(network, folder)
         return cls(
             network=network.eval(),
-            inputs=InputEncoding.from_json(saved["inputs"]),
+            inputs=InputEncoding.from_json(saved["inputs"], network.names),
             target=Target.from_json(saved["target"]) if saved["target"] else None,
             gives=gives,
             lineage=lineage,
