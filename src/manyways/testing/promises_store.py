@@ -10,8 +10,9 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.lineage.store import Store
 from manyways.lineage.weights import weights_hash
+from manyways.methods.starts import starts
 from manyways.models.model import Model
-from manyways.testing.trial import SEED, STEPS, Trial, answers, difference, require
+from manyways.testing.trial import SEED, STEPS, Trial, answers, difference, require, takes
 
 WORDS = ("red", "green", "blue", "round", "square", "long")
 
@@ -19,7 +20,7 @@ WORDS = ("red", "green", "blue", "round", "square", "long")
 def out_of_a_store_it_is_the_same(trial: Trial) -> None:
     """A model out of a store answers, is written and is a start as the one that was kept, whatever its inputs' names.
 
-    A method that learns from several inputs is tried with some whose names are in no order.
+    A method that starts from a model and learns from several inputs is tried with some whose names are in no order.
     """
     wide = _wide(trial)
     with tempfile.TemporaryDirectory() as place:
@@ -41,11 +42,12 @@ def _through(store: Store, model: Model, data: Data) -> Model:
 
 
 def _wide(trial: Trial) -> Trial:
-    """The trial with inputs in no order, where its method learns from such data; else as it is."""
-    if not trial.data.inputs:
+    """The trial with inputs in no order, where its method starts from a model of such data; else as it is."""
+    if not trial.data.inputs or trial.start is None:
         return trial
     wide = trial.on(_with_inputs_in_no_order(trial.data))
-    return trial if wide.method.lacks_of(wide.data) is not None else wide
+    able = wide.method.lacks_of(wide.data) is None and bool(starts(takes(wide.method), wide.data))
+    return wide if able else trial
 
 
 def _with_inputs_in_no_order(data: Data) -> Data:
