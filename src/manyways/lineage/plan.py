@@ -8,6 +8,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from manyways.errors import ManywaysError, ParameterError, StoreError
+from manyways.lineage.counting import rows_said
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import SHORT, Record
 from manyways.lineage.registry import load_set
@@ -64,8 +65,9 @@ class Step:
 class Plan:
     """What forgetting some rows comes to: a step for every model that they reached, ancestors first.
 
-    rows: how many there are. subject: whose, where they are one's. how: as it was asked for. copies: folders outside of
-    the store that hold a model as it was.
+    rows: how many distinct ones there are. subject: whose, where they are one's. how: as it was asked for. copies:
+    folders outside of the store that hold a model as it was. counted: how many there are in the data, where some may be
+    the same.
     """
 
     steps: tuple[Step, ...]
@@ -73,6 +75,12 @@ class Plan:
     subject: str | None = None
     how: str = EXACT
     copies: tuple[str, ...] = ()
+    counted: int = 0
+
+    @property
+    def said(self) -> str:
+        """How many rows there are, in words."""
+        return rows_said(self.counted or self.rows, self.rows)
 
     @property
     def refused(self) -> tuple[Step, ...]:
@@ -110,7 +118,7 @@ class Planner:
         delete: bool = False, other_versions: bool = False,
     ) -> None:  # fmt: skip
         self._db, self._weights, self._sources, self._gone = db, weights, sources, gone
-        self._how, self._delete, self._other_versions = how, delete, other_versions
+        self.how, self._delete, self._other_versions = how, delete, other_versions
         self._approximate = approximation(how)
         self._found: dict[int, Found | str] = {}
 
@@ -162,10 +170,10 @@ class Planner:
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
         method = method_from_json(record.lineage["method"], models)
         there = found is not None and found.whole is not None and step.rows > 0
-        quick = self._how == EXACT and method.forgets is not None and not behind and there
+        quick = self.how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
             return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)
-        if self._how == EXACT and method.forgets is not None and not there:
+        if self.how == EXACT and method.forgets is not None and not there:
             step = replace(step, note="its source no longer has the rows, so they cannot be taken out of it")
         parts = sum(role.startswith("part:") for role in record.parents)
         if isinstance(method, Chain) and parts == len(method.stages):

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from manyways.training.run import Run
 
 
+class RowsUnknown(StoreError):
+    """The store knows none of the rows that are named: it never did, or they are forgotten."""
+
+
 class Store:
     """A folder of models: `store.db`, and `weights` by the hash of their files. Any number of processes may use it.
 
@@ -187,9 +191,9 @@ class Store:
             return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
 
     def rows_like(self, source: "str | Path") -> NDArray[np.uint64]:
-        """The ids of the rows in a table `source` that are known to the store, read as the data of its models was.
+        """The ids of the rows in a table `source`, read as the data of the store's models was: those that it knows.
 
-        Raises StoreError where none is.
+        Where it knows none, as they are forgotten, those of all rows. Raises StoreError where it cannot be read so.
         """
         with self.database.reading() as db:
             known = registry.all_ids(db)
@@ -202,12 +206,13 @@ class Store:
             except ManywaysError as error:
                 reasons.append(str(error))
                 continue
-            found.append(ids[places_of(ids, known) >= 0])
+            found.append(ids)
         rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
         if not len(rows):
-            why = reasons[0] if reasons else "none of its rows is in the data of a model."
+            why = reasons[0] if reasons else "no data of a model was read from a source, so how is not known."
             raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
-        return np.unique(rows, axis=0)
+        there = places_of(rows, known) >= 0
+        return np.unique(rows[there] if there.any() else rows, axis=0)
 
     def rows_named(
         self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
@@ -216,14 +221,14 @@ class Store:
         if subject is not None:
             found = registry.subject_rows(db, subject)
             if not found:
-                raise StoreError(
+                raise RowsUnknown(
                     f"No data that a model in the store was learned from has a subject {subject!r}, or its rows are "
                     "forgotten already."
                 )
             return found
         numbers = registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
         if not (numbers >= 0).any():
-            raise StoreError(
+            raise RowsUnknown(
                 f"None of the {len(numbers):,} rows is known to the store: no model in it was given them, or they are "
                 "forgotten already."
             )
