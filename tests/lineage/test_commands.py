@@ -214,7 +214,9 @@ def test_rows_are_counted_as_a_person_counts_them(here: Path, capsys: Capture, s
     mw.LinearProbe(penalty=1.0).fit(data, run=mw.Run(store=store))
     mw.KMeans(clusters=2).fit(data.with_test(0.2), run=mw.Run(store=store))
     said = "10 rows (8 distinct)"
-    assert run(capsys, "forget", "--subject", "person-0", "--plan")[1].startswith(f"{said} of person-0 reached 2 models")
+    assert run(capsys, "forget", "--subject", "person-0", "--plan")[1].startswith(
+        f"{said} of person-0 reached 2 models"
+    )
     code, text, _ = run(capsys, "forget", "--subject", "person-0", "--yes", "--report", "report.html")
     assert code == 0
     assert f"forgotten {said}; the store holds nothing of them" in text
