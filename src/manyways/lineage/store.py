@@ -19,6 +19,7 @@ from manyways.lineage.database import Database
 from manyways.lineage.keeping import keep, sources_of
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import MODEL_FILE, Record, lineage_hash, lineage_in, load_lineage, load_records
+from manyways.lineage.stored import digest, objects_in
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
@@ -137,7 +138,7 @@ class Store:
                 "SELECT id FROM models WHERE lineage_hash = ? AND pending IS NULL ORDER BY rowid DESC",
                 (lineage_hash(lineage),),
             ).fetchone()
-        return str(found[0]) if found else None
+            return digest(found[0], "`id` of a model") if found else None
 
     def load(self, wanted: "str | Path | Model") -> "Model":
         """The model that `find` finds. Raises StoreError where its weights are missing or have changed."""
@@ -152,21 +153,22 @@ class Store:
         """The ids of the rows that reached a model, through all that it was made from, uint64 [rows, 2]."""
         record = self.find(wanted)
         with self.database.reading() as db:
-            return registry.all_ids(db)[registry.numbers_in(registry.load_set(db, record.all_rows))]
+            numbers = registry.numbers_in(registry.load_set(db, record.all_rows))
+            return registry.ids_at(registry.all_ids(db), numbers, f"`all_rows` of the model {record.short}")
 
     def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
         """How the training of a model went: its events, thinned, as JSON values."""
+        record = self.find(wanted)
         with self.database.reading() as db:
-            (text,) = db.execute("SELECT events FROM models WHERE id = ?", (self.find(wanted).id,)).fetchone()
-        events: list[dict[str, Any]] = json.loads(text)
-        return events
+            (text,) = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
+            return objects_in(text, f"`events` of the model {record.short}")
 
     def stage_hashes(self) -> dict[str, list[str]]:
         """Of every model the hashes of the stages of its lineage, in their order."""
         found: dict[str, list[str]] = {}
         with self.database.reading() as db:
             for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
-                found.setdefault(model, []).append(key)
+                found.setdefault(model, []).append(digest(key, "`hash` of a row in stage_rows"))
         return found
 
     def check(self, *, remove_orphans: bool = False) -> "Check":
