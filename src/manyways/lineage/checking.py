@@ -48,12 +48,17 @@ def check(store: "Store", *, remove_orphans: bool = False) -> Check:
             begun = db.execute("SELECT state FROM forgets").fetchone() if not found.problems else None
     except StoreError as error:
         return Check(0, 0, (str(error),), ())
-    problems = list(found.problems)
+    problems, damaged = list(found.problems), bool(found.problems)
     for key in sorted({record.weights for record in found.records}):
+        sharing = [each for each in found.records if each.weights == key]
         if problem := store.weights.problem(key):
-            users = ", ".join(f"{each.title} ({each.short})" for each in found.records if each.weights == key)
+            users = ", ".join(f"{each.title} ({each.short})" for each in sharing)
             problems.append(f"{problem} It is that of {users}.")
-    if found.problems:
+            continue
+        odd = [each.short for each in sharing if each.kind != store.weights.kind(key)]
+        problems += [f"`kind` of the model {short} is not that of its weights" for short in odd]
+        damaged |= bool(odd)
+    if damaged:
         kept = f"Nothing was deleted: {store.database.path} is damaged, so it is not known which weights are in use."
         problems += [kept] if remove_orphans else []
         used = {record.weights for record in found.records}

@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from manyways.errors import ManywaysError
@@ -11,8 +12,8 @@ from manyways.lineage.journal import Journal
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import (
     COLUMNS,
+    FORGOTTEN,
     Record,
-    acyclic,
     lineage_hash,
     load_copies,
     load_edges,
@@ -20,6 +21,7 @@ from manyways.lineage.record import (
     read_record,
 )
 from manyways.lineage.stored import Damage, gone, objects_in, within
+from manyways.models.lineage import Lineage
 
 MOST = 100
 """Problems that are listed; a file that was cut off has one in every row."""
@@ -83,10 +85,10 @@ class Findings:
         self._each("SELECT id FROM row_sets", look)
 
     def _subjects(self) -> None:
-        def look(name: str) -> None:
-            self._known(registry.numbers_in(registry.subject_rows(self._db, name)), f"{name!r} in subjects")
+        def look(name: Any, bits: Any) -> None:
+            self._known(registry.numbers_in(registry.subject_set(name, bits)), f"{name!r} in subjects")
 
-        self._each("SELECT name FROM subjects", look)
+        self._each("SELECT name, bits FROM subjects", look)
 
     def _manifests(self) -> None:
         def look(key: int) -> None:
@@ -100,8 +102,6 @@ class Findings:
     def _parts(self) -> None:
         self._copies = load_copies(self._db)
         self._edges = load_edges(self._db)
-        if not acyclic(self._edges):
-            raise Damage("`edges` say that a model was made from itself.")
 
     def _models(self) -> None:
         def look(*row: Any) -> None:
@@ -121,11 +121,29 @@ class Findings:
             raise Damage(f"the model {record.short} has another id than its lineage and weights give.")
         lineage = load_lineage(self._db, record, self._ids)
         stages = [lineage_hash(stage) for stage in lineage.stages()]
-        kept = "SELECT hash FROM stage_rows WHERE model = ? ORDER BY stage"
-        if stages != [key for (key,) in self._db.execute(kept, (record.id,))] or stages[0] != made_by:
+        kept = self._db.execute("SELECT stage, hash FROM stage_rows WHERE model = ? ORDER BY stage", (record.id,))
+        if kept.fetchall() != list(enumerate(stages)) or stages[0] != made_by:
             raise Damage(f"the lineage of the model {record.short} has changed since it was written.")
-        if record.title != lineage.title:
-            raise Damage(f"`title` of the model {record.short} is not that of its lineage.")
+        self._beside(record, lineage)
+
+    def _beside(self, record: Record, lineage: Lineage) -> None:
+        """Whether what stands beside a lineage agrees with it."""
+        wrong = {
+            "title": record.title != lineage.title,
+            "created": not _is_time(record.created),
+            "forgotten": record.forgotten != lineage.facts.get(FORGOTTEN, 0),
+            "manifest": record.manifest is None and record.by_fit and len(lineage.rows) > 0,
+        }
+        for name in (name for name, differs in wrong.items() if differs):
+            raise Damage(f"`{name}` of the model {record.short} does not agree with its lineage.")
 
     def _forgetting(self) -> None:
         Journal.pending(self._db)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from pyroaring import BitMap
 
 from manyways.checked_json import Described
 from manyways.lineage.plan import Plan, Step
-from manyways.lineage.stored import Damage, made_of, object_in, receipt_in, row_set, whole, words
+from manyways.lineage.stored import Damage, digest, made_of, object_in, place, receipt_in, row_set, whole
 
 GOING, SWAPPED, CLEANING = "going", "swapped", "cleaning"
 """Models are being made; the new ones have taken their places, and files are deleted; the database is written anew."""
@@ -46,11 +46,11 @@ class Journal:
             raise Damage(f"`state` and `plan` of {where} are none of a forgetting.")
         return Journal(
             id=whole(key, f"`id` of {where}"),
-            request=words(request, f"`request` of {where}"),
+            request=digest(request, f"`request` of {where}"),
             state=state,
             plan=_plan(object_in(plan, f"`plan` of {where}")) if plan else None,
             rows=row_set(rows, f"`rows` of {where}"),
-            receipt_path=None if path is None else words(path, f"`receipt_path` of {where}"),
+            receipt_path=None if path is None else place(path, f"`receipt_path` of {where}"),
             receipt=receipt_in(receipt, f"`receipt` of {where}") if state == SWAPPED or receipt is not None else None,
         )
 

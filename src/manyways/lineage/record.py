@@ -16,12 +16,14 @@ from manyways.checked_json import Described
 from manyways.errors import StoreError
 from manyways.lineage.manifest import Manifest, packed, unpacked
 from manyways.lineage.registry import Ids, Numbers, all_ids, bitmap, ids_at, keep_set, load_set, numbers_in
-from manyways.lineage.stored import Damage, digest, gone, object_in, whole, words
+from manyways.lineage.stored import Damage, digest, gone, object_in, place, whole, words
 from manyways.models.lineage import Lineage
 
 MODEL_FILE = "model.json"
 FORGOTTEN = "forgotten_rows"
 """The fact of a lineage that says how many rows a model was made to forget."""
+ROLES = ("start", "part", "field", "parent")
+"""What a model can be in another, before a colon and the name of the part or field."""
 SHORT = 10
 """Digits of an id that are shown; any beginning that no other model shares will do."""
 
@@ -107,8 +109,14 @@ def read_record(row: Sequence[Any], parents: Mapping[str, str], copies: Sequence
         metrics={name: metrics.get(name, float) for name in metrics.members},
         parents=parents,
         copies=tuple(copies),
-        by_fit=bool(counts["by_fit"]),
+        by_fit=_flag(counts["by_fit"], f"`by_fit` of the model {key[:SHORT]}"),
     )
+
+
+def _flag(value: int, where: str) -> bool:
+    if value > 1:
+        raise Damage(f"{where} must be 0 or 1, and is {value}.")
+    return bool(value)
 
 
 def load_edges(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
@@ -118,7 +126,9 @@ def load_edges(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
     for child, role, parent in db.execute("SELECT child, role, parent FROM edges ORDER BY child, role"):
         if parent not in known:
             raise gone("a model that `edges` names")
-        edges.setdefault(child, {})[words(role, "`role` of a row in edges")] = parent
+        if words(role, "`role` of a row in edges").partition(":")[0] not in ROLES:
+            raise Damage("`role` of a row in edges is none that a model has in another.")
+        edges.setdefault(child, {})[role] = parent
     if not acyclic(edges):
         raise Damage("`edges` say that a model was made from itself.")
     return edges
@@ -137,7 +147,7 @@ def load_copies(db: sqlite3.Connection) -> dict[str, list[str]]:
     """Of each model the folders that it was saved to."""
     copies: dict[str, list[str]] = {}
     for model, path in db.execute("SELECT model, path FROM copies ORDER BY path"):
-        copies.setdefault(model, []).append(words(path, "`path` of a row in copies"))
+        copies.setdefault(model, []).append(place(path, "`path` of a row in copies"))
     return copies
 
 

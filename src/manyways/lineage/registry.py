@@ -115,7 +115,7 @@ def erase(db: sqlite3.Connection, rows: BitMap) -> None:
         ids[within(numbers[numbers // BLOCK == block] % BLOCK, len(ids), "what is forgotten")] = 0
         db.execute("UPDATE row_blocks SET ids = ? WHERE block = ?", (ids.tobytes(), block))
     for name, bits in db.execute("SELECT name, bits FROM subjects").fetchall():
-        held = _subject_set(name, bits)
+        held = subject_set(name, bits)
         if not held.intersect(rows):
             continue
         if rest := held - rows:
@@ -177,19 +177,20 @@ def add_subjects(db: sqlite3.Connection, names: NDArray[Any], numbers: Numbers) 
 def subject_rows(db: sqlite3.Connection, name: str) -> BitMap:
     """The rows of a subject; none for one that is not known."""
     found = db.execute("SELECT bits FROM subjects WHERE name = ?", (name,)).fetchone()
-    return _subject_set(name, found[0]) if found else BitMap()
+    return subject_set(name, found[0]) if found else BitMap()
 
 
 def subjects_among(db: sqlite3.Connection, rows: BitMap) -> dict[str, int]:
     """How many of `rows` each subject has, by name; those that have none are left out."""
     found = (
-        (name, _subject_set(name, bits).intersection_cardinality(rows))
+        (name, subject_set(name, bits).intersection_cardinality(rows))
         for name, bits in db.execute("SELECT name, bits FROM subjects ORDER BY name")
     )
     return {name: count for name, count in found if count}
 
 
-def _subject_set(name: Any, bits: Any) -> BitMap:
+def subject_set(name: Any, bits: Any) -> BitMap:
+    """The set in a row of subjects."""
     return row_set(bits, f"`bits` of {words(name, '`name` in subjects')!r} in subjects")
 
 

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,6 +50,13 @@ def digest(value: Any, where: str) -> str:
     if not isinstance(value, str) or len(value) != DIGITS or set(value) - set("0123456789abcdef"):
         raise Damage(f"{where} must be {DIGITS} hexadecimal digits, and is {_kind(value)}.")
     return value
+
+
+def place(value: Any, where: str) -> str:
+    """`value`, a path in full."""
+    if not Path(words(value, where)).is_absolute():
+        raise Damage(f"{where} must be a path in full, and is {_kind(value)}.")
+    return str(value)
 
 
 def blob(value: Any, where: str) -> bytes:

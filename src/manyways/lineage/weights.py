@@ -89,6 +89,11 @@ class Weights:
             return f"{place} cannot be read: {error}."
         return f"{place} has changed since it was written (its SHA-256 differs). Copy the folder back."
 
+    def kind(self, key: str) -> str:
+        """The kind of the model with the weights `key`, which are whole."""
+        place = self.place(key)
+        return read(place / DESCRIPTION, f"The description of the model in {place}", StoreError).get("kind", str)
+
     def kept(self) -> set[str]:
         """The hashes of all weights that lie here."""
         return {path.name for path in self.folder.glob("[0-9a-f][0-9a-f]/*") if path.is_dir()}
