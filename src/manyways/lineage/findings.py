@@ -65,7 +65,7 @@ class Findings:
     def _structure(self) -> None:
         for (said,) in self._db.execute("PRAGMA integrity_check").fetchall():
             if said != "ok":
-                self._said[str(said)] = None
+                self._said["; ".join(str(said).splitlines())] = None
 
     def _references(self) -> None:
         for table, _, other, _ in self._db.execute("PRAGMA foreign_key_check").fetchall():
