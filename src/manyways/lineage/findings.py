@@ -14,11 +14,11 @@ from manyways.lineage.record import (
     COLUMNS,
     FORGOTTEN,
     Record,
-    lineage_hash,
     load_copies,
     load_edges,
     load_lineage,
     read_record,
+    stage_hashes,
 )
 from manyways.lineage.stored import Damage, gone, objects_in, within
 from manyways.models.lineage import Lineage
@@ -120,7 +120,7 @@ class Findings:
         if hashlib.sha256(f"{made_by} {record.weights}".encode()).hexdigest() != record.id:
             raise Damage(f"the model {record.short} has another id than its lineage and weights give.")
         lineage = load_lineage(self._db, record, self._ids)
-        stages = [lineage_hash(stage) for stage in lineage.stages()]
+        stages = stage_hashes(lineage)
         kept = self._db.execute("SELECT stage, hash FROM stage_rows WHERE model = ? ORDER BY stage", (record.id,))
         if kept.fetchall() != list(enumerate(stages)) or stages[0] != made_by:
             raise Damage(f"the lineage of the model {record.short} has changed since it was written.")

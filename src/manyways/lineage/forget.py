@@ -103,7 +103,7 @@ def forget(
         try:
             with store.database.reading() as db:
                 named = store.rows_named(db, rows=ids, subject=subject)
-                plan = _plan(db, planner_of(db, store, given, named, how, delete, other_versions), named, subject)
+                plan = _plan(db, planner_of(db, store, given, named, how, delete, other_versions), named, subject, how)
         except RowsUnknown:
             found = receipts.earlier(path, ids, subject, how) if path is not None else None
             if found is None:
@@ -126,7 +126,7 @@ def plan_forgetting(
     store = store or Store()
     with store.database.reading() as db:
         named = store.rows_named(db, rows=None if rows is None else _ids(rows), subject=subject)
-        return _plan(db, planner_of(db, store, _as_list(data), named, how, delete, other_versions), named, subject)
+        return _plan(db, planner_of(db, store, _as_list(data), named, how, delete, other_versions), named, subject, how)
 
 
 def abandon(store: Store | None = None) -> bool:
@@ -152,10 +152,10 @@ def _finish_pending(store: Store, work: CarryingOut, path: Path | None) -> tuple
     return journal.request, Forgotten(*work.finish(journal))
 
 
-def _plan(db: sqlite3.Connection, planner: Planner, rows: BitMap, subject: str | None) -> Plan:
+def _plan(db: sqlite3.Connection, planner: Planner, rows: BitMap, subject: str | None, how: str) -> Plan:
     records = reached_by(db, rows)
     copies = tuple(copy for record in records for copy in record.copies)
-    return Plan(tuple(planner.steps(records)), len(rows), subject, planner.how, copies, in_the_data(db, rows))
+    return Plan(tuple(planner.steps(records)), len(rows), subject, how, copies, in_the_data(db, rows))
 
 
 def _with_model(store: Store, done: Forgotten, wanted: str | None) -> Forgotten:

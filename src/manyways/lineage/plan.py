@@ -118,7 +118,7 @@ class Planner:
         delete: bool = False, other_versions: bool = False,
     ) -> None:  # fmt: skip
         self._db, self._weights, self._sources, self._gone = db, weights, sources, gone
-        self.how, self._delete, self._other_versions = how, delete, other_versions
+        self._how, self._delete, self._other_versions = how, delete, other_versions
         self._approximate = approximation(how)
         self._found: dict[int, Found | str] = {}
 
@@ -170,10 +170,10 @@ class Planner:
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
         method = method_from_json(record.lineage["method"], models)
         there = found is not None and found.whole is not None and step.rows > 0
-        quick = self.how == EXACT and method.forgets is not None and not behind and there
+        quick = self._how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
             return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)
-        if self.how == EXACT and method.forgets is not None and not there:
+        if self._how == EXACT and method.forgets is not None and not there:
             step = replace(step, note="its source no longer has the rows, so they cannot be taken out of it")
         parts = sum(role.startswith("part:") for role in record.parents)
         if isinstance(method, Chain) and parts == len(method.stages):

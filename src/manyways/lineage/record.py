@@ -4,8 +4,9 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ FORGOTTEN = "forgotten_rows"
 """The fact of a lineage that says how many rows a model was made to forget."""
 ROLES = ("start", "part", "field", "parent")
 """What a model can be in another, before a colon and the name of the part or field."""
+GENERATIONS = 1000
+"""Levels that a lineage may be nested: each model that another started from is two further down."""
 SHORT = 10
 """Digits of an id that are shown; any beginning that no other model shares will do."""
 
@@ -90,7 +93,7 @@ def read_record(row: Sequence[Any], parents: Mapping[str, str], copies: Sequence
         name: whole(value, f"`{name}` of the model {key[:SHORT]}")
         for name, value in zip(("own_rows", "all_rows", "forgotten", "by_fit"), (*row[9:12], row[13]), strict=True)
     }
-    lineage = object_in(row[7], f"`lineage` of the model {key[:SHORT]}")
+    lineage = object_in(row[7], f"`lineage` of the model {key[:SHORT]}", GENERATIONS)
     check_lineage(lineage)
     metrics = object_in(row[12], f"`metrics` of the model {key[:SHORT]}")
     return Record(
@@ -210,10 +213,10 @@ def keep_stages(
     db: sqlite3.Connection, model: str, lineage: Lineage, rows: Sequence[Numbers], manifest: Manifest | None
 ) -> None:
     """Keep of every stage of a lineage its hash and its rows: a set, and their order where it is not the data's."""
-    for at, (stage, numbers) in enumerate(zip(lineage.stages(), rows, strict=True)):
+    for at, (own, numbers) in enumerate(zip(stage_hashes(lineage), rows, strict=True)):
         held = bitmap(numbers)
         same = np.array_equal(in_order(held, manifest), numbers)
-        values = (model, at, keep_set(db, held), None if same else packed(numbers), lineage_hash(stage))
+        values = (model, at, keep_set(db, held), None if same else packed(numbers), own)
         db.execute("INSERT INTO stage_rows VALUES (?, ?, ?, ?, ?)", values)
 
 
@@ -228,11 +231,18 @@ def in_order(rows: BitMap, manifest: Manifest | None) -> Numbers:
 
 def lineage_hash(lineage: Lineage) -> str:
     """A SHA-256 of all that a lineage says, but for the time that training took; the order of rows does not count."""
-    said = lineage.to_json()
+    return stage_hashes(lineage)[0]
+
+
+def stage_hashes(lineage: Lineage) -> list[str]:
+    """The `lineage_hash` of every stage, the latest first."""
+    behind = [stage_hashes(parent) for parent in lineage.parents]
+    said = replace(lineage, parents=()).to_json()
     facts = {name: value for name, value in said.items() if name not in ("seconds", "parents", "title", "rows")}
     facts["rows"] = _digest(lineage.rows)
-    facts["parents"] = [lineage_hash(parent) for parent in lineage.parents]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    facts["parents"] = [hashes[0] for hashes in behind]
+    own = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return [own, *chain.from_iterable(behind)]
 
 
 def _digest(ids: Ids) -> list[int]:
@@ -242,13 +252,25 @@ def _digest(ids: Ids) -> list[int]:
     return [len(ids), *sums, *np.bitwise_xor.reduce(ids, axis=0).tolist()]
 
 
-def nearest(lineage: Lineage, known: Mapping[str, str]) -> Iterator[str]:
+def nearest(lineage: Lineage, known: Mapping[str, str]) -> list[str]:
     """The models in `known`, ids by lineage hash, that `lineage` was made from, the nearest ones alone."""
-    for parent in lineage.parents:
-        if (key := lineage_hash(parent)) in known:
-            yield known[key]
+    hashes, found = stage_hashes(lineage), list[str]()
+    ahead = list(_parents(lineage, 0))
+    while ahead:
+        parent, at = ahead.pop(0)
+        if hashes[at] in known:
+            found.append(known[hashes[at]])
         else:
-            yield from nearest(parent, known)
+            ahead = [*_parents(parent, at), *ahead]
+    return found
+
+
+def _parents(lineage: Lineage, at: int) -> Iterator[tuple[Lineage, int]]:
+    """The parents of the stage at the place `at` among all, and their places."""
+    at += 1
+    for parent in lineage.parents:
+        yield parent, at
+        at += len(parent.stages())
 
 
 def lineage_in(folder: Path) -> Lineage:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from manyways.checked_json import Described, described, held, parse
+from manyways.checked_json import DEEPEST, Described, described, held, parse
 from manyways.data.columns import ids_from_text
 from manyways.errors import StoreError
 from manyways.lineage.bitmaps import is_bitmap
@@ -66,9 +66,9 @@ def blob(value: Any, where: str) -> bytes:
     return value
 
 
-def object_in(value: Any, where: str) -> Described:
-    """The JSON object in the text `value`."""
-    return described(parse(words(value, where), where, Damage), where, Damage)
+def object_in(value: Any, where: str, deepest: int = DEEPEST) -> Described:
+    """The JSON object in the text `value`, nested up to `deepest` levels."""
+    return described(parse(words(value, where), where, Damage, deepest), where, Damage)
 
 
 def objects_in(value: Any, where: str) -> list[dict[str, Any]]:
