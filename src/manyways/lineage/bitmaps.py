@@ -34,6 +34,8 @@ def _is_bitmap(bits: bytes) -> bool:
     if not runs or count >= FEW:
         begins = np.frombuffer(bits, "<u4", count, at)
         at += 4 * count
+    if begins is not None and not runs and bool((heads[:, 1] < SPARSE).all()):
+        return sound and _all_sparse(bits, at, heads[:, 1] + 1, begins)
     for number, held in enumerate((heads[:, 1] + 1).tolist()):
         sound &= begins is None or int(begins[number]) == at
         if runs and runs[number // 8] >> number % 8 & 1:
@@ -43,6 +45,16 @@ def _is_bitmap(bits: bytes) -> bool:
         sound &= length > 0
         at += length
     return sound and at == len(bits)
+
+
+def _all_sparse(bits: bytes, at: int, held: NDArray[np.int64], begins: NDArray[np.uint32]) -> bool:
+    """As for one container after the other, for the many bitmaps that are small."""
+    ends = np.cumsum(held)
+    if len(bits) != at + 2 * int(ends[-1] if len(ends) else 0):
+        return False
+    rises = np.diff(_listed(bits, int(ends[-1]) if len(ends) else 0, at)) > 0
+    rises[ends[:-1] - 1] = True  # between the last of one container and the first of the next
+    return bool(rises.all()) and bool((begins == at + 2 * (ends - held)).all())
 
 
 def _head(bits: bytes) -> tuple[int, bytes, int]:

@@ -110,24 +110,31 @@ class Store:
 
         Raises StoreError where there is none, or several.
         """
-        records, lineage = self.models(), None
+        lineage = None
         if not isinstance(wanted, str | Path):
             lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
         elif (Path(wanted) / MODEL_FILE).is_file():
             lineage = lineage_in(Path(wanted))
-        if lineage is None:
-            found = [record for record in records if record.id.startswith(str(wanted).lower())]
-        else:
-            key = self.find_lineage(lineage)
-            found = [record for record in records if record.id == key]
+        found = self._beginning(str(wanted).lower() if lineage is None else self.find_lineage(lineage) or "nothing")
         if len(found) == 1:
             return found[0]
         wanted = wanted if isinstance(wanted, str | Path) or lineage is None else lineage.title
         if not found:
-            hint = "`manyways store list` shows all" if records else "it is empty; `manyways fit` keeps what it makes"
+            hint = (
+                "`manyways store list` shows all"
+                if self.models()
+                else "it is empty; `manyways fit` keeps what it makes"
+            )
             raise StoreError(f"There is no model {str(wanted)!r} in the store at {self.folder}: {hint}.")
         several = ", ".join(record.short for record in found[:4])
         raise StoreError(f"{str(wanted)!r} is the beginning of several models: {several}. Give more digits.")
+
+    def _beginning(self, digits: str) -> list[Record]:
+        """The models whose ids begin with `digits`."""
+        if not self.database.exists:
+            return []
+        with self.database.reading() as db:
+            return load_records(db, "pending IS NULL AND substr(id, 1, ?) = ?", [len(digits), digits])
 
     def find_lineage(self, lineage: Lineage) -> str | None:
         """The id of the latest model that was made as `lineage` says; None where there is none."""

@@ -28,6 +28,8 @@ def out_of_a_store_it_is_the_same(trial: Trial) -> None:
         model = _through(store, wide.reference, wide.learned_from)
         start = _through(store, wide.start, wide.learned_from) if wide.start is not None else None
         same = weights_hash(wide.reference, Path(place)) == weights_hash(model, Path(place))
+        problems = store.check().problems
+    require(not problems, f"the store is not whole: {'; '.join(problems)}.")
     for name, said in answers(wide.reference, wide.data.test).items():
         require(np.array_equal(said, answers(model, wide.data.test)[name]), f"the kept model gives other {name}.")
     require(same, "what it is written as is another, or in another order.")
