@@ -6,28 +6,28 @@ store, the comparison's results, the receipt and what verifying it says. Prints 
 with exit code 1 where anything differs.
 """
 
-import contextlib
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
+from forked import Forked, apart
 
 import manyways as mw
 from manyways.cli import main as manyways
-from manyways.comparison import worker, workers
+from manyways.comparison import workers
+from manyways.comparison.conclusion import conclude
+from manyways.comparison.results import read_results
 from manyways.data.columns import id_text, ids_from_text
 from manyways.lineage import registry
 from manyways.lineage.verify import verify
@@ -38,84 +38,6 @@ AGAIN = 0.3
 """How often a try that was killed is killed once more as it goes on."""
 OFTEN = 0.02
 """Seconds between checkpoints, so that many kills fall into one."""
-
-
-# --- processes -----------------------------------------------------------------------------------
-
-
-class Forked:
-    """A worker of a comparison, forked in advance: what `subprocess.Popen` would have been."""
-
-    ready: ClassVar[list["Forked"]] = []
-
-    def __init__(self) -> None:
-        (read, write), (hear, say) = os.pipe(), os.pipe()
-        (begin, self._begin) = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            for other in [*(each for one in Forked.ready for each in one.ends), write, hear, self._begin]:
-                os.close(other)
-            _die_or(lambda: self._work(begin, read, say))
-        for other in (read, say, begin):
-            os.close(other)
-        self.ends = (write, hear, self._begin)
-        self.stdin, self.stdout = os.fdopen(write, "w", encoding="utf-8"), os.fdopen(hear, encoding="utf-8")
-
-    @staticmethod
-    def _work(begin: int, read: int, say: int) -> None:
-        sys.argv = ["worker", *json.loads(os.fdopen(begin).readline())]
-        os.dup2(say, 1)
-        sys.stdin = os.fdopen(read, encoding="utf-8")
-        worker.main()
-
-    @classmethod
-    def started(cls, command: Sequence[str], **_: Any) -> "Forked":
-        """The next of those that are ready, with the arguments of `command`."""
-        made = cls.ready.pop()
-        os.write(made._begin, (json.dumps(list(command[3:])) + "\n").encode())
-        return made
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-    def wait(self) -> int:
-        with contextlib.suppress(ChildProcessError):
-            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return 0
-
-
-def _die_or(work: Callable[[], object]) -> NoReturn:
-    code = 1
-    try:
-        code = int(bool(work()))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def apart(work: Callable[[], object], log: Path, seconds: float | None = None) -> int | None:
-    """Do `work` in processes of its own, which are all killed after `seconds`; its exit code, None where it was."""
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        with log.open("a") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        _die_or(work)
-    deadline = time.monotonic() + (seconds if seconds is not None else 120)
-    done, status = 0, 0
-    while not done and time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        time.sleep(0.0005)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    if not done:
-        os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) if done else None
 
 
 # --- what is tried -------------------------------------------------------------------------------
@@ -205,8 +127,11 @@ def fitted() -> dict[str, Any]:
 
 
 def compared() -> dict[str, Any]:
-    """The results, apart from times and memory."""
-    return {**store_holds(), "results": _timeless(json.loads(Path("results.json").read_text(encoding="utf-8")))}
+    """The results, apart from times and memory, and what is concluded where no way was quicker than another."""
+    found = read_results("results.json")
+    entries = tuple(replace(entry, seconds=None) for entry in found.entries)
+    alike = replace(found, entries=entries, conclusion=conclude(replace(found, entries=entries)))
+    return {**store_holds(), "results": _timeless(alike.to_json())}
 
 
 def _timeless(value: Any) -> Any:
@@ -277,8 +202,8 @@ class Trials:
 
     def _differing(self, case: Case) -> str | None:
         found, expected = self._outcome(case), self._expected[case.name]
-        other = {key: (found.get(key), value) for key, value in expected.items() if found.get(key) != value}
-        return f"other than without a kill, found and expected: {other}"[:4000] if other else None
+        other = list(_differences(found, json.loads(json.dumps(expected)), ""))
+        return f"other than without a kill: {'; '.join(other)}"[:4000] if other else None
 
     def _outcome(self, case: Case) -> dict[str, Any]:
         """What came of it, looked at in a process of its own."""
@@ -295,6 +220,18 @@ class Trials:
         shutil.copytree(self._folder / "kept", self._folder / "home")
         (self._folder / "work").mkdir()
         os.chdir(self._folder / "work")
+
+
+def _differences(found: Any, expected: Any, place: str) -> Iterator[str]:
+    """Where two JSON values differ."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted(found.keys() | expected.keys()):
+            yield from _differences(found.get(key), expected.get(key), f"{place}.{key}")
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for at, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+            yield from _differences(ours, theirs, f"{place}[{at}]")
+    elif found != expected:
+        yield f"{place[1:]} is {str(found)[:200]}, not {str(expected)[:200]}"
 
 
 def main() -> int:
