@@ -47,7 +47,7 @@ def test_a_receipt_says_what_was_done(done: Forgotten, people: Data, tmp_path: P
     assert said == json.loads(json.dumps(done.receipt))
     mine = people.select(people.take("person") == "person-1")
     assert sorted(said["rows"]) == sorted(id_text(each) for each in mine.ids)
-    assert said["request"] == {"subject": "person-1", "rows": 20, "how": "exact"}
+    assert said["request"] == {"subject": "person-1", "rows": 20, "counted": 20, "how": "exact"}
     assert [model["how"] for model in said["models"]] == ["learned again"] * 2 + ["put together again", "learned again"]
     first, second, whole, apart = said["models"]
     assert second["made_from"] == {"start": {"model": 0}}

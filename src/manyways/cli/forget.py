@@ -117,7 +117,7 @@ def print_plan(out: "Console", plan: "Plan") -> None:
     from manyways.training.progress import duration
 
     whose = f" of {plan.subject}" if plan.subject is not None else ""
-    count = f"{plan.rows:,} {'row' if plan.rows == 1 else 'rows'}{whose}"
+    count = f"{plan.said}{whose}"
     if not plan.steps:
         out.print(f"{count} reached no model. They leave the store's lists.", soft_wrap=True)
         return
@@ -149,9 +149,13 @@ def asked(plan: "Plan") -> bool:
 
 def print_result(out: "Console", done: "Forgotten") -> None:
     """What was done, and what is left to do for others."""
+    from manyways.lineage.receipts import rows_in
+
     receipt = done.receipt
     if done.resumed:
         out.print("Finished what was begun before.")
+    if done.already:
+        out.print(f"This has been carried out already, at {receipt['time']}. Nothing is left to do.", soft_wrap=True)
     models = receipt.get("models", [])
     made = [model for model in models if model["after"]]
     out.print()
@@ -161,9 +165,7 @@ def print_result(out: "Console", done: "Forgotten") -> None:
     for model in models:
         if not model["after"]:
             out.print(f"{model['before']['id'][:10]} deleted  {model['title']}", soft_wrap=True)
-    out.print(
-        f"{'forgotten':<10}{len(receipt.get('rows', [])):,} rows; the store holds nothing of them", soft_wrap=True
-    )
+    out.print(f"{'forgotten':<10}{rows_in(receipt)}; the store holds nothing of them", soft_wrap=True)
     for line in audit_lines(receipt):
         out.print(line, soft_wrap=True)
     if done.receipt_path is not None:

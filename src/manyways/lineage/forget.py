@@ -1,6 +1,7 @@
 """forget: every model in the store that rows reached is made what it would be had they never been there."""
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from pyroaring import BitMap
 from manyways.data.columns import ids_from_text
 from manyways.data.data import Data
 from manyways.errors import DataError, ParameterError, StoreError
+from manyways.lineage import receipts
 from manyways.lineage.carrying_out import CarryingOut, give_up, locked, planner_of, refuse_unless_all_can
+from manyways.lineage.counting import in_the_data
 from manyways.lineage.journal import Journal
 from manyways.lineage.making import Audit
-from manyways.lineage.plan import EXACT, Plan, Step, approximation
-from manyways.lineage.record import Record
-from manyways.lineage.store import Store, reached_by
+from manyways.lineage.plan import EXACT, Plan, Planner, approximation
+from manyways.lineage.store import RowsUnknown, Store, reached_by
 from manyways.models.model import Model
 from manyways.training.events import Listener
 
@@ -30,7 +32,8 @@ class Forgotten:
     """What came of forgetting: the plan as it was carried out, the receipt as JSON values, and where the receipt lies.
 
     model: what took the place of the model that was asked about; None where none was, or it was deleted. resumed:
-    whether this finished what an earlier call had begun.
+    whether this finished what an earlier call had begun. already: whether an earlier call had done it all; the receipt
+    is of that one.
     """
 
     plan: Plan
@@ -38,6 +41,7 @@ class Forgotten:
     receipt_path: Path | None = None
     model: Model | None = None
     resumed: bool = False
+    already: bool = False
 
 
 def forget(
@@ -58,7 +62,8 @@ def forget(
     """Make every model in the store forget `rows`, or the rows of `subject`, and leave nothing of them in it.
 
     Models that were made from others follow the others, ancestors first; each ends as training without the rows would
-    have it. A call that was killed is finished by the next one with the same arguments. All copies of a row go.
+    have it. A call that was killed is finished by the next one with the same arguments; where it had come to its end,
+    the receipt that it wrote is found again beside `receipt`. All copies of a row go.
 
     model: whose successor is wanted; it is kept in the store first where it is not there, if `data` is given.
     rows: a `Data` of those rows, their ids (uint64 [n, 2]), or ids as text.
@@ -91,15 +96,20 @@ def forget(
     with locked(store):
         work = CarryingOut(store, given, listeners, audit)
         done = _finish_pending(store, work, path)
-        if done is not None and done[0] == request:
+        if done is not None and (done[0] == request or receipts.is_of(done[1].receipt, ids, subject, how)):
             return _with_model(store, replace(done[1], resumed=True), wanted)
         if not store.database.exists:
             raise StoreError(f"The store at {store.folder} is empty: there is nothing to forget.")
-        with store.database.reading() as db:
-            named = store.rows_named(db, rows=ids, subject=subject)
-            records = reached_by(db, named)
-            planner = planner_of(db, store, given, named, how, delete, other_versions)
-            plan = _plan(planner.steps(records), named, subject, how, records)
+        try:
+            with store.database.reading() as db:
+                named = store.rows_named(db, rows=ids, subject=subject)
+                plan = _plan(db, planner_of(db, store, given, named, how, delete, other_versions), named, subject, how)
+        except RowsUnknown:
+            found = receipts.earlier(path, ids, subject, how) if path is not None else None
+            if found is None:
+                raise
+            store.database.compact()  # the earlier call may have been killed before it emptied the log
+            return Forgotten(Plan((), len(found[1]["rows"]), subject, how), found[1], found[0], already=True)
         refuse_unless_all_can(plan)
         if agree is not None and not agree(plan):
             raise StoreError("Nothing was forgotten: the plan was not agreed to.")
@@ -116,9 +126,7 @@ def plan_forgetting(
     store = store or Store()
     with store.database.reading() as db:
         named = store.rows_named(db, rows=None if rows is None else _ids(rows), subject=subject)
-        records = reached_by(db, named)
-        planner = planner_of(db, store, _as_list(data), named, how, delete, other_versions)
-        return _plan(planner.steps(records), named, subject, how, records)
+        return _plan(db, planner_of(db, store, _as_list(data), named, how, delete, other_versions), named, subject, how)
 
 
 def abandon(store: Store | None = None) -> bool:
@@ -144,8 +152,10 @@ def _finish_pending(store: Store, work: CarryingOut, path: Path | None) -> tuple
     return journal.request, Forgotten(*work.finish(journal))
 
 
-def _plan(steps: Sequence[Step], rows: BitMap, subject: str | None, how: str, records: Sequence[Record]) -> Plan:
-    return Plan(tuple(steps), len(rows), subject, how, tuple(copy for record in records for copy in record.copies))
+def _plan(db: sqlite3.Connection, planner: Planner, rows: BitMap, subject: str | None, how: str) -> Plan:
+    records = reached_by(db, rows)
+    copies = tuple(copy for record in records for copy in record.copies)
+    return Plan(tuple(planner.steps(records)), len(rows), subject, how, copies, in_the_data(db, rows))
 
 
 def _with_model(store: Store, done: Forgotten, wanted: str | None) -> Forgotten:

@@ -8,6 +8,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from manyways.errors import ManywaysError, ParameterError, StoreError
+from manyways.lineage.counting import rows_said
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import SHORT, Record
 from manyways.lineage.registry import load_set
@@ -64,8 +65,9 @@ class Step:
 class Plan:
     """What forgetting some rows comes to: a step for every model that they reached, ancestors first.
 
-    rows: how many there are. subject: whose, where they are one's. how: as it was asked for. copies: folders outside of
-    the store that hold a model as it was.
+    rows: how many distinct ones there are. subject: whose, where they are one's. how: as it was asked for. copies:
+    folders outside of the store that hold a model as it was. counted: how many there are in the data, where some may be
+    the same.
     """
 
     steps: tuple[Step, ...]
@@ -73,6 +75,12 @@ class Plan:
     subject: str | None = None
     how: str = EXACT
     copies: tuple[str, ...] = ()
+    counted: int = 0
+
+    @property
+    def said(self) -> str:
+        """How many rows there are, in words."""
+        return rows_said(self.counted or self.rows, self.rows)
 
     @property
     def refused(self) -> tuple[Step, ...]:

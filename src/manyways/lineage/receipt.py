@@ -45,7 +45,12 @@ def make_receipt(
         "schema": SCHEMA,
         "manyways": manyways.__version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "request": {"subject": plan.subject, "rows": plan.rows, "how": plan.how},
+        "request": {
+            "subject": plan.subject,
+            "rows": plan.rows,
+            "counted": plan.counted or plan.rows,
+            "how": plan.how,
+        },
         "rows": [id_text(each) for each in ids],
         "models": [
             _model(step, before[step.model], after[step.new] if step.new else None, places, before)

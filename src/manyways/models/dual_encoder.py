@@ -146,7 +146,7 @@ class DualEncoder(Model):
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "DualEncoder":
         network = filled(lambda: rebuild_towers(saved["network"]), folder)
-        inputs = InputEncoding.from_json(saved["inputs"])
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
         return cls(network=network, inputs=inputs, gives=gives, lineage=lineage)
 
     def _vectors(self, data: "Data", name: str) -> NDArray[np.float32]:

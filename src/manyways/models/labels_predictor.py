@@ -131,7 +131,7 @@ class LabelsPredictor(Model):
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LabelsPredictor":
         network = filled(lambda: rebuild_networks(saved["network"]), folder)
-        inputs = InputEncoding.from_json(saved["inputs"])
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
         for each in network.each:
             check_fit(each, inputs)
         return cls(

@@ -90,7 +90,7 @@ class Predictor(Model):
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Predictor":
         network = filled(lambda: rebuild_network(saved["network"]), folder)
-        inputs = InputEncoding.from_json(saved["inputs"])
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
         target = Target.from_json(saved["target"]) if saved["target"] is not None else None
         check_fit(network, inputs, target.width if target else None)
         return cls(
