@@ -1,6 +1,7 @@
 """A table as a folder, so that another process can open it without it being sent. No pickle."""
 
 import json
+from collections.abc import Mapping
 from mmap import mmap
 from pathlib import Path
 from typing import Any, cast
@@ -37,15 +38,18 @@ def save_table(data: Data, folder: Path) -> Path:
         "name": data.name,
         "source": data.source,
         "ignored": dict(data.ignored),
-        "environment": data.environment.to_json() if data.environment else None,
         "arrays": {name: _save_array(array, folder / name) for name, array in arrays.items()},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     return tighten(folder)
 
 
-def load_table(folder: Path) -> Data:
-    """The table that `save_table` wrote."""
+def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Data:
+    """The table that `save_table` wrote.
+
+    environment: that of the data, as `Environment.to_json` has it; it may name a module to import, and so is never
+    written to a file.
+    """
     saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     columns = {each["name"]: _column(each) for each in saved["columns"]}
     arrays: dict[str, Any] = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
@@ -55,7 +59,7 @@ def load_table(folder: Path) -> Data:
         name=saved["name"],
         source=saved["source"],
         ignored=saved["ignored"],
-        environment=environment_from_json(saved["environment"]) if saved["environment"] else None,
+        environment=environment_from_json(environment) if environment else None,
         **arrays,
     )
 

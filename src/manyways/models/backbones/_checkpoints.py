@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from manyways import checked_json
 from manyways.errors import ModelError, NeedsError
 
 Value = TypeVar("Value")
@@ -55,6 +56,8 @@ def read_weights(checkpoint: str, model_class: Any, dtype: torch.dtype, **more: 
         silence = redirect_stderr(io.StringIO())  # a progress bar that nothing else turns off
     else:
         options["use_safetensors"] = True
+        if not Path(checkpoint).is_dir():  # that of a folder was looked at when it was located
+            refuse_kernels(_hub_config(place), checkpoint)
     with quiet(), silence:
         model, report = guarded(checkpoint, lambda: model_class.from_pretrained(place, **options))
     return model, report
@@ -64,6 +67,7 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
     """The model of a transformers config, with random weights. Raises ModelError on an unknown type."""
     transformers = transformers_library()
     values = dict(architecture)
+    refuse_kernels(values, "the saved architecture")
     try:
         config = transformers.CONFIG_MAPPING[values.get("model_type", "")].from_dict(values)
     except KeyError as error:
@@ -222,8 +226,10 @@ def guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
 
 
 def check_folder(folder: Path) -> None:
+    """Raise ModelError where `folder` holds no checkpoint, not all of it, or one that names code to be run."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no checkpoint of transformers: it has no config.json.")
+    refuse_kernels(checked_json.read(folder / "config.json", str(folder / "config.json"), ModelError).members, folder)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
@@ -243,6 +249,32 @@ def check_folder(folder: Path) -> None:
             f"{folder} has no model.safetensors: it holds {found}. Save it again with "
             "model.save_pretrained(folder), which writes safetensors."
         )
+
+
+def refuse_kernels(config: Any, where: str | Path) -> None:
+    """Raise ModelError where a config names a kernel of the Hub, which is code that transformers would run."""
+    ahead = [config]
+    while ahead:
+        each = ahead.pop()
+        if isinstance(each, Mapping):
+            for name, value in each.items():
+                if str(name).endswith("attn_implementation") and "/" in json.dumps(value):
+                    raise ModelError(
+                        f"{where} names {checked_json.shown(value)} as its attention, code that would be fetched and "
+                        f"run, which no file may ask for. Take {name} out of its config.json."
+                    )
+                ahead.append(value)
+        elif isinstance(each, list):
+            ahead += each
+
+
+def _hub_config(name: str) -> Mapping[str, Any]:
+    """What config.json says of a checkpoint on the Hub; empty where it has none, as adapters have."""
+    try:
+        found: Mapping[str, Any] = transformers_library().PreTrainedConfig.get_config_dict(name)[0]
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _preprocessor(checkpoint: str) -> dict[str, Any]:

@@ -142,6 +142,9 @@ def base_of(folder: Path) -> str:
         stated, kind = str(config["base_model_name_or_path"] or ""), str(config["peft_type"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / CONFIG} is damaged: {error!r}.") from error
+    if config.get("megatron_config"):
+        # peft imports what stands beside it as megatron_core.
+        raise ModelError(f"{folder / CONFIG} names a module to import, megatron_core, which no file may ask for.")
     if kind != "LORA":
         raise ModelError(f"{folder} holds adapters of the kind {kind}; LORA is the kind that is read.")
     if (folder / BASE).is_dir():
