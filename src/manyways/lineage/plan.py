@@ -29,7 +29,7 @@ from manyways.lineage.words import (
 )  # fmt: skip
 from manyways.methods.chain import Chain
 from manyways.methods.discovery import find_method
-from manyways.methods.expressions import methods_in, parse_method
+from manyways.methods.expressions import is_method_name, methods_in, parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import lacking
 from manyways.methods.saved import method_from_json, places
@@ -105,7 +105,7 @@ def approximation(how: str) -> Method | None:
     if how in (EXACT, AGAIN):
         return None
     # A plan that goes on comes out of the store: nothing in it is made that could bring code along.
-    if not all(find_method(name).approximate for name in methods_in(how)):
+    if not all(find_method(name).approximate for name in methods_in(how) if is_method_name(name)):
         raise ParameterError(
             f"how must be {EXACT!r}, {AGAIN!r} or an approximate method of forgetting; got {how!r}, which is none."
         )

@@ -118,13 +118,13 @@ def read_receipt(path: str | Path, *, exact: bool = False) -> dict[str, Any]:
     """
     path = Path(path)
     said = dict(checked_json.read(path, f"the receipt {path}", StoreError).members)
-    checked_receipt(said, f"The receipt {path}")
+    checked_receipt(said, f"the receipt {path}")
     if exact and path.read_bytes().replace(b"\r\n", b"\n") != as_text(said).encode():
         raise StoreError(f"{path} has been edited since it was written (it is laid out in another way).")
     return said
 
 
-def checked_receipt(said: Any, where: str = "The receipt") -> None:
+def checked_receipt(said: Any, where: str = "the receipt") -> None:
     """Raise StoreError where `said` is no receipt, contradicts itself, or was edited."""
     if isinstance(said, Mapping) and said.get("schema") == SCHEMA and hash_of(said) != said.get("hash"):
         raise StoreError(f"{where} has been edited since it was written (its hash differs).")

@@ -229,7 +229,8 @@ def check_folder(folder: Path) -> None:
     """Raise ModelError where `folder` holds no checkpoint, not all of it, or one that names code to be run."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no checkpoint of transformers: it has no config.json.")
-    refuse_kernels(checked_json.read(folder / "config.json", str(folder / "config.json"), ModelError).members, folder)
+    where = f"The folder {str(folder)!r} cannot be loaded: its config.json"
+    refuse_kernels(checked_json.read(folder / "config.json", where, ModelError).members, folder)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
