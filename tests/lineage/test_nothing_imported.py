@@ -161,9 +161,9 @@ def test_commands_and_workers_import_nothing_from_the_current_folder(
 ) -> None:
     data = mw.read(table, subject="who").with_test(0.2)
     mw.LinearProbe(penalty=1.0).fit(data).save("model")
-    words = ["predict", "model", str(table), "--out", "said.csv"]
-    subprocess.run([sys.executable, "-m", "manyways", *words], check=True, capture_output=True)
-    asked = subprocess.run([sys.executable, "-m", "manyways", "methods", "evil"], check=False, capture_output=True)
+    command = [sys.executable, "-m", "manyways"]
+    subprocess.run([*command, "predict", "model", str(table), "--out", "said.csv"], check=True, capture_output=True)
+    asked = subprocess.run([*command, "methods", "evil"], check=False, capture_output=True)
     assert b"There is no method 'evil'" in asked.stderr
     place = save_table(data, tmp_path / "table")
     job = Job("linear-probe", None, 0, "5 steps", "accuracy")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
@@ -45,6 +44,15 @@ def verified(said: Any) -> Verification:
     return mw.verify(said, allow=mw.receipt_sources(said)[0])
 
 
+def outcome(said: Any) -> tuple[bool, str]:
+    """Whether a receipt holds, and what is said; an error other than those of Manyways goes through."""
+    try:
+        found = verified(said)
+    except ManywaysError as error:
+        return False, str(error)
+    return found.holds, found.conclusion
+
+
 def places(value: Any, at: Place = ()) -> Iterator[Place]:
     """Every member and entry in `value`."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -75,14 +83,11 @@ def test_every_member_that_is_removed_or_replaced_is_found_out(receipt: dict[str
             said = changed(receipt, place, *value)
             if said == receipt:
                 continue
-            try:
-                found = verified(said)
-            except ManywaysError as error:
-                assert "\n" not in str(error)
-                continue
-            if found.holds:
+            holds, told = outcome(said)
+            assert "\n" not in told
+            if holds:
                 free = NOBODY_CHECKS & {*map(str, place)} or place == ("request", "subject")
-                assert free, (place, value, [each.note for each in found.models])
+                assert free, (place, value, told)
 
 
 def test_lists_and_texts_of_the_right_kind_that_are_not_so(receipt: dict[str, Any]) -> None:
@@ -116,17 +121,14 @@ def test_lists_and_texts_of_the_right_kind_that_are_not_so(receipt: dict[str, An
         (("data", key, "visible"), packed(bytes(4))),
         (("data", key, "chosen"), packed(np.array([99], "<i4").tobytes())),
         (("data", key, "used"), f"32:{packed(bytes(4))}"),
+        (("data", key, "used"), f"{'9' * 400}:"),
         (("data", key, "name"), "another"),
         (("request", "how"), "npo"),
         (("request", "how"), "no method at all"),
         (("time",), "2026-01-01T00:00:00"),
     ]:
         said = changed(receipt, place, value)
-        try:
-            found = verified(said)
-        except ManywaysError:
-            continue
-        assert not found.holds, place
+        assert not outcome(said)[0], place
 
 
 def packed(content: bytes) -> str:
@@ -212,12 +214,3 @@ def test_everything_that_a_method_names_is_asked_about(receipt: dict[str, Any], 
     assert mw.receipt_sources(said)[0] == expected
     with pytest.raises(StoreError, match="'owner/backbone', which nobody has agreed to"):
         mw.verify(said, allow=expected[:-1])
-
-
-def test_a_terminal_is_not_needed_to_be_refused(receipt: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "receipt.json"
-    path.write_text(as_text(receipt), encoding="utf-8")
-    words = [sys.executable, "-m", "manyways", "verify", str(path)]
-    done = subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr

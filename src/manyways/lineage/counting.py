@@ -61,7 +61,7 @@ class RowCount:
             found.append(self._whose())
         # Rows that have left the source are as they should be, if somebody knows that they are the right ones.
         known = bool(found) and all(check.passed for check in found)
-        return [self._counted(known), *found]
+        return [*found, self._counted(known)]
 
     def _counted(self, known: bool) -> Check:
         count, there = len(self._rows), int(self._found.sum())
@@ -72,10 +72,11 @@ class RowCount:
             if there
             else f"the source holds none of the {_rows(count)} that were forgotten"
         )
+        others = "the others" if there else "they"
         if known:
-            return Check("rows", True, f"{note}; the others have left it")
+            return Check("rows", True, f"{note}; {others} have left it")
         return Check(
-            "rows", False, f"{note}, so that nothing shows that the others ever were in it. Give the data as it was, "
+            "rows", False, f"{note}, so that nothing shows that {others} ever were in it. Give the data as it was, "
             "--data, or the rows that were to be forgotten, --rows",
         )  # fmt: skip
 
