@@ -42,6 +42,7 @@ examples:
   manyways compare digits --tasks 5 --methods replay,ewc,supervised
   manyways lineage model --subject ann
   manyways forget --subject ann --receipt receipt.json
+  manyways verify receipt.json --model model
 
 DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
 .zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of
