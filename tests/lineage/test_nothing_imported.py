@@ -147,6 +147,37 @@ def test_a_strangers_model_is_loaded_and_planned_without_his_code(
     assert sprung() == []
 
 
+def test_functions_that_are_typed_are_those_that_a_model_is_learned_again_with(
+    table: Path, store: mw.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "def answer(rows):\n    return ['a'] * len(rows)\n\nNUMBER = 1\n"
+    Path("my_oracle.py").write_text(text, encoding="utf-8")
+    data = mw.read(table, subject="who").with_labels(10)
+
+    def answer(rows: Any) -> list[str]:
+        return ["a"] * len(rows)
+
+    answer.__module__, answer.__qualname__ = "somewhere", "answer"
+    method = mw.ActiveLearning(base=mw.LinearProbe(penalty=1.0), rounds=1, questions=3, oracle=answer)
+    method.fit(data, run=mw.Run(store=store))
+    words = ["forget", "--subject", "p1", "--data", str(table), "--role", "subject=who", "--receipt", "receipt.json"]
+    assert main([*words, "--plan"]) == 0
+    assert "--function somewhere.answer=MODULE:FUNCTION" in " ".join(capsys.readouterr().out.split())
+    for typed, match in (
+        ("somewhere.answer", "must be NAME=MODULE:FUNCTION"),
+        ("somewhere.answer=my_oracle", 'must be "package.module:function"'),
+        ("somewhere.answer=my_oracle:nothing", "cannot be imported"),
+        ("somewhere.answer=no_such_module:answer", "cannot be imported"),
+        ("somewhere.answer=my_oracle:NUMBER", "must be a function; my_oracle:NUMBER is int"),
+    ):
+        assert main([*words, "--yes", "--function", typed]) == 2
+        assert match in capsys.readouterr().err
+    given = ["--function", "somewhere.answer=my_oracle:answer"]
+    assert main([*words, "--yes", *given]) == 0
+    assert main(["verify", "receipt.json", "--yes", *given]) == 0
+
+
 def test_a_plan_that_goes_on_makes_no_method_that_brings_code(sprung: Callable[[], list[str]]) -> None:
     from manyways.lineage.plan import approximation
 

@@ -4,9 +4,10 @@ import base64
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ import pytest
 import manyways as mw
 from manyways.cli import main
 from manyways.errors import ManywaysError, StoreError
+from manyways.lineage.naming import READ
 from manyways.lineage.receipt import as_text, hash_of
 from manyways.lineage.verify import Verification
+from manyways.methods.discovery import all_methods
+from manyways.methods.fields import hints
 
 Place = tuple[str | int, ...]
 NOBODY_CHECKS = {"note", "copies", "audit", "seconds"}
@@ -193,6 +197,39 @@ def test_what_it_would_read_is_said_and_asked(
         assert f"  {table}\nand learn 1 model, for 0 steps in all.\nGo on? [y/N]" in out
         assert ("The receipt holds." in out) == (code == 0)
     assert main([*words, "--yes"]) == 0
+
+
+def test_a_receipt_does_not_act_on_the_terminal(
+    receipt: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hidden = "\x1b[2K\x1b[1A\u202egnp.exe\r\n  harmless.csv"
+    (key,) = receipt["data"]
+    said = changed(receipt, ("data", key, "origin", "source"), hidden)
+    said = changed(changed(said, ("models", 0, "title"), hidden), ("request", "subject"), hidden)
+    path = tmp_path / "receipt.json"
+    path.write_text(as_text(said), encoding="utf-8")
+    assert main(["verify", str(path)]) == 2
+    assert main(["verify", str(path), "--yes"]) == 1
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        assert r"\x1b[2K\x1b[1A\u202egnp.exe\r\n  harmless.csv" in text
+        assert not {"\x1b", "\u202e", "\r"} & set(text)
+
+
+def test_every_text_of_a_method_is_known_to_be_read_or_not() -> None:
+    """A new field whose text is a path or a name of the Hub must be among those that are asked about."""
+    inert = {"only", "lora_modules", "classes", "template", "label"}
+    for name, kind in all_methods().items():
+        for field, annotation in hints(kind).items():
+            if field in {each.name for each in fields(kind)} and holds_text(annotation):
+                assert field in READ | inert, f"{name}.{field}: is its text read?"
+
+
+def holds_text(annotation: Any) -> bool:
+    """Whether a field may hold any text; one of a few words, or a function of text, is none."""
+    if get_origin(annotation) in (Literal, Callable):
+        return False
+    return annotation is str or any(map(holds_text, get_args(annotation)))
 
 
 def test_everything_that_a_method_names_is_asked_about(receipt: dict[str, Any], table: Path) -> None:

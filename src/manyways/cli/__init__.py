@@ -84,9 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(arguments)
             sys.stdout.flush()
     except ManywaysError as error:
+        from manyways.cli.output import visible
         from manyways.cli.wording import as_typed
 
-        print(f"error: {as_typed(str(error))}", file=sys.stderr)
+        print(f"error: {visible(as_typed(str(error)), lines=True)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

@@ -67,6 +67,21 @@ def check_console(text: str) -> None:
         ) from error
 
 
+UNSEEN = {
+    code: chr(code).encode("unicode_escape").decode()
+    for code in (*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+"""What a terminal acts on rather than shows: control characters, and those that turn the direction of writing."""
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """`text`, which may be a stranger's, with escapes in place of what a terminal would act on.
+
+    lines: whether it may have several lines.
+    """
+    return text.translate({**UNSEEN, ord("\n"): "\n"} if lines else UNSEEN)
+
+
 def agreed(question: str) -> bool:
     """Whether the person at the terminal answers `question` with yes."""
     print(f"{question} [y/N] ", end="", flush=True)

@@ -10,7 +10,7 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, File, Functions, OtherSource, Reading, functions_of, one, parse
-from manyways.cli.output import agreed, console
+from manyways.cli.output import agreed, console, visible
 from manyways.cli.wording import as_typed
 from manyways.errors import StoreError
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     rows = expected_rows(options.rows) if options.rows is not None else None
     functions = functions_of(options.function)
     data = options.reading.read(options.data) if options.data is not None else None
-    whose = f" of {receipt['request']['subject']}" if receipt["request"]["subject"] is not None else ""
+    whose = f" of {visible(receipt['request']['subject'])}" if receipt["request"]["subject"] is not None else ""
     count = receipt["request"]["rows"]
     out.print(f"{options.receipt}: {count:,} rows{whose} forgotten at {receipt['time']}", soft_wrap=True)
     sources, steps = receipt_sources(receipt, data)
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         _ask(options.receipt, sources, len(receipt["models"]), steps, options.yes)
     found = verify(
         options.receipt, data=data, functions=functions, allow=sources, model=options.model, in_store=options.store,
-        rows=rows, key=key, follow=lambda title: out.print(f"learning {title} …", soft_wrap=True),
+        rows=rows, key=key, follow=lambda title: out.print(f"learning {visible(title)} …", soft_wrap=True),
     )  # fmt: skip
     _print(out, found)
     if "signature" in receipt and key is None:
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _ask(receipt: Path, sources: Sequence[str], count: int, steps: int, yes: bool) -> None:
     """Say what will be read, and go on where somebody agrees. Raises StoreError where nobody does."""
-    listed = "".join(f"\n  {source}" for source in sources)
+    listed = "".join(f"\n  {visible(source)}" for source in sources)
     said = f"{receipt} has this machine read, by path or else from the Hugging Face Hub:{listed}"
     what = f"and learn {count} {'model' if count == 1 else 'models'}, for {steps:,} steps in all."
     if yes:
@@ -103,11 +103,12 @@ def _print(out: "Console", found: "Verification") -> None:
     for name in ("model", "how", "verdict", ""):
         table.add_column(name, overflow="fold")
     for each in found.models:
-        table.add_row(each.title, each.how, each.verdict, as_typed(each.note), style=COLOURS.get(each.verdict, ""))
+        told = (each.title, each.how, each.verdict, as_typed(each.note))
+        table.add_row(*map(visible, told), style=COLOURS.get(each.verdict, ""))
     out.print()
     if found.models:
         out.print(table)
     for check in found.checks:
         style = "green" if check.passed else "bold red"
-        out.print(f"{check.what:<10}{as_typed(check.note)}", style=style, soft_wrap=True)
-    out.print(f"\n{as_typed(found.conclusion)}", soft_wrap=True)
+        out.print(f"{check.what:<10}{visible(as_typed(check.note))}", style=style, soft_wrap=True)
+    out.print(f"\n{visible(as_typed(found.conclusion))}", soft_wrap=True)

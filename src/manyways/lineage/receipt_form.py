@@ -30,7 +30,7 @@ VERSIONS = ("python", "manyways", "torch", "numpy", "scikit-learn")
 """What a lineage must state the version of; others may be among them."""
 MACHINE = ("device", "threads", "processor")
 MOST_ROWS = 1 << 40
-MOST_STEPS = 10**12
+MOST_STEPS, MOST_THREADS = 10**12, 1024
 
 ROW, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9]+(\.[0-9A-Za-z+_-]+)*")
@@ -219,7 +219,9 @@ def _check_stated(lineage: Described) -> None:
                 f"`{key}` of {lineage.where} does not state {', '.join(lost)}; without {'them' if lost[1:] else 'it'} "
                 "nobody could say whether weights differ for another reason, so the receipt is refused."
             )
-    _matches(lineage.object("machine"), "threads", re.compile("[1-9][0-9]{0,4}"), "a number of threads")
+    threads = _matches(lineage.object("machine"), "threads", re.compile("[1-9][0-9]{0,3}"), "a number of threads")
+    if int(threads) > MOST_THREADS:  # as many would be begun
+        raise StoreError(f"`threads` of `machine` of {lineage.where} must be at most {MOST_THREADS}; got {threads}.")
 
 
 def _each(of: Described, key: str, check: Callable[[Described, str], Any]) -> None:
