@@ -26,8 +26,9 @@ COLOURS = {"same": "green", "gone": "green", "differs": "bold red"}
 class Verify:
     """Learn again what a receipt says, and compare the weights.
 
-    The rows that were forgotten are left out. What the receipt would have this machine read is said first, and asked about. Models that were left as they are and
-    that others were made from must be in the store. The exit code is 0 only if all was checked and is as it says.
+    The rows that were forgotten are left out. What the receipt would have this machine read is said first, and asked
+    about. Models that were left as they are and that others were made from must be in the store. The exit code is 0
+    only if all was checked and is as it says.
     """
 
     receipt: Annotated[Path, tyro.conf.Positional, arg(metavar="RECEIPT")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from manyways.data.columns import ids_from_text
 from manyways.lineage import registry
-from manyways.lineage.counting import Check
+from manyways.lineage.counted_rows import Check
 from manyways.lineage.store import Store, reached_by
 from manyways.lineage.weights import weights_hash
 from manyways.models.model import Model

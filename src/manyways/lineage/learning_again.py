@@ -12,7 +12,7 @@ from manyways.checked_json import shown
 from manyways.data.columns import ids_from_text, places_of
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, StoreError
-from manyways.lineage.counting import RowCount, miscounted
+from manyways.lineage.counted_rows import RowCount, miscounted
 from manyways.lineage.receipt_data import laid_out, read_origin
 from manyways.lineage.record import FORGOTTEN, lineage_hash
 from manyways.lineage.replay import Parts, differing, repeat

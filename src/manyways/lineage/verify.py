@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import ids_from_text
 from manyways.data.data import Data
 from manyways.errors import StoreError
-from manyways.lineage.counting import Check, RowCount
+from manyways.lineage.counted_rows import Check, RowCount
 from manyways.lineage.deployed import Deployed, store_check
 from manyways.lineage.learning_again import (
     DIFFERS,
