@@ -22,7 +22,7 @@ from manyways.methods.discovery import all_methods
 from manyways.methods.fields import hints
 
 Place = tuple[str | int, ...]
-NOBODY_CHECKS = {"note", "copies", "audit", "seconds"}
+NOBODY_CHECKS = {"note", "copies", "audit", "seconds", "counted"}
 """What a receipt says for people, or that follows from nothing that a stranger has; docs/receipt.md lists it."""
 
 
