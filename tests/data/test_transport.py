@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.read import read
 from manyways.data.storage import FileRows
 from manyways.data.transport import load_table, save_table
 from manyways.errors import DataError
@@ -105,6 +106,24 @@ def test_writing_again_replaces_what_was_there(tmp_path: Path) -> None:
 def test_no_file_is_a_pickle(tmp_path: Path) -> None:
     for file in save_table(every_kind(), tmp_path).iterdir():
         assert not file.read_bytes().startswith(b"\x80"), file.name
+
+
+def test_an_environment_is_told_and_stands_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its id may name a module to import, which a file must not."""
+    pytest.importorskip("gymnasium")
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "import gymnasium\ngymnasium.register('Typed-v0', 'gymnasium.envs.classic_control:CartPoleEnv', "
+        "max_episode_steps=9)\n"
+    )
+    (tmp_path / "typed_environment.py").write_text(text, encoding="utf-8")
+    data = read("typed_environment:Typed-v0")
+    folder = save_table(data, tmp_path / "table")
+    assert "environment" not in json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    assert load_table(folder).environment is None, "what it is called there is not looked up"
+    assert data.environment is not None
+    back = load_table(folder, data.environment.to_json())
+    assert back.fingerprint == data.fingerprint
 
 
 def _replaced(name: str, value: Any) -> Callable[[dict[str, Any]], None]:

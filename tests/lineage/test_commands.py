@@ -152,6 +152,7 @@ def test_forget_shows_a_plan_asks_and_tells(
     assert "<svg" in (here / "report.html").read_text(encoding="utf-8")
     code, said, _ = run(capsys, "verify", "forgotten-1.json")
     assert code == 0
+    assert f"has this machine read, by path or else from the Hugging Face Hub:\n  {faces}\nand learn 3 models" in said
     assert "The receipt holds." in said
     code, _, err = run(capsys, "forget", "--subject", "person-1", "--how", "retrain", "--yes")
     assert code == 2

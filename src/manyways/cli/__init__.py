@@ -23,6 +23,7 @@ COMMANDS = {
     "lineage": "Show what a model was made from, and which models some rows or a person reached.",
     "forget": "Make every model forget some rows, or all of a person's, and write a receipt.",
     "verify": "Learn again what a receipt says, and compare the weights.",
+    "keys": "Make a key to sign receipts with, or sign a receipt.",
     "store": "List the models that are kept, check them, or save one to a folder.",
 }
 """Every command and what it does; the module `manyways.cli.<command>` holds its `main`."""
@@ -43,6 +44,7 @@ examples:
   manyways compare digits --tasks 5 --methods replay,ewc,supervised
   manyways lineage model --subject ann
   manyways forget --subject ann --receipt receipt.json
+  manyways verify receipt.json --model model
 
 DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
 .zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (hub:owner/name), or one of
@@ -76,8 +78,9 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (without the program's name) gives, and return the exit code.
 
-    0: done; 1: nothing could be compared; 2: refused, with one line on stderr that begins with `error:`;
-    130: interrupted; 143: ended by SIGTERM, which does what Ctrl-C does; 141: the reader of a pipe has gone.
+    0: done; 1: nothing could be compared, or a receipt is not shown to hold; 2: refused, with one line on stderr that
+    begins with `error:`; 130: interrupted; 143: ended by SIGTERM, which does what Ctrl-C does; 141: the reader of a
+    pipe has gone.
     """
     from manyways.training.interruption import terminable, terminated
 

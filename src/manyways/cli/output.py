@@ -78,6 +78,12 @@ def check_console(text: str) -> None:
         ) from error
 
 
+def agreed(question: str) -> bool:
+    """Whether the person at the terminal answers `question` with yes."""
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def check_file(flag: str, path: Path | None) -> None:
     """Raise ParameterError where no file can be written at `path`, before time is spent on its content."""
     if path is None:

@@ -111,7 +111,9 @@ def _reports(plan: Plan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Rep
         yield run_here(jobs, plan.methods, plan.data, lambda job: folder / job.key)
         return
     table = save_table(plan.data, folder / "table")
-    with Workers(min(plan.workers, len(jobs)), plan.threads, table, lambda job: folder / job.key) as workers:
+    environment = plan.data.environment.to_json() if plan.data.environment else None
+    count = min(plan.workers, len(jobs))
+    with Workers(count, plan.threads, table, lambda job: folder / job.key, environment) as workers:
         yield workers.run(jobs)
 
 

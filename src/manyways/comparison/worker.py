@@ -1,6 +1,7 @@
-"""A worker process of a comparison: `python -m manyways.comparison.worker TABLE THREADS`.
+"""A worker process of a comparison, which is told TABLE, THREADS and ENVIRONMENT.
 
-Jobs come as lines of JSON on standard input; progress and outcomes leave as lines on standard output.
+Jobs come as lines of JSON on standard input, from the process that began this one and from nowhere else; progress and
+outcomes leave as lines on standard output.
 """
 
 import json
@@ -22,7 +23,7 @@ def main() -> None:
     for signal_ in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides what ends
         signal.signal(signal_, signal.SIG_IGN)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    table, threads = Path(sys.argv[1]), int(sys.argv[2])
+    table, threads, environment = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not end up among the messages
 
@@ -32,7 +33,7 @@ def main() -> None:
     from manyways.data.transport import load_table
 
     torch.set_num_threads(threads)
-    data = load_table(table)
+    data = load_table(table, environment)
     _send(channel, ready=True)
     for line in _lines():
         message = json.loads(line)
@@ -70,7 +71,3 @@ def _reporter(channel: TextIO) -> Any:
 def _send(channel: TextIO, **message: Any) -> None:
     channel.write(json.dumps(message) + "\n")
     channel.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,10 +7,10 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from manyways.checked_json import described, parse
 from manyways.comparison.job import Job, Outcome, outcome_from_json, run_job
@@ -18,6 +18,9 @@ from manyways.data.data import Data
 from manyways.errors import DataError, TrainingError
 from manyways.methods.method import Method
 
+WORKER = "import sys; sys.path.append(sys.argv.pop(1)); from manyways.comparison.worker import main; main()"
+"""What a process runs: Manyways from where it was loaded here, which need not be installed."""
+PACKAGES = Path(__file__).parents[2]
 MOST_STILLBORN = 3
 """Processes for each worker that may end before they have said a word."""
 
@@ -32,10 +35,17 @@ class Report:
 
 
 class Workers:
-    """`count` processes with `threads` threads each over the table in `table`. Use as a context manager."""
+    """`count` processes with `threads` threads each over the table in `table`. Use as a context manager.
 
-    def __init__(self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path]) -> None:
+    environment: that of the data, as JSON values. It is told to the processes, as jobs are, and lies in no file.
+    """
+
+    def __init__(
+        self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path],
+        environment: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self._count, self._threads, self._table, self._folder_of = count, threads, table, folder_of
+        self._environment = environment
         self._heard: queue.Queue[tuple[int, Outcome | float | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._started = 0
@@ -87,7 +97,9 @@ class Workers:
     def _start(self) -> None:
         self._started += 1
         number = self._started
-        command = [sys.executable, "-m", "manyways.comparison.worker", str(self._table), str(self._threads)]
+        # -P: the current folder is no place that modules are imported from.
+        told = [str(self._table), str(self._threads), json.dumps(self._environment)]
+        command = [sys.executable, "-P", "-c", WORKER, str(PACKAGES), *told]
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self._processes[number] = process

@@ -1,6 +1,7 @@
 """A table as a folder, so that another process can open it without it being sent. No pickle."""
 
 import json
+from collections.abc import Mapping
 from math import prod
 from mmap import mmap
 from pathlib import Path
@@ -13,7 +14,7 @@ from manyways import checked_json
 from manyways.checked_json import Described
 from manyways.data.columns import KINDS, Column
 from manyways.data.data import Data
-from manyways.data.environments import Environment, environment_from_json
+from manyways.data.environments import environment_from_json
 from manyways.data.sources.limits import decoding, shown
 from manyways.data.sources.objects import as_objects
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
@@ -51,15 +52,18 @@ def save_table(data: Data, folder: Path) -> Path:
         "name": data.name,
         "source": data.source,
         "ignored": dict(data.ignored),
-        "environment": data.environment.to_json() if data.environment else None,
         "arrays": {name: _save_array(array, folder / name) for name, array in arrays.items()},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     return tighten(folder)
 
 
-def load_table(folder: Path) -> Data:
-    """The table that `save_table` wrote. Raises DataError where its description or a file is damaged or missing."""
+def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Data:
+    """The table that `save_table` wrote. Raises DataError where its description or a file is damaged or missing.
+
+    environment: that of the data, as `Environment.to_json` has it; it may name a module to import, and so is never
+    written to a file.
+    """
     where = f"the table {folder}"
     saved = checked_json.read(folder / DESCRIPTION, where, DataError)
     columns = {column.name: column for column in map(_column, saved.objects("columns"))}
@@ -72,24 +76,19 @@ def load_table(folder: Path) -> Data:
     roles = {role: tuple(saved.object("roles").all(role, str)) for role in saved.get("roles", dict)}
     if lost := [name for names in roles.values() for name in names if name not in columns]:
         raise DataError(f"{where} is damaged: it has no column {shown(lost[0])} for a role. Make it again.")
-    made = saved.get("environment", dict, None)
     return Data(
         columns=columns,
         roles=roles,
         name=saved.get("name", str),
         source=saved.get("source", str),
         ignored=saved.get("ignored", dict),
-        environment=_environment(saved.object("environment")) if made else None,
+        environment=environment_from_json(environment) if environment else None,
         **arrays,
     )
 
 
 def _fits(array: NDArray[Any], kind: Any, axes: tuple[int, ...]) -> bool:
     return array.dtype == kind and array.ndim in axes
-
-
-def _environment(saved: Described) -> Environment:
-    return environment_from_json({"id": saved.get("id", str), "options": saved.get("options", dict)})
 
 
 def _column(saved: Described) -> Column:

@@ -12,19 +12,19 @@ from filelock import FileLock, Timeout
 from pyroaring import BitMap
 
 from manyways.data.columns import ids_from_text
-from manyways.data.data import Data
 from manyways.errors import StoreError
 from manyways.lineage import cleaning, registry
 from manyways.lineage import manifest as manifests
 from manyways.lineage.journal import CLEANING, GOING, SWAPPED, Journal
 from manyways.lineage.making import WORK, Audit, Maker
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.plan import DELETE, Plan, Planner
+from manyways.lineage.plan import Plan, Planner
 from manyways.lineage.receipt import as_text, make_receipt, read_receipt
 from manyways.lineage.record import load_records
-from manyways.lineage.replay import Sources
+from manyways.lineage.replay import Given, Sources
 from manyways.lineage.store import Store, reached_by
 from manyways.lineage.stored import digest
+from manyways.lineage.words import DELETE
 from manyways.permissions import FILE, ensured_folder
 from manyways.training.events import Listener
 
@@ -37,7 +37,7 @@ LOCK_SECONDS = 10.0
 class CarryingOut:
     """What is done from the moment that a plan was agreed to, to its receipt."""
 
-    def __init__(self, store: Store, given: Sequence[Data], listeners: Sequence[Listener], audit: Audit | None) -> None:
+    def __init__(self, store: Store, given: Given, listeners: Sequence[Listener], audit: Audit | None) -> None:
         self._store, self._given, self._listeners, self._audit = store, given, listeners, audit
 
     def finish(self, journal: Journal) -> tuple[Plan, dict[str, Any], Path | None]:
@@ -117,7 +117,7 @@ class CarryingOut:
 
 
 def planner_of(
-    db: "sqlite3.Connection", store: Store, given: Sequence[Data], rows: BitMap, how: str, delete: bool,
+    db: "sqlite3.Connection", store: Store, given: Given, rows: BitMap, how: str, delete: bool,
     other_versions: bool,
 ) -> Planner:  # fmt: skip
     """What plans the forgetting of `rows`."""

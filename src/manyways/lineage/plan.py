@@ -14,16 +14,26 @@ from manyways.lineage.record import SHORT, Record
 from manyways.lineage.registry import load_set
 from manyways.lineage.replay import Found, Sources, obstacle
 from manyways.lineage.weights import Weights
+from manyways.lineage.words import (
+    AGAIN,
+    ASSEMBLE,
+    BITWISE,
+    CANNOT,
+    DELETE,
+    EXACT,
+    GONE,
+    LEARNED_ANEW,
+    NEARLY,
+    NO_PROOF,
+    RETRAIN,
+    TAKEN_OUT,
+)  # fmt: skip
 from manyways.methods.chain import Chain
-from manyways.methods.expressions import parse_method
+from manyways.methods.discovery import find_method
+from manyways.methods.expressions import is_method_name, methods_in, parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import lacking
 from manyways.methods.saved import method_from_json, places
-
-RETRAIN, ASSEMBLE, DELETE, CANNOT = "learned again", "put together again", "deleted", "cannot"
-EXACT, AGAIN = "exact", "retrain"
-"""What `how` may be, beside the text of an approximate method: the quickest exact way, or learning again alone."""
-BITWISE, NEARLY, GONE, NO_PROOF = "bitwise", "1e-8", "it is gone", "not proof"
 
 
 @dataclass(frozen=True)
@@ -102,12 +112,12 @@ def approximation(how: str) -> Method | None:
     """The approximate method that `how` names; None where it is `exact` or `retrain`. Raises ParameterError."""
     if how in (EXACT, AGAIN):
         return None
-    method = parse_method(how)
-    if not method.approximate:
+    # A plan that goes on comes out of the store: nothing in it is made that could bring code along.
+    if not all(find_method(name).approximate for name in methods_in(how) if is_method_name(name)):
         raise ParameterError(
             f"how must be {EXACT!r}, {AGAIN!r} or an approximate method of forgetting; got {how!r}, which is none."
         )
-    return method
+    return parse_method(how)
 
 
 class Planner:
@@ -160,7 +170,9 @@ class Planner:
         there = isinstance(found, Found) and found.whole is not None and step.rows > 0
         if self._approximate is not None and there and record.lineage["method"].get("name") != Chain.method_name():
             return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
-        reason = self._missing(record, planned) or obstacle(record, other_versions=self._other_versions)
+        reason = self._missing(record, planned) or obstacle(
+            record, self._sources.functions, other_versions=self._other_versions
+        )
         if reason or isinstance(found, str):
             return replace(step, note=reason or str(found))
         return self._way(step, record, found, behind)
@@ -168,11 +180,11 @@ class Planner:
     def _way(self, step: Step, record: Record, found: Found | None, behind: Sequence[Step]) -> Step:
         """How a model that can be made again forgets."""
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
-        method = method_from_json(record.lineage["method"], models)
+        method = method_from_json(record.lineage["method"], models, self._sources.functions)
         there = found is not None and found.whole is not None and step.rows > 0
         quick = self._how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
-            return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)
+            return replace(step, how=f"{method.method_name()} {TAKEN_OUT}", guarantee=str(method.forgets), steps=0)
         if self._how == EXACT and method.forgets is not None and not there:
             step = replace(step, note="its source no longer has the rows, so they cannot be taken out of it")
         parts = sum(role.startswith("part:") for role in record.parents)
@@ -181,7 +193,7 @@ class Planner:
         if found is not None and found.rest is not None and (reason := lacking(method.needs, found.rest)):
             return replace(step, note=f"without the rows it cannot be learned: {reason.removesuffix('.')}")
         own = method.unrepeatable() or self._limits(record)
-        return replace(step, how=RETRAIN, guarantee=_weakest(f"learned anew; {own}" if own else BITWISE, behind))
+        return replace(step, how=RETRAIN, guarantee=_weakest(f"{LEARNED_ANEW}{own}" if own else BITWISE, behind))
 
     def _limits(self, record: Record) -> str | None:
         from manyways.lineage.replay import differing

@@ -63,6 +63,8 @@ def read_weights(checkpoint: str, model_class: Any, dtype: torch.dtype, **more: 
         silence = redirect_stderr(io.StringIO())  # a progress bar that nothing else turns off
     else:
         options["use_safetensors"] = True
+        if not Path(checkpoint).is_dir():  # that of a folder was looked at when it was located
+            refuse_kernels(_hub_config(place), checkpoint)
     with quiet(), silence, _within_weights(Path(checkpoint)):
         model, report = guarded(checkpoint, lambda: model_class.from_pretrained(place, **options))
     return model, report
@@ -102,6 +104,7 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
     transformers = transformers_library()
     values = dict(architecture)
     check_sizes(values, 0, "The saved description of the network")
+    refuse_kernels(values, "the saved architecture")
     try:
         kind = transformers.CONFIG_MAPPING[values.get("model_type", "")]
     except KeyError as error:
@@ -274,6 +277,7 @@ def guarded(checkpoint: str, load: Callable[[], Value]) -> Value:
 
 
 def check_folder(folder: Path) -> None:
+    """Raise ModelError where `folder` holds no checkpoint, not all of it, or one that names code to be run."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no checkpoint of transformers: it has no config.json.")
     index = folder / INDEX
@@ -293,6 +297,7 @@ def check_folder(folder: Path) -> None:
             "model.save_pretrained(folder), which writes safetensors."
         )
     config = read(folder / "config.json", str(folder / "config.json"), ModelError)
+    refuse_kernels(config.members, folder)
     check_sizes(config.members, len(_facts(folder)), str(folder / "config.json"))
 
 
@@ -302,6 +307,32 @@ def _weight_map(index: Path) -> dict[str, str]:
     found = {name: held.get(name, str) for name in held.members}
     if strange := [file for file in found.values() if Path(file).name != file]:
         raise ModelError(f"{index} names the file {strange[0]!r}, which is not in its own folder; it is not read.")
+    return found
+
+
+def refuse_kernels(config: Any, where: str | Path) -> None:
+    """Raise ModelError where a config names a kernel of the Hub, which is code that transformers would run."""
+    ahead = [config]
+    while ahead:
+        each = ahead.pop()
+        if isinstance(each, Mapping):
+            for name, value in each.items():
+                if str(name).endswith("attn_implementation") and "/" in json.dumps(value):
+                    raise ModelError(
+                        f"{where} names {shown(value)} as its attention, code that would be fetched and "
+                        f"run, which no file may ask for. Take {name} out of its config.json."
+                    )
+                ahead.append(value)
+        elif isinstance(each, list):
+            ahead += each
+
+
+def _hub_config(name: str) -> Mapping[str, Any]:
+    """What config.json says of a checkpoint on the Hub; empty where it has none, as adapters have."""
+    try:
+        found: Mapping[str, Any] = transformers_library().PreTrainedConfig.get_config_dict(name)[0]
+    except (OSError, ValueError):
+        return {}
     return found
 
 

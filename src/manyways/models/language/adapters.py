@@ -143,6 +143,9 @@ def base_of(folder: Path) -> str:
     """The folder or Hub name of the model that the adapters in `folder` are for. Raises ModelError without one."""
     config = read(folder / CONFIG, str(folder / CONFIG), ModelError)
     stated, kind = config.get("base_model_name_or_path", str, ""), config.get("peft_type", str)
+    if config.members.get("megatron_config"):
+        # peft imports what stands beside it as megatron_core.
+        raise ModelError(f"{folder / CONFIG} names a module to import, megatron_core, which no file may ask for.")
     if kind != "LORA":
         raise ModelError(f"{folder} holds adapters of the kind {kind}; LORA is the kind that is read.")
     if (folder / BASE).is_dir():
