@@ -18,9 +18,10 @@ from manyways.data.data import Data
 from manyways.errors import DataError, TrainingError
 from manyways.methods.method import Method
 
-WORKER = "import sys; sys.path.append(sys.argv.pop(1)); from manyways.comparison.worker import main; main()"
-"""What a process runs: Manyways from where it was loaded here, which need not be installed."""
 PACKAGES = Path(__file__).parents[2]
+"""Where Manyways was loaded from here, which need not be among the libraries."""
+WORKER = f"import sys; sys.path.append({str(PACKAGES)!r}); from manyways.comparison.worker import main; main()"
+"""What a process runs."""
 MOST_STILLBORN = 3
 """Processes for each worker that may end before they have said a word."""
 
@@ -99,7 +100,7 @@ class Workers:
         number = self._started
         # -P: the current folder is no place that modules are imported from.
         told = [str(self._table), str(self._threads), json.dumps(self._environment)]
-        command = [sys.executable, "-P", "-c", WORKER, str(PACKAGES), *told]
+        command = [sys.executable, "-Pc", WORKER, *told]
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self._processes[number] = process
