@@ -110,7 +110,9 @@ def parse(text: str | bytes, where: str, error: type[ManywaysError], deepest: in
     return value
 
 
-def read(path: str | Path, where: str, error: type[ManywaysError], most: int = MOST_BYTES) -> Described:
+def read(
+    path: str | Path, where: str, error: type[ManywaysError], most: int = MOST_BYTES, deepest: int = DEEPEST
+) -> Described:
     """The JSON object in a file, of at most `most` bytes, as `parse` reads it; raises `error` where there is none."""
     path = Path(path)
     try:
@@ -120,7 +122,7 @@ def read(path: str | Path, where: str, error: type[ManywaysError], most: int = M
         raise error(f"{where} cannot be read: {why.strerror or _one_line(why)} ({path}).") from None
     if len(text) > most:
         raise error(f"{where} is larger than {most >> 20} MB ({path}); nothing of Manyways writes such a file.")
-    return described(parse(text, where, error), where, error)
+    return described(parse(text, where, error, deepest), where, error)
 
 
 def _check(value: Any, where: str, error: type[ManywaysError], deepest: int) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.conf import arg
 
+from manyways.cli import INTERRUPTED
 from manyways.cli.arguments import UNSAID, Column, File, OtherSource, Reading, one, parse
-from manyways.cli.output import check_file, console
+from manyways.cli.output import check_file, console, say
 from manyways.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from manyways.lineage.forget import Forgotten
     from manyways.lineage.plan import Plan
     from manyways.lineage.store import Store
+
+
+GOES_ON = "what is done is kept. Type the same command again to go on, or manyways forget --abandon to give up."
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,15 @@ def main(arguments: Sequence[str]) -> int:
         print_plan(out, plan)
         return options.yes or asked(plan)
 
-    with ProgressBar() as bar:
-        done = forget(
-            rows=rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
-            other_versions=options.other_versions, receipt=path, agree=agree, audit=audit, listeners=[bar],
-        )  # fmt: skip
+    try:
+        with ProgressBar() as bar:
+            done = forget(
+                rows=rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
+                other_versions=options.other_versions, receipt=path, agree=agree, audit=audit, listeners=[bar],
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        say(f"\ninterrupted: {_left(store)}")
+        return INTERRUPTED
     print_result(out, done)
     if options.report is not None:
         from manyways.lineage.report import write_report
@@ -208,6 +216,18 @@ def free_name(path: Path) -> Path:
     """`path`, or with the first number at which there is no such file."""
     names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 1_000_000))
     return next(name for name in names if not name.exists())
+
+
+def _left(store: "Store") -> str:
+    """What an interrupted forgetting leaves behind, and how to go on."""
+    from manyways.lineage.journal import Journal
+
+    if store.database.exists:
+        with store.database.reading() as db:
+            begun = Journal.pending(db)
+        if begun is not None:
+            return GOES_ON
+    return "nothing was changed."
 
 
 def _abandon() -> int:

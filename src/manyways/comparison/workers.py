@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from manyways.checked_json import described, parse
 from manyways.comparison.job import Job, Outcome, outcome_from_json, run_job
 from manyways.data.data import Data
-from manyways.errors import TrainingError
+from manyways.errors import DataError, TrainingError
 from manyways.methods.method import Method
 
 MOST_STILLBORN = 3
@@ -35,10 +36,11 @@ class Workers:
 
     def __init__(self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path]) -> None:
         self._count, self._threads, self._table, self._folder_of = count, threads, table, folder_of
-        self._heard: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
+        self._heard: queue.Queue[tuple[int, Outcome | float | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._started = 0
         self._stillborn: set[int] = set()
+        self._astray: set[int] = set()
 
     def __enter__(self) -> "Workers":
         return self
@@ -73,10 +75,11 @@ class Workers:
                     self._start()
                 continue
             self._stillborn.discard(number)
-            if "progress" in message and number in doing:
-                yield Report(doing[number], progress=message["progress"])
-            elif "outcome" in message:
-                yield Report(doing.pop(number), outcome=outcome_from_json(message["outcome"]))
+            if isinstance(message, Outcome):
+                if number in doing:
+                    yield Report(doing.pop(number), outcome=message)
+            elif message and number in doing:
+                yield Report(doing[number], progress=message)
             if number not in doing and waiting:
                 doing[number] = waiting.pop(0)
                 self._give(number, doing[number])
@@ -95,9 +98,11 @@ class Workers:
     def _listen(self, number: int, stream: IO[str]) -> None:
         try:
             for line in stream:
-                self._heard.put((number, json.loads(line)))
-        except ValueError:  # a line cut off by the death of its writer
-            pass
+                self._heard.put((number, _message(line)))
+        except (DataError, ValueError):  # a line cut off by the death of its writer, or another's
+            if (process := self._processes.get(number)) is not None:
+                self._astray.add(number)
+                process.kill()  # one that lives and says what is no message is never heard again
         self._heard.put((number, None))
 
     def _give(self, number: int, job: Job) -> None:
@@ -111,9 +116,19 @@ class Workers:
 
     def _death(self, number: int) -> str:
         code = self._processes[number].wait()
+        if number in self._astray:
+            return "its process said what is no message of a worker, and was ended."
         if code == -9:
             return "its process was killed, most likely because memory ran out; lower batch_size or size."
         return f"its process ended with exit code {code}."
+
+
+def _message(line: str) -> Outcome | float:
+    """What a worker says in a line: an outcome, or progress in [0, 1], which is 0 where it is ready for a job."""
+    held = described(parse(line, "what a worker says", DataError), "what a worker says", DataError)
+    if "outcome" in held.members:
+        return outcome_from_json(held.get("outcome", dict))
+    return held.get("progress", float, 0.0)
 
 
 def _close(process: subprocess.Popen[str]) -> None:

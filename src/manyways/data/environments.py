@@ -164,13 +164,13 @@ def known_ids() -> list[str]:
 
 def _by_id(text: str, options: dict[str, Any]) -> Environment | None:
     match = ID.fullmatch(text)
-    if match is None or Path(text).expanduser().exists():
+    if match is None or text.startswith("hub:") or Path(text).expanduser().exists():
         return None
     try:
         import gymnasium
     except ModuleNotFoundError as error:
         if match["namespace"] and not match["module"]:
-            return None  # owner/name-v2 is a data set on the Hub to one who has no environments
+            return None  # to one who has no environments it is a path that is not there
         raise DataError(
             f"{text!r} names an environment, and those need the package gymnasium. Install it: "
             "pip install 'manyways[reinforcement]'"

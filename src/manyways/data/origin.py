@@ -43,7 +43,8 @@ class Origin:
 
         if strange := [step for step, _ in self.steps if step not in REPEATED]:
             raise DataError(f"{self.source}: {strange[0]!r} cannot be repeated; only {', '.join(REPEATED)} can.")
-        if not Path(self.source).exists() and ":" in self.source.partition("/")[0]:
+        names_module = ":" in self.source.partition("/")[0] and not self.source.startswith("hub:")
+        if names_module and not Path(self.source).exists():
             raise DataError(f"{self.source} names a module to import, and no rows.")  # an origin may be a stranger's
         data = read(self.source, **self.options)
         if odd := self._odd(data):  # fewer rows may look like columns of another kind

@@ -90,9 +90,9 @@ def test_the_discriminator_learns_at_a_rate_of_its_own(digits: Data) -> None:
     method = GAN(discriminator_rate=3.0)
     learner = method.begin(digits, None, 0)
     optimizer = make_optimizer(method, learner)
-    rates = {id(p): group["scale"] for group in optimizer.param_groups for p in group["params"]}
-    assert {rates[id(p)] for p in learner.discriminator.parameters()} == {3.0}
-    assert {rates[id(p)] for p in learner.network.parameters()} == {1.0}
+    rates = {id(p): group["highest"] for group in optimizer.param_groups for p in group["params"]}
+    assert {rates[id(p)] for p in learner.discriminator.parameters()} == {3.0 * method.learning_rate}
+    assert {rates[id(p)] for p in learner.network.parameters()} == {method.learning_rate}
     assert len(rates) == len(list(learner.network.parameters())) + len(list(learner.discriminator.parameters()))
 
 

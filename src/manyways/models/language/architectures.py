@@ -118,8 +118,9 @@ def objective_of(checkpoint: str) -> str:
     place, options = checkpoints.located(checkpoint)
     if "gguf_file" in options:  # such files hold causal language models
         return "causal"
-    config = checkpoints.guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
-    named = (getattr(config, "architectures", None) or [""])[0]
+    with checkpoints.quiet():
+        config = checkpoints.guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
+    named = checkpoints.stated_architecture(config)
     if found := [objective for end, objective in STATED.items() if named.endswith(end)]:
         return found[0]
     raise ModelError(
@@ -150,4 +151,5 @@ def _unused_positions(network: Any) -> int:
 def stated_ends(network: Any) -> frozenset[int]:
     """The tokens at which the checkpoint of `network` states that generation ends."""
     stated = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
-    return frozenset([stated] if isinstance(stated, int) else stated or ())
+    ends = stated if isinstance(stated, list | tuple) else [stated]
+    return frozenset(end for end in ends if isinstance(end, int) and end >= 0)
