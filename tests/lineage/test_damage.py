@@ -1,10 +1,12 @@
 """A damaged store: every command says so in one error, and `check` lists what it can."""
 
+import json
 import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,13 +14,14 @@ import pytest
 
 import manyways as mw
 from manyways.cli import main
+from manyways.data.data import Data
 from manyways.errors import ManywaysError, StoreError
 from manyways.lineage import registry, replay
 from manyways.lineage.database import SCHEMA
 from manyways.lineage.family import ancestors, descendants
 from manyways.lineage.forget import plan_forgetting
 from manyways.lineage.journal import Journal
-from manyways.lineage.record import load_lineage, load_records
+from manyways.lineage.record import lineage_in, load_lineage, load_records
 
 VALUES = (None, 5, "../../../x", b"\xff" * 9, "{", '{"a": 1}')
 MORE = (-1, 1e300, "", "text", b"", b"\0", "[]", "null", "[[1]]")
@@ -225,3 +228,23 @@ def test_other_formats_are_named(damaged: Callable[[], mw.Store], version: int, 
     with pytest.raises(StoreError, match=f"has the format {version}[;,] .*{said}"):
         store.models()
     assert said in store.check().problems[0]
+
+
+def test_the_lineage_of_a_damaged_folder(people: Data, tmp_path: Path) -> None:
+    start = mw.Supervised(size=0.25).fit(people, budget=1)
+    model = mw.FineTune().fit(people, start, budget=1)
+    model = replace(model, lineage=replace(model.lineage, parents=(start.lineage, start.lineage)))
+    folder = model.save(tmp_path / "model")
+    assert len(lineage_in(folder).stages()) == 3, "two stages share their rows, which are kept once"
+    whole = {name: (folder / name).read_bytes() for name in ("model.json", "rows.safetensors")}
+    saved = json.loads(whole["model.json"])
+    lineages = ({**saved["lineage"], "parents": None}, {**saved["lineage"], "rows": 3}, {"method": {}}, [], None)
+    texts = [b"", b"null", b"{}", *(json.dumps({**saved, "lineage": each}).encode() for each in lineages)]
+    damaged = [("model.json", text) for text in texts]
+    damaged += [("model.json", json.dumps({**saved, "rows": rows}).encode()) for rows in ([], [99], "0", None)]
+    damaged += [("rows.safetensors", content) for content in (b"", b"\xff" * 40, whole["rows.safetensors"][:-8])]
+    for name, content in damaged:
+        (folder / name).write_bytes(content)
+        with pytest.raises(StoreError, match="model in|lineage"):
+            lineage_in(folder)
+        (folder / name).write_bytes(whole[name])

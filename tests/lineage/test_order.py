@@ -71,3 +71,16 @@ def test_the_store_writes_a_description_in_its_own_order(notes: Data, store: mw.
     text = (store.weights.place(store.find(model).weights) / DESCRIPTION).read_text(encoding="utf-8")
     assert list(json.loads(text)) == ["kind", "network", "inputs", "target"]
     assert list(json.loads(text)["inputs"]) == ["table", "note"]
+
+
+def test_a_language_model_on_a_stored_start_is_learned_again_bitwise(store: mw.Store, tmp_path: Path) -> None:
+    """A tokenizer that was loaded is written as the one that was made: it does not say where it was read."""
+    lines = [{"text": f"what is {at}? it is {2 * at} now", "who": f"p{at % 6}"} for at in range(48)]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    data = mw.read(tmp_path / "lines.jsonl", text="text", subject="who")
+    run = mw.Run(store=store)
+    start = mw.Pretrain(tokenizer="bytes", context=32, size=0.2, batch_size=4).fit(data, budget=2, run=run)
+    mw.Pretrain(batch_size=4).fit(data, start, budget=2, run=run)
+    mw.forget(subject="p1", receipt=tmp_path / "receipt.json")
+    verdicts = verify(tmp_path / "receipt.json")
+    assert [(each.verdict, each.note) for each in verdicts] == [("same", "bitwise")] * 2

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pyroaring import BitMap
 
-from manyways.checked_json import Described
+from manyways.checked_json import Described, read
 from manyways.errors import StoreError
 from manyways.lineage.manifest import Manifest, packed, unpacked
 from manyways.lineage.registry import Ids, Numbers, all_ids, bitmap, ids_at, keep_set, load_set, numbers_in
@@ -274,12 +274,21 @@ def _parents(lineage: Lineage, at: int) -> Iterator[tuple[Lineage, int]]:
 
 
 def lineage_in(folder: Path) -> Lineage:
-    """The lineage of the model that was saved in `folder`; its weights are not looked at."""
+    """The lineage of the model that was saved in `folder`; its weights are not looked at. Raises StoreError."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    said = read(folder / MODEL_FILE, f"The description of the model in {folder}", StoreError, deepest=GENERATIONS)
+    check_lineage(said.object("lineage"))
+    lineage = said.get("lineage", dict)
     try:
-        saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))["lineage"]
         stored = load_file(folder / "rows.safetensors")
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"The lineage in {folder} cannot be read: {error!r}. Copy the folder again.") from error
-    return Lineage.from_json(saved, [stored[str(at)].view(np.uint64) for at in range(len(stored))])
+        names = said.all("rows", int) if "rows" in said.members else range(len(stored))  # stages may share their rows
+        rows = [stored[str(at)].view(np.uint64).reshape(-1, 2) for at in names]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise StoreError(
+            f"The rows of the model in {folder} cannot be read: {error}. Copy the folder again."
+        ) from error
+    if [len(each) for each in rows] != _stated(lineage):
+        raise StoreError(f"The rows of the model in {folder} are not those that its lineage says. Copy it again.")
+    return Lineage.from_json(lineage, rows)
