@@ -11,6 +11,7 @@ that its traceback is seen. Ends with 1 where anything is counted.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -152,6 +153,8 @@ def main() -> int:
     names = [name for word in given.only.split(",") if word for name in groups.get(word, [word])] or [*known]
     if strange := sorted(set(names) - set(known)):
         raise SystemExit(f"There is no reader {strange[0]!r}; there are {', '.join(known)}.")
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where it runs in the background
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     warm()
     found = run({name: known[name] for name in names}, given.count, given.seed, given.out)

@@ -87,7 +87,7 @@ def _in_child(read: Callable[[Path], Any], path: Path, names: tuple[str, ...], i
         resource.setrlimit(resource.RLIMIT_AS, (held + ADDRESSES,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
-        for number in TIMED:
+        for number in (*TIMED, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, WAITING)
         before = _resident()

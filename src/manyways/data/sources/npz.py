@@ -147,20 +147,19 @@ def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> 
 
 
 def _header(file: IO[bytes], name: str, path: Path) -> Header:
-    with decoding(f"{path}: {name}", "Save it again with numpy.savez.", said="is no NumPy array"):
+    where = str(path) if name == path.name else f"{path}: {name}"
+    with decoding(where, "Save it again with numpy.savez.", said="is no NumPy array"):
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise DataError(
-            f"{path}: {name} holds Python objects, which only pickle can read, and pickle can run any code. Save it as "
+            f"{where} holds Python objects, which only pickle can read, and pickle can run any code. Save it as "
             "numbers or strings: array.astype(str)."
         )
     if dtype.names:
-        raise DataError(
-            f"{path}: {name} holds records with the fields {dtype.names}; save each field as its own array."
-        )
-    need_of(shape, dtype, f"{path}: {name}")
+        raise DataError(f"{where} holds records with the fields {dtype.names}; save each field as its own array.")
+    need_of(shape, dtype, where)
     return tuple(shape), fortran, dtype
 
 
