@@ -119,7 +119,8 @@ def forget(
             if found is None:
                 raise
             store.database.compact()  # the earlier call may have been killed before it emptied the log
-            return Forgotten(Plan((), len(found[1]["rows"]), subject, how), found[1], found[0], already=True)
+            done_before = Forgotten(Plan((), len(found[1]["rows"]), subject, how), found[1], found[0], already=True)
+            return _signed(done_before, sign)
         refuse_unless_all_can(plan)
         if agree is not None and not agree(plan):
             raise StoreError("Nothing was forgotten: the plan was not agreed to.")
