@@ -14,6 +14,7 @@ from torch import Tensor
 import manyways as mw
 from manyways.errors import ModelError
 from manyways.training.checkpoint import NAME
+from manyways.training.run import IDENTITY
 
 STRANGE: tuple[Any, ...] = (None, -1, "x", [], {}, True)
 
@@ -104,3 +105,11 @@ def test_a_strange_state_of_the_optimiser_is_refused_or_ignored(wine: mw.Data, r
         again(wine, run)
     except ModelError as error:
         assert "does not fit what is trained" in str(error)  # noqa: PT017
+
+
+def test_a_damaged_note_of_whose_run_it_is(wine: mw.Data, run: mw.Run) -> None:
+    assert run.folder is not None
+    note = run.folder / IDENTITY
+    note.write_bytes(b"\xff" + note.read_bytes()[1:])
+    with pytest.raises(ModelError, match="is the folder of another run"):
+        again(wine, run)

@@ -303,8 +303,13 @@ def from_checkpoint(checkpoint: str, objective: str = "causal", dtype: torch.dty
 
     network, tokenizer = load_network(checkpoint, objective, dtype=dtype)
     if objective != "masked":
-        with damaged(f"The network of {checkpoint} cannot read tokens", ModelError, "Its config is that of another."):
-            packs(network)  # one that cannot be read aright is refused before anything is learned
+        try:  # one that cannot be read aright is refused before anything is learned
+            with damaged(f"The network of {checkpoint} cannot read tokens", ModelError, "Its config is another's."):
+                packs(network)
+        except ModelError as error:
+            if checkpoint in str(error):
+                raise
+            raise ModelError(f"{checkpoint} cannot be used. {error}") from error
     base = base_of(Path(checkpoint)) if has_adapters(network) else checkpoint
     return LanguageModel(
         network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=ABLE[objective],

@@ -79,7 +79,7 @@ class Run:
                 for own in self.folder.iterdir():
                     if own.name in (IDENTITY, CHECKPOINT) or (own / IDENTITY).exists():
                         tighten(own)
-            owner = path.read_text(encoding="utf-8")
+            owner = path.read_text(encoding="utf-8", errors="replace")  # what is damaged is no run's of ours
         except OSError as error:
             raise TrainingError(f"{path} cannot be written: {error.strerror}. Give another folder.") from error
         if owner != identity:

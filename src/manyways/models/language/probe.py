@@ -58,6 +58,7 @@ def _probed(network: Any) -> bool:
     # What a method computes in bfloat16 may be asked first: that rounding must not be taken for another answer.
     with evaluating(network), torch.no_grad(), torch.autocast(_device(network).type, enabled=False):
         groups = _random_groups(network)
+        _check_finite(network, groups)
         _check_causal(network, groups)
         with short_windows(network):
             alone = [_predicted(network, pack([group], 0, packed=False)) for group in _each_alone(groups)]
@@ -112,6 +113,16 @@ def _each_alone(groups: Sequence[Group]) -> list[Group]:
 def _scores(network: Any) -> bool:
     """True if `network` scores what it has read, and predicts no token."""
     return network.get_output_embeddings() is None
+
+
+def _check_finite(network: Any, groups: Sequence[Group]) -> None:
+    """Raise ModelError where ordinary tokens give what is no number: it is like nothing, not even itself."""
+    for group in _each_alone(groups):
+        if not bool(_predicted(network, pack([group], 0, packed=False)).isfinite().all()):
+            raise ModelError(
+                f"What the {type(network).__name__} says of ordinary tokens is not finite: its weights are damaged, or "
+                "its training diverged. Copy the checkpoint again, or take an earlier one."
+            )
 
 
 def _check_causal(network: Any, groups: Sequence[Group]) -> None:

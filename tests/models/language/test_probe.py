@@ -1,0 +1,23 @@
+"""The check of a network's forward pass when a checkpoint is opened."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from manyways.errors import ModelError
+from manyways.models.language_model import from_checkpoint
+
+
+def test_weights_that_are_no_numbers_are_named_as_such(causal: Any, tokenizer: Any, tmp_path: Path) -> None:
+    network = copy.deepcopy(causal)
+    with torch.no_grad():
+        network.get_input_embeddings().weight[7] = float("nan")
+        network.lm_head.weight[9] = float("inf")
+    network.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"is not finite: its weights are damaged") as raised:
+        from_checkpoint(str(tmp_path))
+    assert str(tmp_path) in str(raised.value)
