@@ -32,7 +32,7 @@ SAME, DIFFERS, GONE, UNPROVEN, UNABLE, UNCHECKED = "same", "differs", "gone", "n
 CLOSE = float(NEARLY)
 """The relative difference that closed forms keep to."""
 COMPARED = (
-    "method", "title", "seed", "budget", "data", "fingerprint", "rows", "steps", "versions", "plan", "machine", "facts",
+    "method", "title", "seed", "budget", "data", "fingerprint", "rows", "steps", "plan", "machine", "facts",
 )  # fmt: skip
 """What the lineage of a model that is learned again says as the receipt does; how long it took may be another."""
 
@@ -168,7 +168,8 @@ class Checker:
         data = self._rows(str(key)) if key is not None else None
         made = repeat(lineage, data, Parts(start, done, fields), Run(), self._functions)
         facts = {**made.lineage.facts, FORGOTTEN: stated["facts"][FORGOTTEN]}
-        return replace(made, lineage=replace(made.lineage, facts=facts))
+        # All stated versions are those of here; which others are, depends on what else this process has imported.
+        return replace(made, lineage=replace(made.lineage, facts=facts, versions=stated["versions"]))
 
     def _held(self, source: Mapping[str, Any]) -> Model:
         if "id" in source:

@@ -18,7 +18,7 @@ from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
 from manyways.errors import StoreError
 from manyways.lineage.registry import Ids, Numbers, bitmap, numbers_in
-from manyways.lineage.stored import Damage, blob, gone, made_of, numbers, object_in
+from manyways.lineage.stored import Damage, blob, gone, key_of, made_of, numbers, object_in
 
 
 class RowsMissing(StoreError):
@@ -139,8 +139,7 @@ class Manifest:
             "INSERT OR IGNORE INTO manifests (digest, facts, numbers, part, visible, chosen) VALUES (?, ?, ?, ?, ?, ?)",
             (digest, facts, *blobs),
         )
-        (key,) = db.execute("SELECT id FROM manifests WHERE digest = ?", (digest,)).fetchone()
-        return int(key)
+        return key_of(db, "manifests", digest)
 
     @staticmethod
     def load(db: sqlite3.Connection, key: int) -> "Manifest":

@@ -13,6 +13,7 @@ from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import SHORT, Record
 from manyways.lineage.registry import load_set
 from manyways.lineage.replay import Found, Sources, obstacle
+from manyways.lineage.stored import gone
 from manyways.lineage.weights import Weights
 from manyways.lineage.words import (
     AGAIN,
@@ -220,7 +221,10 @@ class Planner:
         """Why a model that this one is made from, and that stays as it is, cannot be loaded."""
         for parent in record.parents.values():
             if parent not in planned:
-                (key,) = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()
+                found = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()
+                if found is None:
+                    raise gone(f"the model {parent[:10]}")
+                (key,) = found
                 if problem := self._weights.problem(key):
                     return problem.removesuffix(".")
         return None

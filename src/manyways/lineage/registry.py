@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from manyways.data.columns import is_missing, places_of
-from manyways.lineage.stored import Damage, blob, gone, made_of, row_set, within, words
+from manyways.lineage.stored import Damage, blob, gone, key_of, made_of, row_set, within, words
 
 BLOCK = 1 << 16
 """Rows whose ids lie side by side, 16 bytes each."""
@@ -133,8 +133,7 @@ def keep_set(db: sqlite3.Connection, rows: BitMap) -> int:
     bits = rows.serialize()
     digest = hashlib.blake2b(bits, digest_size=16).hexdigest()
     db.execute("INSERT OR IGNORE INTO row_sets (digest, bits) VALUES (?, ?)", (digest, bits))
-    (key,) = db.execute("SELECT id FROM row_sets WHERE digest = ?", (digest,)).fetchone()
-    return int(key)
+    return key_of(db, "row_sets", digest)
 
 
 def load_set(db: sqlite3.Connection, key: int) -> BitMap:

@@ -19,7 +19,7 @@ from manyways.lineage.database import Database
 from manyways.lineage.keeping import keep, sources_of
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import MODEL_FILE, Record, lineage_hash, lineage_in, load_lineage, load_records
-from manyways.lineage.stored import digest, objects_in
+from manyways.lineage.stored import digest, gone, objects_in
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
@@ -167,8 +167,10 @@ class Store:
         """How the training of a model went: its events, thinned, as JSON values."""
         record = self.find(wanted)
         with self.database.reading() as db:
-            (text,) = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
-            return objects_in(text, f"`events` of the model {record.short}")
+            found = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
+            if found is None:  # an index finds it that the table has not
+                raise gone(f"`events` of the model {record.short}")
+            return objects_in(found[0], f"`events` of the model {record.short}")
 
     def stage_hashes(self) -> dict[str, list[str]]:
         """Of every model the hashes of the stages of its lineage, in their order."""

@@ -1,5 +1,6 @@
 """Values of the store's database, which may be damaged: held to what was written before anything is made of them."""
 
+import sqlite3
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,14 @@ class Damage(StoreError):
 def gone(where: str) -> Damage:
     """Damage: that what others refer to is not there."""
     return Damage(f"{where} is missing, and others refer to it.")
+
+
+def key_of(db: sqlite3.Connection, table: str, digest: str) -> int:
+    """The key of the row of `table` with this digest, which was put there before."""
+    found = db.execute(f"SELECT id FROM {table} WHERE digest = ?", (digest,)).fetchone()
+    if found is None:
+        raise gone(f"a row of {table}")
+    return int(found[0])
 
 
 def whole(value: Any, where: str, least: int = 0) -> int:

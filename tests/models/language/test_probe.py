@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from manyways.errors import ModelError
+from manyways.models.language.probe import packs
 from manyways.models.language_model import from_checkpoint
+
+from .architectures import small
 
 
 def test_weights_that_are_no_numbers_are_named_as_such(causal: Any, tokenizer: Any, tmp_path: Path) -> None:
@@ -21,3 +24,14 @@ def test_weights_that_are_no_numbers_are_named_as_such(causal: Any, tokenizer: A
     with pytest.raises(ModelError, match=r"is not finite: its weights are damaged") as raised:
         from_checkpoint(str(tmp_path))
     assert str(tmp_path) in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore")  # what transformers has to say of kernels that are not installed
+def test_rounding_that_a_state_amplifies_is_no_other_reading(tokenizer: Any) -> None:
+    """Where a batch and single sequences differ by rounding alone, which double precision shows, nothing is refused."""
+    network = small("mamba", tokenizer)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(2)
+    assert not packs(network)

@@ -330,7 +330,8 @@ def refuse_kernels(config: Any, where: str | Path) -> None:
 def _hub_config(name: str) -> Mapping[str, Any]:
     """What config.json says of a checkpoint on the Hub; empty where it has none, as adapters have."""
     try:
-        found: Mapping[str, Any] = transformers_library().PreTrainedConfig.get_config_dict(name)[0]
+        with one_try():
+            found: Mapping[str, Any] = transformers_library().PreTrainedConfig.get_config_dict(name)[0]
     except (OSError, ValueError):
         return {}
     return found
