@@ -34,6 +34,8 @@ MOST_STEPS, MOST_THREADS = 10**12, 1024
 
 ROW, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9]+(\.[0-9A-Za-z+_-]+)*")
+STORED = re.compile(r"words|object|bool|u?int(8|16|32|64)|float(16|32|64)|(str|bytes)[0-9]{1,6}")
+"""How the values of a column may be stored."""
 ROLE = re.compile(r"start|parent|part:.+|field:.+", re.DOTALL)
 
 
@@ -253,6 +255,7 @@ def check_data(data: Described) -> None:
 
 
 def _check_origin(origin: Described) -> None:
+    from manyways.data.columns import KINDS
     from manyways.data.options import OPTIONS
     from manyways.data.roles import ROLES
 
@@ -266,7 +269,8 @@ def _check_origin(origin: Described) -> None:
         options.get(key, str, None)
     columns = origin.object("columns")
     for name in columns.members:
-        if len(columns.all(name, str)) != 2:
+        said = columns.all(name, str)
+        if len(said) != 2 or said[0] not in KINDS or not STORED.fullmatch(said[1]):
             raise StoreError(f"{columns.where} must say of {shown(name)} its kind and how it is stored.")
     for step in origin.get("steps", list):
         where = f"a step of {origin.where}"
