@@ -107,6 +107,21 @@ def test_a_strange_state_of_the_optimiser_is_refused_or_ignored(wine: mw.Data, r
         assert "does not fit what is trained" in str(error)  # noqa: PT017
 
 
+def test_a_state_of_the_optimiser_that_is_not_whole_is_refused(wine: mw.Data, run: mw.Run) -> None:
+    def renamed(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
+        name = next(each for each in tensors if each.startswith("optimizer.") and tensors[each].ndim == 2)
+        tensors[f"{name}x"] = tensors.pop(name)
+
+    def cut(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
+        name = next(each for each in tensors if each.startswith("optimizer.") and tensors[each].ndim == 2)
+        tensors[name] = tensors[name][1:]
+
+    for change in (renamed, cut):
+        rewrite(run, change)
+        with pytest.raises(ModelError, match=r"does not fit what is trained: .*is not whole"):
+            again(wine, run)
+
+
 def test_a_damaged_note_of_whose_run_it_is(wine: mw.Data, run: mw.Run) -> None:
     assert run.folder is not None
     note = run.folder / IDENTITY

@@ -81,9 +81,15 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave."""
+    """Put back what `optimizer_tensors` gave. Raises ValueError where a parameter's state is not whole."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    names = next(iter(state.values()), {}).keys()
+    for at, values in state.items():
+        fits = (value.numel() == 1 or value.shape == parameters[at].shape for value in values.values())
+        if values.keys() != names or not all(fits):
+            raise ValueError(f"the optimiser's state of parameter {at} is not whole")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
