@@ -1,6 +1,7 @@
 """The check of a network's forward pass when a checkpoint is opened."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,14 @@ def test_rounding_that_a_state_amplifies_is_no_other_reading(tokenizer: Any) -> 
             if parameter.ndim > 1:
                 parameter.mul_(2)
     assert not packs(network)
+
+
+def test_a_tokenizer_that_cannot_read_is_named(causal: Any, tokenizer: Any, tmp_path: Path) -> None:
+    causal.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    stated = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**stated, "model_max_length": [512]}), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"cannot be loaded") as raised:
+        from_checkpoint(str(tmp_path))
+    assert str(tmp_path) in str(raised.value)

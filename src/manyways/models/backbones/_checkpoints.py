@@ -226,8 +226,7 @@ def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
     transformers = transformers_library()
     place, options = located(checkpoint)
-    with quiet():
-        tokenizer = guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(place, **options))
+    tokenizer = open_tokenizer(checkpoint, place, **options)
     config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     if padding is None:
@@ -235,6 +234,18 @@ def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
     stated = [int(limit) for limit in limits if limit is not None and 0 < limit < UNLIMITED]
     return tokenizer, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding)
+
+
+def open_tokenizer(checkpoint: str, place: str, **options: Any) -> Any:
+    """The tokenizer at `place`, which has read a text. Raises ModelError, with the checkpoint, where it cannot."""
+
+    def tried() -> Any:
+        tokenizer = transformers_library().AutoTokenizer.from_pretrained(place, **options)
+        tokenizer("a", verbose=False)  # what its config states is looked at when it reads
+        return tokenizer
+
+    with quiet():
+        return guarded(checkpoint, tried)
 
 
 def transformers_library() -> Any:
