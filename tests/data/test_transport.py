@@ -149,6 +149,7 @@ def _replaced(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_replaced("shape", [-4]), "holds less than the shape"),
         (_replaced("offset", 1 << 62), "holds less than the shape"),
         (_replaced("path", "/dev/zero"), "holds no such array"),
+        (_replaced("path", "x" * 5000), "`path` of .* is damaged"),
         (_replaced("path", 5), "`path` of .* must be text"),
     ],
 )

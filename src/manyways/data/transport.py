@@ -136,7 +136,9 @@ def _load_array(place: Described) -> Rows:
     path, shape, offset = Path(place.get("path", str)), tuple(place.all("shape", int)), place.get("offset", int)
     with decoding(f"`dtype` of {place.where}", "Make the table again."):
         dtype = np.dtype(place.get("dtype", str))
-    if dtype.hasobject or dtype.kind not in "iufbM" or not path.is_file() or not shape or offset < 0:
+    with decoding(f"`path` of {place.where}", "Make the table again."):  # a name may be too long to be looked for
+        there = path.is_file()
+    if dtype.hasobject or dtype.kind not in "iufbM" or not there or not shape or offset < 0:
         raise DataError(f"{place.where} is damaged: {path} holds no such array. Make the table again.")
     if min(shape) < 0 or prod(shape) * dtype.itemsize + offset > path.stat().st_size:
         raise DataError(f"{place.where} is damaged: {path} holds less than the shape {shape}. Make the table again.")
