@@ -278,4 +278,9 @@ def write_results(comparison: Comparison, path: str | Path) -> Path:
 def read_results(path: str | Path) -> Comparison:
     """The comparison that `write_results` wrote to `path`. Raises DataError if it cannot be read."""
     saved = read(path, f"{path}, which is no results file of manyways compare,", DataError, MOST_BYTES)
-    return Comparison.from_json(saved.members, str(path))
+    try:
+        return Comparison.from_json(saved.members, str(path))
+    except DataError as error:  # parts that do not fit each other do not know where they stand
+        if str(path) in str(error):
+            raise
+        raise DataError(f"{path} is damaged: {error}") from error
