@@ -84,7 +84,8 @@ def run(kept: Path | None = None) -> list[Row]:
         ids = [each.tobytes() for each in gone.ids]
         held = [path.read_bytes() for path in (folder / "home").rglob("*") if path.is_file()]
         assert not any(each in text for text in held for each in [*names, *ids])
-        verdicts = [each.verdict for each in verify(folder / "receipt.json")]
+        found = verify(folder / "receipt.json", allow=mw.receipt_sources(folder / "receipt.json")[0])
+        verdicts = [each.verdict for each in found.models]
         print(f"forgotten in {forgotten:.0f} s, trained without them in {anew:.0f} s: accuracy {after:.4f}; {verdicts}")
         assert verdicts == ["same"] * 4
         if kept is not None:

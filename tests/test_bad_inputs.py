@@ -396,7 +396,7 @@ def test_edited_description(folder: Path) -> None:
 
 def test_description_that_is_no_json(folder: Path) -> None:
     write(folder / "model.json", b'{"format": 1')
-    with pytest.raises(ModelError, match=r"model\.json is damaged"):
+    with pytest.raises(ModelError, match=r"model\.json is no JSON: .* It is damaged"):
         mw.load(folder)
 
 
@@ -434,7 +434,7 @@ def test_pickle_posing_as_weights(folder: Path, tmp_path: Path, name: str) -> No
     bang = tmp_path / "bang"
     torch.save({"w": Bomb(bang)}, folder / name)
     forge(folder)
-    with pytest.raises(ModelError, match=rf"{name} is no safetensors file .*pickled weights are never loaded"):
+    with pytest.raises(ModelError, match=rf"{name} is no (whole )?safetensors file .*pickled weights are never loaded"):
         mw.load(folder)
     assert not bang.exists()
     torch.load((folder / name).rename(tmp_path / "bomb.pt"), weights_only=False)
@@ -478,7 +478,7 @@ def test_killed_in_the_middle_of_a_checkpoint(good: Path, tmp_path: Path) -> Non
         [sys.executable, "-c", KILLED, str(good), str(run)], check=False, capture_output=True, env=environment
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert (run / ".checkpoint.safetensors.part").exists()
+    assert list(run.glob(".checkpoint.safetensors.*.part"))
 
     heard: list[Event] = []
     resumed = mw.Supervised().fit(good, budget="8 steps", run=mw.Run(run, [heard.append]))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from manyways.lineage.auditor import Auditor as Auditor
     from manyways.lineage.forget import forget as forget
     from manyways.lineage.store import Store as Store
+    from manyways.lineage.verify import receipt_sources as receipt_sources
+    from manyways.lineage.verify import verify as verify
     from manyways.methods.chain import Chain as Chain
     from manyways.methods.expressions import parse_method as parse_method
     from manyways.methods.merging.merge import merge_folders as merge_folders
@@ -46,6 +48,8 @@ _PLACES = {
     "merge_folders": "methods.merging.merge",
     "parse_method": "methods.expressions",
     "read": "data.read",
+    "receipt_sources": "lineage.verify",
+    "verify": "lineage.verify",
 }
 
 

@@ -14,7 +14,7 @@ MOST_BYTES = 64 << 20
 DEEPEST = 100
 
 DAMAGED = "it is damaged or was written by something else"
-TOO_DEEP = f"is nested deeper than {DEEPEST} levels; nothing of Manyways writes such a file."
+TOO_DEEP = "is nested deeper than {} levels; nothing of Manyways writes such a file."
 
 _NAMES: dict[type, str] = {
     str: "text",
@@ -92,10 +92,10 @@ def shown(value: Any, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def parse(text: str | bytes, where: str, error: type[ManywaysError]) -> Any:
+def parse(text: str | bytes, where: str, error: type[ManywaysError], deepest: int = DEEPEST) -> Any:
     """The value of a JSON text; objects keep the order of their members.
 
-    Raises `error`, naming `where`, for what is no JSON or no UTF-8, for nesting deeper than DEEPEST, for whole
+    Raises `error`, naming `where`, for what is no JSON or no UTF-8, for nesting deeper than `deepest`, for whole
     numbers of more than 4,300 digits and for text with half of a surrogate pair, which no file could hold again.
     """
     try:
@@ -103,14 +103,16 @@ def parse(text: str | bytes, where: str, error: type[ManywaysError]) -> Any:
         value = json.loads(decoded)
         decoded.encode("utf-8")
     except RecursionError:
-        raise error(f"{where} {TOO_DEEP}") from None
+        raise error(f"{where} {TOO_DEEP.format(deepest)}") from None
     except ValueError as why:
         raise error(f"{where} is no JSON: {_one_line(why)}. It is damaged; take it from a backup.") from None
-    _check(value, where, error)
+    _check(value, where, error, deepest)
     return value
 
 
-def read(path: str | Path, where: str, error: type[ManywaysError], most: int = MOST_BYTES) -> Described:
+def read(
+    path: str | Path, where: str, error: type[ManywaysError], most: int = MOST_BYTES, deepest: int = DEEPEST
+) -> Described:
     """The JSON object in a file, of at most `most` bytes, as `parse` reads it; raises `error` where there is none."""
     path = Path(path)
     try:
@@ -120,16 +122,16 @@ def read(path: str | Path, where: str, error: type[ManywaysError], most: int = M
         raise error(f"{where} cannot be read: {why.strerror or _one_line(why)} ({path}).") from None
     if len(text) > most:
         raise error(f"{where} is larger than {most >> 20} MB ({path}); nothing of Manyways writes such a file.")
-    return described(parse(text, where, error), where, error)
+    return described(parse(text, where, error, deepest), where, error)
 
 
-def _check(value: Any, where: str, error: type[ManywaysError]) -> None:
+def _check(value: Any, where: str, error: type[ManywaysError], deepest: int) -> None:
     """Depth and surrogates, without recursion: the value may be as deep as Python's own parser goes."""
     ahead = [(value, 1)]
     while ahead:
         each, depth = ahead.pop()
-        if depth > DEEPEST:
-            raise error(f"{where} {TOO_DEEP}")
+        if depth > deepest:
+            raise error(f"{where} {TOO_DEEP.format(deepest)}")
         if isinstance(each, str) and any("\ud800" <= letter <= "\udfff" for letter in each):
             raise error(f"{where} holds half of a surrogate pair, {shown(each)}, which is no text; it is damaged.")
         if isinstance(each, dict):

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from manyways.comparison.report import render_report
 from manyways.comparison.tasks import task_of
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ModelError, ParameterError
 from manyways.methods.multi_task.multi_task import MultiTask
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 230), "yellow": (240, 220, 20)}
@@ -233,3 +234,38 @@ def test_data_of_pairs_can_be_made_by_hand() -> None:
     texts = np.array(["a b c", "d e f", "g h i", "j k l"], object)
     data = Data.from_columns([Column("a", "image", images), Column("b", "text", texts)], {"input": ["a", "b"]})
     assert task_of(data).name == "retrieval"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"seeds": "x"}, r"seeds must be how many, such as 3, or which, such as \[0, 1, 2\]; got 'x'"),
+        ({"seeds": 1.5}, "seeds must be how many"),
+        ({"seeds": [0, "a"]}, "seeds must be how many"),
+        ({"seeds": True}, "seeds must be how many"),
+        ({"seeds": [-1]}, "seeds must be whole numbers of at least 0"),
+        ({"methods": 5}, r"methods must be a list of methods or their text, .*; got 5"),
+        ({"methods": ["ridge", 5]}, "methods must be a list of methods"),
+        ({"methods": "ridge"}, r"Type methods=\['ridge'\]"),
+        ({"labels": "x"}, r"labels must be a whole number in \[1, inf\), or None; got 'x'"),
+        ({"labels": 0}, "labels must be a whole number"),
+        ({"workers": "all"}, r"workers must be a whole number in \[0, inf\)"),
+        ({"workers": -1}, "workers must be a whole number"),
+        ({"test_share": "half"}, r"test_share must be a number in \(0, 1\); got 'half'"),
+        ({"test_share": 1}, "test_share must be a number"),
+        ({"metric": 5}, "metric must be the name of a score"),
+        ({"start": 5}, "start must be a model or its folder; got 5"),
+        ({"on_progress": 5}, "on_progress must be a function"),
+        ({"budget": []}, "budget|Budget"),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_type_are_refused_with_what_is_allowed(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        mw.compare("wine", **wrong)
+
+
+@pytest.mark.parametrize("given", [5, None, b"model", ["model"], 1.5])
+def test_what_is_no_name_of_a_folder_is_no_model(given: Any) -> None:
+    with pytest.raises(ModelError, match="A model is loaded from the name of its folder, text or a Path; got"):
+        mw.load(given)

@@ -48,7 +48,7 @@ def instead(monkeypatch: pytest.MonkeyPatch, script: str) -> list[int]:
     popen, started = subprocess.Popen, []
 
     def start(command: list[str], **more: Any) -> Any:
-        assert command[1:3] == ["-m", "manyways.comparison.worker"]
+        assert command[1:3] == ["-Pc", workers_module.WORKER]
         process = popen([command[0], "-c", script, *command[3:]], **more)
         started.append(process.pid)
         return process

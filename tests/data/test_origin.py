@@ -136,8 +136,9 @@ def test_an_origin_repeats_nothing_but_what_follows_from_the_rows() -> None:
 
 
 def test_an_origin_imports_nothing() -> None:
-    with pytest.raises(DataError, match="this:Name-v0 names a module to import, and no rows"):
-        Origin("this:Name-v0").read()
+    for source in ("this:Name-v0", "CartPole-v1"):
+        with pytest.raises(DataError, match=f"There is no file or folder '{source}'"):
+            Origin(source).read()
 
 
 def test_npz_arrays_that_a_role_names_are_columns(tmp_path: Path) -> None:

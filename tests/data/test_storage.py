@@ -162,7 +162,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path, monkeypat
         return Full(file) if mode == "wb" else file
 
     monkeypatch.setattr(Path, "open", open_)
-    with pytest.raises(DataError, match=r"The disk is full: .* has no room for a\.rows.*MANYWAYS_HOME"):
+    with pytest.raises(
+        DataError, match=r"a\.rows cannot be written: the disk is full \(2,400 bytes are needed, .*MANYWAYS_HOME"
+    ):
         write_rows(path, pieces(np.ones((100, 3))), (100, 3), np.float64)
     monkeypatch.undo()
     assert [each.name for each in tmp_path.iterdir()] == ["a.rows"]
@@ -174,7 +176,7 @@ def test_other_faults_of_the_disk_are_not_called_full(tmp_path: Path) -> None:
         yield np.zeros((1, 3))
         raise OSError(errno.EIO, "Input/output error")
 
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(DataError, match="cannot be written: Input/output error"):
         write_rows(tmp_path / "a.rows", chunks(), (10, 3), np.float64)
     assert not list(tmp_path.iterdir())
 

@@ -1,6 +1,7 @@
 """A table travels to another process as a folder, and arrives as it was."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.read import read
 from manyways.data.storage import FileRows
 from manyways.data.transport import load_table, save_table
+from manyways.errors import DataError
 
 
 def objects(*values: Any) -> NDArray[Any]:
@@ -103,3 +106,57 @@ def test_writing_again_replaces_what_was_there(tmp_path: Path) -> None:
 def test_no_file_is_a_pickle(tmp_path: Path) -> None:
     for file in save_table(every_kind(), tmp_path).iterdir():
         assert not file.read_bytes().startswith(b"\x80"), file.name
+
+
+def test_an_environment_is_told_and_stands_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its id may name a module to import, which a file must not."""
+    pytest.importorskip("gymnasium")
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "import gymnasium\ngymnasium.register('Typed-v0', 'gymnasium.envs.classic_control:CartPoleEnv', "
+        "max_episode_steps=9)\n"
+    )
+    (tmp_path / "typed_environment.py").write_text(text, encoding="utf-8")
+    data = read("typed_environment:Typed-v0")
+    folder = save_table(data, tmp_path / "table")
+    assert "environment" not in json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    assert load_table(folder).environment is None, "what it is called there is not looked up"
+    assert data.environment is not None
+    back = load_table(folder, data.environment.to_json())
+    assert back.fingerprint == data.fingerprint
+
+
+def _replaced(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(said: dict[str, Any]) -> None:
+        said["columns"][0]["array"][name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda said: said.pop("columns"), "lacks `columns`"),
+        (lambda said: said.update(columns={}), "must be a list"),
+        (lambda said: said["columns"][0].update(kind="pickle"), "must be one of number, category"),
+        (lambda said: said["columns"][0].update(rate="8000"), "`rate` of .* must be a whole number"),
+        (lambda said: said["arrays"].pop("rows"), "lacks `rows`"),
+        (lambda said: said["arrays"].update(rows=said["arrays"]["part"]), "do not fit each other"),
+        (lambda said: said["roles"].update(input=["nowhere"]), "has no column 'nowhere' for a role"),
+        (_replaced("dtype", "|O"), "holds no such array"),
+        (_replaced("dtype", "<q9"), "`dtype` of .* is damaged"),
+        (_replaced("shape", [1 << 60, 1 << 60]), "holds less than the shape"),
+        (_replaced("shape", [-4]), "holds less than the shape"),
+        (_replaced("offset", 1 << 62), "holds less than the shape"),
+        (_replaced("path", "/dev/zero"), "holds no such array"),
+        (_replaced("path", "x" * 5000), "`path` of .* is damaged"),
+        (_replaced("path", 5), "`path` of .* must be text"),
+    ],
+)
+def test_a_damaged_table_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], Any], match: str) -> None:
+    path = save_table(every_kind(), tmp_path / "table") / "table.json"
+    said = json.loads(path.read_text())
+    change(said)
+    path.write_text(json.dumps(said))
+    with pytest.raises(DataError, match=match):
+        load_table(path.parent)

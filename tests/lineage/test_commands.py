@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -151,8 +152,9 @@ def test_forget_shows_a_plan_asks_and_tells(
     assert "<svg" in (here / "report.html").read_text(encoding="utf-8")
     code, said, _ = run(capsys, "verify", "forgotten-1.json")
     assert code == 0
+    assert f"has this machine read, by path or else from the Hugging Face Hub:\n  {faces}\nand learn 3 models" in said
     assert "The receipt holds." in said
-    code, _, err = run(capsys, "forget", "--subject", "person-1", "--yes")
+    code, _, err = run(capsys, "forget", "--subject", "person-1", "--how", "retrain", "--yes")
     assert code == 2
     assert "or its rows are forgotten already" in err
     data = mw.read(faces, subject="person").with_test(0.2)
@@ -176,8 +178,52 @@ def test_rows_are_named_by_a_file(out: Path, faces: Path, here: Path, capsys: Ca
     np.savez(here / "others.npz", images=np.zeros((2, 8, 8), np.uint8), labels=[0, 1], person=["a", "b"])
     code, _, err = run(capsys, "forget", "--rows", "others.npz", "--plan")
     assert code == 2
-    assert "names no rows of the store" in err
+    assert "None of the 2 rows is known to the store" in err
+    (here / "words.txt").write_text("no ids", encoding="utf-8")
+    assert "names no rows of the store" in run(capsys, "forget", "--rows", "words.txt", "--plan")[2]
     assert "Say what is to be forgotten" in run(capsys, "forget", "--yes")[2]
+
+
+@pytest.mark.parametrize("words", [("--subject", "person-1"), ("--rows", "ids.txt"), ("--rows", "some.npz")])
+def test_what_is_done_already_is_said_with_the_place_of_its_receipt(
+    out: Path, faces: Path, here: Path, capsys: Capture, store: mw.Store, words: tuple[str, str]
+) -> None:
+    (here / "ids.txt").write_text("\n".join(map(id_text, store.rows_of(out)[:3])), encoding="utf-8")
+    with np.load(faces) as held:
+        np.savez(here / "some.npz", **{name: held[name][:5] for name in held})
+    assert run(capsys, "forget", *words, "--yes")[0] == 0
+    code, said, err = run(capsys, "forget", *words, "--yes", "--report", "again.html")
+    assert (code, err) == (0, "")
+    assert said.startswith("This has been carried out already, at 20")
+    assert f"receipt   {here / 'forgotten-1.json'}" in said
+    assert not (here / "forgotten-2.json").exists()
+    assert "forgotten" in (here / "again.html").read_text(encoding="utf-8")
+    (here / "forgotten-1.json").rename(here / "elsewhere.json")
+    code, _, err = run(capsys, "forget", *words, "--yes")
+    assert (code, "forgotten already" in err) == (2, True)
+    assert run(capsys, "forget", *words, "--yes", "--receipt", "elsewhere.json")[0] == 0
+    assert run(capsys, "forget", "--subject", "person-2", "--yes", "--receipt", "elsewhere.json")[0] == 0
+
+
+def test_rows_are_counted_as_a_person_counts_them(here: Path, capsys: Capture, store: mw.Store) -> None:
+    rng = np.random.default_rng(0)
+    x, who = rng.normal(size=(60, 2)), [f"person-{at % 6}" for at in range(60)]
+    x[[12, 18]] = x[6]  # person-0 wrote three lines that are the same
+    lines = [f"{a:.3f},{b:.3f},{'ab'[at % 2]},{who[at]}" for at, (a, b) in enumerate(x)]
+    (here / "people.csv").write_text("\n".join(["x,y,label,who", *lines]), encoding="utf-8")
+    data = mw.read("people.csv", label="label", subject="who")
+    mw.LinearProbe(penalty=1.0).fit(data, run=mw.Run(store=store))
+    mw.KMeans(clusters=2).fit(data.with_test(0.2), run=mw.Run(store=store))
+    said = "10 rows (8 distinct)"
+    assert run(capsys, "forget", "--subject", "person-0", "--plan")[1].startswith(
+        f"{said} of person-0 reached 2 models"
+    )
+    code, text, _ = run(capsys, "forget", "--subject", "person-0", "--yes", "--report", "report.html")
+    assert code == 0
+    assert f"forgotten {said}; the store holds nothing of them" in text
+    assert f"<h1>{said} of person-0 were forgotten</h1>" in (here / "report.html").read_text(encoding="utf-8")
+    request = json.loads((here / "forgotten-1.json").read_text(encoding="utf-8"))["request"]
+    assert (request["counted"], request["rows"]) == (10, 8)
 
 
 def test_a_forgetting_can_be_given_up(out: Path, capsys: Capture) -> None:

@@ -1,4 +1,4 @@
-"""A forgetting that is killed leaves a store that is whole, and comes to the same end when it is called again."""
+"""Commands that are killed leave a store that is whole, and come to the same end when they are typed again."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("kill_forget.py")
+SCRIPT = Path(__file__).with_name("kills.py")
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 
@@ -28,9 +28,9 @@ def killed(folder: Path, kills: int, seed: int) -> None:
 
 
 def test_a_few_kills(tmp_path: Path) -> None:
-    killed(tmp_path, 5, seed=3)
+    killed(tmp_path, 6, seed=3)
 
 
 @pytest.mark.slow
-def test_fifty_kills(tmp_path: Path) -> None:
-    killed(tmp_path, 50, seed=4)
+def test_three_hundred_kills(tmp_path: Path) -> None:
+    killed(tmp_path, 300, seed=4)

@@ -14,12 +14,12 @@ import torch
 import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
-from manyways.errors import NeedsError, StoreError
-from manyways.lineage import verify as verifying
+from manyways.errors import NeedsError, ParameterError, StoreError
+from manyways.lineage import learning_again
 from manyways.lineage.forget import Forgotten
 from manyways.lineage.receipt import hash_of, read_receipt
 from manyways.lineage.report import render_report, write_report
-from manyways.lineage.verify import relative_difference, verify
+from manyways.lineage.verify import Verdict, relative_difference, verify
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "receipt.md"
 
@@ -42,12 +42,17 @@ def changed(receipt: dict[str, Any], **values: Any) -> dict[str, Any]:
     return {**said, "hash": hash_of(said)}
 
 
+def verdicts_of(receipt: str | Path | Mapping[str, Any], **more: Any) -> tuple[Verdict, ...]:
+    """The verdicts on the models of a receipt that may read what it names."""
+    return verify(receipt, allow=mw.receipt_sources(receipt, more.get("data"))[0], **more).models
+
+
 def test_a_receipt_says_what_was_done(done: Forgotten, people: Data, tmp_path: Path) -> None:
     said = read_receipt(tmp_path / "receipt.json")
     assert said == json.loads(json.dumps(done.receipt))
     mine = people.select(people.take("person") == "person-1")
     assert sorted(said["rows"]) == sorted(id_text(each) for each in mine.ids)
-    assert said["request"] == {"subject": "person-1", "rows": 20, "how": "exact"}
+    assert said["request"] == {"subject": "person-1", "rows": 20, "counted": 20, "how": "exact"}
     assert [model["how"] for model in said["models"]] == ["learned again"] * 2 + ["put together again", "learned again"]
     first, second, whole, apart = said["models"]
     assert second["made_from"] == {"start": {"model": 0}}
@@ -66,8 +71,12 @@ def test_a_receipt_says_what_was_done(done: Forgotten, people: Data, tmp_path: P
 
 def test_a_receipt_can_be_verified(done: Forgotten, tmp_path: Path) -> None:
     heard: list[str] = []
-    verdicts = verify(tmp_path / "receipt.json", follow=heard.append)
-    assert [(each.verdict, each.note) for each in verdicts] == [("same", "bitwise")] * 4
+    path = tmp_path / "receipt.json"
+    found = verify(path, allow=mw.receipt_sources(path)[0], follow=heard.append)
+    assert [(each.verdict, each.note) for each in found.models] == [("same", "bitwise")] * 4
+    assert found.holds
+    assert found.conclusion == "The receipt holds."
+    assert [(check.what, check.passed) for check in found.checks] == [("subject", True), ("rows", True)]
     assert len(heard) == 4
 
 
@@ -75,15 +84,17 @@ def test_what_is_not_as_the_receipt_says_is_found_out(done: Forgotten) -> None:
     receipt = dict(done.receipt)
     models = json.loads(json.dumps(receipt["models"]))
     models[1]["after"]["weights"] = models[0]["after"]["weights"]
-    verdicts = verify(changed(receipt, models=models))
+    verdicts = verdicts_of(changed(receipt, models=models))
     assert [each.verdict for each in verdicts] == ["same", "differs", "same", "same"]
     # The whole was put together of a stage with the right weights.
     models = json.loads(json.dumps(receipt["models"]))
     models[0]["after"]["lineage"]["seed"] = 9
-    verdicts = verify(changed(receipt, models=models))
+    verdicts = verdicts_of(changed(receipt, models=models))
     assert [each.verdict for each in verdicts] == ["differs", "differs", "differs", "same"]
-    rows = receipt["rows"][:-1]
-    assert [each.verdict for each in verify(changed(receipt, rows=rows))] == ["cannot"] * 4
+    rows, request = receipt["rows"][:-1], {**receipt["request"], "rows": 19}
+    assert [each.verdict for each in verdicts_of(changed(receipt, rows=rows, request=request))] == ["cannot"] * 4
+    with pytest.raises(StoreError, match="says that 20 rows were forgotten, and lists 19 rows"):
+        verify(changed(receipt, rows=rows))
 
 
 def test_an_edited_receipt_is_refused(done: Forgotten, tmp_path: Path) -> None:
@@ -93,10 +104,10 @@ def test_an_edited_receipt_is_refused(done: Forgotten, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="has been edited since it was written"):
         verify(path)
     path.write_text("{}", encoding="utf-8")
-    with pytest.raises(StoreError, match="is no receipt of Manyways: its schema is None"):
+    with pytest.raises(StoreError, match="is no receipt of Manyways: its schema is null"):
         verify(path)
     path.write_text("no JSON", encoding="utf-8")
-    with pytest.raises(StoreError, match="is no receipt"):
+    with pytest.raises(StoreError, match="the receipt .* is no JSON"):
         verify(path)
     path.write_text(json.dumps(changed({}, schema="manyways.receipt/9")), encoding="utf-8")
     with pytest.raises(StoreError, match="has the schema manyways.receipt/9; this version reads"):
@@ -108,12 +119,12 @@ def test_an_edited_receipt_is_refused(done: Forgotten, tmp_path: Path) -> None:
 def test_what_cannot_be_checked_is_said(done: Forgotten, store: mw.Store, tmp_path: Path) -> None:
     models = json.loads(json.dumps(done.receipt["models"]))
     models[0]["after"]["lineage"]["versions"]["torch"] = "1.0"
-    verdicts = verify(changed(dict(done.receipt), models=models))
+    verdicts = verdicts_of(changed(dict(done.receipt), models=models))
     assert verdicts[0].note.startswith("it was learned under torch 1.0, and here is")
     assert [each.verdict for each in verdicts] == ["cannot", "cannot", "cannot", "same"]
     assert verdicts[1].note == "what it is made from could not be learned again"
     shutil.rmtree(store.folder)
-    verdicts = verify(tmp_path / "receipt.json")
+    verdicts = verdicts_of(tmp_path / "receipt.json")
     assert [each.verdict for each in verdicts] == ["same"] * 3 + ["cannot"]
     assert "it is empty" in verdicts[3].note
 
@@ -121,9 +132,15 @@ def test_what_cannot_be_checked_is_said(done: Forgotten, store: mw.Store, tmp_pa
 def test_functions_are_not_run_on_the_word_of_a_file(people: Data, store: mw.Store) -> None:
     method = mw.ActiveLearning(base=mw.LinearProbe(penalty=1.0), rounds=1, questions=3, oracle=answer)
     model = method.fit(people, run=mw.Run(store=store))
-    receipt = mw.forget(model, subject="person-1").receipt
-    assert "not imported on the word of a file" in verify(receipt)[0].note
-    assert verify(receipt, functions=True)[0].verdict == "same"
+    with pytest.raises(StoreError, match="is not imported on the word of a file"):
+        mw.forget(model, subject="person-1")
+    receipt = mw.forget(model, subject="person-1", functions={f"{__name__}.answer": answer}).receipt
+    name = f"{__name__}.answer"
+    with pytest.raises(ParameterError, match=f"names the function {name!r}, oracle of .* not imported on the word"):
+        verdicts_of(receipt)
+    with pytest.raises(ParameterError, match="names the function"):
+        verdicts_of(receipt, functions={"another": answer})
+    assert verdicts_of(receipt, functions={name: answer})[0].verdict == "same"
 
 
 def answer(rows: Data) -> list[int]:
@@ -137,11 +154,13 @@ def test_data_in_memory_must_be_given(store: mw.Store) -> None:
     data = mw.read(table, subject="who")
     mw.LinearProbe(penalty=1.0).fit(data, run=mw.Run(store=store))
     receipt = mw.forget(subject="p1", data=data).receipt
-    assert verify(receipt)[0].note == "data was in memory. Give it as it was: --data."
-    assert verify(receipt, data=data)[0].verdict == "same"
+    assert verdicts_of(receipt)[0].note == "data was in memory. Give it as it was: --data."
+    assert verdicts_of(receipt, data=data)[0].verdict == "same"
     rest = data.without(data.select(data.take("who") == "p1").ids)
-    assert verify(receipt, data=rest)[0].verdict == "same"
-    assert "has 31 rows without those" in verify(receipt, data=data.without(data.ids[:1]))[0].note
+    found = verify(receipt, data=rest)
+    assert found.models[0].verdict == "same"
+    assert found.holds, "that the rows have left the source is as it should be"
+    assert "in memory" in verdicts_of(receipt, data=data.without(data.ids[:1]))[0].note
 
 
 def test_deleted_and_approximate_models(people: Data, store: mw.Store) -> None:
@@ -149,12 +168,24 @@ def test_deleted_and_approximate_models(people: Data, store: mw.Store) -> None:
     mw.KMeans(clusters=2).fit(mine, run=mw.Run(store=store))
     mw.LinearProbe(penalty=1.0).fit(people, run=mw.Run(store=store))
     receipt = mw.forget(subject="person-1").receipt
-    assert [(each.verdict, each.how) for each in verify(receipt)] == [("gone", "deleted"), ("same", "learned again")]
+    expected = [("not checked", "deleted"), ("same", "learned again")]
+    assert [(each.verdict, each.how) for each in verdicts_of(receipt)] == expected
+    found = verify(receipt, allow=mw.receipt_sources(receipt)[0])
+    assert not found.holds
+    assert found.conclusion == "The receipt is shown for 1 of 2 models; 1 could not be checked."
+    found = verify(receipt, allow=mw.receipt_sources(receipt)[0], in_store=True)
+    assert [each.verdict for each in found.models] == ["gone", "same"]
+    assert found.holds
     models = json.loads(json.dumps(receipt["models"]))
     models[1]["guarantee"] = "not proof"
-    assert verify(changed(dict(receipt), models=models))[1].verdict == "not proof"
+    said = changed(dict(receipt), models=models)
+    assert verdicts_of(said)[1].verdict == "not proof"
+    assert not verify(said, allow=mw.receipt_sources(said)[0], in_store=True).holds
     models[0]["before"]["id"] = models[1]["after"]["id"]
-    assert verify(changed(dict(receipt), models=models))[0].failed
+    said = changed(dict(receipt), models=models)
+    found = verify(said, allow=mw.receipt_sources(said)[0], in_store=True)
+    assert found.models[0].verdict == "not checked"
+    assert "there still is kmeans" in found.conclusion
 
 
 def test_closed_forms_are_held_to_what_they_promise(people: Data, store: mw.Store) -> None:
@@ -164,14 +195,16 @@ def test_closed_forms_are_held_to_what_they_promise(people: Data, store: mw.Stor
     near = replace(done.model, network=shifted(done.model, 1e-10))
     far = replace(done.model, network=shifted(done.model, 1e-6))
     for made, verdict in ((near, "same"), (far, "differs")):
-        key = store.keep(replace(made, lineage=replace(made.lineage, facts={"forgotten_rows": hash(verdict) % 99})))
+        facts = {"forgotten_rows": 20 + len(verdict)}
+        key = store.keep(replace(made, lineage=replace(made.lineage, facts=facts)))
         models = json.loads(json.dumps(done.receipt["models"]))
+        models[0]["after"]["lineage"]["facts"] = facts
         models[0]["guarantee"] = "1e-8"
         models[0]["after"] |= {"id": key, "weights": store.find(key).weights}
-        found = verify(changed(dict(done.receipt), models=models))
+        found = verdicts_of(changed(dict(done.receipt), models=models))
         assert found[0].verdict == verdict, found
     assert relative_difference(done.model, mw.KMeans(clusters=2).fit(people)) == float("inf")
-    assert verifying.CLOSE == 1e-8
+    assert learning_again.CLOSE == 1e-8
 
 
 def shifted(model: mw.Model, by: float) -> torch.nn.Module:

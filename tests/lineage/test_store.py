@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,17 @@ def test_a_model_at_hand_and_what_it_started_from(people: Data, store: mw.Store)
     assert record.parents == {"start": store.models()[0].id}
     assert store.keep(start, people) == store.models()[0].id, "its data can be told later"
     assert store.models()[0].manifest is not None
+
+
+def test_a_long_line_of_models_is_kept_and_found(people: Data, store: mw.Store) -> None:
+    """A model that goes on from yesterday's every day has a lineage as deep as there are days."""
+    model = probe(people, store)
+    for day in range(200):
+        lineage = replace(model.lineage, seed=day, parents=(model.lineage,))
+        model = replace(model, lineage=lineage)
+    record = store.find(store.keep(model, people))
+    assert len(store.load(record.id).lineage.stages()) == 201
+    assert store.check().whole
 
 
 def test_folders_and_ids_find_their_models(people: Data, store: mw.Store, tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def test_rows_are_taken_out_where_the_method_can(name: str, people: Data, store:
     else:
         assert relative_difference(done.model, expected) <= 1e-8
     assert done.model.lineage.facts["forgotten_rows"] == len(mine)
-    (verdict,) = verify(done.receipt)
+    (verdict,) = verify(done.receipt, allow=mw.receipt_sources(done.receipt)[0]).models
     assert verdict.verdict == "same", verdict.note
     again = people.training.select(people.training.take("person") == "person-2")
     later = mw.forget(done.model, again)
     assert later.plan.steps[0].how == step.how, "it can forget more than once"
-    assert verify(later.receipt)[0].verdict == "same"
+    assert verify(later.receipt, allow=mw.receipt_sources(later.receipt)[0]).holds
 
 
 def test_learning_again_can_be_asked_for(people: Data, store: mw.Store) -> None:

@@ -12,7 +12,7 @@ from manyways.errors import ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.saved import find_function, method_from_json, places
+from manyways.methods.saved import functions_in, method_from_json, places
 
 
 class Oracle:
@@ -59,15 +59,34 @@ def test_functions_are_found_by_their_names() -> None:
     saved = kept(method)
     assert list(places(saved, "function")) == [("oracle", f"{__name__}.Oracle.answer")]
     named = kept(mw.ActiveLearning(oracle=json.dumps))
-    assert method_from_json(named).oracle is json.dumps  # type: ignore[attr-defined]
+    assert list(functions_in(named)) == [("oracle", "json.dumps")]
+    given = {"json.dumps": Oracle.answer}
+    assert method_from_json(named, functions=given).oracle is Oracle.answer  # type: ignore[attr-defined]
+    with pytest.raises(ParameterError, match="oracle is the function 'json.dumps', which is not imported on the word"):
+        method_from_json(named)
     with pytest.raises(ParameterError, match="not imported on the word of a file"):
-        method_from_json(named, functions=False)
+        method_from_json(named, functions={"json.loads": json.dumps})
     with pytest.raises(ParameterError, match="without a name"):
         method_from_json(kept(mw.ActiveLearning(oracle=lambda data: [0] * len(data))))
-    with pytest.raises(ParameterError, match="oracle is the function nowhere.at_all, which is not to be found"):
-        find_function("nowhere.at_all", "oracle")
-    with pytest.raises(ParameterError, match="not to be found"):
-        find_function("json.nothing.such", "oracle")
+
+
+def test_a_text_that_names_a_function_is_one(tmp_path: Path) -> None:
+    name = "manyways.methods.preference._rewards:likeness"
+    chain = {"name": "chain", "stages": [kept(mw.SFT()), kept(mw.GRPO(reward=name))], "shares": None}
+    assert list(functions_in(chain)) == [("stages[1].reward", name)]
+    with pytest.raises(ParameterError, match=r"stages\[1\].reward is the function 'manyways.*:likeness'"):
+        method_from_json(chain)
+    found = method_from_json(chain, functions={name: Oracle.answer})
+    assert found == mw.SFT() >> mw.GRPO(reward=Oracle.answer)
+    strange = {**kept(mw.GRPO()), "reward": "no:such.module", "batch_size": "?:?"}
+    assert list(functions_in(strange)) == [("reward", "no:such.module")], "no other field holds code"
+    assert list(functions_in({**strange, "reward": str(tmp_path)})) == [], "a folder is that of a model"
+
+
+@pytest.mark.parametrize("saved", [None, 3, "ridge", [], {}, {"name": 3}, {"name": "chain"}, {"name": ["ridge"]}])
+def test_what_is_no_method_is_refused(saved: Any) -> None:
+    with pytest.raises(ParameterError):
+        method_from_json(saved)
 
 
 def test_models_must_be_given() -> None:

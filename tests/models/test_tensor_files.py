@@ -148,7 +148,7 @@ def _escape(folder: Path) -> None:
         (_remove, r"lacks 1 of the 2 files that .*index\.json names, the first is model-00002-of-00002"),
         (_swap, r"00002-of-00002\.safetensors does not hold 'c', although .* says so; 1 tensors are missing"),
         (_escape, r"names the file '\.\./other/model\.safetensors', which is not in its own folder"),
-        (lambda folder: (folder / INDEX).write_text("[]"), r"index\.json is damaged"),
+        (lambda folder: (folder / INDEX).write_text("[]"), r"index\.json must be an object"),
     ],
 )
 def test_shards_that_are_not_whole_are_named(shards: Path, break_it: Callable[[Path], object], message: str) -> None:

@@ -34,7 +34,7 @@ def follow(event):
 if how == "within":  # after the new checkpoint is written, before it takes the place of the old one
     written, replace = [0], Path.replace
     def killing(self, target):
-        written[0] += self.name.endswith("checkpoint.safetensors.part")
+        written[0] += self.name.startswith(".checkpoint.safetensors.")
         if written[0] == die_at:
             die()
         return replace(self, target)

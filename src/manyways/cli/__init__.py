@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from manyways.visible import visible
+
 COMMANDS = {
     "compare": "Compare ways of learning on your data, side by side under one budget.",
     "advise": "Say which ways of learning your data allows, and what the others lack.",
@@ -21,6 +23,7 @@ COMMANDS = {
     "lineage": "Show what a model was made from, and which models some rows or a person reached.",
     "forget": "Make every model forget some rows, or all of a person's, and write a receipt.",
     "verify": "Learn again what a receipt says, and compare the weights.",
+    "keys": "Make a key to sign receipts with, or sign a receipt.",
     "store": "List the models that are kept, check them, or save one to a folder.",
 }
 """Every command and what it does; the module `manyways.cli.<command>` holds its `main`."""
@@ -41,9 +44,10 @@ examples:
   manyways compare digits --tasks 5 --methods replay,ewc,supervised
   manyways lineage model --subject ann
   manyways forget --subject ann --receipt receipt.json
+  manyways verify receipt.json --model model
 
 DATA is a CSV, TSV, JSON Lines, JSON, Parquet, IDX, .npz or .npy file, a .txt file of running text, a folder or
-.zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (owner/name), or one of
+.zip with a folder per class of images or sounds, a data set on the Hugging Face Hub (hub:owner/name), or one of
 digits, breast-cancer, wine, diabetes and arithmetic, which are built in. Columns called prompt, completion,
 messages, text, chosen and rejected are what language models learn from; name others so: --role prompt=question.
 An environment of Gymnasium stands in the place of data for methods that learn by acting: CartPole-v1, and
@@ -52,6 +56,9 @@ module:Name-v0 for one that your module registers.
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+TERMINATED = 143
+"""The exit code after SIGTERM: 128 + SIGTERM."""
 
 READER_GONE = 141
 """The exit code where the reader of a pipe has gone: 128 + SIGPIPE."""
@@ -71,9 +78,18 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (without the program's name) gives, and return the exit code.
 
-    0: done; 1: nothing could be compared; 2: refused, with one line on stderr that begins with `error:`;
-    130: interrupted; 141: the reader of a pipe has gone.
+    0: done; 1: nothing could be compared, or a receipt is not shown to hold; 2: refused, with one line on stderr that
+    begins with `error:`; 130: interrupted; 143: ended by SIGTERM, which does what Ctrl-C does; 141: the reader of a
+    pipe has gone.
     """
+    from manyways.training.interruption import terminable, terminated
+
+    with terminable():
+        code = _main(argv)
+        return TERMINATED if code == INTERRUPTED and terminated() else code
+
+
+def _main(argv: Sequence[str] | None) -> int:
     from manyways.errors import ManywaysError
 
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -84,15 +100,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ManywaysError as error:
         from manyways.cli.wording import as_typed
 
-        print(f"error: {as_typed(str(error))}", file=sys.stderr)
+        print(visible(f"error: {as_typed(str(error))}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes the rest at exit, and would complain about the closed pipe once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+    except OSError as error:
+        from manyways.whole import is_full
+
+        if isinstance(error, BrokenPipeError):
+            # Python flushes the rest at exit, and would complain about the closed pipe once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_GONE
+        if not is_full(error):
+            raise
+        where = f" of {error.filename}" if error.filename else ""
+        print(
+            f"error: The disk{where} is full. Make room, or set MANYWAYS_HOME to a folder on another disk.",
+            file=sys.stderr,
+        )
+        return 2
     return code
 
 
@@ -109,10 +136,10 @@ def _console() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, DataWarning):
-            plain(message, category, *where, **more)
+            plain(visible(str(message)), category, *where, **more)
         elif str(message) not in shown:
             shown.add(str(message))
-            print(f"caution: {message}", file=sys.stderr)
+            print(visible(f"caution: {message}"), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)

@@ -46,6 +46,7 @@ UNSAID = arg(help_behavior_hint="")
 Source = Annotated[str, tyro.conf.Positional, arg(metavar="DATA")]
 Columns = Annotated[tuple[str, ...], arg(metavar="COL …", help_behavior_hint="")]
 Pairs = Annotated[tuple[str, ...], arg(metavar="KEY=VALUE …", help_behavior_hint="")]
+Functions = Annotated[tuple[str, ...], arg(metavar="NAME=MODULE:FUNCTION …", help_behavior_hint="")]
 Column = Annotated[str | None, one(str, "a name", "COL"), UNSAID]
 OtherSource = Annotated[str | None, one(str, "a source", "DATA"), UNSAID]
 File = Annotated[Path | None, one(Path, "a path", "FILE"), UNSAID]
@@ -197,6 +198,21 @@ def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
         if not (key and equals and value):
             raise ParameterError(f"{flag} must be {form}; got {text!r}.")
         found.append((key, value))
+    return found
+
+
+def functions_of(given: Sequence[str]) -> dict[str, Callable[..., Any]]:
+    """The functions in `("name=module:function", …)` by these names; modules in the current folder are found, too.
+
+    Raises ParameterError for what cannot be imported, or is no function.
+    """
+    from manyways.typed import function_typed
+
+    found: dict[str, Callable[..., Any]] = {}
+    for name, place in pairs("--function", given, "NAME=MODULE:FUNCTION, such as rewards.short=my_rewards:short"):
+        found[name] = function_typed(place, f"--function {name}")
+        if not callable(found[name]):
+            raise ParameterError(f"--function {name} must be a function; {place} is {type(found[name]).__name__}.")
     return found
 
 

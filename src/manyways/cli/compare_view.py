@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from manyways.terminal import Terminal
 from manyways.training.progress import duration
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class CompareView:
     """A listener of `compare`. On stderr; where that is no terminal, a line for each training that ends."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Terminal(stderr=True)
         self._live = self._console.is_terminal
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),

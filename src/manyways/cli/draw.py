@@ -1,9 +1,6 @@
 """`manyways generate` with a model that draws rows: into a picture, an archive of arrays, or a CSV."""
 
-import csv
 import io
-import os
-import sys
 from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.cli.output import check_file
+from manyways.cli.output import check_file, say, write_out
+from manyways.cli.sheet import as_csv
 from manyways.errors import ParameterError
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.cli.generate import Generate
@@ -38,18 +37,18 @@ def draw(options: "Generate") -> int:
     if not pictures and path is not None and path.suffix == ".png":
         raise ParameterError(f"The model draws rows of a table, so --out must be a .csv or .npz; got {options.out}.")
     if path is None:
-        sys.stdout.write(_as_csv(data))
+        write_out(_table(data, options.spreadsheet_safe))
         return 0
     if path.suffix == ".npz":
         content = io.BytesIO()
         arrays: dict[str, Any] = {name: _plain(data.take(name)) for name in data.columns}
         np.savez_compressed(content, **arrays)
-        _write(path, content.getvalue())
+        write_whole(path, content.getvalue())
     elif pictures:
-        _write(path, _png(grid(data.take(pictures[0]))))
+        write_whole(path, _png(grid(data.take(pictures[0]))))
     else:
-        _write(path, _as_csv(data).encode())
-    print(f"{len(data):,} rows drawn: {path}", file=sys.stderr)
+        write_whole(path, _table(data, options.spreadsheet_safe))
+    say(f"{len(data):,} rows drawn: {path}")
     return 0
 
 
@@ -92,7 +91,7 @@ def _drawn(model: "Model", options: "Generate") -> "Data":
     return model.sample(count, seed=options.seed, label=named.get(options.of_class, options.of_class))
 
 
-def _as_csv(data: "Data") -> str:
+def _table(data: "Data", safe: bool) -> str:
     names = [name for name, column in data.columns.items() if len(column.values.shape) <= 2]
     header: list[str] = []
     cells: list[list[Any]] = []
@@ -101,9 +100,7 @@ def _as_csv(data: "Data") -> str:
         wide = values.reshape(len(values), -1)
         header += [name] if wide.shape[1] == 1 else [f"{name}_{at}" for at in range(wide.shape[1])]
         cells += wide.T.tolist()
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *zip(*cells, strict=True)])
-    return text.getvalue()
+    return as_csv([header, *zip(*cells, strict=True)], safe)
 
 
 def _plain(values: NDArray[Any]) -> NDArray[Any]:
@@ -116,12 +113,3 @@ def _png(sheet: NDArray[np.uint8]) -> bytes:
     out = io.BytesIO()
     Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(out, "PNG", optimize=True)
     return out.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

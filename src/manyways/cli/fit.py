@@ -1,6 +1,5 @@
 """`manyways fit`."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
@@ -22,7 +21,7 @@ from manyways.cli.arguments import (
     parse_known,
     refusal,
 )
-from manyways.cli.output import check_model_folder, console
+from manyways.cli.output import check_model_folder, console, say
 from manyways.cli.wording import command_line
 from manyways.errors import NeedsError, ParameterError, StoreError
 
@@ -164,7 +163,7 @@ def _fit(options: Fit, method: "Method") -> int:
                 run = Run(folder=folder.path, listeners=[bar, folder], checkpoint_seconds=10, store=store)
                 model = method.fit(data, start, budget=budget, seed=options.seed, run=run)
         except KeyboardInterrupt:
-            print(f"\ninterrupted: {folder.kept()}", file=sys.stderr)
+            say(f"\ninterrupted: {folder.kept()}")
             return INTERRUPTED
         except StoreError as error:
             if error.model is not None:  # what was learned is not lost because it cannot be kept twice

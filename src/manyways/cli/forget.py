@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.conf import arg
 
-from manyways.cli.arguments import UNSAID, Column, File, OtherSource, Reading, one, parse
-from manyways.cli.output import check_file, console
+from manyways.cli import INTERRUPTED
+from manyways.cli.arguments import UNSAID, File, Functions, OtherSource, Reading, functions_of, one, parse
+from manyways.cli.output import agreed, check_file, console, say
+from manyways.cli.wording import as_typed
 from manyways.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from manyways.lineage.store import Store
 
 
+GOES_ON = "what is done is kept. Type the same command again to go on, or manyways forget --abandon to give up."
+
+
 @dataclass(frozen=True)
 class Forget:
     """Make every model forget some rows, or all of a person's, and write a receipt.
@@ -32,8 +37,8 @@ class Forget:
     """
 
     reading: tyro.conf.OmitArgPrefixes[Reading]
-    subject: Column = None
-    """Whose rows are to be forgotten."""
+    subject: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
+    """Whose rows are to be forgotten: the name as it stands in the column that has the role subject."""
     rows: File = None
     """The rows to be forgotten: a file with a row id on each line, or a table of the rows themselves."""
     data: OtherSource = None
@@ -55,6 +60,11 @@ class Forget:
     audit: Annotated[int | None, one(int, "a whole number", "N"), UNSAID] = None
     """Attack every model before and after, beside N reference models trained for each (8 is usual, 0 trains none), and
     put into the receipt how well the forgotten rows are told from test rows: evidence, not proof."""
+    function: Functions = ()
+    """A function that a method of a model names (a reward, an oracle): NAME is what it is called there, MODULE:FUNCTION
+    where it is. What is named is never imported by itself."""
+    sign: File = None
+    """Sign the receipt with the private key in this file, which `manyways keys make` makes."""
     report: Annotated[Path | None, arg(metavar="FILE"), UNSAID] = None
     """Write what was done as one HTML file, with the family of the models."""
 
@@ -70,30 +80,37 @@ def main(arguments: Sequence[str]) -> int:
         raise ParameterError("Say what is to be forgotten: --subject NAME, or --rows FILE.")
     from manyways.lineage.auditor import Auditor
     from manyways.lineage.forget import forget, plan_forgetting
+    from manyways.lineage.signing import read_key
     from manyways.lineage.store import Store
     from manyways.training.progress import ProgressBar
 
     store, out = Store(), console()
+    functions, key = functions_of(options.function), read_key(options.sign) if options.sign is not None else None
     data = options.reading.read(options.data) if options.data is not None else None
     rows = rows_in(options.rows, store) if options.rows is not None else None
     if options.plan:
         print_plan(out, plan_forgetting(
             rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
-            other_versions=options.other_versions,
+            other_versions=options.other_versions, functions=functions,
         ))  # fmt: skip
         return 0
-    audit = Auditor(options.audit) if options.audit is not None else None
+    audit = Auditor(options.audit, functions=functions) if options.audit is not None else None
     path = options.receipt or free_name(Path("forgotten.json"))
 
     def agree(plan: "Plan") -> bool:
         print_plan(out, plan)
         return options.yes or asked(plan)
 
-    with ProgressBar() as bar:
-        done = forget(
-            rows=rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
-            other_versions=options.other_versions, receipt=path, agree=agree, audit=audit, listeners=[bar],
-        )  # fmt: skip
+    try:
+        with ProgressBar() as bar:
+            done = forget(
+                rows=rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
+                other_versions=options.other_versions, receipt=path, agree=agree, audit=audit, listeners=[bar],
+                functions=functions, sign=key,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        say(f"\ninterrupted: {_left(store)}")
+        return INTERRUPTED
     print_result(out, done)
     if options.report is not None:
         from manyways.lineage.report import write_report
@@ -109,7 +126,7 @@ def print_plan(out: "Console", plan: "Plan") -> None:
     from manyways.training.progress import duration
 
     whose = f" of {plan.subject}" if plan.subject is not None else ""
-    count = f"{plan.rows:,} {'row' if plan.rows == 1 else 'rows'}{whose}"
+    count = f"{plan.said}{whose}"
     if not plan.steps:
         out.print(f"{count} reached no model. They leave the store's lists.", soft_wrap=True)
         return
@@ -119,7 +136,7 @@ def print_plan(out: "Console", plan: "Plan") -> None:
         table.add_column(name, no_wrap=name in ("id", "rows", "cost"), overflow="fold")
     for step in plan.steps:
         cost = f"{step.steps:,} steps, {duration(step.seconds)}" if step.steps else "little"
-        how = f"{step.how}: {step.note}" if step.note else step.how
+        how = f"{step.how}: {as_typed(step.note)}" if step.note else step.how
         rows = f"{step.rows:,} of {step.given:,}" if step.rows else "through others"
         table.add_row(step.short, step.title, rows, how, cost, step.guarantee)
     out.print()
@@ -134,16 +151,18 @@ def asked(plan: "Plan") -> bool:
     """Whether the person at the terminal agrees. Raises StoreError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise StoreError("Nobody can be asked whether to carry this out. Nothing was changed. Agree to it with --yes.")
-    count = len(plan.steps)
-    print(f"Carry this out? The {count} models as they are now will be gone. [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return agreed(f"Carry this out? The {len(plan.steps)} models as they are now will be gone.")
 
 
 def print_result(out: "Console", done: "Forgotten") -> None:
     """What was done, and what is left to do for others."""
+    from manyways.lineage.receipts import rows_in
+
     receipt = done.receipt
     if done.resumed:
         out.print("Finished what was begun before.")
+    if done.already:
+        out.print(f"This has been carried out already, at {receipt['time']}. Nothing is left to do.", soft_wrap=True)
     models = receipt.get("models", [])
     made = [model for model in models if model["after"]]
     out.print()
@@ -153,9 +172,7 @@ def print_result(out: "Console", done: "Forgotten") -> None:
     for model in models:
         if not model["after"]:
             out.print(f"{model['before']['id'][:10]} deleted  {model['title']}", soft_wrap=True)
-    out.print(
-        f"{'forgotten':<10}{len(receipt.get('rows', [])):,} rows; the store holds nothing of them", soft_wrap=True
-    )
+    out.print(f"{'forgotten':<10}{rows_in(receipt)}; the store holds nothing of them", soft_wrap=True)
     for line in audit_lines(receipt):
         out.print(line, soft_wrap=True)
     if done.receipt_path is not None:
@@ -206,6 +223,18 @@ def free_name(path: Path) -> Path:
     """`path`, or with the first number at which there is no such file."""
     names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 1_000_000))
     return next(name for name in names if not name.exists())
+
+
+def _left(store: "Store") -> str:
+    """What an interrupted forgetting leaves behind, and how to go on."""
+    from manyways.lineage.journal import Journal
+
+    if store.database.exists:
+        with store.database.reading() as db:
+            begun = Journal.pending(db)
+        if begun is not None:
+            return GOES_ON
+    return "nothing was changed."
 
 
 def _abandon() -> int:

@@ -1,7 +1,5 @@
 """`manyways generate`."""
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +11,8 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Count, Pairs, at_least, one, pairs, parse
-from manyways.cli.output import DESCRIPTION, check_file
+from manyways.cli.output import DESCRIPTION, check_file, say, write_out
+from manyways.cli.sheet import as_csv
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -61,6 +60,10 @@ class Generate:
     out: Annotated[str, arg(metavar="FILE")] = "-"
     """Where the CSV goes, - is the terminal; or a .png or .npz of what is drawn."""
 
+    spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Put an apostrophe before text that a spreadsheet would compute: what begins with = + - @, a tab or a line end,
+    and is no number. Classes, names of columns and what models say may come from anybody."""
+
     def check(self) -> None:
         """Raise ParameterError for what is wrong before a language model is loaded."""
         if self.count is not None or self.of_class is not None:
@@ -73,6 +76,8 @@ class Generate:
             raise ParameterError("--chat writes prompts as turns of a conversation, --raw leaves them; both are given.")
         if self.prompt and self.out != "-":
             raise ParameterError("--out is for the CSV of DATA; what is said to a --prompt is printed.")
+        if self.prompt and self.spreadsheet_safe:
+            raise ParameterError("--spreadsheet-safe is for CSV; what is said to a --prompt is printed. Leave it out.")
         if self.role and self.data is None:
             raise ParameterError("--role names the column of DATA, and none is given.")
         at_least("--longest", self.longest, 1)
@@ -97,19 +102,18 @@ def main(arguments: Sequence[str]) -> int:
     model = load_model(options.model)
     if options.data is None:
         prompts = [sys.stdin.read() if text == "-" else text for text in options.prompt]
-        print("\n".join(said(model, prompts, options)))
+        write_out("\n".join(said(model, prompts, options)) + "\n")
         return 0
     prompts = prompts_of(options.data, dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question")))
-    text = io.StringIO()
     rows = zip(range(len(prompts)), prompts, said(model, prompts, options), strict=True)
-    csv.writer(text, lineterminator="\n").writerows([["row", "prompt", "completion"], *rows])
+    text = as_csv([["row", "prompt", "completion"], *rows], options.spreadsheet_safe)
     if options.out == "-":
-        sys.stdout.write(text.getvalue())
+        write_out(text)
         return 0
-    from manyways.comparison.records import write_whole
+    from manyways.whole import write_whole
 
-    write_whole(Path(options.out), text.getvalue())
-    print(f"{len(prompts):,} completions: {options.out}", file=sys.stderr)
+    write_whole(Path(options.out), text)
+    say(f"{len(prompts):,} completions: {options.out}")
     return 0
 
 
@@ -149,7 +153,7 @@ def turns_by_default(model: "Model", folder: Path) -> bool:
         if trained_here
         else "A prompt is taken for the user's turn; --raw reads it as it is"
     )
-    print(f"{folder} has a chat template of its own. {said}.", file=sys.stderr)
+    say(f"{folder} has a chat template of its own. {said}.")
     return not trained_here
 
 

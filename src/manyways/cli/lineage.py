@@ -160,7 +160,7 @@ def _write(
     options: Lineage, before: "Sequence[Member]", after: "Sequence[Member]", rows: "NDArray[np.uint64]", out: "Console"
 ) -> None:
     """Write the files that were asked for."""
-    from manyways.comparison.records import write_whole
+    from manyways.whole import write_whole
 
     if options.picture is not None:
         from manyways.lineage.picture import draw

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manyways.errors import ModelError, ParameterError
+from manyways.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,9 +22,19 @@ WIDTH_OF_FILES = 120
 
 def console() -> "Console":
     """Where results go: stdout."""
-    from rich.console import Console
+    from manyways.terminal import Terminal
 
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False, markup=False)
+    return Terminal(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+
+
+def say(text: str) -> None:
+    """Tell the person who typed the command something, on stderr."""
+    print(visible(text), file=sys.stderr)
+
+
+def write_out(text: str) -> None:
+    """Write `text` to stdout: as it is for whoever reads on, and visible where that is a terminal."""
+    sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
 
 
 SHOWN = 8
@@ -52,7 +63,7 @@ def say_notes(data: "Data", *, left_out: bool = True) -> None:
     """Print `notes` on stderr, but for columns that were left out because nobody asked for them."""
     for what, text in notes(data, left_out=left_out):
         if not text.endswith(NO_ROLE):
-            print(f"{what:<12}{text}", file=sys.stderr)
+            say(f"{what:<12}{text}")
 
 
 def check_console(text: str) -> None:
@@ -65,6 +76,12 @@ def check_console(text: str) -> None:
             f"The predictions hold {error.object[error.start]!r}, which this console or pipe cannot take: it is "
             f"{encoding}. Name a file, which is written in UTF-8: --out FILE."
         ) from error
+
+
+def agreed(question: str) -> bool:
+    """Whether the person at the terminal answers `question` with yes."""
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def check_file(flag: str, path: Path | None) -> None:

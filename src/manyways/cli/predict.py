@@ -1,8 +1,5 @@
 """`manyways predict`."""
 
-import csv
-import io
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +9,8 @@ import tyro
 from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Decimal, Pairs, Source, one, pairs, parse, truth
-from manyways.cli.output import check_console, check_file, say_notes
+from manyways.cli.output import check_console, check_file, say, say_notes, write_out
+from manyways.cli.sheet import as_csv
 from manyways.errors import DataError, ModelError, ParameterError
 
 if TYPE_CHECKING:
@@ -40,6 +38,9 @@ class Predict:
     """Where the CSV goes; - is the terminal."""
     probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
     """Add a column with the probability of every class."""
+    spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Put an apostrophe before text that a spreadsheet would compute: what begins with = + - @, a tab or a line end,
+    and is no number. Classes, names of columns and what models say may come from anybody."""
     bad_rows: Literal["refuse", "skip", "fill"] = "refuse"
     """Rows that cannot be used: refuse all, skip them (their numbers are left out of the CSV), or fill their gaps with
     the means of the rows that the model learned from and the category (missing)."""
@@ -54,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Predict, "predict", arguments)
     path = None if options.out == "-" else Path(options.out)
     check_file("--out", path)
-    from manyways.comparison.records import write_whole
     from manyways.models.saving import load_model
+    from manyways.whole import write_whole
 
     model = load_model(options.model)
     if options.probabilities and not (model.target and model.target.classification):
@@ -64,14 +65,13 @@ def main(arguments: Sequence[str]) -> int:
         raise ModelError(f"{options.model} predicts {why}; leave --probabilities out.")
     data = read_rows(model, options)
     say_notes(data, left_out=False)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows(model, data, options.probabilities))
+    text = as_csv(rows(model, data, options.probabilities), options.spreadsheet_safe)
     if path is None:
-        check_console(text.getvalue())
-        sys.stdout.write(text.getvalue())
+        check_console(text)
+        write_out(text)
     else:
-        write_whole(path, text.getvalue())
-        print(f"{len(data):,} predictions: {path}", file=sys.stderr)
+        write_whole(path, text)
+        say(f"{len(data):,} predictions: {path}")
     return 0
 
 

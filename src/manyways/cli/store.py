@@ -79,6 +79,9 @@ def _save(store: "stores.Store", options: Store) -> int:
     check_model_folder(options.out)
     record = store.find(options.model)
     folder = store.load(record.id).save(options.out)
-    store.note(record.id, copy=folder)
     console().print(f"{record.title} ({record.short}): {folder}", soft_wrap=True)
+    if store.database.writable:
+        store.note(record.id, copy=folder)
+    else:
+        console().print("The store is read-only, so it does not know of this copy: forgetting will not name it.")
     return 0

@@ -1,15 +1,24 @@
 """`manyways verify`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import arg
 
-from manyways.cli.arguments import OtherSource, Reading, parse
-from manyways.cli.output import console
+from manyways.cli.arguments import UNSAID, File, Functions, OtherSource, Reading, functions_of, one, parse
+from manyways.cli.output import agreed, console
+from manyways.cli.wording import as_typed
+from manyways.errors import StoreError
+from manyways.visible import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from manyways.lineage.verify import Verification
 
 COLOURS = {"same": "green", "gone": "green", "differs": "bold red"}
 
@@ -18,8 +27,9 @@ COLOURS = {"same": "green", "gone": "green", "differs": "bold red"}
 class Verify:
     """Learn again what a receipt says, and compare the weights.
 
-    The rows that were forgotten are left out. Models that were left as they are and that others were made from must be
-    in the store.
+    The rows that were forgotten are left out. What the receipt would have this machine read is said first, and asked
+    about. Models that were left as they are and that others were made from must be in the store. The exit code is 0
+    only if all was checked and is as it says.
     """
 
     receipt: Annotated[Path, tyro.conf.Positional, arg(metavar="RECEIPT")]
@@ -27,36 +37,85 @@ class Verify:
     reading: tyro.conf.OmitArgPrefixes[Reading]
     data: OtherSource = None
     """What the models were learned from, where the receipt does not say where that is, or it is elsewhere now."""
-    trust_functions: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Import the functions that methods name, such as rewards, on the receipt's word."""
+    rows: File = None
+    """The rows that were to be forgotten as you know them, a row id on each line: the receipt must name them all."""
+    model: Annotated[Path | None, one(Path, "a folder", "DIR"), UNSAID] = None
+    """Say, too, whether the model in this folder is a model of the receipt: whether it is what is deployed."""
+    store: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Say, too, whether what stands in the store here is as the receipt says."""
+    key: Annotated[str | None, one(str, "a file", "PUBLIC"), UNSAID] = None
+    """The public key that the receipt must be signed with: a file, or 64 hexadecimal digits."""
+    function: Functions = ()
+    """A function that a method in the receipt names (a reward, an oracle): NAME is what it is called there,
+    MODULE:FUNCTION which of yours it is. What the receipt names is never imported by itself."""
+    yes: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Let it read what the receipt names; do not ask."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `manyways verify`; the exit code is 0 if every model that could be checked is as the receipt says, else 1."""
+    """Run `manyways verify`; the exit code is 0 if all that the receipt says was checked and is so, else 1."""
     options = parse(Verify, "verify", arguments)
+    from manyways.lineage.receipt import read_receipt
+    from manyways.lineage.signing import check_signature, read_public
+    from manyways.lineage.verify import expected_rows, receipt_sources, verify
+
+    key, out = read_public(options.key) if options.key is not None else None, console()
+    receipt = read_receipt(options.receipt, exact=key is not None)
+    if key is not None:
+        check_signature(receipt, key)
+    rows = expected_rows(options.rows) if options.rows is not None else None
+    functions = functions_of(options.function)
+    data = options.reading.read(options.data) if options.data is not None else None
+    whose = (
+        f" of {visible(receipt['request']['subject'], one_line=True)}"
+        if receipt["request"]["subject"] is not None
+        else ""
+    )
+    count = receipt["request"]["rows"]
+    out.print(f"{options.receipt}: {count:,} rows{whose} forgotten at {receipt['time']}", soft_wrap=True)
+    sources, steps = receipt_sources(receipt, data)
+    if sources:
+        _ask(options.receipt, sources, len(receipt["models"]), steps, options.yes)
+    found = verify(
+        options.receipt, data=data, functions=functions, allow=sources, model=options.model, in_store=options.store,
+        rows=rows, key=key,
+        follow=lambda title: out.print(f"learning {visible(title, one_line=True)} …", soft_wrap=True),
+    )  # fmt: skip
+    _print(out, found)
+    if "signature" in receipt and key is None:
+        signer = receipt["signature"]["public_key"]
+        out.print(f"It says that {signer} signed it, which was not checked: --key PUBLIC", soft_wrap=True)
+    return 0 if found.holds else 1
+
+
+def _ask(receipt: Path, sources: Sequence[str], count: int, steps: int, yes: bool) -> None:
+    """Say what will be read, and go on where somebody agrees. Raises StoreError where nobody does."""
+    listed = "".join(f"\n  {visible(source, one_line=True)}" for source in sources)
+    said = f"{receipt} has this machine read, by path or else from the Hugging Face Hub:{listed}"
+    what = f"and learn {count} {'model' if count == 1 else 'models'}, for {steps:,} steps in all."
+    if yes:
+        print(f"{said}\n{what}", flush=True)
+        return
+    if not sys.stdin.isatty():
+        raise StoreError(f"{said}\n{what} Nobody can be asked. Nothing was read. Agree to it with --yes.")
+    print(f"{said}\n{what}", flush=True)
+    if not agreed("Go on?"):
+        raise StoreError("Nothing was read, and nothing is shown: it was not agreed to.")
+
+
+def _print(out: "Console", found: "Verification") -> None:
     from rich.table import Table
 
-    from manyways.lineage.receipt import read_receipt
-    from manyways.lineage.verify import UNABLE, verify
-
-    receipt, out = read_receipt(options.receipt), console()
-    data = options.reading.read(options.data) if options.data is not None else None
-    forgotten = receipt["request"]["rows"]
-    out.print(f"{options.receipt}: {forgotten:,} rows forgotten at {receipt['time']}", soft_wrap=True)
-    found = verify(
-        receipt, data=data, functions=options.trust_functions, follow=lambda title: out.print(f"learning {title} …")
-    )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("model", "how", "verdict", ""):
         table.add_column(name, overflow="fold")
-    for each in found:
-        table.add_row(each.title, each.how, each.verdict, each.note, style=COLOURS.get(each.verdict, ""))
+    for each in found.models:
+        told = (each.title, each.how, each.verdict, as_typed(each.note))
+        table.add_row(*map(visible, told), style=COLOURS.get(each.verdict, ""))
     out.print()
-    out.print(table)
-    failed = sum(each.failed for each in found)
-    unable = sum(each.verdict == UNABLE for each in found)
-    said = f"{failed} of {len(found)} models are not as the receipt says." if failed else "The receipt holds"
-    if not failed:
-        said += f" for {len(found) - unable} of {len(found)} models; {unable} could not be checked." if unable else "."
-    out.print(f"\n{said}", soft_wrap=True)
-    return 1 if failed or unable else 0
+    if found.models:
+        out.print(table)
+    for check in found.checks:
+        style = "green" if check.passed else "bold red"
+        out.print(f"{check.what:<10}{visible(as_typed(check.note), one_line=True)}", style=style, soft_wrap=True)
+    out.print(f"\n{visible(as_typed(found.conclusion), one_line=True)}", soft_wrap=True)

@@ -10,6 +10,8 @@ SPELLINGS = (
         re.compile(r"""\bkinds=\{(["'])(.+?)\1: "(\w+)"\}"""),
         lambda m: f"--kinds {shlex.quote(f'{m[2]}={m[3]}')}",
     ),
+    (re.compile(r'\bfunctions=\{"([^"]+)": …\}'), lambda m: f"--function {shlex.quote(f'{m[1]}=MODULE:FUNCTION')}"),
+    (re.compile(r"\ballow=\[…\]"), lambda _: "--yes"),
     (
         re.compile(r'\b(prompt|completion|messages|text|chosen|rejected|client|task|time)="([^"]*)"'),
         lambda m: f"--role {m[1]}={shlex.quote(m[2]) if m[2] != '…' else '…'}",

@@ -10,19 +10,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
+from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
 from manyways.comparison.plan import Plan, make_plan
-from manyways.comparison.records import write_whole
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
+from manyways.errors import DataError
 from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.permissions import private_folder, tighten
 from manyways.training.budget import Budget
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -73,6 +76,10 @@ def compare(
     """
     from manyways.data.read import as_data
 
+    check_given({
+        "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "test_share": test_share,
+        "workers": workers, "start": start, "on_progress": on_progress,
+    })  # fmt: skip
     begun = open_start(start) if start is not None else None
     plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers, begun)
     folder = make_folder(home_folder() / "comparisons" / plan.key)
@@ -104,7 +111,9 @@ def _reports(plan: Plan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Rep
         yield run_here(jobs, plan.methods, plan.data, lambda job: folder / job.key)
         return
     table = save_table(plan.data, folder / "table")
-    with Workers(min(plan.workers, len(jobs)), plan.threads, table, lambda job: folder / job.key) as workers:
+    environment = plan.data.environment.to_json() if plan.data.environment else None
+    count = min(plan.workers, len(jobs))
+    with Workers(count, plan.threads, table, lambda job: folder / job.key, environment) as workers:
         yield workers.run(jobs)
 
 
@@ -112,7 +121,13 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
     path = folder / "outcome.json"
     if not path.exists() or (job.keep_model and not (folder / "model").exists()):
         return None
-    return outcome_from_json(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        outcome = outcome_from_json(read(path, str(path), DataError).members, str(path))
+        if outcome.score is None or job.metric not in outcome.metrics:
+            raise DataError(f"{path} holds no {job.metric}; it is damaged or was written by something else.")
+    except DataError as error:
+        raise DataError(f"{error} Train anew, which replaces it: --fresh, or compare(…, fresh=True).") from error
+    return outcome
 
 
 def _keep(folder: Path, outcome: Outcome) -> None:

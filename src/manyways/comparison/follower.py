@@ -1,15 +1,18 @@
 """Follower: scores a model as it grows, and keeps what was found where a training that is killed finds it again."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyways.checked_json import read
 from manyways.comparison.exhibits import Exhibit
-from manyways.comparison.records import write_whole
+from manyways.damaged import damaged
 from manyways.data.data import Data
+from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten
 from manyways.training.events import Event
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.comparison.tasks import Task
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 ROWS = 2000
 """Learning curves are scored on at most so many test rows; the final score is on all."""
+ANEW = "Train anew: --fresh, or compare(…, fresh=True)."
 Point = tuple[int, float, float]
 
 
@@ -33,7 +37,10 @@ class Follower:
         self._points: dict[str, Point | None] = {}
         self._ended: dict[str, tuple[int, float]] = {}
         if notes.exists():
-            self._read(json.loads(notes.read_text(encoding="utf-8")))
+            with damaged(
+                f"{notes} cannot be gone on from", DataError, "Train anew: --fresh, or compare(…, fresh=True)."
+            ):
+                self._read(read(notes, str(notes), DataError).members)
 
     def __call__(self, event: Event) -> None:
         """Take in `event`."""
@@ -81,7 +88,7 @@ class Follower:
         private_folder(self._notes.parent)
         tighten(write_whole(self._notes, json.dumps(noted)))
 
-    def _read(self, noted: dict[str, Any]) -> None:
+    def _read(self, noted: Mapping[str, Any]) -> None:
         self._points = {where: point and _point(*point) for where, point in noted["points"].items()}
         self._ended = {stage: (int(spent[0]), float(spent[1])) for stage, spent in noted["ended"].items()}
         if self._watch is not None:

@@ -4,19 +4,20 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from manyways.checked_json import DAMAGED, Described, described
 from manyways.comparison.conclusion import START
 from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.follower import Follower
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
-from manyways.errors import DataWarning, ManywaysError, ModelError, NeedsError, ParameterError
+from manyways.errors import DataError, DataWarning, ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
@@ -25,6 +26,7 @@ from manyways.permissions import private_folder, tighten
 from manyways.training.run import Run
 
 CURVE_POINTS = 8
+POINT = ("step", "seconds", "score")
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,31 @@ def peak_memory_mb() -> float | None:
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     """`outcome` as plain JSON values."""
-    return {**asdict(replace(outcome, exhibits=())), "exhibits": [each.to_json() for each in outcome.exhibits]}
+    exhibits = [each.to_json() for each in outcome.exhibits]
+    plain = {"curve": [list(point) for point in outcome.curve], "exhibits": exhibits}
+    return {**asdict(replace(outcome, exhibits=())), **plain}
 
 
-def outcome_from_json(saved: dict[str, Any]) -> Outcome:
-    """The outcome that `outcome_to_json` wrote."""
-    curve = [(int(s), float(t), float(v)) for s, t, v in saved["curve"]]
-    exhibits = tuple(Exhibit.from_json(each) for each in saved.get("exhibits", ()))
-    return Outcome(**{**saved, "curve": curve, "exhibits": exhibits})
+def outcome_from_json(saved: Mapping[str, Any], where: str = "the outcome") -> Outcome:
+    """The outcome that `outcome_to_json` wrote. Raises DataError, naming `where` it is, for anything else."""
+    held = described(saved, where, DataError)
+    metrics, curve = held.object("metrics"), []
+    for at, point in enumerate(held.all("curve", list)):
+        named = dict(zip(POINT, point, strict=False))
+        if len(point) != len(POINT):
+            raise DataError(f"point {at} of `curve` of {where} must hold a step, seconds and a score; {DAMAGED}.")
+        one = Described(named, f"point {at} of `curve` of {where}", DataError)
+        curve.append((one.get("step", int), one.get("seconds", float), one.get("score", float)))
+    return Outcome(
+        score=held.get("score", float, None),
+        metrics={name: metrics.get(name, float) for name in metrics.members},
+        seconds=held.get("seconds", float),
+        wall_seconds=held.get("wall_seconds", float),
+        steps=held.get("steps", int),
+        parameters=held.get("parameters", int),
+        peak_memory_mb=held.get("peak_memory_mb", float, None),
+        curve=curve,
+        exhibits=tuple(Exhibit.from_json(each.members, each.where) for each in held.objects("exhibits")),
+        error=held.get("error", str, None),
+        caution=held.get("caution", str),
+    )

@@ -91,8 +91,6 @@ def make_plan(
     metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
 ) -> Plan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
-    if isinstance(methods, str):
-        raise ParameterError(f"methods must be a list; got the text {methods!r}. Type methods=[{methods!r}].")
     named = None if methods is None else [_method(method) for method in methods]
     if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
         data = named[0].set_aside(data, test_share)  # else the classes to be told apart would be known ones

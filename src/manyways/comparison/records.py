@@ -1,16 +1,17 @@
-"""Records: frozen dataclasses that hold JSON values only, and files that are written whole or not at all."""
+"""Records: frozen dataclasses that hold JSON values only."""
 
 import math
-import os
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from manyways.errors import DataError
+from manyways.whole import write_whole
+
+__all__ = ["Record", "write_whole"]
 
 
 class Record:
@@ -46,27 +47,6 @@ class Record:
             elif each.default is MISSING and each.default_factory is MISSING:
                 raise DataError(f"{where} lacks the key {each.name!r}; found {', '.join(saved) or 'no keys'}.")
         return cls(**values)
-
-
-def write_whole(path: str | Path, text: str) -> Path:
-    """Write `text` to `path` as UTF-8 through a temporary file beside it, so that readers never see a part.
-
-    Raises DataError when the folder is missing or cannot be written to.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"Cannot write {path}: it is a folder. Add a file name to it.")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"Cannot write {path}: {reason}. Name a file in a writable folder.") from error
-    finally:
-        if part.parent.is_dir():
-            part.unlink(missing_ok=True)
-    return path
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from manyways.checked_json import read
 from manyways.comparison.exhibits import Exhibit, Kind, check_payload
-from manyways.comparison.records import Record, write_whole
+from manyways.comparison.records import Record
 from manyways.errors import DataError
+from manyways.whole import write_whole
 
 SCHEMA = 1
+MOST_BYTES = 1 << 30
+"""Of a file of results: pictures and sounds are in it."""
 FRACTIONS = frozenset({
     "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
     "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision",
@@ -273,8 +277,10 @@ def write_results(comparison: Comparison, path: str | Path) -> Path:
 
 def read_results(path: str | Path) -> Comparison:
     """The comparison that `write_results` wrote to `path`. Raises DataError if it cannot be read."""
+    saved = read(path, f"{path}, which is no results file of manyways compare,", DataError, MOST_BYTES)
     try:
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} is no results file of manyways compare: {error}.") from error
-    return Comparison.from_json(saved, str(path))
+        return Comparison.from_json(saved.members, str(path))
+    except DataError as error:  # parts that do not fit each other do not know where they stand
+        if str(path) in str(error):
+            raise
+        raise DataError(f"{path} is damaged: {error}") from error

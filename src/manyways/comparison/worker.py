@@ -1,21 +1,29 @@
-"""A worker process of a comparison: `python -m manyways.comparison.worker TABLE THREADS`.
+"""A worker process of a comparison, which is told TABLE, THREADS and ENVIRONMENT.
 
-Jobs come as lines of JSON on standard input; progress and outcomes leave as lines on standard output.
+Jobs come as lines of JSON on standard input, from the process that began this one and from nowhere else; progress and
+outcomes leave as lines on standard output.
 """
 
 import json
 import os
+import queue
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
+
+ORPHANED = 3
+"""The exit code where nobody is left to work for."""
 
 
 def main() -> None:
     """Do jobs until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what ends
+    for signal_ in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides what ends
+        signal.signal(signal_, signal.SIG_IGN)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    table, threads = Path(sys.argv[1]), int(sys.argv[2])
+    table, threads, environment = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not end up among the messages
 
@@ -25,13 +33,27 @@ def main() -> None:
     from manyways.data.transport import load_table
 
     torch.set_num_threads(threads)
-    data = load_table(table)
+    data = load_table(table, environment)
     _send(channel, ready=True)
-    for line in sys.stdin:
+    for line in _lines():
         message = json.loads(line)
         job, folder = Job(**message["job"]), Path(message["folder"])
         outcome = run_job(job, data, folder, _reporter(channel))
         _send(channel, outcome=outcome_to_json(outcome))
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input; where it ends, so does the process at once, as its parent is gone."""
+    lines: queue.Queue[str] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(ORPHANED)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield lines.get()
 
 
 def _reporter(channel: TextIO) -> Any:
@@ -49,7 +71,3 @@ def _reporter(channel: TextIO) -> Any:
 def _send(channel: TextIO, **message: Any) -> None:
     channel.write(json.dumps(message) + "\n")
     channel.flush()
-
-
-if __name__ == "__main__":
-    main()

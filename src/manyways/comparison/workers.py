@@ -7,16 +7,21 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from manyways.checked_json import described, parse
 from manyways.comparison.job import Job, Outcome, outcome_from_json, run_job
 from manyways.data.data import Data
-from manyways.errors import TrainingError
+from manyways.errors import DataError, TrainingError
 from manyways.methods.method import Method
 
+PACKAGES = Path(__file__).parents[2]
+"""Where Manyways was loaded from here, which need not be among the libraries."""
+WORKER = f"import sys; sys.path.append({str(PACKAGES)!r}); from manyways.comparison.worker import main; main()"
+"""What a process runs."""
 MOST_STILLBORN = 3
 """Processes for each worker that may end before they have said a word."""
 
@@ -31,14 +36,22 @@ class Report:
 
 
 class Workers:
-    """`count` processes with `threads` threads each over the table in `table`. Use as a context manager."""
+    """`count` processes with `threads` threads each over the table in `table`. Use as a context manager.
 
-    def __init__(self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path]) -> None:
+    environment: that of the data, as JSON values. It is told to the processes, as jobs are, and lies in no file.
+    """
+
+    def __init__(
+        self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path],
+        environment: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self._count, self._threads, self._table, self._folder_of = count, threads, table, folder_of
-        self._heard: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
+        self._environment = environment
+        self._heard: queue.Queue[tuple[int, Outcome | float | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._started = 0
         self._stillborn: set[int] = set()
+        self._astray: set[int] = set()
 
     def __enter__(self) -> "Workers":
         return self
@@ -73,10 +86,11 @@ class Workers:
                     self._start()
                 continue
             self._stillborn.discard(number)
-            if "progress" in message and number in doing:
-                yield Report(doing[number], progress=message["progress"])
-            elif "outcome" in message:
-                yield Report(doing.pop(number), outcome=outcome_from_json(message["outcome"]))
+            if isinstance(message, Outcome):
+                if number in doing:
+                    yield Report(doing.pop(number), outcome=message)
+            elif message and number in doing:
+                yield Report(doing[number], progress=message)
             if number not in doing and waiting:
                 doing[number] = waiting.pop(0)
                 self._give(number, doing[number])
@@ -84,7 +98,9 @@ class Workers:
     def _start(self) -> None:
         self._started += 1
         number = self._started
-        command = [sys.executable, "-m", "manyways.comparison.worker", str(self._table), str(self._threads)]
+        # -P: the current folder is no place that modules are imported from.
+        told = [str(self._table), str(self._threads), json.dumps(self._environment)]
+        command = [sys.executable, "-Pc", WORKER, *told]
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self._processes[number] = process
@@ -95,9 +111,11 @@ class Workers:
     def _listen(self, number: int, stream: IO[str]) -> None:
         try:
             for line in stream:
-                self._heard.put((number, json.loads(line)))
-        except ValueError:  # a line cut off by the death of its writer
-            pass
+                self._heard.put((number, _message(line)))
+        except (DataError, ValueError):  # a line cut off by the death of its writer, or another's
+            if (process := self._processes.get(number)) is not None:
+                self._astray.add(number)
+                process.kill()  # one that lives and says what is no message is never heard again
         self._heard.put((number, None))
 
     def _give(self, number: int, job: Job) -> None:
@@ -111,9 +129,19 @@ class Workers:
 
     def _death(self, number: int) -> str:
         code = self._processes[number].wait()
+        if number in self._astray:
+            return "its process said what is no message of a worker, and was ended."
         if code == -9:
             return "its process was killed, most likely because memory ran out; lower batch_size or size."
         return f"its process ended with exit code {code}."
+
+
+def _message(line: str) -> Outcome | float:
+    """What a worker says in a line: an outcome, or progress in [0, 1], which is 0 where it is ready for a job."""
+    held = described(parse(line, "what a worker says", DataError), "what a worker says", DataError)
+    if "outcome" in held.members:
+        return outcome_from_json(held.get("outcome", dict))
+    return held.get("progress", float, 0.0)
 
 
 def _close(process: subprocess.Popen[str]) -> None:

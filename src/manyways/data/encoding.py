@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -193,12 +193,17 @@ class InputEncoding:
         return {name: {"kind": each.kind, **each.to_json()} for name, each in self.encoders.items()}
 
     @staticmethod
-    def from_json(saved: Mapping[str, Any]) -> "InputEncoding":
-        """The encoding that `to_json` wrote. Raises ModelError where it does not fit."""
+    def from_json(saved: Mapping[str, Any], order: Sequence[str] = ()) -> "InputEncoding":
+        """The encoding that `to_json` wrote. Raises ModelError where it does not fit.
+
+        order: names of inputs in the order that the network has them in, whatever the order they were written in:
+        augmentation draws for one after the other, so it decides what is learned next.
+        """
         from manyways.data.encoders import ENCODERS
 
         encoders: dict[str, Encoder] = {}
-        for name, fields in saved.items():
+        first = {name: saved[name] for name in order if name in saved}
+        for name, fields in {**first, **saved}.items():
             try:
                 encoders[name] = ENCODERS[fields["kind"]].from_json(fields)
             except (KeyError, TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from manyways.data.roles import did_you_mean
 from manyways.data.spaces import Space, read_space
 from manyways.errors import DataError
+from manyways.typed import import_typed
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -135,7 +136,8 @@ def find_environment(source: Any, options: Mapping[str, Any] | None = None) -> E
     """The environment that `source` is; None where it is something else.
 
     source: a Gymnasium id, an environment, or a function or class that makes one. options: what Gymnasium passes on
-    to one that is named by its id. Raises DataError for an id that nobody registered.
+    to one that is named by its id. An id may name a module, which is imported, so that it must be one that a person
+    typed, and none out of a file. Raises DataError for an id that nobody registered.
     """
     given = dict(options or {})
     if isinstance(source, str):
@@ -164,20 +166,20 @@ def known_ids() -> list[str]:
 
 def _by_id(text: str, options: dict[str, Any]) -> Environment | None:
     match = ID.fullmatch(text)
-    if match is None or Path(text).expanduser().exists():
+    if match is None or text.startswith("hub:") or Path(text).expanduser().exists():
         return None
     try:
         import gymnasium
     except ModuleNotFoundError as error:
         if match["namespace"] and not match["module"]:
-            return None  # owner/name-v2 is a data set on the Hub to one who has no environments
+            return None  # to one who has no environments it is a path that is not there
         raise DataError(
             f"{text!r} names an environment, and those need the package gymnasium. Install it: "
             "pip install 'manyways[reinforcement]'"
         ) from error
     if match["module"]:
         try:
-            importlib.import_module(match["module"])
+            import_typed(match["module"])
         except ModuleNotFoundError as error:
             raise DataError(
                 f"{text!r} is an environment that the module {match['module']!r} registers, and there is no such "

@@ -39,16 +39,19 @@ class Origin:
 
     def read(self) -> "Data":
         """The rows as they are in the source now. Raises DataError where it is gone, or no longer what it was."""
-        from manyways.data.read import read
+        from manyways.data.read import NOTHING_KNOWN, read_as
 
         if strange := [step for step, _ in self.steps if step not in REPEATED]:
             raise DataError(f"{self.source}: {strange[0]!r} cannot be repeated; only {', '.join(REPEATED)} can.")
-        if not Path(self.source).exists() and ":" in self.source.partition("/")[0]:
-            raise DataError(f"{self.source} names a module to import, and no rows.")  # an origin may be a stranger's
-        data = read(self.source, **self.options)
+        # An origin may be a stranger's: it is read as rows, and never as an environment, whose id may name a module.
+        data = read_as(self.source, NOTHING_KNOWN, **self.options)
+        if lost := [name for name in self.columns if name not in data.columns]:
+            raise DataError(
+                f"{self.source} has no column {lost[0]!r} any more; those that are read are {', '.join(data.columns)}."
+            )
         if odd := self._odd(data):  # fewer rows may look like columns of another kind
             kinds = {**(self.options.get("kinds") or {}), **{name: self.columns[name][0] for name in odd}}
-            data = self._as_they_were(read(self.source, **{**self.options, "kinds": kinds}))
+            data = self._as_they_were(read_as(self.source, NOTHING_KNOWN, **{**self.options, "kinds": kinds}))
         for step, arguments in self.steps:
             data = getattr(data, step)(**arguments)
         return data

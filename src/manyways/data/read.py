@@ -55,7 +55,7 @@ def read(
     `source`: a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files
     of those; running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per
     class of images or sounds; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of columns, an array,
-    tensor or data frame; a Hugging Face Dataset or a Hub name `owner/name`; `digits`, `breast-cancer`, `wine`,
+    tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`; `digits`, `breast-cancer`, `wine`,
     `diabetes`, or `arithmetic` for language models. Row order is kept. A Gymnasium id such as `CartPole-v1`, an
     environment, or a function that makes one is read as an environment to act in, which has no rows.
 

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.errors import DataError
+from manyways.checked_json import DAMAGED, described
+from manyways.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from gymnasium import spaces as gym_spaces
 
 ALLOWED = "Discrete and Box"
+DTYPES = frozenset(
+    {
+        "bool",
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+        "float16",
+        "float32",
+        "float64",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -130,12 +140,16 @@ def read_space(space: "gym_spaces.Space[Any]", what: str) -> Space:
 
 
 def space_from_json(saved: Mapping[str, Any]) -> Space:
-    """The space that `to_json` wrote."""
-    if saved["kind"] == "choices":
-        return Choices(int(saved["count"]), int(saved["start"]))
-    low = tuple(-inf if end is None else float(end) for end in saved["low"])
-    high = tuple(inf if end is None else float(end) for end in saved["high"])
-    return Numbers(tuple(saved["shape"]), low, high, str(saved["dtype"]))
+    """The space that `to_json` wrote. Raises ModelError for anything else."""
+    held = described(saved, "the space", ModelError)
+    if held.get("kind", str) == "choices":
+        return Choices(held.get("count", int), held.get("start", int))
+    low = tuple(-inf if end is None else float(end) for end in held.get("low", list))
+    high = tuple(inf if end is None else float(end) for end in held.get("high", list))
+    shape, dtype = tuple(held.all("shape", int)), held.get("dtype", str)
+    if dtype not in DTYPES or any(side < 0 for side in shape) or not {len(low), len(high)} <= {1, prod(shape)}:
+        raise ModelError(f"The space of {dtype} with the shape {shape} and {len(low)} bounds is none; {DAMAGED}.")
+    return Numbers(shape, low, high, dtype)
 
 
 def _ends(ends: NDArray[np.float64]) -> tuple[float, ...]:

@@ -1,8 +1,7 @@
 """Rows of one shape in a file: written once, then indexed without being loaded."""
 
-import errno
+import math
 import os
-import secrets
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from manyways.errors import DataError
 from manyways.permissions import ensured_folder, private_folder_inside, tighten
+from manyways.whole import whole
 
 RowNumbers = NDArray[np.int64]
 
@@ -136,9 +136,9 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
     Raises DataError if the disk is full or the chunks do not add up to `shape`; nothing is left behind then.
     """
     make_folder(path.parent)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    written = 0
-    try:
+    advice = "Free some space, or set MANYWAYS_HOME to a folder on another disk."
+    needed, written = math.prod(shape) * np.dtype(dtype).itemsize, 0
+    with whole(path, DataError, f"The encoded rows {path} cannot be written", advice, needed) as part:
         with part.open("wb") as file:
             for chunk in chunks:
                 if chunk.shape[1:] != shape[1:]:
@@ -148,16 +148,6 @@ def write_rows(path: Path, chunks: Iterable[NDArray[Any]], shape: tuple[int, ...
         tighten(part)
         if written != shape[0]:
             raise DataError(f"{path.name}: {written:,} rows were made, {shape[0]:,} expected.")
-        part.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DataError(
-                f"The disk is full: {path.parent} has no room for {path.name}. Free some space, or set "
-                "MANYWAYS_HOME to a folder on another disk."
-            ) from error
-        raise
-    finally:
-        part.unlink(missing_ok=True)
     return open_rows(path, shape, dtype)
 
 

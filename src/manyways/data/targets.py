@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.checked_json import described, held, shown
 from manyways.data.categories import places_in
 from manyways.data.columns import is_missing
 from manyways.data.data import Data
 from manyways.data.notation import as_numbers
 from manyways.data.sources.base import count_of, listed
-from manyways.errors import DataError
+from manyways.errors import DataError, ModelError
 
 UNLABELLED = -1
 """The code of a class that is missing or hidden; for numbers it is NaN."""
@@ -116,8 +117,12 @@ class Target:
 
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "Target":
-        """The target that `to_json` wrote."""
-        return Target(saved["name"], tuple(saved["classes"]), saved["mean"], saved["scale"])
+        """The target that `to_json` wrote. Raises ModelError for anything else."""
+        given = described(saved, "the target", ModelError)
+        classes = tuple(given.get("classes", list))
+        if odd := [each for each in classes if not isinstance(each, str | int | float)]:
+            raise ModelError(f"The classes of the target must be words or numbers; one is {shown(odd[0])}.")
+        return Target(given.get("name", str), classes, given.get("mean", float), given.get("scale", float))
 
 
 def _refuse_infinite(name: str, rows: Data, values: NDArray[np.float64], which: str = "") -> None:
@@ -191,5 +196,5 @@ class Targets:
 
     @staticmethod
     def from_json(saved: Sequence[Mapping[str, Any]]) -> "Targets":
-        """The targets that `to_json` wrote."""
-        return Targets(tuple(map(Target.from_json, saved)))
+        """The targets that `to_json` wrote. Raises ModelError for anything else."""
+        return Targets(tuple(map(Target.from_json, held(saved, list, "the targets", ModelError))))

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.checked_json import DAMAGED, described
 from manyways.data.columns import is_missing
 from manyways.data.data import Data, by_kind
 from manyways.data.storage import RowNumbers
 from manyways.data.times import moments
-from manyways.errors import DataError
+from manyways.errors import DataError, ModelError
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +63,13 @@ class Tasks:
 
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "Tasks":
-        """The tasks that `to_json` wrote, without rows."""
-        classes = tuple(tuple(each) for each in saved["classes"])
-        return Tasks(saved["column"], tuple(saved["names"]), tuple(np.empty(0, np.int64) for _ in classes), classes)
+        """The tasks that `to_json` wrote, without rows. Raises ModelError for anything else."""
+        held = described(saved, "the tasks", ModelError)
+        classes = tuple(tuple(each) for each in held.all("classes", list))
+        names = tuple(held.get("names", list))
+        if len(names) != len(classes):
+            raise ModelError(f"The model tells of {len(names)} tasks and of the classes of {len(classes)}; {DAMAGED}.")
+        return Tasks(held.get("column", str), names, tuple(np.empty(0, np.int64) for _ in classes), classes)
 
     def title(self, at: int) -> str:
         """The task at a place in the order, as people read it: its name, or "task 3" where that is a number."""

@@ -1,19 +1,34 @@
 """A table as a folder, so that another process can open it without it being sent. No pickle."""
 
 import json
+from collections.abc import Mapping
+from math import prod
 from mmap import mmap
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from manyways.data.columns import Column
+from manyways import checked_json
+from manyways.checked_json import Described
+from manyways.data.columns import KINDS, Column
 from manyways.data.data import Data
 from manyways.data.environments import environment_from_json
+from manyways.data.sources.limits import decoding, shown
+from manyways.data.sources.objects import as_objects
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
+from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten
 
 DESCRIPTION = "table.json"
+ARRAYS = {
+    "part": (np.uint8, (1,)),
+    "visible": (np.bool_, (1, 2)),
+    "rows": (np.int64, (1,)),
+    "all_ids": (np.uint64, (2,)),
+}
+"""The arrays beside the columns, with their types and how many axes they may have."""
 
 
 def save_table(data: Data, folder: Path) -> Path:
@@ -37,32 +52,54 @@ def save_table(data: Data, folder: Path) -> Path:
         "name": data.name,
         "source": data.source,
         "ignored": dict(data.ignored),
-        "environment": data.environment.to_json() if data.environment else None,
         "arrays": {name: _save_array(array, folder / name) for name, array in arrays.items()},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     return tighten(folder)
 
 
-def load_table(folder: Path) -> Data:
-    """The table that `save_table` wrote."""
-    saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    columns = {each["name"]: _column(each) for each in saved["columns"]}
-    arrays: dict[str, Any] = {name: np.array(_load_array(place)) for name, place in saved["arrays"].items()}
+def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Data:
+    """The table that `save_table` wrote. Raises DataError where its description or a file is damaged or missing.
+
+    environment: that of the data, as `Environment.to_json` has it; it may name a module to import, and so is never
+    written to a file.
+    """
+    where = f"the table {folder}"
+    saved = checked_json.read(folder / DESCRIPTION, where, DataError)
+    columns = {column.name: column for column in map(_column, saved.objects("columns"))}
+    places = saved.object("arrays")
+    arrays: dict[str, Any] = {name: np.array(_load_array(places.object(name))) for name in ARRAYS}
+    lengths = {len(arrays[name]) for name in ("part", "visible", "all_ids")} | {len(each) for each in columns.values()}
+    rows, wrong = arrays["rows"], [name for name, (kind, axes) in ARRAYS.items() if not _fits(arrays[name], kind, axes)]
+    if len(lengths) > 1 or wrong or not ((rows >= 0) & (rows < max(lengths))).all():
+        raise DataError(f"{where} is damaged: its columns, parts and rows do not fit each other. Make it again.")
+    roles = {role: tuple(saved.object("roles").all(role, str)) for role in saved.get("roles", dict)}
+    if lost := [name for names in roles.values() for name in names if name not in columns]:
+        raise DataError(f"{where} is damaged: it has no column {shown(lost[0])} for a role. Make it again.")
     return Data(
         columns=columns,
-        roles={role: tuple(names) for role, names in saved["roles"].items()},
-        name=saved["name"],
-        source=saved["source"],
-        ignored=saved["ignored"],
-        environment=environment_from_json(saved["environment"]) if saved["environment"] else None,
+        roles=roles,
+        name=saved.get("name", str),
+        source=saved.get("source", str),
+        ignored=saved.get("ignored", dict),
+        environment=environment_from_json(environment) if environment else None,
         **arrays,
     )
 
 
-def _column(saved: dict[str, Any]) -> Column:
-    absent = None if saved["absent"] is None else np.array(_load_array(saved["absent"]))
-    return Column(saved["name"], saved["kind"], _load_values(saved), saved["rate"], absent, saved["white"])
+def _fits(array: NDArray[Any], kind: Any, axes: tuple[int, ...]) -> bool:
+    return array.dtype == kind and array.ndim in axes
+
+
+def _column(saved: Described) -> Column:
+    name, kind = saved.get("name", str), saved.get("kind", str)
+    if kind not in KINDS:
+        raise DataError(f"`kind` of {saved.where} must be one of {', '.join(KINDS)}, and is {shown(kind)}.")
+    absent = None if saved.members.get("absent") is None else np.array(_load_array(saved.object("absent")))
+    values = _load_values(saved)
+    if absent is not None and not (_fits(absent, np.bool_, (1,)) and len(absent) == len(values)):
+        raise DataError(f"{saved.where} is damaged: what it lacks does not fit its values. Make it again.")
+    return Column(name, kind, values, saved.get("rate", int, None), absent, saved.get("white", float, None))
 
 
 def _save_values(column: Column, path: Path) -> dict[str, Any]:
@@ -73,13 +110,13 @@ def _save_values(column: Column, path: Path) -> dict[str, Any]:
     return {"array": _save_array(values, path)}
 
 
-def _load_values(saved: dict[str, Any]) -> Rows:
-    if "objects" not in saved:
-        return _load_array(saved["array"])
-    values = json.loads(Path(saved["objects"]).read_text(encoding="utf-8"))
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out
+def _load_values(saved: Described) -> Rows:
+    if "objects" not in saved.members:
+        return _load_array(saved.object("array"))
+    path = Path(saved.get("objects", str))
+    with decoding(str(path), "Make the table again."):
+        values = json.loads(path.read_text(encoding="utf-8"))
+    return as_objects(checked_json.held(values, list, str(path), DataError))
 
 
 def _save_array(values: Rows, path: Path) -> dict[str, Any]:
@@ -95,5 +132,14 @@ def _save_array(values: Rows, path: Path) -> dict[str, Any]:
     return {**place, "path": str(path), "offset": 0}
 
 
-def _load_array(place: dict[str, Any]) -> Rows:
-    return open_rows(Path(place["path"]), tuple(place["shape"]), np.dtype(place["dtype"]), place["offset"])
+def _load_array(place: Described) -> Rows:
+    path, shape, offset = Path(place.get("path", str)), tuple(place.all("shape", int)), place.get("offset", int)
+    with decoding(f"`dtype` of {place.where}", "Make the table again."):
+        dtype = np.dtype(place.get("dtype", str))
+    with decoding(f"`path` of {place.where}", "Make the table again."):  # a name may be too long to be looked for
+        there = path.is_file()
+    if dtype.hasobject or dtype.kind not in "iufbM" or not there or not shape or offset < 0:
+        raise DataError(f"{place.where} is damaged: {path} holds no such array. Make the table again.")
+    if min(shape) < 0 or prod(shape) * dtype.itemsize + offset > path.stat().st_size:
+        raise DataError(f"{place.where} is damaged: {path} holds less than the shape {shape}. Make the table again.")
+    return open_rows(path, shape, dtype, offset)

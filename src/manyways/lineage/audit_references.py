@@ -13,7 +13,7 @@ from manyways.data.splits import parts_of
 from manyways.errors import NeedsError
 from manyways.methods.losses import label_losses
 from manyways.methods.method import Method
-from manyways.methods.saved import method_from_json
+from manyways.methods.saved import Functions, method_from_json
 from manyways.models.lineage import Lineage, versions
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
@@ -31,13 +31,14 @@ BATCH, RATE, WARMUP, CLIP = 64, 2e-3, 0.05, 1.0
 
 def train_references(
     model: Model, reference: Data, count: int = 16, *, seed: int = 0, method: Method | None = None,
-    start: Model | None = None,
+    start: Model | None = None, functions: Functions | None = None,
 ) -> list[Model]:  # fmt: skip
     """`count` models like `model`, each trained on a random half of the rows of `reference`.
 
     A network that predicts classes is trained as a population of its own architecture, all members in one program, for
     as many steps as the model took. Any other model is made by its own method, or by the one that is given, one after
-    the other; `start` is what that starts from. Raises NeedsError where the model's own method cannot be made again.
+    the other; `start` is what that starts from, and `functions` are those that the own method names. Raises NeedsError
+    where the model's own method cannot be made again.
     """
     plain = method is None and _is_plain(model)
     # Other methods may learn from rows without a label, too.
@@ -46,7 +47,7 @@ def train_references(
     if plain:
         assert isinstance(model, Predictor)
         return _population(model, rows, halves, seed)
-    method = method or _own_method(model, start)
+    method = method or _own_method(model, start, functions)
     steps = Budget(model.lineage.steps) if model.lineage.steps else None
     return [
         method.fit(rows.select(half), start, budget=steps, seed=mix(seed, number) % 2**32)
@@ -73,8 +74,8 @@ def _is_plain(model: Model) -> bool:
     )
 
 
-def _own_method(model: Model, start: Model | None) -> Method:
-    method = method_from_json(model.lineage.method)
+def _own_method(model: Model, start: Model | None, functions: Functions | None) -> Method:
+    method = method_from_json(model.lineage.method, functions=functions)
     if method.needs_start() and start is None:
         raise NeedsError(
             f"{model.lineage.title} started from a model, and so must those that it is compared with: start=…."

@@ -1,12 +1,13 @@
 """The audit of a forgetting: one model as it was, as it is, and as it would be, attacked with the same references."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.lineage.audit import AuditResult, audit
 from manyways.lineage.audit_references import train_references
+from manyways.methods.saved import Functions
 from manyways.models.model import Model
 
 REFERENCES = 8
@@ -18,11 +19,13 @@ class Auditor:
 
     references: reference models trained for each model that was given the rows, on random halves of those that stay,
     as long as that model was; their cost is that of so many trainings. 0 trains none and leaves the threshold on the
-    loss. Evidence, never proof. Raises ParameterError for fewer than 0.
+    loss. functions: those that the methods of models name, by these names. Evidence, never proof. Raises
+    ParameterError for fewer than 0.
     """
 
     references: int = REFERENCES
     seed: int = 0
+    functions: Functions = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.references < 0:
@@ -38,7 +41,11 @@ class Auditor:
         """
         first = next(iter(models.values()))
         count = self.references
-        others = train_references(first, reference, count, seed=self.seed, start=start) if count else []
+        others = (
+            train_references(first, reference, count, seed=self.seed, start=start, functions=self.functions)
+            if count
+            else []
+        )
         return {
             when: audit(model, forgotten, unseen, reference, references=others, seed=self.seed)
             for when, model in models.items()

@@ -12,18 +12,19 @@ from filelock import FileLock, Timeout
 from pyroaring import BitMap
 
 from manyways.data.columns import ids_from_text
-from manyways.data.data import Data
 from manyways.errors import StoreError
 from manyways.lineage import cleaning, registry
 from manyways.lineage import manifest as manifests
 from manyways.lineage.journal import CLEANING, GOING, SWAPPED, Journal
 from manyways.lineage.making import WORK, Audit, Maker
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.plan import DELETE, Plan, Planner
+from manyways.lineage.plan import Plan, Planner
 from manyways.lineage.receipt import as_text, make_receipt, read_receipt
 from manyways.lineage.record import load_records
-from manyways.lineage.replay import Sources
+from manyways.lineage.replay import Given, Sources
 from manyways.lineage.store import Store, reached_by
+from manyways.lineage.stored import digest
+from manyways.lineage.words import DELETE
 from manyways.permissions import FILE, ensured_folder
 from manyways.training.events import Listener
 
@@ -36,7 +37,7 @@ LOCK_SECONDS = 10.0
 class CarryingOut:
     """What is done from the moment that a plan was agreed to, to its receipt."""
 
-    def __init__(self, store: Store, given: Sequence[Data], listeners: Sequence[Listener], audit: Audit | None) -> None:
+    def __init__(self, store: Store, given: Given, listeners: Sequence[Listener], audit: Audit | None) -> None:
         self._store, self._given, self._listeners, self._audit = store, given, listeners, audit
 
     def finish(self, journal: Journal) -> tuple[Plan, dict[str, Any], Path | None]:
@@ -90,7 +91,8 @@ class CarryingOut:
             held = {
                 key: Manifest.load(db, key) for key in {each.manifest for each in after.values()} if key is not None
             }
-            ids = registry.all_ids(db)[registry.numbers_in(journal.rows)]
+            numbers = registry.numbers_in(journal.rows)
+            ids = registry.ids_at(registry.all_ids(db), numbers, "what is forgotten")
             receipt = make_receipt(plan, ids, before, after, held)
             used = {step.new for step in plan.steps}
             _delete_models(db, [*before, *(set(after) - used)])
@@ -115,7 +117,7 @@ class CarryingOut:
 
 
 def planner_of(
-    db: "sqlite3.Connection", store: Store, given: Sequence[Data], rows: BitMap, how: str, delete: bool,
+    db: "sqlite3.Connection", store: Store, given: Given, rows: BitMap, how: str, delete: bool,
     other_versions: bool,
 ) -> Planner:  # fmt: skip
     """What plans the forgetting of `rows`."""
@@ -167,7 +169,7 @@ def _delete_unused(db: "sqlite3.Connection") -> None:
 def _delete_files(store: Store) -> None:
     """Delete weights that no model has, and what was needed to make models."""
     with store.database.writing() as db:  # so that no other process is about to give them to a model
-        used = {key for (key,) in db.execute("SELECT weights FROM models")}
+        used = {digest(key, "`weights` of a model") for (key,) in db.execute("SELECT weights FROM models")}
         store.weights.remove(store.weights.kept() - used)
     for path in store.weights.unfinished():
         shutil.rmtree(path, ignore_errors=True)
@@ -177,6 +179,7 @@ def _delete_files(store: Store) -> None:
 @contextmanager
 def locked(store: Store) -> Iterator[None]:
     """Only one process forgets at a time; a lock ends with its process. Raises StoreError where another one does."""
+    store.database.check_writable()
     try:
         lock = FileLock(ensured_folder(store.folder) / "forgetting.lock", timeout=LOCK_SECONDS, mode=FILE)
         lock.acquire()

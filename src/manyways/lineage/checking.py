@@ -4,7 +4,9 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from manyways.lineage.record import load_records
+from manyways.errors import StoreError
+from manyways.lineage.findings import Findings
+from manyways.lineage.stored import digest
 
 if TYPE_CHECKING:
     from manyways.lineage.store import Store
@@ -33,27 +35,52 @@ class Check:
 
 
 def check(store: "Store", *, remove_orphans: bool = False) -> Check:
-    """Look at everything in `store`; with `remove_orphans` folders of weights that no model has are deleted."""
+    """Look at everything in `store`; with `remove_orphans` folders of weights that no model has are deleted.
+
+    What is damaged is told, however much it is; nothing is deleted where the database is, for then nobody knows which
+    weights are in use.
+    """
     if not store.database.exists:
         return Check(0, 0, (), ())
-    with store.database.reading() as db:
-        problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        strays = db.execute("PRAGMA foreign_key_check")
-        problems += [f"a row of {row[0]} refers to nothing in {row[2]}" for row in strays]
-        records = load_records(db, "TRUE")
-        begun = db.execute("SELECT state FROM forgets").fetchone()
-    for key in sorted({record.weights for record in records}):
+    try:
+        with store.database.reading() as db:
+            found = Findings(db)
+            begun = db.execute("SELECT state FROM forgets").fetchone() if not found.problems else None
+    except StoreError as error:
+        return Check(0, 0, (str(error),), ())
+    problems, damaged = list(found.problems), bool(found.problems)
+    for key in sorted({record.weights for record in found.records}):
+        sharing = [each for each in found.records if each.weights == key]
         if problem := store.weights.problem(key):
-            users = ", ".join(f"{each.title} ({each.short})" for each in records if each.weights == key)
+            users = ", ".join(f"{each.title} ({each.short})" for each in sharing)
             problems.append(f"{problem} It is that of {users}.")
-    with store.database.writing() as db:  # so that no other process is about to give them to a model
-        used = {key for (key,) in db.execute("SELECT weights FROM models")}
+            continue
+        odd = [each.short for each in sharing if each.kind != store.weights.kind(key)]
+        problems += [f"`kind` of the model {short} is not that of its weights" for short in odd]
+        damaged |= bool(odd)
+    if damaged:
+        kept = f"Nothing was deleted: {store.database.path} is damaged, so it is not known which weights are in use."
+        problems += [kept] if remove_orphans else []
+        used = {record.weights for record in found.records}
+        return Check(len(found.records), len(used), tuple(problems), ())
+    used, orphans = _orphans(store, remove_orphans)
+    unfinished = begun[0] if begun else None
+    return Check(len(found.records), len(used), tuple(problems), tuple(orphans), remove_orphans, unfinished)
+
+
+def _orphans(store: "Store", remove: bool) -> tuple[set[str], list[str]]:
+    """The weights that models have, and the folders that no model has."""
+    if remove:
+        store.database.check_writable()
+    # Writing, so that no other process is about to give them to a model; where nothing can be written, none is.
+    database = store.database
+    with database.writing() if database.writable else database.reading() as db:
+        used = {digest(key, "`weights` of a model") for (key,) in db.execute("SELECT weights FROM models")}
         stray = store.weights.kept() - used
-        if remove_orphans:
+        if remove:
             store.weights.remove(stray)
     parts = store.weights.unfinished()
-    if remove_orphans:
+    if remove:
         for path in parts:
             shutil.rmtree(path, ignore_errors=True)
-    orphans = sorted([str(store.weights.place(key)) for key in stray] + [str(path) for path in parts])
-    return Check(len(records), len(used), tuple(problems), tuple(orphans), remove_orphans, begun[0] if begun else None)
+    return used, sorted([str(store.weights.place(key)) for key in stray] + [str(path) for path in parts])

@@ -8,11 +8,14 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from manyways.errors import StoreError
+from manyways.lineage.stored import Damage
 from manyways.permissions import FILE, OTHERS, private_folder, tighten
 
 VERSION = 1
 PATIENCE = 60.0
 """Seconds to wait for another process that writes."""
+MEND = "`manyways store check` lists all that is wrong; take the store's folder from a backup."
+ELSEWHERE = "Set MANYWAYS_HOME to another folder."
 
 SCHEMA = """
 CREATE TABLE row_blocks (block INTEGER PRIMARY KEY, ids BLOB NOT NULL);
@@ -62,10 +65,15 @@ class Database:
         """Whether anything was ever kept."""
         return self.path.is_file()
 
+    @property
+    def writable(self) -> bool:
+        """Whether the file, and its log beside it, can be written; a store that is not made yet is tried."""
+        return not self.exists or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection that sees one state of the store throughout. Raises StoreError where it cannot be read."""
-        with self._opened() as db:
+        with self._opened(write=False) as db:
             db.execute("BEGIN")
             yield db
             db.execute("ROLLBACK")
@@ -81,7 +89,8 @@ class Database:
             try:
                 yield db
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # SQLite has undone it already where the disk is full
+                    db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
 
@@ -98,18 +107,31 @@ class Database:
                     "still in its log. End that process, and type the same command again."
                 )
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(self._connect()) as db:
-                yield db
-        except sqlite3.Error as error:
+    def check_writable(self) -> None:
+        """Raise StoreError where the store can be read only."""
+        if not self.writable:
             raise StoreError(
-                f"The store cannot be used: {error} ({self.path}). Look for a full disk or a missing permission; "
-                "`manyways store check` says whether it is whole."
-            ) from error
+                f"The store at {self.path.parent} can be read, but not written: {self.path.name} or its folder is "
+                "read-only. Set MANYWAYS_HOME to a folder that can be written, or keep nothing: fit --no-store."
+            )
 
-    def _connect(self) -> sqlite3.Connection:
+    @contextmanager
+    def _opened(self, write: bool = True) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(self._connect(write)) as db:
+                yield db
+        except Damage as error:
+            raise StoreError(f"{error} So says {self.path}, which is damaged. {MEND}") from error
+        except UnicodeDecodeError as error:  # in SQLite's own words, which quote what it found
+            raise StoreError(f"The store's database {self.path} is damaged. {MEND}") from error
+        except sqlite3.Error as error:
+            raise StoreError(_said(error, self.path)) from error
+
+    def _connect(self, write: bool) -> sqlite3.Connection:
+        if not self.writable:
+            if write:
+                self.check_writable()
+            return open_read_only(self.path)
         try:
             self._make()
         except OSError as error:
@@ -121,7 +143,8 @@ class Database:
         try:
             for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = FULL", "temp_store = MEMORY"):
                 db.execute(f"PRAGMA {pragma}")
-            self._prepare(db)
+            if not _check_version(db, self.path):
+                self._prepare(db)
         except BaseException:
             db.close()
             raise
@@ -146,19 +169,72 @@ class Database:
         tighten(self.path)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            _with_patience(db, "PRAGMA journal_mode = WAL")
-            db.execute("BEGIN IMMEDIATE")
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # no other process was faster
-                for statement in filter(str.strip, SCHEMA.split(";")):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION}")
-            db.execute("COMMIT")
-        elif version != VERSION:
-            raise StoreError(
-                f"{self.path} has the format {version}; this version of Manyways reads format {VERSION}. Upgrade it."
-            )
+        _with_patience(db, "PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        if not _check_version(db, self.path):  # no other process was faster
+            for statement in filter(str.strip, SCHEMA.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A connection to a database that cannot be written, nor anything beside it.
+
+    Raises StoreError where its log holds changes that cannot be read so.
+    """
+    for mode in ("mode=ro", "immutable=1"):
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=PATIENCE, isolation_level=None)
+        try:
+            db.execute("PRAGMA temp_store = MEMORY")
+            if not _check_version(db, path):
+                raise StoreError(f"{path} is empty, and cannot be written. {ELSEWHERE}")
+            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # the log is looked for when it is read
+        except sqlite3.OperationalError as error:
+            db.close()
+            log = path.with_name(f"{path.name}-wal")
+            # Where nothing can be written SQLite cannot make the file that readers share, which it needs to see that
+            # the log is empty.
+            if mode == "immutable=1" or (log.exists() and log.stat().st_size):
+                raise StoreError(
+                    f"{path} has changes in its log that can be read only where files can be written: {error}. Copy "
+                    f"the folder {path.parent} to such a place, and set MANYWAYS_HOME to the one that it lies in."
+                ) from error
+        except BaseException:
+            db.close()
+            raise
+        else:
+            return db
+    raise AssertionError
+
+
+def _check_version(db: sqlite3.Connection, path: Path) -> int:
+    """The format of a store, 0 for a file that is to become one. Raises StoreError for what this version cannot use."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise StoreError(
+            f"{path} has the format {version}; this version of Manyways reads format {VERSION}. It was written by a "
+            "newer version: upgrade Manyways, or set MANYWAYS_HOME to another folder."
+        )
+    tables = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] if version != VERSION else 0
+    if version < 0 or (version != VERSION and tables):
+        raise StoreError(f"{path} has the format {version}, which no version of Manyways writes. It is damaged. {MEND}")
+    return version
+
+
+def _said(error: sqlite3.Error, path: Path) -> str:
+    """What to say of an error of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kind = code & 0xFF if code is not None else None
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"Another process has been writing {path} for {PATIENCE:.0f} seconds. Wait for it to end."
+    if kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
+                sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM):  # fmt: skip
+        return (
+            f"The store cannot be used: {error} ({path}). Look for a full disk or a missing permission; `manyways "
+            "store check` says whether it is whole."
+        )
+    return f"The store cannot be used: {error} ({path}). It is damaged. {MEND}"
 
 
 def _is_own(name: str) -> bool:

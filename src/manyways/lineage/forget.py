@@ -1,6 +1,7 @@
 """forget: every model in the store that rows reached is made what it would be had they never been there."""
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from manyways.comparison.records import write_whole
 from manyways.data.columns import ids_from_text
 from manyways.data.data import Data
 from manyways.errors import DataError, ParameterError, StoreError
+from manyways.lineage import receipts
 from manyways.lineage.carrying_out import CarryingOut, give_up, locked, planner_of, refuse_unless_all_can
+from manyways.lineage.counting import in_the_data
 from manyways.lineage.journal import Journal
 from manyways.lineage.making import Audit
-from manyways.lineage.plan import EXACT, Plan, Step, approximation
-from manyways.lineage.record import Record
-from manyways.lineage.store import Store, reached_by
+from manyways.lineage.plan import Plan, Planner, approximation
+from manyways.lineage.receipt import as_text
+from manyways.lineage.replay import Given
+from manyways.lineage.signing import SigningKey, signed
+from manyways.lineage.store import RowsUnknown, Store, reached_by
+from manyways.lineage.words import EXACT
+from manyways.methods.saved import Functions
 from manyways.models.model import Model
 from manyways.training.events import Listener
 
@@ -30,7 +38,8 @@ class Forgotten:
     """What came of forgetting: the plan as it was carried out, the receipt as JSON values, and where the receipt lies.
 
     model: what took the place of the model that was asked about; None where none was, or it was deleted. resumed:
-    whether this finished what an earlier call had begun.
+    whether this finished what an earlier call had begun. already: whether an earlier call had done it all; the receipt
+    is of that one.
     """
 
     plan: Plan
@@ -38,6 +47,7 @@ class Forgotten:
     receipt_path: Path | None = None
     model: Model | None = None
     resumed: bool = False
+    already: bool = False
 
 
 def forget(
@@ -54,11 +64,14 @@ def forget(
     agree: Callable[[Plan], bool] | None = None,
     audit: Audit | None = None,
     listeners: Sequence[Listener] = (),
+    functions: Functions | None = None,
+    sign: SigningKey | None = None,
 ) -> Forgotten:
     """Make every model in the store forget `rows`, or the rows of `subject`, and leave nothing of them in it.
 
     Models that were made from others follow the others, ancestors first; each ends as training without the rows would
-    have it. A call that was killed is finished by the next one with the same arguments. All copies of a row go.
+    have it. A call that was killed is finished by the next one with the same arguments; where it had come to its end,
+    the receipt that it wrote is found again beside `receipt`. All copies of a row go.
 
     model: whose successor is wanted; it is kept in the store first where it is not there, if `data` is given.
     rows: a `Data` of those rows, their ids (uint64 [n, 2]), or ids as text.
@@ -70,55 +83,63 @@ def forget(
     receipt: file that the receipt is written to. agree: is shown the plan, and says whether to carry it out.
     audit: measures each model that was given the rows, before and after, for the receipt: evidence, never proof; see
         `Auditor`.
+    functions: those that methods of models name (rewards, oracles), by these names; what a record names is never
+        imported. sign: the key that the receipt is signed with; see `manyways.lineage.signing`.
     Raises StoreError where the rows are not known or are forgotten already, where a model cannot forget, and where the
     plan is not agreed to; nothing has changed then.
     """
-    store, given = store or Store(), _as_list(data)
+    store, given = store or Store(), Given(_as_list(data), functions or {})
     if (rows is None) == (subject is None):
         raise ParameterError("forget takes rows or subject, one of them: forget(model, rows), forget(subject='ann').")
     ids = None if rows is None else _ids(rows)
     approximation(how)
     if model is not None and store.find_lineage(model.lineage) is None:
-        if not given:
+        if not given.data:
             raise StoreError(
                 f"{model.lineage.title} is not in the store at {store.folder}. Give what it was learned from, data=…, "
                 "or let fit keep it: fit(data, run=Run(store=Store()))."
             )
-        store.keep(model, given[0])
+        store.keep(model, given.data[0])
     wanted = store.find(model).id if model is not None else None
     request = _request(ids, subject, how)
     path = Path(receipt).resolve() if receipt is not None else None
     with locked(store):
         work = CarryingOut(store, given, listeners, audit)
-        done = _finish_pending(store, work, path)
-        if done is not None and done[0] == request:
+        done = _finish_pending(store, work, path, sign)
+        if done is not None and (done[0] == request or receipts.is_of(done[1].receipt, ids, subject, how)):
             return _with_model(store, replace(done[1], resumed=True), wanted)
         if not store.database.exists:
             raise StoreError(f"The store at {store.folder} is empty: there is nothing to forget.")
-        with store.database.reading() as db:
-            named = store.rows_named(db, rows=ids, subject=subject)
-            records = reached_by(db, named)
-            planner = planner_of(db, store, given, named, how, delete, other_versions)
-            plan = _plan(planner.steps(records), named, subject, how, records)
+        try:
+            with store.database.reading() as db:
+                named = store.rows_named(db, rows=ids, subject=subject)
+                plan = _plan(db, planner_of(db, store, given, named, how, delete, other_versions), named, subject, how)
+        except RowsUnknown:
+            found = receipts.earlier(path, ids, subject, how) if path is not None else None
+            if found is None:
+                raise
+            store.database.compact()  # the earlier call may have been killed before it emptied the log
+            done_before = Forgotten(Plan((), len(found[1]["rows"]), subject, how), found[1], found[0], already=True)
+            return _signed(done_before, sign)
         refuse_unless_all_can(plan)
         if agree is not None and not agree(plan):
             raise StoreError("Nothing was forgotten: the plan was not agreed to.")
         with store.database.writing() as db:
             journal = Journal.begin(db, request, plan, named, str(path) if path is not None else None)
-        return _with_model(store, Forgotten(*work.finish(journal)), wanted)
+        return _with_model(store, _signed(Forgotten(*work.finish(journal)), sign), wanted)
 
 
 def plan_forgetting(
     rows: Rows | None = None, *, subject: str | None = None, data: Data | Sequence[Data] | None = None,
     how: str = EXACT, store: Store | None = None, delete: bool = False, other_versions: bool = False,
+    functions: Functions | None = None,
 ) -> Plan:  # fmt: skip
     """What `forget` with these arguments would do. Nothing is changed."""
     store = store or Store()
     with store.database.reading() as db:
         named = store.rows_named(db, rows=None if rows is None else _ids(rows), subject=subject)
-        records = reached_by(db, named)
-        planner = planner_of(db, store, _as_list(data), named, how, delete, other_versions)
-        return _plan(planner.steps(records), named, subject, how, records)
+        given = Given(_as_list(data), functions or {})
+        return _plan(db, planner_of(db, store, given, named, how, delete, other_versions), named, subject, how)
 
 
 def abandon(store: Store | None = None) -> bool:
@@ -131,7 +152,9 @@ def abandon(store: Store | None = None) -> bool:
         return give_up(store)
 
 
-def _finish_pending(store: Store, work: CarryingOut, path: Path | None) -> tuple[str, Forgotten] | None:
+def _finish_pending(
+    store: Store, work: CarryingOut, path: Path | None, sign: SigningKey | None
+) -> tuple[str, Forgotten] | None:
     """Finish what an earlier call has begun: its request, and what came of it; None where there is nothing."""
     if not store.database.exists:
         return None
@@ -141,11 +164,23 @@ def _finish_pending(store: Store, work: CarryingOut, path: Path | None) -> tuple
         return None
     if journal.receipt_path is None and path is not None:
         journal = replace(journal, receipt_path=str(path))
-    return journal.request, Forgotten(*work.finish(journal))
+    return journal.request, _signed(Forgotten(*work.finish(journal)), sign)
 
 
-def _plan(steps: Sequence[Step], rows: BitMap, subject: str | None, how: str, records: Sequence[Record]) -> Plan:
-    return Plan(tuple(steps), len(rows), subject, how, tuple(copy for record in records for copy in record.copies))
+def _signed(done: Forgotten, key: SigningKey | None) -> Forgotten:
+    """What was done, its receipt signed with `key` if there is one, and written anew where it lies in a file."""
+    if key is None or "rows" not in done.receipt:
+        return done
+    receipt = signed(done.receipt, key)
+    if done.receipt_path is not None:
+        write_whole(done.receipt_path, as_text(receipt))
+    return replace(done, receipt=receipt)
+
+
+def _plan(db: sqlite3.Connection, planner: Planner, rows: BitMap, subject: str | None, how: str) -> Plan:
+    records = reached_by(db, rows)
+    copies = tuple(copy for record in records for copy in record.copies)
+    return Plan(tuple(planner.steps(records)), len(rows), subject, how, copies, in_the_data(db, rows))
 
 
 def _with_model(store: Store, done: Forgotten, wanted: str | None) -> Forgotten:

@@ -2,11 +2,15 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pyroaring import BitMap
 
+from manyways.checked_json import Described
 from manyways.lineage.plan import Plan, Step
+from manyways.lineage.stored import Damage, digest, made_of, object_in, place, receipt_in, row_set, whole
 
 GOING, SWAPPED, CLEANING = "going", "swapped", "cleaning"
 """Models are being made; the new ones have taken their places, and files are deleted; the database is written anew."""
@@ -36,8 +40,19 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
-        plan = Plan.from_json(json.loads(row[3])) if row[3] else None
-        return Journal(row[0], row[1], row[2], plan, BitMap.deserialize(row[4]), row[5], row[6])
+        key, request, state, plan, rows, path, receipt = row
+        where = f"row {key} of forgets"
+        if state not in (GOING, SWAPPED, CLEANING) or bool(plan) != (state != CLEANING):
+            raise Damage(f"`state` and `plan` of {where} are none of a forgetting.")
+        return Journal(
+            id=whole(key, f"`id` of {where}"),
+            request=digest(request, f"`request` of {where}"),
+            state=state,
+            plan=_plan(object_in(plan, f"`plan` of {where}")) if plan else None,
+            rows=row_set(rows, f"`rows` of {where}"),
+            receipt_path=None if path is None else place(path, f"`receipt_path` of {where}"),
+            receipt=receipt_in(receipt, f"`receipt` of {where}") if state == SWAPPED or receipt is not None else None,
+        )
 
     @staticmethod
     def begin(db: sqlite3.Connection, request: str, plan: Plan, rows: BitMap, receipt_path: str | None) -> "Journal":
@@ -67,3 +82,25 @@ class Journal:
     def end(self, db: sqlite3.Connection) -> None:
         """Nothing is left to do."""
         db.execute("DELETE FROM forgets WHERE id = ?", (self.id,))
+
+
+STEP: Mapping[str, type[Any]] = {
+    "model": str, "title": str, "how": str, "guarantee": str, "rows": int, "given": int, "steps": int,
+    "seconds": float, "note": str,
+}  # fmt: skip
+"""What the JSON of a step must hold."""
+
+
+def _plan(said: Described) -> Plan:
+    for step in said.objects("steps"):
+        for name, kind in STEP.items():
+            step.get(name, kind)
+        for name in ("new", "used"):
+            step.get(name, str, None)
+        step.get("audit", dict, None)
+    said.get("rows", int)
+    said.get("subject", str, None)
+    said.get("how", str)
+    said.all("copies", str)
+    said.get("counted", int, 0)
+    return made_of(Plan.from_json, said.members, said.where)

@@ -14,7 +14,8 @@ from pyroaring import BitMap
 from manyways.lineage import manifest as manifests
 from manyways.lineage import registry
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.record import FORGOTTEN, keep_stages, lineage_hash, lineage_in, nearest
+from manyways.lineage.record import FORGOTTEN, SHORT, keep_stages, lineage_hash, lineage_in, nearest
+from manyways.lineage.stored import gone
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -125,5 +126,7 @@ def _stage_rows(db: sqlite3.Connection, lineage: Lineage) -> list[registry.Numbe
 
 
 def _rows_of(db: sqlite3.Connection, model: str) -> "BitMap":
-    (key,) = db.execute("SELECT all_rows FROM models WHERE id = ?", (model,)).fetchone()
-    return registry.load_set(db, key)
+    found = db.execute("SELECT all_rows FROM models WHERE id = ?", (model,)).fetchone()
+    if found is None:
+        raise gone(f"the model {model[:SHORT]}")
+    return registry.load_set(db, found[0])

@@ -13,11 +13,12 @@ from manyways.lineage import registry
 from manyways.lineage.fields import named_folder
 from manyways.lineage.journal import Journal
 from manyways.lineage.manifest import Manifest
-from manyways.lineage.plan import ASSEMBLE, BITWISE, NO_PROOF, RETRAIN, Step, approximation
+from manyways.lineage.plan import Step, approximation
 from manyways.lineage.receipt import packed_bits
 from manyways.lineage.record import FORGOTTEN, Record, load_lineage, load_records
 from manyways.lineage.replay import Found, Parts, Sources, as_on, repeat
 from manyways.lineage.store import Store
+from manyways.lineage.words import ASSEMBLE, BITWISE, NO_PROOF, RETRAIN
 from manyways.methods.saved import method_from_json
 from manyways.models.model import Model
 from manyways.models.saving import save_model
@@ -38,6 +39,7 @@ class Maker:
 
     def __init__(self, store: Store, sources: Sources, listeners: Sequence[Listener], audit: Audit | None) -> None:
         self._store, self._sources, self._listeners, self._audit = store, sources, listeners, audit
+        self._functions = sources.functions
 
     def make(self, journal: Journal, step: Step) -> Step:
         """Make the model of `step` of the plan in `journal`, and keep it out of sight; the step with its id."""
@@ -74,7 +76,7 @@ class Maker:
             parts = self._parts(record, parents, folder)
             if step.how not in (RETRAIN, ASSEMBLE) and step.guarantee == NO_PROOF:
                 run = Run(folder / "retrained", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
-                models["retrained"] = repeat(record.lineage, found.rest, parts, run)
+                models["retrained"] = repeat(record.lineage, found.rest, parts, run, self._functions)
             start = parts.start if "start" in record.parents else None
             said = self._audit(models, gone, found.rest.test, found.rest.training, start)
         except ManywaysError as error:
@@ -91,13 +93,16 @@ class Maker:
                 step = replace(step, how=RETRAIN, guarantee=BITWISE, note=str(error))
         given = self._parts(record, parents, folder)
         run = Run(folder / "run", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
-        return repeat(record.lineage, found.rest if found is not None else None, given, run), step
+        rest = found.rest if found is not None else None
+        return repeat(record.lineage, rest, given, run, self._functions), step
 
     def _taken_out(self, how: str, record: Record, found: Found | None, folder: Path) -> Model:
         """The model with the rows taken out of it, by its own method or by the approximate one that was asked for."""
         if found is None or found.whole is None:
             raise NeedsError("Its source no longer has the rows, so they cannot be taken out of it.")
-        method = approximation(how) or method_from_json(record.lineage["method"], self._fields(record, folder))
+        method = approximation(how) or method_from_json(
+            record.lineage["method"], self._fields(record, folder), self._functions
+        )
         run = Run(folder / "run", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
         with as_on(record.lineage["machine"]):
             return method.forget(self._load(record.id), found.whole, found.gone, run=run)

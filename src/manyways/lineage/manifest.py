@@ -18,6 +18,7 @@ from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
 from manyways.errors import StoreError
 from manyways.lineage.registry import Ids, Numbers, bitmap, numbers_in
+from manyways.lineage.stored import Damage, blob, gone, key_of, made_of, numbers, object_in
 
 
 class RowsMissing(StoreError):
@@ -133,30 +134,42 @@ class Manifest:
             zlib.compress(np.packbits(self.visible).tobytes()),
             None if self.chosen is None else packed(self.chosen),
         )
-        digest = blake2b(b"\0".join([facts.encode(), *(blob or b"" for blob in blobs)]), digest_size=16).hexdigest()
+        digest = _digest(facts, blobs)
         db.execute(
             "INSERT OR IGNORE INTO manifests (digest, facts, numbers, part, visible, chosen) VALUES (?, ?, ?, ?, ?, ?)",
             (digest, facts, *blobs),
         )
-        (key,) = db.execute("SELECT id FROM manifests WHERE digest = ?", (digest,)).fetchone()
-        return int(key)
+        return key_of(db, "manifests", digest)
 
     @staticmethod
     def load(db: sqlite3.Connection, key: int) -> "Manifest":
         """The manifest that was kept under `key`."""
-        row = db.execute("SELECT facts, numbers, part, visible, chosen FROM manifests WHERE id = ?", (key,)).fetchone()
-        facts: dict[str, Any] = json.loads(row[0])
-        numbers, part = unpacked(row[1]), np.frombuffer(zlib.decompress(row[2]), np.uint8)
-        visible = np.unpackbits(np.frombuffer(zlib.decompress(row[3]), np.uint8), count=len(part)).astype(bool)
+        where = f"row {key} of manifests"
+        row = db.execute(
+            "SELECT digest, facts, numbers, part, visible, chosen FROM manifests WHERE id = ?", (key,)
+        ).fetchone()
+        if row is None:
+            raise gone(where)
+        said = object_in(row[1], f"`facts` of {where}")
+        held, part, visible = (
+            blob(value, f"`{name}` of {where}")
+            for name, value in zip(("numbers", "part", "visible"), row[2:5], strict=True)
+        )
+        chosen = None if row[5] is None else blob(row[5], f"`chosen` of {where}")
+        if _digest(row[1], [held, part, visible, chosen]) != row[0]:
+            raise Damage(f"{where} has changed since it was written (its hash differs).")
+        parts = numbers(part, f"`part` of {where}", "u1")
+        bits = numbers(visible, f"`visible` of {where}", "u1")
+        origin = said.get("origin", dict, None)
         return Manifest(
-            name=facts["name"],
-            origin=Origin.from_json(facts["origin"]) if facts["origin"] else None,
-            roles={role: tuple(names) for role, names in facts["roles"].items()},
-            fingerprint=facts["fingerprint"],
-            numbers=numbers,
-            part=part,
-            visible=visible,
-            chosen=None if row[4] is None else unpacked(row[4]),
+            name=said.get("name", str),
+            origin=made_of(Origin.from_json, origin, f"`origin` of {said.where}") if origin else None,
+            roles={role: tuple(said.object("roles").all(role, str)) for role in said.get("roles", dict)},
+            fingerprint=said.get("fingerprint", str, None),
+            numbers=unpacked(held, f"`numbers` of {where}"),
+            part=parts,
+            visible=np.unpackbits(bits, count=len(parts)).astype(bool),
+            chosen=None if chosen is None else unpacked(chosen, f"`chosen` of {where}"),
         )
 
 
@@ -188,6 +201,10 @@ def numbers_by_id(source: Data, known: Ids) -> Numbers:
     return places_of(source.all_ids, known)
 
 
+def _digest(facts: str, blobs: Sequence[bytes | None]) -> str:
+    return blake2b(b"\0".join([facts.encode(), *(each or b"" for each in blobs)]), digest_size=16).hexdigest()
+
+
 def _facts(data: Data | Manifest) -> str:
     return json.dumps(
         {
@@ -204,9 +221,9 @@ def packed(numbers: NDArray[np.int64]) -> bytes:
     return zlib.compress(np.diff(numbers, prepend=0).astype(np.int32).tobytes())
 
 
-def unpacked(blob: bytes) -> NDArray[np.int64]:
-    """What `packed` packed."""
-    return np.cumsum(np.frombuffer(zlib.decompress(blob), np.int32), dtype=np.int64)
+def unpacked(value: Any, where: str) -> NDArray[np.int64]:
+    """What `packed` packed; `where` says where it stands."""
+    return np.cumsum(numbers(value, where, "<i4"), dtype=np.int64)
 
 
 def _places(wanted: Numbers, there: Numbers) -> RowNumbers:

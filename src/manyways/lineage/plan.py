@@ -8,21 +8,33 @@ from typing import Any
 from pyroaring import BitMap
 
 from manyways.errors import ManywaysError, ParameterError, StoreError
+from manyways.lineage.counting import rows_said
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import SHORT, Record
 from manyways.lineage.registry import load_set
 from manyways.lineage.replay import Found, Sources, obstacle
+from manyways.lineage.stored import gone
 from manyways.lineage.weights import Weights
+from manyways.lineage.words import (
+    AGAIN,
+    ASSEMBLE,
+    BITWISE,
+    CANNOT,
+    DELETE,
+    EXACT,
+    GONE,
+    LEARNED_ANEW,
+    NEARLY,
+    NO_PROOF,
+    RETRAIN,
+    TAKEN_OUT,
+)  # fmt: skip
 from manyways.methods.chain import Chain
-from manyways.methods.expressions import parse_method
+from manyways.methods.discovery import find_method
+from manyways.methods.expressions import is_method_name, methods_in, parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import lacking
 from manyways.methods.saved import method_from_json, places
-
-RETRAIN, ASSEMBLE, DELETE, CANNOT = "learned again", "put together again", "deleted", "cannot"
-EXACT, AGAIN = "exact", "retrain"
-"""What `how` may be, beside the text of an approximate method: the quickest exact way, or learning again alone."""
-BITWISE, NEARLY, GONE, NO_PROOF = "bitwise", "1e-8", "it is gone", "not proof"
 
 
 @dataclass(frozen=True)
@@ -64,8 +76,9 @@ class Step:
 class Plan:
     """What forgetting some rows comes to: a step for every model that they reached, ancestors first.
 
-    rows: how many there are. subject: whose, where they are one's. how: as it was asked for. copies: folders outside of
-    the store that hold a model as it was.
+    rows: how many distinct ones there are. subject: whose, where they are one's. how: as it was asked for. copies:
+    folders outside of the store that hold a model as it was. counted: how many there are in the data, where some may be
+    the same.
     """
 
     steps: tuple[Step, ...]
@@ -73,6 +86,12 @@ class Plan:
     subject: str | None = None
     how: str = EXACT
     copies: tuple[str, ...] = ()
+    counted: int = 0
+
+    @property
+    def said(self) -> str:
+        """How many rows there are, in words."""
+        return rows_said(self.counted or self.rows, self.rows)
 
     @property
     def refused(self) -> tuple[Step, ...]:
@@ -94,12 +113,12 @@ def approximation(how: str) -> Method | None:
     """The approximate method that `how` names; None where it is `exact` or `retrain`. Raises ParameterError."""
     if how in (EXACT, AGAIN):
         return None
-    method = parse_method(how)
-    if not method.approximate:
+    # A plan that goes on comes out of the store: nothing in it is made that could bring code along.
+    if not all(find_method(name).approximate for name in methods_in(how) if is_method_name(name)):
         raise ParameterError(
             f"how must be {EXACT!r}, {AGAIN!r} or an approximate method of forgetting; got {how!r}, which is none."
         )
-    return method
+    return parse_method(how)
 
 
 class Planner:
@@ -152,7 +171,9 @@ class Planner:
         there = isinstance(found, Found) and found.whole is not None and step.rows > 0
         if self._approximate is not None and there and record.lineage["method"].get("name") != Chain.method_name():
             return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
-        reason = self._missing(record, planned) or obstacle(record, other_versions=self._other_versions)
+        reason = self._missing(record, planned) or obstacle(
+            record, self._sources.functions, other_versions=self._other_versions
+        )
         if reason or isinstance(found, str):
             return replace(step, note=reason or str(found))
         return self._way(step, record, found, behind)
@@ -160,11 +181,11 @@ class Planner:
     def _way(self, step: Step, record: Record, found: Found | None, behind: Sequence[Step]) -> Step:
         """How a model that can be made again forgets."""
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
-        method = method_from_json(record.lineage["method"], models)
+        method = method_from_json(record.lineage["method"], models, self._sources.functions)
         there = found is not None and found.whole is not None and step.rows > 0
         quick = self._how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
-            return replace(step, how=f"{method.method_name()} takes them out", guarantee=str(method.forgets), steps=0)
+            return replace(step, how=f"{method.method_name()} {TAKEN_OUT}", guarantee=str(method.forgets), steps=0)
         if self._how == EXACT and method.forgets is not None and not there:
             step = replace(step, note="its source no longer has the rows, so they cannot be taken out of it")
         parts = sum(role.startswith("part:") for role in record.parents)
@@ -173,7 +194,7 @@ class Planner:
         if found is not None and found.rest is not None and (reason := lacking(method.needs, found.rest)):
             return replace(step, note=f"without the rows it cannot be learned: {reason.removesuffix('.')}")
         own = method.unrepeatable() or self._limits(record)
-        return replace(step, how=RETRAIN, guarantee=_weakest(f"learned anew; {own}" if own else BITWISE, behind))
+        return replace(step, how=RETRAIN, guarantee=_weakest(f"{LEARNED_ANEW}{own}" if own else BITWISE, behind))
 
     def _limits(self, record: Record) -> str | None:
         from manyways.lineage.replay import differing
@@ -200,7 +221,10 @@ class Planner:
         """Why a model that this one is made from, and that stays as it is, cannot be loaded."""
         for parent in record.parents.values():
             if parent not in planned:
-                (key,) = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()
+                found = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()
+                if found is None:
+                    raise gone(f"the model {parent[:10]}")
+                (key,) = found
                 if problem := self._weights.problem(key):
                     return problem.removesuffix(".")
         return None

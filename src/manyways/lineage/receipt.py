@@ -12,17 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways import checked_json
 from manyways.data.columns import id_text
-from manyways.data.data import Data
-from manyways.data.origin import Origin
 from manyways.errors import StoreError
 from manyways.lineage.fields import named_folder
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.plan import Plan, Step
+from manyways.lineage.receipt_form import SCHEMA, check_form
 from manyways.lineage.record import Record
 from manyways.lineage.registry import Ids
-
-SCHEMA = "manyways.receipt/1"
 
 
 def make_receipt(
@@ -45,7 +43,12 @@ def make_receipt(
         "schema": SCHEMA,
         "manyways": manyways.__version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "request": {"subject": plan.subject, "rows": plan.rows, "how": plan.how},
+        "request": {
+            "subject": plan.subject,
+            "rows": plan.rows,
+            "counted": plan.counted or plan.rows,
+            "how": plan.how,
+        },
         "rows": [id_text(each) for each in ids],
         "models": [
             _model(step, before[step.model], after[step.new] if step.new else None, places, before)
@@ -97,35 +100,15 @@ def _data(manifest: Manifest, used: str | None) -> dict[str, Any]:
     }
 
 
-def manifest_in(saved: Mapping[str, Any], source: Data) -> Manifest:
-    """The manifest in a receipt, of the rows of `source` in their order; they must be as many.
-
-    Raises StoreError where they are not.
-    """
-    if len(source.part) != saved["table"]:
-        raise StoreError(
-            f"{source.source} has {len(source.part):,} rows without those that were forgotten, and the model was "
-            f"learned from {saved['table']:,}. Give the data as it was: --data."
-        )
-    part = np.frombuffer(_bytes(saved["part"]), np.uint8)
-    packed = np.frombuffer(_bytes(saved["visible"]), np.uint8)
-    steps = None if saved["chosen"] is None else np.frombuffer(_bytes(saved["chosen"]), "<i4")
-    return Manifest(
-        name=saved["name"],
-        origin=Origin.from_json(saved["origin"]) if saved["origin"] else None,
-        roles=saved["roles"],
-        fingerprint=saved["fingerprint"],
-        numbers=np.arange(len(part)),
-        part=part,
-        visible=np.unpackbits(packed, count=len(part)).astype(bool),
-        chosen=None if steps is None else np.cumsum(steps, dtype=np.int64),
-    )
+def canonical(said: Mapping[str, Any]) -> bytes:
+    """The bytes of a receipt that its hash and its signature are of: its JSON without these two, members sorted."""
+    rest = {name: value for name, value in said.items() if name not in ("hash", "signature")}
+    return json.dumps(rest, sort_keys=True).encode()
 
 
 def hash_of(said: Mapping[str, Any]) -> str:
-    """A SHA-256 of a receipt without its own hash."""
-    rest = {name: value for name, value in said.items() if name != "hash"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    """A SHA-256 of a receipt without its own hash and signature."""
+    return hashlib.sha256(canonical(said)).hexdigest()
 
 
 def as_text(receipt: Mapping[str, Any]) -> str:
@@ -133,22 +116,24 @@ def as_text(receipt: Mapping[str, Any]) -> str:
     return json.dumps(receipt, indent=1) + "\n"
 
 
-def read_receipt(path: str | Path) -> dict[str, Any]:
-    """The receipt in a file. Raises StoreError where it is none, or was edited."""
+def read_receipt(path: str | Path, *, exact: bool = False) -> dict[str, Any]:
+    """The receipt in a file. Raises StoreError where it is none, is damaged, contradicts itself, or was edited.
+
+    exact: whether the file must be byte for byte as it was written, rather than say the same.
+    """
     path = Path(path)
-    try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StoreError(f"The receipt {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise StoreError(f"{path} is no receipt: {error}.") from error
-    if not isinstance(said, dict) or not str(said.get("schema", "")).startswith("manyways.receipt/"):
-        raise StoreError(f"{path} is no receipt of Manyways: its schema is {said.get('schema') if said else None!r}.")
-    if said["schema"] != SCHEMA:
-        raise StoreError(f"{path} has the schema {said['schema']}; this version reads {SCHEMA}.")
-    if hash_of(said) != said.get("hash"):
-        raise StoreError(f"{path} has been edited since it was written (its hash differs).")
+    said = dict(checked_json.read(path, f"the receipt {path}", StoreError).members)
+    checked_receipt(said, f"the receipt {path}")
+    if exact and path.read_bytes().replace(b"\r\n", b"\n") != as_text(said).encode():
+        raise StoreError(f"{path} has been edited since it was written (it is laid out in another way).")
     return said
+
+
+def checked_receipt(said: Any, where: str = "the receipt") -> None:
+    """Raise StoreError where `said` is no receipt, contradicts itself, or was edited."""
+    if isinstance(said, Mapping) and said.get("schema") == SCHEMA and hash_of(said) != said.get("hash"):
+        raise StoreError(f"{where} has been edited since it was written (its hash differs).")
+    check_form(said, where)
 
 
 def packed_bits(mask: NDArray[np.bool_]) -> str:
@@ -156,20 +141,5 @@ def packed_bits(mask: NDArray[np.bool_]) -> str:
     return f"{len(mask)}:{_text(np.packbits(mask))}"
 
 
-def used_rows(saved: Mapping[str, Any], source: Data) -> Data:
-    """Those rows of `source` that a receipt's data are, where the source has the rows that it had then."""
-    if saved["used"] is None:
-        return source
-    count, _, bits = saved["used"].partition(":")
-    if int(count) != len(source.part):
-        return source  # rows that had been forgotten before may have left it since
-    mask = np.unpackbits(np.frombuffer(_bytes(bits), np.uint8), count=int(count)).astype(bool)
-    return source.without(source.all_ids[~mask])
-
-
 def _text(values: NDArray[Any]) -> str:
     return base64.b64encode(zlib.compress(np.ascontiguousarray(values).tobytes(), 9)).decode()
-
-
-def _bytes(text: str) -> bytes:
-    return zlib.decompress(base64.b64decode(text))

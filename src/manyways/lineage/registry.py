@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from manyways.data.columns import is_missing, places_of
+from manyways.lineage.stored import Damage, blob, gone, key_of, made_of, row_set, within, words
 
 BLOCK = 1 << 16
 """Rows whose ids lie side by side, 16 bytes each."""
@@ -30,8 +31,13 @@ def numbers_in(rows: BitMap) -> Numbers:
 
 def all_ids(db: sqlite3.Connection) -> Ids:
     """The id of every row by its number, uint64 [rows, 2]; zeros where it was forgotten."""
-    blocks = [block for (block,) in db.execute("SELECT ids FROM row_blocks ORDER BY block")]
-    return np.frombuffer(b"".join(blocks), np.uint64).reshape(-1, 2)
+    blocks = list(_blocks(db))
+    return np.concatenate(blocks) if blocks else np.empty((0, 2), np.uint64)
+
+
+def ids_at(known: Ids, numbers: Numbers, where: str) -> Ids:
+    """The ids of the rows `numbers`, where `known` are those of all."""
+    return known[within(numbers, len(known), where)]
 
 
 def numbers_of(db: sqlite3.Connection, ids: Ids) -> Numbers:
@@ -40,14 +46,32 @@ def numbers_of(db: sqlite3.Connection, ids: Ids) -> Numbers:
         return places_of(ids, all_ids(db))
     # A few are looked for in place: sorting all that are known would take longer.
     numbers = np.full(len(ids), -1, np.int64)
-    for block, blob in db.execute("SELECT block, ids FROM row_blocks ORDER BY block"):
-        known = np.frombuffer(blob, np.uint64).reshape(-1, 2)
+    for block, known in enumerate(_blocks(db)):
         for at in np.flatnonzero(numbers < 0):
             found = np.flatnonzero(known[:, 0] == ids[at, 0])
             found = found[known[found, 1] == ids[at, 1]]
             if len(found):
                 numbers[at] = block * BLOCK + found[0]
     return numbers
+
+
+def _blocks(db: sqlite3.Connection) -> Iterator[Ids]:
+    """The ids of each block: all but the last are full."""
+    full = True
+    for at, (block, content) in enumerate(db.execute("SELECT block, ids FROM row_blocks ORDER BY block")):
+        ids = _ids_in(content, block)
+        if block != at or not full:
+            raise gone(f"block {at if block != at else at - 1} of row_blocks, or a part of it,")
+        full = len(ids) == BLOCK
+        yield ids
+
+
+def _ids_in(value: Any, block: int) -> Ids:
+    where = f"`ids` of block {block} in row_blocks"
+    content = blob(value, where)
+    if not content or len(content) % 16 or len(content) > 16 * BLOCK:
+        raise Damage(f"{where} must be up to {BLOCK:,} ids of 16 bytes, and is {len(content):,} bytes.")
+    return np.frombuffer(content, np.uint64).reshape(-1, 2)
 
 
 def register(db: sqlite3.Connection, ids: Ids) -> Numbers:
@@ -84,12 +108,14 @@ def erase(db: sqlite3.Connection, rows: BitMap) -> None:
     """Overwrite the ids of `rows`, and take them out of every subject; a subject without rows is forgotten, too."""
     numbers = numbers_in(rows)
     for block in np.unique(numbers // BLOCK).tolist():
-        (blob,) = db.execute("SELECT ids FROM row_blocks WHERE block = ?", (block,)).fetchone()
-        ids = np.frombuffer(blob, np.uint64).reshape(-1, 2).copy()
-        ids[numbers[numbers // BLOCK == block] % BLOCK] = 0
+        found = db.execute("SELECT ids FROM row_blocks WHERE block = ?", (block,)).fetchone()
+        if found is None:
+            raise gone(f"block {block} of row_blocks")
+        ids = _ids_in(found[0], block).copy()
+        ids[within(numbers[numbers // BLOCK == block] % BLOCK, len(ids), "what is forgotten")] = 0
         db.execute("UPDATE row_blocks SET ids = ? WHERE block = ?", (ids.tobytes(), block))
     for name, bits in db.execute("SELECT name, bits FROM subjects").fetchall():
-        held = BitMap.deserialize(bits)
+        held = subject_set(name, bits)
         if not held.intersect(rows):
             continue
         if rest := held - rows:
@@ -107,20 +133,29 @@ def keep_set(db: sqlite3.Connection, rows: BitMap) -> int:
     bits = rows.serialize()
     digest = hashlib.blake2b(bits, digest_size=16).hexdigest()
     db.execute("INSERT OR IGNORE INTO row_sets (digest, bits) VALUES (?, ?)", (digest, bits))
-    (key,) = db.execute("SELECT id FROM row_sets WHERE digest = ?", (digest,)).fetchone()
-    return int(key)
+    return key_of(db, "row_sets", digest)
 
 
 def load_set(db: sqlite3.Connection, key: int) -> BitMap:
     """The set of rows that was kept under `key`."""
-    (bits,) = db.execute("SELECT bits FROM row_sets WHERE id = ?", (key,)).fetchone()
-    return BitMap.deserialize(bits)
+    found = db.execute("SELECT digest, bits FROM row_sets WHERE id = ?", (key,)).fetchone()
+    if found is None:
+        raise gone(f"row {key} of row_sets")
+    return _kept_set(key, *found)
 
 
 def sets_with(db: sqlite3.Connection, rows: BitMap) -> list[int]:
     """The keys of the sets of rows that reached a model in which any of `rows` is."""
-    sets = db.execute("SELECT id, bits FROM row_sets WHERE id IN (SELECT all_rows FROM models)")
-    return [key for key, bits in sets if rows.intersect(BitMap.deserialize(bits))]
+    sets = db.execute("SELECT id, digest, bits FROM row_sets WHERE id IN (SELECT all_rows FROM models)")
+    return [key for key, digest, bits in sets if rows.intersect(_kept_set(key, digest, bits))]
+
+
+def _kept_set(key: int, digest: Any, bits: Any) -> BitMap:
+    """The set in a row of row_sets: a row that is lost from one would be forgotten by nobody."""
+    where = f"`bits` of row {key} in row_sets"
+    if hashlib.blake2b(blob(bits, where), digest_size=16).hexdigest() != digest:
+        raise Damage(f"{where} has changed since it was written (its hash differs).")
+    return made_of(BitMap.deserialize, bits, where)
 
 
 # --- subjects ------------------------------------------------------------------------------------
@@ -141,16 +176,21 @@ def add_subjects(db: sqlite3.Connection, names: NDArray[Any], numbers: Numbers) 
 def subject_rows(db: sqlite3.Connection, name: str) -> BitMap:
     """The rows of a subject; none for one that is not known."""
     found = db.execute("SELECT bits FROM subjects WHERE name = ?", (name,)).fetchone()
-    return BitMap.deserialize(found[0]) if found else BitMap()
+    return subject_set(name, found[0]) if found else BitMap()
 
 
 def subjects_among(db: sqlite3.Connection, rows: BitMap) -> dict[str, int]:
     """How many of `rows` each subject has, by name; those that have none are left out."""
     found = (
-        (name, BitMap.deserialize(bits).intersection_cardinality(rows))
+        (name, subject_set(name, bits).intersection_cardinality(rows))
         for name, bits in db.execute("SELECT name, bits FROM subjects ORDER BY name")
     )
     return {name: count for name, count in found if count}
+
+
+def subject_set(name: Any, bits: Any) -> BitMap:
+    """The set in a row of subjects."""
+    return row_set(bits, f"`bits` of {words(name, '`name` in subjects')!r} in subjects")
 
 
 def union(sets: Iterable[BitMap]) -> BitMap:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,7 +19,7 @@ from manyways.lineage.record import Record
 from manyways.lineage.registry import Ids, numbers_in
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import is_method_name
-from manyways.methods.saved import find_function, method_from_json, places
+from manyways.methods.saved import Functions, functions_in, method_from_json, places
 from manyways.models.lineage import processor
 from manyways.models.model import Model
 from manyways.training.budget import Budget, Planned
@@ -40,14 +40,23 @@ class Found:
     used: NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a caller hands over in place of what records only name: data, and functions by their names in records."""
+
+    data: Sequence[Data] = ()
+    functions: Functions = field(default_factory=dict)
+
+
 class Sources:
     """The data that manifests speak of, read from where they came from or given by hand; each is read once.
 
-    known: the ids of all rows by their number in the store.
+    known: the ids of all rows by their number in the store. functions: those that were given.
     """
 
-    def __init__(self, known: Ids, given: Sequence[Data] = ()) -> None:
-        self._known, self._given = known, list(given)
+    def __init__(self, known: Ids, given: Given | None = None) -> None:
+        given = given or Given()
+        self._known, self._given, self.functions = known, list(given.data), given.functions
         self._read: dict[str, Data] = {}
 
     def find(self, manifest: Manifest, gone: BitMap) -> Found:
@@ -107,13 +116,15 @@ class Parts:
     fields: Mapping[str, Any] | None = None
 
 
-def repeat(lineage: Mapping[str, Any], data: Data | None, parts: Parts, run: Run, *, functions: bool = True) -> Model:
+def repeat(
+    lineage: Mapping[str, Any], data: Data | None, parts: Parts, run: Run, functions: Functions | None = None
+) -> Model:
     """The model that is learned as `lineage`, the JSON of one, says, from `data` and `parts`, for as many steps.
 
-    functions: whether functions that the method names may be imported; see `method_from_json`.
+    functions: those that the method names; see `method_from_json`.
     Raises ManywaysError where it cannot be, as `Method.fit` does.
     """
-    method = method_from_json(lineage["method"], parts.fields, functions=functions)
+    method = method_from_json(lineage["method"], parts.fields, functions)
     run = replace(
         run,
         plans={part: Planned(*steps) for part, steps in lineage["plan"].items()},
@@ -122,16 +133,17 @@ def repeat(lineage: Mapping[str, Any], data: Data | None, parts: Parts, run: Run
     )
     with as_on(lineage["machine"]):
         made = method.fit(data, parts.start, budget=Budget.of(lineage["budget"]), seed=lineage["seed"], run=run)
-    if not parts.fields:
+    handed = [*(parts.fields or ()), *(place for place, _ in functions_in(lineage["method"]))]
+    if not handed:
         return made
-    # Folders that were named may be elsewhere now: the model is called what it was called.
-    said = {**made.lineage.method, **{name: lineage["method"][name] for name in _top(parts.fields)}}
+    # Folders and functions that were named may be elsewhere now: the model is called what it was called.
+    said = {**made.lineage.method, **{name: lineage["method"][name] for name in _top(handed)}}
     return replace(made, lineage=replace(made.lineage, method=said, title=lineage["title"]))
 
 
-def _top(fields: Mapping[str, Any]) -> set[str]:
-    """The fields of the method itself that `fields`, by place, lie in."""
-    return {place.split(".")[0].split("[")[0] for place in fields}
+def _top(handed: Sequence[str]) -> set[str]:
+    """The fields of the method itself that the places `handed` lie in."""
+    return {place.split(".")[0].split("[")[0] for place in handed}
 
 
 @contextmanager
@@ -145,11 +157,14 @@ def as_on(machine: Mapping[str, str]) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def obstacle(record: Record, *, other_versions: bool = False) -> str | None:
-    """Why the model of `record` cannot be learned again, whatever the data; None if nothing stands in the way."""
+def obstacle(record: Record, functions: Functions, *, other_versions: bool = False) -> str | None:
+    """Why the model of `record` cannot be learned again, whatever the data; None if nothing stands in the way.
+
+    functions: those that were given by the names that records have for them.
+    """
     lineage = record.lineage
     method = lineage["method"]
-    if reason := _method_obstacle(record, method):
+    if reason := _method_obstacle(record, method, functions):
         return reason
     if record.manifest is None and lineage["rows"]:
         return "the store does not know what it was learned from: it was kept without its data"
@@ -177,16 +192,14 @@ def _others(lineage: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> Ite
             yield parent
 
 
-def _method_obstacle(record: Record, method: Mapping[str, Any]) -> str | None:
+def _method_obstacle(record: Record, method: Mapping[str, Any], functions: Functions) -> str | None:
     if not method or not (method["name"] == Chain.method_name() or is_method_name(str(method["name"]))):
         return f"no method called {method.get('name', 'nothing')!r} is installed that could make it again"
     for place, name in places(method, "model"):
         if f"field:{place}" not in record.parents:
             return f"its field {place} was the model {name}, which is not in the store"
     try:
-        for place, name in places(method, "function"):
-            find_function(name, place)
-        method_from_json(method, dict.fromkeys(place for place, _ in places(method, "model")))
+        method_from_json(method, dict.fromkeys(place for place, _ in places(method, "model")), functions)
     except ManywaysError as error:
         return str(error).removesuffix(".")
     return None

@@ -8,6 +8,7 @@ from typing import Any
 from manyways.comparison.records import write_whole
 from manyways.lineage.family import Member, said_of
 from manyways.lineage.picture import draw
+from manyways.lineage.receipts import rows_in
 
 
 def write_report(receipt: Mapping[str, Any], path: str | Path) -> Path:
@@ -25,7 +26,7 @@ def render_report(receipt: Mapping[str, Any]) -> str:
     environment.globals["share"] = lambda said: f"{said['value']:.3f} ({said['low']:.3f} to {said['high']:.3f})"
     roots = families(receipt)
     picture = Markup(draw(roots)) if roots else ""
-    return environment.from_string(page).render(receipt=receipt, picture=picture)
+    return environment.from_string(page).render(receipt=receipt, rows=rows_in(receipt), picture=picture)
 
 
 def families(receipt: Mapping[str, Any]) -> list[Member]:

@@ -19,6 +19,7 @@ from manyways.lineage.database import Database
 from manyways.lineage.keeping import keep, sources_of
 from manyways.lineage.manifest import Manifest
 from manyways.lineage.record import MODEL_FILE, Record, lineage_hash, lineage_in, load_lineage, load_records
+from manyways.lineage.stored import digest, gone, objects_in
 from manyways.lineage.weights import Weights
 from manyways.models.lineage import Lineage
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from manyways.methods.method import Method
     from manyways.models.model import Model
     from manyways.training.run import Run
+
+
+class RowsUnknown(StoreError):
+    """The store knows none of the rows that are named: it never did, or they are forgotten."""
 
 
 class Store:
@@ -105,24 +110,31 @@ class Store:
 
         Raises StoreError where there is none, or several.
         """
-        records, lineage = self.models(), None
+        lineage = None
         if not isinstance(wanted, str | Path):
             lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
         elif (Path(wanted) / MODEL_FILE).is_file():
             lineage = lineage_in(Path(wanted))
-        if lineage is None:
-            found = [record for record in records if record.id.startswith(str(wanted).lower())]
-        else:
-            key = self.find_lineage(lineage)
-            found = [record for record in records if record.id == key]
+        found = self._beginning(str(wanted).lower() if lineage is None else self.find_lineage(lineage) or "nothing")
         if len(found) == 1:
             return found[0]
         wanted = wanted if isinstance(wanted, str | Path) or lineage is None else lineage.title
         if not found:
-            hint = "`manyways store list` shows all" if records else "it is empty; `manyways fit` keeps what it makes"
+            hint = (
+                "`manyways store list` shows all"
+                if self.models()
+                else "it is empty; `manyways fit` keeps what it makes"
+            )
             raise StoreError(f"There is no model {str(wanted)!r} in the store at {self.folder}: {hint}.")
         several = ", ".join(record.short for record in found[:4])
         raise StoreError(f"{str(wanted)!r} is the beginning of several models: {several}. Give more digits.")
+
+    def _beginning(self, digits: str) -> list[Record]:
+        """The models whose ids begin with `digits`."""
+        if not self.database.exists:
+            return []
+        with self.database.reading() as db:
+            return load_records(db, "pending IS NULL AND substr(id, 1, ?) = ?", [len(digits), digits])
 
     def find_lineage(self, lineage: Lineage) -> str | None:
         """The id of the latest model that was made as `lineage` says; None where there is none."""
@@ -133,7 +145,7 @@ class Store:
                 "SELECT id FROM models WHERE lineage_hash = ? AND pending IS NULL ORDER BY rowid DESC",
                 (lineage_hash(lineage),),
             ).fetchone()
-        return str(found[0]) if found else None
+            return digest(found[0], "`id` of a model") if found else None
 
     def load(self, wanted: "str | Path | Model") -> "Model":
         """The model that `find` finds. Raises StoreError where its weights are missing or have changed."""
@@ -148,21 +160,24 @@ class Store:
         """The ids of the rows that reached a model, through all that it was made from, uint64 [rows, 2]."""
         record = self.find(wanted)
         with self.database.reading() as db:
-            return registry.all_ids(db)[registry.numbers_in(registry.load_set(db, record.all_rows))]
+            numbers = registry.numbers_in(registry.load_set(db, record.all_rows))
+            return registry.ids_at(registry.all_ids(db), numbers, f"`all_rows` of the model {record.short}")
 
     def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
         """How the training of a model went: its events, thinned, as JSON values."""
+        record = self.find(wanted)
         with self.database.reading() as db:
-            (text,) = db.execute("SELECT events FROM models WHERE id = ?", (self.find(wanted).id,)).fetchone()
-        events: list[dict[str, Any]] = json.loads(text)
-        return events
+            found = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
+            if found is None:  # an index finds it that the table has not
+                raise gone(f"`events` of the model {record.short}")
+            return objects_in(found[0], f"`events` of the model {record.short}")
 
     def stage_hashes(self) -> dict[str, list[str]]:
         """Of every model the hashes of the stages of its lineage, in their order."""
         found: dict[str, list[str]] = {}
         with self.database.reading() as db:
             for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
-                found.setdefault(model, []).append(key)
+                found.setdefault(model, []).append(digest(key, "`hash` of a row in stage_rows"))
         return found
 
     def check(self, *, remove_orphans: bool = False) -> "Check":
@@ -187,9 +202,9 @@ class Store:
             return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
 
     def rows_like(self, source: "str | Path") -> NDArray[np.uint64]:
-        """The ids of the rows in a table `source` that are known to the store, read as the data of its models was.
+        """The ids of the rows in a table `source`, read as the data of the store's models was: those that it knows.
 
-        Raises StoreError where none is.
+        Where it knows none, as they are forgotten, those of all rows. Raises StoreError where it cannot be read so.
         """
         with self.database.reading() as db:
             known = registry.all_ids(db)
@@ -202,12 +217,13 @@ class Store:
             except ManywaysError as error:
                 reasons.append(str(error))
                 continue
-            found.append(ids[places_of(ids, known) >= 0])
+            found.append(ids)
         rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
         if not len(rows):
-            why = reasons[0] if reasons else "none of its rows is in the data of a model."
+            why = reasons[0] if reasons else "no data of a model was read from a source, so how is not known."
             raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
-        return np.unique(rows, axis=0)
+        there = places_of(rows, known) >= 0
+        return np.unique(rows[there] if there.any() else rows, axis=0)
 
     def rows_named(
         self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
@@ -216,14 +232,14 @@ class Store:
         if subject is not None:
             found = registry.subject_rows(db, subject)
             if not found:
-                raise StoreError(
+                raise RowsUnknown(
                     f"No data that a model in the store was learned from has a subject {subject!r}, or its rows are "
                     "forgotten already."
                 )
             return found
         numbers = registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
         if not (numbers >= 0).any():
-            raise StoreError(
+            raise RowsUnknown(
                 f"None of the {len(numbers):,} rows is known to the store: no model in it was given them, or they are "
                 "forgotten already."
             )

@@ -1,49 +1,75 @@
-"""Verifying a receipt: its models are learned again without the rows, and their weights compared."""
+"""verify: the models in a receipt are learned again without the rows, and their weights compared with what it says."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from manyways.data.columns import ids_from_text
 from manyways.data.data import Data
-from manyways.data.origin import Origin
-from manyways.errors import ManywaysError, StoreError
-from manyways.lineage.plan import DELETE, NEARLY, NO_PROOF
-from manyways.lineage.receipt import manifest_in, read_receipt, used_rows
-from manyways.lineage.replay import Parts, differing, repeat
+from manyways.errors import StoreError
+from manyways.lineage.counted_rows import Check, RowCount
+from manyways.lineage.deployed import Deployed, store_check
+from manyways.lineage.learning_again import (
+    DIFFERS,
+    GONE,
+    SAME,
+    UNABLE,
+    UNCHECKED,
+    UNPROVEN,
+    Checker,
+    Verdict,
+    relative_difference,
+)  # fmt: skip
+from manyways.lineage.naming import among_given, refuse_unless_allowed, refuse_unless_given, sources_named
+from manyways.lineage.receipt import checked_receipt, read_receipt
+from manyways.lineage.signing import check_signature
 from manyways.lineage.store import Store
-from manyways.lineage.weights import weights_hash
-from manyways.models.model import Model
-from manyways.models.saving import save_model
-from manyways.training.run import Run
+from manyways.lineage.words import AGAIN, EXACT
+from manyways.methods.saved import Functions
 
-SAME, DIFFERS, GONE, UNPROVEN, UNABLE = "same", "differs", "gone", "not proof", "cannot"
-CLOSE = float(NEARLY)
-"""The relative difference that closed forms keep to."""
+__all__ = [
+    "DIFFERS", "GONE", "SAME", "UNABLE", "UNCHECKED", "UNPROVEN", "Check", "Verdict", "Verification",
+    "receipt_sources", "relative_difference", "verify",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was found of one model in a receipt.
+class Verification:
+    """What verifying a receipt found: a verdict for each of its models, and checks of it as a whole."""
 
-    verdict: `same`, the weights are those that learning again gives; `differs`; `gone`, it was deleted and the store
-    has it no more; `not proof`, it was made by an approximate method; `cannot`, it could not be learned again. note:
-    why, or by how much.
-    """
-
-    title: str
-    how: str
-    verdict: str
-    note: str = ""
+    models: tuple[Verdict, ...]
+    checks: tuple[Check, ...]
 
     @property
-    def failed(self) -> bool:
-        """Whether the receipt does not hold."""
-        return self.verdict == DIFFERS
+    def holds(self) -> bool:
+        """Whether all that the receipt says of models and rows was checked, and is so."""
+        found = [*(each.passed for each in self.models), *(check.passed for check in self.checks)]
+        return bool(self.models) and all(found)
+
+    @property
+    def conclusion(self) -> str:
+        """Whether the receipt holds, in words."""
+        checked = [each for each in self.models if each.verdict in (SAME, DIFFERS, GONE)]
+        wrong = [each for each in self.models if each.failed]
+        if wrong:
+            return f"The receipt does not hold: {len(wrong)} of {len(self.models)} models are not as it says."
+        if failed := [check for check in self.checks if not check.passed]:
+            return f"The receipt does not hold: {failed[0].note}."
+        if not checked:
+            return "Nothing was checked, so nothing is shown: " + (
+                "no model of the receipt could be compared." if self.models else "the receipt tells of no model."
+            )
+        if len(checked) < len(self.models):
+            open_ = len(self.models) - len(checked)
+            return (
+                f"The receipt is shown for {len(checked)} of {len(self.models)} models; {open_} could not be checked."
+            )
+        return "The receipt holds."
 
 
 def verify(
@@ -51,130 +77,101 @@ def verify(
     *,
     data: Data | Sequence[Data] | None = None,
     store: Store | None = None,
-    functions: bool = False,
+    functions: Functions | None = None,
+    allow: Collection[str] = (),
+    model: str | Path | None = None,
+    in_store: bool = False,
+    rows: NDArray[np.uint64] | None = None,
+    key: str | None = None,
     follow: Callable[[str], None] | None = None,
-) -> list[Verdict]:
+) -> Verification:
     """Learn again every model in `receipt`, without the rows that were forgotten, and compare the weights.
 
-    data: what they were learned from, where the receipt does not say where that is. store: where models are that were
-    left as they are and others were made from. functions: whether functions that methods name may be imported, on the
-    receipt's word. follow: is told each model's title before it is learned.
-    Raises StoreError where the receipt cannot be read or was edited.
+    A receipt may be a stranger's: it is read within bounds, nothing that it names is imported, and nothing is read
+    that is not in `allow`.
+
+    data: what models were learned from, where that is not to be read from where the receipt says. store: where models
+        are that were left as they are and others were made from.
+    functions: those that methods name (rewards, oracles), by the names that the receipt has for them.
+    allow: the paths and names of the Hub that may be read; `receipt_sources` lists those that the receipt names.
+    model: a model's folder, of which it is said whether it is a model of the receipt.
+    in_store: whether to say, too, whether what stands in `store` is as the receipt says.
+    rows: ids [n, 2] of the rows that were to be forgotten, as somebody else knows them: the receipt must name them all.
+    key: the public key, 64 hexadecimal digits, that the receipt must be signed with.
+    follow: is told each model's title before it is learned.
+    Raises StoreError where the receipt cannot be read, is damaged, contradicts itself, was edited, is not signed with
+    `key`, or would have this machine read what is not allowed; ParameterError for a function that is not given.
     """
-    said = dict(receipt) if isinstance(receipt, Mapping) else read_receipt(receipt)
-    given = [data] if isinstance(data, Data) else list(data or ())
+    said, given = _read(receipt, key is not None), _as_list(data)
+    if key is not None:
+        check_signature(said, key)
+    refuse_unless_given(said, functions or {})
+    gone = ids_from_text(said["rows"])
+    held = among_given(said, given, gone)
+    refuse_unless_allowed(sources_named(said, {name: source for name, (source, _) in held.items()}), tuple(allow))
     with tempfile.TemporaryDirectory() as scratch:
-        work = _Verifier(said, given, store or Store(), functions, Path(scratch))
+        folder = Path(scratch)
+        deployed = Deployed.load(Path(model), folder) if model is not None else None
+        count = RowCount(gone, said["request"]["subject"])
+        kept = store or Store()
+        work = Checker(said, held, kept, functions or {}, folder, deployed, count)
         verdicts = []
-        for at, model in enumerate(said["models"]):
+        for at, each in enumerate(said["models"]):
             if follow is not None:
-                follow(model["title"])
-            verdicts.append(work.verdict(at, model))
-        return verdicts
+                follow(each["title"])
+            verdicts.append(work.verdict(at, each))
+    checks = [*_asked(said), *(count.checks(rows, in_store) if verdicts else [])]
+    if deployed is not None:
+        checks.append(deployed.check(said))
+    if in_store:
+        found = store_check(said, kept)
+        checks.append(found)
+        verdicts = [replace(each, verdict=GONE, note="") if each.verdict == UNCHECKED and found.passed else each
+                    for each in verdicts]  # fmt: skip
+    return Verification(tuple(verdicts), tuple(checks))
 
 
-class _Verifier:
-    def __init__(
-        self, receipt: Mapping[str, Any], given: Sequence[Data], store: Store, functions: bool, scratch: Path
-    ) -> None:
-        self._receipt, self._given, self._store = receipt, given, store
-        self._functions, self._scratch = functions, scratch
-        self._gone = ids_from_text(receipt["rows"])
-        self._made: dict[int, Model] = {}
-        self._data: dict[str, Data] = {}
+def receipt_sources(
+    receipt: str | Path | Mapping[str, Any], data: Data | Sequence[Data] | None = None
+) -> tuple[list[str], int]:
+    """The paths and names of the Hub that verifying `receipt` reads, and the steps that it takes in all.
 
-    def verdict(self, at: int, model: Mapping[str, Any]) -> Verdict:
-        found = Verdict(model["title"], model["how"], UNABLE)
-        if model["how"] == DELETE:
-            there = any(record.id == model["before"]["id"] for record in self._store.models())
-            return replace(found, verdict=DIFFERS if there else GONE, note="the store still has it" if there else "")
-        if model["guarantee"] == NO_PROOF:
-            return replace(found, verdict=UNPROVEN, note="an approximate method made it, or what it was made from")
-        lineage = model["after"]["lineage"]
-        if strange := differing(lineage["versions"], lineage["machine"]):
-            return replace(found, note=f"it was learned under {strange}")
-        try:
-            made = self._learn(at, model)
-        except ManywaysError as error:
-            return replace(found, note=str(error))
-        self._made[at] = made
-        if weights_hash(made, self._scratch) == model["after"]["weights"]:
-            return replace(found, verdict=SAME, note="bitwise")
-        return self._close(found, model, made)
-
-    def _close(self, found: Verdict, model: Mapping[str, Any], made: Model) -> Verdict:
-        """Whether the weights in the store are those of `made` as nearly as was promised."""
-        try:
-            kept = self._store.load(model["after"]["id"])
-        except StoreError:
-            return replace(found, verdict=DIFFERS, note="the hash of its weights is another")
-        furthest = relative_difference(made, kept)
-        note = f"its numbers differ by up to {furthest:.2g}, relative"
-        promised = model["guarantee"] == NEARLY
-        return replace(found, verdict=SAME if promised and furthest <= CLOSE else DIFFERS, note=note)
-
-    def _learn(self, at: int, model: Mapping[str, Any]) -> Model:
-        start, done = None, {}
-        fields: dict[str, Any] = {}
-        for role, source in model["made_from"].items():
-            kind, _, place = role.partition(":")
-            if kind == "parent":
-                continue
-            held = self._held(source)
-            if kind == "start":
-                start = held
-            elif kind == "part":
-                done[place] = held
-            else:
-                folder = self._scratch / f"{at}-{len(fields)}"
-                fields[place] = str(save_model(held, folder)) if place in model["folders"] else held
-        lineage = {**model["after"]["lineage"], "parents": []}
-        key = model["after"]["data"]
-        data = self._rows(str(key)) if key is not None else None
-        return repeat(lineage, data, Parts(start, done, fields), Run(), functions=self._functions)
-
-    def _held(self, source: Mapping[str, Any]) -> Model:
-        if "id" in source:
-            return self._store.load(source["id"])
-        if source["model"] in self._made:
-            return self._made[source["model"]]
-        raise StoreError("what it is made from could not be learned again")
-
-    def _rows(self, key: str) -> Data:
-        """The data under `key` in the receipt, without the rows."""
-        if key not in self._data:
-            saved = self._receipt["data"][key]
-            self._data[key] = self._laid_out(saved)
-        return self._data[key]
-
-    def _laid_out(self, saved: Mapping[str, Any]) -> Data:
-        candidates = list(self._given)
-        if saved["origin"]:
-            candidates.append(Origin.from_json(saved["origin"]).read())
-        if not candidates:
-            raise StoreError(f"{saved['name']} was in memory. Give it as it was: --data.")
-        problem = StoreError("")
-        for source in candidates:
-            try:
-                rest = used_rows(saved, source.without(self._gone))
-                manifest = manifest_in(saved, rest)
-                return manifest.laid_out(rest, manifest.numbers)
-            except StoreError as error:
-                problem = error
-        raise problem
-
-
-def relative_difference(first: Model, second: Model) -> float:
-    """The largest difference between numbers of two models, relative to the largest of their tensor; inf where tensors
-    are not alike.
+    data: as for `verify`; what is given is not read. Raises StoreError as `verify` does.
     """
-    ours, theirs = first.network.state_dict(), second.network.state_dict()
-    if ours.keys() != theirs.keys() or any(ours[name].shape != theirs[name].shape for name in ours):
-        return float("inf")
-    furthest = 0.0
-    for name, tensor in ours.items():
-        one, two = tensor.to(torch.float64), theirs[name].to(torch.float64)
-        largest = max(float(one.abs().max()), float(two.abs().max())) if one.numel() else 0.0
-        if largest > 0:
-            furthest = max(furthest, float((one - two).abs().max()) / largest)
-    return furthest
+    said, given = _read(receipt, False), _as_list(data)
+    held = among_given(said, given, ids_from_text(said["rows"]))
+    steps = sum(model["after"]["lineage"]["steps"] for model in said["models"] if model["after"])
+    return sources_named(said, {name: source for name, (source, _) in held.items()}), steps
+
+
+def _asked(said: Mapping[str, Any]) -> list[Check]:
+    """What the request itself leaves open."""
+    if said["request"]["how"] in (EXACT, AGAIN):
+        return []
+    note = f"it was asked for by {said['request']['how']}, which is neither {EXACT} nor {AGAIN} and proves nothing"
+    return [Check("request", False, note)]
+
+
+def _read(receipt: str | Path | Mapping[str, Any], exact: bool) -> dict[str, Any]:
+    if not isinstance(receipt, Mapping):
+        return read_receipt(receipt, exact=exact)
+    said = dict(receipt)
+    checked_receipt(said)
+    return said
+
+
+def _as_list(data: Data | Sequence[Data] | None) -> list[Data]:
+    return [data] if isinstance(data, Data) else list(data or ())
+
+
+def expected_rows(path: Path) -> NDArray[np.uint64]:
+    """The row ids in a file, one on each line. Raises StoreError where there are none."""
+    try:
+        rows = ids_from_text(path.read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} must hold a row id, 32 hexadecimal digits, on each line: {error}.") from error
+    if not len(rows):
+        raise StoreError(f"{path} is empty; it must hold a row id on each line.")
+    return rows

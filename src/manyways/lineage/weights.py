@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from manyways.checked_json import read
 from manyways.errors import StoreError
+from manyways.lineage.stored import digest
 from manyways.permissions import private_folder, tighten
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Weights:
 
     def place(self, key: str) -> Path:
         """The folder of the weights with the hash `key`."""
-        return self.folder / key[:2] / key
+        return self.folder / digest(key, "the hash of weights")[:2] / key
 
     @contextmanager
     def written(self, model: "Model") -> Iterator[tuple[str, Path]]:
@@ -44,7 +46,7 @@ class Weights:
         try:
             private_folder(private_folder(self.folder) / part.name)
             own = model.write(part)
-            text = json.dumps({"kind": model.kind, **own}, sort_keys=True)
+            text = json.dumps({"kind": model.kind, **own})  # in its own order, which may decide what is learned next
             (part / DESCRIPTION).write_text(text, encoding="utf-8")
             key = hash_of(tighten(part))
             for path in [*part.rglob("*"), part]:
@@ -71,8 +73,9 @@ class Weights:
 
         if problem := self.problem(key):
             raise StoreError(problem)
-        saved: dict[str, Any] = json.loads((self.place(key) / DESCRIPTION).read_text(encoding="utf-8"))
-        return find_kind(saved["kind"]).read(self.place(key), saved, gives, lineage)
+        place = self.place(key)
+        saved = read(place / DESCRIPTION, f"The description of the model in {place}", StoreError)
+        return find_kind(saved.get("kind", str)).read(place, dict(saved.members), gives, lineage)
 
     def problem(self, key: str) -> str | None:
         """What is wrong with the weights `key`; None if nothing is."""
@@ -85,6 +88,11 @@ class Weights:
         except OSError as error:
             return f"{place} cannot be read: {error}."
         return f"{place} has changed since it was written (its SHA-256 differs). Copy the folder back."
+
+    def kind(self, key: str) -> str:
+        """The kind of the model with the weights `key`, which are whole."""
+        place = self.place(key)
+        return read(place / DESCRIPTION, f"The description of the model in {place}", StoreError).get("kind", str)
 
     def kept(self) -> set[str]:
         """The hashes of all weights that lie here."""
@@ -103,7 +111,7 @@ class Weights:
     def remove(self, keys: set[str]) -> None:
         """Delete the weights `keys`; whoever calls this holds the database."""
         for key in keys:
-            shutil.rmtree(self.place(key), ignore_errors=True)
+            shutil.rmtree(self.folder / key[:2] / key, ignore_errors=True)
         for above in self.folder.glob("[0-9a-f][0-9a-f]"):
             with suppress(OSError):  # others lie in it
                 above.rmdir()

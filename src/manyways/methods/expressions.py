@@ -17,18 +17,26 @@ def parse_method(text: str) -> Method:
 
     Nothing is evaluated but constants and names of methods. Raises ParameterError for what it cannot read.
     """
+    method = _value(_tree(text), text)
+    if not isinstance(method, Method):
+        raise ParameterError(f"{text!r} is no method but the value {method!r}.")
+    return method
+
+
+def methods_in(text: str) -> list[str]:
+    """The names of all methods that `text` writes, those in fields included; none is made."""
+    return [node.id for node in ast.walk(_tree(text)) if isinstance(node, ast.Name)]
+
+
+def _tree(text: str) -> ast.expr:
     source = re.sub(_QUOTED_OR_DASH, lambda found: found[0] if len(found[0]) > 1 else "_", text.strip())
     try:
-        tree = ast.parse(source, mode="eval").body
-    except SyntaxError as error:
+        return ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ParameterError(
             f"{text!r} is no method; write a name, a name with fields such as fixmatch(threshold=0.9), or a chain such "
             f"as 'simclr >> fixmatch'."
         ) from error
-    method = _value(tree, text)
-    if not isinstance(method, Method):
-        raise ParameterError(f"{text!r} is no method but the value {method!r}.")
-    return method
 
 
 def make_method(name: str, options: dict[str, Any]) -> Method:

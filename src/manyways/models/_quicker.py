@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import torch
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError
 from manyways.permissions import tighten
+from manyways.whole import write_whole
 
 How = Literal["auto", "vectorised", "one by one"]
 VECTORISED, ONE_BY_ONE, UNDECIDED = 1, 0, -1
@@ -55,9 +55,7 @@ def _remembered(key: str, ways: Mapping[int, Callable[[], object]]) -> int:
     with contextlib.suppress(OSError, DataError):  # where nothing can be kept, a process keeps to its own choice
         path = cache_folder() / f"population-{key[:32]}"
         if not path.exists():
-            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-            part.write_text(str(quicker(ways)), encoding="ascii")
-            tighten(part).replace(path)
+            tighten(write_whole(path, str(quicker(ways))))
         if (text := path.read_text(encoding="ascii")) in map(str, ways):
             return int(text)
     return quicker(ways)

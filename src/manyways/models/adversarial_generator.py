@@ -16,7 +16,8 @@ from manyways.errors import ModelError, ParameterError
 from manyways.models.generative.adversaries import GeneratorNetwork
 from manyways.models.generator import Generator, checked, described, in_pieces
 from manyways.models.lineage import Lineage
-from manyways.models.weights import fill, write_weights
+from manyways.models.rebuilding import filled
+from manyways.models.weights import write_weights
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -91,11 +92,9 @@ class AdversarialGenerator(Generator):
     def read(
         cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage
     ) -> "AdversarialGenerator":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = GeneratorNetwork.rebuild(saved["network"])
-        fill(network, folder)
+        network = filled(lambda: GeneratorNetwork.rebuild(saved["network"]), folder)
         condition = Target.from_json(saved["condition"]) if saved["condition"] else None
-        return cls(network=network.eval(), **described(saved), condition=condition, gives=gives, lineage=lineage)
+        return cls(network=network, **described(saved), condition=condition, gives=gives, lineage=lineage)
 
 
 def frequencies(codes: "np.ndarray[Any, Any]", classes: int) -> Tensor:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from manyways.checked_json import DAMAGED, described
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
@@ -159,13 +160,20 @@ class Committee(Model):
         def part(stored: Mapping[str, Any] | None) -> Model | None:
             if stored is None:
                 return None
-            from manyways.models.saving import find_kind
+            from manyways.models.saving import read_kind
 
             own = NO_LINEAGE if stored["stage"] is None else stages[stored["stage"]]
-            kind = find_kind(stored["kind"])
-            return kind.read(folder / stored["folder"], stored["own"], frozenset(stored["gives"]), own)
+            inner = str(stored["folder"])
+            if Path(inner).is_absolute() or ".." in Path(inner).parts:
+                raise ModelError(f"{folder} names the folder {inner!r} of one of its models, which lies outside of it.")
+            return read_kind(str(stored["kind"]), folder / inner, stored["own"], frozenset(stored["gives"]), own)
 
-        seats = tuple(Seat(int(each["number"]), tuple(map(part, each["models"]))) for each in saved["seats"])
+        held = described(saved, "the committee", ModelError)
+        seats = tuple(
+            Seat(seat.get("number", int), tuple(map(part, seat.get("models", list)))) for seat in held.objects("seats")
+        )
+        if any(not seat.models for seat in seats) or not _voters(seats) or held.get("vote", str) not in get_args(Vote):
+            raise ModelError(f"The committee in {folder} has no seats that vote in a way that there is; {DAMAGED}.")
         return cls(
             network=nn.ModuleList([voter.network for voter in _voters(seats)]).eval(),
             target=Target.from_json(saved["target"]),

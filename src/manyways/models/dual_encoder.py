@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
@@ -20,10 +19,11 @@ from manyways.models.metrics import metric_of
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
+from manyways.models.rebuilding import filled
 from manyways.models.retrieval import Found, nearest, ranks, retrieval_metrics
 from manyways.models.running import run_rows
 from manyways.models.two_towers import TwoTowers, rebuild_towers
-from manyways.models.weights import fill, write_weights
+from manyways.models.weights import write_weights
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -145,11 +145,9 @@ class DualEncoder(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "DualEncoder":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = rebuild_towers(saved["network"])
-        fill(network, folder)
-        inputs = InputEncoding.from_json(saved["inputs"])
-        return cls(network=network.eval(), inputs=inputs, gives=gives, lineage=lineage)
+        network = filled(lambda: rebuild_towers(saved["network"]), folder)
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
+        return cls(network=network, inputs=inputs, gives=gives, lineage=lineage)
 
     def _vectors(self, data: "Data", name: str) -> NDArray[np.float32]:
         encoding = InputEncoding({name: self.inputs.encoders[name]})

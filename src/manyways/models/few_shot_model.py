@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manyways.checked_json import described
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
@@ -21,7 +22,8 @@ from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.predictor import Predictor
 from manyways.models.reading import labelled
-from manyways.models.weights import fill, write_weights
+from manyways.models.rebuilding import check_fit, filled
+from manyways.models.weights import write_weights
 from manyways.training.randomness import generator
 
 if TYPE_CHECKING:
@@ -120,15 +122,16 @@ class FewShotModel(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "FewShotModel":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = rebuild_network(saved["network"])
-        fill(network, folder)
+        network = filled(lambda: rebuild_network(saved["network"]), folder)
+        episodes = described(saved["episodes"], "`episodes` of the model", ModelError)
+        inputs = InputEncoding.from_json(saved["inputs"])
+        check_fit(network, inputs)
         return cls(
-            network=network.eval(),
-            inputs=InputEncoding.from_json(saved["inputs"]),
+            network=network,
+            inputs=inputs,
             adaptation=adaptation_from_json(saved["adaptation"]),
-            ways=int(saved["episodes"]["ways"]),
-            shots=int(saved["episodes"]["shots"]),
+            ways=episodes.get("ways", int),
+            shots=episodes.get("shots", int),
             gives=gives,
             lineage=lineage,
         )

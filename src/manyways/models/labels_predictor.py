@@ -18,8 +18,9 @@ from manyways.models.model import Model
 from manyways.models.networks import Networks, rebuild_networks
 from manyways.models.predictor import Predictor
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
+from manyways.models.rebuilding import check_fit, filled
 from manyways.models.running import run_rows
-from manyways.models.weights import fill, write_weights
+from manyways.models.weights import write_weights
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -66,7 +67,7 @@ class LabelsPredictor(Model):
         start = sum(self.targets.widths[: self.targets.names.index(label)])
         network = self.network.only(start, start + target.width)
         gives = frozenset({"classify" if target.classification else "regress", "embed"})
-        return Predictor(network=network.eval(), inputs=self.inputs, target=target, gives=gives, lineage=self.lineage)
+        return Predictor(network=network, inputs=self.inputs, target=target, gives=gives, lineage=self.lineage)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
         """Scores on the rows whose label is known, hidden or not: of each label, and the mean of the usual ones.
@@ -129,12 +130,13 @@ class LabelsPredictor(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LabelsPredictor":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = rebuild_networks(saved["network"])
-        fill(network, folder)
+        network = filled(lambda: rebuild_networks(saved["network"]), folder)
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
+        for each in network.each:
+            check_fit(each, inputs)
         return cls(
-            network=network.eval(),
-            inputs=InputEncoding.from_json(saved["inputs"]),
+            network=network,
+            inputs=inputs,
             targets=Targets.from_json(saved["targets"]),
             gives=gives,
             lineage=lineage,

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from manyways.checked_json import Described, described, shown
+from manyways.damaged import damaged
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
 from manyways.models.language.conversations import messages_of
@@ -278,12 +280,19 @@ class LanguageModel(Model):
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LanguageModel":
         from manyways.models.language.architectures import load_network
 
-        base = saved.get("base", {})
-        dtype = DTYPES[saved.get("dtype", "float32")]
-        network, tokenizer = load_network(str(folder), saved["objective"], base.get("fingerprint"), dtype)
+        held = described(saved, f"the description of the language model in {folder}", ModelError)
+        objective, dtype = held.get("objective", str), held.get("dtype", str, "float32")
+        if objective not in ABLE or dtype not in DTYPES:
+            raise ModelError(
+                f"{folder} is said to hold a model that is {shown(objective)} in {shown(dtype)}; objectives "
+                f"{', '.join(ABLE)}, numbers are {', '.join(DTYPES)}."
+            )
+        base = held.object("base") if "base" in saved else Described({}, "", ModelError)
+        place = base.get("place", str, None)
+        network, tokenizer = load_network(str(folder), objective, base.get("fingerprint", str, None), DTYPES[dtype])
         return cls(
-            network=network.eval(), tokenizer=tokenizer, objective=saved["objective"], columns=tuple(saved["columns"]),
-            base=None if base.get("place") == BASE else base.get("place"), gives=gives, lineage=lineage,
+            network=network.eval(), tokenizer=tokenizer, objective=objective, columns=tuple(held.all("columns", str)),
+            base=None if place == BASE else place, gives=gives, lineage=lineage,
         )  # fmt: skip
 
 
@@ -294,7 +303,13 @@ def from_checkpoint(checkpoint: str, objective: str = "causal", dtype: torch.dty
 
     network, tokenizer = load_network(checkpoint, objective, dtype=dtype)
     if objective != "masked":
-        packs(network)  # one that cannot be read aright is refused before anything is learned
+        try:  # one that cannot be read aright is refused before anything is learned
+            with damaged(f"The network of {checkpoint} cannot read tokens", ModelError, "Its config is another's."):
+                packs(network)
+        except ModelError as error:
+            if checkpoint in str(error):
+                raise
+            raise ModelError(f"{checkpoint} cannot be used. {error}") from error
     base = base_of(Path(checkpoint)) if has_adapters(network) else checkpoint
     return LanguageModel(
         network=network.eval(), tokenizer=tokenizer, objective=objective, base=base, gives=ABLE[objective],

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.checked_json import DAMAGED, described
 from manyways.data.columns import places_of
+from manyways.errors import ModelError
 
 
 def no_rows() -> NDArray[np.uint64]:
@@ -80,10 +82,29 @@ class Lineage:
     @staticmethod
     def from_json(saved: Mapping[str, Any], rows: list[NDArray[np.uint64]]) -> "Lineage":
         """The lineage that `to_json` wrote; takes its row ids from the front of `rows`, in the order of `stages`."""
+        held = described(saved, "the lineage", ModelError)
+        if not rows:
+            raise ModelError(f"The lineage tells of more stages than there are sets of rows; {DAMAGED}.")
         own = rows.pop(0)
-        fields = {key: saved[key] for key in saved if key not in ("rows", "parents")}
-        parents = tuple(Lineage.from_json(parent, rows) for parent in saved["parents"])
+        fields: dict[str, Any] = {
+            name: held.get(name, kind) for name, kind in _FIELDS.items() if name in _NEEDED or name in saved
+        }
+        for name in ("plan", "versions", "machine"):
+            for part in held.get(name, dict, {}):
+                if name == "plan":
+                    held.object(name).all(part, int)
+                else:
+                    held.object(name).get(part, str)
+        parents = tuple(Lineage.from_json(parent.members, rows) for parent in held.objects("parents"))
         return Lineage(**fields, rows=own, parents=parents)
+
+
+_FIELDS: dict[str, type] = {
+    "method": dict, "title": str, "seed": int, "budget": str, "data": str, "fingerprint": str, "steps": int,
+    "seconds": float, "versions": dict, "facts": dict, "plan": dict, "machine": dict,
+}  # fmt: skip
+"""What a saved lineage holds besides rows and parents."""
+_NEEDED = ("method", "title", "seed", "budget", "data", "fingerprint")
 
 
 NO_LINEAGE = Lineage({}, "a model", 0, "", "", "")

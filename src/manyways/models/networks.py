@@ -23,6 +23,11 @@ class Networks(nn.Module):
         return [network for network in self.networks if isinstance(network, Network)]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs, in the order in which every network reads them."""
+        return self.each[0].names if self.each else ()
+
+    @property
     def may_lack(self) -> tuple[str, ...]:
         """The modalities that rows may lack."""
         return self.each[0].may_lack

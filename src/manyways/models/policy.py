@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from manyways.data.spaces import Choices, Space, space_from_json
 from manyways.errors import ModelError
-from manyways.models.acting.networks import ActingNetwork, acting_network
+from manyways.models.acting.networks import ActingNetwork, acting_network, fitting
 from manyways.models.acting.play import Play
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
-from manyways.models.weights import fill, write_weights
+from manyways.models.rebuilding import filled
+from manyways.models.weights import write_weights
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -115,13 +116,14 @@ class Policy(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Policy":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = acting_network(saved["network"])
-        fill(network, folder)
+        network = filled(lambda: acting_network(saved["network"]), folder)
+        observed, done = space_from_json(saved["observation_space"]), space_from_json(saved["action_space"])
+        if not fitting(network, observed, done):
+            raise ModelError(f"The network in {folder} is not for {observed} and {done}, which its model.json states.")
         return cls(
-            network=network.eval(),
-            observation_space=space_from_json(saved["observation_space"]),
-            action_space=space_from_json(saved["action_space"]),
+            network=network,
+            observation_space=observed,
+            action_space=done,
             gives=gives,
             lineage=lineage,
         )

@@ -18,8 +18,9 @@ from manyways.models.metrics import class_metrics, default_metric, number_metric
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
+from manyways.models.rebuilding import check_fit, filled
 from manyways.models.running import run_rows
-from manyways.models.weights import fill, write_weights
+from manyways.models.weights import write_weights
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -88,13 +89,14 @@ class Predictor(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Predictor":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = rebuild_network(saved["network"])
-        fill(network, folder)
+        network = filled(lambda: rebuild_network(saved["network"]), folder)
+        inputs = InputEncoding.from_json(saved["inputs"], network.names)
+        target = Target.from_json(saved["target"]) if saved["target"] is not None else None
+        check_fit(network, inputs, target.width if target else None)
         return cls(
-            network=network.eval(),
-            inputs=InputEncoding.from_json(saved["inputs"]),
-            target=Target.from_json(saved["target"]) if saved["target"] else None,
+            network=network,
+            inputs=inputs,
+            target=target,
             gives=gives,
             lineage=lineage,
         )

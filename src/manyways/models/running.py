@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.damaged import reason
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.presence import named, said_of_rows
 from manyways.data.storage import chunks_of, row_bytes
-from manyways.errors import DataError
+from manyways.errors import DataError, ModelError
 from manyways.models.network import Inputs
 from manyways.models.reading import inputs_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from manyways.data.read import Source
 
 ROWS_AT_ONCE = 512
+OTHER = "The description of the model is that of another, or damaged."
 BYTES_AT_ONCE = 2 << 20
 """Rows go through the network in batches of so many at most, and of so many bytes: activations are far larger."""
 
@@ -47,10 +49,24 @@ def run_rows(
     done = 0
     with torch.inference_mode():
         for batch in _batches(rows, network):
-            part = function(batch).float().cpu().numpy()
+            part = _result(function, batch, encoding)
+            if part.shape[1:] != (width,):
+                raise ModelError(
+                    f"The network gives {part.shape[1:]} numbers a row, and {width} mean something. {OTHER}"
+                )
             found[done : done + len(part)] = part
             done += len(part)
     return found
+
+
+def _result(function: Callable[[Inputs], Tensor], batch: Inputs, encoding: InputEncoding) -> NDArray[np.float32]:
+    try:
+        return np.asarray(function(batch).float().cpu().numpy())
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError) as error:
+        names = ", ".join(encoding.encoders)
+        raise ModelError(f"The network cannot read {names} as encoded for it: {reason(error)}. {OTHER}") from error
 
 
 def _check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, network: Runs) -> None:

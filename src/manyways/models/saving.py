@@ -1,13 +1,11 @@
 """A model as a folder: safetensors for numbers, JSON for the rest, hashes of all. Never pickle."""
 
-import errno
 import hashlib
 import importlib
 import json
 import pkgutil
-import secrets
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,18 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from manyways.checked_json import DAMAGED, read, shown
+from manyways.damaged import damaged
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.weights import read_tensors
+from manyways.whole import whole
 
 FORMAT = 2
 DESCRIPTION, ROWS = "model.json", "rows.safetensors"
+DEEPEST = 1_000
+"""Levels of a description: a model that goes on from another holds its lineage within its own."""
 CHECKPOINTS = ("config.json", "adapter_config.json")
 """Files that make a folder one of transformers, or of adapters for peft."""
 
@@ -31,21 +34,27 @@ def save_model(model: Model, folder: Path) -> Path:
 
     Raises ModelError where the folder cannot be written, holds something else, or the disk is full.
     """
-    return write_folder(folder, model.kind, model.gives, model.lineage, model.write)
+    stored = sum(tensor.nbytes for tensor in model.network.state_dict().values())
+    return write_folder(folder, model.kind, model.gives, model.lineage, model.write, stored)
 
 
 def write_folder(
-    folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]]
-) -> Path:
-    """As `save_model`, where `write` writes the network into the folder it is given; see `Model.write`."""
+    folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]],
+    needed: int = 0,
+) -> Path:  # fmt: skip
+    """As `save_model`, where `write` writes the network into the folder it is given; see `Model.write`.
+
+    needed: the bytes of the network, as far as they are known.
+    """
     if (
         folder.exists()
         and any(folder.iterdir() if folder.is_dir() else [folder])
         and not (folder / DESCRIPTION).exists()
     ):
         raise ModelError(f"{folder} exists and is no model folder; give a new name: --out DIR or model.save(DIR).")
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
+    stored = sum(stage.rows.nbytes for stage in lineage.stages()) + needed
+    what, advice = f"The model cannot be written to {folder}", "Give another folder: --out DIR."
+    with whole(folder, ModelError, what, advice, stored or None) as part:
         part.mkdir(parents=True)
         own = write(part)
         rows = {id(stage.rows): stage.rows for stage in lineage.stages()}  # models of one start share its rows
@@ -62,14 +71,6 @@ def write_folder(
         }
         text = json.dumps({**description, "hash": _text_hash(description)}, indent=1)
         (part / DESCRIPTION).write_text(text, encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise ModelError(f"The model cannot be written to {folder}: {why}. Give another folder: --out DIR.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
@@ -78,6 +79,8 @@ def load_model(folder: str | Path) -> Model:
 
     Raises ModelError that says what is missing, changed or of the wrong shape.
     """
+    if not isinstance(folder, str | Path):
+        raise ModelError(f"A model is loaded from the name of its folder, text or a Path; got {folder!r}.")
     folder = Path(folder)
     foreign = any((folder / name).is_file() for name in CHECKPOINTS) or folder.suffix.lower() == ".gguf"
     if foreign and not (folder / DESCRIPTION).is_file():
@@ -86,7 +89,18 @@ def load_model(folder: str | Path) -> Model:
 
         return from_checkpoint(str(folder), objective_of(str(folder)))
     saved = read_description(folder)
-    return find_kind(saved["kind"]).read(folder, saved, frozenset(saved["gives"]), read_lineage(folder, saved))
+    return read_kind(saved["kind"], folder, saved, frozenset(saved["gives"]), read_lineage(folder, saved))
+
+
+def read_kind(kind: str, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> Model:
+    """The model of a kind whose network lies in `folder` and whose description is `saved`.
+
+    Raises ModelError where the description is of no such model, or fits neither itself nor the weights.
+    """
+    what = f"{folder / DESCRIPTION} describes no {kind} that can be made"
+    advice = f"{DAMAGED[0].upper()}{DAMAGED[1:]}: copy the model again."
+    with _named(folder), damaged(what, ModelError, advice):
+        return find_kind(kind).read(folder, saved, gives, lineage)
 
 
 def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
@@ -96,13 +110,32 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
     """
     for name, stated in saved["files"].items():
         path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ModelError(f"{folder / DESCRIPTION} names the file {name!r}, which lies outside; it is not read.")
         if not path.is_file():
             raise ModelError(f"{path} is missing; the model folder is not whole. Copy it again.")
         if _hash(path) != stated:
             raise ModelError(f"{path} has changed since the model was saved (its SHA-256 differs); it is not loaded.")
     stored = read_tensors(folder / ROWS)
+    if odd := [name for name, ids in stored.items() if ids.dtype != torch.int64 or ids.shape[1:] != (2,)]:
+        raise ModelError(f"{folder / ROWS} must hold the ids of rows, int64 [rows, 2]; {odd[0]!r} is something else.")
     rows = {name: ids.numpy().view(np.uint64) for name, ids in stored.items()}
-    return Lineage.from_json(saved["lineage"], [rows[str(at)] for at in saved.get("rows", range(len(rows)))])
+    order = [str(at) for at in saved.get("rows", range(len(rows)))]
+    if lost := [name for name in order if name not in rows]:
+        raise ModelError(f"{folder / DESCRIPTION} names the rows {lost[0]}, which {ROWS} does not hold; {DAMAGED}.")
+    with _named(folder), damaged(f"{folder / DESCRIPTION} tells no lineage", ModelError, "Copy the model again."):
+        return Lineage.from_json(saved["lineage"], [rows[name] for name in order])
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Says in which folder the description lies of which a member is damaged."""
+    try:
+        yield
+    except ModelError as error:
+        if str(folder) in str(error):
+            raise
+        raise ModelError(f"{folder / DESCRIPTION}: {error}") from error
 
 
 def checkpoint_lineage(checkpoint: str) -> Lineage:
@@ -142,16 +175,23 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        stated = saved.pop("hash")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged: {error!r}.") from error
+    held = read(path, str(path), ModelError, deepest=DEEPEST)
+    saved = dict(held.members)
+    stated = held.get("hash", str)
+    del saved["hash"]
     if stated != _text_hash(saved):
         raise ModelError(f"{path} has been edited since the model was saved (its hash differs); it is not loaded.")
     if saved.get("format") != FORMAT:
-        raise ModelError(f"{path} has the format {saved.get('format')}; this version reads format {FORMAT}.")
-    return dict(saved)
+        raise ModelError(
+            f"{path} has the format {shown(saved.get('format'))}; this version reads format {FORMAT}. Install the "
+            "version that wrote it."
+        )
+    held.get("kind", str), held.all("gives", str), held.get("lineage", dict)
+    for name in held.get("files", dict):
+        held.object("files").get(name, str)
+    if "rows" in saved:
+        held.all("rows", int)
+    return saved
 
 
 def _hash(path: Path) -> str:

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.checked_json import DAMAGED, described, shown
+from manyways.errors import ModelError
 from manyways.models.heads import Head
 from manyways.models.lineage import Lineage
 from manyways.models.predictor import Predictor
@@ -225,4 +227,13 @@ class StreamPredictor(Predictor):
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "StreamPredictor":
         model = super().read(folder, saved, gives, lineage)
         assert isinstance(model, StreamPredictor)
-        return replace(model, **saved["stream"])
+        if model.network.head is None or model.network.head.name != StreamHead.name:
+            raise ModelError(f"The model in {folder} is of a stream, and its head is none; {DAMAGED}.")
+        held = described(saved["stream"], "`stream` of the model", ModelError)
+        last = held.members.get("last_time")
+        if not isinstance(last, int | float | None):
+            raise ModelError(f"The model in {folder} states {shown(last)} for the time of its last row; {DAMAGED}.")
+        return replace(
+            model, time=held.get("time", str, None), last_time=last, dates=held.get("dates", bool),
+            own_inputs=held.get("own_inputs", bool),
+        )  # fmt: skip

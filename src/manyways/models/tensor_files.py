@@ -1,10 +1,7 @@
 """safetensors files larger than memory: read and written one tensor at a time."""
 
-import contextlib
-import errno
 import json
 import math
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from manyways.errors import ModelError
+from manyways.whole import whole
 
 TYPES = {
     "F64": torch.float64,
@@ -94,24 +92,17 @@ def write_tensors(
     """
     # The largest types come first, so that every tensor begins at a multiple of its numbers' size.
     order = sorted(layout, key=lambda name: -TYPES[layout[name].kind].itemsize)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(_header(layout, order, metadata or {}))
-            for name in order:
-                tensor = make(name)
-                given = (tensor.dtype, tuple(tensor.shape))
-                if given != (TYPES[layout[name].kind], layout[name].shape):
-                    raise ValueError(f"{name} was announced as {layout[name]}; got {given}.")
-                file.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-                del tensor  # not to be held while the next one is made
-        part.replace(path)
-    except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise ModelError(f"{path} cannot be written: {why}. Give another folder.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    needed = sum(facts.size for facts in layout.values())
+    what = f"{path} cannot be written"
+    with whole(path, ModelError, what, "Give another folder.", needed) as part, part.open("wb") as file:
+        file.write(_header(layout, order, metadata or {}))
+        for name in order:
+            tensor = make(name)
+            given = (tensor.dtype, tuple(tensor.shape))
+            if given != (TYPES[layout[name].kind], layout[name].shape):
+                raise ValueError(f"{name} was announced as {layout[name]}; got {given}.")
+            file.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            del tensor  # not to be held while the next one is made
 
 
 def _header(layout: Mapping[str, TensorFacts], order: list[str], metadata: Mapping[str, str]) -> bytes:

@@ -54,13 +54,14 @@ class TwoTowers(nn.Module):
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_towers` makes the same architecture."""
         towers = {name: self.tower(name).config() for name in self.names}
-        return {"towers": towers, "width": self.width, "bias": self.bias is not None}
+        return {"names": list(self.names), "towers": towers, "width": self.width, "bias": self.bias is not None}
 
 
 def rebuild_towers(saved: Mapping[str, Any]) -> TwoTowers:
     """The architecture that `TwoTowers.config` described, with random weights. Raises ModelError if it does not fit."""
     try:
-        towers = {name: rebuild_network(each) for name, each in saved["towers"].items()}
+        names = saved.get("names", saved["towers"])
+        towers = {name: rebuild_network(saved["towers"][name]) for name in names}
         return TwoTowers(towers, saved["width"], bias=0.0 if saved["bias"] else None)
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"The saved description of the two networks is damaged: {error!r}.") from error

@@ -23,7 +23,8 @@ from manyways.models.lineage import Lineage
 from manyways.models.network import Inputs, Network, rebuild_network
 from manyways.models.predictor import Predictor
 from manyways.models.reading import inputs_of
-from manyways.models.weights import fill, write_weights
+from manyways.models.rebuilding import filled
+from manyways.models.weights import write_weights
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -210,10 +211,8 @@ class VariationalAutoencoder(Generator):
     def read(
         cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage
     ) -> "VariationalAutoencoder":
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            network = VariationalNetwork.rebuild(saved["network"])
-        fill(network, folder)
-        return cls(network=network.eval(), **described(saved), gives=gives, lineage=lineage)
+        network = filled(lambda: VariationalNetwork.rebuild(saved["network"]), folder)
+        return cls(network=network, **described(saved), gives=gives, lineage=lineage)
 
     def _decoded(self, latent: Tensor, rng: torch.Generator | None) -> Tensor:
         raw, likelihood = self.network.decoder(latent), self.network.likelihood

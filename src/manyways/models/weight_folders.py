@@ -1,6 +1,5 @@
 """The weights of a model's folder, in one file or in several, as Manyways and transformers save them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from manyways.checked_json import read
 from manyways.errors import ModelError
 from manyways.models.tensor_files import TensorFacts, read_facts, read_tensor
 from manyways.models.weights import WEIGHTS
@@ -59,10 +59,8 @@ def open_weights(folder: Path) -> WeightFolder:
 def _shards(folder: Path) -> dict[str, dict[str, TensorFacts]]:
     """What every file named in the index holds, as the index says."""
     index = folder / INDEX
-    try:
-        place = {str(name): str(file) for name, file in json.loads(index.read_text("utf-8"))["weight_map"].items()}
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ModelError(f"{index} is damaged: {error!r}. Copy the model again.") from error
+    stated = read(index, str(index), ModelError).object("weight_map")
+    place = {name: stated.get(name, str) for name in stated.members}
     names = sorted(set(place.values()))
     if strange := [name for name in names if Path(name).name != name]:
         raise ModelError(f"{index} names the file {strange[0]!r}, which is not in its own folder; it is not read.")

@@ -6,6 +6,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from manyways.damaged import damaged
 from manyways.errors import ModelError
 
 WEIGHTS = "weights.safetensors"
@@ -21,7 +22,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors in `path`. Raises ModelError where it is no safetensors file."""
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is no safetensors file ({error}); pickled weights are never loaded.") from error
 
 
@@ -37,4 +38,5 @@ def fill(network: nn.Module, folder: Path) -> None:
             f"{path} does not fit the network in model.json: {len(wrong)} differences, the first at {name!r}: "
             f"shape {given.get(name, 'missing')} given, {expected.get(name, 'none')} expected ({shape})."
         )
-    network.load_state_dict(weights)
+    with damaged(f"{path} does not fit the network in model.json", ModelError, "Copy the model again."):
+        network.load_state_dict(weights)

@@ -9,9 +9,11 @@ from manyways.data.columns import places_of
 from manyways.lineage.replay import Parts, repeat
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
+from manyways.methods.saved import functions_in
 from manyways.testing.trial import SEED, STEPS, Trial, difference, require
 from manyways.training.budget import Budget
 from manyways.training.run import Run
+from manyways.typed import function_typed
 
 FORGOTTEN = 5
 """Rows that are left out when a model is learned again."""
@@ -94,7 +96,8 @@ def lineage_is_enough_to_learn_it_again(trial: Trial) -> None:
         some = rest.training.ids[:: max(1, len(rest.training) // FORGOTTEN)]
         rest = rest.without(some)
     expected = trial.fit(rest) if rest is not trial.learned_from else trial.reference
-    wrong = difference(expected, repeat(saved, rest, Parts(trial.start), Run()))
+    typed = {name: function_typed(name, place) for place, name in functions_in(saved["method"])}
+    wrong = difference(expected, repeat(saved, rest, Parts(trial.start), Run(), typed))
     require(wrong is None, f"learned again by its lineage it is another: {wrong}.")
 
 

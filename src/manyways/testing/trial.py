@@ -51,6 +51,12 @@ class Trial:
         self.kind = method if isinstance(method, type) else type(method)
         self._given = None if isinstance(method, type) else method
 
+    def on(self, data: Data) -> "Trial":
+        """The same method on trial with other data."""
+        other = Trial(self._given or self.kind)
+        vars(other)["data"] = data
+        return other
+
     @cached_property
     def method(self) -> Method:
         """The method that was given, or of a class the one that it names for a trial."""

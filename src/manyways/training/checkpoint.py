@@ -1,8 +1,6 @@
 """Checkpoints: all that a run needs to go on, in one safetensors file that is replaced as a whole."""
 
-import errno
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from manyways.checked_json import described, parse
 from manyways.errors import ModelError, TrainingError
 from manyways.permissions import ensured_folder, tighten
 from manyways.training.run import CHECKPOINT as NAME
+from manyways.whole import whole
+
+GO_ON = "Make room or give another folder, and run the same command again."
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,14 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
     Raises TrainingError where the folder cannot be written or the disk is full.
     """
-    part = folder / f".{NAME}.part"
-    try:
-        ensured_folder(folder)
+    what = f"The checkpoint cannot be written to {folder}"
+    needed = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    with whole(folder / NAME, TrainingError, what, GO_ON, needed) as part:
+        for left in ensured_folder(folder).glob(f".{NAME}.*.part"):  # by a process that was killed
+            left.unlink(missing_ok=True)
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
         save_file(tensors, part, metadata={"facts": json.dumps(checkpoint.facts)})
         tighten(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(folder / NAME)
-    except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        why = "the disk is full" if full else str(error)
-        raise TrainingError(
-            f"The checkpoint cannot be written to {folder}: {why}. The one before is whole: make room or give "
-            "another folder, and run the same command again."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path, identity: str) -> Checkpoint | None:
@@ -65,9 +57,10 @@ def read_checkpoint(folder: Path, identity: str) -> Checkpoint | None:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            facts = json.loads((file.metadata() or {})["facts"])
+            text = (file.metadata() or {})["facts"]
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ModelError(f"{path} is damaged ({error}); delete it to begin the run again.") from error
+    facts = dict(described(parse(text, str(path), ModelError), str(path), ModelError).members)
     if facts.get("identity") != identity:
         raise ModelError(
             f"{path} is of another run: the method, the data, the seed or the budget differ. Give another folder, or "
@@ -88,9 +81,15 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave."""
+    """Put back what `optimizer_tensors` gave. Raises ValueError where a parameter's state is not whole."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    names = next(iter(state.values()), {}).keys()
+    for at, values in state.items():
+        fits = (value.numel() == 1 or value.shape == parameters[at].shape for value in values.values())
+        if values.keys() != names or not all(fits):
+            raise ValueError(f"the optimiser's state of parameter {at} is not whole")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -9,6 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from manyways.terminal import Terminal
 from manyways.training.events import Event
 
 REFRESH_SECONDS = 0.2
@@ -28,7 +29,7 @@ class ProgressBar:
     """
 
     def __init__(self, console: Console | None = None, line_seconds: float = LINE_SECONDS) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Terminal(stderr=True)
         self._live = self._console.is_terminal
         self._line_seconds = line_seconds
         # Refreshed by hand: a thread that redraws would take the interpreter from the training thread.

@@ -9,6 +9,7 @@ from manyways.errors import ModelError, TrainingError
 from manyways.permissions import OTHERS, private_folder, tighten
 from manyways.training.budget import Planned
 from manyways.training.events import Event, Listener
+from manyways.whole import whole
 
 if TYPE_CHECKING:
     from manyways.lineage.store import Store
@@ -70,15 +71,15 @@ class Run:
             if not path.exists():
                 if not self.folder.is_dir() or not any(self.folder.iterdir()):  # else others may have use for it
                     private_folder(self.folder)
-                part = path.with_name(".identity.part")
-                part.write_text(identity, encoding="utf-8")
-                tighten(part).replace(path)
+                with whole(path, TrainingError, f"{path} cannot be written", "Give another folder.") as part:
+                    part.write_text(identity, encoding="utf-8")
+                    tighten(part)
             elif self.folder.stat().st_mode & OTHERS:
                 private_folder(self.folder)
                 for own in self.folder.iterdir():
                     if own.name in (IDENTITY, CHECKPOINT) or (own / IDENTITY).exists():
                         tighten(own)
-            owner = path.read_text(encoding="utf-8")
+            owner = path.read_text(encoding="utf-8", errors="replace")  # what is damaged is no run's of ours
         except OSError as error:
             raise TrainingError(f"{path} cannot be written: {error.strerror}. Give another folder.") from error
         if owner != identity:

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from manyways.checked_json import described
+from manyways.damaged import damaged
+from manyways.errors import ModelError
 from manyways.training.budget import Planned
 from manyways.training.checkpoint import Checkpoint, load_optimizer, optimizer_tensors
 from manyways.training.early_stopping import EarlyStopping
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from manyways.methods.gradient import GradientMethod
     from manyways.models.model import Model
     from manyways.training.learner import Learner
+
+
+BEGIN_AGAIN = "Delete the folder of the run to begin it again."
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,16 @@ class State:
         return Checkpoint(tensors, {"identity": self._identity, **facts})
 
     def restore(self, saved: Checkpoint) -> Progress:
-        """Go on from `saved`; how far it was."""
-        self._learner.load_state_dict(saved.under("learner"))
-        load_optimizer(self.optimizer, saved.under("optimizer"))
-        self.stopping.restore(saved.under("best"), saved.facts["stopping"])
-        self.kept.restore(saved.under("good"), saved.facts["good"])
-        return Progress(**saved.facts["progress"])
+        """Go on from `saved`; how far it was. Raises ModelError where it does not fit what is trained."""
+        facts = described(saved.facts, "the checkpoint", ModelError)
+        stopping, progress = facts.object("stopping"), facts.object("progress")
+        counted = {name: stopping.get(name, int) for name in ("misses", "changes")}
+        with damaged("The checkpoint does not fit what is trained", ModelError, BEGIN_AGAIN):
+            self._learner.load_state_dict(saved.under("learner"))
+            load_optimizer(self.optimizer, saved.under("optimizer"))
+        self.stopping.restore(saved.under("best"), {"score": stopping.get("score", float, None), **counted})
+        self.kept.restore(saved.under("good"), facts.get("good", int))
+        step, steps = progress.get("step", int), progress.get("steps", int)
+        if not 0 <= step <= steps:
+            raise ModelError(f"The checkpoint is of step {step} of {steps}, which there is not. {BEGIN_AGAIN}")
+        return Progress(step, steps, progress.get("seconds", float), progress.get("cut", bool))

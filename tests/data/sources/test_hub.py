@@ -1,6 +1,7 @@
 """Hugging Face data sets, in memory and by name."""
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from PIL import Image
 
 import manyways as mw
-from manyways.errors import DataError
+from manyways import hub
+from manyways.errors import DataError, ModelError
+from manyways.models.language.architectures import load_network
 
 datasets = pytest.importorskip("datasets")
 # The package itself warns on some Python versions; that is not ours to fail on.
@@ -89,30 +92,69 @@ def test_a_name_is_looked_up_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None
         return datasets.DatasetDict(train=pictures([10, 20], [0, 1]))
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    data = mw.read("somebody/pets:small")
+    monkeypatch.setattr(hub, "reachable", lambda: True)
+    data = mw.read("hub:somebody/pets:small")
     assert asked == [("somebody/pets", "small")]
     assert len(data) == 2
-    assert data.source == "somebody/pets:small"
+    assert data.source == "hub:somebody/pets:small"
 
 
-def test_no_path_and_no_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_cannot_be_loaded_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*given: object) -> object:
         raise ConnectionError("Couldn't reach 'somebody/pets' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(DataError, match=r"no file or folder 'somebody/pets', and .* cannot be loaded: Couldn't reach"):
-        mw.read("somebody/pets")
-    # What looks like a path is never looked up.
+    with pytest.raises(DataError, match=r"hub:somebody/pets cannot be loaded from the .* Hub: Couldn't reach"):
+        mw.read("hub:somebody/pets")
+    with pytest.raises(DataError, match=r"'hub:pets' is no name on the Hugging Face Hub\. Write hub:owner/name"):
+        mw.read("hub:pets")
+
+
+def test_a_path_that_is_not_there_is_never_looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(hub, "reachable", lambda: pytest.fail("the Hub was asked"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
-    for path in ("photos/cats", "dta/train.csv"):
+    (tmp_path / "photos" / "summer").mkdir(parents=True)
+    (tmp_path / "photos" / "people.csv").write_text("a,label\n1,x\n")
+    for given, near in {
+        "photos/peple.csv": "photos/people.csv",
+        "phots/people.csv": "photos/people.csv",
+        "phots/sumer": "photos/summer",
+        str(tmp_path / "photo" / "people.csv"): str(tmp_path / "photos" / "people.csv"),
+        "digitts": "digits",
+    }.items():
         with pytest.raises(DataError, match="There is no file or folder") as error:
-            mw.read(path)
-        assert "Hub cannot" not in str(error.value)
-        assert "cannot be loaded" not in str(error.value)
+            mw.read(given)
+        assert f"Did you mean {near!r}?" in str(error.value)
+    with pytest.raises(DataError, match="A data set on the Hugging Face Hub is written hub:somebody/pets"):
+        mw.read("somebody/pets")
 
 
 def test_without_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(DataError, match=r"no file or folder 'somebody/pets', .*pip install 'manyways\[hub\]'"):
-        mw.read("somebody/pets")
+    with pytest.raises(DataError, match=r"hub:somebody/pets is on .*pip install 'manyways\[hub\]'"):
+        mw.read("hub:somebody/pets")
+
+
+def test_the_hub_is_asked_once_and_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked: list[float] = []
+
+    class Session:
+        def head(self, url: str, timeout: float) -> None:
+            asked.append(timeout)
+            raise ConnectionError("no network")
+
+    monkeypatch.setattr(hub, "_answers", [])
+    monkeypatch.setattr(huggingface_hub, "get_session", Session)
+    slept: list[float] = []  # between tries
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with pytest.raises(DataError, match="cannot be loaded from the Hugging Face Hub"):
+        mw.read("hub:somebody/pets-that-nobody-has")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_network("somebody/model-that-nobody-has", "causal")
+    assert not slept
+    assert asked == [hub.SECONDS]
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+    assert not datasets.config.HF_HUB_OFFLINE

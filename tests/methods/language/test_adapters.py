@@ -350,7 +350,7 @@ def _changed(**values: Any) -> Callable[[Path], None]:
         (_no_weights, "is no safetensors file"),
         (_changed(peft_type="IA3"), "adapters of the kind IA3; LORA is the kind that is read"),
         (_changed(base_model_name_or_path=None), "are for a model that they do not name, which is not there"),
-        (lambda folder: (folder / CONFIG).write_text("{"), "adapter_config.json is damaged"),
+        (lambda folder: (folder / CONFIG).write_text("{"), "adapter_config.json is no JSON"),
     ],
     ids=["pickle", "incomplete", "shapes", "no tensors", "kind", "no base", "damaged"],
 )

@@ -200,10 +200,11 @@ def test_a_missing_shard_is_named(bert: Path) -> None:
 def test_damaged_weights_and_configs_are_refused(bert: Path) -> None:
     weights = (bert / "model.safetensors").read_bytes()
     (bert / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="no whole safetensors file"):
         load_pretrained(str(bert), TEXT)
+    (bert / "model.safetensors").write_bytes(weights)
     (bert / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match=r"config\.json is no JSON"):
         load_pretrained(str(bert), TEXT)
     (bert / "config.json").unlink()
     with pytest.raises(ModelError, match=r"it has no config.json"):

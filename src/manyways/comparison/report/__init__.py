@@ -8,12 +8,12 @@ from typing import Any
 
 from manyways.comparison import wording
 from manyways.comparison.conclusion import BASELINES, conclude
-from manyways.comparison.records import write_whole
 from manyways.comparison.report.charts import all_charts
 from manyways.comparison.report.colours import colours
 from manyways.comparison.report.exhibits import shares, shelves
 from manyways.comparison.report.matrices import confused_pairs
 from manyways.comparison.results import Comparison
+from manyways.whole import write_whole
 
 
 def write_report(comparison: Comparison, path: str | Path) -> Path:

@@ -11,10 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from manyways.data.near import near_path
 from manyways.data.roles import did_you_mean
 from manyways.data.sources.base import Options, Table
 from manyways.data.sources.file_trees import files_below
 from manyways.errors import DataError
+
+LONGEST_NAME = 4096
+"""Characters of the longest path that a system opens; whatever is longer names nothing."""
 
 
 class Source(Protocol):
@@ -36,15 +40,36 @@ def all_sources() -> tuple[Source, ...]:
 
 def load(source: Any, options: Options) -> Table:
     """The table that `source` holds. Raises DataError where nothing here can read it."""
-    if isinstance(source, str) and Path(source).expanduser().exists():
-        source = Path(source).expanduser()
-    if isinstance(source, Path) and not source.exists():
-        raise DataError(_refusal(source))
-    if isinstance(source, Path) and not (source.is_file() or source.is_dir()):
+    try:
+        return _load(_place(source), options)
+    except OSError as error:
+        if not isinstance(source, str | Path):
+            raise
         raise DataError(
-            f"{source} is a pipe or a device, which can be read only once, and has no ending that says its form. Save "
-            "it to a file first: cat … > data.csv."
-        )
+            f"{error.filename or source} cannot be read: {error.strerror or error}. Check its name, and whether you "
+            "may read it."
+        ) from error
+
+
+def _place(source: Any) -> Any:
+    """`source` as a path where there is a file or folder of that name, or a link."""
+    if isinstance(source, str):
+        path = Path(source).expanduser() if len(source) <= LONGEST_NAME and "\0" not in source else None
+        return path if path is not None and (path.exists() or path.is_symlink()) else source
+    return source
+
+
+def _load(source: Any, options: Options) -> Table:
+    if isinstance(source, Path):
+        if source.is_symlink() and not source.exists():
+            raise DataError(f"{source} is a link to {str(source.readlink())!r}, which is not there. Mend the link.")
+        if not source.exists():
+            raise DataError(_refusal(source))
+        if not (source.is_file() or source.is_dir()):
+            raise DataError(
+                f"{source} is a pipe or a device, which can be read only once, or never ends. Save it to a file first: "
+                "cat … > data.csv."
+            )
     for each in all_sources():
         if each.accepts(source):
             return each.load(source, options)
@@ -54,22 +79,27 @@ def load(source: Any, options: Options) -> Table:
 def _refusal(source: Any) -> str:
     from manyways.data.environments import known_ids
     from manyways.data.sources.builtin import BUILT_IN
+    from manyways.data.sources.hub import HUB, NAME
 
     allowed = (
         "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a folder or "
         ".zip of images or sounds in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, "
-        "pandas and polars frames, Hugging Face data sets, a Hub name such as 'owner/name', an environment such as "
-        "'CartPole-v1', and the built-in "
+        "pandas and polars frames, Hugging Face data sets, one on the Hub such as 'hub:owner/name', an environment "
+        "such as 'CartPole-v1', and the built-in "
     )
     names = ", ".join(repr(name) for name in BUILT_IN)
     if not isinstance(source, str | Path):
         kind = f"{type(source).__module__}.{type(source).__qualname__}"
         return f"Data cannot be read from an object of type {kind}. {allowed}{names}."
     path = Path(source).expanduser()
+    if len(str(source)) > LONGEST_NAME:
+        return f"There is no file or folder whose name has {len(str(source)):,} characters: {str(source)[:60]!r}…"
     if not path.exists():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = did_you_mean(str(source), BUILT_IN) or did_you_mean(path.name, near)
+        near = near_path(path)
+        hint = did_you_mean(str(source), BUILT_IN) or (f" Did you mean {str(near)!r}?" if near else "")
         hint = hint or did_you_mean(str(source), known_ids())
+        if NAME.fullmatch(str(source)):
+            hint += f" A data set on the Hugging Face Hub is written {HUB}{source}."
         missing = f"There is no file or folder {str(source)!r}, and no built-in data of that name."
         return f"{missing}{hint} {allowed}{names}."
     if path.is_dir():

@@ -4,11 +4,11 @@ import errno
 import secrets
 import shutil
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from manyways.data.sources.base import Options, Table, plain_name
+from manyways.data.sources.limits import BLOCK, HIGHEST_RATIO, decoding, shown
 from manyways.data.sources.rows import key_of_file
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError
@@ -18,9 +18,13 @@ ORDER = 15
 LARGEST = 64 << 30
 """Bytes that an archive may unpack to."""
 
+UNPACKED = ".unpacked"
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+"""How members may be packed: by ways whose memory does not depend on what the archive claims."""
+AGAIN = "Download or pack it again."
 MOST_FILES = 5_000_000
-HIGHEST_RATIO = 200
-"""Times its own size that an archive beyond 1 GiB may unpack to: real images and sounds stay far below."""
+ALWAYS = 1 << 30
+"""Bytes that an archive may unpack to whatever its own size; beyond it 200 times its own."""
 
 
 def accepts(source: Any) -> bool:
@@ -38,6 +42,8 @@ def load(source: Path, options: Options) -> Table:
 
     from manyways.data import sources
 
+    if any(parent.name.endswith(UNPACKED) for parent in source.parents):
+        raise DataError(f"{source} is an archive within an archive; unpack it yourself, and read the folder.")
     folder = unpack(source)
     held = list(folder.iterdir())
     if len(held) == 1 and (held[0].is_dir() or held[0].is_file()):
@@ -47,26 +53,27 @@ def load(source: Path, options: Options) -> Table:
     except DataError as error:
         # The cache's own paths mean nothing to whoever gave the archive.
         raise DataError(str(error).replace(str(folder), str(source))) from error
-    return replace(table, name=plain_name(source), source=str(source))
+    columns = {
+        name: replace(column, problem=column.problem and column.problem.replace(str(folder), str(source)))
+        for name, column in table.columns.items()
+    }
+    return replace(table, columns=columns, name=plain_name(source), source=str(source))
 
 
 def unpack(path: Path) -> Path:
     """The folder in the cache with the members of the archive at `path`; a second call finds it."""
-    folder = cache_folder() / f"{key_of_file(path)}.unpacked"
+    folder = cache_folder() / f"{key_of_file(path)}{UNPACKED}"
     if folder.is_dir():
         return folder
+    with decoding(str(path), AGAIN):
+        archive = zipfile.ZipFile(path)
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with archive:
             for member in _checked(archive, path):
-                target = part / member.filename
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as packed, target.open("wb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
+                _unpack(archive, member, part, path)
         part.mkdir(parents=True, exist_ok=True)
         tighten(part).replace(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path} is damaged: {error}. Download or pack it again.") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DataError(
@@ -74,27 +81,50 @@ def unpack(path: Path) -> Path:
                 "MANYWAYS_HOME to a folder on another disk."
             ) from error
         if not folder.is_dir():  # else another process was faster
-            raise
+            raise DataError(
+                f"{path} cannot be unpacked: {error.strerror or error}. Unpack it yourself, and read the folder."
+            ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, path: Path) -> None:
+    where = f"{path}: {shown(member.filename)}"
+    target = into / member.filename
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with decoding(where, AGAIN):
+        packed = archive.open(member)
+    with packed, target.open("wb") as file:
+        while True:
+            with decoding(where, AGAIN):
+                block = packed.read(BLOCK)
+            if not block:
+                return
+            file.write(block)
+
+
 def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in member.filename:
+        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             raise DataError(
-                f"{path} holds the member {member.filename!r}, which points outside the archive; nothing was unpacked."
+                f"{path} holds the member {shown(member.filename)}, which points outside the archive; nothing was "
+                "unpacked."
+            )
+        if member.compress_type not in METHODS:
+            raise DataError(
+                f"{path} packs {shown(member.filename)} by method {member.compress_type}; allowed are none, Deflate "
+                "and Bzip2. Unpack it yourself, and read the folder."
             )
         if member.flag_bits & 1:
             raise DataError(f"{path} is encrypted; unpack it yourself and read the folder.")
     size, packed = sum(member.file_size for member in members), path.stat().st_size
-    if size > LARGEST or len(members) > MOST_FILES or (size > 1 << 30 and size > HIGHEST_RATIO * packed):
+    if size > LARGEST or len(members) > MOST_FILES or (size > ALWAYS and size > HIGHEST_RATIO * packed):
         raise DataError(
             f"{path} would unpack to {size:,} bytes in {len(members):,} files; allowed are {LARGEST:,} bytes, "
-            f"{MOST_FILES:,} files and, above 1 GiB, {HIGHEST_RATIO} times its own {packed:,} bytes. Unpack it "
-            "yourself if you trust it, and read the folder."
+            f"{MOST_FILES:,} files and, above {ALWAYS >> 20:,} MiB, {HIGHEST_RATIO} times its own {packed:,} bytes. "
+            "Unpack it yourself if you trust it, and read the folder."
         )
     return [member for member in members if not member.filename.startswith("__MACOSX/")]

@@ -12,6 +12,8 @@ from manyways.data.sources.rows import keep
 from manyways.data.storage import FileRows, Rows, chunks_of, row_bytes
 from manyways.errors import DataError
 
+HIGHEST = 0x10FFFF
+"""The number of Unicode's last character."""
 MOST_SEPARATE = 64
 """Matrices of more columns stay one column of vectors."""
 
@@ -56,7 +58,22 @@ def _column_of_objects(values: NDArray[Any], name: str, where: str) -> RawColumn
     if values.dtype.kind == "M":
         seconds = values.astype("datetime64[us]").astype(np.float64) / 1e6
         return RawColumn(name, np.where(np.isnat(values), np.nan, seconds))
-    return RawColumn(name, as_objects(values.astype(str).tolist()))
+    return RawColumn(name, as_objects(_texts(values, name, where)))
+
+
+def _texts(values: NDArray[Any], name: str, where: str) -> list[str]:
+    """Strings of an array, which may hold any bytes as such, as Python's; bytes are read as UTF-8."""
+    try:
+        if values.dtype.kind == "S":
+            return [text.decode() for text in values.tolist()]
+        codes = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("=")).view(np.uint32)
+        if ((codes > HIGHEST) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any():
+            raise ValueError("a character is none of Unicode")
+        return [str(text) for text in values.tolist()]
+    except ValueError as error:
+        raise DataError(
+            f"{where}: the strings {name!r} are damaged: {error}. Save them again as UTF-8: array.astype(str)."
+        ) from error
 
 
 def as_images(values: Rows, name: str, where: str, key: str, scale: float | None = None) -> Rows:

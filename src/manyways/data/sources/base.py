@@ -1,5 +1,6 @@
 """What every source gives: a table of raw columns; and the options it is given."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,10 +115,8 @@ class Table:
 def table_of(columns: list[RawColumn], name: str, source: str, **more: Any) -> Table:
     """A table from columns of one length. Raises DataError for two columns of one name, or other lengths."""
     names = [column.name for column in columns]
-    if twice := sorted({each for each in names if names.count(each) > 1}):
-        raise DataError(
-            f"{source} has several columns named {', '.join(map(repr, twice))}; names must differ. Rename them."
-        )
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise DataError(f"{source} has several columns named {listed_names(twice)}; names must differ. Rename them.")
     lengths = {column.name: len(column.values) for column in columns}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{each} {count:,}" for each, count in lengths.items())

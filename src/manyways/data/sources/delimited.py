@@ -3,14 +3,16 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manyways.data.sources.base import count_of, suffix
+from manyways.data.sources.base import count_of, listed_names, suffix
 from manyways.data.sources.headers import first_row, rows_like
+from manyways.data.sources.limits import BLOCK, check_memory, check_table, read_whole, reason
 from manyways.data.sources.text_files import check_utf8, is_marked, open_binary
 from manyways.errors import DataError
 
@@ -22,6 +24,8 @@ BEGINNING = 1 << 16
 """Bytes that are looked at to tell the separator, and how lines end."""
 EXCEL = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([^\r\n])"?\r?(?:\n|$|(?=\r))', re.IGNORECASE)
 """A first line by which Excel is told the separator."""
+CELL = 32
+"""Bytes of memory that a cell takes beside its text."""
 SHOWN = 5
 
 
@@ -62,14 +66,16 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
     """
     import polars as pl
 
-    form = _form(path)
-    quote = None if form.separator == "\t" else '"'
     empty = f"{path} is empty; it needs a header and at least one row."
     if path.stat().st_size == 0:
         raise DataError(empty)
+    form = _form(path)
+    quote = None if form.separator == "\t" else '"'
+    content = _content(path, form)
+    _check_size(content, path, form)
     try:
         frame = pl.read_csv(
-            _content(path) if form.foreign else path,
+            content,
             has_header=False,
             infer_schema=False,
             separator=form.separator,
@@ -79,11 +85,12 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
         )
     except pl.exceptions.NoDataError as error:
         raise DataError(empty) from error
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         check_utf8(path)
         _check_lengths(path, form)
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path} cannot be read as a table: {reason}. Check its quotes and separators.") from error
+        raise DataError(
+            f"{path} cannot be read as a table: {reason(error)}. Check its quotes and separators."
+        ) from error
     # A row that is too short reads as nulls at its end, and so does a blank line.
     if frame.to_series(-1).null_count():
         blank = _check_lengths(path, form)
@@ -91,6 +98,7 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
             frame = frame.with_row_index("\0row").filter(~pl.col("\0row").is_in(blank)).drop("\0row")
     if not len(frame):
         raise DataError(empty)
+    check_table(len(frame), frame.width, str(path))
     first = frame.row(0)
     told = first_row(frame, frozenset(asked)) if header is None else None
     if header or (told is not None and told.names):
@@ -108,10 +116,9 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
 
 def _named(given: list[str | None], path: Path) -> list[str]:
     names = [f"column_{number}" if name is None else name for number, name in enumerate(given)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(
-            f"{path} has several columns named {', '.join(map(repr, twice))}; names must differ. Rename them in its "
-            "first line."
+            f"{path} has several columns named {listed_names(twice)}; names must differ. Rename them in its first line."
         )
     return names
 
@@ -143,10 +150,27 @@ def _zero_bytes(beginning: bytes, path: Path) -> str:
     )
 
 
-def _content(path: Path) -> bytes:
-    """The bytes of a file in UTF-8, its lines ended by LF: what polars reads knows nothing else."""
+def _content(path: Path, form: _Form) -> Path | bytes:
+    """What polars is given: the file, or its bytes unpacked within limits, in UTF-8, their lines ended by LF."""
+    if not form.foreign:
+        return read_whole(path) if path.suffix.lower() == ".gz" else path
     with open_binary(path) as file:
         return re.sub(rb"\r\n?", b"\n", file.read())
+
+
+def _check_size(content: Path | bytes, path: Path, form: _Form) -> None:
+    """Raise DataError for more columns than a table may have, and for more cells than there is memory."""
+    separator = form.separator.encode()
+    size = cells = 0
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+        while block := file.read(BLOCK):
+            size += len(block)
+            cells += block.count(separator) + block.count(b"\n")
+            if size == len(block):  # names and numbers of the most columns there may be fit into the first block
+                outside = b"".join(block.partition(b"\n")[0].split(b'"')[::2])
+                check_table(0, 1 + outside.count(separator), str(path))
+    need = size + CELL * cells
+    check_memory(need, str(path), f"a table of {count_of(cells, 'cell')}", "Divide it into smaller files.")
 
 
 @contextmanager
@@ -199,7 +223,8 @@ def _repeated(path: Path, form: _Form, header: tuple[str | None, ...]) -> str:
         found = (rows.line_num + form.named for row in rows if row == names)
         lines = [line for number, line in enumerate(found) if number > 0]
     shown = ", ".join(f"{line:,}" for line in lines[:SHOWN]) + (", …" if len(lines) > SHOWN else "")
+    held = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
     return (
-        f"{path}: its header ({', '.join(names)}) comes again in line{'s' if len(lines) > 1 else ''} {shown}, as where "
+        f"{path}: its header ({held}) comes again in line{'s' if len(lines) > 1 else ''} {shown}, as where "
         "files were joined end to end. Delete it there."
     )

@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from manyways.data.columns import Kind
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.objects import column_from_objects, exact_of
+from manyways.data.sources.limits import HIGHEST_RATIO, UNPACKED, check_memory
+from manyways.data.sources.objects import as_objects, column_from_objects, exact_of
 from manyways.data.sources.strings import columns_of_strings
+from manyways.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
 
+OBJECT = 64
+"""Bytes that a Python value takes beside its text."""
+LONG, REPEATED = 1000, 1 << 30
+"""Bytes of a text that is no category, and those to which such texts may be repeated."""
 LOOKED_AT = 100
 """Values that are looked at to tell whether a column names files."""
 
@@ -53,7 +59,10 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
         first = series.drop_nulls().head(LOOKED_AT)
         if kind is None and not media.may_be_files(first.to_list()):
             return None
+        _check_texts(series, where)
         return media.files_of(series.name, series.to_list(), folder, kind, where)
+    if series.dtype in (pl.Binary, pl.Struct):
+        _check_texts(series, where)
     if series.dtype == pl.Binary:
         return series.to_list()
     if isinstance(series.dtype, pl.Struct) and {field.name for field in series.dtype.fields} == {
@@ -67,8 +76,6 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
 def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
     import polars as pl
 
-    if isinstance(series.dtype, pl.Categorical | pl.Enum):
-        series = series.cast(pl.String)
     if series.dtype.is_temporal():
         return RawColumn(series.name, _seconds(series))
     if series.dtype.is_numeric():
@@ -77,11 +84,62 @@ def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
         numbers = series.cast(pl.Float64).to_numpy()
         exact = exact_of(series, numbers) if series.dtype.is_integer() else None
         return RawColumn(series.name, numbers, exact=exact)
-    if series.dtype == pl.String:
-        return RawColumn(series.name, series.to_numpy())
+    if series.dtype == pl.String or isinstance(series.dtype, pl.Categorical | pl.Enum):
+        return RawColumn(series.name, _words(series, where))
     if (vectors := _vectors(series)) is not None:
         return RawColumn(series.name, vectors)
+    _check_texts(series, where)
     return column_from_objects(series.name, series.to_list(), kind, where)
+
+
+def _words(series: "pl.Series", where: str) -> NDArray[Any]:
+    """The words of a column as objects; where they are categories, or much text, equal ones are one object.
+
+    A file may hold a long text once, and name it a million times by its number.
+    """
+    import polars as pl
+
+    size = _text_bytes(series)
+    if series.dtype == pl.String and size <= UNPACKED:
+        return np.asarray(series.to_numpy())
+    distinct = series.unique(maintain_order=True)
+    texts = distinct.cast(pl.String)
+    _check_texts(texts, where)
+    if size > max(REPEATED, LONG * len(series)) and size > HIGHEST_RATIO * (held := _text_bytes(texts)):
+        raise DataError(
+            f"{where}: the column {series.name!r} holds {held:,} bytes of text, and repeats them to {size:,}; texts of "
+            f"more than {LONG:,} bytes may be repeated to {REPEATED:,}. Give the texts numbers, or shorten them."
+        )
+    keys, each = (column if column.dtype == pl.String else column.to_physical() for column in (distinct, series))
+    numbers = pl.DataFrame([keys.alias("key")]).with_row_index("number")
+    rows = each.alias("key").to_frame()
+    found = rows.join(numbers, on="key", how="left", maintain_order="left", nulls_equal=True)["number"]
+    objects: NDArray[Any] = as_objects(texts.to_list())[found.to_numpy()]
+    return objects
+
+
+def _check_texts(series: "pl.Series", where: str) -> None:
+    need = _text_bytes(series)
+    check_memory(need, where, f"the column {series.name!r} as Python values", "Shorten its texts, or divide the file.")
+
+
+def _text_bytes(series: "pl.Series") -> int:
+    """The bytes of memory that the values of a column take as Python values."""
+    import polars as pl
+
+    each = OBJECT * len(series)
+    if series.dtype == pl.String:
+        return each + int(series.str.len_bytes().sum())
+    if series.dtype == pl.Binary:
+        return each + int(series.bin.size().sum())
+    if isinstance(series.dtype, pl.Categorical | pl.Enum):
+        counts = series.alias("text").value_counts(name="count")
+        return each + int((counts["text"].cast(pl.String).str.len_bytes() * counts["count"].cast(pl.Int64)).sum())
+    if isinstance(series.dtype, pl.List | pl.Array):
+        return each + _text_bytes(series.explode())
+    if isinstance(series.dtype, pl.Struct):
+        return each + sum(_text_bytes(series.struct.field(field.name)) for field in series.dtype.fields)
+    return each
 
 
 def _vectors(series: "pl.Series") -> NDArray[Any] | None:

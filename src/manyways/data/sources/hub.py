@@ -2,30 +2,29 @@
 
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from manyways.data.sources import media, running_text, tables
-from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, suffix, table_of
+from manyways.data.sources import media
+from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import whole
 from manyways.errors import DataError
+from manyways.hub import one_try
 
 ORDER = 5
-FILES = tables.TABLES | running_text.ENDINGS | {".zip", ".npz", ".npy"}
-"""Endings of files: a name that has one is a path, not the name of a data set."""
+HUB = "hub:"
+"""What stands before the name of a data set on the Hub, so that a mistyped path is none."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?")
 
 
 def accepts(source: Any) -> bool:
-    """A Dataset or DatasetDict; a string owner/name or owner/name:configuration that is no path."""
+    """A Dataset or DatasetDict; a string hub:owner/name or hub:owner/name:configuration."""
     if isinstance(source, str):
-        path = Path(source)
-        return bool(NAME.fullmatch(source)) and not path.parent.is_dir() and suffix(path) not in FILES
+        return source.startswith(HUB)
     datasets = sys.modules.get("datasets")
     return datasets is not None and isinstance(source, datasets.Dataset | datasets.DatasetDict)
 
@@ -60,17 +59,20 @@ def _download(name: str) -> Any:
         import datasets
     except ImportError as error:
         raise DataError(
-            f"There is no file or folder {name!r}, and to look for it on the Hugging Face Hub the package datasets is "
-            "needed. Install it: pip install 'manyways[hub]'"
+            f"{name} is on the Hugging Face Hub, and to read it from there the package datasets is needed. Install it: "
+            "pip install 'manyways[hub]'"
         ) from error
-    repository, _, configuration = name.partition(":")
+    if not NAME.fullmatch(name.removeprefix(HUB)):
+        raise DataError(f"{name!r} is no name on the Hugging Face Hub. Write {HUB}owner/name.")
+    repository, _, configuration = name.removeprefix(HUB).partition(":")
     try:
-        return datasets.load_dataset(repository, configuration or None)
+        with one_try():
+            return datasets.load_dataset(repository, configuration or None)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"There is no file or folder {name!r}, and the data set of that name on the Hugging Face Hub cannot be "
-            f"loaded: {reason}. Check the path or the name (owner/name, owner/name:configuration), or the network."
+            f"{name} cannot be loaded from the Hugging Face Hub: {reason}. Check the name (hub:owner/name, "
+            "hub:owner/name:configuration), or the network; what was downloaded before needs none."
         ) from error
 
 

@@ -6,6 +6,7 @@ values.
 
 import re
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ from manyways.data.parts import TEST, TRAINING
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, table_of
 from manyways.data.sources.join import joined
+from manyways.data.sources.limits import check_held, need_of, read_exactly
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file, whole
 from manyways.data.sources.text_files import open_binary
 from manyways.data.storage import Rows, open_rows
@@ -92,13 +94,15 @@ def read(path: Path) -> Rows:
     """
     with open_binary(path) as file:
         shape, dtype, offset = _header(file, path)
-        need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        need = need_of(shape, dtype, str(path))
         if path.suffix.lower() != ".gz":
             held = path.stat().st_size - offset
             if held != need:
                 raise DataError(_wrong_length(path, shape, need, held))
             if need > IN_MEMORY:
                 return open_rows(path, shape, dtype, offset)
+        else:
+            check_held(need, path.stat().st_size, str(path), packed=True)
         return keep(_stream(file, path, shape, dtype, need), shape, dtype.newbyteorder("="), key_of_file(path))
 
 
@@ -120,11 +124,11 @@ def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[Any],
 def _stream(
     file: BinaryIO, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], need: int
 ) -> Iterator[NDArray[Any]]:
-    row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+    row_bytes = prod(shape[1:]) * dtype.itemsize
     rows = max(1, CHUNK_BYTES // max(row_bytes, 1))
     for start in range(0, shape[0], rows):
         count = min(rows, shape[0] - start)
-        data = file.read(count * row_bytes)
+        data = read_exactly(file, count * row_bytes)
         if len(data) < count * row_bytes:
             raise DataError(_wrong_length(path, shape, need, start * row_bytes + len(data)))
         yield np.frombuffer(data, dtype).reshape(count, *shape[1:])

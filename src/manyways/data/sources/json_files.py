@@ -2,12 +2,22 @@
 
 import io
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
-from manyways.data.sources.base import suffix
+from manyways.data.sources.base import listed_names, suffix
+from manyways.data.sources.limits import check_memory, check_table, shown
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
+
+DEEPEST = 100
+SURROGATE = re.compile(r"\\[uU][dD][89a-fA-F]")
+SURROGATES = re.compile("[\ud800-\udfff]")
+STEP = 256 << 20
+"""Bytes of memory after which it is looked whether there is as much again."""
+INSTEAD = "Write it as Parquet, or divide it into smaller files."
 
 
 def read(path: Path) -> dict[str, list[Any]]:
@@ -19,21 +29,36 @@ def read(path: Path) -> dict[str, list[Any]]:
     if suffix(path) == ".json":
         return _read_json(path)
     columns: dict[str, list[Any]] = {}
-    count = 0
+    count = given = cost = 0
+    _check_size(path)
     try:
         with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig") as text:
             for number, line in enumerate(text, 1):
+                cost += _cost(line)
+                if cost > STEP:
+                    check_memory(cost, f"{path}, line {number:,}", "what it holds", INSTEAD)
+                    cost = 0
                 if line.strip():
                     row = _parse(line.rstrip("\r\n"), path, number)
-                    _add(columns, row, count, f"{path}, line {number:,}")
+                    given += _add(columns, row, count, f"{path}, line {number:,}", given)
                     count += 1
     except UnicodeDecodeError:
         check_utf8(path)
         raise
-    return _filled(columns, count, path)
+    return _filled(columns, count, path, given)
+
+
+def _check_size(path: Path) -> None:
+    check_memory(3 * path.stat().st_size, str(path), "JSON as Python values", INSTEAD)
+
+
+def _cost(text: str) -> int:
+    """Bytes of memory that the values of a JSON text may take: `[{},{}]` takes thirty times its length."""
+    return 2 * len(text) + 64 * (text.count("{") + text.count("[")) + 40 * text.count(",")
 
 
 def _read_json(path: Path) -> dict[str, list[Any]]:
+    _check_size(path)
     try:
         with open_binary(path) as file:
             text = file.read().decode("utf-8-sig")
@@ -42,41 +67,79 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
         raise
     if not text.strip():
         raise DataError(f"{path} is empty; it needs an array of objects.")
+    check_memory(_cost(text), str(path), "JSON as Python values", INSTEAD)
     held = _parse(text, path, 1)
     if isinstance(held, dict) and held and all(isinstance(each, list) for each in held.values()):
         if len({len(each) for each in held.values()}) > 1:
-            raise DataError(f"{path}: the arrays {', '.join(held)} must have one length.")
+            raise DataError(f"{path}: the arrays {listed_names(held)} must have one length.")
+        check_table(0, len(held), str(path))
         return held
     if not isinstance(held, list):
         raise DataError(f"{path} holds {_called(held)}; an array of objects is needed: [{{…}}, {{…}}].")
     columns: dict[str, list[Any]] = {}
+    given = 0
     for number, each in enumerate(held):
-        _add(columns, each, number, f"{path}, element {number:,}")
-    return _filled(columns, len(held), path)
+        given += _add(columns, each, number, f"{path}, element {number:,}", given)
+    return _filled(columns, len(held), path, given)
 
 
 def _parse(text: str, path: Path, line: int) -> Any:
+    where = f"{path}, line {line:,}"
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}, line {line + error.lineno - 1:,}, column {error.colno}: not JSON: {error.msg}. JSON Lines needs "
-            "one whole object a line; a file with an array needs the ending .json."
+            f"{path}, line {line + error.lineno - 1:,}, column {error.colno:,}: not JSON: {error.msg}. JSON Lines "
+            "needs one whole object a line; a file with an array needs the ending .json."
         ) from error
+    except RecursionError:
+        raise DataError(f"{where}: nested too deeply; allowed are {DEEPEST} levels. Flatten it.") from None
+    except ValueError as error:  # a whole number of more digits than Python reads
+        raise DataError(
+            f"{where}: a whole number has more than {sys.get_int_max_str_digits():,} digits; write it as a string."
+        ) from error
+    if text.count("[") + text.count("{") > DEEPEST or SURROGATE.search(text):
+        _check(value, where)
+    return value
 
 
-def _add(columns: dict[str, list[Any]], row: Any, count: int, where: str) -> None:
+def _check(value: Any, where: str) -> None:
+    """Raise DataError for what is nested too deeply, and for text with half of a surrogate pair."""
+    ahead = [(value, 1)]
+    while ahead:
+        each, depth = ahead.pop()
+        if depth > DEEPEST:
+            raise DataError(f"{where}: nested too deeply; allowed are {DEEPEST} levels. Flatten it.")
+        if isinstance(each, str) and SURROGATES.search(each):
+            raise DataError(
+                f"{where}: {shown(each)} holds half of a surrogate pair (\\ud800 … \\udfff), which is no character. "
+                "Whatever wrote it cut a character in two; write it again."
+            )
+        if isinstance(each, dict):
+            ahead += [(key, depth) for key in each]
+            ahead += [(part, depth + 1) for part in each.values()]
+        elif isinstance(each, list):
+            ahead += [(part, depth + 1) for part in each]
+
+
+def _add(columns: dict[str, list[Any]], row: Any, count: int, where: str, given: int) -> int:
+    """Add a row to the `columns`, which hold `given` values; how many values it gives."""
     if not isinstance(row, dict):
         raise DataError(f'{where}: an object is needed, such as {{"text": "…"}}; got {_called(row)}.')
+    before = len(columns)
     for key, value in row.items():
         column = columns.setdefault(key, [])
         column.extend([None] * (count - len(column)))
         column.append(value)
+    if len(columns) > before:
+        check_table(count + 1, len(columns), where, given + len(row))
+    return len(row)
 
 
-def _filled(columns: dict[str, list[Any]], count: int, path: Path) -> dict[str, list[Any]]:
+def _filled(columns: dict[str, list[Any]], count: int, path: Path, given: int) -> dict[str, list[Any]]:
     if not columns:
         raise DataError(f"{path} holds no rows; a table needs at least one.")
+    check_table(count, len(columns), str(path), given)
     for column in columns.values():
         column.extend([None] * (count - len(column)))
     return columns

@@ -2,6 +2,8 @@
 
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,11 +14,14 @@ from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, Table, plain_name, table_of
 from manyways.data.sources.join import joined
+from manyways.data.sources.limits import HIGHEST_RATIO, check_held, check_memory, decoding, need_of, read_exactly
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
 from manyways.data.storage import FileRows, Rows, open_rows
 from manyways.errors import DataError
 
 ORDER = 30
+ALWAYS = 1 << 30
+"""Bytes to which an array may always unpack."""
 CHUNK_BYTES = 4 << 20
 PARTS = (
     (TRAINING, "train"),
@@ -55,11 +60,10 @@ def load(source: Path, options: Options) -> Table:
         name = "image" if len(values.shape) >= 3 else "x"
         columns = input_columns(values, name, str(source), key_of_file(source, "pixels"))
         return table_of(columns, plain_name(source), str(source))
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return _load_npz(archive, source, options)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{source} is damaged: {error}. Download or save it again.") from error
+    with decoding(str(source)):
+        archive = zipfile.ZipFile(source)
+    with archive:
+        return _load_npz(archive, source, options)
 
 
 def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
@@ -143,36 +147,51 @@ def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> 
 
 
 def _header(file: IO[bytes], name: str, path: Path) -> Header:
-    try:
+    where = str(path) if name == path.name else f"{path}: {name}"
+    with decoding(where, "Save it again with numpy.savez.", said="is no NumPy array"):
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            header = np.lib.format.read_array_header_1_0(file)
-        else:
-            header = np.lib.format.read_array_header_2_0(file)
-    except ValueError as error:
-        raise DataError(f"{path}: {name} is no NumPy array: {error}. Save it again with numpy.savez.") from error
-    shape, fortran, dtype = header
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise DataError(
-            f"{path}: {name} holds Python objects, which only pickle can read, and pickle can run any code. Save it as "
+            f"{where} holds Python objects, which only pickle can read, and pickle can run any code. Save it as "
             "numbers or strings: array.astype(str)."
         )
     if dtype.names:
-        raise DataError(
-            f"{path}: {name} holds records with the fields {dtype.names}; save each field as its own array."
-        )
+        raise DataError(f"{where} holds records with the fields {dtype.names}; save each field as its own array.")
+    need_of(shape, dtype, where)
     return tuple(shape), fortran, dtype
 
 
 def _member_header(archive: zipfile.ZipFile, member: str, path: Path) -> Header:
-    with archive.open(member) as file:
-        return _header(file, member, path)
+    with _opened(archive, member, path) as file:
+        shape, fortran, dtype = _header(file, member, path)
+    # The directory of an archive may claim anything, too: what counts is the bytes that are packed.
+    info, need = archive.getinfo(member), need_of(shape, dtype, f"{path}: {member}")
+    packed = min(info.compress_size, path.stat().st_size)
+    check_held(need, packed, f"{path}: {member}", packed=True)
+    if need > max(ALWAYS, HIGHEST_RATIO * packed):
+        raise DataError(
+            f"{path}: {member} unpacks to {need:,} bytes; beyond {ALWAYS:,} an array may to {HIGHEST_RATIO} times its "
+            f"{packed:,} packed bytes. If you trust it, unpack it yourself (unzip {path.name}) and read the .npy file."
+        )
+    return shape, fortran, dtype
 
 
 def _read_member(archive: zipfile.ZipFile, member: str, header: Header, path: Path) -> Rows:
-    with archive.open(member) as file:
+    with _opened(archive, member, path) as file:
         _header(file, member, path)
         return _from_stream(file, header, f"{path}: {member}", key_of_file(path, member))
+
+
+@contextmanager
+def _opened(archive: zipfile.ZipFile, member: str, path: Path) -> Iterator[IO[bytes]]:
+    if archive.getinfo(member).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{path}: {member} is packed as numpy.savez packs nothing; save it again with numpy.savez.")
+    with decoding(f"{path}: {member}"):
+        file = archive.open(member)
+    with file:
+        yield file
 
 
 def _from_stream(file: IO[bytes], header: Header, where: str, key: str) -> Rows:
@@ -180,19 +199,23 @@ def _from_stream(file: IO[bytes], header: Header, where: str, key: str) -> Rows:
     if not shape:
         raise DataError(f"{where} is a single number; an array of rows is needed.")
     if fortran and len(shape) > 1:
-        values: NDArray[Any] = np.frombuffer(file.read(), dtype)
-        if values.size != int(np.prod(shape, dtype=np.int64)):
+        need = need_of(shape, dtype, where)
+        check_memory(2 * need, where, "an array by columns", "Save it by rows: numpy.ascontiguousarray(x).")
+        with decoding(where):
+            content = read_exactly(file, need)
+        if len(content) < need:
             raise DataError(f"{where} is cut short. Download or save it again.")
-        return values.reshape(shape, order="F")
+        return np.frombuffer(content, dtype).reshape(shape, order="F")
     return keep(_chunks(file, shape, dtype, where), shape, dtype.newbyteorder("="), key)
 
 
 def _chunks(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Iterator[NDArray[Any]]:
-    row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+    row_bytes = prod(shape[1:]) * dtype.itemsize
     rows = max(1, CHUNK_BYTES // max(row_bytes, 1))
     for start in range(0, shape[0], rows):
         count = min(rows, shape[0] - start)
-        data = file.read(count * row_bytes)
+        with decoding(where):
+            data = read_exactly(file, count * row_bytes)
         if len(data) < count * row_bytes:
             raise DataError(f"{where} is cut short: {shape[0]:,} rows are announced. Download or save it again.")
         yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
@@ -202,12 +225,8 @@ def _read_npy(path: Path) -> Rows:
     with path.open("rb") as file:
         header = _header(file, path.name, path)
         shape, fortran, dtype = header
-        need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if (held := path.stat().st_size - file.tell()) < need:
-            raise DataError(
-                f"{path} is cut short: {need:,} bytes of values are announced, it holds {held:,}. Download or save it "
-                "again."
-            )
+        need = need_of(shape, dtype, str(path))
+        check_held(need, path.stat().st_size - file.tell(), str(path))
         if not fortran and need > IN_MEMORY:
             return open_rows(path, shape, dtype, file.tell())
         return _from_stream(file, header, str(path), key_of_file(path))

@@ -46,7 +46,18 @@ def _numbers_and_words(name: str, values: Sequence[Any], kind: Kind | None, wher
     values = [None if isinstance(value, str) and not value else value for value in values]
     odd = [row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")]
     if not odd:
-        numbers = numbers_of(values)
+        try:
+            numbers = numbers_of(values)
+        except OverflowError:
+            row = next(
+                row
+                for row, value in enumerate(values)
+                if isinstance(value, Integral) and not -MOST <= int(value) <= MOST
+            )
+            raise DataError(
+                f"{where}: the column {name!r} holds a whole number of more than 308 digits in row {row} (rows count "
+                "from 0), which no number of 64 bits is. Correct it, or write it as a string."
+            ) from None
         whole = numbers.dtype.kind == "f" and all(value is None or isinstance(value, Integral) for value in values)
         return RawColumn(name, numbers, exact=exact_of(values, numbers) if whole else None)
     words = as_objects([None if value is None else str(value) for value in values])
@@ -73,6 +84,10 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     return out
 
 
+MOST = int(np.finfo(np.float64).max)
+"""The largest number that a float can be."""
+DEEPEST = 4
+"""Axes that an array of a column has at most."""
 EXACT = 2**53
 """Whole numbers up to this one are told apart as floats."""
 
@@ -127,11 +142,31 @@ def _matrix(values: Sequence[Any]) -> NDArray[Any] | None:
     """`values` as an array of two to four axes, where all are lists of numbers of one shape."""
     if any(value is None for value in values) or len({len(value) for value in values}) != 1:
         return None
+    matrix = array_of(values)
+    return matrix if matrix is not None and 2 <= matrix.ndim <= 4 and matrix.size else None
+
+
+def array_of(values: Any) -> NDArray[Any] | None:
+    """Nested lists of numbers, or arrays, as one array; None for ragged ones, and where anything is no number."""
+    if not _are_arrays(values):
+        # NumPy would make text as wide as the longest of it, for each element.
+        try:
+            held = np.array(values, object)
+        except ValueError:
+            return None
+        if held.ndim > DEEPEST:
+            return None
+        if not all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in set(map(type, held.flat))):
+            return None
     try:
         matrix = np.array(values)
-    except ValueError:  # ragged further in
+    except (ValueError, OverflowError):
         return None
-    return matrix if matrix.dtype.kind in "iufb" and 2 <= matrix.ndim <= 4 and matrix.size else None
+    return matrix if matrix.dtype.kind in "iufb" else None
+
+
+def _are_arrays(values: Any) -> bool:
+    return isinstance(values, np.ndarray) or all(isinstance(value, np.ndarray) for value in values)
 
 
 def _as_json(value: Any) -> str | None:

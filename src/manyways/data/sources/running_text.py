@@ -8,6 +8,7 @@ import numpy as np
 from manyways.data.parts import TRAINING
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
 from manyways.data.sources.file_trees import files_below, unread
+from manyways.data.sources.limits import check_memory
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
@@ -18,6 +19,9 @@ NOTES = ENDINGS | {""}
 """Endings of what may lie in a folder of texts: README.md, LICENSE."""
 PIECE = 2000
 """Characters: a piece is cut at the first empty line, or else the first line break, after so many."""
+
+LONGEST = 1 << 20
+"""Characters after which a piece ends even within a line."""
 
 
 def accepts(source: Any) -> bool:
@@ -52,6 +56,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> str:
     try:
+        check_memory(6 * path.stat().st_size, str(path), "running text", "Divide it into several files in a folder.")
         with open_binary(path) as file:
             text = file.read().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
@@ -63,13 +68,22 @@ def _read(path: Path) -> str:
 
 
 def pieces(text: str) -> list[str]:
-    """`text` cut behind empty lines into pieces of about 2,000 characters; joined they are `text`."""
+    """`text` cut behind empty lines into pieces of about 2,000 characters; joined they are `text`.
+
+    A line of more than a million characters is cut behind a space.
+    """
     found: list[str] = []
     at = 0
     while at < len(text):
-        end = text.find("\n\n", at + PIECE)
-        line = text.find("\n", at + 2 * PIECE)
-        end = end + 2 if end >= 0 and (line < 0 or end < line) else line + 1 if line >= 0 else len(text)
+        stop = at + LONGEST
+        end = text.find("\n\n", at + PIECE, stop)
+        line = text.find("\n", at + 2 * PIECE, stop)
+        if end >= 0 or line >= 0:
+            end = end + 2 if end >= 0 and (line < 0 or end < line) else line + 1
+        elif stop >= len(text):
+            end = len(text)
+        else:  # a line that never ends, as of text8: between two words
+            end = text.rfind(" ", at + PIECE, stop) + 1 or stop
         # A row of nothing but line breaks could not be learned from.
         if found and not (text[at:end].strip() and found[-1].strip()):
             found[-1] += text[at:end]

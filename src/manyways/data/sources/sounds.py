@@ -5,7 +5,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil, gcd
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.sources.base import Options, RawColumn, count_of
+from manyways.data.sources.limits import reason
 from manyways.data.sources.media import Item, items_key
 from manyways.data.sources.rows import load_note, save_note
 from manyways.data.storage import cache_folder, open_rows, write_rows
@@ -22,6 +24,12 @@ HIGHEST_RATE = 16_000
 LONGEST = 10.0
 """Samples per second and seconds that are kept at most unless asked otherwise."""
 
+LOWEST, HIGHEST = 10, 1_000_000
+"""Samples per second that a file may have: from those of slow sensors to those of ultrasound."""
+CHANNELS = 1024
+FINEST = 100_000
+"""The largest number in a ratio of two rates; beyond it the nearest ratio is taken."""
+BLOCK = 16 << 20
 CHUNK = 256
 
 
@@ -74,7 +82,7 @@ def _handle(item: Item) -> Any:
     if item is None:
         raise OSError("there is no sound")
     if isinstance(item, Path) and not item.is_file():
-        raise OSError("there is no such file")
+        raise OSError("it is no file, but a folder, a pipe or a device" if item.exists() else "there is no such file")
     return io.BytesIO(item) if isinstance(item, bytes) else str(item)
 
 
@@ -82,9 +90,20 @@ def _header(soundfile: Any, item: Item) -> tuple[int, int] | str:
     """Frames and rate from the header alone, or why it cannot be read."""
     try:
         info = soundfile.info(_handle(item))
-    except (OSError, soundfile.SoundFileError) as error:
-        return _reason(error)
-    return (info.frames, info.samplerate) if info.frames > 0 else "it has no samples"
+    except Exception as error:  # soundfile documents none of what it raises for bytes that nobody expected
+        return reason(error)
+    if info.frames <= 0:
+        return "it has no samples"
+    return _beyond(info.samplerate, info.channels) or (info.frames, info.samplerate)
+
+
+def _beyond(rate: int, channels: int) -> str | None:
+    """What is wrong with what a header claims; None where it can be."""
+    if not LOWEST <= rate <= HIGHEST:
+        return f"its header claims {rate:,} samples per second; allowed are {LOWEST:,} … {HIGHEST:,}"
+    if not 1 <= channels <= CHANNELS:
+        return f"its header claims {channels:,} channels; allowed are 1 … {CHANNELS}"
+    return None
 
 
 def _chunks(
@@ -112,23 +131,32 @@ def _wave(soundfile: Any, item: Item, rate: int, samples: int) -> NDArray[np.int
     try:
         with soundfile.SoundFile(_handle(item)) as file:
             own = file.samplerate
+            if wrong := _beyond(own, file.channels):
+                return wrong
             # A little more than is kept: the resampling filter looks ahead.
-            sound = file.read(ceil(samples * own / rate) + own // 10, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        return _reason(error)
-    if len(sound) == 0:
+            mono = _mono(file, ceil(samples * own / rate) + own // 10)
+    except Exception as error:
+        return reason(error)
+    if len(mono) == 0:
         return "it has no samples"
-    if not np.isfinite(sound).all():
+    if not np.isfinite(mono).all():
         return "it holds samples that are not finite"
-    mono = sound.mean(axis=1)
     if own != rate:
         from scipy.signal import resample_poly
 
-        common = gcd(own, rate)
-        mono = resample_poly(mono, rate // common, own // common)
+        # The filter is as long as these are large: a rate such as 999,983 Hz is met to ten digits.
+        ratio = Fraction(rate, own)
+        ratio = ratio if max(ratio.as_integer_ratio()) <= FINEST else ratio.limit_denominator(FINEST)
+        mono = resample_poly(mono, ratio.numerator, ratio.denominator)
     wave: NDArray[np.int16] = np.clip(np.round(mono[:samples] * 32768), -32768, 32767).astype(np.int16)
     return wave
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "error_string", "") or str(error) or type(error).__name__
+def _mono(file: Any, count: int) -> NDArray[np.float32]:
+    """At most `count` frames, channels averaged, block by block: a header may claim more than there is."""
+    blocks = []
+    each = max(1, BLOCK // (4 * file.channels))
+    while count > 0 and len(block := file.read(min(count, each), dtype="float32", always_2d=True)):
+        blocks.append(block.mean(axis=1))
+        count -= len(block)
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)

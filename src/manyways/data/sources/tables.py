@@ -11,7 +11,9 @@ from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain
 from manyways.data.sources.file_trees import walk
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
+from manyways.data.sources.limits import decoding, read_whole
 from manyways.data.sources.objects import column_from_objects
+from manyways.data.sources.parquet import AGAIN, check_parquet
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
@@ -142,16 +144,9 @@ def _checked(columns: list[RawColumn], bad: dict[int, str], path: Path) -> Table
 
 
 def _read_parquet(path: Path) -> "pl.DataFrame":
-    import gzip
-
     import polars as pl
 
-    try:
-        if path.suffix.lower() == ".gz":
-            return pl.read_parquet(gzip.decompress(path.read_bytes()))
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{path} cannot be read as Parquet: {reason}. Write it again, or check the download."
-        ) from error
+    content = read_whole(path) if path.suffix.lower() == ".gz" else path
+    check_parquet(content, path)
+    with decoding(str(path), AGAIN, said="cannot be read as Parquet"):
+        return pl.read_parquet(content, glob=False)

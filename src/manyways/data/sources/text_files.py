@@ -1,14 +1,13 @@
 """Text files, plain or gzipped: lines, and where exactly one is damaged."""
 
 import codecs
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from manyways.data.sources.limits import check_memory, opened, read_whole
 from manyways.errors import DataError
 
 MARKS = {
@@ -22,21 +21,18 @@ MARKS = {
 def open_binary(path: Path) -> Iterator[BinaryIO]:
     """The bytes of `path` in UTF-8 where it begins with a mark of UTF-16 or UTF-32, else as they are.
 
-    Unpacked where its name ends in .gz. Raises DataError where it is damaged.
+    Unpacked where its name ends in .gz. Raises DataError where it is damaged, or unpacks to more than a packed file may
+    (`limits`).
     """
-    try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            encoding = mark_of(file.read(4))
-            file.seek(0)
-            yield io.BytesIO(_as_utf8(file.read(), encoding, path)) if encoding else cast("BinaryIO", file)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is damaged: {error}. Check the download, or pack it again.") from error
+    with opened(path) as file:
+        encoding = mark_of(file.peek(4)[:4])
+        yield io.BytesIO(_as_utf8(read_whole(path), encoding, path)) if encoding else cast("BinaryIO", file)
 
 
 def is_marked(path: Path) -> bool:
     """Whether the first bytes of `path` say that it is encoded otherwise than in UTF-8."""
-    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        return mark_of(file.read(4)) is not None
+    with opened(path) as file:
+        return mark_of(file.peek(4)[:4]) is not None
 
 
 def mark_of(beginning: bytes) -> str | None:
@@ -45,6 +41,7 @@ def mark_of(beginning: bytes) -> str | None:
 
 
 def _as_utf8(content: bytes, encoding: str, path: Path) -> bytes:
+    check_memory(4 * len(content), str(path), f"text in {encoding.upper()}", "Save it as UTF-8: iconv -t utf-8.")
     try:
         return content.decode(encoding).encode()
     except UnicodeError as error:

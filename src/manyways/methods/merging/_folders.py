@@ -1,8 +1,5 @@
 """Where a merge comes out: a folder as transformers has it, or a model in memory."""
 
-import errno
-import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ from manyways.errors import ModelError
 from manyways.methods.merging._ingredients import Ingredient
 from manyways.models.lineage import NO_LINEAGE
 from manyways.models.model import Model
-from manyways.models.saving import find_kind
+from manyways.models.saving import read_kind
+from manyways.whole import whole
 
 OBJECTIVES = {
     "ForCausalLM": "causal",
@@ -29,18 +27,9 @@ def write_checkpoint(folder: Path, write: Callable[[Path], Any]) -> Path:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"{folder} exists, and is left alone; give a new name for the merged model.")
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
+    with whole(folder, ModelError, f"The model cannot be written to {folder}", "Give another folder.") as part:
         part.mkdir(parents=True)
         write(part)
-        if folder.exists():
-            folder.rmdir()
-        part.rename(folder)
-    except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise ModelError(f"The model cannot be written to {folder}: {why}. Give another folder.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
@@ -50,7 +39,7 @@ def read_merged(folder: Path, first: Ingredient, gives: frozenset[str]) -> Model
     Raises ModelError for a checkpoint that is no language model: there is no kind of model for it.
     """
     if first.saved is not None:
-        return find_kind(first.saved["kind"]).read(folder, first.saved, gives, NO_LINEAGE)
+        return read_kind(first.saved["kind"], folder, first.saved, gives, NO_LINEAGE)
     from manyways.models.language_model import from_checkpoint
 
     for ending, objective in OBJECTIVES.items():

@@ -1,13 +1,9 @@
 """What a field called reward may hold: a function or a model, or the name of one."""
 
 import hashlib
-import importlib
 import inspect
 import json
-import os
-import sys
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -15,6 +11,7 @@ from manyways.data.data import Data
 from manyways.errors import DataError, ParameterError
 from manyways.models.model import Model
 from manyways.models.saving import load_model, read_description
+from manyways.typed import function_typed
 
 Reward = str | Callable[..., Any] | Model | None
 """A function, "package.module:function", a model that scores, or its folder."""
@@ -42,13 +39,8 @@ def find_reward(reward: Reward) -> Callable[..., Any] | Model | None:
             f'reward must be "package.module:function", or the folder of a model that scores; got {reward!r}, which is '
             "no such name, nor a folder."
         )
-    try:
-        with _here():
-            found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ParameterError(f"reward is {reward!r}, which cannot be imported: {error}.") from error
+    # A text here was typed: what a file names becomes a function before (see `methods.saved`), or is refused.
+    found = function_typed(reward, "reward")
     if not callable(found):
         raise ParameterError(f"reward must be a function; {reward!r} is {short(repr(found))}.")
     return found  # type: ignore[no-any-return]
@@ -121,17 +113,3 @@ def _check_scores(gives: Collection[str], title: str) -> None:
             f"reward must be a model that scores completions; {title} gives {', '.join(sorted(gives))}. A method whose "
             "models score is reward-model."
         )
-
-
-@contextmanager
-def _here() -> Iterator[None]:
-    """Modules in the current folder are found, too: a command's own path does not hold it."""
-    here = os.getcwd()  # noqa: PTH109
-    known = here in sys.path or "" in sys.path
-    if not known:
-        sys.path.append(here)
-    try:
-        yield
-    finally:
-        if not known:
-            sys.path.remove(here)

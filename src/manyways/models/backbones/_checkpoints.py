@@ -2,7 +2,6 @@
 
 import io
 import json
-import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
@@ -12,12 +11,21 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from manyways.errors import ModelError, NeedsError
+from manyways.checked_json import read, shown
+from manyways.damaged import damaged, reason
+from manyways.errors import ManywaysError, ModelError, NeedsError
+from manyways.hub import one_try
+from manyways.models.rebuilding import Within
+from manyways.models.tensor_files import TensorFacts, read_facts
 
 Value = TypeVar("Value")
 
 DEFAULT_TEXT_LENGTH = 512
 """Tokens, for checkpoints that state no limit."""
+INDEX = "model.safetensors.index.json"
+MOST_LAYERS, MOST_LABELS = 1_000, 1_000_000
+"""What a config may state beyond what the weights show: some count layers that are not there."""
+MOST_CHANNELS, MOST_SAMPLES = 1_000, 1_000_000
 GGUF = ".gguf"
 UNLIMITED = 10**9
 """Tokenizers without a limit state an absurdly large one."""
@@ -55,23 +63,62 @@ def read_weights(checkpoint: str, model_class: Any, dtype: torch.dtype, **more: 
         silence = redirect_stderr(io.StringIO())  # a progress bar that nothing else turns off
     else:
         options["use_safetensors"] = True
-    with quiet(), silence:
+        if not Path(checkpoint).is_dir():  # that of a folder was looked at when it was located
+            refuse_kernels(_hub_config(place), checkpoint)
+    with quiet(), silence, _within_weights(Path(checkpoint)):
         model, report = guarded(checkpoint, lambda: model_class.from_pretrained(place, **options))
     return model, report
+
+
+def _within_weights(folder: Path) -> AbstractContextManager[Any]:
+    """Keeps the network of a folder within what its weights hold; of other checkpoints nothing is known before."""
+    if not folder.is_dir():
+        return nullcontext()
+    return Within(_facts(folder), folder)
+
+
+def _facts(folder: Path) -> dict[str, TensorFacts]:
+    """What the weights of a folder hold, by file and name."""
+    index = folder / INDEX
+    names = set(_weight_map(index).values()) if index.is_file() else {"model.safetensors"}
+    return {f"{name} {tensor}": each for name in names for tensor, each in read_facts(folder / name).items()}
+
+
+def check_sizes(config: Mapping[str, Any], tensors: int, where: str) -> None:
+    """Raise ModelError where a config asks for far more layers than there are `tensors`, or for labels without end.
+
+    Libraries make lists of as many entries before anything else is looked at.
+    """
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            check_sizes(value, tensors, where)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            layers = any(word in name for word in ("layer", "block", "depth", "stage"))
+            most = MOST_LAYERS + tensors if layers else MOST_LABELS if "label" in name else None
+            if most is not None and value > most:
+                raise ModelError(f"{where} states {value:,} for {name}, more than its weights can hold; it is damaged.")
 
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
     """The model of a transformers config, with random weights. Raises ModelError on an unknown type."""
     transformers = transformers_library()
     values = dict(architecture)
+    check_sizes(values, 0, "The saved description of the network")
+    refuse_kernels(values, "the saved architecture")
     try:
-        config = transformers.CONFIG_MAPPING[values.get("model_type", "")].from_dict(values)
+        kind = transformers.CONFIG_MAPPING[values.get("model_type", "")]
     except KeyError as error:
         raise ModelError(
             f"The installed transformers {transformers.__version__} does not know the model type {error}; "
             "upgrade it: pip install --upgrade transformers."
         ) from error
-    model: nn.Module = _used_part(transformers.AutoModel.from_config(config, trust_remote_code=False), config)
+    try:
+        config = kind.from_dict(values)
+        model: nn.Module = _used_part(transformers.AutoModel.from_config(config, trust_remote_code=False), config)
+    except ManywaysError:
+        raise
+    except Exception as error:  # what a config may hold is checked by many hands, in as many ways
+        raise ModelError(f"The saved description of the network is damaged: {reason(error)}.") from error
     return model
 
 
@@ -87,7 +134,7 @@ def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
         # It masks with NumPy's global generator, out of reach of a run's seed; augmenting is the views' task.
         config.apply_spec_augment = False
     body, missing = _read_weights(checkpoint, transformers.AutoModel, config)
-    stated = getattr(transformers, (getattr(config, "architectures", None) or [""])[0], None)
+    stated = getattr(transformers, stated_architecture(config), None)
     if missing and stated is not None:
         # Tied embeddings may be stored under the name of the head, which only the whole model knows.
         body, missing = _read_weights(checkpoint, stated, config)
@@ -97,6 +144,13 @@ def load(checkpoint: str) -> tuple[Any, dict[str, Any]]:
             f"is {missing[0]!r}; it is damaged or was saved from another model."
         )
     return body, json.loads(config.to_json_string(use_diff=False))
+
+
+def stated_architecture(config: Any) -> str:
+    """The class that a config names as that of its network; empty where it names none."""
+    named = getattr(config, "architectures", None)
+    first = named[0] if isinstance(named, list | tuple) and named else ""
+    return first if isinstance(first, str) else ""
 
 
 def _read_weights(checkpoint: str, model_class: Any, config: Any) -> tuple[Any, list[str]]:
@@ -131,12 +185,19 @@ def image_settings(checkpoint: str, architecture: Mapping[str, Any]) -> dict[str
     Where it does not say: its architecture's size or 224, and 0.5, with a warning.
     """
     saved = _preprocessor(checkpoint)
+    with damaged(f"The preprocessor_config.json of {checkpoint!r} cannot be used", ModelError, "Copy it again."):
+        return _image_settings(checkpoint, architecture, saved)
+
+
+def _image_settings(checkpoint: str, architecture: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     stated = saved.get("crop_size") or saved.get("size") or {}
     size = architecture.get("image_size") or stated or 224
     if isinstance(size, Mapping):
         edge = size.get("shortest_edge", 224)
         size = [size.get("height", edge), size.get("width", edge)]
     channels = architecture.get("num_channels", 3)
+    if not (isinstance(channels, int) and 0 < channels <= MOST_CHANNELS):
+        raise ModelError(f"The checkpoint {checkpoint!r} reads images of {shown(channels)} channels; it is damaged.")
     if "image_mean" not in saved or "image_std" not in saved:
         warnings.warn(
             f"The checkpoint {checkpoint!r} states no image_mean and image_std in preprocessor_config.json; "
@@ -155,15 +216,17 @@ def audio_settings(checkpoint: str) -> tuple[int, bool]:
     saved = _preprocessor(checkpoint)
     if "sampling_rate" not in saved:
         raise ModelError(f"The checkpoint {checkpoint!r} states no sampling_rate in preprocessor_config.json; add it.")
-    return int(saved["sampling_rate"]), bool(saved.get("do_normalize", True))
+    rate = saved["sampling_rate"]
+    if not (isinstance(rate, int) and 0 < rate <= MOST_SAMPLES):
+        raise ModelError(f"The checkpoint {checkpoint!r} hears {shown(rate)} samples per second; it is damaged.")
+    return rate, bool(saved.get("do_normalize", True))
 
 
 def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
     transformers = transformers_library()
     place, options = located(checkpoint)
-    with quiet():
-        tokenizer = guarded(checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(place, **options))
+    tokenizer = open_tokenizer(checkpoint, place, **options)
     config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     if padding is None:
@@ -171,6 +234,18 @@ def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
     stated = [int(limit) for limit in limits if limit is not None and 0 < limit < UNLIMITED]
     return tokenizer, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding)
+
+
+def open_tokenizer(checkpoint: str, place: str, **options: Any) -> Any:
+    """The tokenizer at `place`, which has read a text. Raises ModelError, with the checkpoint, where it cannot."""
+
+    def tried() -> Any:
+        tokenizer = transformers_library().AutoTokenizer.from_pretrained(place, **options)
+        tokenizer("a", verbose=False)  # what its config states is looked at when it reads
+        return tokenizer
+
+    with quiet():
+        return guarded(checkpoint, tried)
 
 
 def transformers_library() -> Any:
@@ -193,43 +268,32 @@ def _used_part(model: Any, config: Any) -> Any:
     return body
 
 
-def guarded(checkpoint: str, read: Callable[[], Value]) -> Value:
-    """What `read` gives. Raises ModelError, with the checkpoint, where it cannot be read."""
-    from safetensors import SafetensorError
-
-    broken: tuple[type[Exception], ...] = (OSError, ValueError, SafetensorError)
-    file = Path(checkpoint).suffix.lower() == GGUF
-    if file:  # its reader checks little of what it reads
-        broken = (
-            *broken,
-            LookupError,
-            TypeError,
-            AttributeError,
-            AssertionError,
-            RuntimeError,
-            MemoryError,
-            struct.error,
-        )
+def guarded(checkpoint: str, load: Callable[[], Value]) -> Value:
+    """What `load` gives. Raises ModelError, with the checkpoint, where it cannot be read."""
     try:
-        return read()
-    except broken as error:
-        reason = (str(error) or type(error).__name__).strip().split("\n")[0].rstrip(".")
+        with nullcontext() if Path(checkpoint).exists() else one_try():
+            return load()
+    except ManywaysError:
+        raise
+    except BaseException as error:  # readers of files check little of what they read, and those in Rust may panic
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        file = Path(checkpoint).suffix.lower() == GGUF
         place = "file" if file else "folder" if Path(checkpoint).is_dir() else "Hub checkpoint"
+        why = reason(error) if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"The {place} {checkpoint!r} cannot be loaded: {reason}. Only weights in safetensors or .gguf are read, "
+            f"The {place} {checkpoint!r} cannot be loaded: {why}. Only weights in safetensors or .gguf are read, "
             "without remote code; a Hub name needs the network or an earlier download, files on this machine neither."
         ) from error
 
 
 def check_folder(folder: Path) -> None:
+    """Raise ModelError where `folder` holds no checkpoint, not all of it, or one that names code to be run."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no checkpoint of transformers: it has no config.json.")
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if index.is_file():
-        try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelError(f"{index} is damaged: {error!r}. Copy the checkpoint again.") from error
+        shards = set(_weight_map(index).values())
         absent = sorted(shard for shard in shards if not (folder / shard).is_file())
         if absent:
             raise ModelError(
@@ -243,6 +307,45 @@ def check_folder(folder: Path) -> None:
             f"{folder} has no model.safetensors: it holds {found}. Save it again with "
             "model.save_pretrained(folder), which writes safetensors."
         )
+    config = read(folder / "config.json", str(folder / "config.json"), ModelError)
+    refuse_kernels(config.members, folder)
+    check_sizes(config.members, len(_facts(folder)), str(folder / "config.json"))
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """The file that holds each tensor, by an index. Raises ModelError where that is damaged or leads elsewhere."""
+    held = read(index, str(index), ModelError).object("weight_map")
+    found = {name: held.get(name, str) for name in held.members}
+    if strange := [file for file in found.values() if Path(file).name != file]:
+        raise ModelError(f"{index} names the file {strange[0]!r}, which is not in its own folder; it is not read.")
+    return found
+
+
+def refuse_kernels(config: Any, where: str | Path) -> None:
+    """Raise ModelError where a config names a kernel of the Hub, which is code that transformers would run."""
+    ahead = [config]
+    while ahead:
+        each = ahead.pop()
+        if isinstance(each, Mapping):
+            for name, value in each.items():
+                if str(name).endswith("attn_implementation") and "/" in json.dumps(value):
+                    raise ModelError(
+                        f"{where} names {shown(value)} as its attention, code that would be fetched and "
+                        f"run, which no file may ask for. Take {name} out of its config.json."
+                    )
+                ahead.append(value)
+        elif isinstance(each, list):
+            ahead += each
+
+
+def _hub_config(name: str) -> Mapping[str, Any]:
+    """What config.json says of a checkpoint on the Hub; empty where it has none, as adapters have."""
+    try:
+        with one_try():
+            found: Mapping[str, Any] = transformers_library().PreTrainedConfig.get_config_dict(name)[0]
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _preprocessor(checkpoint: str) -> dict[str, Any]:
@@ -260,8 +363,4 @@ def _preprocessor(checkpoint: str) -> dict[str, Any]:
         path = Path(found) if found else folder / "absent"
     if not path.is_file():
         return {}
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}.") from error
-    return dict(saved)
+    return dict(read(path, str(path), ModelError).members)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from manyways.checked_json import described
 from manyways.data.encoding import Encoded
 from manyways.data.storage import chunks_of
 from manyways.errors import ModelError
@@ -124,11 +125,13 @@ class GradientSteps:
 
 def adaptation_from_json(saved: Mapping[str, Any]) -> Adaptation:
     """What `to_json` wrote. Raises ModelError where it is unknown."""
-    if saved.get("by") == "prototypes":
+    held = described(saved, "the adaptation", ModelError)
+    by = held.get("by", str)
+    if by == "prototypes":
         return Prototypes()
-    if saved.get("by") == "gradient steps":
-        return GradientSteps(float(saved["rate"]), int(saved["steps"]))
-    raise ModelError(f"This version of Manyways knows no model that adapts by {saved.get('by')!r}; upgrade it.")
+    if by == "gradient steps":
+        return GradientSteps(held.get("rate", float), held.get("steps", int))
+    raise ModelError(f"This version of Manyways knows no model that adapts by {by!r}; upgrade it.")
 
 
 def features_of(network: Network, rows: Encoded) -> Tensor:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.checked_json import described
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.storage import chunks_of
+from manyways.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,12 @@ class Units:
 
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "Units":
-        """The units that `to_json` wrote."""
+        """The units that `to_json` wrote. Raises ModelError for anything else."""
+        units = described(saved, "`units` of the model", ModelError)
+        each = {name: units.object(name) for name in units.members}
         return Units(
-            {name: Bounds(tuple(each["low"]), tuple(each["high"]), each["whole"]) for name, each in saved.items()}
+            {
+                name: Bounds(tuple(held.all("low", float)), tuple(held.all("high", float)), held.get("whole", bool))
+                for name, held in each.items()
+            }
         )

@@ -11,8 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manyways.errors import ModelError, NeedsError, ParameterError
+from manyways.checked_json import read
+from manyways.damaged import reason
+from manyways.errors import ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.models.language.forward import plain
+from manyways.models.rebuilding import Within
+from manyways.models.tensor_files import read_facts
 from manyways.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -137,11 +141,11 @@ def write_adapters(network: Any, folder: Path, checkpoint: str | None, tokenizer
 
 def base_of(folder: Path) -> str:
     """The folder or Hub name of the model that the adapters in `folder` are for. Raises ModelError without one."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        stated, kind = str(config["base_model_name_or_path"] or ""), str(config["peft_type"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / CONFIG} is damaged: {error!r}.") from error
+    config = read(folder / CONFIG, str(folder / CONFIG), ModelError)
+    stated, kind = config.get("base_model_name_or_path", str, ""), config.get("peft_type", str)
+    if config.members.get("megatron_config"):
+        # peft imports what stands beside it as megatron_core.
+        raise ModelError(f"{folder / CONFIG} names a module to import, megatron_core, which no file may ask for.")
     if kind != "LORA":
         raise ModelError(f"{folder} holds adapters of the kind {kind}; LORA is the kind that is read.")
     if (folder / BASE).is_dir():
@@ -170,11 +174,12 @@ def add_adapters(network: nn.Module, folder: Path, expected: str | None = None) 
         )
     given = read_tensors(folder / WEIGHTS)
     try:
-        with _quiet():
+        with _quiet(), Within(read_facts(folder / WEIGHTS), folder / WEIGHTS):
             adapted = peft.PeftModel.from_pretrained(network, folder, torch_device="cpu")
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"The adapters in {folder} do not fit {base_of(folder)}: {reason}") from error
+    except ManywaysError:
+        raise
+    except Exception as error:  # what its config may hold is checked in as many ways as it has fields
+        raise ModelError(f"The adapters in {folder} do not fit {base_of(folder)}: {reason(error)}.") from error
     needed = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
     if lost := sorted(needed.keys() ^ given.keys()):
         raise ModelError(

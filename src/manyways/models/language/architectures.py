@@ -66,10 +66,7 @@ def load_network(
         return _load_adapted(Path(checkpoint), objective, base, dtype)
     place, options = checkpoints.located(checkpoint)
     network, report = checkpoints.read_weights(checkpoint, getattr(transformers, AUTO[objective]), dtype)
-    with checkpoints.quiet():
-        tokenizer = checkpoints.guarded(
-            checkpoint, lambda: transformers.AutoTokenizer.from_pretrained(place, **options)
-        )
+    tokenizer = checkpoints.open_tokenizer(checkpoint, place, **options)
     if report["missing_keys"]:
         lost = sorted(report["missing_keys"])
         raise ModelError(
@@ -92,11 +89,7 @@ def load_network(
 def _load_adapted(folder: Path, objective: str, base: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
     network, tokenizer = load_network(base_of(folder), objective, dtype=dtype)
     if (folder / "tokenizer_config.json").is_file():
-        transformers = checkpoints.transformers_library()
-        with checkpoints.quiet():
-            tokenizer = checkpoints.guarded(
-                str(folder), lambda: transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            )
+        tokenizer = checkpoints.open_tokenizer(str(folder), str(folder), local_files_only=True)
     tokenizer = with_special_tokens(tokenizer, str(folder), objective, stated_ends(network))
     return add_adapters(network, folder, base), tokenizer
 
@@ -118,8 +111,9 @@ def objective_of(checkpoint: str) -> str:
     place, options = checkpoints.located(checkpoint)
     if "gguf_file" in options:  # such files hold causal language models
         return "causal"
-    config = checkpoints.guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
-    named = (getattr(config, "architectures", None) or [""])[0]
+    with checkpoints.quiet():
+        config = checkpoints.guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
+    named = checkpoints.stated_architecture(config)
     if found := [objective for end, objective in STATED.items() if named.endswith(end)]:
         return found[0]
     raise ModelError(
@@ -150,4 +144,5 @@ def _unused_positions(network: Any) -> int:
 def stated_ends(network: Any) -> frozenset[int]:
     """The tokens at which the checkpoint of `network` states that generation ends."""
     stated = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
-    return frozenset([stated] if isinstance(stated, int) else stated or ())
+    ends = stated if isinstance(stated, list | tuple) else [stated]
+    return frozenset(end for end in ends if isinstance(end, int) and end >= 0)

@@ -1,5 +1,6 @@
 """The check of a network's forward pass when it is opened: are packed sequences read as each of them alone?"""
 
+import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,12 +59,13 @@ def _probed(network: Any) -> bool:
     # What a method computes in bfloat16 may be asked first: that rounding must not be taken for another answer.
     with evaluating(network), torch.no_grad(), torch.autocast(_device(network).type, enabled=False):
         groups = _random_groups(network)
+        _check_finite(network, groups)
         _check_causal(network, groups)
         with short_windows(network):
             alone = [_predicted(network, pack([group], 0, packed=False)) for group in _each_alone(groups)]
             if _may_pack(network) and _agree(network, groups, torch.cat(alone), packed=True):
                 return True
-            if _agree(network, groups, torch.cat(alone), packed=False):
+            if _agree(network, groups, torch.cat(alone), packed=False) or _agree_in_double(network, groups):
                 return False
     raise ModelError(
         f"The architecture {type(network).__name__} reads several sequences side by side otherwise than each alone, so "
@@ -81,6 +83,16 @@ def _agree(network: Any, groups: Sequence[Group], alone: Tensor, *, packed: bool
             return False
         raise
     return found.shape == alone.shape and _close(network, found, alone)
+
+
+def _agree_in_double(network: Any, groups: Sequence[Group]) -> bool:
+    """True if all sequences, each in a line, give what each gives alone but for rounding, which some states amplify."""
+    double = copy.deepcopy(network).double()
+    try:
+        alone = [_predicted(double, pack([group], 0, packed=False)) for group in _each_alone(groups)]
+        return _agree(double, groups, torch.cat(alone), packed=False)
+    except RuntimeError:  # a part of it computes in another precision, whatever its weights are
+        return False
 
 
 def _predicted(network: Any, batch: Packed) -> Tensor:
@@ -112,6 +124,16 @@ def _each_alone(groups: Sequence[Group]) -> list[Group]:
 def _scores(network: Any) -> bool:
     """True if `network` scores what it has read, and predicts no token."""
     return network.get_output_embeddings() is None
+
+
+def _check_finite(network: Any, groups: Sequence[Group]) -> None:
+    """Raise ModelError where ordinary tokens give what is no number: it is like nothing, not even itself."""
+    for group in _each_alone(groups):
+        if not bool(_predicted(network, pack([group], 0, packed=False)).isfinite().all()):
+            raise ModelError(
+                f"What the {type(network).__name__} says of ordinary tokens is not finite: its weights are damaged, or "
+                "its training diverged. Copy the checkpoint again, or take an earlier one."
+            )
 
 
 def _check_causal(network: Any, groups: Sequence[Group]) -> None:

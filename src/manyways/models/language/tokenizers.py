@@ -18,6 +18,8 @@ CHAT_TEMPLATE = (
 Every turn ends with the tokenizer's own end token, which no text can hold: so none can forge another turn.
 """
 BOS = "{{ bos_token }}"
+WHERE_READ = ("is_local", "local_files_only")
+"""What transformers notes in a tokenizer of how it was read, and writes as if it were a part of it."""
 
 
 def make_tokenizer(kind: Kind, texts: Iterable[str], vocabulary: int = 4096) -> Any:
@@ -69,6 +71,8 @@ def with_special_tokens(tokenizer: Any, where: str, objective: str = "causal", e
             f"The tokenizer of {where} is written in Python alone, and does not tell which characters a token stands "
             "for. Save it as a fast one: AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)."
         )
+    for name in WHERE_READ:  # else a model that was loaded would be written as another
+        tokenizer.init_kwargs.pop(name, None)
     if objective == "masked":
         return _with_mask(tokenizer, where)
     if tokenizer.eos_token_id is None and ends:

@@ -1,0 +1,48 @@
+"""What may be asked of a comparison."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from manyways.errors import ParameterError
+from manyways.methods.method import Method
+from manyways.models.model import Model
+
+
+def check_given(asked: dict[str, Any]) -> None:
+    """Raise ParameterError for an argument of `compare` that is of another type than it may be, or out of its range."""
+    methods, seeds = asked["methods"], asked["seeds"]
+    if isinstance(methods, str):
+        raise ParameterError(f"methods must be a list; got the text {methods!r}. Type methods=[{methods!r}].")
+    if methods is not None and not (_several(methods) and all(isinstance(each, Method | str) for each in methods)):
+        raise ParameterError(
+            f"methods must be a list of methods or their text, such as ['supervised', mw.Ridge()]; got {methods!r}."
+        )
+    if not (_whole(seeds) or (_several(seeds) and all(map(_whole, seeds)))):
+        raise ParameterError(f"seeds must be how many, such as 3, or which, such as [0, 1, 2]; got {seeds!r}.")
+    if any(seed < 0 for seed in ([seeds] if _whole(seeds) else seeds)):
+        raise ParameterError(f"seeds must be whole numbers of at least 0; got {seeds!r}.")
+    for name, least in (("labels", 1), ("workers", 0)):
+        value = asked[name]
+        if value is not None and not (_whole(value) and value >= least):
+            raise ParameterError(f"{name} must be a whole number in [{least}, inf), or None; got {value!r}.")
+    share = asked["test_share"]
+    if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
+        raise ParameterError(f"test_share must be a number in (0, 1); got {share!r}.")
+    if not isinstance(asked["metric"], str | None):
+        raise ParameterError(
+            f"metric must be the name of a score, such as 'accuracy', or None; got {asked['metric']!r}."
+        )
+    if not isinstance(asked["start"], Model | str | Path | None):
+        raise ParameterError(f"start must be a model or its folder; got {asked['start']!r}.")
+    if asked["on_progress"] is not None and not callable(asked["on_progress"]):
+        raise ParameterError(f"on_progress must be a function of one CompareProgress; got {asked['on_progress']!r}.")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _several(value: Any) -> bool:
+    return isinstance(value, Sequence | range) and not isinstance(value, str | bytes)

@@ -1,0 +1,10 @@
+"""Words of plans and receipts: how a model forgets, and how near that is to never having seen the rows."""
+
+RETRAIN, ASSEMBLE, DELETE, CANNOT = "learned again", "put together again", "deleted", "cannot"
+TAKEN_OUT = "takes them out"
+"""What follows the name of a method that takes rows out of its own models."""
+EXACT, AGAIN = "exact", "retrain"
+"""What `how` may be, beside the text of an approximate method: the quickest exact way, or learning again alone."""
+BITWISE, NEARLY, GONE, NO_PROOF = "bitwise", "1e-8", "it is gone", "not proof"
+LEARNED_ANEW = "learned anew; "
+"""How a guarantee begins that is less than bitwise; why follows."""
