@@ -17,6 +17,16 @@ def store() -> mw.Store:
     return mw.Store()
 
 
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table of forty rows of five people."""
+    rng = np.random.default_rng(0)
+    lines = [f"{rng.normal():.4f},p{at % 5},{'ab'[at % 2]}" for at in range(40)]
+    path = tmp_path / "people.csv"
+    path.write_text("x,who,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An npz file of 240 small images in three classes, twenty of each of twelve people."""

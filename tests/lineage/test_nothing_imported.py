@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import manyways as mw
@@ -61,16 +60,6 @@ def methods(name: Any) -> list[dict[str, Any]]:
     asking = {**mw.ActiveLearning().to_json(), "oracle": name}
     deep = {**mw.SelfTraining(base=mw.LinearProbe()).to_json(), "base": asking}
     return [grpo, asking, deep, {"name": "chain", "stages": [mw.SFT().to_json(), grpo], "shares": None}]
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    """A table of somebody's rows."""
-    rng = np.random.default_rng(0)
-    lines = [f"{rng.normal():.4f},p{at % 5},{'ab'[at % 2]}" for at in range(40)]
-    path = tmp_path / "people.csv"
-    path.write_text("x,who,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    return path
 
 
 @pytest.fixture

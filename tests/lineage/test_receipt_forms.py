@@ -29,16 +29,6 @@ FOUND = ("bad_rows", "label", "input")
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
-    """A table of the rows of five people."""
-    rng = np.random.default_rng(0)
-    lines = [f"{rng.normal():.4f},p{at % 5},{'ab'[at % 2]}" for at in range(40)]
-    path = tmp_path / "people.csv"
-    path.write_text("x,who,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-@pytest.fixture
 def receipt(table: Path, store: mw.Store) -> dict[str, Any]:
     """A receipt of a model that has forgotten somebody."""
     data = mw.read(table, subject="who").with_test(0.2)
