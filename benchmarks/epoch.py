@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 import manyways as mw
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
-from manyways.training.randomness import epoch_positions
+from manyways.randomness import epoch_positions
 
 BATCH = 256
 ROUNDS = 9

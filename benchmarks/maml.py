@@ -25,11 +25,11 @@ from torch.nn.functional import cross_entropy
 
 import manyways as mw
 from manyways.data.data import Data
-from manyways.methods.gradient import Batch
+from manyways.methods.bases.gradient import Batch
+from manyways.randomness import generator
 from manyways.training.learner import RowLearner
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 
 TASKS, WAYS, SIDE, QUERIES, ROUNDS, TARGET = 32, 5, 28, (1, 5), 5, 2
 

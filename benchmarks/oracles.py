@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 
 from manyways.methods.multi_modal.clip import pair_loss, sigmoid_pair_loss
 from manyways.methods.multi_task.multi_task import without_conflicts
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 ALLOWED = 1e-6
 CASES = ((2, 1.0), (5, 14.3), (16, 50.0), (64, 100.0), (128, 10.0), (256, 3.0))

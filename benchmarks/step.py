@@ -25,7 +25,7 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.data.specs import ImageSpec
 from manyways.data.views import strong_view, weak_view
-from manyways.methods.rows import RowMethod
+from manyways.methods.bases.rows import RowMethod
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 

@@ -16,7 +16,7 @@ from manyways.data.presence import lacking_rows, present
 from manyways.data.transport import load_table, save_table
 from manyways.data.views import Views
 from manyways.errors import DataError
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 WORDS = [f"row number {row} here" for row in range(10)]
 

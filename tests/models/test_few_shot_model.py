@@ -13,7 +13,7 @@ from manyways.data.data import Data
 from manyways.data.read import read
 from manyways.errors import DataError, NeedsError
 from manyways.models.few_shot.adapting import features_of, settle
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 @pytest.fixture(scope="module")

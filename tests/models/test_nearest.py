@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from manyways.models.nearest import DIRECTIONS, NearestRows
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def by_comparing_all(queries: Tensor, rows: Tensor, count: int) -> Tensor:

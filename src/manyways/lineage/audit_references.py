@@ -19,9 +19,9 @@ from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.population import Population, member_norms, per_member
 from manyways.models.predictor import Predictor
+from manyways.randomness import epoch_positions, mix
 from manyways.training.budget import Budget
 from manyways.training.optimizer import schedule
-from manyways.training.randomness import epoch_positions, mix
 
 HALVES = 0xAD17
 """Added to a seed, so that which half a row is in tells nothing of what else is drawn by the same seed."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from manyways.methods.method import Method
 
 GROUP = "manyways.methods"
+BASES = "bases"
+"""The folder that holds no methods, but what families of them share."""
 
 
 def normal(name: str) -> str:
@@ -26,7 +28,7 @@ def modules() -> dict[str, str]:
     found: dict[str, str] = {}
     package = importlib.import_module(GROUP)
     for entry in pkgutil.iter_modules(package.__path__):
-        if entry.ispkg:
+        if entry.ispkg and entry.name != BASES:
             folder = importlib.import_module(f"{GROUP}.{entry.name}")
             for file in pkgutil.iter_modules(folder.__path__):
                 if not file.name.startswith("_"):

@@ -24,7 +24,7 @@ from manyways.models.predictor import Predictor
 from manyways.models.reading import labelled
 from manyways.models.rebuilding import check_fit, filled
 from manyways.models.weights import write_weights
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 if TYPE_CHECKING:
     from manyways.data.read import Source

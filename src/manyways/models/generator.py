@@ -16,7 +16,7 @@ from manyways.data.specs import ImageSpec, TableSpec
 from manyways.errors import ParameterError
 from manyways.models.generative.units import Units
 from manyways.models.model import Model
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 ROWS_AT_ONCE = 512
 

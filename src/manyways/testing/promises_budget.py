@@ -5,13 +5,13 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from manyways.methods.gradient import GradientMethod
+from manyways.methods.bases.gradient import GradientMethod
+from manyways.randomness import generator
 from manyways.testing.trial import SEED, STEPS, Trial, require
 from manyways.training.budget import Budget
 from manyways.training.learner import Learner
 from manyways.training.loop import OVERRUN, take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 
 SECONDS = 0.5
 SEVERAL = 4

@@ -8,7 +8,7 @@ from torch import Tensor
 from manyways.errors import TrainingError
 
 if TYPE_CHECKING:
-    from manyways.methods.gradient import GradientMethod
+    from manyways.methods.bases.gradient import GradientMethod
     from manyways.training.learner import Learner
 
 LOOKS = 20

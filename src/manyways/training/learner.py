@@ -12,7 +12,7 @@ from manyways.data.storage import RowNumbers
 from manyways.data.targets import Target
 from manyways.data.views import Views
 from manyways.models.network import Inputs, Network
-from manyways.training.randomness import epoch_positions
+from manyways.randomness import epoch_positions
 
 if TYPE_CHECKING:
     from manyways.data.data import Data

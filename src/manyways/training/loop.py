@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from manyways.randomness import generator, mix, seed_global
 from manyways.training.budget import Budget
 from manyways.training.checkpoint import read_checkpoint, write_checkpoint
 from manyways.training.events import Event
@@ -16,12 +17,11 @@ from manyways.training.interruption import between_steps
 from manyways.training.last_good import not_finite
 from manyways.training.optimizer import set_rates
 from manyways.training.plan import plan_steps
-from manyways.training.randomness import generator, mix, seed_global
 from manyways.training.run import Run
 from manyways.training.state import Progress, State
 
 if TYPE_CHECKING:
-    from manyways.methods.gradient import GradientMethod
+    from manyways.methods.bases.gradient import GradientMethod
     from manyways.models.model import Model
     from manyways.training.learner import Learner
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from manyways.methods.gradient import GradientMethod
+    from manyways.methods.bases.gradient import GradientMethod
     from manyways.training.learner import Learner
 
 

@@ -11,7 +11,7 @@ import torch
 from manyways.training.budget import Budget
 
 if TYPE_CHECKING:
-    from manyways.methods.gradient import GradientMethod
+    from manyways.methods.bases.gradient import GradientMethod
     from manyways.training.learner import Learner
 
 CALIBRATION_SHARE = 0.05

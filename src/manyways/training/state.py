@@ -14,7 +14,7 @@ from manyways.training.last_good import LastGood
 from manyways.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
-    from manyways.methods.gradient import GradientMethod
+    from manyways.methods.bases.gradient import GradientMethod
     from manyways.models.model import Model
     from manyways.training.learner import Learner
 

@@ -8,9 +8,9 @@ from torch import Tensor
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import ParameterError
+from manyways.methods.bases.tasks_in_order import ContinualLearner
 from manyways.methods.continual.ewc import EWC, added, elastic_penalty
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
-from manyways.methods.continual_method import ContinualLearner
 from manyways.models.accuracy_matrix import AccuracyMatrix
 from manyways.training.run import Run
 

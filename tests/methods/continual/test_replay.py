@@ -7,11 +7,11 @@ import torch
 import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
+from manyways.methods.bases.tasks_in_order import ContinualLearner
 from manyways.methods.continual.replay import Replay, balanced, reservoir
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
-from manyways.methods.continual_method import ContinualLearner
 from manyways.models.accuracy_matrix import AccuracyMatrix
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 from manyways.training.run import Run
 
 EMPTY = -1

@@ -9,7 +9,7 @@ import torch
 import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.federated.fed_avg import FedAvg
-from manyways.training.randomness import mix
+from manyways.randomness import mix
 
 
 @pytest.fixture(scope="session")

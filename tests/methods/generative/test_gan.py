@@ -22,10 +22,10 @@ from manyways.methods.generative.gan import (
 )
 from manyways.models.adversarial_generator import AdversarialGenerator
 from manyways.models.saving import load_model
+from manyways.randomness import generator
 from manyways.training.events import Event
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 from manyways.training.run import Run
 
 

@@ -18,10 +18,10 @@ from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.generative.decoders import ConvolutionalDecoder, make_decoder
 from manyways.models.generative.likelihoods import Bernoulli, DiscretisedLogistic
 from manyways.models.variational_autoencoder import VariationalAutoencoder, terms
+from manyways.randomness import generator
 from manyways.testing.trial import with_column
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 
 
 @pytest.fixture(scope="module")

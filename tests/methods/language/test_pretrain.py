@@ -14,7 +14,7 @@ from manyways.methods.language.pretrain import Pretrain, next_token_loss
 from manyways.models.language.nats import windows
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_the_loss_is_that_of_transformers(reader_of_sums: Model) -> None:

@@ -13,7 +13,7 @@ from manyways.errors import ModelError, NeedsError, ParameterError
 from manyways.methods.language.sft import SFT
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_the_loss_is_the_mean_over_all_answer_tokens(sums: Data, reader_of_sums: Model) -> None:

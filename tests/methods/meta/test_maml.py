@@ -13,7 +13,7 @@ from manyways.data.read import read
 from manyways.errors import ModelError, NeedsError
 from manyways.methods.meta.maml import MAML
 from manyways.models.few_shot_model import FewShotModel
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from manyways.methods.multi_modal.clip import CLIP, LARGEST_SCALE
 from manyways.methods.transfer.fine_tune import FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.dual_encoder import DualEncoder
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 230), "yellow": (240, 220, 20)}
 PLACES = ("top", "middle", "bottom")

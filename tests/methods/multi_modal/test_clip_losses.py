@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from manyways.methods.multi_modal.clip import pair_loss, sigmoid_pair_loss
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def vectors(rows: int, seed: int) -> tuple[Tensor, Tensor]:

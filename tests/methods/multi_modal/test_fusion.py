@@ -21,7 +21,7 @@ from manyways.methods.transfer.fine_tune import FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.heads import JointHead
 from manyways.models.model import Model
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def without(data: Data, name: str, rows: np.ndarray | None = None) -> Data:  # type: ignore[type-arg]

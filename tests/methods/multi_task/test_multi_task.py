@@ -23,7 +23,7 @@ from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.networks import Networks
 from manyways.models.predictor import Predictor
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 @pytest.fixture(scope="module")

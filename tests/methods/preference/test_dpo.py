@@ -11,7 +11,7 @@ from manyways.methods.preference.dpo import DPO, dpo_loss, ipo_loss
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.scoring import of_each_answer
 from manyways.models.language_model import LanguageModel
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_at_the_reference_the_losses_are_those_of_the_papers() -> None:

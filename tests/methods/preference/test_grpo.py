@@ -22,10 +22,10 @@ from manyways.methods.preference.grpo import GRPO, advantages, aggregate, diverg
 from manyways.methods.preference.reward_model import RewardModel
 from manyways.models.language.packing import Answer, Group, pack
 from manyways.models.language_model import LanguageModel
+from manyways.randomness import generator
 from manyways.training.events import Event
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 from manyways.training.run import Run
 
 AGGREGATIONS = ("grpo", "dr_grpo", "dapo")

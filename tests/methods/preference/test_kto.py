@@ -14,7 +14,7 @@ from manyways.methods.preference.kto import KTO, kto_loss, with_mismatched
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.packing import Answer, Group, pack
 from manyways.models.language_model import LanguageModel
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def sigmoid(x: float) -> float:

@@ -14,7 +14,7 @@ from manyways.errors import ModelError, ParameterError
 from manyways.methods.language.sft import SFT
 from manyways.methods.preference.reward_model import RewardModel, bradley_terry_loss
 from manyways.models.language_model import LanguageModel
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_loss_by_hand() -> None:

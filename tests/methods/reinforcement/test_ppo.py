@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 import manyways as mw
 from manyways.errors import ModelError, NeedsError, TrainingError
-from manyways.methods import acting_method
+from manyways.methods.bases import acting as acting_method
 from manyways.methods.reinforcement.ppo import PPO, clipped_surrogate
 from manyways.training.run import Run
 

@@ -13,7 +13,7 @@ from manyways.data.environments import Environment
 from manyways.data.read import read
 from manyways.methods.reinforcement.ppo import PPO, clipped_surrogate, generalised_advantages, value_loss
 from manyways.models.acting.networks import ActorCritic
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 SMALL = PPO(environments=4, horizon=8, batch_size=16, epochs=2, widths=(16,))
 

@@ -14,9 +14,9 @@ import manyways as mw
 from manyways.data.read import read
 from manyways.errors import ModelError, NeedsError, TrainingError
 from manyways.methods.reinforcement.q_learning import QLearning, repeats, td_errors
+from manyways.randomness import generator
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 
 
 def test_errors_by_hand() -> None:

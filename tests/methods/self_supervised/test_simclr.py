@@ -10,7 +10,7 @@ from manyways.data.data import Data
 from manyways.data.views import Views
 from manyways.methods.self_supervised.simclr import SimCLR, normalised_temperature_cross_entropy
 from manyways.models.model import Model
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def _by_loops(a: torch.Tensor, b: torch.Tensor, temperature: float) -> float:

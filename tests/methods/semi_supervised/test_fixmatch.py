@@ -9,7 +9,7 @@ import torch
 from manyways.data.data import Data
 from manyways.methods.losses import label_loss
 from manyways.methods.semi_supervised.fixmatch import ClassBalance, FixMatch, pseudo_label_loss
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_loss_by_hand() -> None:

@@ -8,10 +8,10 @@ import torch
 
 from manyways.data.data import Data
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher, consistency_loss, ramp_up
+from manyways.randomness import generator
 from manyways.training.average import AverageNetwork
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
-from manyways.training.randomness import generator
 
 
 def test_consistency_of_classes_by_hand() -> None:

@@ -10,7 +10,7 @@ from manyways.data.data import Data
 from manyways.methods.losses import label_loss
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.network import Network
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_learns_digits(digits: Data) -> None:

@@ -10,9 +10,9 @@ from manyways.methods.self_supervised.simclr import SimCLR
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.transfer.fine_tune import FineTune
 from manyways.models.model import Model
+from manyways.randomness import generator
 from manyways.training.events import Event
 from manyways.training.optimizer import make_optimizer, set_rates
-from manyways.training.randomness import generator
 from manyways.training.run import Run
 
 

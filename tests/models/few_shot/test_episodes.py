@@ -11,7 +11,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.errors import DataError
 from manyways.models.few_shot.episodes import Episodes, batch_of, turned
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def rows_of(*sizes: int, tasks: list[str | None] | None = None) -> Data:

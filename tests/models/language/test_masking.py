@@ -8,7 +8,7 @@ import torch
 
 from manyways.models.language.architectures import new_network
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 
 def test_shares_are_those_of_the_paper(tokenizer: Any) -> None:

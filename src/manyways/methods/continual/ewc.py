@@ -10,12 +10,12 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
-from manyways.methods.continual_method import ContinualLearner, ContinualMethod, in_order, loss_among
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, in_order, loss_among
 from manyways.methods.fields import Count, Interval, NotNegative
-from manyways.methods.gradient import Batch, Loss
 from manyways.models.model import Model
+from manyways.randomness import mix
 from manyways.training.learner import RowLearner
-from manyways.training.randomness import mix
 
 FISHER_STREAM = 2
 FISHER_ROWS = 16

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.data.storage import RowNumbers
-from manyways.methods.continual_method import ContinualLearner, ContinualMethod, in_order
+from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, in_order
 from manyways.methods.fields import Count, Interval
 from manyways.models.model import Model
+from manyways.randomness import mix
 from manyways.training.learner import RowLearner
-from manyways.training.randomness import mix
 
 EMPTY = -1
 

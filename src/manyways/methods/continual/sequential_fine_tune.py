@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manyways.methods.continual_method import ContinualMethod
+from manyways.methods.bases.tasks_in_order import ContinualMethod
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn.functional import kl_div, mse_loss
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Positive, Share
-from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.storage import RowNumbers
-from manyways.training.randomness import mix
+from manyways.randomness import mix
 
 WHO, ORDER = 1, 2
 """Streams of randomness: who takes part in a round, and in which order clients read their rows."""

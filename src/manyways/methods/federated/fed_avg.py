@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
+from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.federated._federation import Federation, secret_seed
 from manyways.methods.federated._privacy import (
     ALWAYS_OUTSIDE,
@@ -25,13 +27,11 @@ from manyways.methods.federated._privacy import (
 )
 from manyways.methods.federated._rounds import Plan, Rounds
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_losses
-from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.models.population import Weights, member_norms, per_member
+from manyways.randomness import generator, mix
 from manyways.training.learner import RowLearner
-from manyways.training.randomness import generator, mix
 
 NOISE = 3
 NO_SECOND_MOMENT = 0.99

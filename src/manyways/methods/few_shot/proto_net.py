@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from manyways.methods.episode_method import SCORED_WAYS, EpisodeMethod, Ways, of_episodes
-from manyways.methods.gradient import Batch, Loss
+from manyways.methods.bases.episodes import SCORED_WAYS, EpisodeMethod, Ways, of_episodes
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.models.few_shot.adapting import Prototypes, accuracy
 from manyways.models.few_shot.prototypes import nearness, prototypes
 from manyways.models.few_shot_model import FewShotModel

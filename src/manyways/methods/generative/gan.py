@@ -13,11 +13,11 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.specs import ImageSpec, TableSpec
 from manyways.data.targets import Target
+from manyways.methods.bases.game import Game, Player
+from manyways.methods.bases.generative import GenerativeLearner, GenerativeMethod
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.game import Game, Player
 from manyways.methods.generative._balance import Balance
-from manyways.methods.generative_method import GenerativeLearner, GenerativeMethod
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.needs import lacking
 from manyways.models.adversarial_generator import AdversarialGenerator, frequencies
 from manyways.models.generative.adversaries import Discriminator, GeneratorNetwork, make_discriminator

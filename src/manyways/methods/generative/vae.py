@@ -11,9 +11,9 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.specs import ImageSpec, TableSpec
 from manyways.errors import ParameterError
+from manyways.methods.bases.generative import GenerativeLearner, GenerativeMethod, is_black_and_white
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive, Share
-from manyways.methods.generative_method import GenerativeLearner, GenerativeMethod, is_black_and_white
-from manyways.methods.gradient import Batch, Loss
 from manyways.models.generative.decoders import make_decoder
 from manyways.models.generative.likelihoods import Bernoulli, DiscretisedLogistic, Likelihood, TableLikelihood
 from manyways.models.generator import dimensions

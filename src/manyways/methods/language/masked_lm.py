@@ -11,10 +11,10 @@ from torch import nn
 from manyways.data.data import Data
 from manyways.data.ragged import Ragged
 from manyways.errors import DataError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.language.pretrain import new_model
-from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.masking import Hidden, fill_in_loss, hide_tokens, padded
 from manyways.models.language.rows import text_columns
 from manyways.models.language_model import LanguageModel

@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.errors import DataError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.architectures import new_network
 from manyways.models.language.rows import strings, text_columns
 from manyways.models.language.tokenizers import make_tokenizer

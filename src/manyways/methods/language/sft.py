@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.forward import token_log_probabilities
 from manyways.models.language.packing import Group
 from manyways.models.language_model import LanguageModel

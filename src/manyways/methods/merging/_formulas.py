@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manyways.training.randomness import mix
+from manyways.randomness import mix
 
 BLOCK = 1 << 18
 """Numbers that are computed with at a time. Even, so that random numbers do not depend on it."""

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.episode_method import EpisodeMethod, of_episodes
+from manyways.methods.bases.episodes import EpisodeMethod, of_episodes
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive
-from manyways.methods.gradient import Batch, Loss
 from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel

@@ -13,9 +13,9 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.repeats import same_numbers
 from manyways.errors import DataError, ParameterError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import EncodedMethod
 from manyways.methods.fields import Count, Interval, Positive
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.rows import EncodedMethod
 from manyways.models.dual_encoder import DualEncoder
 from manyways.models.model import Model
 from manyways.models.network import Network

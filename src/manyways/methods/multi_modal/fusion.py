@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
 from manyways.data.targets import Target
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, NotNegative, Share
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import RowMethod
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner

@@ -16,10 +16,10 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Targets
 from manyways.errors import ParameterError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import EncodedMethod
 from manyways.methods.fields import Count
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import EncodedMethod
 from manyways.models.heads import Head, JointHead, LinearHead
 from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.metrics import metric_of

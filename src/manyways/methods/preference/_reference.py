@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from manyways.data.data import Data
-from manyways.methods.language_method import LanguageLearner
+from manyways.methods.bases.language import LanguageLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.packing import Group
 from manyways.models.language.scoring import of_each_answer

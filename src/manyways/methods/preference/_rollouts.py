@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.errors import DataError, ParameterError
-from manyways.methods.language_method import LanguageLearner, copy_of
+from manyways.methods.bases.language import LanguageLearner, copy_of
 from manyways.methods.preference._reward_names import Reward
 from manyways.methods.preference._rewards import Judge
 from manyways.models.language.adapters import has_adapters, without_adapters

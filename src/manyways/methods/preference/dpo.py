@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, Positive
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageMethod, Rates
 from manyways.methods.preference._reference import ReferenceLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.packing import answer_lengths

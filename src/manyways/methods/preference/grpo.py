@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageMethod, Rates
 from manyways.methods.preference._reward_names import check_reward, content_of
 from manyways.methods.preference._rewards import likeness
 from manyways.methods.preference._rollouts import RolloutLearner

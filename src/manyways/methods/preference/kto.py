@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.errors import DataError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, NotNegative, Positive
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageMethod, Rates
 from manyways.methods.preference._reference import ReferenceLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.judgements import judged
 from manyways.models.language.packing import Answer, Group
 from manyways.models.language_model import LanguageModel
-from manyways.training.randomness import mix
+from manyways.randomness import mix
 
 
 def kto_loss(

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.language_method import LanguageLearner, LanguageMethod, Rates
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.architectures import objective_of
 from manyways.models.language.packing import Group

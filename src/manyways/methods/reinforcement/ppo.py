@@ -11,14 +11,14 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.data.spaces import Numbers
-from manyways.methods.acting_method import ActingLearner, ActingMethod, check_finite
+from manyways.methods.bases.acting import ActingLearner, ActingMethod, check_finite
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.reinforcement.q_learning import linear
 from manyways.models.acting.networks import ActorCritic, Moments
 from manyways.models.acting.play import Moved, Play
 from manyways.models.model import Model
-from manyways.training.randomness import generator, mix
+from manyways.randomness import generator, mix
 
 
 class PPOLearner(ActingLearner):

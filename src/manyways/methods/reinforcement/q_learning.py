@@ -9,9 +9,9 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.data.spaces import Choices
-from manyways.methods.acting_method import ActingLearner, ActingMethod, check_finite
+from manyways.methods.bases.acting import ActingLearner, ActingMethod, check_finite
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Finite, Interval, NotNegative, Positive, Share
-from manyways.methods.gradient import Batch, Loss
 from manyways.models.acting.networks import QTable
 from manyways.models.model import Model
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, Positive
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 

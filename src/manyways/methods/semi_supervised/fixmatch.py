@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
-from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import RowMethod
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork

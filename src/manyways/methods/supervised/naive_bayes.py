@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manyways.data.specs import Spec, TableSpec, TextSpec
 from manyways.data.targets import Target
-from manyways.methods.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
+from manyways.methods.bases.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.moments import Moments

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
-from manyways.methods.closed_form import ClosedForm, ClosedFormHead
+from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Count
 from manyways.models.moments import Moments
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
-from manyways.methods.closed_form import ClosedForm, ClosedFormHead
+from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
 from manyways.methods.supervised._ridge_solutions import Solution, dual_solution, primal_solution
 from manyways.models.moments import Moments

@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar
 
 import torch
 
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Interval
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import RowMethod
 from manyways.training.learner import RowLearner
 
 

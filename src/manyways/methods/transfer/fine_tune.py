@@ -8,11 +8,11 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
-from manyways.methods.adapting import Adapting
+from manyways.methods.bases.adapting import Adapting
+from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Interval, Positive, Share
-from manyways.methods.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.losses import label_loss
-from manyways.methods.rows import RowMethod
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model

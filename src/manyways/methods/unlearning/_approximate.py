@@ -11,9 +11,9 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.splits import parts_of
+from manyways.methods.bases.gradient import Batch, GradientMethod, ParameterGroup
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.forgetting import check_mask
-from manyways.methods.gradient import Batch, GradientMethod, ParameterGroup
 from manyways.methods.method import Method
 from manyways.methods.unlearning._learners import RowUnlearner, TokenUnlearner, Unlearner
 from manyways.models.language_model import LanguageModel

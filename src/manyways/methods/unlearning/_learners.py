@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.storage import RowNumbers
-from manyways.methods.language_method import copy_of
+from manyways.methods.bases.language import copy_of
 from manyways.methods.losses import label_losses
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.attention import use_own_attention

@@ -14,7 +14,7 @@ from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.data.splits import parts_of
 from manyways.permissions import ensured_folder
-from manyways.training.randomness import mix
+from manyways.randomness import mix
 
 SHARDS, SLICES, SEEDS = 0x5A4D, 0x511C, 0x5EED
 """Streams of a seed: which shard a row is in, which slice, and by what seed a shard is trained."""

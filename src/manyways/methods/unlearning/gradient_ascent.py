@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import NotNegative
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.unlearning._approximate import Approximate
 from manyways.methods.unlearning._learners import Unlearner
 

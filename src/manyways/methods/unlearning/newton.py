@@ -22,8 +22,8 @@ from manyways.methods.unlearning._approximate import OfMarkedRows, no_proof, unf
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
+from manyways.randomness import generator
 from manyways.training.budget import Budget
-from manyways.training.randomness import generator
 from manyways.training.run import Run
 
 TOLERANCE, MOST_TURNS = 1e-10, 500

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import NotNegative, Positive
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.unlearning._approximate import Approximate
 from manyways.methods.unlearning._learners import Unlearner
 from manyways.models.model import Model

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.distillation.distill import distillation_loss
 from manyways.methods.fields import Count, NotNegative, Positive
-from manyways.methods.gradient import Batch, Loss
 from manyways.methods.unlearning._approximate import Approximate
 from manyways.methods.unlearning._learners import RowUnlearner, Unlearner
 from manyways.models.model import Model

@@ -27,8 +27,8 @@ from manyways.models.model import Model
 from manyways.models.moments import Moments
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
+from manyways.randomness import mix
 from manyways.training.budget import Budget
-from manyways.training.randomness import mix
 from manyways.training.run import Run
 
 LEAVES = 0x1EAF

@@ -14,7 +14,7 @@ from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import answer_lengths
 from manyways.models.language.rows import Reader, strings, text_columns
 from manyways.models.language.scoring import of_each_answer, tokens_at_once
-from manyways.training.randomness import generator
+from manyways.randomness import generator
 
 if TYPE_CHECKING:
     from manyways.data.data import Data

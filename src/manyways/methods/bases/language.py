@@ -12,9 +12,9 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
-from manyways.methods.adapting import Adapting
+from manyways.methods.bases.adapting import Adapting
+from manyways.methods.bases.gradient import Batch, GradientMethod, ParameterGroup
 from manyways.methods.fields import Count, Positive
-from manyways.methods.gradient import Batch, GradientMethod, ParameterGroup
 from manyways.methods.method import Method
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.attention import use_own_attention

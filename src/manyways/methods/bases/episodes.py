@@ -10,9 +10,9 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.specs import ImageSpec
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
+from manyways.methods.bases.gradient import Batch
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval
-from manyways.methods.gradient import Batch
-from manyways.methods.rows import RowMethod
 from manyways.models.few_shot.episodes import Episodes, batch_of
 from manyways.models.model import Model
 from manyways.models.network import Network

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.environments import Environment
 from manyways.errors import ModelError, TrainingError
+from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count
-from manyways.methods.gradient import GradientMethod
 from manyways.methods.method import Learned
 from manyways.models.acting.networks import ActingNetwork, fitting
 from manyways.models.acting.play import Moved, Play
 from manyways.models.model import Model
 from manyways.models.policy import Policy
+from manyways.randomness import mix
 from manyways.training.budget import Budget
 from manyways.training.learner import Learner
-from manyways.training.randomness import mix
 from manyways.training.run import Run
 
 LOGGED, FEWEST_LOGGED = 1 << 17, 4096

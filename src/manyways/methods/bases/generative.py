@@ -11,8 +11,8 @@ from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.specs import ImageSpec, TableSpec
 from manyways.data.storage import RowNumbers
+from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count, Interval, NotNegative
-from manyways.methods.gradient import GradientMethod
 from manyways.models.generative.units import Units
 from manyways.models.generator import modelled
 from manyways.models.model import Model

@@ -6,8 +6,8 @@ import torch
 
 import manyways as mw
 from manyways.methods.supervised.supervised import Supervised
+from manyways.randomness import _order, epoch_positions, generator, mix, seed_global
 from manyways.training.learner import Learner
-from manyways.training.randomness import _order, epoch_positions, generator, mix, seed_global
 
 
 def steps_of(count: int, size: int, steps: int, seed: int = 0) -> list[list[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manyways.methods.gradient import ParameterGroup
+from manyways.methods.bases.gradient import ParameterGroup
 
 
 @dataclass(frozen=True, eq=False)

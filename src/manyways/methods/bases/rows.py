@@ -13,8 +13,8 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
+from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Interval
-from manyways.methods.gradient import GradientMethod
 from manyways.methods.method import Learned
 from manyways.methods.needs import lacking
 from manyways.models.heads import Head, LinearHead

@@ -18,11 +18,11 @@ from manyways.methods.fields import Count, Interval, NotNegative, Positive, Shar
 from manyways.methods.method import Learned, Method
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
+from manyways.randomness import mix
 from manyways.training.budget import Budget, Planned
 from manyways.training.learner import Learner
 from manyways.training.loop import autocast, train
 from manyways.training.optimizer import schedule as warm_cosine
-from manyways.training.randomness import mix
 from manyways.training.run import Run
 
 Batch = dict[str, Any]

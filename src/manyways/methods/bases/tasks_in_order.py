@@ -15,9 +15,9 @@ from manyways.data.storage import RowNumbers
 from manyways.data.targets import Target
 from manyways.data.tasks import Tasks
 from manyways.errors import TrainingError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import NotNegative, Positive, Share
-from manyways.methods.gradient import Batch, Loss
-from manyways.methods.rows import RowMethod
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.network import Network
