@@ -2,8 +2,8 @@
 
 import pytest
 
-from manyways.data.roles import MANY, ROLES, check_roles, did_you_mean
-from manyways.errors import DataError, ParameterError
+from manyways.data.roles import MANY, ROLES, check_roles
+from manyways.errors import DataError, ParameterError, did_you_mean
 
 
 def test_given_roles_become_tuples_and_empty_ones_go() -> None:

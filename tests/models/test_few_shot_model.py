@@ -71,7 +71,7 @@ def test_episodes_that_cannot_be_drawn_are_refused(model: Any, halves: tuple[Dat
         model.evaluate(halves[1], ways=6)
     with pytest.raises(DataError, match="An episode takes 1 \\+ 1000 labelled rows of a class"):
         model.evaluate(halves[1], ways=2, queries=1000)
-    with pytest.raises(NeedsError, match="labels are needed"):
+    with pytest.raises(NeedsError, match="it needs labels"):
         model.adapt(read(np.zeros((4, 64))))
 
 

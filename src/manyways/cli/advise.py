@@ -148,7 +148,7 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
     possible = [advice for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")
-    alone = [advice for advice in possible if not {"label", "classes"} & {*advice.needs} and ">>" not in advice.write]
+    alone = [advice for advice in possible if not advice.from_labels and ">>" not in advice.write]
     embeds = [advice for each in (alone, possible) for advice in each if "embed" in advice.gives]
     return command_line("fit", (embeds or possible)[0].write, *arguments, "--out", "model")
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from manyways.data import given, parts
 from manyways.data.columns import Column, infer_label_kind, is_missing, places_of, row_ids
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.data.roles import check_roles, did_you_mean
+from manyways.data.roles import check_roles
 from manyways.data.storage import RowNumbers
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from manyways.data.environments import Environment

@@ -6,8 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from manyways.methods.method import Method

@@ -6,8 +6,7 @@ from dataclasses import dataclass, fields
 from math import isnan
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
 
 
 @dataclass(frozen=True)

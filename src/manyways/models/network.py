@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
-from manyways.data.roles import did_you_mean
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
-from manyways.errors import ModelError, ParameterError
+from manyways.errors import ModelError, ParameterError, did_you_mean
 from manyways.models.backbones import backbones, make_backbone, rebuild_backbone
 from manyways.models.backbones.base import Backbone, ImageBackbone
 from manyways.models.backbones.tokens import Tokens

@@ -10,8 +10,7 @@ from manyways.comparison.tasks.generation import GENERATION
 from manyways.comparison.tasks.labelled import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
 from manyways.comparison.tasks.language import ANSWERS, JUDGED, PAIRS, TEXT
 from manyways.comparison.tasks.retrieval import RETRIEVAL
-from manyways.data.roles import did_you_mean
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from manyways.data.data import Data

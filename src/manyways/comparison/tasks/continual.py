@@ -8,7 +8,8 @@ from manyways.comparison.tasks.base import Task, scored_by_itself
 from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
-from manyways.methods.starts import stages
+from manyways.methods.needs import Task as TaskNeed
+from manyways.methods.starts import needs_any
 from manyways.models.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.models.model import Model
 from manyways.training.events import Event
@@ -59,7 +60,7 @@ class Order:
 
 
 def _in_order(method: Method) -> bool:
-    return any("task" in stage.needs for stage in stages(method))
+    return needs_any(method, TaskNeed)
 
 
 def _score(model: Model, data: Data, rows: int | None) -> dict[str, float]:

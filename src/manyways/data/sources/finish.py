@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from manyways.data.categories import in_one_spelling
 from manyways.data.columns import Column, Kind, infer_kind, infer_label_kind, is_missing, most_classes
 from manyways.data.notation import Decimal, as_numbers
+from manyways.data.roles import ROLES
 from manyways.data.sources.base import RawColumn, count_of, listed
 from manyways.data.sources.objects import as_objects
 from manyways.data.sources.rows import whole
 from manyways.errors import DataError
 
-TEXT_ROLES = ("prompt", "completion", "messages", "text", "chosen", "rejected")
-NAME_ROLES = ("task", "client", "subject", "forget")
 FEWEST = 20
 """Rows below which nothing is taken for an identifier."""
 
@@ -66,7 +65,7 @@ def finished(
 def _may_hold_words(column: RawColumn, role: str) -> bool:
     """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
-        return role in (*NAME_ROLES, *TEXT_ROLES)
+        return ROLES.find(role).holds is not None
     numbers = []
     for value in whole(column.values).tolist():
         try:
@@ -85,10 +84,8 @@ def _holds_conversations(column: RawColumn) -> bool:
 
 
 def _kind_by_role(column: RawColumn, role: str) -> Kind:
-    if role in TEXT_ROLES:
-        return "text"
-    if role in NAME_ROLES:
-        return "category"
+    if holds := ROLES.find(role).holds:
+        return holds
     if role == "label" and len(column.values.shape) == 1:
         return infer_label_kind(whole(column.values))
     return infer_kind(column.values)

@@ -15,6 +15,7 @@ from manyways.errors import ModelError, TrainingError
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count
 from manyways.methods.method import Learned
+from manyways.methods.needs import AnyEnvironment, Need
 from manyways.models.acting.networks import ActingNetwork, fitting
 from manyways.models.acting.play import Moved, Play
 from manyways.models.model import Model
@@ -160,7 +161,7 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
     environments: Count = 32
     """Environments that are acted in side by side."""
 
-    needs: ClassVar[tuple[str, ...]] = ("environment",)
+    needs: ClassVar[tuple[Need, ...]] = (AnyEnvironment,)
     gives: ClassVar = frozenset({"act"})
     takes: ClassVar = frozenset({"act"})
     example: ClassVar = "CartPole-v1"
