@@ -10,6 +10,7 @@ import pkgutil
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -51,7 +52,7 @@ class Registry(Generic[T]):
             error: There is none, with the names that there are and how a package brings another.
         """
         key = normal(name) if isinstance(name, str) else ""
-        while key not in self._entries and self._read_next():
+        while key not in self._entries and self._read_next(key):
             pass
         if key in self._entries:
             return self._entries[key]
@@ -89,13 +90,14 @@ class Registry(Generic[T]):
         """True if `member` of a module is an entry that the module itself brings."""
         return isinstance(member, self.base)
 
-    def _read_next(self) -> bool:
-        """Read the next module or entry point; False if all have been read."""
+    def _read_next(self, key: str = "") -> bool:
+        """Read one more module or entry point, first one that is called like `key`; False if all have been read."""
         if self._unread is None:
             self._unread = [*(file for place in self.places for file in modules_in(place)), *points_of(self.group)]
         if not self._unread:
             return False
-        source = self._unread.pop(0)
+        names = [normal(_last(source)) for source in self._unread]
+        source = self._unread.pop(names.index(key) if key in names else 0)
         if isinstance(source, str):
             self._take(importlib.import_module(source), None)
         else:
@@ -126,9 +128,6 @@ class Registry(Generic[T]):
 
 class Classes(Registry[type[ClassT]], Generic[ClassT]):
     """Named classes that extend one, each with a name of its own, such as heads and backbones."""
-
-    def __init__(self, group: str, base: type[ClassT], *places: str, attribute: str = "name") -> None:
-        super().__init__(group, base, *places, attribute=attribute)
 
     def is_entry(self, member: object, module: ModuleType) -> bool:
         return (
@@ -163,18 +162,23 @@ def normal(name: str) -> str:
 
 @cache
 def modules_in(place: str) -> tuple[str, ...]:
-    """The public modules of the package `place` and of the packages in it, or `place` itself where it is a module."""
+    """The public modules of the package `place`, then those of folders in it; or `place` itself, if a module."""
     package = importlib.import_module(place)
-    if not hasattr(package, "__path__"):
-        return (place,)
-    files: list[str] = []
-    for entry in pkgutil.iter_modules(package.__path__):
-        if not entry.name.startswith("_"):
-            files += modules_in(f"{place}.{entry.name}") if entry.ispkg else [f"{place}.{entry.name}"]
-    return tuple(files)
+    return _files(place, list(package.__path__)) if hasattr(package, "__path__") else (place,)
 
 
-@cache
+def _files(place: str, folders: list[str]) -> tuple[str, ...]:
+    """The public modules in `folders`, without importing any package."""
+    public = [entry for entry in pkgutil.iter_modules(folders) if not entry.name.startswith("_")]
+    files = [f"{place}.{entry.name}" for entry in public if not entry.ispkg]
+    nested = [
+        _files(f"{place}.{entry.name}", [str(Path(folder) / entry.name) for folder in folders])
+        for entry in public
+        if entry.ispkg
+    ]
+    return (*files, *(file for within in nested for file in within))
+
+
 def points_of(group: str) -> "tuple[EntryPoint, ...]":
     """The entry points of the group `manyways.<group>`, of all installed packages."""
     from importlib.metadata import entry_points  # only now: it loads much, and most names are the package's own
@@ -195,6 +199,10 @@ def load(point: "EntryPoint") -> object | None:
             stacklevel=3,
         )
         return None
+
+
+def _last(source: "str | EntryPoint") -> str:
+    return source.rpartition(".")[2] if isinstance(source, str) else source.name
 
 
 def _origin(point: "EntryPoint") -> str:

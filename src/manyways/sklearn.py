@@ -16,9 +16,9 @@ from manyways.data.sources.arrays import as_images
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
+from manyways.methods.method import Method
 from manyways.methods.needs import Unlabelled
 from manyways.methods.starts import learns_from_labels, needs_any
-from manyways.methods.method import Method
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -205,9 +205,7 @@ def _stages(method: Method) -> Sequence[Method]:
 def _learns_without_labels(method: Method) -> bool:
     """Whether a stage of `method` needs rows without labels, or no labels at all."""
     return any(
-        needs_any(stage, Unlabelled) or not learns_from_labels(stage)
-        for stage in _stages(method)
-        if stage.needs_data()
+        needs_any(stage, Unlabelled) or not learns_from_labels(stage) for stage in _stages(method) if stage.needs_data()
     )
 
 

@@ -239,7 +239,8 @@ def check_budget(text: str | None) -> None:
 
 def check_method_names(text: str) -> None:
     """Raise ParameterError for a method in `text` that there is not, without loading any."""
-    from manyways.methods.discovery import modules, normal
+    from manyways.methods.discovery import modules
+    from manyways.registry import normal
 
     fields = 1
     while fields:

@@ -1,40 +1,30 @@
 """The task of a comparison follows from the roles of the data."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
-from manyways.comparison.tasks.acting import ACTING
 from manyways.comparison.tasks.base import Task
-from manyways.comparison.tasks.continual import CONTINUAL
-from manyways.comparison.tasks.few_shot import FEW_SHOT
-from manyways.comparison.tasks.generation import GENERATION
-from manyways.comparison.tasks.labelled import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
-from manyways.comparison.tasks.language import ANSWERS, JUDGED, PAIRS, TEXT
-from manyways.comparison.tasks.retrieval import RETRIEVAL
 from manyways.errors import DataError, ParameterError, did_you_mean
+from manyways.registry import Classes
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
 
-__all__ = ["TASKS", "Task", "task_of"]
+__all__ = ["TASKS", "Task", "all_tasks", "find_task", "task_of"]
 
-TASKS = {
-    task.name: task
-    for task in (
-        SEVERAL_LABELS,
-        FEW_SHOT,
-        CONTINUAL,
-        CLASSIFICATION,
-        REGRESSION,
-        PAIRS,
-        JUDGED,
-        ANSWERS,
-        TEXT,
-        RETRIEVAL,
-        ACTING,
-        GENERATION,
-    )
-}
-"""Every task by its name, that of the results; of those that the data asks for, the first is the one."""
+TASKS: Classes[Task] = Classes("tasks", Task, "manyways.comparison.tasks")
+"""Every kind of task by its name, that of the results: those of this folder, and of the group `manyways.tasks`."""
+
+
+@cache
+def all_tasks() -> tuple[Task, ...]:
+    """Every task; of those that the data asks for, the first is the one."""
+    return tuple(kind() for kind in sorted(TASKS.all().values(), key=lambda kind: (kind.precedence, kind.name)))
+
+
+def find_task(name: str) -> Task:
+    """The task called `name`. Raises ParameterError where there is none."""
+    return next((task for task in all_tasks() if task.name == name), None) or TASKS.find(name)()
 
 
 def task_of(data: "Data", metric: str | None = None) -> Task:
@@ -42,8 +32,8 @@ def task_of(data: "Data", metric: str | None = None) -> Task:
 
     Raises DataError where nothing could be scored, ParameterError for a metric that nothing could be scored by.
     """
-    asked = [task for task in TASKS.values() if task.asked(data)]
-    possible = [*asked, *(task for task in TASKS.values() if task not in asked and task.allowed(data))]
+    asked = [task for task in all_tasks() if task.asked(data)]
+    possible = [*asked, *(task for task in all_tasks() if task not in asked and task.allowed(data))]
     if asked and metric is None:
         return asked[0]
     if found := next((task for task in possible if metric in task.metrics), None):

@@ -16,7 +16,7 @@ from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count
 from manyways.methods.method import Learned
 from manyways.methods.needs import AnyEnvironment, Need
-from manyways.models.acting.networks import ActingNetwork, fitting
+from manyways.models.acting.networks import ActingNetwork
 from manyways.models.acting.play import Moved, Play
 from manyways.models.model import Model
 from manyways.models.policy import Policy
@@ -196,7 +196,7 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
             return None
         assert data.environment is not None
         observed, allowed = data.environment.spaces
-        if not isinstance(model.network, kind) or not fitting(model.network, observed, allowed):
+        if not isinstance(model.network, kind) or not model.network.fits(observed, allowed):
             raise ModelError(
                 f"{self.method_name()} goes on from a policy that it made itself, in an environment with the same "
                 f"spaces; {model.lineage.title} made another. Leave the model out to begin anew."

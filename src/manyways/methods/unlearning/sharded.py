@@ -16,7 +16,7 @@ from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import Input, Label
-from manyways.methods.starts import learns_from_labels, last, stages
+from manyways.methods.starts import last, learns_from_labels, stages
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.unlearning._shards import Division, claimed
 from manyways.models.committee import Committee, Seat, Vote
