@@ -182,10 +182,9 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
         finally:
             torch.set_num_threads(threads)
 
-    def make_model(self, learner: ActingLearnerT, network: nn.Module) -> Model:
-        assert isinstance(network, ActingNetwork)
+    def make_model(self, learner: ActingLearnerT) -> Model:
         observed, allowed = learner.acting.spaces
-        return Policy(network=network, observation_space=observed, action_space=allowed)
+        return Policy(network=learner.network, observation_space=observed, action_space=allowed)
 
     def start_network(self, data: Data, model: Model | None, kind: type[ActingNetwork]) -> ActingNetwork | None:
         """A copy of `model`'s network to train; None without a model. Raises ModelError where it does not fit."""

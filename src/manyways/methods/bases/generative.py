@@ -1,7 +1,7 @@
 """Gradient methods that learn to draw rows: images, or rows of a table."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -38,8 +38,11 @@ class GenerativeLearner(Learner):
         return self.rows.batch(positions, self.device)
 
 
+GenerativeT = TypeVar("GenerativeT", bound=GenerativeLearner)
+
+
 @dataclass(frozen=True, kw_only=True)
-class GenerativeMethod(GradientMethod[GenerativeLearner]):
+class GenerativeMethod(GradientMethod[GenerativeT], Generic[GenerativeT]):
     """A gradient method over one column of images, or over the numbers and categories of a table."""
 
     batch_size: Count = 128

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.splits import parts_of
@@ -94,8 +93,8 @@ class Approximate(OfMarkedRows, GradientMethod[Unlearner]):
     def examples_per_step(self, learner: Unlearner) -> float:
         return 2 * self.batch_size
 
-    def make_model(self, learner: Unlearner, network: nn.Module) -> Model:
-        return learner.model(network)
+    def make_model(self, learner: Unlearner) -> Model:
+        return learner.model()
 
     def rows_reached(self, learner: Unlearner, data: Data, steps: int) -> NDArray[np.bool_]:
         used: NDArray[np.bool_] = learner.used

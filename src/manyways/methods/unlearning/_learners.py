@@ -78,8 +78,8 @@ class Unlearner(Learner):
         return torch.cat(parts)
 
     @abstractmethod
-    def model(self, network: nn.Module) -> Model:
-        """The model around `network`."""
+    def model(self) -> Model:
+        """The model around the network."""
 
 
 class RowUnlearner(Unlearner, RowLearner):
@@ -95,9 +95,8 @@ class RowUnlearner(Unlearner, RowLearner):
     def losses(self, network: nn.Module, batch: Any) -> Tensor:
         return label_losses(network(batch["inputs"]), batch["labels"])
 
-    def model(self, network: nn.Module) -> Model:
-        assert isinstance(network, type(self.network))
-        return Predictor(network=network, inputs=self.encoding, target=self.target)
+    def model(self) -> Model:
+        return Predictor(network=self.network, inputs=self.encoding, target=self.target)
 
 
 class TokenUnlearner(Unlearner):
@@ -122,8 +121,8 @@ class TokenUnlearner(Unlearner):
     def sizes(self, batch: Any) -> Tensor:
         return answer_lengths(batch)
 
-    def model(self, network: nn.Module) -> Model:
+    def model(self) -> Model:
         start = self.start
         return LanguageModel(
-            network=network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
+            network=self.network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
         )
