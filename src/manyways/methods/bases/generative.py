@@ -9,12 +9,11 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.specs import ImageSpec, TableSpec
 from manyways.data.storage import RowNumbers
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.models.generative.units import Units
-from manyways.models.generator import modelled
+from manyways.models.generator import drawn, modelled
 from manyways.models.model import Model
 from manyways.models.network import Inputs
 from manyways.training.learner import Learner
@@ -29,9 +28,7 @@ class GenerativeLearner(Learner):
         self.training_data = data.training
         self.rows: Encoded = encoding.encode(self.training_data)
         self.everything: RowNumbers = np.arange(len(self.rows))
-        ((self.modality, spec),) = encoding.specs.items()
-        assert isinstance(spec, ImageSpec | TableSpec)
-        self.spec = spec
+        self.modality, self.spec = drawn(encoding)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.specs import ImageSpec, TableSpec
+from manyways.data.specs import ImageSpec
 from manyways.data.targets import Target
 from manyways.methods.bases.game import Game, Player
 from manyways.methods.bases.generative import GenerativeLearner, GenerativeMethod
@@ -22,6 +22,7 @@ from manyways.methods.needs import lacking
 from manyways.models.adversarial_generator import AdversarialGenerator, frequencies
 from manyways.models.generative.adversaries import Discriminator, GeneratorNetwork, make_discriminator
 from manyways.models.generative.decoders import make_decoder
+from manyways.models.generator import drawn
 from manyways.models.model import Model
 from manyways.training.average import AverageNetwork
 
@@ -114,8 +115,7 @@ class GAN(Game, GenerativeMethod[GANLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> GANLearner:
         encoding = InputEncoding.fit(data)
-        (spec,) = encoding.specs.values()
-        assert isinstance(spec, ImageSpec | TableSpec)
+        _, spec = drawn(encoding)
         target = Target.fit(data) if self.conditional else None
         classes = target.width if target else 0
         architecture = self.architecture

@@ -15,7 +15,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive, Share
 from manyways.models.generative.decoders import make_decoder
 from manyways.models.generative.likelihoods import Bernoulli, DiscretisedLogistic, Likelihood, TableLikelihood
-from manyways.models.generator import dimensions
+from manyways.models.generator import dimensions, drawn
 from manyways.models.model import Model
 from manyways.models.network import make_network
 from manyways.models.variational_autoencoder import (
@@ -76,8 +76,7 @@ class VAE(GenerativeMethod[VAELearner]):
         if model is not None:
             return self._go_on(data, model, seed)
         encoding = InputEncoding.fit(data)
-        (spec,) = encoding.specs.values()
-        assert isinstance(spec, ImageSpec | TableSpec)
+        _, spec = drawn(encoding)
         rows = encoding.encode(data.training)
         backbone = "strided" if self.backbone == "auto" and isinstance(spec, ImageSpec) else self.backbone
         encoder = make_network(encoding.specs, backbone=backbone, size=self.size, projection=self.latent)

@@ -1,7 +1,7 @@
 """What approximate unlearning learns on: rows to forget and rows to keep, of a classifier or a language model."""
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from manyways.models.language.forward import answer_log_probabilities, plain
 from manyways.models.language.packing import answer_lengths, pack
 from manyways.models.language.probe import packs
 from manyways.models.language_model import LanguageModel
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.models.predictor import Predictor
 from manyways.training.learner import Learner, RowLearner
 
@@ -28,12 +28,15 @@ ROWS_AT_ONCE = 128
 class Unlearner(Learner):
     """A copy of a model, and which of its training rows it is to forget and to keep (positions among them).
 
+    reference: log p of the rows to be forgotten by the model that it was, for methods that compare with it.
+
     The network stays in evaluation: nothing is dropped, and statistics of batches stay as they are, so that it can be
     compared with the model that it was.
     """
 
     forget: RowNumbers
     retain: RowNumbers
+    reference: Tensor
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -82,6 +85,9 @@ class Unlearner(Learner):
         """The model around the network."""
 
 
+UnlearnerT = TypeVar("UnlearnerT", bound=Unlearner)
+
+
 class RowUnlearner(Unlearner, RowLearner):
     """A classifier, or a model of numbers, with its rows as tensors."""
 
@@ -126,3 +132,10 @@ class TokenUnlearner(Unlearner):
         return LanguageModel(
             network=self.network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
         )
+
+
+def unlearner(model: Model | None, data: Data, seed: int) -> Unlearner:
+    """The learner of a language model or of a model over rows. Raises ModelError for any other."""
+    if isinstance(model, LanguageModel):
+        return TokenUnlearner(model, data, seed)
+    return RowUnlearner(of_kind(Predictor, model), data, seed)
