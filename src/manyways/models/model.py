@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,3 +187,13 @@ class Model(ABC):
 
 MODELS: Classes[Model] = Classes("models", Model, "manyways.models", attribute="kind")
 """Every kind of model by its name: those of this folder, and of the entry-point group `manyways.models`."""
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+def of_kind(kind: type[ModelT], model: Model | None) -> ModelT:
+    """`model` as one of `kind`, for methods that can start from no other. Raises ModelError where it is none."""
+    if isinstance(model, kind):
+        return model
+    got = "no model" if model is None else f"{model.lineage.title}, a {type(model).__name__}"
+    raise ModelError(f"The model to start from must be a {kind.__name__}; got {got}.")
