@@ -268,7 +268,7 @@ def texts(*values: str | None) -> Column:
 
 def fitted(*more: str) -> TextEncoder:
     column = texts(*SENTENCES * 5, *more)
-    return TextEncoder.fit(column, np.arange(30), None)
+    return TextEncoder.fit(column, np.arange(30))
 
 
 def decoded(encoder: TextEncoder, ids: NDArray[np.int32]) -> str:

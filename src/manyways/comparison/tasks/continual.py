@@ -9,8 +9,8 @@ from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
 from manyways.methods.starts import stages
-from manyways.models.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.models.model import Model
+from manyways.training.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.training.events import Event
 
 TITLE = "Accuracy by task"

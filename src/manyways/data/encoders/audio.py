@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoding import Encoder
+from manyways.data.encoders.base import Encoder
 from manyways.data.specs import AudioSpec
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.base import Encoder
 from manyways.data.encoders.text import LONGEST, SPECIAL, texts_of
-from manyways.data.encoding import Encoder
 from manyways.data.specs import TextSpec
 from manyways.data.storage import RowNumbers
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.base import Encoder
 from manyways.data.encoders.categories import CategoryCode, category_codes, said_of_sharing
-from manyways.data.encoding import Encoder
 from manyways.data.notation import as_numbers
 from manyways.data.specs import TableSpec
 from manyways.data.storage import RowNumbers, chunks_of, row_bytes

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoding import Encoder
+from manyways.data.encoders.base import Encoder
 from manyways.data.specs import TextSpec
 from manyways.data.storage import RowNumbers, chunks_of
 from manyways.errors import DataError
@@ -21,6 +21,23 @@ SPECIAL = ("[PAD]", "[UNK]", "[MASK]", "[START]")
 LARGEST_VOCABULARY = 8192
 LONGEST = 256
 """Tokens of a row beyond so many are cut; the length kept is the 99th percentile of the training rows'."""
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointTokenizer:
+    """The tokenizer of a checkpoint.
+
+    Attributes:
+        tokenizer: It, without padding or truncation of its own.
+        limit: The longest text that the checkpoint reads, in tokens.
+        padding: The token that rows are padded with.
+        mask: The token that stands for what is hidden.
+    """
+
+    tokenizer: "Tokenizer"
+    limit: int
+    padding: int
+    mask: int
 
 
 @dataclass(frozen=True)
@@ -51,18 +68,12 @@ class TextEncoder(Encoder):
         return tokenizer
 
     @staticmethod
-    def fit(column: Column, rows: RowNumbers, checkpoint: str | None) -> "TextEncoder":
-        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or the one of `checkpoint`."""
-        if checkpoint is None:
+    def fit(column: Column, rows: RowNumbers, known: CheckpointTokenizer | None = None) -> "TextEncoder":
+        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or the one that is `known`."""
+        if known is None:
             tokenizer, limit, padding, mask = _train(column, rows), LONGEST, 0, 2
         else:
-            from manyways.models.backbones.pretrained import pretrained_tokenizer
-
-            loaded, limit, padding = pretrained_tokenizer(checkpoint)
-            tokenizer = loaded.backend_tokenizer
-            mask = loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
-            tokenizer.no_padding()
-            tokenizer.no_truncation()
+            tokenizer, limit, padding, mask = known.tokenizer, known.limit, known.padding, known.mask
         sample = rows[:: max(1, len(rows) // 5000)]
         lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts_of(column, sample))]
         length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))
