@@ -12,7 +12,7 @@ from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.methods.method import Learned, Method
 from manyways.models.dual_encoder import LABEL, TEMPLATE, DualEncoder, check_class_names
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -77,7 +77,7 @@ class ZeroShot(Method):
         return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        assert isinstance(model, DualEncoder)
+        start = of_kind(DualEncoder, model)
         target = Target(self.label, self.classes) if self.classes else Target(data.label.name, data.classes)
         nothing: NDArray[np.bool_] = np.zeros(len(data), bool)  # names were looked at, and no row
-        return Learned(model.comparing(target, self.template), nothing, (model,))
+        return Learned(start.comparing(target, self.template), nothing, (start,))
