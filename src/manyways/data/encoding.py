@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column, modalities
 from manyways.data.encoders import ENCODERS, fit_encoder
-from manyways.data.encoders.base import Encoder
-from manyways.data.encoders.text import CheckpointTokenizer
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.presence import absent_by_modality, present, without_gaps
 from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from manyways.data.categories import as_objects
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.notation import as_numbers
 from manyways.data.origin import Origin, stored_as
 from manyways.data.read import NOTHING_KNOWN, read_as
-from manyways.data.sources.objects import as_objects
 from manyways.errors import DataError
 
 REPEATED = ("with_clients", "with_tasks")

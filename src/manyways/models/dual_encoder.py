@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manyways.data.categories import as_objects
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.presence import lacking_rows
 from manyways.data.read import Source, as_data
 from manyways.data.repeats import same_numbers
-from manyways.data.sources.objects import as_objects
 from manyways.data.targets import Target
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
 from manyways.models.derivation import derived

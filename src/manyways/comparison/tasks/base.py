@@ -8,7 +8,7 @@ import numpy as np
 from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.results import Best, Entry
 from manyways.data.data import Data
-from manyways.data.sources.base import count_of
+from manyways.data.phrases import count_of
 from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.training.events import Event

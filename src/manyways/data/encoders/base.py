@@ -4,7 +4,8 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -13,11 +14,45 @@ from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointTokenizer:
+    """The tokenizer of a checkpoint.
+
+    Attributes:
+        tokenizer: It, without padding or truncation of its own.
+        limit: The longest text that the checkpoint reads, in tokens.
+        padding: The token that rows are padded with.
+        mask: The token that stands for what is hidden.
+    """
+
+    tokenizer: "Tokenizer"
+    limit: int
+    padding: int
+    mask: int
+
 
 class Encoder(ABC):
     """Encoding of one or several columns of a table as one tensor."""
 
     kind: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
+    ) -> "Encoder":
+        """The encoder of `columns` of one modality, fitted on `rows`.
+
+        Args:
+            columns: Numbers and categories together, or a column of another kind alone.
+            rows: Those that may be learned from.
+            known: The tokenizer of a checkpoint, for texts.
+            plain: Learn only which categories occur: numbers stay as they are, words are hashed.
+        """
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ from torch import nn
 
 from manyways.checked_json import read, shown
 from manyways.damaged import damaged, reason
-from manyways.data.encoders.text import CheckpointTokenizer
+from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.errors import ManywaysError, ModelError, NeedsError
 from manyways.hub import one_try
 from manyways.models.backbones._checkpoint_folders import check_folder, check_sizes, facts, refuse_kernels

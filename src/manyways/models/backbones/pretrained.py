@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from manyways.data.columns import Column
-from manyways.data.encoders.text import CheckpointTokenizer
+from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import _checkpoints
