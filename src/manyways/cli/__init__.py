@@ -153,7 +153,7 @@ def _run(arguments: list[str]) -> int:
         print(usage(), end="")
         return 0
     if command == "--version":
-        from manyways import __version__
+        from manyways.version import __version__
 
         print(f"manyways {__version__}")
         return 0

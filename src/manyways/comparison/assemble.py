@@ -12,7 +12,7 @@ import numpy as np
 from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.label_efficiency import labels_needed
-from manyways.comparison.plan import Plan, manyways_version
+from manyways.comparison.plan import Plan
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -27,6 +27,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.models.metrics import HIGHER_IS_BETTER
 from manyways.models.saving import load_model
+from manyways.version import __version__
 
 CONFIDENCE = 0.95
 Outcomes = Mapping[Job, Outcome]
@@ -54,7 +55,7 @@ def assemble(plan: Plan, outcomes: Outcomes, folder: Path, interrupted: bool) ->
             torch.__version__,
             platform.platform(),
         ),
-        version=manyways_version(),
+        version=__version__,
         started="",
         seconds=None,
         entries=tuple(entries),

@@ -10,8 +10,8 @@ from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
 from manyways.methods.needs import Task as TaskNeed
 from manyways.methods.starts import needs_any
-from manyways.models.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.models.model import Model
+from manyways.training.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.training.events import Event
 
 TITLE = "Accuracy by task"
