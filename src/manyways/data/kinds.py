@@ -10,6 +10,7 @@ from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of, listed
 from manyways.data.storage import Rows, loaded
 from manyways.errors import DataError
+from manyways.registry import Registry
 
 Kind = str
 """The name of a kind of column, one of `KINDS`."""
@@ -180,8 +181,10 @@ class Audio(ColumnKind):
         return f"{shape[1] / rate:.2g} s at {rate / 1000:g} kHz" if rate else self.name
 
 
-KINDS: dict[str, ColumnKind] = {kind.name: kind for kind in (Number(), Category(), Text(), Image(), Audio())}
-"""Every kind by its name."""
+KINDS: Registry[ColumnKind] = Registry("kinds", ColumnKind, "manyways.data.kinds")
+"""Every kind by its name: those of this file, and of the entry-point group `manyways.kinds`."""
+
+NUMBER, CATEGORY, TEXT, IMAGE, AUDIO = Number(), Category(), Text(), Image(), Audio()
 
 
 def infer_kind(values: Rows) -> Kind:
@@ -190,7 +193,7 @@ def infer_kind(values: Rows) -> Kind:
     Arrays of three or four axes are images. Floats, and integers with more than 2 values, are numbers. Strings are text
     where they have three words or more on average, categories otherwise.
     """
-    return next((kind.name for kind in KINDS.values() if kind.fits(values)), Category.name)
+    return next((kind.name for kind in KINDS.all().values() if kind.fits(values)), Category.name)
 
 
 def infer_label_kind(values: NDArray[Any]) -> Kind:

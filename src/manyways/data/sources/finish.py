@@ -40,8 +40,8 @@ def finished(
     if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
     decided = kind or column.kind or _kind_by_role(column, role)
-    if decided != column.kind and any(KINDS[kind].decoded for kind in (column.kind, decided) if kind):
-        held = KINDS[column.kind].words[1] if column.kind else "values that are no files"
+    if decided != column.kind and any(KINDS.find(kind).decoded for kind in (column.kind, decided) if kind):
+        held = KINDS.find(column.kind).words[1] if column.kind else "values that are no files"
         raise DataError(
             f"The column {column.name!r} holds {held}; it cannot have the kind {decided!r}. A column of images or "
             "sounds is made of files: names that exist beside the table, or arrays of three or four axes for images."
@@ -52,7 +52,7 @@ def finished(
             'conversations the role messages: messages="…"; of others keep the text of the turn: row["content"].'
         )
     values = column.exact if decided == "category" and column.exact is not None else column.values
-    values = KINDS[decided].stored(column.name, values, decimal, learned=learned)
+    values = KINDS.find(decided).stored(column.name, values, decimal, learned=learned)
     return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 

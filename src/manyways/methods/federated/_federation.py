@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from manyways.methods.federated._rounds import Plan, Rounds
 from manyways.models.population import Population, Weights
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 ERASED = -1
 """What stands in place of a seed that is gone."""
@@ -27,7 +27,7 @@ class Federation(nn.Module):
     reported: Tensor
     fitted: tuple[str, ...] = ()
 
-    def __init__(self, learner: RowLearner, plan: Plan, seed: int) -> None:
+    def __init__(self, learner: LabelledLearner, plan: Plan, seed: int) -> None:
         super().__init__()
         (column,) = learner.data.roles["client"]
         holders = learner.training_data.take(column)[learner.labelled]

@@ -13,7 +13,7 @@ from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.federated._federation import Federation, secret_seed
 from manyways.methods.federated._privacy import (
     ALWAYS_OUTSIDE,
@@ -27,25 +27,24 @@ from manyways.methods.federated._privacy import (
 )
 from manyways.methods.federated._rounds import Plan, Rounds
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.losses import label_losses
 from manyways.methods.needs import Client, Input, Label
 from manyways.models.model import Model
 from manyways.models.population import Weights, member_norms, per_member
 from manyways.randomness import generator, mix
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 NOISE = 3
 NO_SECOND_MOMENT = 0.99
 
 
-class FederatedLearner(RowLearner):
+class FederatedLearner(LabelledLearner):
     """A learner of encoded rows, and the clients that hold them."""
 
     federation: Federation
 
 
 @dataclass(frozen=True, kw_only=True)
-class FedAvg(RowMethod[FederatedLearner]):
+class FedAvg(PredictingMethod[FederatedLearner]):
     """Learn from clients whose rows stay with them: each trains a copy for a while, and the copies are averaged.
 
     A step is one local step of all clients of a round at once, by plain gradient descent on rows of their own. When the
@@ -222,7 +221,7 @@ class FedAvg(RowMethod[FederatedLearner]):
         parts = {} if batch["epsilon"] is None else {"epsilon": torch.tensor(batch["epsilon"], dtype=torch.float64)}
         if not len(labels):  # nobody reports: a step that moves nothing
             return sum((w.sum() * 0.0 for w in members.weights().values()), torch.zeros(())), parts
-        each = (label_losses(members(batch["inputs"]), labels) * batch["weights"]).sum(1)
+        each = (learner.target.losses(members(batch["inputs"]), labels) * batch["weights"]).sum(1)
         total = each.sum()
         if self.weight_decay:  # of those at work alone: the optimiser would shrink the weights of those who wait, too
             matrices = [weights[: len(labels)] for weights in members.weights().values() if weights.ndim > 2]
