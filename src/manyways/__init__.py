@@ -66,7 +66,8 @@ def __getattr__(name: str) -> Any:
     else:
         from difflib import get_close_matches
 
-        from manyways.methods.discovery import find_method, modules, normal
+        from manyways.methods.discovery import find_method, modules
+        from manyways.registry import normal
 
         # Method classes are written in capitals; anything else asked for is a submodule or a mistake.
         if not name[0].isupper() or normal(name) not in modules():

@@ -105,7 +105,7 @@ def make_entry(
     mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
     done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
     stages = method.stages if isinstance(method, Chain) else (method,)
-    needs = tuple(dict.fromkeys(need for stage in stages for need in stage.needs))
+    needs = tuple(dict.fromkeys(need.name for stage in stages for need in stage.needs))
     entry = Entry(
         name=name,
         title=" → ".join(_title(stage) for stage in stages),

@@ -15,9 +15,9 @@ from manyways.data.kinds import infer_label_kind
 from manyways.data.notation import is_missing
 from manyways.data.origin import Origin
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.data.roles import check_roles, did_you_mean
+from manyways.data.roles import check_roles
 from manyways.data.storage import RowNumbers
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from manyways.data.environments import Environment

@@ -16,7 +16,7 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ModelError
 from manyways.models.derivation import derived
-from manyways.models.few_shot.adapting import Adaptation, adaptation_from_json, device_of
+from manyways.models.few_shot.adapting import ADAPTATIONS, Adaptation, device_of
 from manyways.models.few_shot.episodes import Episodes
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -139,7 +139,7 @@ class FewShotModel(Model):
         return cls(
             network=network,
             inputs=inputs,
-            adaptation=adaptation_from_json(saved["adaptation"]),
+            adaptation=ADAPTATIONS.rebuild(saved["adaptation"]),
             ways=episodes.get("ways", int),
             shots=episodes.get("shots", int),
             gives=gives,

@@ -11,7 +11,7 @@ import torch
 
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.errors import ModelError, ParameterError
-from manyways.models.backbones import make_backbone, rebuild_backbone
+from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.backbones._checkpoints import load_tokenizer
 from manyways.models.backbones.pretrained import Pretrained, load_pretrained
 
@@ -79,7 +79,7 @@ def ids() -> torch.Tensor:
 
 
 def rebuilt(backbone: Pretrained) -> Pretrained:
-    again = rebuild_backbone(json.loads(json.dumps(backbone.config)))
+    again = BACKBONES.rebuild(json.loads(json.dumps(backbone.config)))
     again.load_state_dict(backbone.state_dict())
     assert isinstance(again, Pretrained)
     return again.eval()

@@ -15,7 +15,7 @@ from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Interval
 from manyways.methods.method import Learned
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Input, lacking
 from manyways.models.backbones.pretrained import checkpoint_tokenizers
 from manyways.models.heads import Head, LinearHead
 from manyways.models.lineage import Lineage
@@ -44,7 +44,7 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
     """Inputs to learn from, where others are there, too; by default all."""
 
     def lacks_of(self, data: Data) -> str | None:
-        if not self.only or lacking(("input",), data):
+        if not self.only or lacking((Input,), data):
             return super().lacks_of(data)
         try:
             return super().lacks_of(data.with_inputs(self.only))
