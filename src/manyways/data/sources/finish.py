@@ -39,7 +39,7 @@ def finished(
     """
     if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
-    decided = kind or column.kind or _kind_by_role(column, role)
+    decided = kind or (role == "label" and _listed(column)) or column.kind or _kind_by_role(column, role)
     if decided != column.kind and any(KINDS.find(kind).decoded for kind in (column.kind, decided) if kind):
         held = KINDS.find(column.kind).words[1] if column.kind else "values that are no files"
         raise DataError(
@@ -75,6 +75,14 @@ def _holds_conversations(column: RawColumn) -> bool:
         return False
     first = next((value for value in column.values[np.arange(min(len(column.values), FEWEST))] if value), "")
     return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
+
+
+def _listed(column: RawColumn) -> Kind | None:
+    """The kind of a label that was lists or objects, which are text by now; None where it is text."""
+    if column.kind != "text" or column.values.dtype.kind != "O":
+        return None
+    kind = infer_label_kind(loaded(column.values))
+    return None if kind == "category" else kind
 
 
 def _kind_by_role(column: RawColumn, role: str) -> Kind:

@@ -153,6 +153,10 @@ class Target(ABC):
     def best(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """The codes that outputs [rows, width] predict."""
 
+    def most_probable(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """The codes of the most probable labels, of probabilities [rows, width]."""
+        return self.best(probabilities if self.activation == "softmax" else probabilities - 0.5)
+
     def predict(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Labels as the data has them, of a network's outputs [rows, width]."""
         return self.decode(self.best(outputs))
@@ -277,9 +281,10 @@ def kind_of(data: Data) -> type[Target]:
     )
 
 
-def predictions() -> frozenset[str]:
-    """What models that predict a label can do, a word for each kind of label."""
-    return frozenset(kind.gives for kind in TARGETS.all().values())
+def predictions(*, discrete: bool = False) -> frozenset[str]:
+    """What models that predict a label can do, a word for each kind of label; for `discrete` ones of classes alone."""
+    kinds = TARGETS.all().values()
+    return frozenset(kind.gives for kind in kinds if not (discrete and kind.activation == "identity"))
 
 
 def check_labels(data: Data) -> None:

@@ -14,7 +14,7 @@ from manyways.data.targets import Target, predictions
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, NotNegative, Share
-from manyways.methods.needs import Input, Label, SeveralInputs
+from manyways.methods.needs import AnyLabel, Input, SeveralInputs
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import LabelledLearner
@@ -98,7 +98,7 @@ class Fusion(LabelledMethod[LabelledLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = (SeveralInputs, Input, Label)
+    needs: ClassVar = (SeveralInputs, Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

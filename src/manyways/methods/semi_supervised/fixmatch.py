@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from manyways.data.data import Data
-from manyways.data.targets import Target
+from manyways.data.targets import Target, predictions
 from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.needs import Classes, Input, Unlabelled
+from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -88,8 +88,8 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
 
-    needs: ClassVar = (Input, Classes, Unlabelled)
-    gives: ClassVar = frozenset({"classify", "embed"})
+    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
+    gives: ClassVar = predictions(discrete=True) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True

@@ -11,7 +11,7 @@ from manyways.data.targets import predictions
 from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
-from manyways.methods.needs import Input, Label, Unlabelled
+from manyways.methods.needs import AnyLabel, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -44,7 +44,7 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
     ramp_up_share: Share = 0.2
     """Share of the steps over which the weight rises."""
 
-    needs: ClassVar = (Input, Label, Unlabelled)
+    needs: ClassVar = (Input, AnyLabel, Unlabelled)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

@@ -9,7 +9,7 @@ from manyways.data.targets import predictions
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Interval
-from manyways.methods.needs import Input, Label
+from manyways.methods.needs import AnyLabel, Input
 from manyways.training.learner import LabelledLearner
 
 
@@ -26,7 +26,7 @@ class Supervised(LabelledMethod[LabelledLearner]):
     label_smoothing: Annotated[float, Interval("[0, 1)")] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
 
-    needs: ClassVar = (Input, Label)
+    needs: ClassVar = (Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

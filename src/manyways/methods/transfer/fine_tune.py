@@ -12,7 +12,7 @@ from manyways.methods.bases.adapting import Adapting
 from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Interval, Positive, Share
-from manyways.methods.needs import Input, Label
+from manyways.methods.needs import AnyLabel, Input
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
@@ -37,7 +37,7 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = (Input, Label)
+    needs: ClassVar = (Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
