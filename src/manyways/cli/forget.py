@@ -38,11 +38,11 @@ class Forget:
 
     reading: tyro.conf.OmitArgPrefixes[Reading]
     subject: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
-    """Whose rows are to be forgotten: the name as it stands in the column that has the role subject."""
+    """Subject whose rows are forgotten: the name as it stands in the column that has the role subject."""
     rows: File = None
     """The rows to be forgotten: a file with a row id on each line, or a table of the rows themselves."""
     data: OtherSource = None
-    """What models were learned from, where that is elsewhere now or was in memory."""
+    """Data that models were learned from, where they are elsewhere now or were in memory."""
     how: Annotated[str, one(str, "a word", "HOW")] = "exact"
     """exact: the quickest way that is exact; retrain: learn all again; or an approximate method, which is no proof."""
     delete: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -148,14 +148,14 @@ def print_plan(out: "Console", plan: "ForgettingPlan") -> None:
 
 
 def asked(plan: "ForgettingPlan") -> bool:
-    """Whether the person at the terminal agrees. Raises StoreError where nobody can be asked."""
+    """True if the person at the terminal agrees. Raises StoreError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise StoreError("Nobody can be asked whether to carry this out. Nothing was changed. Agree to it with --yes.")
     return agreed(f"Carry this out? The {len(plan.steps)} models as they are now will be gone.")
 
 
 def print_result(out: "Console", done: "ForgettingResult") -> None:
-    """What was done, and what is left to do for others."""
+    """Print what was done, and what is left to do for others."""
     from manyways.lineage.forgetting.receipt_search import receipt_rows_text
 
     receipt = done.receipt
@@ -226,7 +226,7 @@ def free_name(path: Path) -> Path:
 
 
 def _left(store: "Store") -> str:
-    """What an interrupted forgetting leaves behind, and how to go on."""
+    """Message about what an interrupted forgetting leaves behind, and how to go on."""
     from manyways.lineage.store.journal import Journal
 
     if store.database.exists:

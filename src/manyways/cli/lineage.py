@@ -143,7 +143,7 @@ def _show(store: "Store", record: "ModelRecord", options: Lineage) -> None:
 
 
 def _show_folder(folder: Path, options: Lineage) -> None:
-    """What a model that the store does not have tells of itself."""
+    """Show the lineage of a model that is not in the store."""
     from manyways.lineage.store.family_tree import lineage_tree
     from manyways.lineage.store.model_record import saved_lineage
 

@@ -25,7 +25,7 @@ class Store:
     """
 
     action: Annotated[Literal["list", "check", "save"], tyro.conf.Positional, arg(metavar="{list,check,save}")]
-    """What to do."""
+    """Action."""
     model: Annotated[str | None, tyro.conf.Positional, arg(metavar="[MODEL]", help_behavior_hint="")] = None
     """The beginning of a model's id, to save it."""
     out: Annotated[Path | None, one(Path, "a folder", "DIR"), UNSAID] = None

@@ -36,7 +36,7 @@ class Verify:
     """The file that `manyways forget --receipt` wrote."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     data: OtherSource = None
-    """What the models were learned from, where the receipt does not say where that is, or it is elsewhere now."""
+    """Data that the models were learned from, where the receipt does not name them, or they are elsewhere now."""
     rows: File = None
     """The rows that were to be forgotten as you know them, a row id on each line: the receipt must name them all."""
     model: Annotated[Path | None, one(Path, "a folder", "DIR"), UNSAID] = None

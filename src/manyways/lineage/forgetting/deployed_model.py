@@ -1,4 +1,4 @@
-"""Whether what is deployed is what a receipt says: a model in a folder, and what stands in a store."""
+"""Checks of what is deployed against a receipt: a model in a folder, and the models of a store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DeployedModel:
         return DeployedModel(folder, model, weights_hash(model, scratch))
 
     def check(self, receipt: Mapping[str, Any]) -> ReceiptCheck:
-        """Whether it is one of the models of `receipt`, as they are since the rows were forgotten."""
+        """Check that it is one of the models of `receipt`, as they are since the rows were forgotten."""
         after = [
             each["title"] for each in receipt["models"] if each["after"] and each["after"]["weights"] == self.weights
         ]
@@ -46,7 +46,7 @@ class DeployedModel:
 
 
 def check_store(receipt: Mapping[str, Any], store: Store) -> ReceiptCheck:
-    """Whether the models of `receipt` stand in `store` as it says, and none that the rows or their subject reached."""
+    """Check that `store` has the models of `receipt` as it says, and none that the rows or their subject reached."""
     wrong = _wrong_models(receipt, store) or _wrong_rows(receipt, store)
     if wrong:
         return ReceiptCheck("store", False, f"in the store at {store.folder} {wrong}")

@@ -1,4 +1,4 @@
-"""Carrying out a plan of forgetting: every step may be interrupted, and is then done again."""
+"""Executor of a plan of forgetting: every step may be interrupted, and is then done again."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ LOCK_SECONDS = 10.0
 
 
 class Executor:
-    """What is done from the moment that a plan was agreed to, to its receipt."""
+    """Executor of a plan of forgetting, from the moment that it was agreed to, to its receipt."""
 
     def __init__(self, store: Store, given: SuppliedInputs, listeners: Sequence[Listener], audit: Audit | None) -> None:
         self._store, self._given, self._listeners, self._audit = store, given, listeners, audit
@@ -121,7 +121,7 @@ def make_planner(
     db: "sqlite3.Connection", store: Store, given: SuppliedInputs, rows: BitMap, how: str, delete: bool,
     other_versions: bool,
 ) -> Planner:  # fmt: skip
-    """What plans the forgetting of `rows`."""
+    """Return the planner of forgetting `rows`."""
     sources = DataSources(row_registry.all_ids(db), given)
     return Planner(db, store.weights, sources, rows, how=how, delete=delete, other_versions=other_versions)
 
@@ -179,7 +179,7 @@ def _delete_files(store: Store) -> None:
 
 @contextmanager
 def forgetting_lock(store: Store) -> Iterator[None]:
-    """Only one process forgets at a time; a lock ends with its process. Raises StoreError where another one does."""
+    """Lock of the one process that forgets; it ends with its process. Raises StoreError where another one forgets."""
     store.database.check_writable()
     try:
         lock = FileLock(ensured_folder(store.folder) / "forgetting.lock", timeout=LOCK_SECONDS, mode=FILE)

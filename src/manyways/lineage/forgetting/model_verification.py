@@ -34,12 +34,12 @@ CLOSE = float(NEARLY)
 COMPARED = (
     "method", "title", "seed", "budget", "data", "fingerprint", "rows", "steps", "plan", "machine", "facts",
 )  # fmt: skip
-"""What the lineage of a model that is learned again says as the receipt does; how long it took may be another."""
+"""Members of a lineage that the receipt must state as a retrained model's has them; its seconds may differ."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one model in a receipt.
+    """Verdict on one model in a receipt.
 
     verdict: `same`, the weights are those that learning again gives; `differs`; `gone`, it was deleted and the store
     has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by an
@@ -53,12 +53,12 @@ class Verdict:
 
     @property
     def failed(self) -> bool:
-        """Whether it is not as the receipt says."""
+        """True if it is not as the receipt says."""
         return self.verdict == DIFFERS
 
     @property
     def passed(self) -> bool:
-        """Whether it was checked, and is as the receipt says."""
+        """True if it was checked, and is as the receipt says."""
         return self.verdict in (SAME, GONE)
 
 
@@ -82,7 +82,7 @@ class ModelVerifier:
             self._data[key] = learned
 
     def verdict(self, at: int, model: Mapping[str, Any]) -> Verdict:
-        """What is found of the model at place `at`. Does not raise for what the receipt makes go wrong."""
+        """Return the verdict on the model at place `at`. Does not raise for what the receipt makes go wrong."""
         found = Verdict(model["title"], model["how"], UNABLE)
         if model["how"] == DELETE:
             note = "the receipt says that it was deleted, which the store alone can show: --store"
@@ -102,7 +102,7 @@ class ModelVerifier:
         return self._compared(found, model, made)
 
     def _compared(self, found: Verdict, model: Mapping[str, Any], made: Model) -> Verdict:
-        """Whether the weights that are kept are those of `made`, bitwise or as nearly as was promised."""
+        """Compare the weights that are kept with those of `made`, bitwise or as nearly as was promised."""
         strange = model_id(made.lineage, model["after"]["weights"]) != model["after"]["id"]
         if weights_hash(made, self._scratch) == model["after"]["weights"]:
             if strange:
@@ -122,7 +122,7 @@ class ModelVerifier:
         return replace(found, verdict=SAME if furthest <= CLOSE and not strange else DIFFERS, note=note)
 
     def _said_otherwise(self, model: Mapping[str, Any], made: Model) -> str | None:
-        """Where the receipt says something else of a model, or of how many rows it was given, than is found."""
+        """The first difference between a model and what the receipt says of it or of its rows; None without one."""
         stated, here = model["after"]["lineage"], made.lineage.to_json()
         for name in COMPARED:
             if stated[name] != here[name]:

@@ -110,7 +110,7 @@ class Planner:
     def _way(
         self, step: ForgettingStep, record: ModelRecord, found: RestoredData | None, behind: Sequence[ForgettingStep]
     ) -> ForgettingStep:
-        """How a model that can be made again forgets."""
+        """Choose the way in which a model that can be retrained forgets."""
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
         method = method_from_json(record.lineage["method"], models, self._sources.functions)
         there = found is not None and found.whole is not None and step.rows > 0
@@ -149,7 +149,7 @@ class Planner:
         return self._found[record.manifest]
 
     def _missing(self, record: ModelRecord, planned: Mapping[str, ForgettingStep]) -> str | None:
-        """Why a model that this one is made from, and that stays as it is, cannot be loaded."""
+        """The reason why a model that this one is made from, and that stays, cannot be loaded; None if it can."""
         for parent in record.parents.values():
             if parent not in planned:
                 found = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()

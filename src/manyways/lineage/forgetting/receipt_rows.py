@@ -1,4 +1,4 @@
-"""Counting rows: whether those that a receipt names were there, whose they were, and that none is learned from."""
+"""Counts of the rows of a receipt: those in the source, those of the subject, and those still learned from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from manyways.lineage.store.row_registry import Ids
 
 @dataclass(frozen=True)
 class ReceiptCheck:
-    """What was found of a receipt as a whole: `what` was looked at, whether it is as it must be, and in words."""
+    """Check of a receipt as a whole: its subject `what`, whether it `passed`, and a `note` in words."""
 
     what: str
     passed: bool
@@ -50,7 +50,7 @@ class RowCounter:
             self._others += int((places_of(self._rows[places >= 0], theirs) < 0).sum())
 
     def checks(self, expected: Ids | None, in_store: bool) -> list[ReceiptCheck]:
-        """What was found. expected: the rows that were to be forgotten, where somebody else knows them. in_store:
+        """Return the checks. expected: the rows that were to be forgotten, where somebody else knows them. in_store:
         whether the store is looked through for the rows and the subject, too.
         """
         found = [self._expected(expected)] if expected is not None else []
@@ -106,13 +106,13 @@ class RowCounter:
 
 
 def training_row_count(data: Data) -> int:
-    """How many rows could shape a model that is given `data`, each once however often it is there."""
+    """Number of rows that could shape a model that is given `data`, each once however often it is there."""
     rows = data.rows[data.part[data.rows] != TEST]
     return len(np.unique(data.all_ids[rows], axis=0))
 
 
 def row_count_difference(model: Mapping[str, Any], data: Data) -> str | None:
-    """How `data` differ in number from what the receipt says that `model` was given; None where they do not."""
+    """The difference between the rows of `data` and the number that the receipt states for `model`; None if none."""
     stated = model["rows"]["given"] - model["rows"]["forgotten"]
     found = training_row_count(data)
     if found == stated:

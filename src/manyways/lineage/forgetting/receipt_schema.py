@@ -1,4 +1,4 @@
-"""The form of a receipt: which members it has, of which types, and what among them must agree.
+"""Schema of a receipt: its members, their types, and those that must agree.
 
 A receipt may be a stranger's. What passes here can still say what is not so; but it says it in the words of a receipt.
 """
@@ -27,7 +27,7 @@ from manyways.lineage.terms import (
 SCHEMA = "manyways.receipt/1"
 MEMBERS = ("schema", "manyways", "time", "request", "rows", "models", "data", "audit", "copies", "hash")
 VERSIONS = ("python", "manyways", "torch", "numpy", "scikit-learn")
-"""What a lineage must state the version of; others may be among them."""
+"""Packages whose version a lineage must state; others may be among them."""
 MACHINE = ("device", "threads", "processor")
 MOST_ROWS = 1 << 40
 MOST_STEPS, MOST_THREADS = 10**12, 1024
@@ -35,7 +35,7 @@ MOST_STEPS, MOST_THREADS = 10**12, 1024
 ROW, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9]+(\.[0-9A-Za-z+_-]+)*")
 STORED = re.compile(r"words|object|bool|u?int(8|16|32|64)|float(16|32|64)|(str|bytes)[0-9]{1,6}")
-"""How the values of a column may be stored."""
+"""Types that the values of a column may be stored as."""
 ROLE = re.compile(r"start|parent|part:.+|field:.+", re.DOTALL)
 
 
@@ -70,7 +70,7 @@ def check_schema(said: Any, where: str) -> None:
 
 
 def _only(of: Described, names: Collection[str], *also: str) -> None:
-    """Every one of `names` is a member of `of`, and nothing else is but for what may be there, `also`."""
+    """Raise StoreError unless `of` has all of `names` as members, and no others but for those of `also`."""
     for name in names:
         if name not in of.members:
             raise StoreError(f"{of.where} lacks `{name}`; it is damaged, or none of Manyways.")
@@ -150,7 +150,7 @@ def _check_model(model: Described, at: int, data: Described) -> None:
 
 
 def _check_way(model: Described, made: bool) -> None:
-    """How it was made, and what is promised of it, are words of a receipt that go together."""
+    """Raise StoreError unless its way of forgetting and its guarantee are words of a receipt that go together."""
     how, guarantee = model.get("how", str), model.get("guarantee", str)
     if made == (how == DELETE):
         state = "has" if made else "lacks"
@@ -214,7 +214,7 @@ def check_lineage(lineage: Described, again: bool) -> None:
 
 
 def _check_stated(lineage: Described) -> None:
-    """What decides whether the weights can be compared at all is stated."""
+    """Raise StoreError unless all is stated that decides whether the weights can be compared at all."""
     _matches(lineage, "fingerprint", ROW, "a fingerprint, 32 hexadecimal digits: without it nobody knows the data")
     for key, names in (("versions", VERSIONS), ("machine", MACHINE)):
         stated = lineage.object(key).members

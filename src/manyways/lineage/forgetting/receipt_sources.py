@@ -1,4 +1,4 @@
-"""What a receipt names: sources, checkpoints and folders that it would have this machine read, and functions."""
+"""Sources that a receipt names: data, checkpoints and folders that it would have this machine read; and functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -89,7 +89,7 @@ def refuse_unless_given(receipt: Mapping[str, Any], functions: Functions) -> Non
 
 
 def supplied_data(receipt: Mapping[str, Any], given: Sequence[Data], gone: Any) -> dict[str, tuple[Data, Data]]:
-    """Of the data in `receipt` those that can be laid out of what was given: by key what was given, and what came."""
+    """The data in `receipt` that can be laid out of those `given`: by key the one given, and what came of it."""
     found: dict[str, tuple[Data, Data]] = {}
     for key, saved in receipt["data"].items():
         for source in given:

@@ -1,4 +1,4 @@
-"""What lies about rows outside of the store, in Manyways' home: caches of encoded rows, and comparisons."""
+"""Residual data about rows outside of the store, in Manyways' home: caches of encoded rows, and comparisons."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def delete_comparisons(ids: Ids) -> list[str]:
 
 
 def _holds(folder: Path, ids: Ids) -> bool:
-    """Whether a comparison's table, or the lineage of a model that it kept, has any of `ids`; a damaged one may."""
+    """True if a comparison's table, or the lineage of a model that it kept, has any of `ids`, or is damaged."""
     from safetensors.numpy import load_file
 
     try:

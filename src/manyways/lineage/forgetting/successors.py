@@ -1,4 +1,4 @@
-"""Making the model that takes another's place: learned again, put together, or with rows taken out."""
+"""Successors: the models that take the places of others, retrained, put together, or with rows taken out."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +74,7 @@ class SuccessorBuilder:
         parents: Mapping[str, str],
         folder: Path,
     ) -> dict[str, Any] | None:
-        """What the audit says of a model as it was and as it is now; why it says nothing."""
+        """Audit of a model as it was and as it is now, as JSON values; the error where it cannot be made."""
         if self._audit is None or found is None or found.whole is None or found.rest is None or not step.rows:
             return None
         gone = found.whole.select(found.gone & (found.whole.part[found.whole.rows] == TRAINING))

@@ -1,4 +1,4 @@
-"""verify: the models in a receipt are learned again without the rows, and their weights compared with what it says."""
+"""Verification of a receipt: its models are retrained without the rows, and their weights compared with it."""
 
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,20 +45,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Verification:
-    """What verifying a receipt found: a verdict for each of its models, and checks of it as a whole."""
+    """Result of verifying a receipt: a verdict for each of its models, and checks of it as a whole."""
 
     models: tuple[Verdict, ...]
     checks: tuple[ReceiptCheck, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether all that the receipt says of models and rows was checked, and is so."""
+        """True if all that the receipt says of models and rows was checked, and is so."""
         found = [*(each.passed for each in self.models), *(check.passed for check in self.checks)]
         return bool(self.models) and all(found)
 
     @property
     def conclusion(self) -> str:
-        """Whether the receipt holds, in words."""
+        """The conclusion in words."""
         checked = [each for each in self.models if each.verdict in (SAME, DIFFERS, GONE)]
         wrong = [each for each in self.models if each.failed]
         if wrong:
@@ -150,7 +150,7 @@ def receipt_sources(
 
 
 def _asked(said: Mapping[str, Any]) -> list[ReceiptCheck]:
-    """What the request itself leaves open."""
+    """Check of the request itself, where it asked for an approximation."""
     if said["request"]["how"] in (EXACT, AGAIN):
         return []
     note = f"it was asked for by {said['request']['how']}, which is neither {EXACT} nor {AGAIN} and proves nothing"

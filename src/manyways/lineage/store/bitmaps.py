@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WITH_RUNS, WITHOUT_RUNS = 12347, 12346
-"""What a bitmap begins with."""
+"""Cookies that a bitmap begins with."""
 SPARSE = 4096
 """Numbers in a container up to which they are listed; more are bits."""
 FEW = 4
@@ -15,7 +15,7 @@ DENSE_BYTES = 8192
 
 
 def is_bitmap(bits: bytes) -> bool:
-    """Whether `bits` are a bitmap in every part, to their end.
+    """True if `bits` are a bitmap in every part, to their end.
 
     A container that holds more numbers than it states would be written past its place in memory.
     """
@@ -48,7 +48,7 @@ def _is_bitmap(bits: bytes) -> bool:
 
 
 def _all_sparse(bits: bytes, at: int, held: NDArray[np.int64], begins: NDArray[np.uint32]) -> bool:
-    """As for one container after the other, for the many bitmaps that are small."""
+    """True if all containers are sparse ones; looked at together, for the many bitmaps that are small."""
     ends = np.cumsum(held)
     if len(bits) != at + 2 * int(ends[-1] if len(ends) else 0):
         return False
@@ -58,7 +58,7 @@ def _all_sparse(bits: bytes, at: int, held: NDArray[np.int64], begins: NDArray[n
 
 
 def _head(bits: bytes) -> tuple[int, bytes, int]:
-    """How many containers there are, which have runs, and where what follows begins."""
+    """The number of containers, the flags of those that have runs, and the position behind the head."""
     (cookie,) = struct.unpack_from("<I", bits)
     if cookie & 0xFFFF == WITH_RUNS:
         count = (cookie >> 16) + 1

@@ -95,7 +95,7 @@ def receipt_text(value: Any, where: str) -> str:
 
 
 def built(make: Callable[[Any], Built], value: Any, where: str) -> Built:
-    """What `make` makes of `value`, which it was given in the shape that it takes."""
+    """Return `make(value)`. Raises Damage where `value` has not the shape that it takes."""
     try:
         return make(value)
     except Damage:
@@ -139,7 +139,7 @@ def known_rows(found: NDArray[np.int64], count: int, where: str) -> NDArray[np.i
 
 
 def _kind(value: Any) -> str:
-    """What a value is, without what it says: it may be long, or somebody's name."""
+    """The type of a value in words, without its content, which may be long, or somebody's name."""
     if value is None:
         return "nothing"
     kinds: Mapping[type, str] = {bytes: "bytes", str: "text", int: "a whole number", float: "a number"}

@@ -62,12 +62,12 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever kept."""
+        """True if anything was ever kept."""
         return self.path.is_file()
 
     @property
     def writable(self) -> bool:
-        """Whether the file, and its log beside it, can be written; a store that is not made yet is tried."""
+        """True if the file, and its log beside it, can be written; a store that is not made yet is tried."""
         return not self.exists or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
 
     @contextmanager
@@ -223,7 +223,7 @@ def _check_version(db: sqlite3.Connection, path: Path) -> int:
 
 
 def _said(error: sqlite3.Error, path: Path) -> str:
-    """What to say of an error of SQLite's."""
+    """Message for an error of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     kind = code & 0xFF if code is not None else None
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -238,7 +238,7 @@ def _said(error: sqlite3.Error, path: Path) -> str:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a file or folder of this name is a store's."""
+    """True if a file or folder of this name is a store's."""
     return name.split("-", maxsplit=1)[0].removesuffix(".lock") in ("store.db", "weights", "forgetting")
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a store's database: every table is looked through, whatever is found in another."""
+"""Scan of a store's database for damage: every table is looked through, whatever is found in another."""
 
 import hashlib
 import sqlite3
@@ -28,7 +28,7 @@ MOST = 100
 
 
 class DatabaseScan:
-    """What is found in the database `db`: `problems` in words, and the `records` that can be read."""
+    """Scan of the database `db`: its `problems` in words, and the `records` that can be read."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -45,7 +45,7 @@ class DatabaseScan:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in words; the first of many."""
+        """The problems in words; the first of many."""
         listed = tuple(self._said)
         return listed if len(listed) <= MOST else (*listed[:MOST], f"and {len(listed) - MOST:,} more")
 
@@ -112,7 +112,7 @@ class DatabaseScan:
         self._each(f"SELECT {COLUMNS}, events, lineage_hash FROM models ORDER BY rowid", look)
 
     def _model(self, record: ModelRecord, events: Any, made_by: Any) -> None:
-        """Whether a model is the one that its id is of."""
+        """Check that a model is the one that its id is of."""
         json_objects(events, f"`events` of the model {record.short}")
         for name, key in (("own_rows", record.own_rows), ("all_rows", record.all_rows)):
             if not self._db.execute("SELECT 1 FROM row_sets WHERE id = ?", (key,)).fetchone():
@@ -127,7 +127,7 @@ class DatabaseScan:
         self._beside(record, lineage)
 
     def _beside(self, record: ModelRecord, lineage: Lineage) -> None:
-        """Whether what stands beside a lineage agrees with it."""
+        """Check that the columns beside a lineage agree with it."""
         wrong = {
             "title": record.title != lineage.title,
             "created": not _is_time(record.created),

@@ -90,7 +90,7 @@ def _straighten(boxes: dict[str, _Box], links: Mapping[tuple[str, str], str]) ->
 
 
 def _is_far(old: _Box, new: _Box) -> bool:
-    """Whether other columns lie between two boxes, so that a straight line would run through what stands there."""
+    """True if other columns lie between two boxes, so that a straight line would run through what stands there."""
     return new.column - old.column > 1
 
 

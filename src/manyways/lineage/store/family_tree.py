@@ -49,7 +49,7 @@ def ancestors(record: ModelRecord, records: Mapping[str, ModelRecord], hashes: M
         return Member(each.title, each.id, role, stage_summary(each.lineage), tuple(found))
 
     def strangers(lineage: Mapping[str, Any], stages: Iterator[str]) -> list[Member]:
-        """What a lineage tells of models that are not in the store."""
+        """Members of a lineage that are not in the store."""
         own = next(stages, "")
         behind = [each for parent in lineage["parents"] for each in strangers(parent, stages)]
         if own in by_hash:
@@ -84,7 +84,7 @@ def descendants(record: ModelRecord, records: Mapping[str, ModelRecord]) -> Memb
 
 
 def stage_summary(lineage: Mapping[str, Any]) -> str:
-    """What is to be said of one stage in a line: data, rows, steps, and what its facts tell."""
+    """One line about a stage: data, rows, steps, and its facts."""
     words = []
     if lineage["rows"]:
         words.append(f"{lineage['rows']:,} rows of {lineage['data']}")

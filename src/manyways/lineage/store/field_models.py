@@ -42,7 +42,7 @@ def model_folders(saved: Any, where: str = "") -> dict[str, Path]:
 
 
 def names_folder(saved: Mapping[str, Any], place: str) -> bool:
-    """Whether the JSON of a method names a folder at `place`, rather than that it held a model."""
+    """True if the JSON of a method names a folder at `place`, rather than that it held a model."""
     value: Any = saved
     for part in place.replace("[", ".[").split("."):
         value = value[int(part[1:-1])] if part.startswith("[") else value[part]

@@ -1,4 +1,4 @@
-"""Whether a store is whole: every hash, every file, and what lies about that no model has."""
+"""Integrity of a store: every hash, every file, and weights that no model has."""
 
 import shutil
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IntegrityReport:
-    """What was found in a store.
+    """Report on the integrity of a store.
 
     models, weights: how many there are. problems: what is wrong, in words. orphans: folders of weights that no model
     has, left behind by processes that were killed; removed: whether they were deleted. unfinished: how far a forgetting
@@ -30,7 +30,7 @@ class IntegrityReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if nothing is wrong."""
         return not self.problems
 
 

@@ -91,7 +91,7 @@ class Journal:
         return replace(self, plan=replace(self.plan, steps=tuple(steps)))
 
     def end(self, db: sqlite3.Connection) -> None:
-        """Nothing is left to do."""
+        """Delete the entry of a forgetting that is done."""
         db.execute("DELETE FROM forgets WHERE id = ?", (self.id,))
 
 
@@ -99,7 +99,7 @@ STEP: Mapping[str, type[Any]] = {
     "model": str, "title": str, "how": str, "guarantee": str, "rows": int, "given": int, "steps": int,
     "seconds": float, "note": str,
 }  # fmt: skip
-"""What the JSON of a step must hold."""
+"""Members of the JSON of a step, and their types."""
 
 
 def _plan(said: Described) -> ForgettingPlan:

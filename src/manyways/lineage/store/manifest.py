@@ -222,12 +222,12 @@ def packed(numbers: NDArray[np.int64]) -> bytes:
 
 
 def unpacked(value: Any, where: str) -> NDArray[np.int64]:
-    """What `packed` packed; `where` says where it stands."""
+    """Return the numbers that `packed` packed; `where` says where they stand."""
     return np.cumsum(numbers(value, where, "<i4"), dtype=np.int64)
 
 
 def _places(wanted: Numbers, there: Numbers) -> RowNumbers:
-    """Where each of `wanted` is `there`, the second of its copies where the second is wanted; -1 where it is not."""
+    """The position of each of `wanted` among those `there`, copies in their order; -1 where it is not."""
     if len(wanted) == len(there) and np.array_equal(wanted, there):
         return np.arange(len(wanted))
     keys, held = _told_apart(wanted), _told_apart(there)

@@ -1,4 +1,4 @@
-"""Records: what the store knows of a model besides its weights; and how a lineage is told from another."""
+"""Records of models in the store: all that it knows of one besides its weights; and hashes of lineages."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ MODEL_FILE = "model.json"
 FORGOTTEN = "forgotten_rows"
 """The fact of a lineage that says how many rows a model was made to forget."""
 ROLES = ("start", "part", "field", "parent")
-"""What a model can be in another, before a colon and the name of the part or field."""
+"""Parts that a model can have in another, before a colon and the name of the part or field."""
 GENERATIONS = 1000
 """Levels that a lineage may be nested: each model that another started from is two further down."""
 SHORT = 10
@@ -133,7 +133,7 @@ def _flag(value: int, where: str) -> bool:
 
 
 def load_edges(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
-    """Of each model that was made from others those, by their part in it. Raises Damage where one is not there."""
+    """The models that each model was made from, by their part in it. Raises Damage where one is not there."""
     edges: dict[str, dict[str, str]] = {}
     known = {key for (key,) in db.execute("SELECT id FROM models")}
     for child, role, parent in db.execute("SELECT child, role, parent FROM edges ORDER BY child, role"):
@@ -148,7 +148,7 @@ def load_edges(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
 
 
 def acyclic(edges: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether no model is among those that it was made from."""
+    """True if no model is among those that it was made from."""
     try:
         TopologicalSorter({child: parents.values() for child, parents in edges.items()}).prepare()
     except CycleError:
@@ -157,7 +157,7 @@ def acyclic(edges: Mapping[str, Mapping[str, str]]) -> bool:
 
 
 def load_copies(db: sqlite3.Connection) -> dict[str, list[str]]:
-    """Of each model the folders that it was saved to."""
+    """The folders that each model was saved to."""
     copies: dict[str, list[str]] = {}
     for model, path in db.execute("SELECT model, path FROM copies ORDER BY path"):
         copies.setdefault(model, []).append(absolute_path(path, "`path` of a row in copies"))
@@ -168,7 +168,7 @@ LINEAGE: Mapping[str, type[Any]] = {
     "method": dict, "title": str, "seed": int, "budget": str, "data": str, "fingerprint": str, "rows": int,
     "steps": int, "seconds": float, "versions": dict, "facts": dict, "plan": dict, "machine": dict, "parents": list,
 }  # fmt: skip
-"""What the JSON of a lineage must hold."""
+"""Members of the JSON of a lineage, and their types."""
 COUNTED = ("clients", "rounds", "forgotten_rows")
 """Facts of a lineage that are shown as numbers."""
 
@@ -215,7 +215,7 @@ def load_lineage(db: sqlite3.Connection, record: ModelRecord, ids: Ids | None = 
 
 
 def _stated(lineage: Mapping[str, Any]) -> list[int]:
-    """How many rows each stage says that it has, the latest first."""
+    """The number of rows that each stage states, the latest first."""
     return [lineage["rows"], *(count for parent in lineage["parents"] for count in _stated(parent))]
 
 

@@ -1,4 +1,4 @@
-"""Keeping a model: its weights, its rows and what it was made from, whole or not at all."""
+"""Writer of records: a model's weights, its rows and what it was made from, whole or not at all."""
 
 import hashlib
 import json

@@ -190,7 +190,7 @@ def subject_rows(db: sqlite3.Connection, name: str) -> BitMap:
 
 
 def subjects_among(db: sqlite3.Connection, rows: BitMap) -> dict[str, int]:
-    """How many of `rows` each subject has, by name; those that have none are left out."""
+    """The number of `rows` that each subject has, by name; those that have none are left out."""
     found = (
         (name, subject_set(name, bits).intersection_cardinality(rows))
         for name, bits in db.execute("SELECT name, bits FROM subjects ORDER BY name")
@@ -204,5 +204,5 @@ def subject_set(name: Any, bits: Any) -> BitMap:
 
 
 def union(sets: Iterable[BitMap]) -> BitMap:
-    """All rows of `sets`."""
+    """Return the union of `sets`."""
     return BitMap.union(*given) if (given := list(sets)) else BitMap()

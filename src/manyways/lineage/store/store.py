@@ -1,4 +1,4 @@
-"""The store: models with their lineage, and which rows reached which of them."""
+"""The store: models with their lineage, and the rows that reached each of them."""
 
 import json
 import sqlite3
@@ -107,7 +107,7 @@ class Store:
     # --- finding ---------------------------------------------------------------------------------
 
     def models(self) -> list[ModelRecord]:
-        """All models, the oldest first."""
+        """Return all models, the oldest first."""
         if not self.database.exists:
             return []
         with self.database.reading() as db:
@@ -172,7 +172,7 @@ class Store:
             return row_registry.ids_at(row_registry.all_ids(db), numbers, f"`all_rows` of the model {record.short}")
 
     def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
-        """How the training of a model went: its events, thinned, as JSON values."""
+        """The events of a model's training, thinned, as JSON values."""
         record = self.find(wanted)
         with self.database.reading() as db:
             found = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
@@ -181,7 +181,7 @@ class Store:
             return json_objects(found[0], f"`events` of the model {record.short}")
 
     def stage_hashes(self) -> dict[str, list[str]]:
-        """Of every model the hashes of the stages of its lineage, in their order."""
+        """The hashes of the stages of every model's lineage, in their order."""
         found: dict[str, list[str]] = {}
         with self.database.reading() as db:
             for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
@@ -189,13 +189,13 @@ class Store:
         return found
 
     def check(self, *, remove_orphans: bool = False) -> "IntegrityReport":
-        """Whether all is whole; with `remove_orphans`, weights that no model has are deleted."""
+        """Check that all is whole; with `remove_orphans`, weights that no model has are deleted."""
         from manyways.lineage.store.integrity import check_integrity
 
         return check_integrity(self, remove_orphans=remove_orphans)
 
     def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
-        """How many rows of each subject reached a model, by name."""
+        """The number of rows of each subject that reached a model, by name."""
         record = self.find(wanted)
         with self.database.reading() as db:
             return row_registry.subjects_among(db, row_registry.load_set(db, record.all_rows))

@@ -78,7 +78,7 @@ class Weights:
         return MODELS.find(saved.get("kind", str), StoreError).read(place, dict(saved.members), gives, lineage)
 
     def problem(self, key: str) -> str | None:
-        """What is wrong with the weights `key`; None if nothing is."""
+        """The problem of the weights `key`, in words; None if there is none."""
         place = self.place(key)
         if not place.is_dir():
             return f"{place} is missing; its model cannot be loaded. Copy the folder back, or forget the model."
