@@ -164,9 +164,9 @@ def print_result(out: "Console", done: "ForgettingResult") -> None:
     if done.already:
         out.print(f"This has been carried out already, at {receipt['time']}. Nothing is left to do.", soft_wrap=True)
     models = receipt.get("models", [])
-    made = [model for model in models if model["after"]]
+    replaced = [model for model in models if model["after"]]
     out.print()
-    for model in made:
+    for model in replaced:
         before, after = model["before"]["id"][:10], model["after"]["id"][:10]
         out.print(f"{before} → {after}  {model['title']}: {model['how']}, {model['guarantee']}", soft_wrap=True)
     for model in models:
@@ -179,8 +179,8 @@ def print_result(out: "Console", done: "ForgettingResult") -> None:
         out.print(f"{'receipt':<10}{done.receipt_path}", soft_wrap=True)
     for path in receipt.get("copies", []):
         out.print(f"{'copy':<10}{path} holds a model as it was: delete it, or save a new one there", soft_wrap=True)
-    if made:
-        newest = made[-1]["after"]["id"][:10]
+    if replaced:
+        newest = replaced[-1]["after"]["id"][:10]
         out.print(f"\nType next:\n  manyways store save {newest} --out DIR", soft_wrap=True)
         if done.receipt_path is not None:
             out.print(f"  manyways verify {done.receipt_path}", soft_wrap=True)
@@ -189,15 +189,15 @@ def print_result(out: "Console", done: "ForgettingResult") -> None:
 def audit_lines(receipt: Mapping[str, Any]) -> list[str]:
     """The AUC of each attack on each model, before and after, or why there is none."""
     lines = []
-    for each in receipt.get("audit") or ():
-        title = receipt["models"][each["model"]]["title"]
-        if "error" in each:
-            lines.append(f"{'audit':<10}{title}: {each['error']}")
+    for entry in receipt.get("audit") or ():
+        title = receipt["models"][entry["model"]]["title"]
+        if "error" in entry:
+            lines.append(f"{'audit':<10}{title}: {entry['error']}")
             continue
-        for attack in each["after"]["attacks"]:
+        for attack in entry["after"]["attacks"]:
             areas = []
             for when in ("before", "after", "retrained"):
-                for said in each.get(when, {}).get("attacks", ()):
+                for said in entry.get(when, {}).get("attacks", ()):
                     if said["name"] == attack["name"]:
                         areas.append(f"{when} {said['auc']['value']:.3f}")
             lines.append(f"{'audit':<10}{title}, {attack['name']}: AUC {', '.join(areas)} (0.5 is chance)")

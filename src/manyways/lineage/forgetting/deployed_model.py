@@ -31,11 +31,13 @@ class DeployedModel:
     def check(self, receipt: Mapping[str, Any]) -> ReceiptCheck:
         """Check that it is one of the models of `receipt`, as they are since the rows were forgotten."""
         after = [
-            each["title"] for each in receipt["models"] if each["after"] and each["after"]["weights"] == self.weights
+            model["title"]
+            for model in receipt["models"]
+            if model["after"] and model["after"]["weights"] == self.weights
         ]
         if after:
             return ReceiptCheck("model", True, f"{self.folder} is {after[-1]} as the receipt says")
-        before = [each["title"] for each in receipt["models"] if each["before"]["weights"] == self.weights]
+        before = [model["title"] for model in receipt["models"] if model["before"]["weights"] == self.weights]
         if before:
             return ReceiptCheck(
                 "model", False, f"{self.folder} is {before[-1]} as it was before the rows were forgotten"

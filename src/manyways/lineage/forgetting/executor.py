@@ -66,12 +66,12 @@ class Executor:
         with self._store.database.reading() as db:
             sources = DataSources(row_registry.all_ids(db), self._given)
         maker = SuccessorBuilder(self._store, sources, self._listeners, self._audit)
-        for at, step in enumerate(journal.plan.steps):
+        for place, step in enumerate(journal.plan.steps):
             if step.new is not None or step.how == DELETE:
                 continue
             made = maker.make(journal, step)
             assert journal.plan is not None
-            journal = journal.with_steps([*journal.plan.steps[:at], made, *journal.plan.steps[at + 1 :]])
+            journal = journal.with_steps([*journal.plan.steps[:place], made, *journal.plan.steps[place + 1 :]])
             with self._store.database.writing() as db:
                 journal.write(db)
         return journal
@@ -91,12 +91,12 @@ class Executor:
             plan = replace(journal.plan, copies=tuple(copy for record in reached for copy in record.copies))
             before = {record.id: record for record in reached}
             after = {record.id: record for record in load_records(db, "pending = ?", [journal.id])}
-            held = {
+            kept_manifests = {
                 key: Manifest.load(db, key) for key in {each.manifest for each in after.values()} if key is not None
             }
             numbers = row_registry.numbers_in(journal.rows)
             ids = row_registry.ids_at(row_registry.all_ids(db), numbers, "what is forgotten")
-            receipt = make_receipt(plan, ids, before, after, held)
+            receipt = make_receipt(plan, ids, before, after, kept_manifests)
             used = {step.new for step in plan.steps}
             _delete_models(db, [*before, *(set(after) - used)])
             db.execute("UPDATE models SET pending = NULL WHERE pending = ?", (journal.id,))

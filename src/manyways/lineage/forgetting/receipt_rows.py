@@ -53,16 +53,16 @@ class RowCounter:
         """Return the checks. expected: the rows that were to be forgotten, where somebody else knows them. in_store:
         whether the store is looked through for the rows and the subject, too.
         """
-        found = [self._expected(expected)] if expected is not None else []
+        results = [self._expected(expected)] if expected is not None else []
         if not self._looked:
-            known = in_store and (self._subject is not None or bool(found and found[0].passed))
+            known = in_store and (self._subject is not None or bool(results and results[0].passed))
             note = "no model was learned again, so that the rows could be looked for in no data"
-            return [ReceiptCheck("rows", known, f"{note}; the store was looked through" if known else note), *found]
+            return [ReceiptCheck("rows", known, f"{note}; the store was looked through" if known else note), *results]
         if self._subject is not None:
-            found.append(self._whose())
+            results.append(self._whose())
         # Rows that have left the source are as they should be, if somebody knows that they are the right ones.
-        known = bool(found) and all(check.passed for check in found)
-        return [*found, self._counted(known)]
+        known = bool(results) and all(check.passed for check in results)
+        return [*results, self._counted(known)]
 
     def _counted(self, known: bool) -> ReceiptCheck:
         count, there = len(self._rows), int(self._found.sum())
@@ -114,11 +114,11 @@ def training_row_count(data: Data) -> int:
 def row_count_difference(model: Mapping[str, Any], data: Data) -> str | None:
     """The difference between the rows of `data` and the number that the receipt states for `model`; None if none."""
     stated = model["rows"]["given"] - model["rows"]["forgotten"]
-    found = training_row_count(data)
-    if found == stated:
+    counted = training_row_count(data)
+    if counted == stated:
         return None
     return (
-        f"it is learned from {_rows(found)}, and the receipt says {stated:,}: {model['rows']['given']:,} without "
+        f"it is learned from {_rows(counted)}, and the receipt says {stated:,}: {model['rows']['given']:,} without "
         f"{model['rows']['forgotten']:,}"
     )
 

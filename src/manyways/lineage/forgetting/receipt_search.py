@@ -40,10 +40,10 @@ def receipt_rows_text(receipt: Mapping[str, Any]) -> str:
 def _receipts(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     stem, dash, number = path.stem.rpartition("-")
     stem = stem if dash and number.isdigit() else path.stem
-    for each in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
-        name, _, further = each.stem.rpartition("-")
-        if each == path or (each.suffix == path.suffix and (each.stem == stem or (name == stem and further.isdigit()))):
+    for file in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
+        name, _, further = file.stem.rpartition("-")
+        if file == path or (file.suffix == path.suffix and (file.stem == stem or (name == stem and further.isdigit()))):
             try:
-                yield each, read_receipt(each)
+                yield file, read_receipt(file)
             except StoreError:
                 continue

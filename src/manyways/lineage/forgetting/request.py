@@ -124,12 +124,12 @@ def forget(
                     db, make_planner(db, store, given, named, how, delete, other_versions), named, subject, how
                 )
         except UnknownRows:
-            found = earlier_receipt(path, ids, subject, how) if path is not None else None
-            if found is None:
+            earlier = earlier_receipt(path, ids, subject, how) if path is not None else None
+            if earlier is None:
                 raise
             store.database.compact()  # the earlier call may have been killed before it emptied the log
             done_before = ForgettingResult(
-                ForgettingPlan((), len(found[1]["rows"]), subject, how), found[1], found[0], already=True
+                ForgettingPlan((), len(earlier[1]["rows"]), subject, how), earlier[1], earlier[0], already=True
             )
             return _signed(done_before, sign)
         refuse_unless_all_can(plan)

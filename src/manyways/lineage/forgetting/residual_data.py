@@ -42,11 +42,13 @@ def _holds(folder: Path, ids: Ids) -> bool:
     try:
         for table in folder.rglob("table.json"):
             saved = json.loads(table.read_text(encoding="utf-8"))["arrays"]["all_ids"]
-            held = np.fromfile(saved["path"], np.dtype(saved["dtype"]), offset=saved["offset"]).reshape(saved["shape"])
-            if (places_of(ids, held) >= 0).any():
+            row_ids = np.fromfile(saved["path"], np.dtype(saved["dtype"]), offset=saved["offset"]).reshape(
+                saved["shape"]
+            )
+            if (places_of(ids, row_ids) >= 0).any():
                 return True
         for rows in folder.rglob("rows.safetensors"):
-            if any((places_of(ids, held.view(np.uint64)) >= 0).any() for held in load_file(rows).values()):
+            if any((places_of(ids, row_ids.view(np.uint64)) >= 0).any() for row_ids in load_file(rows).values()):
                 return True
     except (OSError, ValueError, KeyError):
         return True

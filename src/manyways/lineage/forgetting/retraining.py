@@ -132,13 +132,13 @@ def retrain(
         device=lineage["machine"].get("device", "auto"),
     )
     with same_threads(lineage["machine"]):
-        made = method.fit(data, parts.start, budget=Budget.of(lineage["budget"]), seed=lineage["seed"], run=run)
+        model = method.fit(data, parts.start, budget=Budget.of(lineage["budget"]), seed=lineage["seed"], run=run)
     handed = [*(parts.fields or ()), *(place for place, _ in functions_in(lineage["method"]))]
     if not handed:
-        return made
+        return model
     # Folders and functions that were named may be elsewhere now: the model is called what it was called.
-    said = {**made.lineage.method, **{name: lineage["method"][name] for name in _top(handed)}}
-    return replace(made, lineage=replace(made.lineage, method=said, title=lineage["title"]))
+    said = {**model.lineage.method, **{name: lineage["method"][name] for name in _top(handed)}}
+    return replace(model, lineage=replace(model.lineage, method=said, title=lineage["title"]))
 
 
 def _top(handed: Sequence[str]) -> set[str]:

@@ -131,11 +131,11 @@ def row_set(value: Any, where: str) -> BitMap:
     return BitMap.deserialize(value)
 
 
-def known_rows(found: NDArray[np.int64], count: int, where: str) -> NDArray[np.int64]:
+def known_rows(numbers: NDArray[np.int64], count: int, where: str) -> NDArray[np.int64]:
     """Numbers of rows, of which there are `count`."""
-    if len(found) and not (found.min() >= 0 and found.max() < count):
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < count):
         raise Damage(f"{where} names rows beyond the {count:,} that the store knows.")
-    return found
+    return numbers
 
 
 def _kind(value: Any) -> str:

@@ -156,12 +156,12 @@ class Database:
         A store that lets others in is tightened; what else lies in its folder is not.
         """
         folder = self.path.parent
-        held = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        if all(map(_is_own, held)):
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        if all(map(_is_own, names)):
             private_folder(folder)
         if self.exists:
             if self.path.stat().st_mode & OTHERS:
-                for name in filter(_is_own, held):
+                for name in filter(_is_own, names):
                     tighten(folder / name)
             return
         with suppress(FileExistsError):  # exclusively: to open and close the file of another connection ends its locks

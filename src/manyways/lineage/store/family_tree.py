@@ -37,16 +37,16 @@ def ancestors(record: ModelRecord, records: Mapping[str, ModelRecord], hashes: M
     by_hash = {stages[0]: model for model, stages in hashes.items() if stages}
     told: set[str] = set()
 
-    def member(each: ModelRecord, role: str) -> Member:
-        if each.id in told:
-            return Member(each.title, each.id, role, stage_summary(each.lineage), told=bool(each.parents))
-        told.add(each.id)
-        known = {parent: role for role, parent in each.parents.items()}
-        found = [member(records[parent], _role(role)) for parent, role in known.items() if parent in records]
-        stages = iter(hashes.get(each.id, ())[1:])
-        for parent in each.lineage["parents"]:
-            found += strangers(parent, stages)
-        return Member(each.title, each.id, role, stage_summary(each.lineage), tuple(found))
+    def member(record: ModelRecord, role: str) -> Member:
+        if record.id in told:
+            return Member(record.title, record.id, role, stage_summary(record.lineage), told=bool(record.parents))
+        told.add(record.id)
+        known = {parent: role for role, parent in record.parents.items()}
+        relatives = [member(records[parent], _role(role)) for parent, role in known.items() if parent in records]
+        stages = iter(hashes.get(record.id, ())[1:])
+        for parent in record.lineage["parents"]:
+            relatives += strangers(parent, stages)
+        return Member(record.title, record.id, role, stage_summary(record.lineage), tuple(relatives))
 
     def strangers(lineage: Mapping[str, Any], stages: Iterator[str]) -> list[Member]:
         """Members of a lineage that are not in the store."""
@@ -74,11 +74,11 @@ def descendants(record: ModelRecord, records: Mapping[str, ModelRecord]) -> Memb
                 children.setdefault(parent, []).append((role, each))
     told: set[str] = set()
 
-    def member(each: ModelRecord, role: str) -> Member:
-        first = each.id not in told
-        told.add(each.id)
-        found = [member(child, _role(part)) for part, child in children.get(each.id, [])] if first else []
-        return Member(each.title, each.id, role, stage_summary(each.lineage), tuple(found), told=not first)
+    def member(record: ModelRecord, role: str) -> Member:
+        first = record.id not in told
+        told.add(record.id)
+        relatives = [member(child, _role(part)) for part, child in children.get(record.id, [])] if first else []
+        return Member(record.title, record.id, role, stage_summary(record.lineage), tuple(relatives), told=not first)
 
     return member(record, "")
 

@@ -95,7 +95,7 @@ def load_records(
 def read_record(row: Sequence[Any], parents: Mapping[str, str], copies: Sequence[str]) -> ModelRecord:
     """The record in the COLUMNS of a model. Raises Damage for what was not written so."""
     key = digest(row[0], "`id` of a model")
-    said = {
+    texts = {
         name: text_value(value, f"`{name}` of the model {key[:SHORT]}")
         for name, value in zip(("created", "title", "kind", "gives"), row[1:5], strict=True)
     }
@@ -108,10 +108,10 @@ def read_record(row: Sequence[Any], parents: Mapping[str, str], copies: Sequence
     metrics = json_object(row[12], f"`metrics` of the model {key[:SHORT]}")
     return ModelRecord(
         id=key,
-        created=said["created"],
-        title=said["title"],
-        kind=said["kind"],
-        gives=tuple(said["gives"].split()),
+        created=texts["created"],
+        title=texts["title"],
+        kind=texts["kind"],
+        gives=tuple(texts["gives"].split()),
         parameters=whole_number(row[5], f"`parameters` of the model {key[:SHORT]}"),
         weights=digest(row[6], f"`weights` of the model {key[:SHORT]}"),
         lineage=lineage.members,
@@ -173,19 +173,19 @@ COUNTED = ("clients", "rounds", "forgotten_rows")
 """Facts of a lineage that are shown as numbers."""
 
 
-def check_lineage(said: Described) -> None:
-    """Raise the error of `said`, the JSON of a lineage, where it or a stage before it is not as it was written."""
+def check_lineage(lineage: Described) -> None:
+    """Raise the error of `lineage`, the JSON of a lineage, where it or a stage before it is not as it was written."""
     for name, kind in LINEAGE.items():
-        said.get(name, kind)
+        lineage.get(name, kind)
     for name in ("versions", "machine"):
-        for key in said.get(name, dict):
-            said.object(name).get(key, str)
-    for part in said.get("plan", dict):
-        if len(said.object("plan").all(part, int)) != 2:
-            raise said.error(f"`plan` of {said.where} must hold two numbers for each part.")
-    if said.get("method", dict):
-        said.object("method").get("name", str)
-    facts = said.object("facts")
+        for key in lineage.get(name, dict):
+            lineage.object(name).get(key, str)
+    for part in lineage.get("plan", dict):
+        if len(lineage.object("plan").all(part, int)) != 2:
+            raise lineage.error(f"`plan` of {lineage.where} must hold two numbers for each part.")
+    if lineage.get("method", dict):
+        lineage.object("method").get("name", str)
+    facts = lineage.object("facts")
     for name in COUNTED:
         facts.get(name, int, 0)
     if "clients" in facts.members:
@@ -194,7 +194,7 @@ def check_lineage(said: Described) -> None:
         facts.get("asked", list)
     if "privacy" in facts.members:
         facts.object("privacy").get("epsilon", float)
-    for parent in said.objects("parents"):
+    for parent in lineage.objects("parents"):
         check_lineage(parent)
 
 
@@ -264,23 +264,23 @@ def _digest(ids: Ids) -> list[int]:
 
 def nearest_parents(lineage: Lineage, known: Mapping[str, str]) -> list[str]:
     """The models in `known`, ids by lineage hash, that `lineage` was made from, the nearest ones alone."""
-    hashes, found = stage_hashes(lineage), list[str]()
+    hashes, nearest = stage_hashes(lineage), list[str]()
     ahead = list(_parents(lineage, 0))
     while ahead:
-        parent, at = ahead.pop(0)
-        if hashes[at] in known:
-            found.append(known[hashes[at]])
+        parent, place = ahead.pop(0)
+        if hashes[place] in known:
+            nearest.append(known[hashes[place]])
         else:
-            ahead = [*_parents(parent, at), *ahead]
-    return found
+            ahead = [*_parents(parent, place), *ahead]
+    return nearest
 
 
-def _parents(lineage: Lineage, at: int) -> Iterator[tuple[Lineage, int]]:
-    """The parents of the stage at the place `at` among all, and their places."""
-    at += 1
+def _parents(lineage: Lineage, place: int) -> Iterator[tuple[Lineage, int]]:
+    """The parents of the stage at the place `place` among all, and their places."""
+    place += 1
     for parent in lineage.parents:
-        yield parent, at
-        at += len(parent.stages())
+        yield parent, place
+        place += len(parent.stages())
 
 
 def saved_lineage(folder: Path) -> Lineage:
@@ -288,12 +288,16 @@ def saved_lineage(folder: Path) -> Lineage:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    said = read(folder / MODEL_FILE, f"The description of the model in {folder}", StoreError, deepest=GENERATIONS)
-    check_lineage(said.object("lineage"))
-    lineage = said.get("lineage", dict)
+    description = read(
+        folder / MODEL_FILE, f"The description of the model in {folder}", StoreError, deepest=GENERATIONS
+    )
+    check_lineage(description.object("lineage"))
+    lineage = description.get("lineage", dict)
     try:
         stored = load_file(folder / "rows.safetensors")
-        names = said.all("rows", int) if "rows" in said.members else range(len(stored))  # stages may share their rows
+        names = (
+            description.all("rows", int) if "rows" in description.members else range(len(stored))
+        )  # stages may share their rows
         rows = [stored[str(at)].view(np.uint64).reshape(-1, 2) for at in names]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StoreError(
