@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
     def agree(plan: "ForgettingPlan") -> bool:
         print_plan(out, plan)
-        return options.yes or asked(plan)
+        return options.yes or confirmed(plan)
 
     try:
         with ProgressBar() as bar:
@@ -126,7 +126,7 @@ def print_plan(out: "Console", plan: "ForgettingPlan") -> None:
     from manyways.training.progress import duration
 
     whose = f" of {plan.subject}" if plan.subject is not None else ""
-    count = f"{plan.said}{whose}"
+    count = f"{plan.rows_text}{whose}"
     if not plan.steps:
         out.print(f"{count} reached no model. They leave the store's lists.", soft_wrap=True)
         return
@@ -147,7 +147,7 @@ def print_plan(out: "Console", plan: "ForgettingPlan") -> None:
         out.print(f"A copy outside of the store will hold the model as it was: {path}", soft_wrap=True)
 
 
-def asked(plan: "ForgettingPlan") -> bool:
+def confirmed(plan: "ForgettingPlan") -> bool:
     """True if the person at the terminal agrees. Raises StoreError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise StoreError("Nobody can be asked whether to carry this out. Nothing was changed. Agree to it with --yes.")

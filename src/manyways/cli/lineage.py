@@ -183,15 +183,15 @@ def tree_of(root: "Member", title: str) -> "Tree":
             label = Text(f"{relative.role}: " if relative.role else "", style="dim")
             label.append(relative.title, style="bold" if relative.id else "italic")
             label.append(f"  [{relative.id[:10]}]" if relative.id else "  (not in the store)", style="dim")
-            if relative.said:
-                label.append(f"  {relative.said}", style="dim")
-            if relative.told:
+            if relative.summary:
+                label.append(f"  {relative.summary}", style="dim")
+            if relative.repeated:
                 label.append("  (see above)", style="dim")
             add(tree.add(label), relative)
 
     heading = Text(title, style="bold")
-    if root.said:
-        heading.append(f"  {root.said}", style="dim")
+    if root.summary:
+        heading.append(f"  {root.summary}", style="dim")
     made = Tree(heading, guide_style="dim")
     add(made, root)
     return made

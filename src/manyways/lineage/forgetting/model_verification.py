@@ -91,7 +91,7 @@ class ModelVerifier:
             return replace(unable, verdict=UNPROVEN, note="an approximate method made it, or what it was made from")
         try:
             retrained = self._learn(place, model)
-            wrong = self._said_otherwise(model, retrained)
+            wrong = self._contradiction(model, retrained)
         except ManywaysError as error:
             return replace(unable, note=str(error))
         except Exception as error:  # a recipe that a stranger wrote may fail in any way; it takes nothing down with it
@@ -121,7 +121,7 @@ class ModelVerifier:
         note = f"its numbers differ by up to {furthest:.2g}, relative"
         return replace(undecided, verdict=SAME if furthest <= CLOSE and not strange else DIFFERS, note=note)
 
-    def _said_otherwise(self, model: Mapping[str, Any], retrained: Model) -> str | None:
+    def _contradiction(self, model: Mapping[str, Any], retrained: Model) -> str | None:
         """The first difference between a model and what the receipt says of it or of its rows; None without one."""
         stated, here = model["after"]["lineage"], retrained.lineage.to_json()
         for name in COMPARED:

@@ -105,9 +105,9 @@ class Planner:
         )
         if reason or isinstance(restored, str):
             return replace(step, note=reason or str(restored))
-        return self._way(step, record, restored, behind)
+        return self._choose(step, record, restored, behind)
 
-    def _way(
+    def _choose(
         self, step: ForgettingStep, record: ModelRecord, restored: RestoredData | None, behind: Sequence[ForgettingStep]
     ) -> ForgettingStep:
         """Choose the way in which a model that can be retrained forgets."""

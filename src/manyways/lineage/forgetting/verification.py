@@ -127,7 +127,7 @@ def verify(
             if follow is not None:
                 follow(model_entry["title"])
             verdicts.append(work.verdict(at, model_entry))
-    checks = [*_asked(content), *(count.checks(rows, in_store) if verdicts else [])]
+    checks = [*_request_checks(content), *(count.checks(rows, in_store) if verdicts else [])]
     if deployed is not None:
         checks.append(deployed.check(content))
     if in_store:
@@ -152,7 +152,7 @@ def receipt_sources(
     return named_sources(said, {name: source for name, (source, _) in held.items()}), steps
 
 
-def _asked(receipt: Mapping[str, Any]) -> list[ReceiptCheck]:
+def _request_checks(receipt: Mapping[str, Any]) -> list[ReceiptCheck]:
     """Check of the request itself, where it asked for an approximation."""
     if receipt["request"]["how"] in (EXACT, AGAIN):
         return []

@@ -125,7 +125,7 @@ class Database:
         except UnicodeDecodeError as error:  # in SQLite's own words, which quote what it found
             raise StoreError(f"The store's database {self.path} is damaged. {MEND}") from error
         except sqlite3.Error as error:
-            raise StoreError(_said(error, self.path)) from error
+            raise StoreError(_message(error, self.path)) from error
 
     def _connect(self, write: bool) -> sqlite3.Connection:
         if not self.writable:
@@ -222,7 +222,7 @@ def _check_version(db: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _said(error: sqlite3.Error, path: Path) -> str:
+def _message(error: sqlite3.Error, path: Path) -> str:
     """Message for an error of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     kind = code & 0xFF if code is not None else None

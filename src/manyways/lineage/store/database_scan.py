@@ -32,7 +32,7 @@ class DatabaseScan:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._said: dict[str, None] = {}
+        self._problems: dict[str, None] = {}
         self.records: list[ModelRecord] = []
         self._edges: dict[str, dict[str, str]] = {}
         self._copies: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ class DatabaseScan:
     @property
     def problems(self) -> tuple[str, ...]:
         """The problems in words; the first of many."""
-        listed = tuple(self._said)
+        listed = tuple(self._problems)
         return listed if len(listed) <= MOST else (*listed[:MOST], f"and {len(listed) - MOST:,} more")
 
     def _try(self, look: Callable[..., None], *values: Any) -> None:
@@ -54,9 +54,9 @@ class DatabaseScan:
         try:
             look(*values)
         except (ManywaysError, sqlite3.Error) as error:
-            self._said[str(error).removesuffix(".")] = None
+            self._problems[str(error).removesuffix(".")] = None
         except UnicodeDecodeError:  # in SQLite's own words, which quote what it found
-            self._said["the database image is malformed"] = None
+            self._problems["the database image is malformed"] = None
 
     def _each(self, statement: str, look: Callable[..., None]) -> None:
         for row in self._db.execute(statement).fetchall():
@@ -65,11 +65,11 @@ class DatabaseScan:
     def _structure(self) -> None:
         for (said,) in self._db.execute("PRAGMA integrity_check").fetchall():
             if said != "ok":
-                self._said["; ".join(str(said).splitlines())] = None
+                self._problems["; ".join(str(said).splitlines())] = None
 
     def _references(self) -> None:
         for table, _, other, _ in self._db.execute("PRAGMA foreign_key_check").fetchall():
-            self._said[f"a row of {table} refers to nothing in {other}"] = None
+            self._problems[f"a row of {table} refers to nothing in {other}"] = None
 
     def _row_ids(self) -> None:
         self._ids = row_registry.all_ids(self._db)

@@ -70,7 +70,7 @@ def _add(
 ) -> None:  # fmt: skip
     key = member.id or place
     if key not in boxes:
-        lines = [*wrap(member.title, LETTERS)[:TITLE_LINES], short_id(member), *wrap(member.said, LETTERS + 7)]
+        lines = [*wrap(member.title, LETTERS)[:TITLE_LINES], short_id(member), *wrap(member.summary, LETTERS + 7)]
         boxes[key] = _Box(member, kind if member.id or kind == "self" else "stranger", column, lines)
     if below is not None:
         links.setdefault((key, below) if step < 0 else (below, key), member.role)

@@ -12,15 +12,15 @@ class Member:
     """One model in a family: in the store, with an `id`, or known from a lineage alone.
 
     role: its part in the one below: `start`, `1-simclr`, `field reward`; empty for the model itself. relatives: those
-    further on, in the same direction. told: whether its own relatives stand at an earlier place already.
+    further on, in the same direction. repeated: whether its own relatives stand at an earlier place already.
     """
 
     title: str
     id: str | None
     role: str
-    said: str
+    summary: str
     relatives: "tuple[Member, ...]" = field(default=(), repr=False)
-    told: bool = False
+    repeated: bool = False
 
     def everyone(self) -> "Iterator[Member]":
         """This member and all behind it."""
@@ -35,12 +35,12 @@ def ancestors(record: ModelRecord, records: Mapping[str, ModelRecord], hashes: M
     records: those of the store by id; hashes: of each model those of the stages of its lineage, in their order.
     """
     by_hash = {stages[0]: model for model, stages in hashes.items() if stages}
-    told: set[str] = set()
+    seen: set[str] = set()
 
     def member(record: ModelRecord, role: str) -> Member:
-        if record.id in told:
-            return Member(record.title, record.id, role, stage_summary(record.lineage), told=bool(record.parents))
-        told.add(record.id)
+        if record.id in seen:
+            return Member(record.title, record.id, role, stage_summary(record.lineage), repeated=bool(record.parents))
+        seen.add(record.id)
         known = {parent: role for role, parent in record.parents.items()}
         relatives = [member(records[parent], _role(role)) for parent, role in known.items() if parent in records]
         stages = iter(hashes.get(record.id, ())[1:])
@@ -72,13 +72,15 @@ def descendants(record: ModelRecord, records: Mapping[str, ModelRecord]) -> Memb
         for role, parent in each.parents.items():
             if all(known.id != each.id for _, known in children.get(parent, [])):
                 children.setdefault(parent, []).append((role, each))
-    told: set[str] = set()
+    seen: set[str] = set()
 
     def member(record: ModelRecord, role: str) -> Member:
-        first = record.id not in told
-        told.add(record.id)
+        first = record.id not in seen
+        seen.add(record.id)
         relatives = [member(child, _role(part)) for part, child in children.get(record.id, [])] if first else []
-        return Member(record.title, record.id, role, stage_summary(record.lineage), tuple(relatives), told=not first)
+        return Member(
+            record.title, record.id, role, stage_summary(record.lineage), tuple(relatives), repeated=not first
+        )
 
     return member(record, "")
 

@@ -61,7 +61,7 @@ class ForgettingPlan:
     counted: int = 0
 
     @property
-    def said(self) -> str:
+    def rows_text(self) -> str:
         """The number of rows in words."""
         return row_count_text(self.counted or self.rows, self.rows)
 
