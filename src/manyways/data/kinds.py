@@ -201,7 +201,7 @@ class Several(ColumnKind):
         if any(_is_list(value) for value in known[:LOOKED_AT_CLOSELY]):
             return True
         joined = [value for value in known if STROKE in value]
-        classes = {part.strip() for value in known for part in value.split(STROKE)}
+        classes = {part.strip() for value in known if value != STROKE for part in value.split(STROKE)}
         # Of sets the same few classes come again and again, in many combinations; a stroke in a name is alone.
         return len(joined) >= len(known) * LEAST_JOINED and "" not in classes and len(classes) * 2 <= len(known)
 

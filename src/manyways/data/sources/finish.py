@@ -8,7 +8,8 @@ import numpy as np
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
-from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
+from manyways.data.kinds import KINDS, Kind, classes_in, infer_kind, infer_label_kind, most_classes
+from manyways.data.kinds import SEVERAL as SETS
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
@@ -136,6 +137,9 @@ def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str
 
 def _understood_label(column: Column, otherwise: str) -> str | None:
     values = loaded(column.values)
+    if column.kind == SETS.name:
+        classes = {name for value in values.tolist() if value is not None for name in classes_in(value)}
+        return f"its values are sets of {len(classes):,} classes; if each is one class of its own: {otherwise}"
     if values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist()):
         return None
     known = np.asarray(values[~is_missing(values)], np.float64)
