@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.federated._federation import Federation, secret_seed
 from manyways.methods.federated._privacy import (
@@ -32,15 +32,36 @@ from manyways.models.model import Model
 from manyways.models.population import Weights, member_norms, per_member
 from manyways.randomness import generator, mix
 from manyways.training.learner import RowLearner
+from manyways.training.steps import ParameterGroup
 
 NOISE = 3
 NO_SECOND_MOMENT = 0.99
 
 
 class FederatedLearner(RowLearner):
-    """A learner of encoded rows, and the clients that hold them."""
+    """A learner of encoded rows, and the clients that hold them.
+
+    private: whether clients' rows of validation are nobody's to look at; secret: whether the federation's seed is.
+    """
 
     federation: Federation
+    private: bool = False
+    secret: bool = False
+
+    @property
+    def validation(self) -> Data | None:
+        return None if self.private else super().validation
+
+    def changes(self, steps: int) -> int:
+        """Rounds that have ended."""
+        rounds = self.federation.rounds
+        over = steps == self.steps or (steps > 0 and rounds.ends(steps - 1))
+        return rounds.begun(steps) - (not over)
+
+    def erase_secrets(self, steps: int) -> bool:
+        if self.secret:
+            self.federation.erase(steps)
+        return self.secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +179,7 @@ class FedAvg(RowMethod[FederatedLearner]):
         if self.private:
             epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
             refuse_batch_norm(learner.network)
+        learner.private, learner.secret = self.private, self.private and self.noise_seed is None
         learner.federation = Federation(learner, self._plan(), self._chance(seed))
         if self.private:
             learner.federation.fitted = fitted_on_clients(learner, None if model is None else model.as_predictor(data))
@@ -169,15 +191,6 @@ class FedAvg(RowMethod[FederatedLearner]):
         if begun and begun.name == data.label.name and begun.classification == data.classification:
             return begun
         return super().make_target(data, model)
-
-    def watches_validation(self) -> bool:
-        return not self.private
-
-    def erase_secrets(self, learner: FederatedLearner, steps: int) -> bool:
-        if not self.private or self.noise_seed is not None:
-            return False
-        learner.federation.erase(steps)
-        return True
 
     def prepare(self, learner: FederatedLearner) -> None:
         federation = learner.federation
@@ -263,7 +276,7 @@ class FedAvg(RowMethod[FederatedLearner]):
     # --- how it is optimised -----------------------------------------------------------------------
 
     def parameter_groups(self, learner: FederatedLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.federation.members.parameters()))]
+        return [ParameterGroup(list(learner.federation.members.parameters()), self.learning_rate)]
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """Plain stochastic gradient descent; weight decay is in the loss."""
@@ -289,19 +302,13 @@ class FedAvg(RowMethod[FederatedLearner]):
 
     # --- what is said of it ------------------------------------------------------------------------
 
-    def changes(self, learner: FederatedLearner, steps: int) -> int:
-        """Rounds that have ended."""
-        rounds = learner.federation.rounds
-        over = steps == learner.steps or (steps > 0 and rounds.ends(steps - 1))
-        return rounds.begun(steps) - (not over)
-
-    def rows_reached(self, learner: FederatedLearner, data: Data, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: FederatedLearner, steps: int) -> NDArray[np.bool_]:
         """The labelled training rows of the clients that took part; of all clients, while it is trained."""
+        reached = super().rows_reached(learner, steps)
         if not steps:
-            return self.rows_used(data)
-        (column,) = data.roles["client"]
-        took_part = np.isin(data.take(column).astype(str), learner.federation.took_part(steps))
-        return self.rows_used(data) & took_part
+            return reached
+        (column,) = learner.data.roles["client"]
+        return reached & np.isin(learner.data.take(column).astype(str), learner.federation.took_part(steps))
 
     def facts(self, learner: FederatedLearner, steps: int) -> dict[str, Any]:
         """Rounds, and who took part with how many rows, or what privacy they have; nothing while it is trained."""
