@@ -17,6 +17,7 @@ from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
+from manyways.methods.starts import needs_data
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -82,7 +83,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
                 f"{name} must be a method, its text such as 'fixmatch(threshold=0.9)', or None for "
                 f"supervised; got {method!r}."
             )
-        if not method.needs_data():
+        if not needs_data(method):
             raise ParameterError(f"{name} must be a method that learns from data; got {method}, which needs none.")
         if self._gives not in _stages(method)[-1].gives:
             raise ParameterError(
@@ -202,7 +203,7 @@ def _stages(method: Method) -> Sequence[Method]:
 
 def _learns_without_labels(method: Method) -> bool:
     """Whether a stage of `method` needs rows without labels, or no labels at all."""
-    needs = [{*stage.needs} for stage in _stages(method) if stage.needs_data()]
+    needs = [{*stage.needs} for stage in _stages(method) if stage.needs]
     return any("unlabelled" in need or not need & {"label", "classes"} for need in needs)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from manyways.methods.bases.gradient import Batch, GradientMethod, LearnerT
+from manyways.training.loop import autocast
 from manyways.training.steps import ParameterGroup
 
 
@@ -37,7 +38,7 @@ class Game(GradientMethod[LearnerT], Generic[LearnerT]):
         return [ParameterGroup(player.parameters, self.learning_rate * player.scale) for player in players]
 
     def gradients(self, learner: LearnerT, batch: Batch) -> dict[str, Tensor]:
-        with self.loss_context(learner):
+        with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)
         players = self.players(learner)
         for at, (name, player) in enumerate(players.items(), 1):

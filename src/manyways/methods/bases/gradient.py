@@ -3,7 +3,6 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, Literal
 
@@ -74,7 +73,7 @@ class GradientMethod(Method, Generic[LearnerT]):
 
         Here a method may take a batch in pieces, or combine the gradients of several losses.
         """
-        with self.loss_context(learner):
+        with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         return {name: part.detach() for name, part in {"loss": loss, **parts}.items()}
@@ -140,10 +139,6 @@ class GradientMethod(Method, Generic[LearnerT]):
     def examples_per_step(self, learner: LearnerT) -> float:
         """How many rows `draw` takes, on average, for budgets in examples."""
         return self.batch_size
-
-    def loss_context(self, learner: LearnerT) -> AbstractContextManager[Any]:
-        """The context of the loss."""
-        return autocast(self.precision, learner.device)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         """Train a learner by the one loop; see `Method.fit`."""

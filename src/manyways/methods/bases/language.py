@@ -104,9 +104,6 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
     def at_a_checkpoint(self) -> Method | None:
         return replace(self, checkpoint="FOLDER")
 
-    def start_hint(self, data: Data) -> str:
-        return f'name one, checkpoint="FOLDER", or {super().start_hint(data)}'
-
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(batch_size=4)
@@ -172,6 +169,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         return {} if self.learning_rate is not None else {"learning_rate": self.highest_rate(learner)}
 
     def loss_context(self, learner: LanguageLearnerT) -> AbstractContextManager[Any]:
+        """The context of the loss."""
         context = ExitStack()
         context.enter_context(autocast(self.dtype if self.dtype != "float32" else self.precision, learner.device))
         if self.gradient_checkpointing:

@@ -26,6 +26,7 @@ from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.networks import Networks
 from manyways.training.learner import EncodedLearner
+from manyways.training.loop import autocast
 
 JOINT_WIDTH, JOINT_DROPOUT = 128, 0.1
 
@@ -188,7 +189,7 @@ class MultiTask(EncodedMethod[LabelsLearner]):
             for network in [] if self.shared else learner.network.each:  # as if each were trained alone
                 super().clip_gradients(list(network.parameters()))
             return values
-        with self.loss_context(learner):
+        with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)
         (network,) = learner.network.each
         assert network.head is not None
