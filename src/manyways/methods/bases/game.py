@@ -22,7 +22,7 @@ class Player:
 
 @dataclass(frozen=True, kw_only=True)
 class Game(GradientMethod[LearnerT], Generic[LearnerT]):
-    """Simultaneous gradient descent of several players.
+    """Simultaneous gradient descent of several players; the last of a method's bases, whose defaults win then.
 
     `loss` names a part for each player. A player's parameters descend that part alone; those of the others, on which it
     depends, are to it as they are. The sum that `loss` gives besides is only watched. `clip` bounds the gradient of

@@ -74,7 +74,7 @@ class GANLearner(GenerativeLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GAN(Game[GANLearner], GenerativeMethod[GANLearner]):
+class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
     """Learn to draw rows that another network, which learns too, cannot tell from real ones.
 
     The model is the moving average of the generator. Where the game is lost (a loss that is no number, drawn rows that
