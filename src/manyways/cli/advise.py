@@ -71,12 +71,10 @@ def summary(data: "Data") -> list[tuple[str, str]]:
 def inputs(data: "Data") -> str:
     """The inputs by kind: `30 numbers, 2 categories, 1 image of 8×8 pixels (photo)`."""
     said = []
-    counts = Counter(column.kind for column in data.inputs)
-    plurals = {"category": "categories", "text": "texts", "audio": "sounds"}
-    singles = {"audio": "sound"}
+    counts = Counter(column.of for column in data.inputs)
     for kind, count in counts.items():
-        names = [column.name for column in data.inputs if column.kind == kind]
-        word = singles.get(kind, kind) if count == 1 else plurals.get(kind, f"{kind}s")
+        names = [column.name for column in data.inputs if column.of is kind]
+        word = kind.words[count > 1]
         shown = ", ".join(names[:SHOWN]) + (", …" if count > SHOWN else "")
         said.append(f"{count} {word} ({shown})")
     return ", ".join(said) or "none"
@@ -129,7 +127,7 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
     """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
     from manyways.comparison.plan import suggested
-    from manyways.comparison.tasks import TASKS, task_of
+    from manyways.comparison.tasks import all_tasks, task_of
 
     training = data.training
     if data.environment is not None:
@@ -143,12 +141,12 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
         return command_line("compare", *arguments, *few, "--report", "report.html")
     scored = not data.has("label") or bool(training.known.any())
-    if scored and any(task.asked(data) and not task.has_labels for task in TASKS.values()):
+    if scored and any(task.asked(data) and not task.has_labels for task in all_tasks()):
         return command_line("compare", *arguments, "--report", "report.html")
     possible = [advice for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")
-    alone = [advice for advice in possible if not {"label", "classes"} & {*advice.needs} and ">>" not in advice.write]
+    alone = [advice for advice in possible if not advice.from_labels and ">>" not in advice.write]
     embeds = [advice for each in (alone, possible) for advice in each if "embed" in advice.gives]
     return command_line("fit", (embeds or possible)[0].write, *arguments, "--out", "model")
 

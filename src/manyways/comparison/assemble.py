@@ -12,7 +12,7 @@ import numpy as np
 from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.label_efficiency import labels_needed
-from manyways.comparison.plan import Plan, manyways_version
+from manyways.comparison.plan import Plan
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -23,12 +23,11 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
-from manyways.data.columns import Column
-from manyways.data.data import Data
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.models.metrics import HIGHER_IS_BETTER
 from manyways.models.saving import load_model
+from manyways.version import __version__
 
 CONFIDENCE = 0.95
 Outcomes = Mapping[Job, Outcome]
@@ -56,7 +55,7 @@ def assemble(plan: Plan, outcomes: Outcomes, folder: Path, interrupted: bool) ->
             torch.__version__,
             platform.platform(),
         ),
-        version=manyways_version(),
+        version=__version__,
         started="",
         seconds=None,
         entries=tuple(entries),
@@ -106,7 +105,7 @@ def make_entry(
     mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
     done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
     stages = method.stages if isinstance(method, Chain) else (method,)
-    needs = tuple(dict.fromkeys(need for stage in stages for need in stage.needs))
+    needs = tuple(dict.fromkeys(need.name for stage in stages for need in stage.needs))
     entry = Entry(
         name=name,
         title=" → ".join(_title(stage) for stage in stages),
@@ -210,7 +209,10 @@ def summarise(plan: Plan) -> DataSummary:
         label=data.label.name if labelled else "",
         task=plan.task.name,
         classes=tuple(map(str, data.classes)) if labelled and data.classification else None,
-        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs)
+        inputs=tuple(
+            InputColumn(column.name, column.of.modality, column.of.detail(column.values.shape, column.rate))
+            for column in data.inputs
+        )
         or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
         learned_from=plan.task.learned_from(data, shown),
         scored_on=plan.task.scored_on(data),
@@ -219,18 +221,3 @@ def summarise(plan: Plan) -> DataSummary:
 
 def _text_column(name: str, role: str) -> InputColumn:
     return InputColumn(name, "text", role if role != name else "")
-
-
-def _kind(column: Column) -> str:
-    return "table" if column.kind in ("number", "category") else column.kind
-
-
-def _detail(column: Column, data: Data) -> str:
-    shape = column.values.shape
-    if column.kind == "image":
-        return f"{shape[2]}×{shape[3]} pixels, {'grey' if shape[1] == 1 else 'RGB'}"
-    if column.kind == "audio" and column.rate:
-        return f"{shape[1] / column.rate:.2g} s at {column.rate / 1000:g} kHz"
-    if column.kind == "number" and len(shape) == 2:
-        return f"{shape[1]} numbers"
-    return column.kind

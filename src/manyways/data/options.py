@@ -5,10 +5,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from manyways.data.columns import KINDS
+from manyways.data.kinds import KINDS
 from manyways.data.notation import DECIMALS
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
 
 BadRows = Literal["refuse", "skip", "fill"]
 
@@ -87,7 +86,7 @@ def _check_kinds(kinds: Any) -> None:
             f"kinds must map names of columns to kinds, as in kinds={{'zip': 'category'}}; got {kinds!r}."
         )
     for name, kind in kinds.items():
-        _one_of(f"kinds[{name!r}]", kind, KINDS)
+        _one_of(f"kinds[{name!r}]", kind, tuple(KINDS))
 
 
 def _check_fills(fills: Mapping[Any, Any]) -> None:

@@ -66,7 +66,7 @@ def modelled(data: Data) -> str | None:
     """Why the inputs of `data` cannot be drawn by a generator, and what to type; None where they can."""
     kinds: dict[str, list[str]] = {}
     for column in data.inputs:
-        kinds.setdefault("table" if column.kind in ("number", "category") else column.kind, []).append(column.name)
+        kinds.setdefault(column.of.modality, []).append(column.name)
     for kind in ("text", "audio"):
         if kind in kinds:
             what = "text" if kind == "text" else "sound"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoding import Encoder
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.specs import ImageSpec
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
@@ -34,8 +34,11 @@ class ImageEncoder(Encoder):
     def spec(self) -> ImageSpec:
         return self.image
 
-    @staticmethod
-    def fit(column: Column) -> "ImageEncoder":
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
+    ) -> "ImageEncoder":
+        column = columns[0]
         _, channels, height, width = column.values.shape
         return ImageEncoder(column.name, ImageSpec(channels, height, width), column.white)
 

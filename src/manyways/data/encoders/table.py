@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.encoders.categories import CategoryCode, category_codes, said_of_sharing
-from manyways.data.encoding import Encoder
 from manyways.data.notation import as_numbers
 from manyways.data.specs import TableSpec
 from manyways.data.storage import RowNumbers, chunks_of, row_bytes
@@ -107,8 +107,10 @@ class TableEncoder(Encoder):
         alone = together == list(range(len(groups)))
         return TableSpec(start, tuple(groups), tuple(numeric), () if alone else tuple(together))
 
-    @staticmethod
-    def fit(columns: list[Column], rows: RowNumbers, *, plain: bool = False) -> "TableEncoder":
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
+    ) -> "TableEncoder":
         """The codes of `columns`, fitted on `rows`; `plain` leaves numbers as they are."""
         found = category_codes([column for column in columns if column.kind == "category"], rows)
         return TableEncoder(tuple(found.get(column.name) or _number_code(column, rows, plain) for column in columns))

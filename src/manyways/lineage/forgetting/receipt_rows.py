@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from manyways.data.columns import is_missing, places_of
+from manyways.data.columns import places_of
 from manyways.data.data import Data
+from manyways.data.notation import is_missing
 from manyways.data.parts import TEST
 from manyways.lineage.store.row_registry import Ids
 

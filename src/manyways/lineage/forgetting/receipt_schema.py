@@ -255,7 +255,7 @@ def check_data(data: Described) -> None:
 
 
 def _check_origin(origin: Described) -> None:
-    from manyways.data.columns import KINDS
+    from manyways.data.kinds import KINDS
     from manyways.data.options import OPTIONS
     from manyways.data.roles import ROLES
 

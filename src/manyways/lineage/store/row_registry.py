@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from manyways.data.columns import is_missing, places_of
+from manyways.data.columns import places_of
+from manyways.data.notation import is_missing
 from manyways.lineage.store.checked_values import (
     Damage,
     blob,

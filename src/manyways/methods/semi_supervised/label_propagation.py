@@ -16,6 +16,7 @@ from manyways.methods.expected import announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Learned, Method
+from manyways.methods.needs import Classes, Input, Unlabelled
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.nearest import NearestRows
@@ -88,7 +89,7 @@ class LabelPropagation(Method):
     """Most rounds of the flow, in each of which labels go one neighbour further; ten times as many where `alpha` is 0.
     It ends when nothing changes any more."""
 
-    needs: ClassVar = ("input", "classes", "unlabelled")
+    needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
