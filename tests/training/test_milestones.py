@@ -14,6 +14,7 @@ from manyways.data.data import Data
 from manyways.errors import TrainingError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowLearnerT, RowMethod
+from manyways.methods.needs import Input, Label
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training import plan
@@ -33,7 +34,7 @@ def wine() -> Data:
 class Plain(RowMethod[RowLearnerT], Generic[RowLearnerT]):
     """Supervised learning on a learner of any class."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     gives: ClassVar = frozenset({"classify"})
 
     def draw(self, learner: RowLearnerT, step: int, rng: torch.Generator) -> Batch:
