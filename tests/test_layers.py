@@ -22,7 +22,7 @@ WITHIN_LINEAGE: tuple[tuple[str, ...], ...] = (("terms",), ("store",), ("audit",
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 """Where statements have further statements."""
 TO_BE_MENDED = {
-    ("models.heads", "methods.discovery"), ("training.last_good", "methods.bases.gradient"),
+    ("training.last_good", "methods.bases.gradient"),
     ("training.loop", "methods.bases.gradient"), ("training.optimizer", "methods.bases.gradient"),
     ("training.plan", "methods.bases.gradient"), ("training.state", "methods.bases.gradient"),
     ("training.run", "lineage.store.store"),

@@ -70,8 +70,7 @@ class LabelPropagation(Method):
     """Let labels flow along a graph of near neighbours, over the features of a model or the raw inputs.
 
     `alpha` = 0 keeps the given labels as they are (label propagation, Zhu & Ghahramani 2002); above 0 they may be
-    overruled (label spreading, Zhou et al. 2004). The flow is scikit-learn's. Neighbours of rows of more than 64
-    numbers are searched along the principal components; see `manyways.models.nearest`.
+    overruled (label spreading, Zhou et al. 2004). The flow is scikit-learn's.
 
     A row that no label reaches, because its part of the graph has none, keeps all classes equally likely, and is
     answered with the first; more `neighbours` join the parts.
