@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import manyways as mw
+from manyways.data.inference import series
 from manyways.data.sources import archives, limits, npz, parquet, running_text
 from manyways.errors import DataError
 

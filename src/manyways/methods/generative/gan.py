@@ -18,7 +18,7 @@ from manyways.methods.bases.generative import GenerativeLearner, GenerativeMetho
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.generative._balance import Balance
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Classes, lacking
 from manyways.models.adversarial_generator import AdversarialGenerator, frequencies
 from manyways.models.generative.adversaries import Discriminator, GeneratorNetwork, make_discriminator
 from manyways.models.generative.decoders import make_decoder
@@ -111,7 +111,7 @@ class GAN(Game, GenerativeMethod[GANLearner]):
     paper: ClassVar = "Goodfellow et al., Generative adversarial nets, NeurIPS 2014"
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        return super().lacks(data, model) or (lacking(("classes",), data) if self.conditional else None)
+        return super().lacks(data, model) or (lacking((Classes,), data) if self.conditional else None)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> GANLearner:
         encoding = InputEncoding.fit(data)
