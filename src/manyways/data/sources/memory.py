@@ -14,6 +14,8 @@ from manyways.data.sources.base import IN_MEMORY, Options, Raw, RawColumn, RawTa
 from manyways.errors import DataError
 
 ORDER = 10
+MISSING = frozenset({"NAType", "NaTType"})
+"""Types of the marks of a missing value that data frames use."""
 IMAGE_AXES = (2, 3)
 """Axes of one image."""
 
@@ -63,10 +65,12 @@ def is_values(value: Any) -> bool:
 
 def as_values(values: Any) -> NDArray[Any] | list[Any]:
     """An array, tensor, series or list as an array of one type or a list of objects, None or NaN where missing."""
-    array = _as_array(values) if not isinstance(values, list | tuple) else _from_list(values)
+    array = _from_list(values) if isinstance(values, list | tuple) else _as_array(values)
     if isinstance(array, np.ndarray) and array.dtype.kind == "O" and array.ndim == 1:
         array = array.tolist()
-    return [_plain(value) for value in array] if isinstance(array, list) else array
+    if isinstance(array, np.ndarray) or MISSING.isdisjoint(kind.__name__ for kind in set(map(type, array))):
+        return array
+    return [None if type(value).__name__ in MISSING else value for value in array]
 
 
 def _as_array(values: Any) -> NDArray[Any]:
@@ -92,10 +96,12 @@ def _as_array(values: Any) -> NDArray[Any]:
 
 
 def _from_list(values: Sequence[Any]) -> NDArray[Any] | list[Any]:
-    if all(isinstance(value, bool | int | float | np.generic) for value in values):
+    examples = {type(value): value for value in values}
+    if all(issubclass(kind, bool | int | float | np.generic) for kind in examples):
         return np.array(values)
-    plain = [_as_array(value) if is_values(value) else value for value in values]
-    if not all(isinstance(value, np.ndarray) for value in plain):
+    arrays = {kind for kind, value in examples.items() if is_values(value)}
+    plain = [_as_array(value) if type(value) in arrays else value for value in values] if arrays else list(values)
+    if len(arrays) < len(examples):
         return plain
     try:
         return np.stack(plain)
@@ -103,11 +109,6 @@ def _from_list(values: Sequence[Any]) -> NDArray[Any] | list[Any]:
         if all(value.ndim in IMAGE_AXES for value in plain):
             return plain
         raise DataError(f"A list of arrays must hold arrays of one shape: {error}.") from error
-
-
-def _plain(value: Any) -> Any:
-    """None for every mark of a missing value that data frames use."""
-    return None if value is None or type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _from_pandas(series: Any) -> NDArray[Any]:
