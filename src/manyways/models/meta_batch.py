@@ -101,7 +101,8 @@ class MetaBatch:
     def _facts(self, function: Callable[..., Any], inputs: Any) -> tuple[Any, ...]:
         """Facts that decide which way is the quicker one."""
         rows = [tuple(leaf.shape) for leaf in leaves(inputs)]
-        name = getattr(function, "__qualname__", repr(type(function)))
+        owner = getattr(function, "__self__", None)  # what a method does in a task may be what its base calls
+        name = f"{type(owner).__qualname__}.{function.__name__}" if owner else getattr(function, "__qualname__", "")
         return "meta-batch", repr(self._template), name, rows, leaves(inputs)[0].device.type
 
     def _carry_out(self, function: Callable[[Call, Weights, Any], Any], given: Any, vectorised: bool) -> Any:
