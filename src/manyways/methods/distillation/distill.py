@@ -8,7 +8,7 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.data.targets import predictions
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Positive, Share
 from manyways.methods.needs import Input
@@ -69,6 +69,3 @@ class Distill(LabelledMethod[DistillLearner]):
         labelled: Batch = {name: batch[name][known] for name in ("labels", "weights") if name in batch}
         supervised = learner.label_loss(outputs[known], labelled)
         return (1 - weight) * taught + weight * supervised, {"teacher": taught, "labels": supervised}
-
-    def parameter_groups(self, learner: DistillLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.network.parameters()))]

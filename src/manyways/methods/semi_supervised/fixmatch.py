@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.data.targets import Target, predictions
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
@@ -128,9 +128,6 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
 
     def finish(self, learner: FixMatchLearner) -> Network:
         return learner.average.network
-
-    def parameter_groups(self, learner: FixMatchLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.network.parameters()))]
 
     def examples_per_step(self, learner: FixMatchLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)

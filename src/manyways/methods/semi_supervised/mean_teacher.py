@@ -8,7 +8,7 @@ import torch
 
 from manyways.data.data import Data
 from manyways.data.targets import predictions
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
 from manyways.methods.needs import AnyLabel, Input, Unlabelled
@@ -85,9 +85,6 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
 
     def finish(self, learner: MeanTeacherLearner) -> Network:
         return learner.teacher.network
-
-    def parameter_groups(self, learner: MeanTeacherLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.network.parameters()))]
 
     def examples_per_step(self, learner: MeanTeacherLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)

@@ -8,12 +8,12 @@ import numpy as np
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
+from manyways.data.inference.table import TypedColumn
 from manyways.data.kinds import KINDS, Kind, classes_in, infer_kind, infer_label_kind, most_classes
 from manyways.data.kinds import SEVERAL as SETS
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
-from manyways.data.sources.base import RawColumn
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
@@ -30,7 +30,7 @@ LOOKED_AT = 1000
 
 
 def finished(
-    column: RawColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
+    column: TypedColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
 ) -> Column:
     """`column` as the kind that `kinds`, its source, its role or its values say, in that order.
 
@@ -57,7 +57,7 @@ def finished(
     return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 
-def _may_hold_words(column: RawColumn, role: str) -> bool:
+def _may_hold_words(column: TypedColumn, role: str) -> bool:
     """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
         return ROLES.find(role).holds is not None
@@ -70,7 +70,7 @@ def _may_hold_words(column: RawColumn, role: str) -> bool:
     return infer_label_kind(np.array(numbers)) == "category"
 
 
-def _holds_conversations(column: RawColumn) -> bool:
+def _holds_conversations(column: TypedColumn) -> bool:
     """Whether the first value that is there was a list of messages, which is JSON by now."""
     if column.kind != "text" or column.values.dtype.kind != "O":
         return False
@@ -78,7 +78,7 @@ def _holds_conversations(column: RawColumn) -> bool:
     return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
 
 
-def _listed(column: RawColumn) -> Kind | None:
+def _listed(column: TypedColumn) -> Kind | None:
     """The kind of a label that was lists or objects, which are text by now; None where it is text."""
     if column.kind != "text" or column.values.dtype.kind != "O":
         return None
@@ -86,7 +86,7 @@ def _listed(column: RawColumn) -> Kind | None:
     return None if kind == "category" else kind
 
 
-def _kind_by_role(column: RawColumn, role: str) -> Kind:
+def _kind_by_role(column: TypedColumn, role: str) -> Kind:
     if holds := ROLES.find(role).holds:
         return holds
     if role == "label" and len(column.values.shape) == 1:
@@ -94,7 +94,7 @@ def _kind_by_role(column: RawColumn, role: str) -> Kind:
     return infer_kind(column.values)
 
 
-def useless(column: RawColumn, kind: Kind | None) -> str | None:
+def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
@@ -118,7 +118,7 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
     return None
 
 
-def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str | None:
+def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> str | None:
     """How `column` was understood where it could be otherwise, unless its kind was `asked` for; else None."""
     if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
