@@ -71,6 +71,10 @@ class ColumnKind:
         return self.name
 
 
+KINDS: Registry[ColumnKind] = Registry("kinds", ColumnKind, "manyways.data.kinds")
+"""Every kind by its name: those of this file, and of the entry-point group `manyways.kinds`."""
+
+
 class Number(ColumnKind):
     """Numbers, one or several a row: float or int [n] or [n, width]."""
 
@@ -254,9 +258,6 @@ def _is_list(text: str) -> bool:
     return all(isinstance(part, str | int) for part in parts)
 
 
-KINDS: Registry[ColumnKind] = Registry("kinds", ColumnKind, "manyways.data.kinds")
-"""Every kind by its name: those of this file, and of the entry-point group `manyways.kinds`."""
-
 NUMBER, CATEGORY, TEXT, IMAGE, AUDIO, SEVERAL = Number(), Category(), Text(), Image(), Audio(), Several()
 
 
@@ -266,7 +267,7 @@ def infer_kind(values: Rows) -> Kind:
     Arrays of three or four axes are images. Floats, and integers with more than 2 values, are numbers. Strings are text
     where they have three words or more on average, categories otherwise.
     """
-    return next((kind.name for kind in KINDS.all().values() if kind.fits(values)), Category.name)
+    return next((kind.name for kind in KINDS.all().values() if kind.fits(values)), CATEGORY.name)
 
 
 def infer_label_kind(values: NDArray[Any]) -> Kind:
@@ -276,14 +277,14 @@ def infer_label_kind(values: NDArray[Any]) -> Kind:
     """
     known = values[~is_missing(values)]
     if known.dtype.kind not in "iuf":
-        return next((kind.name for kind in KINDS.all().values() if kind.fits_label(known)), Category.name)
+        return next((kind.name for kind in KINDS.all().values() if kind.fits_label(known)), CATEGORY.name)
     if not np.all(known == np.round(known)):
-        return Number.name
+        return NUMBER.name
     distinct, counts = np.unique(known, return_counts=True)
     if len(distinct) <= most_classes(len(known)):
-        return Category.name
+        return CATEGORY.name
     counted = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
-    return Category.name if counted and counts.min() > 1 else Number.name
+    return CATEGORY.name if counted and counts.min() > 1 else NUMBER.name
 
 
 def most_classes(count: int) -> int:

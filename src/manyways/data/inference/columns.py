@@ -1,19 +1,21 @@
-"""Raw columns made ready: their kind decided, their values as that kind stores them, useless ones named."""
+"""Typed columns made ready: their kinds decided, their values as these store them, useless ones named."""
 
 import json
 import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
-from manyways.data.inference.table import TypedColumn
+from manyways.data.inference.table import Table, TypedColumn
 from manyways.data.kinds import KINDS, Kind, classes_in, infer_kind, infer_label_kind, most_classes
 from manyways.data.kinds import SEVERAL as SETS
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
+from manyways.data.sources.base import Options
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
@@ -27,6 +29,23 @@ AMOUNT = re.compile(r"[+-]?[0-9](?:[0-9.,' ]*[0-9])?")
 """A number in text."""
 LOOKED_AT = 1000
 """Values that are looked at to tell whether text is numbers."""
+
+
+def columns_of(
+    table: Table, roles: Mapping[str, Sequence[str]], options: Options, learned: Collection[str]
+) -> tuple[dict[str, Column], dict[str, str]]:
+    """The columns of `table` that have `roles`, of their kinds, and notes on those that could be understood otherwise.
+
+    learned: The columns that a model learned as the kinds that `options` has for them.
+    """
+    columns: dict[str, Column] = {}
+    notes: dict[str, str] = {}
+    for role, name in ((role, name) for role, names in roles.items() for name in names):
+        raw, kind = table.columns[name], options.kinds.get(name)
+        columns[name] = finished(raw, role, kind, options.decimal, learned=name in learned)
+        if note := understood(raw, columns[name], role, asked=kind is not None):
+            notes[name] = note
+    return columns, notes
 
 
 def finished(
