@@ -34,12 +34,23 @@ def train_references(
     model: Model, reference: Data, count: int = 16, *, seed: int = 0, method: Method | None = None,
     start: Model | None = None, functions: Functions | None = None,
 ) -> list[Model]:  # fmt: skip
-    """`count` models like `model`, each trained on a random half of the rows of `reference`.
+    """Train `count` models like `model`, each on a random half of the rows of `reference`.
 
     A network that predicts classes is trained as a population of its own architecture, all members in one program, for
     as many steps as the model took. Any other model is made by its own method, or by the one that is given, one after
-    the other; `start` is what that starts from, and `functions` are those that the own method names. Raises NeedsError
-    where the model's own method cannot be made again.
+    the other.
+
+    Args:
+        model: The model that they are like.
+        reference: Rows that they learn from.
+        count: Number of models.
+        seed: Seed of halves and weights.
+        method: Method that trains them.
+        start: Model that they start from.
+        functions: Functions that the model's own method names, by these names.
+
+    Raises:
+        NeedsError: Where the model's own method cannot be made again.
     """
     plain = _plain(model) if method is None else None
     # Other methods may learn from rows without a label, too.
