@@ -103,8 +103,10 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Raw:
             if of == part:
                 values = _read_member(archive, members[key], headers[key], path)
                 columns.append(RawColumn(column, values, where=f"{path}[{key!r}]"))
-        tables.append((part, RawTable(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
-    return Raw(tables, plain_name(path), str(path), labels=("label",))
+        tables.append(
+            (part, RawTable(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored, label="label"))
+        )
+    return Raw(tables, plain_name(path), str(path))
 
 
 def _beside(name: str, part: int, keys: dict[str, str]) -> str | None:
