@@ -28,7 +28,7 @@ class Advise:
     """Say which ways of learning your data allows, and what the others lack."""
 
     data: Source
-    """What there is to learn from; `manyways --help` lists what can be read."""
+    """The data to learn from; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
 
 
@@ -125,7 +125,7 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
 
 
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
-    """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
+    """The command to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
     from manyways.comparison.plan import suggested
     from manyways.comparison.tasks import all_tasks, task_of
 
@@ -152,5 +152,5 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
 
 
 def _can_be_told_apart(data: "Data") -> bool:
-    """Whether a comparison can score what is predicted of the label: one class alone is no question."""
+    """True if a comparison can score what is predicted of the label: one class alone is no question."""
     return not data.classification or len(data.classes) > 1

@@ -99,7 +99,7 @@ def given_fields(kind: type[Method], options: Any) -> dict[str, Any]:
 
 
 def is_method(annotation: Any) -> bool:
-    """Whether the values of `annotation` are methods."""
+    """True if the values of `annotation` are methods."""
     if get_origin(annotation) in (Union, types.UnionType, Annotated):
         return any(is_method(option) for option in get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, Method)

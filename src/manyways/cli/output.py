@@ -1,4 +1,4 @@
-"""What the commands print, and whether their files can be written."""
+"""Output of the commands, and checks that their files can be written."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ WIDTH_OF_FILES = 120
 
 
 def console() -> "Console":
-    """Where results go: stdout."""
+    """The console of results: stdout."""
     from manyways.terminal import Terminal
 
     return Terminal(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
@@ -40,11 +40,11 @@ def write_out(text: str) -> None:
 SHOWN = 8
 """Columns that were left out, and notes on how others were understood, that are shown."""
 NO_ROLE = "no role was given to it"
-"""Why a column is left out that nobody asked for."""
+"""The reason why a column is left out that nobody asked for."""
 
 
 def notes(data: "Data", *, left_out: bool = True) -> list[tuple[str, str]]:
-    """What reading left out of `data` and how it understood what is open, in a few lines: (what, text)."""
+    """Notes on columns that reading left out of `data` and on what it understood, in a few lines: (what, text)."""
     from manyways.cli.wording import as_typed
     from manyways.data.encoders.categories import sharing
 
@@ -79,7 +79,7 @@ def check_console(text: str) -> None:
 
 
 def agreed(question: str) -> bool:
-    """Whether the person at the terminal answers `question` with yes."""
+    """True if the person at the terminal answers `question` with yes."""
     print(f"{question} [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -45,9 +45,9 @@ class Predict:
     """Rows that cannot be used: refuse all, skip them (their numbers are left out of the CSV), or fill their gaps with
     the means of the rows that the model learned from and the category (missing)."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
-    """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    """A CSV or TSV file begins with the names of its columns: yes or no; by default its first row tells."""
     decimal: Decimal = None
-    """What stands before the fraction of a number in a CSV or TSV file, where the cells leave it open."""
+    """The mark before the fraction of a number in a CSV or TSV file, where the cells leave it open."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -194,7 +194,7 @@ def _best(plan: Plan, comparison: Comparison, folder: Path) -> Best | None:
 
 
 def summarise(plan: Plan) -> DataSummary:
-    """What the comparison was made on."""
+    """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
     shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
     return DataSummary(

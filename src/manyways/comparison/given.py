@@ -1,4 +1,4 @@
-"""What may be asked of a comparison."""
+"""Checks of the arguments of a comparison."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real

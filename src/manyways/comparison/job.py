@@ -61,7 +61,7 @@ def fields_of(method: Method) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: a score, or the reason why there is none."""
+    """The outcome of a job: a score, or the reason why there is none."""
 
     score: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Outcome:
 
 
 def _shown(learner: Method, data: Data, labels: int) -> int:
-    """How many of the `labels` a method starts with; it asks for the others itself."""
+    """The number of the `labels` that a method starts with; it asks for the others itself."""
     asks = learner.asks(labels)
     first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
     if asks and first < classes <= labels:
@@ -152,7 +152,7 @@ def _scored(model: Model, data: Data, metric: str, noted: dict[str, float]) -> d
 
 
 def _untrained(job: Job, start: Model, data: Data) -> Outcome:
-    """What the start reaches as it is."""
+    """The score of the start as it is."""
     metrics = _scored(start, data, job.metric, {})
     return Outcome(score=metrics[job.metric], metrics=metrics, parameters=start.parameters)
 

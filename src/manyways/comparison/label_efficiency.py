@@ -24,7 +24,7 @@ def label_counts(shown: int, known: int, fewest: int) -> list[int]:
 def labels_needed(
     counts: Sequence[int], scores: Sequence[float], score: float, higher_is_better: bool
 ) -> tuple[float | None, str]:
-    """How many labels give `score` on the curve of `scores` at `counts`: a number, or None and why there is none.
+    """The number of labels that give `score` on the curve of `scores` at `counts`, or None and why there is none.
 
     The curve is made monotone first (isotonic regression, Barlow et al. 1972), as more labels do not harm on
     average, and read in the logarithm of the labels.

@@ -22,7 +22,7 @@ LONGEST_SHOWN = 64
 
 
 def showcase(name: str, model: Model, test: Data) -> Best:
-    """What `model` does on the rows of `test` whose label is known."""
+    """Confusions and mistakes of `model` on the rows of `test` whose label is known."""
     known = test.select(test.known)
     target = model.target
     assert target is not None
@@ -53,7 +53,7 @@ def showcase(name: str, model: Model, test: Data) -> Best:
 
 
 def showcase_of_answers(name: str, model: Model, test: Data) -> Best:
-    """Where `model` is wrong on rows of a language model: pairs that it sees the other way round, other answers.
+    """Mistakes of `model` on rows of a language model: pairs that it sees the other way round, other answers.
 
     Of running text there is nothing to show.
     """

@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """What `render_table` returns: rich asks it to draw itself in the width at hand."""
+    """The result of `render_table`: rich asks it to draw itself in the width at hand."""
 
     comparison: Comparison
 

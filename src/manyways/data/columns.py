@@ -50,7 +50,7 @@ class Column:
 
     @cached_property
     def gaps(self) -> NDArray[np.bool_] | None:
-        """Which rows have no value; None where all have one."""
+        """True for each row without a value; None where all have one."""
         if self.values.dtype.kind not in "fO" and self.absent is None:
             return None
         chunks = chunks_of(len(self), 1 << 16, each=row_bytes(self.values) if self.absent is None else 1)
@@ -101,7 +101,7 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
 
 
 def places_of(ids: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Where each of `ids` [n, 2] stands in `known` [m, 2], int64 [n]; -1 where it does not."""
+    """The places of `ids` [n, 2] in `known` [m, 2], int64 [n]; -1 where it does not."""
     order = np.argsort(known[:, 0], kind="stable")
     firsts = known[order, 0]
     at = np.searchsorted(firsts, ids[:, 0])

@@ -44,13 +44,13 @@ class Data:
     source: str = ""
     ignored: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
-    """How reading understood what could be understood otherwise, by column, and what to type if that is wrong."""
+    """Readings of what could be understood otherwise, by column, and what to type if that is wrong."""
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
     origin: Origin | None = None
     """Where the rows can be read again; None for what was in memory, or has been given other labels since."""
     numbers: RowNumbers | None = None
-    """Which row of its source each row of the table was, where some were left out; None where none was."""
+    """The number of each row of the table in its source, where some were left out; None where none was."""
 
     @staticmethod
     def from_columns(
@@ -123,7 +123,7 @@ class Data:
     # --- columns and roles -------------------------------------------------------------------------
 
     def has(self, role: str) -> bool:
-        """Whether any column has `role`."""
+        """True if any column has `role`."""
         return bool(self.roles.get(role))
 
     @property
@@ -201,7 +201,7 @@ class Data:
 
     @property
     def source_rows(self) -> RowNumbers:
-        """Which row of its source each of these rows was, counted from 0."""
+        """The number of each of these rows in its source, counted from 0."""
         return self.rows if self.numbers is None else self.numbers[self.rows]
 
     def select(self, which: NDArray[Any]) -> "Data":
@@ -254,18 +254,18 @@ class Data:
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """Which of these rows have a label that may be seen."""
+        """True for each of these rows whose label may be seen."""
         return self.visible[self.rows]
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which of these rows have a label at all, seen or hidden."""
+        """True for each of these rows that has a label at all, seen or hidden."""
         labels = self.labels or [self.label]
         return np.asarray(np.any([~label.missing(self.rows) for label in labels], axis=0))
 
     @cached_property
     def classification(self) -> bool:
-        """Whether the label is a category; False where it is a number, and where there are several."""
+        """True if the label is a category; False where it is a number, and where there are several."""
         return len(self.roles.get("label", ())) < 2 and self.label_kind == "category"
 
     @cached_property
@@ -315,7 +315,7 @@ class Data:
 
     @property
     def forgotten(self) -> NDArray[np.bool_]:
-        """Which of these rows are to be forgotten: none without a column of that role.
+        """True for each of these rows that is to be forgotten: none without a column of that role.
 
         Raises DataError where its values are not true or false, 1 or 0.
         """
@@ -346,7 +346,7 @@ class Data:
 
 
 def by_kind(value: Any) -> tuple[str, Any]:
-    """What classes are sorted by: those of one type among themselves, as a number and a word have no order."""
+    """The key by which classes are sorted: those of one type among themselves, as a number and a word have no order."""
     return str(type(value)), value
 
 

@@ -1,4 +1,4 @@
-"""Which rows a model learns from, which it is stopped by, and which it is tested on."""
+"""Parts: the rows that a model learns from, is stopped by, and is tested on."""
 
 import hashlib
 from dataclasses import replace

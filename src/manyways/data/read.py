@@ -101,7 +101,7 @@ def read(
 
 @dataclass(frozen=True)
 class Known:
-    """What a model knows of columns before rows are read: their kinds, and which of them are labels.
+    """Knowledge that a model has of columns before rows are read: their kinds, and which of them are labels.
 
     Rows need have none of these columns; those that they have are of that kind.
     """

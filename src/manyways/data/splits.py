@@ -1,4 +1,4 @@
-"""Which rows go where: by their own ids and a seed."""
+"""Splits of rows by their own ids and a seed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -42,12 +42,12 @@ def stratified(
 
 
 def parts_of(ids: NDArray[np.uint64], count: int, seed: int) -> NDArray[np.int64]:
-    """Which of `count` parts each row belongs to: by its own id and the seed alone, so that no other row matters."""
+    """The number of each row's part among `count`: by its own id and the seed alone, so that no other row matters."""
     return np.asarray((shuffle_keys(ids, seed) >> np.uint64(33)) * np.uint64(count) >> np.uint64(31), np.int64)
 
 
 def classes_by_task(classes: Sequence[Any], count: int, seed: int | None) -> dict[Any, int]:
-    """Which of the tasks 1 … `count` each class belongs to: as many to each as can be, or one more to the first.
+    """The task 1 … `count` of each class: as many to each as can be, or one more to the first.
 
     Classes are taken in their order; with a seed, in one that follows from it and their names.
     """
@@ -65,7 +65,7 @@ CLIENTS = 0xC11E47
 def dirichlet_clients(
     strata: NDArray[Any], count: int, alpha: float, seed: int, *, ids: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """Which of `count` clients holds each row [rows]: of every stratum each has a share drawn from Dirichlet(alpha).
+    """The client of each row [rows] among `count`: of every stratum each has a share drawn from Dirichlet(alpha).
 
     A row's client follows from its id, its stratum and the seed; other rows do not matter.
     """

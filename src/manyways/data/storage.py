@@ -69,7 +69,7 @@ def loaded(rows: Rows) -> NDArray[Any]:
 
 
 def home_folder() -> Path:
-    """Where Manyways keeps what it makes: $MANYWAYS_HOME, else the user's cache folder."""
+    """The folder for what Manyways makes: $MANYWAYS_HOME, else the user's cache folder."""
     if place := os.environ.get("MANYWAYS_HOME"):
         return Path(place)
     import platformdirs
@@ -78,7 +78,7 @@ def home_folder() -> Path:
 
 
 def store_folder() -> Path:
-    """Where models are kept with their lineage: in $MANYWAYS_HOME, else in the user's data folder."""
+    """The folder of models with their lineage: in $MANYWAYS_HOME, else in the user's data folder."""
     if place := os.environ.get("MANYWAYS_HOME"):
         return Path(place) / "store"
     import platformdirs

@@ -156,7 +156,7 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
 
 
 def _landing(comparison: Comparison, entry: Entry, ends: tuple[int, int]) -> tuple[float, str, str]:
-    """Where the line of `entry` ends: the number of labels, the marker there, what to say of it."""
+    """The end of the line of `entry`: the number of labels, the marker there, what to say of it."""
     worth = f"<br>worth {escape(wording.labels(entry), quote=False)} labels"
     if entry.labels_equivalent is not None:
         return entry.labels_equivalent, "circle", worth

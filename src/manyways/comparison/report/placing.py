@@ -1,4 +1,4 @@
-"""Where labels go so that they do not cover each other."""
+"""Places of labels so that they do not cover each other."""
 
 from collections.abc import Sequence
 from statistics import fmean

@@ -28,7 +28,7 @@ def find_task(name: str) -> Task:
 
 
 def task_of(data: "Data", metric: str | None = None) -> Task:
-    """What the roles of `data` ask for; with a `metric`, the first that is scored by it, asked for or allowed besides.
+    """The task that `data` asks for; with a `metric`, the first that is scored by it, asked for or allowed besides.
 
     Raises DataError where nothing could be scored, ParameterError for a metric that nothing could be scored by.
     """

@@ -116,7 +116,7 @@ def sharing(data: "Data") -> dict[str, str]:
 
 
 def said_of_sharing(code: CategoryCode) -> str:
-    """How the categories of `code` share features, in words."""
+    """The features that categories of `code` share, in words."""
     return (
         f"{len(code.shared):,} of its {len(code.known):,} categories share {HASHES * code.buckets:,} features, "
         f"{HASHES} each by hashing: a network tells them apart, a linear method less well"

@@ -76,7 +76,7 @@ def finished(
 
 
 def _may_hold_words(column: TypedColumn, role: str) -> bool:
-    """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
+    """True if words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
         return ROLES.find(role).holds is not None
     numbers = []
@@ -89,7 +89,7 @@ def _may_hold_words(column: TypedColumn, role: str) -> bool:
 
 
 def _holds_conversations(column: TypedColumn) -> bool:
-    """Whether the first value that is there was a list of messages, which is JSON by now."""
+    """True if the first value that is there was a list of messages, which is JSON by now."""
     if column.kind != "text" or column.values.dtype.kind != "O":
         return False
     first = next((value for value in column.values[np.arange(min(len(column.values), FEWEST))] if value), "")
@@ -105,7 +105,7 @@ def _kind_by_role(column: TypedColumn, role: str) -> Kind:
 
 
 def useless(column: TypedColumn, kind: Kind | None) -> str | None:
-    """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
+    """The reason why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
     if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
@@ -129,7 +129,7 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 
 
 def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> str | None:
-    """How `column` was understood where it could be otherwise, unless its kind was `asked` for; else None."""
+    """The reading of `column` where it could be another, unless its kind was `asked` for; else None."""
     if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
@@ -162,7 +162,7 @@ def _understood_label(column: Column, otherwise: str) -> str | None:
 
 
 def _beside(texts: list[Any]) -> str:
-    """What to say of texts that are numbers with the same sign of a currency beside each, or a unit behind it."""
+    """The hint on texts that are numbers with the same sign of a currency beside each, or a unit behind it."""
     around = {AMOUNT.sub("\0", str(text).strip()) for text in texts[:LOOKED_AT]}
     form = around.pop() if len(around) == 1 else ""
     words = form.replace("\0", "").strip()

@@ -67,7 +67,7 @@ def _numbers_and_words(name: str, values: Sequence[Any], where: str) -> TypedCol
 
 
 def mixed(name: str, where: str, numbers: int, words: Mapping[int, Any]) -> str:
-    """What to say where a column holds `numbers` numbers and, by row, `words`."""
+    """The message where a column holds `numbers` numbers and, by row, `words`."""
     row, value = next(iter(words.items()))
     return (
         f"{where}: the column {name!r} holds numbers in {count_of(numbers, 'row')} and something else in "

@@ -22,7 +22,7 @@ CLEAR = ("RGBA", "LA", "La", "PA", "RGBa")
 """Modes of images that are transparent in places."""
 _ONE_LARGE = Lock()
 DEEP = ("I", "F")
-"""How the modes of images of more than 8 bits begin."""
+"""First letters of the modes of images of more than 8 bits."""
 WHITES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """The largest number of 8, 10, 12, 14 and 16 bits."""
 MOST_PIXELS = 179_000_000
@@ -66,7 +66,7 @@ class Header:
 
 
 def header_of(item: Item) -> Header | str:
-    """What the header alone says of an image; or why it cannot be read."""
+    """The header of an image, or the reason why it cannot be read."""
     try:
         with _open(item) as image:
             width, height = image.size
@@ -109,7 +109,7 @@ def pixels_of(item: Item, shape: tuple[int, int, int], white: float | None) -> N
 
 
 def white_of(items: Sequence[Item], pool: ThreadPoolExecutor) -> float:
-    """What is white in images of more than 8 bits: the largest number of the depth that the brightest of them needs.
+    """White in images of more than 8 bits: the largest number of the depth that the brightest of them needs.
 
     Fractions of at most 1 are parts of white.
     """
@@ -132,7 +132,7 @@ def _brightest(item: Item) -> float | None:
 
 
 def _one_at_a_time(work: Callable[[bool], Found | None]) -> Found:
-    """What `work` gives; where it gives nothing, as an image is large, then once it is alone with one."""
+    """The result of `work`; where it gives nothing, as an image is large, then once it is alone with one."""
     found = work(False)
     if found is None:
         with _ONE_LARGE:

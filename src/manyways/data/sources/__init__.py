@@ -23,7 +23,7 @@ LONGEST_NAME = 4096
 
 
 class Source(Protocol):
-    """What a source module offers."""
+    """The functions of a source module."""
 
     ORDER: int
 

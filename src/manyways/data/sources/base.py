@@ -40,7 +40,7 @@ PART_WORDS = {
 
 @dataclass(frozen=True)
 class Options:
-    """How a source is to be read; `read` documents each. Test rows may lack the columns of `labels`.
+    """Options of reading a source; `read` documents each. Test rows may lack the columns of `labels`.
 
     wanted: the columns that roles or the part name, for sources that would else leave them out.
     """

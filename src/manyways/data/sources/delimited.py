@@ -45,7 +45,7 @@ class Strings:
 
 @dataclass(frozen=True)
 class _Form:
-    """How a file is written.
+    """The form of a file.
 
     named: whether its first line only names the separator; foreign: whether polars cannot read it as it is, since its
     lines end in CR or it is not UTF-8.
@@ -141,7 +141,7 @@ def _form(path: Path) -> _Form:
 
 
 def _zero_bytes(beginning: bytes, path: Path) -> str:
-    """What to say of text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
+    """The message on text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
     if beginning.startswith(("\xff\xfe".encode(), "\xfe\xff".encode())):
         return f"{path} was UTF-16 and has been converted as if it were Latin 1. Convert the original: iconv -f utf-16."
     encoding = "utf-16le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16be"
@@ -152,7 +152,7 @@ def _zero_bytes(beginning: bytes, path: Path) -> str:
 
 
 def _content(path: Path, form: _Form) -> Path | bytes:
-    """What polars is given: the file, or its bytes unpacked within limits, in UTF-8, their lines ended by LF."""
+    """The content for polars: the file, or its bytes unpacked within limits, in UTF-8, their lines ended by LF."""
     if not form.foreign:
         return read_whole(path) if path.suffix.lower() == ".gz" else path
     with open_binary(path) as file:
@@ -217,7 +217,7 @@ def _check_lengths(path: Path, form: _Form) -> list[int]:
 
 
 def _repeated(path: Path, form: _Form, header: tuple[str | None, ...]) -> str:
-    """What to say where the header comes again, with its lines."""
+    """The message on a header that comes again, with its lines."""
     lines: list[int] = []
     with _cells(path, form) as rows:
         names = [name or "" for name in header]

@@ -69,7 +69,7 @@ def _load(root: Path, options: Options, source: Path) -> Raw:
 
 
 def _are_classes(named: Sequence[Path], root: Path) -> bool:
-    """Whether folders that are `named` like parts hold files themselves, and others beside them do, too."""
+    """True if folders that are `named` like parts hold files themselves, and others beside them do, too."""
     beside = [child for child in _folders(root) if child not in named and child.name.lower() not in UNLABELLED]
     return any(map(_holds_media, beside)) and all(
         _holds_media(child) and not any(_media_in(deeper) for deeper in _folders(child)) for child in named

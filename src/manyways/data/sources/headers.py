@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 LOOKED_AT = 1000
 """Rows that are looked at to tell a header from a row of values."""
 CERTAIN = 3
-"""What a word above numbers weighs, and the word label; a word that none of a few values is weighs 1."""
+"""The weight of a word above numbers, and the word label; a word that none of a few values is weighs 1."""
 FEWEST = 3
 """Numbers that must lie below others for these to be far away from them, and numbers that count columns."""
 UNNAMED = re.compile(r"column_\d+")
-"""What columns without names are called."""
+"""Names of columns without one."""
 SHOWN = 4
 
 
 @dataclass(frozen=True)
 class FirstRow:
-    """What the first row is: names, or values; of values `why`, and whether it is doubtful, as words are among them."""
+    """The first row: names, or values; of values `why`, and if it is doubtful, as words are among them."""
 
     names: bool
     why: str = ""
@@ -35,7 +35,7 @@ class FirstRow:
 
 @dataclass(frozen=True)
 class _Vote:
-    """How much a cell speaks for a row of names, and why it speaks against it; a number may yet be a name."""
+    """The vote of a cell for a row of names, and why it speaks against it; a number may yet be a name."""
 
     weight: int
     why: str = ""
@@ -99,7 +99,7 @@ def _trimmed(frame: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _are_plain_numbers(frame: "pl.DataFrame") -> list[bool]:
-    """Which columns hold nothing but numbers as Python writes them, one at least."""
+    """True for each column that holds nothing but numbers as Python writes them, one at least."""
     import polars as pl
 
     known = frame.select(pl.all().count()).row(0)
@@ -123,7 +123,7 @@ def _vote(cell: str, below: "pl.Series", plain: bool) -> _Vote:
 
 
 def _are_names(cells: Sequence[str], below: "Sequence[pl.Series]") -> bool:
-    """Whether numbers in a first row are names: 0, 1, 2, … as pandas writes them, or all far from those below them."""
+    """True if numbers in a first row are names: 0, 1, 2, … as pandas writes them, or all far from those below them."""
     if len(cells) >= FEWEST and list(cells) == [str(at) for at in range(len(cells))]:
         return not any((column == cell).any() for cell, column in zip(cells, below, strict=True))
     return len(cells) > 1 and all(_is_far(cell, column) for cell, column in zip(cells, below, strict=True))

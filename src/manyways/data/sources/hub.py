@@ -11,7 +11,7 @@ from manyways.hub import one_try
 
 ORDER = 5
 HUB = "hub:"
-"""What stands before the name of a data set on the Hub, so that a mistyped path is none."""
+"""The prefix of the name of a data set on the Hub, so that a mistyped path is none."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?")
 
 

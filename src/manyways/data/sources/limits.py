@@ -152,7 +152,7 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
 
 
 class _Bounded(io.RawIOBase):
-    """What a packed file unpacks to, up to the limit."""
+    """The bytes that a packed file unpacks to, up to the limit."""
 
     def __init__(self, packed: gzip.GzipFile, path: Path) -> None:
         self._packed, self._path, self._size = packed, path, path.stat().st_size
@@ -201,7 +201,7 @@ def decoding(where: str, instead: str = "Download or save it again.", *, said: s
 
 
 def reason(error: BaseException) -> str:
-    """What an error of another library says, on one line."""
+    """The message of another library's error, on one line."""
     if isinstance(error, MemoryError):
         return "what it announces does not fit into memory"
     if isinstance(error, RecursionError):

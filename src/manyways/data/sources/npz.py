@@ -117,7 +117,7 @@ def _beside(name: str, part: int, keys: dict[str, str]) -> str | None:
 
 
 def _row_axes(inputs: tuple[int, ...], labels: tuple[int, ...]) -> int:
-    """How many axes count rows: all of the labels' where images have them, too, as in [classes, rows, H, W]."""
+    """Axes that count rows: all of the labels' where images have them, too, as in [classes, rows, H, W]."""
     return len(labels) if len(inputs) >= len(labels) + 2 and inputs[: len(labels)] == labels else 1
 
 

@@ -1,4 +1,4 @@
-"""What a Parquet file claims, told from its footer and the headers of its pages before anything is unpacked.
+"""Claims of a Parquet file, told from its footer and the headers of its pages before anything is unpacked.
 
 The format: `PAR1`, pages, a footer in Thrift's compact protocol, its length as a little-endian uint32, `PAR1`.
 """

@@ -118,7 +118,7 @@ def key_of_file(path: Path, *more: Any) -> str:
 
 
 def load_note(key: str) -> dict[str, Any] | None:
-    """What `save_note` kept under `key`; None where it kept nothing or its rows are gone."""
+    """The note that `save_note` kept under `key`; None where it kept nothing or its rows are gone."""
     folder = cache_folder()
     note = folder / f"{key}.json"
     if not note.exists() or not (folder / f"{key}.rows").exists():

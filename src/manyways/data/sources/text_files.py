@@ -30,7 +30,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether the first bytes of `path` say that it is encoded otherwise than in UTF-8."""
+    """True if the first bytes of `path` say that it is encoded otherwise than in UTF-8."""
     with opened(path) as file:
         return mark_of(file.peek(4)[:4]) is not None
 
