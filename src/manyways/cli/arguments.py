@@ -165,26 +165,26 @@ def refusal(kind: type, command: str, unknown: Sequence[str]) -> ParameterError:
 
 def flags(kind: type) -> list[str]:
     """All flags of the options `kind`."""
-    found: list[str] = []
+    names: list[str] = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
         inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if isinstance(inner, type) and is_dataclass(inner):
-            found += flags(inner)
+            names += flags(inner)
         elif tyro.conf.Positional not in getattr(hint, "__metadata__", ()):
             flag = name.replace("_", "-")
-            found += [f"--{flag}", f"--no-{flag}"] if inner is bool else [f"--{flag}"]
-    return found
+            names += [f"--{flag}", f"--no-{flag}"] if inner is bool else [f"--{flag}"]
+    return names
 
 
 def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
     """`("a=b", …)` as pairs. Raises ParameterError where one has no `=`."""
-    found = []
+    parsed = []
     for text in given:
         key, equals, value = text.rpartition("=") if flag == "--kinds" else text.partition("=")
         if not (key and equals and value):
             raise ParameterError(f"{flag} must be {form}; got {text!r}.")
-        found.append((key, value))
-    return found
+        parsed.append((key, value))
+    return parsed
 
 
 def functions_of(given: Sequence[str]) -> dict[str, Callable[..., Any]]:
@@ -194,12 +194,12 @@ def functions_of(given: Sequence[str]) -> dict[str, Callable[..., Any]]:
     """
     from manyways.typed import function_typed
 
-    found: dict[str, Callable[..., Any]] = {}
+    functions: dict[str, Callable[..., Any]] = {}
     for name, place in pairs("--function", given, "NAME=MODULE:FUNCTION, such as rewards.short=my_rewards:short"):
-        found[name] = function_typed(place, f"--function {name}")
-        if not callable(found[name]):
-            raise ParameterError(f"--function {name} must be a function; {place} is {type(found[name]).__name__}.")
-    return found
+        functions[name] = function_typed(place, f"--function {name}")
+        if not callable(functions[name]):
+            raise ParameterError(f"--function {name} must be a function; {place} is {type(functions[name]).__name__}.")
+    return functions
 
 
 def constant(word: str) -> Any:

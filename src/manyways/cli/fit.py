@@ -256,13 +256,13 @@ def stated(facts: Mapping[str, Any]) -> dict[str, str]:
     def said(value: Any) -> str:
         return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
-    found = {}
+    written = {}
     for name, fact in facts.items():
         if short(fact):
-            found[name] = said(fact)
+            written[name] = said(fact)
         elif isinstance(fact, dict) and len(fact) <= MOST_FACTS and all(map(short, fact.values())):
-            found[name] = ", ".join(f"{part.replace('_', ' ')} {said(value)}" for part, value in fact.items())
-    return found
+            written[name] = ", ".join(f"{part.replace('_', ' ')} {said(value)}" for part, value in fact.items())
+    return written
 
 
 def scores_of(model: "Model", data: "Data") -> dict[str, float]:

@@ -102,10 +102,10 @@ def main(arguments: Sequence[str]) -> int:
     model = load_model(options.model)
     if options.data is None:
         prompts = [sys.stdin.read() if text == "-" else text for text in options.prompt]
-        write_out("\n".join(said(model, prompts, options)) + "\n")
+        write_out("\n".join(answers(model, prompts, options)) + "\n")
         return 0
     prompts = prompts_of(options.data, dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question")))
-    rows = zip(range(len(prompts)), prompts, said(model, prompts, options), strict=True)
+    rows = zip(range(len(prompts)), prompts, answers(model, prompts, options), strict=True)
     text = as_csv([["row", "prompt", "completion"], *rows], options.spreadsheet_safe)
     if options.out == "-":
         write_out(text)
@@ -126,7 +126,7 @@ def draws_rows(folder: Path) -> bool:
         return False
 
 
-def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:
+def answers(model: "Model", prompts: list[str], options: Generate) -> list[str]:
     """The answers of `model` to each of `prompts`."""
     sampling: dict[str, Any] = {
         name: getattr(options, name) for name in ("longest", "temperature", "top_k", "top_p", "seed")
@@ -148,12 +148,12 @@ def turns_by_default(model: "Model", folder: Path) -> bool:
     if tokenizer is None or not knows_chats(tokenizer) or "generate" not in model.gives:
         return False
     trained_here = (folder / DESCRIPTION).is_file()
-    said = (
+    reason = (
         "A prompt is read as it is. If the model has learned conversations, --chat makes it the user's turn"
         if trained_here
         else "A prompt is taken for the user's turn; --raw reads it as it is"
     )
-    say(f"{folder} has a chat template of its own. {said}.")
+    say(f"{folder} has a chat template of its own. {reason}.")
     return not trained_here
 
 

@@ -52,10 +52,10 @@ def notes(data: "Data", *, left_out: bool = True) -> list[tuple[str, str]]:
     lines = [("left out", f"{name}: {as_typed(why)}") for name, why in gone[:SHOWN]]
     if len(gone) > SHOWN:
         lines.append(("left out", f"{len(gone) - SHOWN} more columns"))
-    held = [*data.notes.items(), *(sharing(data) if left_out else {}).items()]
-    lines += [("note", f"{name}: {as_typed(note)}") for name, note in held[:SHOWN]]
-    if len(held) > SHOWN:
-        lines.append(("note", f"{len(held) - SHOWN} more columns were understood so"))
+    readings = [*data.notes.items(), *(sharing(data) if left_out else {}).items()]
+    lines += [("note", f"{name}: {as_typed(note)}") for name, note in readings[:SHOWN]]
+    if len(readings) > SHOWN:
+        lines.append(("note", f"{len(readings) - SHOWN} more columns were understood so"))
     return lines
 
 

@@ -80,11 +80,11 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
     if "score" in model.gives:
         yield from scores(model, data)
         return
-    said = model.predict(data)
-    numbers, predictions = data.source_rows.tolist(), said.tolist()
-    if said.dtype.names is not None:
-        yield ["row", *said.dtype.names]
-        yield from ([row, *each] for row, each in zip(numbers, predictions, strict=True))
+    outputs = model.predict(data)
+    numbers, predictions = data.source_rows.tolist(), outputs.tolist()
+    if outputs.dtype.names is not None:
+        yield ["row", *outputs.dtype.names]
+        yield from ([row, *values] for row, values in zip(numbers, predictions, strict=True))
         return
     if not probabilities or model.target is None:
         yield ["row", "prediction"]
@@ -92,8 +92,8 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
         return
     yield ["row", "prediction", *(f"probability_{name}" for name in model.target.classes)]
     shares = model.probabilities(data).tolist()
-    for row, prediction, each in zip(numbers, predictions, shares, strict=True):
-        yield [row, prediction, *(f"{share:.6g}" for share in each)]
+    for row, prediction, chances in zip(numbers, predictions, shares, strict=True):
+        yield [row, prediction, *(f"{share:.6g}" for share in chances)]
 
 
 def scores(model: "Model", data: "Data") -> Iterator[list[Any]]:

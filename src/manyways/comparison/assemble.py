@@ -83,13 +83,13 @@ def label_points(plan: Plan, outcomes: Outcomes) -> list[LabelPoint]:
     """Plain supervision at growing numbers of labels."""
     points = []
     for count in plan.curve:
-        found = [
+        scores = [
             outcome.score
             for job, outcome in outcomes.items()
             if job.method == BASELINE and job.labels == count and outcome.score is not None
         ]
-        if found:
-            points.append(LabelPoint(count, float(np.mean(found)), *interval(found), tuple(found)))
+        if scores:
+            points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
     return points
 
 

@@ -41,8 +41,8 @@ def labels_needed(
         return None, f"more than {counts[-1]:,}"
     if wanted < y[0] - 1e-12:
         return None, f"fewer than {counts[0]:,}"
-    at = int(np.searchsorted(y, wanted - 1e-12))
-    if at == 0 or y[at] == y[at - 1]:
-        return float(counts[at]), ""
-    share = (wanted - y[at - 1]) / (y[at] - y[at - 1])
-    return float(exp(x[at - 1] + share * (x[at] - x[at - 1]))), ""
+    place = int(np.searchsorted(y, wanted - 1e-12))
+    if place == 0 or y[place] == y[place - 1]:
+        return float(counts[place]), ""
+    share = (wanted - y[place - 1]) / (y[place] - y[place - 1])
+    return float(exp(x[place - 1] + share * (x[place] - x[place - 1]))), ""

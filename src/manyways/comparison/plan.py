@@ -152,7 +152,7 @@ def _method(given: Method | str) -> Method:
 
 
 def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
-    """Methods that suggest themselves for `data`, those that `start` begins as they are, others from nothing, by name."""
+    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name."""
     kinds = all_methods().values()
     candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
     if start is not None and task.has_labels:

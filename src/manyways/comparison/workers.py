@@ -138,10 +138,10 @@ class Workers:
 
 def _message(line: str) -> Outcome | float:
     """The message of a worker in a line: an outcome, or progress in [0, 1], which is 0 where it is ready for a job."""
-    held = described(parse(line, "what a worker says", DataError), "what a worker says", DataError)
-    if "outcome" in held.members:
-        return outcome_from_json(held.get("outcome", dict))
-    return held.get("progress", float, 0.0)
+    message = described(parse(line, "what a worker says", DataError), "what a worker says", DataError)
+    if "outcome" in message.members:
+        return outcome_from_json(message.get("outcome", dict))
+    return message.get("progress", float, 0.0)
 
 
 def _close(process: subprocess.Popen[str]) -> None:

@@ -108,17 +108,17 @@ class Data:
     def __repr__(self) -> str:
         if self.environment is not None:
             return f"Data({self.name!r}, an environment)"
-        said = [repr(self.name), f"rows={len(self):,}"]
+        facts = [repr(self.name), f"rows={len(self):,}"]
         if self.inputs:
             inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
             more = f", … {len(self.inputs) - 6} more" if len(self.inputs) > 6 else ""
-            said.append(f"inputs=[{inputs}{more}]")
+            facts.append(f"inputs=[{inputs}{more}]")
         for role, names in self.roles.items():
             if role not in ("input", "label"):
-                said.append(f"{role}={', '.join(names)}")
+                facts.append(f"{role}={', '.join(names)}")
         if self.has("label"):
-            said.append(f"label={', '.join(self.roles['label'])}, labelled={self.labelled.sum():,}")
-        return f"Data({', '.join(said)})"
+            facts.append(f"label={', '.join(self.roles['label'])}, labelled={self.labelled.sum():,}")
+        return f"Data({', '.join(facts)})"
 
     # --- columns and roles -------------------------------------------------------------------------
 

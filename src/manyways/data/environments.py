@@ -98,9 +98,9 @@ class Environment:
 
         try:
             if self.own_vectors and self.spec:
-                made = gymnasium.make_vec(self.spec, count, "vector_entry_point", **self.options)
+                environments = gymnasium.make_vec(self.spec, count, "vector_entry_point", **self.options)
             else:
-                made = SyncVectorEnv([self.make_one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+                environments = SyncVectorEnv([self.make_one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
         except DataError:
             raise
         except Exception as error:
@@ -108,7 +108,7 @@ class Environment:
             raise DataError(
                 f"The environment {self.name} cannot be made: {type(error).__name__}: {_first_line(error)} {hint}"
             ) from error
-        vectors: VectorEnv[Any, Any, Any] = made
+        vectors: VectorEnv[Any, Any, Any] = environments
         mode = vectors.metadata.get("autoreset_mode")
         if not isinstance(mode, AutoresetMode):
             raise DataError(
@@ -125,10 +125,10 @@ class Environment:
             # The checker warns of what is looked at here anyway, at every step.
             return gymnasium.make(self.spec, disable_env_checker=True, **self.options)
         assert self.factory is not None
-        made = self.factory()
-        if not isinstance(made, gymnasium.Env):
-            raise DataError(f"{self.name} must make a gymnasium.Env; it made {type(made).__name__!r}.")
-        return made
+        environment = self.factory()
+        if not isinstance(environment, gymnasium.Env):
+            raise DataError(f"{self.name} must make a gymnasium.Env; it made {type(environment).__name__!r}.")
+        return environment
 
 
 def find_environment(source: Any, options: Mapping[str, Any] | None = None) -> Environment | None:
@@ -141,10 +141,10 @@ def find_environment(source: Any, options: Mapping[str, Any] | None = None) -> E
     given = dict(options or {})
     if isinstance(source, str):
         return _by_id(source, given)
-    found = _by_object(source)
-    if found is not None and given:
-        raise DataError(f"{found.name} is an object, so it has its options already; got environment={given!r}.")
-    return found
+    environment = _by_object(source)
+    if environment is not None and given:
+        raise DataError(f"{environment.name} is an object, so it has its options already; got environment={given!r}.")
+    return environment
 
 
 def environment_from_json(saved: Mapping[str, Any]) -> Environment:

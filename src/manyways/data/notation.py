@@ -124,10 +124,10 @@ def as_numbers(
     """
     import polars as pl
 
-    held = np.asarray(values)
-    if held.dtype.kind in "iufb":
-        return held.astype(np.float64), np.empty(0, np.int64)
-    texts = [None if gone else str(value) for value, gone in zip(held.tolist(), is_missing(held), strict=True)]
+    array = np.asarray(values)
+    if array.dtype.kind in "iufb":
+        return array.astype(np.float64), np.empty(0, np.int64)
+    texts = [None if gone else str(value) for value, gone in zip(array.tolist(), is_missing(array), strict=True)]
     texts = [TRUTH.get(text.strip().lower(), text) if text else None for text in texts]
     written = Written.of(pl.Series(texts, dtype=pl.String))
     mark = decimal or written.decimal

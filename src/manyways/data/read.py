@@ -91,12 +91,12 @@ def read(
             f"environment={dict(environment)!r} are options of an environment, and {source!r} is none; name one, such "
             "as 'FrozenLake-v1'."
         )
-    asked = {
+    options = {
         "kinds": kinds, "test": test, "validation": validation, "part": part, "bad_rows": bad_rows,
         "image_size": image_size, "image_white": image_white, "sample_rate": sample_rate, "seconds": seconds,
         "label_pattern": label_pattern, "header": header, "decimal": decimal,
     }  # fmt: skip
-    return _read(source, {"label": label, "input": input, **roles}, asked, NOTHING_KNOWN)
+    return _read(source, {"label": label, "input": input, **roles}, options, NOTHING_KNOWN)
 
 
 @dataclass(frozen=True)

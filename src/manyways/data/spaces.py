@@ -141,12 +141,12 @@ def read_space(space: "gym_spaces.Space[Any]", what: str) -> Space:
 
 def space_from_json(saved: Mapping[str, Any]) -> Space:
     """The space that `to_json` wrote. Raises ModelError for anything else."""
-    held = described(saved, "the space", ModelError)
-    if held.get("kind", str) == "choices":
-        return Choices(held.get("count", int), held.get("start", int))
-    low = tuple(-inf if end is None else float(end) for end in held.get("low", list))
-    high = tuple(inf if end is None else float(end) for end in held.get("high", list))
-    shape, dtype = tuple(held.all("shape", int)), held.get("dtype", str)
+    saved_space = described(saved, "the space", ModelError)
+    if saved_space.get("kind", str) == "choices":
+        return Choices(saved_space.get("count", int), saved_space.get("start", int))
+    low = tuple(-inf if end is None else float(end) for end in saved_space.get("low", list))
+    high = tuple(inf if end is None else float(end) for end in saved_space.get("high", list))
+    shape, dtype = tuple(saved_space.all("shape", int)), saved_space.get("dtype", str)
     if dtype not in DTYPES or any(side < 0 for side in shape) or not {len(low), len(high)} <= {1, prod(shape)}:
         raise ModelError(f"The space of {dtype} with the shape {shape} and {len(low)} bounds is none; {DAMAGED}.")
     return Numbers(shape, low, high, dtype)

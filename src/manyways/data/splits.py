@@ -71,10 +71,10 @@ def dirichlet_clients(
     """
     names, codes = np.unique(strata.astype(str), return_inverse=True)
     chance = (shuffle_keys(ids, seed + CLIENTS) >> np.uint64(11)) * 2.0**-53
-    held = np.empty(len(codes), np.int64)
+    clients = np.empty(len(codes), np.int64)
     for code, name in enumerate(names):
         stream = int.from_bytes(hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest())
         shares = np.random.default_rng(stream).dirichlet(np.full(count, alpha))
         rows = codes == code
-        held[rows] = np.minimum(np.searchsorted(shares.cumsum(), chance[rows], side="right"), count - 1)
-    return held
+        clients[rows] = np.minimum(np.searchsorted(shares.cumsum(), chance[rows], side="right"), count - 1)
+    return clients

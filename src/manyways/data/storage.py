@@ -54,12 +54,12 @@ class FileRows:
         for run in np.split(np.arange(len(numbers)), breaks):
             if len(run):
                 part = out[run[0] : run[-1] + 1].reshape(-1).view(np.uint8).data
-                at = self.offset + int(numbers[run[0]]) * self._row_bytes
+                offset = self.offset + int(numbers[run[0]]) * self._row_bytes
                 while part:
-                    count = os.preadv(self._file.fileno(), [part], at)
+                    count = os.preadv(self._file.fileno(), [part], offset)
                     if count == 0:
                         raise DataError(f"{self._file.name} ends before row {numbers[run[-1]]}; read it again.")
-                    part, at = part[count:], at + count
+                    part, offset = part[count:], offset + count
         return out
 
 

@@ -110,16 +110,16 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
     if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
         return None
-    held = loaded(values)
-    if held.dtype.kind in "Of" and is_missing(held).all():
+    cells = loaded(values)
+    if cells.dtype.kind in "Of" and is_missing(cells).all():
         return "it is empty in every row"
-    if len(held) < FEWEST:
+    if len(cells) < FEWEST:
         return None
-    if held.dtype.kind in "iu":
-        counts = bool((np.diff(held) == 1).all()) and held[0] in (0, 1)
+    if cells.dtype.kind in "iu":
+        counts = bool((np.diff(cells) == 1).all()) and cells[0] in (0, 1)
         return "it counts the rows" if counts else None
-    if held.dtype.kind == "O" and infer_kind(held) == "category":
-        known = [value for value in held.tolist() if value is not None and value != ""]
+    if cells.dtype.kind == "O" and infer_kind(cells) == "category":
+        known = [value for value in cells.tolist() if value is not None and value != ""]
         distinct = len(set(known))
         if distinct > NEARLY_ALL * len(known) and len(known) >= FEWEST:
             hint = f'; if its text is numbers: kinds={{{column.name!r}: "number"}}' if _are_numbers(known) else ""

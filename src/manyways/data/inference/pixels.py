@@ -44,13 +44,13 @@ def _open(item: Item) -> Image.Image:
         raise OSError("it is no file, but a folder, a pipe or a device")
     image = Image.open(item if isinstance(item, Path) else io.BytesIO(item))
     pixels = image.width * image.height
-    held = item.stat().st_size if isinstance(item, Path) else len(item)
-    each = PER_BYTE_OF_TWO if image.mode == "1" else PER_BYTE
-    most = min(MOST_PIXELS, max(ALWAYS, each * held))
+    size = item.stat().st_size if isinstance(item, Path) else len(item)
+    ratio = PER_BYTE_OF_TWO if image.mode == "1" else PER_BYTE
+    most = min(MOST_PIXELS, max(ALWAYS, ratio * size))
     if pixels > most:
         image.close()
         raise ValueError(
-            f"it claims {image.width:,}x{image.height:,} pixels; its {held:,} bytes may hold {most:,}. Shrink it first"
+            f"it claims {image.width:,}x{image.height:,} pixels; its {size:,} bytes may hold {most:,}. Shrink it first"
         )
     return image
 
@@ -133,12 +133,12 @@ def _brightest(item: Item) -> float | None:
 
 def _one_at_a_time(work: Callable[[bool], Found | None]) -> Found:
     """The result of `work`; where it gives nothing, as an image is large, then once it is alone with one."""
-    found = work(False)
-    if found is None:
+    result = work(False)
+    if result is None:
         with _ONE_LARGE:
-            found = work(True)
-    assert found is not None
-    return found
+            result = work(True)
+    assert result is not None
+    return result
 
 
 def _is_large(image: Image.Image) -> bool:

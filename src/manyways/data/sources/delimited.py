@@ -56,10 +56,10 @@ class _Form:
     foreign: bool
 
 
-def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> Strings:
+def read(path: Path, header: bool | None, wanted: Collection[str] = ()) -> Strings:
     """The file as a frame of strings, null where a cell is empty; a TSV's quotes are taken literally.
 
-    `header` None: whether the first row names the columns is told by the names `asked` for, and else by its cells
+    `header` None: whether the first row names the columns is told by the names `wanted`, and else by its cells
     (`first_row`); columns are named column_0, column_1, … where there is none. Blank lines are left out, and a first
     line such as sep=; says the separator. Lines may end in CR, and a mark at the beginning says that a file is UTF-16.
     Raises DataError for an empty file, rows of unequal length, bytes that are not UTF-8, two columns of one name, and
@@ -101,8 +101,8 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
         raise DataError(empty)
     check_table(len(frame), frame.width, str(path))
     first = frame.row(0)
-    told = first_row(frame, frozenset(asked)) if header is None else None
-    if header or (told is not None and told.names):
+    first_is = first_row(frame, frozenset(wanted)) if header is None else None
+    if header or (first_is is not None and first_is.names):
         frame = frame.slice(1)
         if not len(frame):
             raise DataError(f"{path} has a header and no rows below it; at least one is needed.")
@@ -112,7 +112,7 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
     else:
         names = [None] * len(first)
     frame.columns = _named(names, path)
-    return Strings(frame, form.separator, told.why if told else "", told.doubtful if told else False)
+    return Strings(frame, form.separator, first_is.why if first_is else "", first_is.doubtful if first_is else False)
 
 
 def _named(given: list[str | None], path: Path) -> list[str]:

@@ -102,14 +102,14 @@ def need_of(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> int:
     return prod(shape) * dtype.itemsize
 
 
-def check_held(need: int, held: int, where: str, *, packed: bool = False) -> None:
-    """Raise DataError where a header announces `need` bytes of values, more than the `held` bytes can be.
+def check_held(need: int, size: int, where: str, *, packed: bool = False) -> None:
+    """Raise DataError where a header announces `need` bytes of values, more than the `size` bytes can be.
 
     packed: whether those are packed by Deflate, by which a byte can hold 1,032.
     """
-    most = held * DEFLATE + BLOCK if packed else held
+    most = size * DEFLATE + BLOCK if packed else size
     if need > most:
-        how = f"{held:,} packed bytes, which can hold {most:,} at most" if packed else f"{held:,}"
+        how = f"{size:,} packed bytes, which can hold {most:,} at most" if packed else f"{size:,}"
         raise DataError(
             f"{where} is cut short: {need:,} bytes of values are announced, it holds {how}. Download or save it again."
         )
