@@ -21,23 +21,23 @@ def shuffle_keys(ids: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
 
 
 def stratified(
-    strata: NDArray[Any], count: int, seed: int, *, ids: NDArray[np.uint64], what: str, each: int = 1
+    strata: NDArray[Any], count: int, seed: int, *, ids: NDArray[np.uint64], what: str, fewest: int = 1
 ) -> NDArray[np.int64]:
-    """Positions of `count` rows drawn in proportion to the strata, at least `each` of every stratum, sorted.
+    """Positions of `count` rows drawn in proportion to the strata, at least `fewest` of every stratum, sorted.
 
     Within a stratum the rows with the smallest keys are drawn; strata take turns by the method of Sainte-Laguë (1910).
     So more rows asked keep those drawn before, which largest remainders would not. Raises DataError where `count` is
-    smaller than `each` per stratum asks for.
+    smaller than `fewest` per stratum asks for.
     """
     names, codes = np.unique(strata.astype(str), return_inverse=True)
-    if count < each * len(names):
+    if count < fewest * len(names):
         raise DataError(
-            f"{what} cannot cover {len(names)} classes with one row each; ask for at least {each * len(names)}."
+            f"{what} cannot cover {len(names)} classes with one row each; ask for at least {fewest * len(names)}."
         )
     order = np.lexsort((shuffle_keys(ids, seed), codes))
     sizes = np.bincount(codes, minlength=len(names))
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    turn = np.where(rank < each, -1.0, (rank + 0.5) / np.repeat(sizes, sizes))
+    turn = np.where(rank < fewest, -1.0, (rank + 0.5) / np.repeat(sizes, sizes))
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 

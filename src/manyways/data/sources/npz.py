@@ -148,7 +148,7 @@ def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> 
 
 def _header(file: IO[bytes], name: str, path: Path) -> Header:
     where = str(path) if name == path.name else f"{path}: {name}"
-    with decoding(where, "Save it again with numpy.savez.", said="is no NumPy array"):
+    with decoding(where, "Save it again with numpy.savez.", fault="is no NumPy array"):
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)

@@ -34,7 +34,7 @@ def check_parquet(content: Path | bytes, path: Path) -> None:
     """
     with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
-        with decoding(str(path), AGAIN, said="cannot be read as Parquet"):
+        with decoding(str(path), AGAIN, fault="cannot be read as Parquet"):
             footer = _footer(file, size)
             chunks = [chunk[CHUNK] for group in footer.get(GROUPS, []) for chunk in group[COLUMNS]]
             columns = max((len(group[COLUMNS]) for group in footer.get(GROUPS, [])), default=0)
