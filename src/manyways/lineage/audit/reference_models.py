@@ -12,7 +12,6 @@ from manyways.data.parts import TRAINING
 from manyways.data.splits import parts_of
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
-from manyways.methods.losses import label_losses
 from manyways.methods.method import Method
 from manyways.methods.saved import Functions, method_from_json
 from manyways.models.lineage import Lineage, versions
@@ -112,7 +111,7 @@ def _population(
         inputs = {
             name: part.reshape(*chosen.shape, *part.shape[1:]) for name, part in encoded.batch(chosen.ravel()).items()
         }
-        loss = label_losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
+        loss = model.target.losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         _clip(members)
