@@ -1,7 +1,7 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
+from typing import Annotated, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
-from manyways.methods.bases.gradient import GradientMethod
+from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
@@ -117,7 +117,7 @@ class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
         self, network: Network, data: Data, encoding: InputEncoding, target: Target | None, seed: int
     ) -> RowLearnerT:
         """A learner of the class in brackets."""
-        learner: RowLearnerT = _learner_class(type(self))(network, data, encoding, target, seed)
+        learner: RowLearnerT = learner_class(type(self), RowLearner)(network, data, encoding, target, seed)
         return learner
 
     def finish(self, learner: RowLearnerT) -> Network:
@@ -150,10 +150,3 @@ class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
     def goes_on_with(self, head: Head | None) -> bool:
         """Whether a head that learned the same target before may stay."""
         return True
-
-
-def _learner_class(method: type) -> Any:
-    """The class that `method`, or the nearest of its bases that does, names in brackets."""
-    bases = (base for each in method.__mro__ for base in vars(each).get("__orig_bases__", ()))
-    named = (given for base in bases for given in get_args(base) if isinstance(given, type))
-    return next(given for given in named if issubclass(given, RowLearner))
