@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.inference.arrays import as_images
 from manyways.data.notation import is_missing
-from manyways.data.sources.arrays import as_images
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method

@@ -10,6 +10,7 @@ from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of, listed
 from manyways.data.storage import Rows, loaded
 from manyways.errors import DataError
+from manyways.registry import Registry
 
 Kind = str
 """The name of a kind of column, one of `KINDS`."""
@@ -63,6 +64,10 @@ class ColumnKind:
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""
         return self.name
+
+
+KINDS: Registry[ColumnKind] = Registry("kinds", ColumnKind, "manyways.data.kinds")
+"""Every kind by its name: those of this file, and of the entry-point group `manyways.kinds`."""
 
 
 class Number(ColumnKind):
@@ -180,8 +185,7 @@ class Audio(ColumnKind):
         return f"{shape[1] / rate:.2g} s at {rate / 1000:g} kHz" if rate else self.name
 
 
-KINDS: dict[str, ColumnKind] = {kind.name: kind for kind in (Number(), Category(), Text(), Image(), Audio())}
-"""Every kind by its name."""
+NUMBER, CATEGORY, TEXT, IMAGE, AUDIO = Number(), Category(), Text(), Image(), Audio()
 
 
 def infer_kind(values: Rows) -> Kind:
@@ -190,7 +194,7 @@ def infer_kind(values: Rows) -> Kind:
     Arrays of three or four axes are images. Floats, and integers with more than 2 values, are numbers. Strings are text
     where they have three words or more on average, categories otherwise.
     """
-    return next((kind.name for kind in KINDS.values() if kind.fits(values)), Category.name)
+    return next((kind.name for kind in KINDS.all().values() if kind.fits(values)), CATEGORY.name)
 
 
 def infer_label_kind(values: NDArray[Any]) -> Kind:
@@ -200,14 +204,14 @@ def infer_label_kind(values: NDArray[Any]) -> Kind:
     """
     known = values[~is_missing(values)]
     if known.dtype.kind not in "iuf":
-        return Category.name
+        return CATEGORY.name
     if not np.all(known == np.round(known)):
-        return Number.name
+        return NUMBER.name
     distinct, counts = np.unique(known, return_counts=True)
     if len(distinct) <= most_classes(len(known)):
-        return Category.name
+        return CATEGORY.name
     counted = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
-    return Category.name if counted and counts.min() > 1 else Number.name
+    return CATEGORY.name if counted and counts.min() > 1 else NUMBER.name
 
 
 def most_classes(count: int) -> int:

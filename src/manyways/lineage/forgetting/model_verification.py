@@ -15,7 +15,8 @@ from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.forgetting.receipt_data import read_source, restored_data
 from manyways.lineage.forgetting.receipt_rows import RowCounter, row_count_difference
 from manyways.lineage.forgetting.retraining import SourceModels, environment_difference, retrain
-from manyways.lineage.store.model_record import FORGOTTEN, lineage_hash
+from manyways.lineage.store.lineage_hash import lineage_hash
+from manyways.lineage.store.model_record import FORGOTTEN
 from manyways.lineage.store.store import Store
 from manyways.lineage.store.weights import weights_hash
 from manyways.lineage.terms import DELETE, NEARLY, NO_PROOF

@@ -1,18 +1,20 @@
-"""Raw columns made ready: their kind decided, their values as that kind stores them, useless ones named."""
+"""Typed columns made ready: their kinds decided, their values as these store them, useless ones named."""
 
 import json
 import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
+from manyways.data.inference.table import Table, TypedColumn
 from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
-from manyways.data.sources.base import RawColumn
+from manyways.data.sources.base import Options
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
@@ -28,8 +30,25 @@ LOOKED_AT = 1000
 """Values that are looked at to tell whether text is numbers."""
 
 
+def columns_of(
+    table: Table, roles: Mapping[str, Sequence[str]], options: Options, learned: Collection[str]
+) -> tuple[dict[str, Column], dict[str, str]]:
+    """The columns of `table` that have `roles`, of their kinds, and notes on those that could be understood otherwise.
+
+    learned: The columns that a model learned as the kinds that `options` has for them.
+    """
+    columns: dict[str, Column] = {}
+    notes: dict[str, str] = {}
+    for role, name in ((role, name) for role, names in roles.items() for name in names):
+        raw, kind = table.columns[name], options.kinds.get(name)
+        columns[name] = finished(raw, role, kind, options.decimal, learned=name in learned)
+        if note := understood(raw, columns[name], role, asked=kind is not None):
+            notes[name] = note
+    return columns, notes
+
+
 def finished(
-    column: RawColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
+    column: TypedColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
 ) -> Column:
     """`column` as the kind that `kinds`, its source, its role or its values say, in that order.
 
@@ -40,8 +59,8 @@ def finished(
     if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
     decided = kind or column.kind or _kind_by_role(column, role)
-    if decided != column.kind and any(KINDS[kind].decoded for kind in (column.kind, decided) if kind):
-        held = KINDS[column.kind].words[1] if column.kind else "values that are no files"
+    if decided != column.kind and any(KINDS.find(kind).decoded for kind in (column.kind, decided) if kind):
+        held = KINDS.find(column.kind).words[1] if column.kind else "values that are no files"
         raise DataError(
             f"The column {column.name!r} holds {held}; it cannot have the kind {decided!r}. A column of images or "
             "sounds is made of files: names that exist beside the table, or arrays of three or four axes for images."
@@ -52,11 +71,11 @@ def finished(
             'conversations the role messages: messages="…"; of others keep the text of the turn: row["content"].'
         )
     values = column.exact if decided == "category" and column.exact is not None else column.values
-    values = KINDS[decided].stored(column.name, values, decimal, learned=learned)
+    values = KINDS.find(decided).stored(column.name, values, decimal, learned=learned)
     return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 
-def _may_hold_words(column: RawColumn, role: str) -> bool:
+def _may_hold_words(column: TypedColumn, role: str) -> bool:
     """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
         return ROLES.find(role).holds is not None
@@ -69,7 +88,7 @@ def _may_hold_words(column: RawColumn, role: str) -> bool:
     return infer_label_kind(np.array(numbers)) == "category"
 
 
-def _holds_conversations(column: RawColumn) -> bool:
+def _holds_conversations(column: TypedColumn) -> bool:
     """Whether the first value that is there was a list of messages, which is JSON by now."""
     if column.kind != "text" or column.values.dtype.kind != "O":
         return False
@@ -77,7 +96,7 @@ def _holds_conversations(column: RawColumn) -> bool:
     return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
 
 
-def _kind_by_role(column: RawColumn, role: str) -> Kind:
+def _kind_by_role(column: TypedColumn, role: str) -> Kind:
     if holds := ROLES.find(role).holds:
         return holds
     if role == "label" and len(column.values.shape) == 1:
@@ -85,7 +104,7 @@ def _kind_by_role(column: RawColumn, role: str) -> Kind:
     return infer_kind(column.values)
 
 
-def useless(column: RawColumn, kind: Kind | None) -> str | None:
+def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
@@ -109,7 +128,7 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
     return None
 
 
-def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str | None:
+def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> str | None:
     """How `column` was understood where it could be otherwise, unless its kind was `asked` for; else None."""
     if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note

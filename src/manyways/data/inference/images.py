@@ -1,6 +1,5 @@
 """Images decoded with Pillow to one size, in parallel, into rows uint8 [n, channels, height, width]."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from manyways.data.phrases import count_of
-from manyways.data.sources.arrays import as_images, scale_of
-from manyways.data.sources.base import Options, RawColumn, Table
-from manyways.data.sources.media import Item, items_key
-from manyways.data.sources.objects import array_of
-from manyways.data.sources.pixels import Header, header_of, pixels_of, white_of
-from manyways.data.sources.rows import IN_MEMORY, keep, key_of, load_note, save_note
+from manyways.data.inference.arrays import as_images, scale_of
+from manyways.data.inference.media import decoded, headers_of, items_key
+from manyways.data.inference.objects import array_of
+from manyways.data.inference.pixels import header_of, pixels_of, white_of
+from manyways.data.inference.table import Table, TypedColumn
+from manyways.data.sources.base import Item, Options
+from manyways.data.sources.rows import IN_MEMORY, keep, key_of_rows, load_note, save_note
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
-from manyways.errors import DataError, ParameterError
+from manyways.errors import ParameterError
 
 LARGEST = 96
 """Pixels of the longer side unless `image_size` asks for more."""
 
-CHUNK = 256
 
-
-def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
+def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
     """A column uint8 [n, channels, height, width], and why rows could not be decoded (those rows are zero).
 
     The size is `image_size` or the median height and width, at most 96 pixels; images are stretched to it.
@@ -42,30 +39,21 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         shape = tuple(note["shape"])
         rows = open_rows(cache_folder() / f"{key}.rows", shape, np.uint8)
         bad = {int(row): why for row, why in note["bad"].items()}
-        return RawColumn(name, rows, "image", white=note["white"]), bad
+        return TypedColumn(name, rows, "image", white=note["white"]), bad
     bad = {}
     Image.init()  # before there are threads, which would each think that another has done it
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers: list[Header] = []
-        deep: list[Item] = []
-        for row, header in enumerate(pool.map(header_of, items)):
-            if isinstance(header, str):
-                bad[row] = header
-            else:
-                headers.append(header)
-                deep += [items[row]] * header.deep
-        if not headers:
-            raise DataError(
-                f"{where}: none of {count_of(len(items), 'image')} can be decoded; {next(iter(bad.values()), '')}"
-            )
-        height, width = common_size([(each.height, each.width) for each in headers], options.image_size)
-        channels = options.channels or (1 if all(each.grey for each in headers) else 3)
+        headers = headers_of(items, header_of, bad, pool, "image", where)
+        deep = [items[row] for row, header in headers.items() if header.deep]
+        height, width = common_size([(header.height, header.width) for header in headers.values()], options.image_size)
+        channels = options.channels or (1 if all(header.grey for header in headers.values()) else 3)
         white = (options.image_white or white_of(deep, pool)) if deep else None
         shape = (len(items), channels, height, width)
-        chunks = _chunks(items, (channels, height, width), white, bad, pool)
+        blank = np.zeros((channels, height, width), np.uint8)
+        chunks = decoded(items, lambda item: pixels_of(item, blank.shape, white), blank, bad, pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
     save_note(key, {"shape": shape, "bad": bad, "white": white})
-    return RawColumn(name, rows, "image", white=white), bad
+    return TypedColumn(name, rows, "image", white=white), bad
 
 
 def arrays_of(values: Sequence[Any]) -> list[NDArray[Any] | None] | None:
@@ -122,13 +110,8 @@ def _resized_rows(images: Rows, height: int, width: int) -> Rows:
                 out[:] = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
             yield chunk
 
-    def key() -> str:
-        hasher = hashlib.blake2b(digest_size=16)
-        for rows in chunks_of(count, each=row_bytes(images)):
-            hasher.update(np.ascontiguousarray(images[rows]).data)
-        return key_of("resized", hasher.hexdigest(), shape)
-
-    return keep(chunks(), shape, np.uint8, key() if int(np.prod(shape, dtype=np.int64)) > IN_MEMORY else "")
+    large = int(np.prod(shape, dtype=np.int64)) > IN_MEMORY
+    return keep(chunks(), shape, np.uint8, key_of_rows(images, "resized", shape) if large else "")
 
 
 def _planes(images: Rows, rows: RowNumbers) -> NDArray[np.uint8]:
@@ -146,22 +129,3 @@ def common_size(sizes: Sequence[tuple[int, int]], asked: int | tuple[int, int] |
     height, width = (float(median(side)) for side in zip(*sizes, strict=True))
     scale = min(1.0, LARGEST / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _chunks(
-    items: Sequence[Item],
-    shape: tuple[int, int, int],
-    white: float | None,
-    bad: dict[int, str],
-    pool: ThreadPoolExecutor,
-) -> Iterator[NDArray[np.uint8]]:
-    for start in range(0, len(items), CHUNK):
-        chunk = np.zeros((min(CHUNK, len(items) - start), *shape), np.uint8)
-        part = items[start : start + CHUNK]
-        results = pool.map(lambda item: pixels_of(item, shape, white), part)
-        for offset, pixels in enumerate(results):
-            if isinstance(pixels, str):
-                bad.setdefault(start + offset, pixels)
-            else:
-                chunk[offset] = pixels
-        yield chunk
