@@ -17,6 +17,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.parts import TEST, TRAINING
 from manyways.data.storage import RowNumbers
+from manyways.data.targets import predictions
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
@@ -26,7 +27,7 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 ROWS, LABELS, STEPS, START_STEPS = 240, 40, 12, 4
-PREDICTS = frozenset({"classify", "regress", "labels", "cluster"})
+PREDICTS = predictions() | {"labels", "cluster"}
 """What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
 

@@ -10,7 +10,8 @@ import numpy as np
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
 from manyways.data.inference.table import Table, TypedColumn
-from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
+from manyways.data.kinds import KINDS, Kind, classes_in, infer_kind, infer_label_kind, most_classes
+from manyways.data.kinds import SEVERAL as SETS
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
@@ -58,7 +59,7 @@ def finished(
     """
     if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
-    decided = kind or column.kind or _kind_by_role(column, role)
+    decided = kind or (role == "label" and _listed(column)) or column.kind or _kind_by_role(column, role)
     if decided != column.kind and any(KINDS.find(kind).decoded for kind in (column.kind, decided) if kind):
         held = KINDS.find(column.kind).words[1] if column.kind else "values that are no files"
         raise DataError(
@@ -94,6 +95,14 @@ def _holds_conversations(column: TypedColumn) -> bool:
         return False
     first = next((value for value in column.values[np.arange(min(len(column.values), FEWEST))] if value), "")
     return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
+
+
+def _listed(column: TypedColumn) -> Kind | None:
+    """The kind of a label that was lists or objects, which are text by now; None where it is text."""
+    if column.kind != "text" or column.values.dtype.kind != "O":
+        return None
+    kind = infer_label_kind(loaded(column.values))
+    return None if kind == "category" else kind
 
 
 def _kind_by_role(column: TypedColumn, role: str) -> Kind:
@@ -147,6 +156,9 @@ def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> s
 
 def _understood_label(column: Column, otherwise: str) -> str | None:
     values = loaded(column.values)
+    if column.kind == SETS.name:
+        classes = {name for value in values.tolist() if value is not None for name in classes_in(value)}
+        return f"its values are sets of {len(classes):,} classes; if each is one class of its own: {otherwise}"
     if values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist()):
         return None
     known = np.asarray(values[~is_missing(values)], np.float64)

@@ -42,9 +42,13 @@ COMPARED = (
 class Verdict:
     """Verdict on one model in a receipt.
 
-    verdict: `same`, the weights are those that learning again gives; `differs`; `gone`, it was deleted and the store
-    has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by an
-    approximate method; `cannot`, it could not be learned again. note: why, or by how much.
+    Attributes:
+        title: Title of the model.
+        how: Way in which it was made to forget.
+        verdict: `same`, the weights are those that retraining gives; `differs`; `gone`, it was deleted and the store
+            has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by
+            an approximate method; `cannot`, it could not be retrained.
+        note: Reason, or distance.
     """
 
     title: str

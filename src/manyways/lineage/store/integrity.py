@@ -14,9 +14,13 @@ from manyways.lineage.store.weights import Weights
 class IntegrityReport:
     """Report on the integrity of a store.
 
-    models, weights: how many there are. problems: what is wrong, in words. orphans: folders of weights that no model
-    has, left behind by processes that were killed; removed: whether they were deleted. unfinished: how far a forgetting
-    is that was begun and is not done.
+    Attributes:
+        models: Number of models.
+        weights: Number of weights that they have.
+        problems: Damage, in words.
+        orphans: Folders of weights that no model has, left behind by processes that were killed.
+        removed: True if they were deleted.
+        unfinished: State of a forgetting that was begun and is not done.
     """
 
     models: int

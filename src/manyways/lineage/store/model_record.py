@@ -41,10 +41,16 @@ SHORT = 10
 class ModelRecord:
     """A model in the store.
 
-    parents: the models it was made from, by their part in it: `start`, `part:<name>` of a chain's stage,
-    `field:<place>` of one that a field of the method names, `parent` of any other. copies: folders that it was saved
-    to. forgotten: how many rows it, or what it was made from, has been made to forget. by_fit: whether `fit` kept it,
-    so that all that it was made from is known.
+    Attributes:
+        weights: Hash of its weights.
+        manifest: Key of the manifest of its data.
+        own_rows: Key of the set of rows that it was given.
+        all_rows: Key of the set of rows that reached it, through all that it was made from.
+        parents: Models that it was made from, by their part in it: `start`, `part:<name>` of a chain's stage,
+            `field:<place>` of one that a field of the method names, `parent` of any other.
+        copies: Folders that it was saved to.
+        forgotten: Number of rows that it, or what it was made from, has been made to forget.
+        by_fit: True if `fit` kept it, so that all that it was made from is known.
     """
 
     id: str

@@ -68,10 +68,17 @@ class Store:
     ) -> str:  # fmt: skip
         """Keep `model` with its lineage, and give the id that it has here; one that is here already stays as it is.
 
-        data: what it was learned from; without it the store knows its rows, but not how to learn it again. start: the
-        model that it was learned from. method, run: of the `fit` that made it; they say which other models it was made
-        from. Models that it was made from and that are not here yet are kept, too.
-        Raises StoreError, which holds the model, where it cannot be written.
+        Models that it was made from and that are not here yet are kept, too.
+
+        Args:
+            model: The model.
+            data: Data that it was learned from; without them the store knows its rows, but not how to retrain it.
+            start: Model that it was learned from.
+            method: Method whose `fit` made it, whose fields may name further models.
+            run: Run of that `fit`, whose parts it was made from.
+
+        Raises:
+            StoreError: Where it cannot be written; the error holds the model.
         """
         try:
             return write_record(self.database, self.weights, model, data, self._source_ids(start, method, run), run)
