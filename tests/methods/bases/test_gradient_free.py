@@ -13,17 +13,17 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Positive
 from manyways.methods.needs import Classes, Input
 from manyways.training.events import Event
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evolution(RowMethod[RowLearner]):
+class Evolution(LabelledMethod[LabelledLearner]):
     """Evolution strategies with mirrored sampling (Salimans et al. 2017)."""
 
     pairs: Count = 16
@@ -32,17 +32,17 @@ class Evolution(RowMethod[RowLearner]):
     needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify"})
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         count = sum(p.numel() for p in learner.network.parameters())
         noise = torch.randn(self.pairs, count, generator=rng)
         return {"inputs": learner.take(rows), "labels": learner.labels_at(rows), "noise": noise}
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
         return torch.nn.functional.cross_entropy(learner.network.eval()(batch["inputs"]), batch["labels"]), {}
 
     @torch.no_grad()
-    def gradients(self, learner: RowLearner, batch: Batch) -> dict[str, Tensor]:
+    def gradients(self, learner: LabelledLearner, batch: Batch) -> dict[str, Tensor]:
         weights = list(learner.network.parameters())
         here, estimate, losses = parameters_to_vector(weights), torch.zeros(batch["noise"].shape[1]), []
         for noise in batch["noise"]:
