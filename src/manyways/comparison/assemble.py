@@ -83,13 +83,13 @@ def label_points(plan: ComparisonPlan, outcomes: Outcomes) -> list[LabelPoint]:
     """Plain supervision at growing numbers of labels."""
     points = []
     for count in plan.curve:
-        found = [
+        scores = [
             outcome.score
             for job, outcome in outcomes.items()
             if job.method == BASELINE and job.labels == count and outcome.score is not None
         ]
-        if found:
-            points.append(LabelPoint(count, float(np.mean(found)), *interval(found), tuple(found)))
+        if scores:
+            points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
     return points
 
 
@@ -194,7 +194,7 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 
 
 def summarise(plan: ComparisonPlan) -> DataSummary:
-    """What the comparison was made on."""
+    """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
     shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
     return DataSummary(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareProgress:
-    """How far a comparison is: jobs done, those running with their progress in [0, 1], and the last that ended."""
+    """Progress of a comparison: jobs done, those running with their progress in [0, 1], and the last that ended."""
 
     done: int
     total: int

@@ -1,4 +1,4 @@
-"""What a comparison will do: which methods on which rows, under which conditions, and the trainings of it."""
+"""The plan of a comparison: which methods on which rows, under which conditions, and the trainings of it."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What is compared: the data with its test part, the methods by their text, and the conditions for all."""
+    """The plan of a comparison: the data with its test part, the methods by their text, and the conditions for all."""
 
     data: Data
     methods: dict[str, Method]
@@ -152,7 +152,7 @@ def _method(given: Method | str) -> Method:
 
 
 def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
-    """What the methods suggest for `data`, those that `start` begins as they are, others from nothing, by name."""
+    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name."""
     kinds = all_methods().values()
     candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
     if start is not None and task.has_labels:

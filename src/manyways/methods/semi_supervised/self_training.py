@@ -11,7 +11,7 @@ from manyways.data.targets import predictions
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
-from manyways.methods.starts import learns_from_labels
+from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -42,6 +42,9 @@ class SelfTraining(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_classifier(self, self.base)
+
+    def roles_used(self) -> tuple[str, ...]:
+        return last(self.base).roles_used()
 
     def fewest_steps(self) -> int:
         return self.rounds * self.base.fewest_steps()
