@@ -126,7 +126,7 @@ def _print_methods(out: "Console", suggestions: "Sequence[Advice]") -> None:
 
 def next_command(data: "Data", suggestions: "Sequence[Advice]", arguments: Sequence[str]) -> str:
     """The command to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
-    from manyways.comparison.plan import suggested
+    from manyways.comparison.comparison_plan import suggested
     from manyways.comparison.tasks import all_tasks, task_of
 
     training = data.training

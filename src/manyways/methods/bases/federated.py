@@ -24,7 +24,7 @@ from manyways.methods.bases._privacy import (
     refuse_batch_norm,
     uncovered,
 )
-from manyways.methods.bases._rounds import Plan, Rounds
+from manyways.methods.bases._rounds import RoundPlan, Rounds
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
@@ -183,7 +183,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
             epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
             refuse_batch_norm(learner.network, type(self).__name__)
         learner.private, learner.secret = self.private, self.private and self.noise_seed is None
-        plan = Plan(
+        plan = RoundPlan(
             share=self.participation, poisson=self.private, dropout_rate=self.dropout_rate,
             batch_size=self.batch_size, epochs=self.local_epochs, steps=self.local_steps,
         )  # fmt: skip

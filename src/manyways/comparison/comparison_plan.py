@@ -26,7 +26,7 @@ MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """The plan of a comparison: the data with its test part, the methods by their text, and the conditions for all."""
 
     data: Data
@@ -83,7 +83,7 @@ class Plan:
 def make_plan(
     data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
     metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
-) -> Plan:  # fmt: skip
+) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None else [_method(method) for method in methods]
     if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
@@ -127,7 +127,7 @@ def make_plan(
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
         raise ParameterError(f"workers must be 0 or more; got {count}.")
-    return Plan(
+    return ComparisonPlan(
         data=data,
         methods=texts,
         labels=labels,
