@@ -25,8 +25,8 @@ from common import Row, data_folder, report, versions
 import manyways as mw
 from manyways.cli.forget import audit_lines
 from manyways.data.data import Data
-from manyways.lineage.report import write_report
-from manyways.lineage.verify import verify
+from manyways.lineage.forgetting.receipt_report import write_report
+from manyways.lineage.forgetting.verification import verify
 from manyways.testing.trial import difference
 
 PEOPLE, GONE = 600, ("person-017", "person-230", "person-599")

@@ -20,7 +20,7 @@ from common import Row, data_folder, interleaved, median_ratio, report, versions
 
 import manyways as mw
 from manyways.data.data import Data
-from manyways.lineage.verify import relative_difference
+from manyways.lineage.forgetting.verification import relative_difference
 from manyways.testing.trial import difference
 
 SHARDS, STEPS = 20, 2_000

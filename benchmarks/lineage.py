@@ -21,8 +21,8 @@ import numpy as np
 from common import Row, report, versions
 
 from manyways.data.columns import id_text
-from manyways.lineage import registry
-from manyways.lineage.store import Store
+from manyways.lineage.store import row_registry
+from manyways.lineage.store.store import Store
 from manyways.models.lineage import Lineage
 
 MODELS, ROWS, PEOPLE = 1_000, 1_000_000, 10_000
@@ -38,12 +38,12 @@ def fill(store: Store, models: int = MODELS, rows: int = ROWS, people: int = PEO
     lineage = Lineage({"name": "supervised", "size": 1.0}, "supervised", 0, "1,000 steps", "people", "0" * 32)
     keys = [f"{at:064x}" for at in rng.permutation(models)]
     with store.database.writing() as db:
-        numbers = registry.register(db, ids)
-        registry.add_subjects(db, names, numbers)
+        numbers = row_registry.register(db, ids)
+        row_registry.add_subjects(db, names, numbers)
         for at, key in enumerate(keys):
-            held = registry.bitmap(np.flatnonzero(rng.random(rows) < 0.5))
+            held = row_registry.bitmap(np.flatnonzero(rng.random(rows) < 0.5))
             said = {**lineage.to_json(), "seed": at, "rows": len(held)}
-            kept = registry.keep_set(db, held)
+            kept = row_registry.keep_set(db, held)
             values = (key, "2026-01-01T00:00:00+00:00", "supervised", "predictor", "classify", 10, "0" * 64, key,
                       json.dumps(said), kept, kept)  # fmt: skip
             db.execute(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from manyways.comparison.compare import compare as compare
     from manyways.data.data import Data as Data
     from manyways.data.read import read as read
-    from manyways.lineage.auditor import Auditor as Auditor
-    from manyways.lineage.forget import forget as forget
-    from manyways.lineage.store import Store as Store
-    from manyways.lineage.verify import receipt_sources as receipt_sources
-    from manyways.lineage.verify import verify as verify
+    from manyways.lineage.audit.auditor import Auditor as Auditor
+    from manyways.lineage.forgetting.request import forget as forget
+    from manyways.lineage.forgetting.verification import receipt_sources as receipt_sources
+    from manyways.lineage.forgetting.verification import verify as verify
+    from manyways.lineage.store.store import Store as Store
     from manyways.methods.chain import Chain as Chain
     from manyways.methods.expressions import parse_method as parse_method
     from manyways.methods.merging.merge import merge_folders as merge_folders
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Auditor": "lineage.auditor",
+    "Auditor": "lineage.audit.auditor",
     "Budget": "training.budget",
     "Chain": "methods.chain",
     "Data": "data.data",
     "Method": "methods.method",
     "Model": "models.model",
     "Run": "training.run",
-    "Store": "lineage.store",
+    "Store": "lineage.store.store",
     "advise": "comparison.advise",
     "compare": "comparison.compare",
-    "forget": "lineage.forget",
+    "forget": "lineage.forgetting.request",
     "load": "models.saving:load_model",
     "merge_folders": "methods.merging.merge",
     "parse_method": "methods.expressions",
     "read": "data.read",
-    "receipt_sources": "lineage.verify",
-    "verify": "lineage.verify",
+    "receipt_sources": "lineage.forgetting.verification",
+    "verify": "lineage.forgetting.verification",
 }
 
 

@@ -10,8 +10,9 @@ from sklearn.utils import Tags, check_array, check_consistent_length, check_rand
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from manyways.data.columns import Column, is_missing
+from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.notation import is_missing
 from manyways.data.sources.arrays import as_images
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.chain import Chain

@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from manyways.data import storage
-from manyways.data.columns import Column, id_text, infer_kind, infer_label_kind, is_missing, row_ids
+from manyways.data.columns import Column, id_text, row_ids
+from manyways.data.kinds import infer_kind, infer_label_kind
+from manyways.data.notation import is_missing
 from manyways.data.storage import FileRows
 
 IDS = ["9034ada43c292b61be5c428d0b06d010", "5ef1215b53fb7b7909109f62fe6c374c"]

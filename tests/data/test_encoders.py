@@ -168,7 +168,7 @@ def test_what_is_no_number_is_refused() -> None:
 def test_images_of_the_right_size_pass_through() -> None:
     values = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 4), np.uint8)
     column = Column("image", "image", values)
-    encoder = ImageEncoder.fit(column)
+    encoder = ImageEncoder.fit([column], ALL)
     assert encoder.spec == ImageSpec(3, 6, 4)
     assert encoder.already_encoded([column])
     assert np.array_equal(encoder.encode([column], np.arange(5)), values)
@@ -218,7 +218,7 @@ def tone(rate: int, seconds: float, pitch: float = 200) -> NDArray[np.int16]:
 
 def test_sound_of_the_right_rate_passes_through() -> None:
     column = Column("audio", "audio", tone(8000, 0.5), 8000)
-    encoder = AudioEncoder.fit(column)
+    encoder = AudioEncoder.fit([column], ALL)
     assert encoder.spec == AudioSpec(8000, 4000)
     assert encoder.already_encoded([column])
     assert np.array_equal(encoder.encode([column], np.array([0])), column.values[np.array([0])])
@@ -268,7 +268,7 @@ def texts(*values: str | None) -> Column:
 
 def fitted(*more: str) -> TextEncoder:
     column = texts(*SENTENCES * 5, *more)
-    return TextEncoder.fit(column, np.arange(30), None)
+    return TextEncoder.fit([column], np.arange(30))
 
 
 def decoded(encoder: TextEncoder, ids: NDArray[np.int32]) -> str:

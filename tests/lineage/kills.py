@@ -29,8 +29,8 @@ from manyways.comparison import workers
 from manyways.comparison.conclusion import conclude
 from manyways.comparison.results import read_results
 from manyways.data.columns import id_text, ids_from_text
-from manyways.lineage import registry
-from manyways.lineage.verify import verify
+from manyways.lineage.forgetting.verification import verify
+from manyways.lineage.store import row_registry
 from manyways.training.run import Run
 
 SUBJECT = "person-3"
@@ -104,7 +104,7 @@ def store_holds() -> dict[str, Any]:
     store = mw.Store()
     check = store.check()
     with store.database.reading() as db:
-        ids = registry.all_ids(db)
+        ids = row_registry.all_ids(db)
         subjects = [name for (name,) in db.execute("SELECT name FROM subjects ORDER BY name")]
         hidden = db.execute("SELECT COUNT(*) FROM models WHERE pending IS NOT NULL").fetchone()[0]
     return {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import NeedsError, StoreError
-from manyways.lineage.verify import verify
+from manyways.lineage.forgetting.verification import verify
 from manyways.methods.method import Learned, Method
 from manyways.models.model import Model
 from manyways.testing.trial import difference
@@ -53,7 +53,7 @@ def blur(monkeypatch: pytest.MonkeyPatch) -> str:
     """The method's name, which is known for a while."""
     from manyways.methods import expressions
 
-    monkeypatch.setattr("manyways.lineage.plan.parse_method", lambda text: Blur() if text == "blur" else
+    monkeypatch.setattr("manyways.lineage.forgetting.planner.parse_method", lambda text: Blur() if text == "blur" else
                         expressions.parse_method(text))  # fmt: skip
     return "blur"
 

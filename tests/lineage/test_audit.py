@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score
 from manyways.data.data import Data
 from manyways.data.read import read
 from manyways.errors import DataError, ModelError, NeedsError
-from manyways.lineage.audit import STATEMENT, AuditResult, Said, _rmia, audit, said
-from manyways.lineage.audit_references import train_references
-from manyways.lineage.audit_statistics import auc, hits, roc
+from manyways.lineage.audit.membership_inference import STATEMENT, AuditResult, RowScores, _rmia, audit, row_scores
+from manyways.lineage.audit.reference_models import train_references
+from manyways.lineage.audit.roc import auc, roc, true_positive_rate
 from manyways.methods.language.sft import SFT
 from manyways.methods.self_supervised.simclr import SimCLR
 from manyways.methods.supervised.nearest_neighbours import NearestNeighbours
@@ -71,11 +71,11 @@ def test_scores_that_tell_all_apart_are_not_certain() -> None:
 
 def test_hits_are_counted_above_what_one_in_a_hundred_others_reach() -> None:
     others = np.arange(200.0)
-    found = hits(np.array([198.5, 196.5, 500.0, 3.0]), others, 0.01)
+    found = true_positive_rate(np.array([198.5, 196.5, 500.0, 3.0]), others, 0.01)
     assert found.value == 0.5, "two of the others may be above the threshold: 198 and 199"
     interval = binomtest(2, 4).proportion_ci(method="exact")
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    none, every = hits(np.zeros(9), others, 0.01), hits(np.full(9, 1e3), others, 0.01)
+    none, every = true_positive_rate(np.zeros(9), others, 0.01), true_positive_rate(np.full(9, 1e3), others, 0.01)
     assert (none.value, none.low, every.value, every.high) == (0, 0, 1, 1)
 
 
@@ -88,7 +88,7 @@ def test_ratios_order_rows_as_the_published_score_does() -> None:
     """RMIA counts the reference rows whose ratio is smaller by a factor γ; that grows with the ratio itself."""
     rng = np.random.default_rng(2)
     own, outside = np.log(rng.random(50)), [np.log(rng.random(50)) for _ in range(4)]
-    ratio = _rmia(Said(own, own), [Said(each, each) for each in outside])
+    ratio = _rmia(RowScores(own, own), [RowScores(each, each) for each in outside])
     mean = np.exp(outside).mean(0)
     np.testing.assert_allclose(np.exp(ratio), np.exp(own) / (0.5 * (1.3 * mean + 0.7)))
     others = rng.lognormal(size=500)
@@ -99,7 +99,7 @@ def test_ratios_order_rows_as_the_published_score_does() -> None:
 def test_what_a_model_says_is_its_log_probability_and_its_log_odds(parts: tuple[Data, Data, Data]) -> None:
     rows, unseen, _ = parts
     model = Supervised(augment=False, size=0.5).fit(rows, budget=20)
-    found = said(model, unseen)
+    found = row_scores(model, unseen)
     right = model.probabilities(unseen)[np.arange(len(unseen)), unseen.take("label")].astype(np.float64)
     np.testing.assert_allclose(np.exp(found.likelihood), right, atol=1e-6)
     some = (right > 1e-3) & (right < 0.999)

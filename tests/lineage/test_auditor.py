@@ -9,7 +9,7 @@ from manyways.cli import main
 from manyways.cli.forget import audit_lines
 from manyways.data.data import Data
 from manyways.errors import ParameterError
-from manyways.lineage.audit import AuditResult
+from manyways.lineage.audit.membership_inference import AuditResult
 
 
 def test_every_model_is_attacked_before_and_after(people: Data, store: mw.Store) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
-from manyways.lineage.bitmaps import is_bitmap
+from manyways.lineage.store.bitmaps import is_bitmap
 
 SETS: dict[str, list[int]] = {
     "nothing": [],

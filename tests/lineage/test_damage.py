@@ -16,12 +16,13 @@ import manyways as mw
 from manyways.cli import main
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, StoreError
-from manyways.lineage import registry, replay
-from manyways.lineage.database import SCHEMA
-from manyways.lineage.family import ancestors, descendants
-from manyways.lineage.forget import plan_forgetting
-from manyways.lineage.journal import Journal
-from manyways.lineage.record import lineage_in, load_lineage, load_records
+from manyways.lineage.forgetting import retraining
+from manyways.lineage.forgetting.request import plan_forgetting
+from manyways.lineage.store import row_registry
+from manyways.lineage.store.database import SCHEMA
+from manyways.lineage.store.family_tree import ancestors, descendants
+from manyways.lineage.store.journal import Journal
+from manyways.lineage.store.model_record import load_lineage, load_records, saved_lineage
 
 VALUES = (None, 5, "../../../x", b"\xff" * 9, "{", '{"a": 1}')
 MORE = (-1, 1e300, "", "text", b"", b"\0", "[]", "null", "[[1]]")
@@ -37,7 +38,7 @@ FLIPS = 200
 def _versions() -> Iterator[None]:
     """The versions of what is installed are looked up once, as they are for every plan."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(replay, "_version", cache(replay._version))
+        patched.setattr(retraining, "_version", cache(retraining._version))
         yield
 
 
@@ -102,7 +103,7 @@ def looked_at(store: mw.Store) -> Iterator[Callable[[], object]]:
     def pending() -> None:
         with store.database.reading() as db:
             load_records(db, "TRUE")
-            registry.numbers_of(db, registry.all_ids(db)[:3])
+            row_registry.numbers_of(db, row_registry.all_ids(db)[:3])
             Journal.pending(db)
 
     yield from (store.models, shown, loaded, pending)
@@ -235,7 +236,7 @@ def test_the_lineage_of_a_damaged_folder(people: Data, tmp_path: Path) -> None:
     model = mw.FineTune().fit(people, start, budget=1)
     model = replace(model, lineage=replace(model.lineage, parents=(start.lineage, start.lineage)))
     folder = model.save(tmp_path / "model")
-    assert len(lineage_in(folder).stages()) == 3, "two stages share their rows, which are kept once"
+    assert len(saved_lineage(folder).stages()) == 3, "two stages share their rows, which are kept once"
     whole = {name: (folder / name).read_bytes() for name in ("model.json", "rows.safetensors")}
     saved = json.loads(whole["model.json"])
     lineages = ({**saved["lineage"], "parents": None}, {**saved["lineage"], "rows": 3}, {"method": {}}, [], None)
@@ -246,5 +247,5 @@ def test_the_lineage_of_a_damaged_folder(people: Data, tmp_path: Path) -> None:
     for name, content in damaged:
         (folder / name).write_bytes(content)
         with pytest.raises(StoreError, match="model in|lineage"):
-            lineage_in(folder)
+            saved_lineage(folder)
         (folder / name).write_bytes(whole[name])

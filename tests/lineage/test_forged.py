@@ -15,11 +15,11 @@ from manyways.cli import main
 from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.errors import StoreError
-from manyways.lineage.learning_again import model_id
-from manyways.lineage.manifest import Manifest
-from manyways.lineage.receipt import _data, as_text, hash_of
-from manyways.lineage.verify import Verification
-from manyways.lineage.weights import weights_hash
+from manyways.lineage.forgetting.model_verification import model_id
+from manyways.lineage.forgetting.receipt import _data, receipt_hash, receipt_json
+from manyways.lineage.forgetting.verification import Verification
+from manyways.lineage.store.manifest import Manifest
+from manyways.lineage.store.weights import weights_hash
 
 METHODS: tuple[Callable[[], mw.Method], ...] = (mw.Ridge, mw.NaiveBayes)
 ROWS = 60
@@ -54,7 +54,7 @@ def receipt(kept: list[mw.Model], tmp_path: Path) -> dict[str, Any]:
 
 
 def sealed(said: dict[str, Any]) -> dict[str, Any]:
-    return {**said, "hash": hash_of(said)}
+    return {**said, "hash": receipt_hash(said)}
 
 
 def verified(said: Any, **more: Any) -> Verification:
@@ -165,7 +165,7 @@ def test_nothing_that_could_be_checked_does_not_hold(receipt: dict[str, Any], tm
         assert not found.holds
         assert words in found.conclusion
         path = tmp_path / "made-up.json"
-        path.write_text(as_text(said), encoding="utf-8")
+        path.write_text(receipt_json(said), encoding="utf-8")
         assert main(["verify", str(path), "--yes"]) == 1
     # The store itself can show that models were deleted; here others are still learned from the rows.
     assert verified(deleted, in_store=True).holds

@@ -16,7 +16,7 @@ from manyways.comparison.workers import Workers
 from manyways.data.columns import id_text
 from manyways.data.transport import save_table
 from manyways.errors import ManywaysError, ModelError, ParameterError
-from manyways.lineage.receipt import as_text, hash_of
+from manyways.lineage.forgetting.receipt import receipt_hash, receipt_json
 from manyways.models.saving import _text_hash
 
 HERE, IMPORTABLE = "trap_here", "trap_importable"
@@ -72,7 +72,7 @@ def receipt(table: Path, store: mw.Store) -> dict[str, Any]:
 def with_method(receipt: dict[str, Any], method: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(json.dumps(receipt))
     said["models"][0]["after"]["lineage"]["method"] = method
-    return {**said, "hash": hash_of(said)}
+    return {**said, "hash": receipt_hash(said)}
 
 
 def test_verify_imports_nothing_that_a_receipt_names(
@@ -84,7 +84,7 @@ def test_verify_imports_nothing_that_a_receipt_names(
             with pytest.raises(ParameterError, match="not imported on the word of a file"):
                 mw.verify(said, allow=["everything"])
     shown = names()[0]
-    Path("receipt.json").write_text(as_text(with_method(receipt, methods(shown)[0])), encoding="utf-8")
+    Path("receipt.json").write_text(receipt_json(with_method(receipt, methods(shown)[0])), encoding="utf-8")
     assert main(["verify", "receipt.json", "--yes"]) == 2
     err = capsys.readouterr().err
     assert f"names the function '{shown}', reward of linear-probe" in err
@@ -104,7 +104,7 @@ def test_an_origin_that_names_an_environment_is_no_source(
             said = json.loads(json.dumps(receipt))
             origin = said["data"][key]["origin"]
             (origin if place == "source" else origin["options"])[place] = source
-            said["hash"] = hash_of(said)
+            said["hash"] = receipt_hash(said)
             found = mw.verify(said, allow=mw.receipt_sources(said)[0])
             assert [each.verdict for each in found.models] == ["cannot"]
     assert sprung() == []
@@ -168,7 +168,7 @@ def test_functions_that_are_typed_are_those_that_a_model_is_learned_again_with(
 
 
 def test_a_plan_that_goes_on_makes_no_method_that_brings_code(sprung: Callable[[], list[str]]) -> None:
-    from manyways.lineage.plan import approximation
+    from manyways.lineage.forgetting.planner import approximation
 
     for how in (f"grpo(reward='{HERE}:reward')", f"npo(base=grpo(reward='{IMPORTABLE}:reward'))"):
         with pytest.raises(ParameterError, match="how must be 'exact', 'retrain' or an approximate method"):

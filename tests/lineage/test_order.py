@@ -9,8 +9,8 @@ import pytest
 
 import manyways as mw
 from manyways.data.data import Data
-from manyways.lineage.verify import verify
-from manyways.lineage.weights import DESCRIPTION
+from manyways.lineage.forgetting.verification import verify
+from manyways.lineage.store.weights import DESCRIPTION
 from manyways.models.dual_encoder import DualEncoder
 from manyways.models.predictor import Predictor
 from manyways.testing.trial import difference

@@ -15,9 +15,9 @@ import manyways as mw
 from manyways.cli import main
 from manyways.data.data import Data
 from manyways.errors import StoreError
-from manyways.lineage.database import open_read_only
-from manyways.lineage.forget import plan_forgetting
-from manyways.lineage.verify import verify
+from manyways.lineage.forgetting.request import plan_forgetting
+from manyways.lineage.forgetting.verification import verify
+from manyways.lineage.store.database import open_read_only
 from manyways.testing.trial import difference
 
 

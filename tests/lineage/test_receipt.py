@@ -15,17 +15,17 @@ import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError, StoreError
-from manyways.lineage import learning_again
-from manyways.lineage.forget import Forgotten
-from manyways.lineage.receipt import hash_of, read_receipt
-from manyways.lineage.report import render_report, write_report
-from manyways.lineage.verify import Verdict, relative_difference, verify
+from manyways.lineage.forgetting import model_verification
+from manyways.lineage.forgetting.receipt import read_receipt, receipt_hash
+from manyways.lineage.forgetting.receipt_report import render_report, write_report
+from manyways.lineage.forgetting.request import ForgettingResult
+from manyways.lineage.forgetting.verification import Verdict, relative_difference, verify
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "receipt.md"
 
 
 @pytest.fixture
-def done(people: Data, store: mw.Store, tmp_path: Path) -> Forgotten:
+def done(people: Data, store: mw.Store, tmp_path: Path) -> ForgettingResult:
     """A chain and a fine-tuned model of another start have forgotten somebody."""
     run = mw.Run(store=store)
     chain = mw.SimCLR(size=0.25, batch_size=8) >> mw.FineTune()
@@ -39,7 +39,7 @@ def done(people: Data, store: mw.Store, tmp_path: Path) -> Forgotten:
 def changed(receipt: dict[str, Any], **values: Any) -> dict[str, Any]:
     """A receipt that somebody wrote anew, hash and all."""
     said = {**json.loads(json.dumps(receipt)), **values}
-    return {**said, "hash": hash_of(said)}
+    return {**said, "hash": receipt_hash(said)}
 
 
 def verdicts_of(receipt: str | Path | Mapping[str, Any], **more: Any) -> tuple[Verdict, ...]:
@@ -47,7 +47,7 @@ def verdicts_of(receipt: str | Path | Mapping[str, Any], **more: Any) -> tuple[V
     return verify(receipt, allow=mw.receipt_sources(receipt, more.get("data"))[0], **more).models
 
 
-def test_a_receipt_says_what_was_done(done: Forgotten, people: Data, tmp_path: Path) -> None:
+def test_a_receipt_says_what_was_done(done: ForgettingResult, people: Data, tmp_path: Path) -> None:
     said = read_receipt(tmp_path / "receipt.json")
     assert said == json.loads(json.dumps(done.receipt))
     mine = people.select(people.take("person") == "person-1")
@@ -69,7 +69,7 @@ def test_a_receipt_says_what_was_done(done: Forgotten, people: Data, tmp_path: P
     assert not any(each in text for each in kept), "the ids of others' rows are nobody's business"
 
 
-def test_a_receipt_can_be_verified(done: Forgotten, tmp_path: Path) -> None:
+def test_a_receipt_can_be_verified(done: ForgettingResult, tmp_path: Path) -> None:
     heard: list[str] = []
     path = tmp_path / "receipt.json"
     found = verify(path, allow=mw.receipt_sources(path)[0], follow=heard.append)
@@ -80,7 +80,7 @@ def test_a_receipt_can_be_verified(done: Forgotten, tmp_path: Path) -> None:
     assert len(heard) == 4
 
 
-def test_what_is_not_as_the_receipt_says_is_found_out(done: Forgotten) -> None:
+def test_what_is_not_as_the_receipt_says_is_found_out(done: ForgettingResult) -> None:
     receipt = dict(done.receipt)
     models = json.loads(json.dumps(receipt["models"]))
     models[1]["after"]["weights"] = models[0]["after"]["weights"]
@@ -97,7 +97,7 @@ def test_what_is_not_as_the_receipt_says_is_found_out(done: Forgotten) -> None:
         verify(changed(receipt, rows=rows))
 
 
-def test_an_edited_receipt_is_refused(done: Forgotten, tmp_path: Path) -> None:
+def test_an_edited_receipt_is_refused(done: ForgettingResult, tmp_path: Path) -> None:
     path = tmp_path / "receipt.json"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"bitwise"', '"nearly"'), encoding="utf-8")
@@ -116,7 +116,7 @@ def test_an_edited_receipt_is_refused(done: Forgotten, tmp_path: Path) -> None:
         verify(tmp_path / "nothing.json")
 
 
-def test_what_cannot_be_checked_is_said(done: Forgotten, store: mw.Store, tmp_path: Path) -> None:
+def test_what_cannot_be_checked_is_said(done: ForgettingResult, store: mw.Store, tmp_path: Path) -> None:
     models = json.loads(json.dumps(done.receipt["models"]))
     models[0]["after"]["lineage"]["versions"]["torch"] = "1.0"
     verdicts = verdicts_of(changed(dict(done.receipt), models=models))
@@ -204,7 +204,7 @@ def test_closed_forms_are_held_to_what_they_promise(people: Data, store: mw.Stor
         found = verdicts_of(changed(dict(done.receipt), models=models))
         assert found[0].verdict == verdict, found
     assert relative_difference(done.model, mw.KMeans(clusters=2).fit(people)) == float("inf")
-    assert learning_again.CLOSE == 1e-8
+    assert model_verification.CLOSE == 1e-8
 
 
 def shifted(model: mw.Model, by: float) -> torch.nn.Module:
@@ -217,7 +217,7 @@ def shifted(model: mw.Model, by: float) -> torch.nn.Module:
     return network
 
 
-def test_a_report_shows_the_receipt(done: Forgotten, tmp_path: Path) -> None:
+def test_a_report_shows_the_receipt(done: ForgettingResult, tmp_path: Path) -> None:
     page = write_report(done.receipt, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "20 rows of person-1 were forgotten" in page
     assert page.count("<rect") == 1 + 4 + 1, "four models, and the one that was left as it was"
@@ -275,7 +275,7 @@ def test_an_audit_is_made_before_and_after(people: Data, store: mw.Store) -> Non
     assert "It audits classifiers." in render_report(receipt)
 
 
-def test_every_key_of_a_receipt_is_documented(done: Forgotten) -> None:
+def test_every_key_of_a_receipt_is_documented(done: ForgettingResult) -> None:
     text = DOCUMENTED.read_text(encoding="utf-8")
     model, data = done.receipt["models"][0], next(iter(done.receipt["data"].values()))
     for key in [*done.receipt, *model, *model["after"], *data, *done.receipt["request"]]:

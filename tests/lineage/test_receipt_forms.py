@@ -15,9 +15,9 @@ import pytest
 import manyways as mw
 from manyways.cli import main
 from manyways.errors import ManywaysError, StoreError
-from manyways.lineage.naming import READ
-from manyways.lineage.receipt import as_text, hash_of
-from manyways.lineage.verify import Verification
+from manyways.lineage.forgetting.receipt import receipt_hash, receipt_json
+from manyways.lineage.forgetting.receipt_sources import READ
+from manyways.lineage.forgetting.verification import Verification
 from manyways.methods.discovery import all_methods
 from manyways.methods.fields import hints
 
@@ -67,7 +67,7 @@ def changed(said: dict[str, Any], place: Place, *value: Any) -> dict[str, Any]:
         inner[place[-1]] = value[0]
     else:
         del inner[place[-1]]
-    return {**copy, "hash": hash_of(copy)} if place != ("hash",) else copy
+    return {**copy, "hash": receipt_hash(copy)} if place != ("hash",) else copy
 
 
 def test_every_member_that_is_removed_or_replaced_is_found_out(receipt: dict[str, Any]) -> None:
@@ -171,7 +171,7 @@ def test_what_it_would_read_is_said_and_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     path = tmp_path / "receipt.json"
-    path.write_text(as_text(receipt), encoding="utf-8")
+    path.write_text(receipt_json(receipt), encoding="utf-8")
     assert mw.receipt_sources(path) == ([str(table)], 0)
     with pytest.raises(StoreError, match=f"makes this machine read '{table}', which nobody has agreed to"):
         mw.verify(path)
@@ -201,7 +201,7 @@ def test_a_receipt_does_not_act_on_the_terminal(
     said = changed(receipt, ("data", key, "origin", "source"), hidden)
     said = changed(changed(said, ("models", 0, "title"), hidden), ("request", "subject"), hidden)
     path = tmp_path / "receipt.json"
-    path.write_text(as_text(said), encoding="utf-8")
+    path.write_text(receipt_json(said), encoding="utf-8")
     assert main(["verify", str(path)]) == 2
     assert main(["verify", str(path), "--yes"]) == 1
     shown = capsys.readouterr()

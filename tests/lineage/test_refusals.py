@@ -12,8 +12,8 @@ import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.errors import DataError, ParameterError, StoreError
-from manyways.lineage import replay
-from manyways.lineage.forget import abandon, plan_forgetting
+from manyways.lineage.forgetting import retraining
+from manyways.lineage.forgetting.request import abandon, plan_forgetting
 from manyways.models.model import Model
 from manyways.testing.trial import difference
 
@@ -183,7 +183,10 @@ def test_another_processor(people: Data, store: mw.Store) -> None:
     old = replace(old, lineage=replace(old.lineage, machine={**old.lineage.machine, "processor": "abacus"}))
     store.keep(old, people)
     assert_as_before(store, old, "learned under abacus, and this machine has")
-    assert replay.differing({}, {"device": "cuda", "processor": "a card"}) == "a GPU (a card), and here is none"
+    assert (
+        retraining.environment_difference({}, {"device": "cuda", "processor": "a card"})
+        == "a GPU (a card), and here is none"
+    )
 
 
 def test_weights_that_are_missing(people: Data, faces: Path, store: mw.Store) -> None:

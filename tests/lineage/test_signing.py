@@ -13,8 +13,8 @@ import pytest
 import manyways as mw
 from manyways.cli import main
 from manyways.errors import NeedsError, StoreError
-from manyways.lineage.receipt import as_text, canonical, hash_of, read_receipt
-from manyways.lineage.signing import PREFIX, make_key, read_key, read_public, signed
+from manyways.lineage.forgetting.receipt import read_receipt, receipt_hash, receipt_json, signed_bytes
+from manyways.lineage.forgetting.signature import PREFIX, read_key, read_public, sign_receipt, write_key_pair
 
 Capture = pytest.CaptureFixture[str]
 
@@ -56,7 +56,7 @@ def test_what_is_signed_is_as_documented(receipt: Path) -> None:
     said: dict[str, Any] = json.loads(receipt.read_text(encoding="utf-8"))
     rest = {name: said[name] for name in said if name not in ("hash", "signature")}
     content = b"manyways.receipt signature\n" + json.dumps(rest, sort_keys=True).encode("utf-8")
-    assert content == PREFIX + canonical(said)
+    assert content == PREFIX + signed_bytes(said)
     key: Any = load_pem_public_key(Path("key.pub").read_bytes())
     key.verify(bytes.fromhex(said["signature"]["value"]), content)
 
@@ -76,7 +76,7 @@ def test_a_changed_byte_is_found_out(receipt: Path) -> None:
 def test_a_receipt_that_was_changed_and_sealed_anew(receipt: Path, capsys: Capture) -> None:
     said = read_receipt(receipt)
     said["time"] = "2020-01-01T00:00:00+00:00"
-    receipt.write_text(as_text({**said, "hash": hash_of(said)}), encoding="utf-8")
+    receipt.write_text(receipt_json({**said, "hash": receipt_hash(said)}), encoding="utf-8")
     assert main(["verify", "receipt.json", "--yes", "--key", "key.pub"]) == 2
     assert "it was changed after it was signed, or signed by somebody else" in capsys.readouterr().err
 
@@ -87,23 +87,23 @@ def test_other_keys_and_no_signature(receipt: Path, capsys: Capture) -> None:
     assert "is signed with another key" in capsys.readouterr().err
     said = read_receipt(receipt)
     forged = {**said["signature"], "public_key": read_public("other.pub")}
-    receipt.write_text(as_text({**said, "signature": forged}), encoding="utf-8")
+    receipt.write_text(receipt_json({**said, "signature": forged}), encoding="utf-8")
     assert main(["verify", "receipt.json", "--yes", "--key", "other.pub"]) == 2
     assert "it was changed after it was signed" in capsys.readouterr().err
     del said["signature"]
-    receipt.write_text(as_text(said), encoding="utf-8")
+    receipt.write_text(receipt_json(said), encoding="utf-8")
     assert main(["verify", "receipt.json", "--yes", "--key", "key.pub"]) == 2
     assert "The receipt is not signed" in capsys.readouterr().err
     assert main(["keys", "sign", "receipt.json", "--key", "other"]) == 0
     assert main(["verify", "receipt.json", "--yes", "--key", "other.pub"]) == 0
-    assert signed(said, read_key("other"))["signature"]["value"] == read_receipt(receipt)["signature"]["value"]
+    assert sign_receipt(said, read_key("other"))["signature"]["value"] == read_receipt(receipt)["signature"]["value"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_a_private_key_is_its_owners(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        private, public = make_key(tmp_path / "key")
+        private, public = write_key_pair(tmp_path / "key")
     finally:
         os.umask(before)
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
@@ -115,10 +115,10 @@ def test_a_private_key_is_its_owners(tmp_path: Path) -> None:
 
 
 def test_keys_that_are_none(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    private, public = make_key(tmp_path / "key")
+    private, public = write_key_pair(tmp_path / "key")
     for path in (private, public):
         with pytest.raises(StoreError, match=r"key exists; a key is never written over|key.pub exists; a key is never"):
-            make_key(private)
+            write_key_pair(private)
         path.rename(tmp_path / f"moved-{path.name}")
     private, public = tmp_path / "moved-key", tmp_path / "moved-key.pub"
     with pytest.raises(StoreError, match="is no public key"):
@@ -129,7 +129,7 @@ def test_keys_that_are_none(tmp_path: Path, capsys: Capture, monkeypatch: pytest
     with pytest.raises(StoreError, match="cannot be read: No such file"):
         read_key(tmp_path / "nothing")
     with pytest.raises(StoreError, match="cannot be written"):
-        make_key(tmp_path / "no" / "folder")
+        write_key_pair(tmp_path / "no" / "folder")
     for words, match in (
         (["keys", "sign", "receipt.json"], "Say which key is to sign"),
         (["keys", "make", str(tmp_path / "new"), "--key", "x"], "leave --key out"),
@@ -138,4 +138,4 @@ def test_keys_that_are_none(tmp_path: Path, capsys: Capture, monkeypatch: pytest
         assert match in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(NeedsError, match=r"pip install 'manyways\[sign\]'"):
-        make_key(tmp_path / "another")
+        write_key_pair(tmp_path / "another")

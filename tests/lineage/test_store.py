@@ -12,9 +12,9 @@ import pytest
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import StoreError
-from manyways.lineage import registry
-from manyways.lineage.manifest import Manifest
-from manyways.lineage.weights import hash_of
+from manyways.lineage.store import row_registry
+from manyways.lineage.store.manifest import Manifest
+from manyways.lineage.store.weights import folder_hash
 from manyways.testing.trial import difference
 
 
@@ -127,36 +127,36 @@ def test_equal_rows_and_other_orders_are_laid_out_again(store: mw.Store) -> None
     table = mw.read({"x": x, "label": [0, 1, 0, 1, 1, 1]}).hide(np.array([3]))
     data = table.select(np.array([5, 3, 0, 1]))
     with store.database.writing() as db:
-        numbers = registry.register(db, data.all_ids)
+        numbers = row_registry.register(db, data.all_ids)
         assert numbers.tolist() == [0, 1, 2, 1, 3, 1]
         key = Manifest.of(data, numbers).keep(db)
     with store.database.reading() as db:
         manifest = Manifest.load(db, key)
         shuffled = mw.read({"x": [9.0, *x[::-1]], "label": [0, 1, 1, 1, 0, 1, 0]})
-        known = registry.numbers_of(db, shuffled.all_ids)
+        known = row_registry.numbers_of(db, shuffled.all_ids)
     assert known.tolist() == [-1, 1, 3, 1, 2, 1, 0]
     again = manifest.laid_out(shuffled, known)
     assert again.fingerprint == data.fingerprint
     assert again.take("x").tolist() == [1.0, 1.0, 3.0, 1.0]
-    rest = manifest.without(registry.bitmap(np.array([1])))
+    rest = manifest.without(row_registry.bitmap(np.array([1])))
     assert (rest.numbers.tolist(), rest.rows.tolist()) == ([0, 2, 3], [0])
 
 
 def test_the_registry_grows_and_forgets(store: mw.Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "BLOCK", 7)
+    monkeypatch.setattr(row_registry, "BLOCK", 7)
     ids = np.random.default_rng(0).integers(1, 2**63, (40, 2)).astype(np.uint64)
     with store.database.writing() as db:
-        assert registry.register(db, ids[:10]).tolist() == list(range(10))
-        assert registry.register(db, ids[5:40][::-1]).tolist() == [*range(10, 40), 9, 8, 7, 6, 5]
-        held = registry.all_ids(db)
-        assert np.array_equal(registry.numbers_of(db, held), np.arange(40))
-        assert registry.numbers_of(db, held[[33, 4]]).tolist() == [33, 4]
+        assert row_registry.register(db, ids[:10]).tolist() == list(range(10))
+        assert row_registry.register(db, ids[5:40][::-1]).tolist() == [*range(10, 40), 9, 8, 7, 6, 5]
+        held = row_registry.all_ids(db)
+        assert np.array_equal(row_registry.numbers_of(db, held), np.arange(40))
+        assert row_registry.numbers_of(db, held[[33, 4]]).tolist() == [33, 4]
         names = np.array(["a", "b", None, "", *["c"] * 36], object)
-        registry.add_subjects(db, names, np.arange(40))
-        registry.erase(db, registry.bitmap(np.array([0, 6, 7, 20, 39])))
-        assert registry.numbers_of(db, held[[0, 1, 39]]).tolist() == [-1, 1, -1]
-        assert registry.subjects_among(db, registry.bitmap(np.arange(40))) == {"b": 1, "c": 32}
-        assert registry.register(db, held[:1]).tolist() == [40], "what comes again gets a number of its own"
+        row_registry.add_subjects(db, names, np.arange(40))
+        row_registry.erase(db, row_registry.bitmap(np.array([0, 6, 7, 20, 39])))
+        assert row_registry.numbers_of(db, held[[0, 1, 39]]).tolist() == [-1, 1, -1]
+        assert row_registry.subjects_among(db, row_registry.bitmap(np.arange(40))) == {"b": 1, "c": 32}
+        assert row_registry.register(db, held[:1]).tolist() == [40], "what comes again gets a number of its own"
 
 
 # --- several processes, and kills ----------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_a_kill_leaves_no_half_of_a_model(people: Data, store: mw.Store, monkeyp
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("manyways.lineage.keeping.keep_stages", "manyways.lineage.weights.hash_of"):
+    for place in ("manyways.lineage.store.record_writer.keep_stages", "manyways.lineage.store.weights.folder_hash"):
         with monkeypatch.context() as patched:
             patched.setattr(place, killed)
             with pytest.raises(KeyboardInterrupt):
@@ -248,7 +248,7 @@ def test_what_was_learned_is_not_lost_where_it_cannot_be_kept(
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("manyways.lineage.weights.hash_of", full)
+    monkeypatch.setattr("manyways.lineage.store.weights.folder_hash", full)
     with pytest.raises(StoreError, match="Weights cannot be written to .*: the disk is full") as caught:
         probe(people, store)
     assert caught.value.model.predict(people).shape == (len(people),)
@@ -259,7 +259,7 @@ def test_the_hash_of_weights_is_of_names_and_contents(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for file, text in files.items():
             (tmp_path / name / file).write_text(text, encoding="utf-8")
-    assert hash_of(tmp_path / "a") == hash_of(tmp_path / "b") != hash_of(tmp_path / "c")
+    assert folder_hash(tmp_path / "a") == folder_hash(tmp_path / "b") != folder_hash(tmp_path / "c")
 
 
 def test_metrics_and_copies(people: Data, store: mw.Store, tmp_path: Path) -> None:

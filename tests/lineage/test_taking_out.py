@@ -7,7 +7,7 @@ import pytest
 
 import manyways as mw
 from manyways.data.data import Data
-from manyways.lineage.verify import relative_difference, verify
+from manyways.lineage.forgetting.verification import relative_difference, verify
 from manyways.methods.discovery import all_methods
 from manyways.methods.method import Method
 from manyways.testing.trial import difference

@@ -130,8 +130,8 @@ def receipt(folder: Path) -> Path:
 
 def load_receipt(path: Path, rng: Random | None) -> Any:
     """A receipt that is read, and drawn as a report."""
-    from manyways.lineage.receipt import read_receipt
-    from manyways.lineage.report import render_report
+    from manyways.lineage.forgetting.receipt import read_receipt
+    from manyways.lineage.forgetting.receipt_report import render_report
 
     return render_report(read_receipt(path))[:100]
 
@@ -216,11 +216,11 @@ def sealed(path: Path) -> None:
 
 
 def _seal_receipt(path: Path) -> None:
-    from manyways.lineage.receipt import hash_of
+    from manyways.lineage.forgetting.receipt import receipt_hash
 
     try:
         said = json.loads(path.read_bytes())
-        path.write_text(json.dumps({**said, "hash": hash_of(said)}))
+        path.write_text(json.dumps({**said, "hash": receipt_hash(said)}))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
 

@@ -11,8 +11,9 @@ import numpy as np
 IMPORTED = (
     "polars", "scipy.signal", "soundfile", "numpy.random", "numpy.ma", "tokenizers", "manyways.data.encoders",
     "manyways.data.environments", "manyways.data.read", "manyways.data.sources", "manyways.data.transport",
-    "manyways.models.saving", "manyways.lineage.store", "manyways.lineage.report", "manyways.comparison.results",
-    "manyways.models.language_model", "manyways.methods.discovery", "manyways.models.predictor", "transformers",
+    "manyways.models.saving", "manyways.lineage.store.store", "manyways.lineage.forgetting.receipt_report",
+    "manyways.comparison.results", "manyways.models.language_model", "manyways.methods.discovery",
+    "manyways.models.predictor", "transformers",
     "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert", "peft", "gguf",
 )  # fmt: skip
 

@@ -71,12 +71,10 @@ def summary(data: "Data") -> list[tuple[str, str]]:
 def inputs(data: "Data") -> str:
     """The inputs by kind: `30 numbers, 2 categories, 1 image of 8×8 pixels (photo)`."""
     said = []
-    counts = Counter(column.kind for column in data.inputs)
-    plurals = {"category": "categories", "text": "texts", "audio": "sounds"}
-    singles = {"audio": "sound"}
+    counts = Counter(column.of for column in data.inputs)
     for kind, count in counts.items():
-        names = [column.name for column in data.inputs if column.kind == kind]
-        word = singles.get(kind, kind) if count == 1 else plurals.get(kind, f"{kind}s")
+        names = [column.name for column in data.inputs if column.of is kind]
+        word = kind.words[count > 1]
         shown = ", ".join(names[:SHOWN]) + (", …" if count > SHOWN else "")
         said.append(f"{count} {word} ({shown})")
     return ", ".join(said) or "none"

@@ -27,8 +27,8 @@ from manyways.errors import NeedsError, ParameterError, StoreError
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
-    from manyways.lineage.record import Record
-    from manyways.lineage.store import Store
+    from manyways.lineage.store.model_record import ModelRecord
+    from manyways.lineage.store.store import Store
     from manyways.methods.method import Method
     from manyways.models.model import Model
 
@@ -138,7 +138,7 @@ def own_names() -> set[str]:
 def _fit(options: Fit, method: "Method") -> int:
     from manyways.cli.run_folder import RunFolder
     from manyways.data.targets import check_labels
-    from manyways.lineage.store import Store
+    from manyways.lineage.store.store import Store
     from manyways.models.saving import load_model
     from manyways.training.budget import Budget
     from manyways.training.progress import ProgressBar
@@ -179,7 +179,7 @@ def _fit(options: Fit, method: "Method") -> int:
     return 0
 
 
-def noted(store: "Store", model: "Model", scores: dict[str, float], out: Path) -> "Record":
+def noted(store: "Store", model: "Model", scores: dict[str, float], out: Path) -> "ModelRecord":
     """The store's record of a model, once its scores and the folder it was saved to are noted."""
     record = store.find(model)
     store.note(record.id, metrics=scores, copy=out)
@@ -215,7 +215,7 @@ def gives(method: "Method") -> frozenset[str]:
 
 
 def _print_result(
-    options: Fit, data: "Data", model: "Model", scores: dict[str, float], seconds: float, kept: "Record | None"
+    options: Fit, data: "Data", model: "Model", scores: dict[str, float], seconds: float, kept: "ModelRecord | None"
 ) -> None:
     from manyways.models.policy import EPISODES
     from manyways.training.progress import duration

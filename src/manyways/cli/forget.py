@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from manyways.lineage.forget import Forgotten
-    from manyways.lineage.plan import Plan
-    from manyways.lineage.store import Store
+    from manyways.lineage.forgetting.request import ForgettingResult
+    from manyways.lineage.store.forgetting_plan import ForgettingPlan
+    from manyways.lineage.store.store import Store
 
 
 GOES_ON = "what is done is kept. Type the same command again to go on, or manyways forget --abandon to give up."
@@ -78,16 +78,16 @@ def main(arguments: Sequence[str]) -> int:
         return _abandon()
     if (options.subject is None) == (options.rows is None):
         raise ParameterError("Say what is to be forgotten: --subject NAME, or --rows FILE.")
-    from manyways.lineage.auditor import Auditor
-    from manyways.lineage.forget import forget, plan_forgetting
-    from manyways.lineage.signing import read_key
-    from manyways.lineage.store import Store
+    from manyways.lineage.audit.auditor import Auditor
+    from manyways.lineage.forgetting.request import forget, plan_forgetting
+    from manyways.lineage.forgetting.signature import read_key
+    from manyways.lineage.store.store import Store
     from manyways.training.progress import ProgressBar
 
     store, out = Store(), console()
     functions, key = functions_of(options.function), read_key(options.sign) if options.sign is not None else None
     data = options.reading.read(options.data) if options.data is not None else None
-    rows = rows_in(options.rows, store) if options.rows is not None else None
+    rows = named_rows(options.rows, store) if options.rows is not None else None
     if options.plan:
         print_plan(out, plan_forgetting(
             rows, subject=options.subject, data=data, how=options.how, store=store, delete=options.delete,
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     audit = Auditor(options.audit, functions=functions) if options.audit is not None else None
     path = options.receipt or free_name(Path("forgotten.json"))
 
-    def agree(plan: "Plan") -> bool:
+    def agree(plan: "ForgettingPlan") -> bool:
         print_plan(out, plan)
         return options.yes or asked(plan)
 
@@ -113,13 +113,13 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     print_result(out, done)
     if options.report is not None:
-        from manyways.lineage.report import write_report
+        from manyways.lineage.forgetting.receipt_report import write_report
 
         out.print(f"{'report':<10}{write_report(done.receipt, options.report)}", soft_wrap=True)
     return 0
 
 
-def print_plan(out: "Console", plan: "Plan") -> None:
+def print_plan(out: "Console", plan: "ForgettingPlan") -> None:
     """A plan as a table: how each model forgets, at what cost, with which guarantee."""
     from rich.table import Table
 
@@ -147,16 +147,16 @@ def print_plan(out: "Console", plan: "Plan") -> None:
         out.print(f"A copy outside of the store will hold the model as it was: {path}", soft_wrap=True)
 
 
-def asked(plan: "Plan") -> bool:
+def asked(plan: "ForgettingPlan") -> bool:
     """Whether the person at the terminal agrees. Raises StoreError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise StoreError("Nobody can be asked whether to carry this out. Nothing was changed. Agree to it with --yes.")
     return agreed(f"Carry this out? The {len(plan.steps)} models as they are now will be gone.")
 
 
-def print_result(out: "Console", done: "Forgotten") -> None:
+def print_result(out: "Console", done: "ForgettingResult") -> None:
     """What was done, and what is left to do for others."""
-    from manyways.lineage.receipts import rows_in
+    from manyways.lineage.forgetting.receipt_search import receipt_rows_text
 
     receipt = done.receipt
     if done.resumed:
@@ -172,7 +172,7 @@ def print_result(out: "Console", done: "Forgotten") -> None:
     for model in models:
         if not model["after"]:
             out.print(f"{model['before']['id'][:10]} deleted  {model['title']}", soft_wrap=True)
-    out.print(f"{'forgotten':<10}{rows_in(receipt)}; the store holds nothing of them", soft_wrap=True)
+    out.print(f"{'forgotten':<10}{receipt_rows_text(receipt)}; the store holds nothing of them", soft_wrap=True)
     for line in audit_lines(receipt):
         out.print(line, soft_wrap=True)
     if done.receipt_path is not None:
@@ -204,7 +204,7 @@ def audit_lines(receipt: Mapping[str, Any]) -> list[str]:
     return [*lines, f"{'':<10}An audit is evidence, not proof."] if lines else []
 
 
-def rows_in(path: Path, store: "Store") -> "NDArray[np.uint64]":
+def named_rows(path: Path, store: "Store") -> "NDArray[np.uint64]":
     """The ids of the rows in a file: an id on each line, or a table of the rows as the store's data was read.
 
     Raises StoreError where it is neither.
@@ -227,7 +227,7 @@ def free_name(path: Path) -> Path:
 
 def _left(store: "Store") -> str:
     """What an interrupted forgetting leaves behind, and how to go on."""
-    from manyways.lineage.journal import Journal
+    from manyways.lineage.store.journal import Journal
 
     if store.database.exists:
         with store.database.reading() as db:
@@ -238,7 +238,7 @@ def _left(store: "Store") -> str:
 
 
 def _abandon() -> int:
-    from manyways.lineage.forget import abandon
+    from manyways.lineage.forgetting.request import abandon
 
     done = abandon()
     console().print("Given up; all models are as they were." if done else "No forgetting has been begun.")

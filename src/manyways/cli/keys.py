@@ -33,20 +33,20 @@ def main(arguments: Sequence[str]) -> int:
     """Run `manyways keys`."""
     options = parse(Keys, "keys", arguments)
     from manyways.comparison.records import write_whole
-    from manyways.lineage.receipt import as_text, read_receipt
-    from manyways.lineage.signing import make_key, read_key, signed
+    from manyways.lineage.forgetting.receipt import read_receipt, receipt_json
+    from manyways.lineage.forgetting.signature import read_key, sign_receipt, write_key_pair
 
     out = console()
     if options.action == "make":
         if options.key is not None:
             raise ParameterError("`manyways keys make FILE` makes a new key; leave --key out.")
-        private, public = make_key(options.file)
+        private, public = write_key_pair(options.file)
         out.print(f"{'private':<10}{private}  keep it to yourself: manyways forget … --sign {private}", soft_wrap=True)
         out.print(f"{'public':<10}{public}  for others: manyways verify RECEIPT --key {public}", soft_wrap=True)
         return 0
     if options.key is None:
         raise ParameterError("Say which key is to sign: `manyways keys sign RECEIPT --key FILE`.")
-    receipt = signed(read_receipt(options.file), read_key(options.key))
-    write_whole(options.file, as_text(receipt))
+    receipt = sign_receipt(read_receipt(options.file), read_key(options.key))
+    write_whole(options.file, receipt_json(receipt))
     out.print(f"{options.file} is signed by {receipt['signature']['public_key']}", soft_wrap=True)
     return 0

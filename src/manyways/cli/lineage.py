@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
-    from manyways.lineage.family import Member
-    from manyways.lineage.record import Record
-    from manyways.lineage.store import Store
+    from manyways.lineage.store.family_tree import Member
+    from manyways.lineage.store.model_record import ModelRecord
+    from manyways.lineage.store.store import Store
 
 SHOWN, MOST = 12, 40
 
@@ -61,15 +61,15 @@ def main(arguments: Sequence[str]) -> int:
         raise ParameterError("--row and --subject are two questions; ask them one after the other.")
     if options.model is None and (options.picture or options.subjects or options.rows):
         raise ParameterError("--picture, --subjects and --rows are of one model. Name it: manyways lineage MODEL.")
-    from manyways.lineage.record import lineage_in
-    from manyways.lineage.store import Store
+    from manyways.lineage.store.model_record import saved_lineage
+    from manyways.lineage.store.store import Store
 
     store = Store()
     if asked:
         return _reached(store, options)
     assert options.model is not None
     folder = Path(options.model)
-    if (folder / DESCRIPTION).is_file() and store.find_lineage(lineage_in(folder)) is None:
+    if (folder / DESCRIPTION).is_file() and store.find_lineage(saved_lineage(folder)) is None:
         _show_folder(folder, options)
     else:
         _show(store, store.find(options.model), options)
@@ -98,7 +98,7 @@ def _reached(store: "Store", options: Lineage) -> int:
     return 0
 
 
-def print_models(out: "Console", records: "Sequence[Record]", heading: str, most: int | None = None) -> None:
+def print_models(out: "Console", records: "Sequence[ModelRecord]", heading: str, most: int | None = None) -> None:
     """Models as a table under `heading`; the newest alone where there are more than `most`."""
     from rich.table import Table
 
@@ -116,8 +116,8 @@ def print_models(out: "Console", records: "Sequence[Record]", heading: str, most
         out.print(f"These are the newest {most}; --all shows the other {len(records) - most:,}, too.")
 
 
-def _show(store: "Store", record: "Record", options: Lineage) -> None:
-    from manyways.lineage.family import ancestors, descendants
+def _show(store: "Store", record: "ModelRecord", options: Lineage) -> None:
+    from manyways.lineage.store.family_tree import ancestors, descendants
 
     records = {each.id: each for each in store.models()}
     before, after = ancestors(record, records, store.stage_hashes()), descendants(record, records)
@@ -144,11 +144,11 @@ def _show(store: "Store", record: "Record", options: Lineage) -> None:
 
 def _show_folder(folder: Path, options: Lineage) -> None:
     """What a model that the store does not have tells of itself."""
-    from manyways.lineage.family import of_lineage
-    from manyways.lineage.record import lineage_in
+    from manyways.lineage.store.family_tree import lineage_tree
+    from manyways.lineage.store.model_record import saved_lineage
 
-    lineage = lineage_in(folder)
-    root, rows, out = of_lineage(lineage.to_json()), lineage.all_rows(), console()
+    lineage = saved_lineage(folder)
+    root, rows, out = lineage_tree(lineage.to_json()), lineage.all_rows(), console()
     out.print(tree_of(root, f"{root.title}  [{folder}]"))
     out.print()
     out.print(f"{'rows':<10}{len(rows):,} shaped it", soft_wrap=True)
@@ -163,9 +163,9 @@ def _write(
     from manyways.whole import write_whole
 
     if options.picture is not None:
-        from manyways.lineage.picture import draw
+        from manyways.lineage.store.family_svg import family_svg
 
-        out.print(f"{'picture':<10}{write_whole(options.picture, draw(before, after))}", soft_wrap=True)
+        out.print(f"{'picture':<10}{write_whole(options.picture, family_svg(before, after))}", soft_wrap=True)
     if options.rows is not None:
         from manyways.data.columns import id_text
 

@@ -13,7 +13,7 @@ from manyways.cli.output import check_model_folder, console
 from manyways.errors import ParameterError
 
 if TYPE_CHECKING:
-    from manyways.lineage import store as stores
+    from manyways.lineage.store import store as stores
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ParameterError(f"`manyways store {options.action}` is of all models; leave MODEL and --out out.")
     if options.remove_orphans and options.action != "check":
         raise ParameterError("--remove-orphans belongs to `manyways store check`.")
-    from manyways.lineage import store as stores
+    from manyways.lineage.store import store as stores
 
     store = stores.Store()
     if options.action == "list":

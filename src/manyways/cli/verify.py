@@ -18,7 +18,7 @@ from manyways.visible import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from manyways.lineage.verify import Verification
+    from manyways.lineage.forgetting.verification import Verification
 
 COLOURS = {"same": "green", "gone": "green", "differs": "bold red"}
 
@@ -55,9 +55,9 @@ class Verify:
 def main(arguments: Sequence[str]) -> int:
     """Run `manyways verify`; the exit code is 0 if all that the receipt says was checked and is so, else 1."""
     options = parse(Verify, "verify", arguments)
-    from manyways.lineage.receipt import read_receipt
-    from manyways.lineage.signing import check_signature, read_public
-    from manyways.lineage.verify import expected_rows, receipt_sources, verify
+    from manyways.lineage.forgetting.receipt import read_receipt
+    from manyways.lineage.forgetting.signature import check_signature, read_public
+    from manyways.lineage.forgetting.verification import expected_rows, receipt_sources, verify
 
     key, out = read_public(options.key) if options.key is not None else None, console()
     receipt = read_receipt(options.receipt, exact=key is not None)

@@ -23,8 +23,6 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
-from manyways.data.columns import Column
-from manyways.data.data import Data
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.models.metrics import HIGHER_IS_BETTER
@@ -210,7 +208,10 @@ def summarise(plan: Plan) -> DataSummary:
         label=data.label.name if labelled else "",
         task=plan.task.name,
         classes=tuple(map(str, data.classes)) if labelled and data.classification else None,
-        inputs=tuple(InputColumn(column.name, _kind(column), _detail(column, data)) for column in data.inputs)
+        inputs=tuple(
+            InputColumn(column.name, column.of.modality, column.of.detail(column.values.shape, column.rate))
+            for column in data.inputs
+        )
         or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
         learned_from=plan.task.learned_from(data, shown),
         scored_on=plan.task.scored_on(data),
@@ -219,18 +220,3 @@ def summarise(plan: Plan) -> DataSummary:
 
 def _text_column(name: str, role: str) -> InputColumn:
     return InputColumn(name, "text", role if role != name else "")
-
-
-def _kind(column: Column) -> str:
-    return "table" if column.kind in ("number", "category") else column.kind
-
-
-def _detail(column: Column, data: Data) -> str:
-    shape = column.values.shape
-    if column.kind == "image":
-        return f"{shape[2]}×{shape[3]} pixels, {'grey' if shape[1] == 1 else 'RGB'}"
-    if column.kind == "audio" and column.rate:
-        return f"{shape[1] / column.rate:.2g} s at {column.rate / 1000:g} kHz"
-    if column.kind == "number" and len(shape) == 2:
-        return f"{shape[1]} numbers"
-    return column.kind

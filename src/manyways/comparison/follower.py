@@ -33,7 +33,7 @@ class Follower:
     def __init__(self, task: "Task", data: Data, metric: str, notes: Path, report: Callable[[float], None]) -> None:
         self._task, self._metric, self._notes, self._report = task, metric, notes, report
         self._data = data
-        self._watch = task.watch(data) if task.watch else None
+        self._watch = task.watch(data)
         self._points: dict[str, Point | None] = {}
         self._ended: dict[str, tuple[int, float]] = {}
         if notes.exists():

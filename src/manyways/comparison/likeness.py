@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
+from manyways.data.kinds import TABLE
 from manyways.data.storage import home_folder, make_folder
 from manyways.methods.method import Method
 from manyways.models.model import Model
@@ -138,7 +139,7 @@ def _features(network: Predictor | None, encoding: InputEncoding, data: Data) ->
 
 def _network(data: Data) -> Predictor | None:
     """The network that judges images, trained now or found where it was kept; None for a table."""
-    if all(column.kind in ("number", "category") for column in data.inputs):
+    if all(column.of.modality == TABLE for column in data.inputs):
         return None
     training = data.training
     facts = [training.fingerprint, STEPS, WIDTH]

@@ -11,6 +11,7 @@ from manyways.comparison.exhibits import Kind
 from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Mistake
 from manyways.data.columns import Column, id_text
 from manyways.data.data import Data
+from manyways.data.kinds import TABLE
 from manyways.models.model import Model
 
 MOST_MISTAKES = 24
@@ -123,7 +124,7 @@ def column_shown(data: Data, modality: str, row: int) -> tuple[Kind, str | dict[
     """One input of a row of `data` ready to be shown, a table by all of its columns."""
     at = data.rows[[row]]
     if modality not in data.columns:
-        columns = [column for column in data.columns.values() if column.kind in ("number", "category")]
+        columns = [column for column in data.columns.values() if column.of.modality == TABLE]
         return "table", {column.name: _cell(column.take(at)[0]) for column in columns}
     column = data.columns[modality]
     value = column.take(at)[0]

@@ -80,6 +80,11 @@ def in_one_spelling(values: NDArray[Any]) -> NDArray[Any]:
     }
     if all(value is name for value, name in chosen.items()):
         return values
+    return as_objects([chosen[value] for value in values.tolist()])
+
+
+def as_objects(values: Sequence[Any]) -> NDArray[Any]:
+    """An object array of exactly these values."""
     out = np.empty(len(values), object)
-    out[:] = [chosen[value] for value in values.tolist()]
+    out[:] = values
     return out

@@ -4,16 +4,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isnan
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.kinds import KINDS, TABLE, ColumnKind, Kind
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
-
-Kind = Literal["number", "category", "text", "image", "audio"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +33,20 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def of(self) -> ColumnKind:
+        """The kind itself, with all that differs between kinds."""
+        return KINDS[self.kind]
+
     def take(self, rows: RowNumbers) -> NDArray[Any]:
         """The values of `rows`, in that order."""
         return np.asarray(self.values[rows])
 
     def missing(self, rows: RowNumbers) -> NDArray[np.bool_]:
-        """Which of `rows` have no value: NaN, None or an empty string, a text of spaces, no image or sound."""
-        if self.kind in ("image", "audio"):
+        """True for each of `rows` without a value: NaN, None or an empty string, a blank text, no image or sound."""
+        if self.of.decoded:
             return np.zeros(len(rows), bool) if self.absent is None else self.absent[rows]
-        values = self.take(rows)
-        if self.kind == "text" and values.dtype.kind == "O":
-            blank = np.fromiter((str(value).isspace() for value in values), bool, len(values))
-            return np.asarray(is_missing(values) | blank)
-        return is_missing(values)
+        return self.of.missing(self.take(rows))
 
     @cached_property
     def gaps(self) -> NDArray[np.bool_] | None:
@@ -66,62 +64,11 @@ class Column:
 
 
 def modalities(columns: Iterable[Column]) -> dict[str, list[Column]]:
-    """`columns` by what is seen as one: numbers and categories are a table together, each other column is its own."""
+    """`columns` by modality: numbers and categories are a table together, each other column is its own."""
     groups: dict[str, list[Column]] = {}
     for column in columns:
-        groups.setdefault("table" if column.kind in ("number", "category") else column.name, []).append(column)
+        groups.setdefault(TABLE if column.of.modality == TABLE else column.name, []).append(column)
     return groups
-
-
-def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which entries are NaN, None or an empty string."""
-    if values.dtype.kind == "f":
-        nan = np.isnan(values)
-        return np.asarray(nan.any(axis=1) if nan.ndim == 2 else nan)
-    if values.dtype.kind in "iub":
-        return np.zeros(len(values), bool)
-    return np.fromiter((v is None or v == "" or (isinstance(v, float) and isnan(v)) for v in values), bool, len(values))
-
-
-def infer_kind(values: Rows) -> Kind:
-    """The kind that `values` look like.
-
-    Arrays of three or four axes are images. Floats, and integers with more than 20 values, are numbers.
-    Strings are text where they have three words or more on average, categories otherwise.
-    """
-    if len(values.shape) >= 3:
-        return "image"
-    if len(values.shape) == 2 or values.dtype.kind == "f":
-        return "number"
-    sample = values[np.arange(min(len(values), 20_000))]
-    if values.dtype.kind in "iu":
-        return "category" if len(np.unique(sample)) <= 2 else "number"
-    if values.dtype.kind == "b":
-        return "category"
-    words = [count for v in sample if v is not None and (count := len(str(v).split()))]
-    return "text" if words and sum(words) / len(words) >= 3 else "category"
-
-
-def infer_label_kind(values: NDArray[Any]) -> Kind:
-    """The kind that `values` look like as a label: a category, unless they are amounts.
-
-    Numbers are classes where they are whole and few (`most_classes`), or 0 … K-1 or 1 … K with several rows each.
-    """
-    known = values[~is_missing(values)]
-    if known.dtype.kind not in "iuf":
-        return "category"
-    if not np.all(known == np.round(known)):
-        return "number"
-    distinct, counts = np.unique(known, return_counts=True)
-    if len(distinct) <= most_classes(len(known)):
-        return "category"
-    counted = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
-    return "category" if counted and counts.min() > 1 else "number"
-
-
-def most_classes(count: int) -> int:
-    """How many different whole numbers in `count` rows are classes, whatever they are."""
-    return max(20, min(100, count // 20))
 
 
 def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data import given, parts
-from manyways.data.columns import Column, infer_label_kind, is_missing, places_of, row_ids
+from manyways.data.columns import Column, places_of, row_ids
+from manyways.data.kinds import infer_label_kind
+from manyways.data.notation import is_missing
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.roles import check_roles, did_you_mean
 from manyways.data.storage import RowNumbers

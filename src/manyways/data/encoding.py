@@ -30,6 +30,20 @@ class Encoder(ABC):
 
     kind: ClassVar[str]
 
+    @classmethod
+    @abstractmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+    ) -> "Encoder":
+        """The encoder of `columns` of one modality, fitted on `rows`.
+
+        Args:
+            columns: Numbers and categories together, or a column of another kind alone.
+            rows: Those that may be learned from.
+            checkpoint: A pretrained network whose own tokenizer is taken.
+            plain: Learn only which categories occur: numbers stay as they are, words are hashed.
+        """
+
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:

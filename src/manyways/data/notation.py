@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.categories import TRUTH
-from manyways.data.columns import is_missing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -133,3 +132,13 @@ def as_numbers(
     written = Written.of(pl.Series(texts, dtype=pl.String))
     mark = decimal or written.decimal
     return written.numbers(mark).cast(pl.Float64).to_numpy(), written.odd(mark)
+
+
+def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """True for each entry that is NaN, None or an empty string."""
+    if values.dtype.kind == "f":
+        nan = np.isnan(values)
+        return np.asarray(nan.any(axis=1) if nan.ndim == 2 else nan)
+    if values.dtype.kind in "iub":
+        return np.zeros(len(values), bool)
+    return np.fromiter((v is None or v == "" or (isinstance(v, float) and isnan(v)) for v in values), bool, len(values))

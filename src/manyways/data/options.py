@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from manyways.data.columns import KINDS
+from manyways.data.kinds import KINDS
 from manyways.data.notation import DECIMALS
 from manyways.data.roles import did_you_mean
 from manyways.errors import ParameterError
@@ -87,7 +87,7 @@ def _check_kinds(kinds: Any) -> None:
             f"kinds must map names of columns to kinds, as in kinds={{'zip': 'category'}}; got {kinds!r}."
         )
     for name, kind in kinds.items():
-        _one_of(f"kinds[{name!r}]", kind, KINDS)
+        _one_of(f"kinds[{name!r}]", kind, tuple(KINDS))
 
 
 def _check_fills(fills: Mapping[Any, Any]) -> None:

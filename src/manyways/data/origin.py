@@ -111,7 +111,7 @@ def _stored(column: Column) -> tuple[str, str]:
 
 
 def _recast(column: Column, kind: Any, stored: str) -> Column:
-    from manyways.data.sources.objects import as_objects
+    from manyways.data.categories import as_objects
 
     values = column.take(np.arange(len(column)))
     if values.dtype.kind == "O" and stored not in ("words", "object"):  # words that were numbers once: 01

@@ -8,21 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data import sources
-from manyways.data.columns import Kind
 from manyways.data.data import Data
 from manyways.data.environments import find_environment
+from manyways.data.kinds import Kind
 from manyways.data.notation import Decimal
 from manyways.data.options import OPTIONS, BadRows, check_options
 from manyways.data.origin import find_origin
 from manyways.data.parts import PARTS, TEST, TRAINING, VALIDATION
+from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES, did_you_mean
 from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle
-from manyways.data.sources.base import PART_WORDS, Options, Table, count_of
+from manyways.data.sources.base import PART_WORDS, Options, Table
 from manyways.data.sources.finish import TEXT_ROLES, finished, understood, useless
 from manyways.data.sources.images import resized
 from manyways.data.sources.join import joined
-from manyways.data.sources.rows import whole
+from manyways.data.storage import loaded
 from manyways.errors import DataError, ParameterError
 
 Names = str | Sequence[str]
@@ -239,7 +240,7 @@ def _by_column(table: Table, part: str | None, given: Mapping[str, tuple[str, ..
             f"There is no column {part!r} for part; columns are {', '.join(table.columns)}."
             f"{did_you_mean(part, table.columns)}"
         )
-    words = whole(table.columns[part].values)
+    words = loaded(table.columns[part].values)
     codes = np.array([PART_WORDS.get(str(word).strip().lower(), -1) for word in words.tolist()])
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])

@@ -63,6 +63,11 @@ class FileRows:
         return out
 
 
+def loaded(rows: Rows) -> NDArray[Any]:
+    """All of `rows` as an array in memory."""
+    return rows if isinstance(rows, np.ndarray) else rows[np.arange(len(rows))]
+
+
 def home_folder() -> Path:
     """Where Manyways keeps what it makes: $MANYWAYS_HOME, else the user's cache folder."""
     if place := os.environ.get("MANYWAYS_HOME"):

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from manyways.checked_json import described, held, shown
 from manyways.data.categories import places_in
-from manyways.data.columns import is_missing
 from manyways.data.data import Data
-from manyways.data.notation import as_numbers
-from manyways.data.sources.base import count_of, listed
+from manyways.data.notation import as_numbers, is_missing
+from manyways.data.phrases import count_of, listed
 from manyways.errors import DataError, ModelError
 
 UNLABELLED = -1

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.checked_json import DAMAGED, described
-from manyways.data.columns import is_missing
 from manyways.data.data import Data, by_kind
+from manyways.data.notation import is_missing
 from manyways.data.storage import RowNumbers
 from manyways.data.times import moments
 from manyways.errors import DataError, ModelError

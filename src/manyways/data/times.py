@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Column, is_missing
+from manyways.data.columns import Column
+from manyways.data.notation import is_missing
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 

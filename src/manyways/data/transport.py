@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from manyways import checked_json
 from manyways.checked_json import Described
-from manyways.data.columns import KINDS, Column
+from manyways.data.categories import as_objects
+from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.environments import environment_from_json
+from manyways.data.kinds import KINDS
 from manyways.data.sources.limits import decoding, shown
-from manyways.data.sources.objects import as_objects
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten

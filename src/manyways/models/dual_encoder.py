@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import as_objects
 from manyways.data.columns import Column
 from manyways.data.encoding import InputEncoding
 from manyways.data.presence import lacking_rows
 from manyways.data.repeats import same_numbers
-from manyways.data.sources.objects import as_objects
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.lineage import Lineage
 from manyways.models.metrics import metric_of

@@ -13,7 +13,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.specs import ImageSpec, TableSpec
-from manyways.errors import ParameterError
+from manyways.errors import ModelError, ParameterError
 from manyways.models.generative.units import Units
 from manyways.models.model import Model
 from manyways.randomness import generator
@@ -31,9 +31,7 @@ class Generator(Model):
     @property
     def spec(self) -> ImageSpec | TableSpec:
         """What its rows are like as tensors."""
-        (spec,) = self.inputs.specs.values()
-        assert isinstance(spec, ImageSpec | TableSpec)
-        return spec
+        return drawn(self.inputs)[1]
 
     @property
     def device(self) -> torch.device:
@@ -68,7 +66,7 @@ def modelled(data: Data) -> str | None:
     """Why the inputs of `data` cannot be drawn by a generator, and what to type; None where they can."""
     kinds: dict[str, list[str]] = {}
     for column in data.inputs:
-        kinds.setdefault("table" if column.kind in ("number", "category") else column.kind, []).append(column.name)
+        kinds.setdefault(column.of.modality, []).append(column.name)
     for kind in ("text", "audio"):
         if kind in kinds:
             what = "text" if kind == "text" else "sound"
@@ -78,6 +76,15 @@ def modelled(data: Data) -> str | None:
         names = ", ".join(repr(name) for of_kind in kinds.values() for name in of_kind[:4])
         return f'it draws one column of images, or a table; the inputs are {names}. Name those of one kind: input="…".'
     return None
+
+
+def drawn(inputs: InputEncoding) -> tuple[str, ImageSpec | TableSpec]:
+    """The name and the form of the one input that a generator draws. Raises ModelError where `inputs` are others."""
+    specs = inputs.specs
+    name, spec = next(iter(specs.items()))
+    if len(specs) > 1 or not isinstance(spec, ImageSpec | TableSpec):
+        raise ModelError(f"A generator draws one column of images, or a table; got {', '.join(map(repr, specs))}.")
+    return name, spec
 
 
 def described(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from manyways.errors import ModelError
+
+if TYPE_CHECKING:
+    from manyways.models.network import Network
 
 
 class Head(nn.Module):
@@ -25,6 +28,15 @@ class Head(nn.Module):
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
         """The outputs for `features`."""
+
+    @classmethod
+    def taken_from(cls, network: "Network") -> Self:
+        """Take the head off `network` and return it. Raises ModelError where it is of another kind."""
+        head = network.head
+        if not isinstance(head, cls):
+            raise ModelError(f"The head of the model must be a {cls.__name__}; got {type(head).__name__}.")
+        network.head = None
+        return head
 
     @property
     def last(self) -> nn.Linear | None:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,3 +182,14 @@ class Model(ABC):
             f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {IN_WORDS.get(verb, verb)}. "
             f"A method whose models can is {DOERS[verb]}."
         )
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+def of_kind(kind: type[ModelT], model: Model | None) -> ModelT:
+    """`model` as one of `kind`, for methods that can start from no other. Raises ModelError where it is none."""
+    if isinstance(model, kind):
+        return model
+    got = "no model" if model is None else f"{model.lineage.title}, a {type(model).__name__}"
+    raise ModelError(f"The model to start from must be a {kind.__name__}; got {got}.")

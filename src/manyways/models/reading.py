@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from manyways.data.categories import places_in
-from manyways.data.columns import Kind, is_missing
 from manyways.data.data import Data
 from manyways.data.encoders.categories import CategoryCode
 from manyways.data.encoders.images import ImageEncoder
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
-from manyways.data.sources.base import count_of
+from manyways.data.kinds import Kind
+from manyways.data.notation import is_missing
+from manyways.data.phrases import count_of
 from manyways.data.specs import AudioSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.errors import DataWarning

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import places_of
-from manyways.lineage.replay import Parts, repeat
+from manyways.lineage.forgetting.retraining import SourceModels, retrain
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.saved import functions_in
@@ -97,7 +97,7 @@ def lineage_is_enough_to_learn_it_again(trial: Trial) -> None:
         rest = rest.without(some)
     expected = trial.fit(rest) if rest is not trial.learned_from else trial.reference
     typed = {name: function_typed(name, place) for place, name in functions_in(saved["method"])}
-    wrong = difference(expected, repeat(saved, rest, Parts(trial.start), Run(), typed))
+    wrong = difference(expected, retrain(saved, rest, SourceModels(trial.start), Run(), typed))
     require(wrong is None, f"learned again by its lineage it is another: {wrong}.")
 
 

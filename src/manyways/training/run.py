@@ -12,7 +12,7 @@ from manyways.training.events import Event, Listener
 from manyways.whole import whole
 
 if TYPE_CHECKING:
-    from manyways.lineage.store import Store
+    from manyways.lineage.store.store import Store
     from manyways.models.model import Model
 
 T = TypeVar("T")

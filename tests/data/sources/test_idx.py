@@ -9,6 +9,7 @@ import pytest
 
 import manyways as mw
 from manyways.data.sources import idx, rows
+from manyways.data.storage import loaded
 from manyways.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -43,7 +44,7 @@ def test_idx_folder_of_parts(tmp_path: Path) -> None:
 def test_idx_types(tmp_path: Path, kind: str) -> None:
     values = RNG.integers(-100, 100, (4, 3)).astype(kind)
     (tmp_path / "data-idx2").write_bytes(idx_bytes(values))
-    read = rows.whole(idx.read(tmp_path / "data-idx2"))
+    read = loaded(idx.read(tmp_path / "data-idx2"))
     assert read.dtype == values.dtype
     assert np.array_equal(read, values)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from manyways.data.sources import rows
+from manyways.data.storage import loaded
 from manyways.errors import DataError
 
 A, B = np.arange(12).reshape(4, 3), np.arange(100, 106).reshape(2, 3)
@@ -21,7 +22,7 @@ def test_joined_and_selected(monkeypatch: pytest.MonkeyPatch, limit: int) -> Non
     selected = rows.select(joined, np.array([5, 2, 0]))
     assert len(selected) == 3
     assert np.array_equal(selected[np.array([2, 0])], both[[0, 5]])
-    assert np.array_equal(rows.whole(selected), both[[5, 2, 0]])
+    assert np.array_equal(loaded(selected), both[[5, 2, 0]])
 
 
 def test_rows_out_of_range() -> None:
@@ -35,7 +36,7 @@ def test_rows_out_of_range() -> None:
 @pytest.mark.parametrize("limit", [0, 1 << 20])
 def test_kept_rows_must_add_up(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(rows, "IN_MEMORY", limit)
-    assert np.array_equal(rows.whole(rows.keep(iter([A, B]), (6, 3), np.int64, "good")), np.concatenate([A, B]))
+    assert np.array_equal(loaded(rows.keep(iter([A, B]), (6, 3), np.int64, "good")), np.concatenate([A, B]))
     for count in (5, 7):
         with pytest.raises(DataError, match="rows"):
             rows.keep(iter([A, B]), (count, 3), np.int64, f"bad{count}")

@@ -108,7 +108,7 @@ def test_the_model_is_the_average_of_the_generator(digits: Data) -> None:
             decay * e + (1 - decay) * p.detach().double()
             for e, p in zip(expected, learner.network.parameters(), strict=True)
         ]
-    for e, p in zip(expected, method.finish(learner).parameters(), strict=True):
+    for e, p in zip(expected, learner.average.network.parameters(), strict=True):
         torch.testing.assert_close(p.double(), e, rtol=1e-4, atol=1e-6)
 
 

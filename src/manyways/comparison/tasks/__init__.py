@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from manyways.comparison.tasks.acting import ACTING
+from manyways.comparison.tasks.acting import Acting
 from manyways.comparison.tasks.base import Task
-from manyways.comparison.tasks.continual import CONTINUAL
-from manyways.comparison.tasks.few_shot import FEW_SHOT
-from manyways.comparison.tasks.generation import GENERATION
-from manyways.comparison.tasks.labelled import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
-from manyways.comparison.tasks.language import ANSWERS, JUDGED, PAIRS, TEXT
-from manyways.comparison.tasks.retrieval import RETRIEVAL
+from manyways.comparison.tasks.continual import Continual
+from manyways.comparison.tasks.few_shot import FewShot
+from manyways.comparison.tasks.generation import Generation
+from manyways.comparison.tasks.labelled import Classification, Regression, SeveralLabels
+from manyways.comparison.tasks.language import Answers, Judged, Pairs, Text
+from manyways.comparison.tasks.retrieval import Retrieval
 from manyways.data.roles import did_you_mean
 from manyways.errors import DataError, ParameterError
 
@@ -18,23 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "Task", "task_of"]
 
-TASKS = {
-    task.name: task
-    for task in (
-        SEVERAL_LABELS,
-        FEW_SHOT,
-        CONTINUAL,
-        CLASSIFICATION,
-        REGRESSION,
-        PAIRS,
-        JUDGED,
-        ANSWERS,
-        TEXT,
-        RETRIEVAL,
-        ACTING,
-        GENERATION,
+TASKS: dict[str, Task] = {
+    kind.name: kind()
+    for kind in (
+        SeveralLabels, FewShot, Continual, Classification, Regression, Pairs, Judged, Answers, Text, Retrieval, Acting,
+        Generation,
     )
-}
+}  # fmt: skip
 """Every task by its name, that of the results; of those that the data asks for, the first is the one."""
 
 

@@ -1,13 +1,22 @@
 """The task of acting in an environment."""
 
 from manyways.comparison.tasks.base import Task
+from manyways.data.data import Data
 from manyways.models.policy import EPISODES
 
-ACTING = Task(
-    "acting",
-    asked=lambda data: data.environment is not None,
-    gives=frozenset({"act"}),
-    metrics=("mean_reward",),
-    learned_from=lambda data, shown: data.name,
-    scored_on=lambda data: f"{EPISODES} episodes",
-)
+
+class Acting(Task):
+    """Acting for the most reward."""
+
+    name = "acting"
+    gives = frozenset({"act"})
+    metrics = ("mean_reward",)
+
+    def asked(self, data: Data) -> bool:
+        return data.environment is not None
+
+    def learned_from(self, data: Data, shown: Data) -> str:
+        return data.name
+
+    def scored_on(self, data: Data) -> str:
+        return f"{EPISODES} episodes"

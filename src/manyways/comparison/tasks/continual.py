@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manyways.comparison.exhibits import Exhibit, Matrix
-from manyways.comparison.tasks.base import Task, scored_by_itself
+from manyways.comparison.tasks.base import Task
 from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
@@ -38,10 +38,10 @@ class Order:
 
     def scores(self) -> dict[str, float]:
         """The average accuracy, and where the tasks came one after the other, what was forgotten."""
-        found = {"average_accuracy": average(self._end)}
+        scores = {"average_accuracy": average(self._end)}
         if self._matrix.complete:
-            found |= {"forgetting": self._matrix.forgetting, "backward_transfer": self._matrix.backward_transfer}
-        return found
+            scores |= {"forgetting": self._matrix.forgetting, "backward_transfer": self._matrix.backward_transfer}
+        return scores
 
     def exhibits(self) -> tuple[Exhibit, ...]:
         """The matrix of accuracies."""
@@ -50,7 +50,7 @@ class Order:
         return (Exhibit(TITLE, NOTE, matrix=matrix),)
 
     def to_json(self) -> dict[str, Any]:
-        """What was noted."""
+        """The notes as JSON values."""
         return self._matrix.to_json()
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -62,25 +62,29 @@ def _in_order(method: Method) -> bool:
     return any("task" in stage.needs for stage in stages(method))
 
 
-def _score(model: Model, data: Data, rows: int | None) -> dict[str, float]:
-    """The average accuracy and the scores of all test rows together, of which there are fewer while it learns."""
-    by_task = average(AccuracyMatrix(data, rows).accuracies(model))
-    return {"average_accuracy": by_task, **scored_by_itself(model, data, rows)}
+class Continual(Task):
+    """Continual learning: tasks in order."""
 
+    name = "tasks in order"
+    gives = frozenset({"classify"})
+    metrics = beside = ("average_accuracy", "forgetting", "backward_transfer")
 
-def _rows_in_tasks(data: Data, shown: Data) -> str:
-    return f"{int(shown.training.labelled.sum()):,} labelled rows in {len(Tasks.of(shown))} tasks"
+    def asked(self, data: Data) -> bool:
+        return data.has("task") and data.has("label") and bool(data.inputs) and data.classification
 
+    def enters(self, method: Method) -> bool:
+        return _in_order(method) or str(method) == "supervised"
 
-CONTINUAL = Task(
-    "tasks in order",
-    asked=lambda data: data.has("task") and data.has("label") and bool(data.inputs) and data.classification,
-    gives=frozenset({"classify"}),
-    metrics=("average_accuracy", "forgetting", "backward_transfer"),
-    beside=("average_accuracy", "forgetting", "backward_transfer"),
-    enters=lambda method: _in_order(method) or str(method) == "supervised",
-    bound=lambda method: "" if _in_order(method) else "all tasks at once",
-    score=_score,
-    watch=Order,
-    learned_from=_rows_in_tasks,
-)
+    def bound(self, method: Method) -> str:
+        return "" if _in_order(method) else "all tasks at once"
+
+    def score(self, model: Model, data: Data, rows: int | None) -> dict[str, float]:
+        """The average accuracy and the scores of all test rows together, of which there are fewer while it learns."""
+        by_task = average(AccuracyMatrix(data, rows).accuracies(model))
+        return {"average_accuracy": by_task, **super().score(model, data, rows)}
+
+    def watch(self, data: Data) -> Order:
+        return Order(data)
+
+    def learned_from(self, data: Data, shown: Data) -> str:
+        return f"{int(shown.training.labelled.sum()):,} labelled rows in {len(Tasks.of(shown))} tasks"

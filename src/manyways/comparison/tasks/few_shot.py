@@ -9,33 +9,30 @@ EPISODES_ON_THE_WAY = 100
 """Episodes that each point of a learning curve is the mean of: of all test rows, for a few might lack classes."""
 
 
-def _new_classes(data: Data) -> bool:
-    """Whether there are test rows whose class is known, and none of their classes is one of the training rows'."""
-    if len(data.labels) != 1 or not data.inputs or not data.classification:
-        return False
-    name = data.label.name
-    tested, learned = (set(part.take(name)[part.known].tolist()) for part in (data.test, data.training))
-    return bool(tested) and bool(learned) and not tested & learned
+class FewShot(Task):
+    """Few-shot classification of classes that no training row has."""
 
+    name = "few-shot"
+    gives = scored = frozenset({"adapt"})
+    metrics = ("accuracy",)
 
-def _score(model: Model, data: Data, rows: int | None) -> dict[str, float]:
-    assert isinstance(model, FewShotModel)
-    return model.evaluate(data.test, episodes=EPISODES if rows is None else EPISODES_ON_THE_WAY)
+    def asked(self, data: Data) -> bool:
+        """True if the classes of test rows are known, and none of them is one of the training rows'."""
+        if len(data.labels) != 1 or not data.inputs or not data.classification:
+            return False
+        name = data.label.name
+        tested, learned = (set(part.take(name)[part.known].tolist()) for part in (data.test, data.training))
+        return bool(tested) and bool(learned) and not tested & learned
 
+    def score(self, model: Model, data: Data, rows: int | None) -> dict[str, float]:
+        if not isinstance(model, FewShotModel):
+            return {}
+        return model.evaluate(data.test, episodes=EPISODES if rows is None else EPISODES_ON_THE_WAY)
 
-def _learned_from(data: Data, shown: Data) -> str:
-    training = data.training
-    classes = len(set(training.take(data.label.name)[training.labelled].tolist()))
-    return f"{int(training.labelled.sum()):,} rows of {classes:,} classes, others than those of the test rows"
+    def learned_from(self, data: Data, shown: Data) -> str:
+        training = data.training
+        classes = len(set(training.take(data.label.name)[training.labelled].tolist()))
+        return f"{int(training.labelled.sum()):,} rows of {classes:,} classes, others than those of the test rows"
 
-
-FEW_SHOT = Task(
-    "few-shot",
-    asked=_new_classes,
-    gives=frozenset({"adapt"}),
-    scored=frozenset({"adapt"}),
-    metrics=("accuracy",),
-    score=_score,
-    learned_from=_learned_from,
-    scored_on=lambda data: f"{EPISODES} episodes of classes of the test rows",
-)
+    def scored_on(self, data: Data) -> str:
+        return f"{EPISODES} episodes of classes of the test rows"

@@ -1,48 +1,60 @@
 """Tasks of language models."""
 
+from manyways.comparison.results import Best
 from manyways.comparison.showcase import showcase_of_answers
-from manyways.comparison.tasks.base import Task, count_of
+from manyways.comparison.tasks.base import Task
+from manyways.data.data import Data
 from manyways.models.language.judgements import judged
+from manyways.models.model import Model
 
-SAID = ("nats_per_character", "nats_per_token", "perplexity")
-PREFERRED = ("preference_accuracy", "margin")
-GIVES, SCORED = frozenset({"generate"}), frozenset({"generate", "score"})
+LIKELIHOOD = ("nats_per_character", "nats_per_token", "perplexity")
+PREFERENCE = ("preference_accuracy", "margin")
 
-PAIRS = Task(
-    "pairs",
-    asked=lambda data: data.has("chosen") and data.has("rejected"),
-    gives=GIVES,
-    scored=SCORED,
-    metrics=(*PREFERRED, *SAID),
-    learned_from=count_of("pair", "pairs"),
-    closely=showcase_of_answers,
-)
-JUDGED = Task(
-    "judged",
-    asked=lambda data: judged(data) is not None,
-    gives=GIVES,
-    scored=SCORED,
-    metrics=(*PREFERRED, *SAID),
-    learned_from=count_of("judged answer", "judged answers"),
-    closely=showcase_of_answers,
-)
-ANSWERS = Task(
-    "answers",
-    asked=lambda data: data.has("messages") or data.has("completion"),
-    gives=GIVES,
-    scored=SCORED,
-    metrics=SAID,
-    shared="nats_per_token",
-    learned_from=count_of("answer", "answers"),
-    closely=showcase_of_answers,
-)
-TEXT = Task(
-    "text",
-    asked=lambda data: data.has("text"),
-    gives=GIVES,
-    scored=SCORED,
-    metrics=SAID,
-    shared="nats_per_token",
-    learned_from=count_of("piece of text", "pieces of text"),
-    closely=showcase_of_answers,
-)
+
+class Language(Task):
+    """Text, in the roles that its subclasses state, said or preferred by language models."""
+
+    gives, scored = frozenset({"generate"}), frozenset({"generate", "score"})
+
+    def closely(self, name: str, model: Model, test: Data) -> Best:
+        return showcase_of_answers(name, model, test)
+
+
+class Pairs(Language):
+    """Preferring the chosen of two answers."""
+
+    name, rows = "pairs", ("pair", "pairs")
+    metrics = PREFERENCE + LIKELIHOOD
+
+    def asked(self, data: Data) -> bool:
+        return data.has("chosen") and data.has("rejected")
+
+
+class Judged(Language):
+    """Preferring answers that were judged good."""
+
+    name, rows = "judged", ("judged answer", "judged answers")
+    metrics = PREFERENCE + LIKELIHOOD
+
+    def asked(self, data: Data) -> bool:
+        return judged(data) is not None
+
+
+class Answers(Language):
+    """Answering as the data do."""
+
+    name, rows = "answers", ("answer", "answers")
+    metrics, shared = LIKELIHOOD, "nats_per_token"
+
+    def asked(self, data: Data) -> bool:
+        return data.has("messages") or data.has("completion")
+
+
+class Text(Language):
+    """Running text."""
+
+    name, rows = "text", ("piece of text", "pieces of text")
+    metrics, shared = LIKELIHOOD, "nats_per_token"
+
+    def asked(self, data: Data) -> bool:
+        return data.has("text")

@@ -4,7 +4,7 @@ import numpy as np
 
 from manyways.comparison.exhibits import Exhibit, Hits, Item
 from manyways.comparison.showcase import column_shown
-from manyways.comparison.tasks.base import Task, count_of
+from manyways.comparison.tasks.base import Task
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.repeats import same_numbers
@@ -16,47 +16,43 @@ SHOWN, BEST = 8, 5
 """Queries that are shown, and the first of what each finds."""
 
 
-def _pairs(data: Data) -> bool:
-    """Whether rows are pairs of two things, of which none is a table, and nothing is to be predicted."""
-    groups = modalities(data.inputs)
-    return len(groups) == 2 and "table" not in groups and not data.labels
+class Retrieval(Task):
+    """Finding one of two things by the other."""
 
+    name, rows = "retrieval", ("pair", "pairs")
+    gives = scored = frozenset({"retrieve"})
+    metrics = ("recall_at_10", "recall_at_1", "recall_at_5", "median_rank")
+    by_all = True
 
-def _hits(model: Model, test: Data) -> tuple[Exhibit, ...]:
-    """What some test rows, evenly spread, find among all of them: both ways."""
-    assert isinstance(model, DualEncoder)
-    test = model.pairs(test)
-    scores = model.evaluate(test)
-    rows = model.inputs.encode(test)
-    same = {name: same_numbers(rows.stores[name], rows.rows) for name in model.names}
-    asked = np.linspace(0, len(test) - 1, min(SHOWN, len(test))).astype(int)
-    exhibits = []
-    for by, name in (model.names, model.names[::-1]):
-        once = np.sort(np.unique(same[name], return_index=True)[1])
-        items = test.select(once)
-        found = model.retrieve(test.select(asked), items.with_inputs([name]), BEST, by=by)
-        hits = []
-        for row, positions in zip(asked, found.rows, strict=True):
-            right = np.isin(same[name][once], same[name][same[by] == same[by][row]])
-            # What is not the partner is not wrong for that: it is left unmarked.
-            shown = [Item(*column_shown(items, name, int(at)), right=bool(right[at]) or None) for at in positions]
-            hits.append(Hits(Item(*column_shown(test, by, int(row))), tuple(shown)))
-        chance = scores[metric_of("recall_at_10_by_chance", f"{name} by {by}")]
-        note = (
-            f"For some test rows, evenly spread, the {BEST} nearest of {len(items):,}; the right one is marked. By "
-            f"chance it would be among the ten nearest for {chance:.1%} of the rows."
-        )
-        exhibits.append(Exhibit(f"Found by {by}: {name}", note, hits=tuple(hits)))
-    return tuple(exhibits)
+    def asked(self, data: Data) -> bool:
+        """True if rows are pairs of two things, none of them a table, and nothing is to be predicted."""
+        groups = modalities(data.inputs)
+        return len(groups) == 2 and "table" not in groups and not data.labels
 
-
-RETRIEVAL = Task(
-    "retrieval",
-    asked=_pairs,
-    gives=frozenset({"retrieve"}),
-    scored=frozenset({"retrieve"}),
-    metrics=("recall_at_10", "recall_at_1", "recall_at_5", "median_rank"),
-    learned_from=count_of("pair", "pairs"),
-    exhibits=_hits,
-    by_all=True,
-)
+    def exhibits(self, model: Model, test: Data) -> tuple[Exhibit, ...]:
+        """Hits of some test rows, evenly spread, among all of them: both ways."""
+        if not isinstance(model, DualEncoder):
+            return ()
+        test = model.pairs(test)
+        scores = model.evaluate(test)
+        rows = model.inputs.encode(test)
+        same = {name: same_numbers(rows.stores[name], rows.rows) for name in model.names}
+        queries = np.linspace(0, len(test) - 1, min(SHOWN, len(test))).astype(int)
+        exhibits = []
+        for by, name in (model.names, model.names[::-1]):
+            once = np.sort(np.unique(same[name], return_index=True)[1])
+            items = test.select(once)
+            nearest = model.retrieve(test.select(queries), items.with_inputs([name]), BEST, by=by)
+            hits = []
+            for row, positions in zip(queries, nearest.rows, strict=True):
+                right = np.isin(same[name][once], same[name][same[by] == same[by][row]])
+                # What is not the partner is not wrong for that: it is left unmarked.
+                shown = [Item(*column_shown(items, name, int(at)), right=bool(right[at]) or None) for at in positions]
+                hits.append(Hits(Item(*column_shown(test, by, int(row))), tuple(shown)))
+            chance = scores[metric_of("recall_at_10_by_chance", f"{name} by {by}")]
+            note = (
+                f"For some test rows, evenly spread, the {BEST} nearest of {len(items):,}; the right one is marked. By "
+                f"chance it would be among the ten nearest for {chance:.1%} of the rows."
+            )
+            exhibits.append(Exhibit(f"Found by {by}: {name}", note, hits=tuple(hits)))
+        return tuple(exhibits)

@@ -18,11 +18,4 @@ def fit_encoder(
     columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
 ) -> Encoder:
     """The encoder for `columns` of one modality, fitted on `rows`; a `plain` one learns only which categories occur."""
-    column = columns[0]
-    if column.kind == "image":
-        return ImageEncoder.fit(column)
-    if column.kind == "audio":
-        return AudioEncoder.fit(column)
-    if column.kind == "text":
-        return HashedTextEncoder(column.name) if plain else TextEncoder.fit(column, rows, checkpoint)
-    return TableEncoder.fit(columns, rows, plain=plain)
+    return ENCODERS[columns[0].of.modality].fit(columns, rows, checkpoint, plain=plain)

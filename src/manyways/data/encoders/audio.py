@@ -31,8 +31,11 @@ class AudioEncoder(Encoder):
     def spec(self) -> AudioSpec:
         return self.audio
 
-    @staticmethod
-    def fit(column: Column) -> "AudioEncoder":
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+    ) -> "AudioEncoder":
+        column = columns[0]
         return AudioEncoder(column.name, AudioSpec(_rate(column), column.values.shape[1]))
 
     def already_encoded(self, columns: list[Column]) -> bool:

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoders.text import LONGEST, SPECIAL, texts_of
 from manyways.data.encoding import Encoder
 from manyways.data.specs import TextSpec
 from manyways.data.storage import RowNumbers
+from manyways.errors import DataError
 
+SPECIAL = ("[PAD]", "[UNK]", "[MASK]", "[START]")
+LONGEST = 256
+"""Tokens of a row beyond so many are cut; the length kept is the 99th percentile of the training rows'."""
 BUCKETS = 8192
 """Numbers that words are hashed to."""
 HASHED = TextSpec(len(SPECIAL) + BUCKETS, LONGEST)
@@ -38,6 +41,12 @@ class HashedTextEncoder(Encoder):
     def spec(self) -> TextSpec:
         return HASHED
 
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+    ) -> "HashedTextEncoder":
+        return cls(columns[0].name)
+
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
         from sklearn.utils import murmurhash3_32
 
@@ -57,3 +66,10 @@ class HashedTextEncoder(Encoder):
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "HashedTextEncoder":
         return cls(saved["column"])
+
+
+def texts_of(column: Column, rows: RowNumbers) -> list[str]:
+    """The texts in `rows`; missing ones are empty. Raises DataError where the column holds none."""
+    if column.kind not in ("text", "category"):
+        raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on text.")
+    return ["" if value is None else str(value) for value in column.take(rows)]

@@ -34,8 +34,11 @@ class ImageEncoder(Encoder):
     def spec(self) -> ImageSpec:
         return self.image
 
-    @staticmethod
-    def fit(column: Column) -> "ImageEncoder":
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+    ) -> "ImageEncoder":
+        column = columns[0]
         _, channels, height, width = column.values.shape
         return ImageEncoder(column.name, ImageSpec(channels, height, width), column.white)
 

@@ -107,8 +107,10 @@ class TableEncoder(Encoder):
         alone = together == list(range(len(groups)))
         return TableSpec(start, tuple(groups), tuple(numeric), () if alone else tuple(together))
 
-    @staticmethod
-    def fit(columns: list[Column], rows: RowNumbers, *, plain: bool = False) -> "TableEncoder":
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+    ) -> "TableEncoder":
         """The codes of `columns`, fitted on `rows`; `plain` leaves numbers as they are."""
         found = category_codes([column for column in columns if column.kind == "category"], rows)
         return TableEncoder(tuple(found.get(column.name) or _number_code(column, rows, plain) for column in columns))

@@ -9,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.hashed_text import LONGEST, SPECIAL, HashedTextEncoder, texts_of
 from manyways.data.encoding import Encoder
 from manyways.data.specs import TextSpec
 from manyways.data.storage import RowNumbers, chunks_of
-from manyways.errors import DataError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-SPECIAL = ("[PAD]", "[UNK]", "[MASK]", "[START]")
 LARGEST_VOCABULARY = 8192
-LONGEST = 256
-"""Tokens of a row beyond so many are cut; the length kept is the 99th percentile of the training rows'."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,14 @@ class TextEncoder(Encoder):
         tokenizer.no_truncation()
         return tokenizer
 
-    @staticmethod
-    def fit(column: Column, rows: RowNumbers, checkpoint: str | None) -> "TextEncoder":
-        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or the one of `checkpoint`."""
+    @classmethod
+    def fit(
+        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+    ) -> Encoder:
+        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or `checkpoint`'s; or hashed words."""
+        column = columns[0]
+        if plain:
+            return HashedTextEncoder(column.name)
         if checkpoint is None:
             tokenizer, limit, padding, mask = _train(column, rows), LONGEST, 0, 2
         else:
@@ -86,13 +88,6 @@ class TextEncoder(Encoder):
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "TextEncoder":
         return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]))
-
-
-def texts_of(column: Column, rows: RowNumbers) -> list[str]:
-    """The texts in `rows`; missing ones are empty. Raises DataError where the column holds none."""
-    if column.kind not in ("text", "category"):
-        raise DataError(f"The column {column.name!r} holds {column.kind}, but the model was trained on text.")
-    return ["" if value is None else str(value) for value in column.take(rows)]
 
 
 def _train(column: Column, rows: RowNumbers) -> "Tokenizer":

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import as_objects
 from manyways.data.sources.base import RawColumn
-from manyways.data.sources.objects import as_objects, column_from_objects
+from manyways.data.sources.objects import column_from_objects
 from manyways.data.sources.rows import keep
-from manyways.data.storage import FileRows, Rows, chunks_of, row_bytes
+from manyways.data.storage import FileRows, Rows, chunks_of, loaded, row_bytes
 from manyways.errors import DataError
 
 HIGHEST = 0x10FFFF
@@ -38,7 +39,7 @@ def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColum
             "(images). Reshape it, or give one array per column: read({'a': a, 'b': b})."
         )
     if axes == 1 and kind in "OUSM":
-        return _column_of_objects(_loaded(values), name, where)
+        return _column_of_objects(loaded(values), name, where)
     if kind not in "iufb":
         raise DataError(
             f"{where}: {name!r} is an array of type {values.dtype} with shape {values.shape}; allowed are numbers and, "
@@ -47,7 +48,7 @@ def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColum
     if axes >= 3:
         return RawColumn(name, as_images(values, name, where, key), "image")
     if axes == 2 and (kind == "b" or values.shape[1] == 1):
-        held = _loaded(values)
+        held = loaded(values)
         return RawColumn(name, held[:, 0] if held.shape[1] == 1 else held.astype(np.uint8))
     return RawColumn(name, values)
 
@@ -140,10 +141,6 @@ def scale_of(values: Rows, name: str, where: str) -> float:
 
 def _bytes(chunk: NDArray[Any], scale: float) -> NDArray[np.uint8]:
     return chunk.astype(np.uint8) if scale == 1 else np.round(chunk * np.float64(scale)).astype(np.uint8)
-
-
-def _loaded(values: Rows) -> NDArray[Any]:
-    return values[np.arange(len(values))] if not isinstance(values, np.ndarray) else values
 
 
 def _plain(value: Any) -> Any:

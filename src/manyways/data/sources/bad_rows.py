@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Column, is_missing, modalities
+from manyways.data.categories import as_objects
+from manyways.data.columns import Column, modalities
+from manyways.data.notation import is_missing
 from manyways.data.options import BadRows
 from manyways.data.parts import TRAINING
+from manyways.data.phrases import count_of, listed_names
 from manyways.data.presence import absent_by_modality
-from manyways.data.sources.base import count_of, listed_names
-from manyways.data.sources.objects import as_objects
-from manyways.data.sources.rows import select, whole
-from manyways.data.storage import RowNumbers, chunks_of, row_bytes
+from manyways.data.sources.rows import select
+from manyways.data.storage import RowNumbers, chunks_of, loaded, row_bytes
 from manyways.errors import DataError
 
 SHOWN = 5
@@ -51,7 +52,7 @@ def handle(
     out = dict(columns)
     count = len(part)
     if bad_rows == "fill":
-        for name in [name for name in found if columns[name].kind in ("number", "category")]:
+        for name in [name for name in found if columns[name].of.fillable]:
             out[name] = _filled(columns[name], found.pop(name), part, where, (fills or {}).get(name))
     if bad_rows != "skip":
         found = _without_gaps(found, out, roles.get("input", ()))
@@ -101,7 +102,7 @@ def _without_gaps(
 
 
 def _bad_in(column: Column) -> RowNumbers:
-    if column.kind in ("image", "audio"):
+    if column.of.decoded:
         return np.empty(0, np.int64) if column.absent is None else np.flatnonzero(column.absent)
     bad = [rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16, each=row_bytes(column.values))]
     return np.concatenate(bad) if bad else np.empty(0, np.int64)
@@ -117,7 +118,7 @@ def _is_bad(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _filled(column: Column, bad: RowNumbers, part: NDArray[np.uint8], where: str, fill: Any) -> Column:
-    values = np.array(whole(column.values), copy=True)
+    values = np.array(loaded(column.values), copy=True)
     if column.kind == "category":
         values = as_objects(
             [None if gone else str(v) for v, gone in zip(values.tolist(), is_missing(values), strict=True)]
@@ -142,7 +143,7 @@ def _report(
     undecoded: Mapping[int, str],
     asked: BadRows,
 ) -> str:
-    fills = asked == "refuse" and not undecoded and all(columns[n].kind in ("number", "category") for n in found)
+    fills = asked == "refuse" and not undecoded and all(columns[n].of.fillable for n in found)
     advice = 'Correct them, or pass bad_rows="skip" to leave those rows out'
     if fills:
         advice += ', or bad_rows="fill" to put medians and the category (missing) in place'
@@ -152,9 +153,8 @@ def _report(
 
 
 def _reasons(columns: Mapping[str, Column], found: Mapping[str, RowNumbers], undecoded: Mapping[int, str]) -> str:
-    wrong = {"number": "missing, NaN or infinite", "text": "empty"}
     said = [
-        f"{name!r} is {wrong.get(columns[name].kind, 'missing')} in {count_of(len(rows), 'row')} "
+        f"{name!r} is {columns[name].of.gap} in {count_of(len(rows), 'row')} "
         f"({', '.join(map(str, rows[:SHOWN]))}{', …' if len(rows) > SHOWN else ''}; rows count from 0)."
         for name, rows in list(found.items())[:SHOWN]
     ]

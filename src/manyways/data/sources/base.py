@@ -1,7 +1,7 @@
 """What every source gives: a table of raw columns; and the options it is given."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Kind
+from manyways.data.kinds import Kind
 from manyways.data.notation import Decimal
 from manyways.data.options import BadRows
 from manyways.data.parts import TEST, TRAINING, VALIDATION
+from manyways.data.phrases import listed_names
 from manyways.data.storage import Rows
 from manyways.errors import DataError
 
@@ -139,19 +140,3 @@ def part_of(words: str) -> int | None:
     """The part that a file or folder name speaks of: `stsb-en-dev` is validation; None where none."""
     tokens = words.lower().replace("-", " ").replace("_", " ").replace(".", " ").split()
     return next((PART_WORDS[token] for token in tokens if token in PART_WORDS), None)
-
-
-def count_of(number: int, noun: str) -> str:
-    """`1 row`, `12,000 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def listed(numbers: Collection[int] | NDArray[np.int64], most: int = 5) -> str:
-    """The first of some numbers: `1, 4, 7, …`."""
-    first = [f"{int(number)}" for number in list(numbers)[:most]]
-    return ", ".join(first) + (", …" if len(numbers) > most else "")
-
-
-def listed_names(names: Collection[str], most: int = 5) -> str:
-    """The first of some names: `'a', 'b', …`."""
-    return ", ".join(map(repr, list(names)[:most])) + (", …" if len(names) > most else "")

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from manyways.data.categories import as_objects
 from manyways.data.sources.base import Options, RawColumn, Table, table_of
-from manyways.data.sources.objects import as_objects
 
 ORDER = 50
 BUILT_IN = ("digits", "breast-cancer", "wine", "diabetes", "arithmetic", "digit-halves")

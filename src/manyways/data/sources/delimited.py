@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manyways.data.sources.base import count_of, listed_names, suffix
+from manyways.data.phrases import count_of, listed_names
+from manyways.data.sources.base import suffix
 from manyways.data.sources.headers import first_row, rows_like
 from manyways.data.sources.limits import BLOCK, check_memory, check_table, read_whole, reason
 from manyways.data.sources.text_files import check_utf8, is_marked, open_binary

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from manyways.data.sources.base import count_of, listed_names
+from manyways.data.phrases import count_of, listed_names
 
 Identity = tuple[int, int]
 

@@ -5,14 +5,14 @@ import re
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from manyways.data.categories import in_one_spelling
-from manyways.data.columns import Column, Kind, infer_kind, infer_label_kind, is_missing, most_classes
-from manyways.data.notation import Decimal, as_numbers
-from manyways.data.sources.base import RawColumn, count_of, listed
-from manyways.data.sources.objects import as_objects
-from manyways.data.sources.rows import whole
+from manyways.data.categories import as_objects
+from manyways.data.columns import Column
+from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
+from manyways.data.notation import Decimal, as_numbers, is_missing
+from manyways.data.phrases import count_of
+from manyways.data.sources.base import RawColumn
+from manyways.data.storage import loaded
 from manyways.errors import DataError
 
 TEXT_ROLES = ("prompt", "completion", "messages", "text", "chosen", "rejected")
@@ -41,8 +41,8 @@ def finished(
     if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
     decided = kind or column.kind or _kind_by_role(column, role)
-    if (column.kind in ("image", "audio") or decided in ("image", "audio")) and decided != column.kind:
-        held = f"{column.kind}s" if column.kind == "image" else "sounds" if column.kind else "values that are no files"
+    if decided != column.kind and any(KINDS[kind].decoded for kind in (column.kind, decided) if kind):
+        held = KINDS[column.kind].words[1] if column.kind else "values that are no files"
         raise DataError(
             f"The column {column.name!r} holds {held}; it cannot have the kind {decided!r}. A column of images or "
             "sounds is made of files: names that exist beside the table, or arrays of three or four axes for images."
@@ -52,14 +52,8 @@ def finished(
             f"The column {column.name!r} holds lists of messages, and the role text takes running text. Give "
             'conversations the role messages: messages="…"; of others keep the text of the turn: row["content"].'
         )
-    values = column.values
-    # Numbers are not touched, and so not loaded: there may be more of them than memory.
-    if decided == "number" and values.dtype.kind not in "iuf":
-        values = _as_numbers(column.name, whole(values), decimal, learned)
-    elif decided == "category":
-        values = _as_categories(column.name, whole(values) if column.exact is None else column.exact)
-    elif decided == "text":
-        values = _as_text(column.name, whole(values))
+    values = column.exact if decided == "category" and column.exact is not None else column.values
+    values = KINDS[decided].stored(column.name, values, decimal, learned=learned)
     return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 
@@ -68,7 +62,7 @@ def _may_hold_words(column: RawColumn, role: str) -> bool:
     if role != "label":
         return role in (*NAME_ROLES, *TEXT_ROLES)
     numbers = []
-    for value in whole(column.values).tolist():
+    for value in loaded(column.values).tolist():
         try:
             numbers.append(float(value))
         except (TypeError, ValueError):
@@ -90,56 +84,8 @@ def _kind_by_role(column: RawColumn, role: str) -> Kind:
     if role in NAME_ROLES:
         return "category"
     if role == "label" and len(column.values.shape) == 1:
-        return infer_label_kind(whole(column.values))
+        return infer_label_kind(loaded(column.values))
     return infer_kind(column.values)
-
-
-def _as_numbers(name: str, values: NDArray[Any], decimal: Decimal | None, learned: bool) -> NDArray[Any]:
-    if values.dtype.kind == "b":
-        return values.astype(np.uint8)
-    numbers, odd = as_numbers(values, decimal)
-    if not len(odd):
-        return numbers
-    others = f", and {count_of(len(odd) - 1, 'other row')} no number either" if len(odd) > 1 else ""
-    place = f"row {odd[0]} (rows count from 0) holds {values[odd[0]]!r}{others}. Correct the cell"
-    if learned:
-        raise DataError(
-            f"The model learned from numbers in the column {name!r}, and {place}, or leave it empty and pass "
-            'bad_rows="skip" or bad_rows="fill".'
-        )
-    raise DataError(
-        f"The column {name!r} cannot have the kind 'number': {place}, or pass kinds={{{name!r}: \"category\"}}."
-    )
-
-
-def _as_categories(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    if values.ndim != 1:
-        raise DataError(f"The column {name!r} holds {values.shape[1]} numbers a row; a category is one value a row.")
-    if values.dtype.kind == "O":
-        return in_one_spelling(values)
-    if values.dtype.kind != "f":
-        return values
-    missing = np.isnan(values)
-    known = values[~missing]
-    if len(infinite := np.flatnonzero(np.isinf(values))):
-        raise DataError(
-            f"The column {name!r} is infinite in {count_of(len(infinite), 'row')} ({listed(infinite)}; rows count from "
-            "0); a category is a name or a whole number. Correct those rows, or leave them empty."
-        )
-    if not np.all(known == np.round(known)):
-        # Of a number in single precision its own digits, not those of the double that it becomes in a list.
-        return as_objects([None if gone else str(value) for value, gone in zip(values, missing, strict=True)])
-    if not missing.any():
-        return values.astype(np.int64)
-    return as_objects([None if gone else int(value) for value, gone in zip(values.tolist(), missing, strict=True)])
-
-
-def _as_text(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    if values.dtype.kind == "O":
-        return values
-    if values.ndim != 1:
-        raise DataError(f"The column {name!r} holds {values.shape[1]} numbers a row; text is one string a row.")
-    return as_objects([str(value) for value in values.tolist()])
 
 
 def useless(column: RawColumn, kind: Kind | None) -> str | None:
@@ -148,7 +94,7 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
     if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
         return None
-    held = whole(values)
+    held = loaded(values)
     if held.dtype.kind in "Of" and is_missing(held).all():
         return "it is empty in every row"
     if len(held) < FEWEST:
@@ -175,7 +121,7 @@ def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str
     if role == "label":
         return _understood_label(column, otherwise)
     if role == "input" and column.kind == "category" and column.values.dtype.kind == "O":
-        known = {value for value in whole(column.values).tolist() if value is not None and value != ""}
+        known = {value for value in loaded(column.values).tolist() if value is not None and value != ""}
         if len(known) > 2 and all(isinstance(value, str) for value in known) and _are_numbers(list(known)):
             return f"its numbers are text, and so categories; if they are amounts: {otherwise}"
         if len(known) > 2 and (beside := _beside(list(known))):
@@ -184,7 +130,7 @@ def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str
 
 
 def _understood_label(column: Column, otherwise: str) -> str | None:
-    values = whole(column.values)
+    values = loaded(column.values)
     if values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist()):
         return None
     known = np.asarray(values[~is_missing(values)], np.float64)

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from manyways.data.categories import as_objects
 from manyways.data.parts import TRAINING
+from manyways.data.phrases import count_of
 from manyways.data.sources import media
-from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, count_of, table_of
+from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
 from manyways.data.sources.file_trees import files_below, is_hidden, loops_below, unread, walk
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
-from manyways.data.sources.objects import as_objects
-from manyways.data.sources.rows import whole
+from manyways.data.storage import loaded
 from manyways.errors import DataError, ParameterError
 
 ORDER = 60
@@ -90,7 +91,7 @@ def _holds_media(folder: Path) -> bool:
 def _without_lone_class(table: Table) -> Table:
     """`table` without its label where all files lie in one folder: so unlabelled files can be handed over."""
     label = table.columns.get("label")
-    classes = set() if label is None else set(whole(label.values).tolist())
+    classes = set() if label is None else set(loaded(label.values).tolist())
     if len(classes) != 1:
         return table
     only = "unlabelled" if classes == {None} else classes.pop()

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Kind
+from manyways.data.categories import as_objects
+from manyways.data.kinds import Kind
 from manyways.data.sources import media
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.limits import HIGHEST_RATIO, UNPACKED, check_memory
-from manyways.data.sources.objects import as_objects, column_from_objects, exact_of
+from manyways.data.sources.objects import column_from_objects, exact_of
 from manyways.data.sources.strings import columns_of_strings
 from manyways.errors import DataError
 

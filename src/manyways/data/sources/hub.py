@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from manyways.data.categories import as_objects
 from manyways.data.sources import media
 from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
 from manyways.data.sources.frames import columns_of
 from manyways.data.sources.join import joined
-from manyways.data.sources.objects import as_objects
-from manyways.data.sources.rows import whole
+from manyways.data.storage import loaded
 from manyways.errors import DataError
 from manyways.hub import one_try
 
@@ -108,5 +108,5 @@ def _table(rows: Any, source: str, options: Options) -> Table:
 
 def _named(column: RawColumn, names: list[str]) -> RawColumn:
     """Class codes as class names; -1 and null are unlabelled, as Hugging Face has it."""
-    codes = np.nan_to_num(np.asarray(whole(column.values), np.float64), nan=-1).astype(np.int64)
+    codes = np.nan_to_num(np.asarray(loaded(column.values), np.float64), nan=-1).astype(np.int64)
     return RawColumn(column.name, as_objects([names[code] if code >= 0 else None for code in codes.tolist()]))

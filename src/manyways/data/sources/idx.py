@@ -18,9 +18,9 @@ from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, table_of
 from manyways.data.sources.join import joined
 from manyways.data.sources.limits import check_held, need_of, read_exactly
-from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file, whole
+from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
 from manyways.data.sources.text_files import open_binary
-from manyways.data.storage import Rows, open_rows
+from manyways.data.storage import Rows, loaded, open_rows
 from manyways.errors import DataError
 
 ORDER = 20
@@ -70,7 +70,7 @@ def _pair(path: Path) -> Table:
     columns: list[RawColumn] = input_columns(images, name, str(path), key_of_file(path, "pixels"))
     labels = labels_file(path)
     if labels is not None:
-        values = whole(read(labels))
+        values = loaded(read(labels))
         if len(values) != len(images):
             raise DataError(f"{path} has {len(images):,} rows, but {labels} has {len(values):,}; they must be as many.")
         columns.append(RawColumn("label", values))

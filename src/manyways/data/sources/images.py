@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from manyways.data.phrases import count_of
 from manyways.data.sources.arrays import as_images, scale_of
-from manyways.data.sources.base import Options, RawColumn, Table, count_of
+from manyways.data.sources.base import Options, RawColumn, Table
 from manyways.data.sources.media import Item, items_key
 from manyways.data.sources.objects import array_of
 from manyways.data.sources.pixels import Header, header_of, pixels_of, white_of

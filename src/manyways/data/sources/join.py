@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.categories import spelling
-from manyways.data.columns import Kind
+from manyways.data.categories import as_objects, spelling
+from manyways.data.kinds import Kind
 from manyways.data.parts import TRAINING
 from manyways.data.sources.base import RawColumn, Table
-from manyways.data.sources.objects import as_objects
-from manyways.data.sources.rows import join, whole
+from manyways.data.sources.rows import join
+from manyways.data.storage import loaded
 from manyways.errors import DataError
 
 
@@ -81,13 +81,13 @@ def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:
     if all(objects) or not any(objects) or len(pieces[0].values.shape) != 1:
         return pieces
     empty = [
-        is_object and all(value is None for value in whole(piece.values))
+        is_object and all(value is None for value in loaded(piece.values))
         for piece, is_object in zip(pieces, objects, strict=True)
     ]
     numeric = all(is_empty or not is_object for is_empty, is_object in zip(empty, objects, strict=True))
     out: list[RawColumn] = []
     for piece, is_object in zip(pieces, objects, strict=True):
-        values = whole(piece.values)
+        values = loaded(piece.values)
         if numeric and is_object:
             out.append(replace(piece, values=np.full(len(values), np.nan)))
         elif not numeric and values.dtype.kind == "f" and _are_whole(values):
@@ -108,7 +108,7 @@ def _as_objects(piece: RawColumn) -> NDArray[Any]:
     """The values of a column as objects, whole numbers as such; None where they are missing."""
     if piece.exact is not None:
         return piece.exact
-    values = whole(piece.values)
+    values = loaded(piece.values)
     if values.dtype.kind != "f":
         return values.astype(object)
     return as_objects([None if np.isnan(value) else int(value) for value in values.tolist()])

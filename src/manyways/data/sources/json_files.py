@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manyways.data.sources.base import listed_names, suffix
+from manyways.data.phrases import listed_names
+from manyways.data.sources.base import suffix
 from manyways.data.sources.limits import check_memory, check_table, shown
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from manyways.data.columns import Kind
+from manyways.data.kinds import Kind
 from manyways.data.notation import MISSING_WORDS
 from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.rows import key_of

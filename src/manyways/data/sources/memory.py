@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import as_objects
 from manyways.data.sources import media
 from manyways.data.sources.arrays import column_from_array, input_columns
 from manyways.data.sources.base import Options, RawColumn, Table, table_of
 from manyways.data.sources.frames import columns_of
-from manyways.data.sources.objects import as_objects
 from manyways.errors import DataError
 
 ORDER = 10

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.columns import Kind
-from manyways.data.sources.base import RawColumn, count_of
+from manyways.data.categories import as_objects
+from manyways.data.kinds import Kind
+from manyways.data.phrases import count_of
+from manyways.data.sources.base import RawColumn
 from manyways.errors import DataError
 
 
@@ -75,13 +77,6 @@ def mixed(name: str, where: str, numbers: int, words: Mapping[int, Any]) -> str:
         f"{len(words):,}, first {value!r} in row {row} (rows count from 0). Correct the cell, leave it empty and pass "
         f'bad_rows="skip" or bad_rows="fill", or pass kinds={{{name!r}: "category"}}.'
     )
-
-
-def as_objects(values: Sequence[Any]) -> NDArray[Any]:
-    """An object array of exactly these values."""
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out
 
 
 MOST = int(np.finfo(np.float64).max)

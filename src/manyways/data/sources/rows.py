@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from manyways.data.storage import RowNumbers, Rows, cache_folder, open_rows, write_rows
+from manyways.data.storage import RowNumbers, Rows, cache_folder, loaded, open_rows, write_rows
 from manyways.errors import DataError
 from manyways.permissions import tighten
 
@@ -70,7 +70,7 @@ def join(parts: Sequence[Rows]) -> Rows:
     """`parts` one after the other: copied together where small, else looked up in place."""
     size = sum(int(np.prod(part.shape, dtype=np.int64)) * part.dtype.itemsize for part in parts)
     if size <= IN_MEMORY or all(len(part.shape) == 1 for part in parts):
-        return np.concatenate([whole(part) for part in parts])
+        return np.concatenate([loaded(part) for part in parts])
     return JoinedRows(parts)
 
 
@@ -78,11 +78,6 @@ def select(rows: Rows, chosen: RowNumbers) -> Rows:
     """The rows `chosen`: copied where small, else looked up in place."""
     size = int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize * len(chosen)
     return rows[chosen] if size <= IN_MEMORY or len(rows.shape) == 1 else SelectedRows(rows, chosen)
-
-
-def whole(rows: Rows) -> NDArray[Any]:
-    """All of `rows` as an array in memory."""
-    return rows if isinstance(rows, np.ndarray) else rows[np.arange(len(rows))]
 
 
 def keep(chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: DTypeLike, key: str) -> Rows:

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from manyways.data.categories import as_objects
 from manyways.data.parts import TRAINING
 from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
 from manyways.data.sources.file_trees import files_below, unread
 from manyways.data.sources.limits import check_memory
-from manyways.data.sources.objects import as_objects
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.sources.base import Options, RawColumn, count_of
+from manyways.data.phrases import count_of
+from manyways.data.sources.base import Options, RawColumn
 from manyways.data.sources.limits import reason
 from manyways.data.sources.media import Item, items_key
 from manyways.data.sources.rows import load_note, save_note

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from manyways.data.columns import Kind
+from manyways.data.categories import as_objects
+from manyways.data.kinds import Kind
 from manyways.data.notation import LEADING_ZERO, MISSING_WORDS, Decimal, Written
 from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.objects import as_objects, exact_of, mixed
+from manyways.data.sources.objects import exact_of, mixed
 
 if TYPE_CHECKING:
     import polars as pl

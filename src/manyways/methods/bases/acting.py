@@ -151,6 +151,7 @@ class ActingLearner(Learner):
 
 
 ActingLearnerT = TypeVar("ActingLearnerT", bound=ActingLearner)
+ActingNetworkT = TypeVar("ActingNetworkT", bound=ActingNetwork)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +183,11 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
         finally:
             torch.set_num_threads(threads)
 
-    def make_model(self, learner: ActingLearnerT, network: nn.Module) -> Model:
-        assert isinstance(network, ActingNetwork)
+    def make_model(self, learner: ActingLearnerT) -> Model:
         observed, allowed = learner.acting.spaces
-        return Policy(network=network, observation_space=observed, action_space=allowed)
+        return Policy(network=learner.network, observation_space=observed, action_space=allowed)
 
-    def start_network(self, data: Data, model: Model | None, kind: type[ActingNetwork]) -> ActingNetwork | None:
+    def start_network(self, data: Data, model: Model | None, kind: type[ActingNetworkT]) -> ActingNetworkT | None:
         """A copy of `model`'s network to train; None without a model. Raises ModelError where it does not fit."""
         import copy
 

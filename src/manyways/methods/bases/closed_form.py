@@ -24,7 +24,7 @@ from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
 from manyways.models.backbones.raw import WordCounts, plain_backbone
 from manyways.models.heads import Head
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
@@ -102,14 +102,13 @@ class ClosedForm(Method):
         task = forgetting(
             self, model, data, rows, _shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
         )
-        assert isinstance(model, Predictor)
+        made, target = of_kind(Predictor, model), Target.fit(task.rest)
         self.check(task.rest)
-        network, inputs, target = model.copy_of_network(), model.inputs, Target.fit(task.rest)
-        head, network.head = network.head, None
-        assert isinstance(head, ClosedFormHead)
-        assert model.target is not None
+        network, inputs = made.copy_of_network(), made.inputs
+        head = ClosedFormHead.taken_from(network)
+        assert made.target is not None
         gone = torch.from_numpy(Features(network, inputs, uses_all_rows=False).alone(task.gone))
-        head = head.remove(gone, _labels(task.gone, model.target), task.left)
+        head = head.remove(gone, _labels(task.gone, made.target), task.left)
         if not before:
             inputs, kept = without_categories(inputs, InputEncoding.fit(task.rest, plain=True))
             if kept is not None:

@@ -1,7 +1,7 @@
 """Gradient methods over episodes: small tasks of telling a few classes apart, drawn anew in every step."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import torch
 
@@ -15,7 +15,6 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval
 from manyways.models.few_shot.episodes import Episodes, batch_of
 from manyways.models.model import Model
-from manyways.models.network import Network
 from manyways.training.learner import RowLearner
 
 Ways = Annotated[int, Interval("[2, inf)")]
@@ -26,22 +25,16 @@ SCORED_WAYS = 5
 class EpisodeLearner(RowLearner):
     """A learner of encoded rows that are drawn in episodes of `ways` classes, of which `queries` rows are asked."""
 
-    def __init__(
-        self,
-        network: Network,
-        data: Data,
-        encoding: InputEncoding,
-        seed: int,
-        episodes: Episodes,
-        ways: int,
-        queries: int,
-    ) -> None:
-        super().__init__(network, data, encoding, Target.fit(data), seed)
-        self.episodes, self.ways, self.queries = episodes, ways, queries
+    episodes: Episodes
+    ways: int
+    queries: int
+
+
+EpisodeT = TypeVar("EpisodeT", bound=EpisodeLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpisodeMethod(RowMethod):
+class EpisodeMethod(RowMethod[EpisodeT], Generic[EpisodeT]):
     """Learns from the labelled rows in episodes: a few classes, some rows of each to learn from, others to be asked.
 
     The classes of an episode are of one task where a column has that role. Test classes may be new.
@@ -82,36 +75,30 @@ class EpisodeMethod(RowMethod):
         queries = self.queries or max(1, min(self.most_queries, episodes.fewest_rows - self.shots))
         return episodes, ways, queries
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeT:
         network, encoding = self.start_network(data, model, None)
         if self.turned_classes:
             _check_square(encoding)
-        episodes, ways, queries = self.episodes_of(data)
-        learner = EpisodeLearner(network, data, encoding, seed, episodes, ways, queries)
+        learner = self.make_learner(network, data, encoding, Target.fit(data), seed)
+        learner.episodes, learner.ways, learner.queries = self.episodes_of(data)
         if learner.validation is not None:
             Episodes.of(learner.validation, hidden=True).check(self.scored_ways(learner), self.shots, 1)
         return learner
 
-    def scored_ways(self, learner: RowLearner) -> int:
+    def scored_ways(self, learner: EpisodeT) -> int:
         """The classes of an episode that the model is scored on."""
-        return of_episodes(learner).ways
+        return learner.ways
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
-        drawn, rows = of_episodes(learner), self.shots + of_episodes(learner).queries
-        shown, asked = drawn.episodes.draw(self.batch_size, drawn.ways, rows, rng).split(self.shots)
+    def draw(self, learner: EpisodeT, step: int, rng: torch.Generator) -> Batch:
+        rows = self.shots + learner.queries
+        shown, asked = learner.episodes.draw(self.batch_size, learner.ways, rows, rng).split(self.shots)
         return {
             "support": batch_of(learner.rows, shown, learner.device),
             "queries": batch_of(learner.rows, asked, learner.device),
         }
 
-    def examples_per_step(self, learner: RowLearner) -> int:
-        return self.batch_size * of_episodes(learner).ways * (self.shots + of_episodes(learner).queries)
-
-
-def of_episodes(learner: RowLearner) -> EpisodeLearner:
-    """`learner`, which an episode method made."""
-    assert isinstance(learner, EpisodeLearner)
-    return learner
+    def examples_per_step(self, learner: EpisodeT) -> int:
+        return self.batch_size * learner.ways * (self.shots + learner.queries)
 
 
 def _check_square(encoding: InputEncoding) -> None:

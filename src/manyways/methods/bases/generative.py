@@ -1,7 +1,7 @@
 """Gradient methods that learn to draw rows: images, or rows of a table."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -9,12 +9,11 @@ from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.specs import ImageSpec, TableSpec
 from manyways.data.storage import RowNumbers
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.models.generative.units import Units
-from manyways.models.generator import modelled
+from manyways.models.generator import drawn, modelled
 from manyways.models.model import Model
 from manyways.models.network import Inputs
 from manyways.training.learner import Learner
@@ -29,17 +28,18 @@ class GenerativeLearner(Learner):
         self.training_data = data.training
         self.rows: Encoded = encoding.encode(self.training_data)
         self.everything: RowNumbers = np.arange(len(self.rows))
-        ((self.modality, spec),) = encoding.specs.items()
-        assert isinstance(spec, ImageSpec | TableSpec)
-        self.spec = spec
+        self.modality, self.spec = drawn(encoding)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
         return self.rows.batch(positions, self.device)
 
 
+GenerativeT = TypeVar("GenerativeT", bound=GenerativeLearner)
+
+
 @dataclass(frozen=True, kw_only=True)
-class GenerativeMethod(GradientMethod[GenerativeLearner]):
+class GenerativeMethod(GradientMethod[GenerativeT], Generic[GenerativeT]):
     """A gradient method over one column of images, or over the numbers and categories of a table."""
 
     batch_size: Count = 128

@@ -4,7 +4,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -84,13 +84,12 @@ class GradientMethod(Method, Generic[LearnerT]):
     def after(self, learner: LearnerT, step: int) -> None:
         """What moves without a gradient."""
 
-    def finish(self, learner: LearnerT) -> nn.Module:
-        """The network that the model keeps."""
-        return learner.network
-
     @abstractmethod
-    def make_model(self, learner: LearnerT, network: nn.Module) -> Model:
-        """The model around the `network` that `finish` gave; what it gives and its lineage are added later."""
+    def make_model(self, learner: LearnerT) -> Model:
+        """The model of the network as it is trained so far; a copy of it, what it gives and its lineage come later.
+
+        It is called during training, too, and must not change what is trained.
+        """
 
     def rows_used(self, data: Data) -> NDArray[np.bool_]:
         """Which rows of `data` shape the network (a mask): by default all training rows."""
@@ -201,8 +200,8 @@ class GradientMethod(Method, Generic[LearnerT]):
             parents = self.parents(learner, model)
 
             def learned(steps: int, seconds: float, planned: Planned | None = None, caution: str = "") -> Learned:
-                network = copy.deepcopy(self.finish(learner)).requires_grad_(True).cpu()
-                made, used = self.make_model(learner, network), self.rows_reached(learner, data, steps)
+                made, used = self.make_model(learner), self.rows_reached(learner, data, steps)
+                made = replace(made, network=copy.deepcopy(made.network).requires_grad_(True).cpu())
                 facts = self.facts(learner, steps) | ({"caution": caution} if caution else {})
                 return Learned(made, used, parents, steps, seconds, facts, planned)
 

@@ -143,8 +143,8 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         """How rows become tokens."""
         return start.reader(self.too_long)
 
-    def make_model(self, learner: LanguageLearnerT, network: nn.Module) -> Model:
-        start = learner.start
+    def make_model(self, learner: LanguageLearnerT) -> Model:
+        start, network = learner.start, learner.network
         beside_start = has_adapters(network) and not has_adapters(start.network)
         return LanguageModel(
             network=network, tokenizer=start.tokenizer, objective=self.objective, columns=start.columns,

@@ -1,11 +1,10 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from manyways.data.columns import modalities
 from manyways.data.data import Data
@@ -28,6 +27,7 @@ from manyways.training.learner import EncodedLearner, RowLearner
 from manyways.training.run import Run
 
 EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
+RowLearnerT = TypeVar("RowLearnerT", bound=RowLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,23 +95,37 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowMethod(EncodedMethod[RowLearner]):
-    """A gradient method that learns from rows as tensors, and makes a `Predictor`."""
+class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
+    """A gradient method that learns from rows as tensors, and makes a `Predictor`.
+
+    Its learner is of the class in brackets: `RowMethod[RowLearner]`, or a subclass that declares what else a method
+    holds, such as a `teacher`, which its `begin` adds.
+    """
 
     predicts: ClassVar[bool] = True
     """Whether the network ends in a head for the label."""
     uses_all_rows: ClassVar[bool] = False
     """Whether unlabelled training rows shape the network, too."""
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearnerT:
         """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
         target = self.make_target(data, model) if self.predicts else None
         network, encoding = self.start_network(data, model, target)
-        return RowLearner(network, data, encoding, target, seed)
+        return self.make_learner(network, data, encoding, target, seed)
 
-    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
-        assert isinstance(network, Network)
-        return Predictor(network=network, inputs=learner.encoding, target=learner.target)
+    def make_learner(
+        self, network: Network, data: Data, encoding: InputEncoding, target: Target | None, seed: int
+    ) -> RowLearnerT:
+        """A learner of the class in brackets."""
+        learner: RowLearnerT = _learner_class(type(self))(network, data, encoding, target, seed)
+        return learner
+
+    def finish(self, learner: RowLearnerT) -> Network:
+        """The network that the model keeps."""
+        return learner.network
+
+    def make_model(self, learner: RowLearnerT) -> Model:
+        return Predictor(network=self.finish(learner), inputs=learner.encoding, target=learner.target)
 
     def rows_used(self, data: Data) -> NDArray[np.bool_]:
         used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & (data.labelled | self.uses_all_rows)
@@ -137,3 +151,10 @@ class RowMethod(EncodedMethod[RowLearner]):
     def goes_on_with(self, head: Head | None) -> bool:
         """Whether a head that learned the same target before may stay."""
         return True
+
+
+def _learner_class(method: type) -> Any:
+    """The class that `method`, or the nearest of its bases that does, names in brackets."""
+    bases = (base for each in method.__mro__ for base in vars(each).get("__orig_bases__", ()))
+    named = (given for base in bases for given in get_args(base) if isinstance(given, type))
+    return next(given for given in named if issubclass(given, RowLearner))

@@ -1,12 +1,13 @@
 """Gradient methods over tasks in order: each task is learned from its own rows, and then never comes back."""
 
+import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
@@ -18,7 +19,7 @@ from manyways.errors import TrainingError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import NotNegative, Positive, Share
-from manyways.models.heads import LinearHead
+from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
@@ -38,15 +39,14 @@ class ContinualLearner(RowLearner):
 
     begun: Tensor
 
-    def __init__(
-        self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int, tasks: Tasks
-    ) -> None:
+    def __init__(self, network: Network, data: Data, encoding: InputEncoding, target: Target | None, seed: int) -> None:
         super().__init__(network, data, encoding, target, seed)
-        self.tasks = tasks
+        assert target is not None
+        self.tasks = Tasks.of(data)
         self.task_of = np.full(len(self.rows), -1)
-        for at, rows in enumerate(tasks.rows):
+        for at, rows in enumerate(self.tasks.rows):
             self.task_of[rows] = at
-        self.own = torch.from_numpy(classes_of(tasks, target))
+        self.own = torch.from_numpy(classes_of(self.tasks, target))
         self.register_buffer("begun", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -68,8 +68,11 @@ class ContinualLearner(RowLearner):
         return step - (self.ends()[at - 1] if at else 0)
 
 
+ContinualT = TypeVar("ContinualT", bound=ContinualLearner)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ContinualMethod(RowMethod):
+class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
     """Learns tasks in their order, one after the other, each from its own rows for an equal share of the steps.
 
     The order is that of the column with the role time, where there is one; otherwise that of the tasks, where they are
@@ -111,93 +114,80 @@ class ContinualMethod(RowMethod):
                     )
         return None
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> ContinualLearner:
-        target = Target.fit(data)
-        network, encoding = self.start_network(data, model, target)
-        return ContinualLearner(network, data, encoding, target, seed, Tasks.of(data))
+    def goes_on_with(self, head: Head | None) -> bool:
+        """True of a head whose last layer has a bias for each class: see `NEVER`."""
+        return head is not None and head.last is not None
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
-        ordered = in_order(learner)
-        task = ordered.task_at(step)
-        rows = self.choose(ordered, task, step)
+    def draw(self, learner: ContinualT, step: int, rng: torch.Generator) -> Batch:
+        task = learner.task_at(step)
+        rows = self.choose(learner, task, step)
         inputs = learner.take(rows)
         return {
             "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
             "labels": learner.labels_at(rows),
-            "allowed": self.allowed(ordered, rows, task).to(learner.device),
+            "allowed": self.allowed(learner, rows, task).to(learner.device),
         }
 
-    def choose(self, learner: ContinualLearner, task: int, step: int) -> RowNumbers:
+    def choose(self, learner: ContinualT, task: int, step: int) -> RowNumbers:
         """The positions of the rows of `step`, in which `task` is learned: `batch_size` of its own."""
         return learner.pick(learner.tasks.rows[task], self.batch_size, learner.since(step))
 
-    def allowed(self, learner: ContinualLearner, rows: RowNumbers, task: int) -> Tensor:
+    def allowed(self, learner: ContinualT, rows: RowNumbers, task: int) -> Tensor:
         """Among which classes each of `rows` is asked while `task` is learned, bool [rows, classes]."""
         if self.scenario == "task":
             return learner.own[torch.from_numpy(learner.task_of[rows])]
         return learner.own[: task + 1].any(0).expand(len(rows), -1)
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: ContinualT, batch: Batch) -> Loss:
         return loss_among(learner.network(batch["inputs"]), batch["labels"], batch["allowed"]), {}
 
-    def after(self, learner: RowLearner, step: int) -> None:
-        ordered = in_order(learner)
-        task = ordered.task_at(step)
-        ordered.begun.fill_(task + 1)
-        if ordered.ends()[task] == step + 1:
-            self.end_of_task(ordered, task)
+    def after(self, learner: ContinualT, step: int) -> None:
+        task = learner.task_at(step)
+        learner.begun.fill_(task + 1)
+        if learner.ends()[task] == step + 1:
+            self.end_of_task(learner, task)
 
-    def end_of_task(self, learner: ContinualLearner, task: int) -> None:
+    def end_of_task(self, learner: ContinualT, task: int) -> None:
         """What is kept of `task`, whose rows have been seen for the last time: in buffers that `begin` made."""
 
-    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
-        ordered, target = in_order(learner), learner.target
-        assert isinstance(network, Network)
+    def make_model(self, learner: ContinualT) -> Model:
+        target = learner.target
         assert target is not None
         if self.scenario == "task":
-            return TaskPredictor(network=network, inputs=learner.encoding, target=target, tasks=ordered.tasks)
-        assert isinstance(network.head, LinearHead)
-        unseen = ~ordered.own[: int(ordered.begun)].any(0)
-        network.head.linear.bias.data[unseen] = NEVER
+            return TaskPredictor(network=learner.network, inputs=learner.encoding, target=target, tasks=learner.tasks)
+        network = copy.deepcopy(learner.network)
+        if network.head and network.head.last:
+            network.head.last.bias.data[~learner.own[: int(learner.begun)].any(0)] = NEVER
         return Predictor(network=network, inputs=learner.encoding, target=target)
 
-    def milestones(self, learner: RowLearner, steps: int) -> dict[int, str]:
-        ordered = in_order(learner)
-        count = len(ordered.tasks)
+    def milestones(self, learner: ContinualT, steps: int) -> dict[int, str]:
+        count = len(learner.tasks)
         if steps < count:
             raise TrainingError(
                 f"{self} learns {count} tasks one after the other, and the budget allows {steps} steps: less than one "
                 "each. Give a larger budget."
             )
-        ordered.steps = steps
-        return {end: ordered.tasks.title(at) for at, end in enumerate(ordered.ends())}
+        learner.steps = steps
+        return {end: learner.tasks.title(at) for at, end in enumerate(learner.ends())}
 
     def schedule(self, step: int, steps: int) -> float:
         """Constant after the warm-up, if there is one."""
         return min(1.0, (step + 1) / max(1, round(self.warmup * steps)))
 
-    def rows_reached(self, learner: RowLearner, data: Data, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: ContinualT, data: Data, steps: int) -> NDArray[np.bool_]:
         """The labelled training rows of the tasks that were begun; of all, while it is trained."""
         used = self.rows_used(data)
         if not steps:
             return used
-        ordered = in_order(learner)
         reached = used.copy()
         # Positions count the training rows; `used` is a mask over all.
         training = np.flatnonzero(data.part[data.rows] == 0)
-        reached[training] &= ordered.task_of < int(ordered.begun)
+        reached[training] &= learner.task_of < int(learner.begun)
         return reached
 
-    def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
+    def facts(self, learner: ContinualT, steps: int) -> dict[str, Any]:
         """The tasks in the order in which they were learned; nothing while it is trained."""
-        ordered = in_order(learner)
-        return {"tasks": list(ordered.tasks.names[: int(ordered.begun)])} if steps else {}
-
-
-def in_order(learner: RowLearner) -> ContinualLearner:
-    """`learner`, which a continual method made."""
-    assert isinstance(learner, ContinualLearner)
-    return learner
+        return {"tasks": list(learner.tasks.names[: int(learner.begun)])} if steps else {}
 
 
 def loss_among(outputs: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:

@@ -11,11 +11,10 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, in_order, loss_among
+from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, loss_among
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.models.model import Model
 from manyways.randomness import mix
-from manyways.training.learner import RowLearner
 
 FISHER_STREAM = 2
 FISHER_ROWS = 16
@@ -38,8 +37,15 @@ def added(importance: Tensor, anchor: Tensor, fisher: Tensor, weights: Tensor) -
     return total, torch.lerp(anchor, weights, share)
 
 
+class EWCLearner(ContinualLearner):
+    """A continual learner with the penalty of the tasks before: importance and anchor of each weight [parameters]."""
+
+    importance: Tensor
+    anchor: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
-class EWC(ContinualMethod):
+class EWC(ContinualMethod[EWCLearner]):
     """Learn tasks one after the other, and hold each weight back by how much the tasks before depend on it.
 
     How much is the diagonal of the Fisher information, computed when a task ends, under the model's own predictions.
@@ -69,25 +75,25 @@ class EWC(ContinualMethod):
         """With a quick estimate: half a second is spent on three tasks."""
         return cls(fisher_batches=4)
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> ContinualLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> EWCLearner:
         learner = super().begin(data, model, seed)
         count = len(_weights(learner))
         learner.register_buffer("importance", torch.zeros(count))
         learner.register_buffer("anchor", torch.zeros(count))
         return learner
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: EWCLearner, batch: Batch) -> Loss:
         loss, parts = super().loss(learner, batch)
-        if int(in_order(learner).begun) < 1 or not self.penalty:
+        if int(learner.begun) < 1 or not self.penalty:
             return loss, parts
-        held = elastic_penalty(_weights(learner), learner.get_buffer("importance"), learner.get_buffer("anchor"))
+        held = elastic_penalty(_weights(learner), learner.importance, learner.anchor)
         return loss + self.penalty * held, {**parts, "labels": loss, "penalty": self.penalty * held}
 
-    def end_of_task(self, learner: ContinualLearner, task: int) -> None:
+    def end_of_task(self, learner: EWCLearner, task: int) -> None:
         if task == len(learner.tasks) - 1:
             return  # nothing is learned any more that could forget it
         fisher, weights = self.fisher(learner, task), _weights(learner).detach()
-        importance, anchor = learner.get_buffer("importance"), learner.get_buffer("anchor")
+        importance, anchor = learner.importance, learner.anchor
         if self.online:
             importance.mul_(self.decay).add_(fisher)
             anchor.copy_(weights)
@@ -96,7 +102,7 @@ class EWC(ContinualMethod):
             importance.copy_(total)
             anchor.copy_(mean)
 
-    def fisher(self, learner: ContinualLearner, task: int) -> Tensor:
+    def fisher(self, learner: EWCLearner, task: int) -> Tensor:
         """The diagonal of the Fisher information of `task`, the mean over its rows, [parameters].
 
         Labels are drawn from the model's own predictions. Then the gradients of different rows are independent with
@@ -104,7 +110,7 @@ class EWC(ContinualMethod):
         """
         network, rows = learner.network, learner.tasks.rows[task]
         size = min(FISHER_ROWS, len(rows))
-        found = torch.zeros_like(learner.get_buffer("importance"))
+        found = torch.zeros_like(learner.importance)
         network.eval()
         with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):
             for number in range(self.fisher_batches):
@@ -119,11 +125,10 @@ class EWC(ContinualMethod):
         network.train()
         return found / self.fisher_batches
 
-    def besides(self, learner: RowLearner) -> tuple[int, Callable[[], object]]:
-        ordered = in_order(learner)
-        return len(ordered.tasks) - 1, lambda: self.fisher(ordered, 0)
+    def besides(self, learner: EWCLearner) -> tuple[int, Callable[[], object]]:
+        return len(learner.tasks) - 1, lambda: self.fisher(learner, 0)
 
 
-def _weights(learner: RowLearner) -> Tensor:
+def _weights(learner: EWCLearner) -> Tensor:
     """All trained weights of the network side by side."""
     return torch.cat([p.flatten() for p in learner.network.parameters() if p.requires_grad])

@@ -6,15 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from manyways.data.columns import id_text
 from manyways.data.data import Data
 from manyways.data.storage import RowNumbers
-from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, in_order
+from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod
 from manyways.methods.fields import Count, Interval
 from manyways.models.model import Model
 from manyways.randomness import mix
-from manyways.training.learner import RowLearner
 
 EMPTY = -1
 
@@ -48,8 +48,14 @@ def balanced(
     return np.concatenate([kept, np.full(len(memory) - len(kept), EMPTY)])
 
 
+class ReplayLearner(ContinualLearner):
+    """A continual learner with the positions of the rows that are kept, -1 where there is still room."""
+
+    memory: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
-class Replay(ContinualMethod):
+class Replay(ContinualMethod[ReplayLearner]):
     """Keep a few rows of every task, and let a share of each later batch be of them.
 
     Which rows are kept stands in the model's lineage (`facts["memory"]`, their ids): they are held as long as it
@@ -65,12 +71,12 @@ class Replay(ContinualMethod):
 
     paper: ClassVar = "Chaudhry et al., On tiny episodic memories in continual learning, arXiv:1902.10486 (2019)"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> ContinualLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> ReplayLearner:
         learner = super().begin(data, model, seed)
         learner.register_buffer("memory", torch.full((self.memory,), EMPTY))
         return learner
 
-    def choose(self, learner: ContinualLearner, task: int, step: int) -> RowNumbers:
+    def choose(self, learner: ReplayLearner, task: int, step: int) -> RowNumbers:
         """Rows of `task`, and of the memory those that are their share."""
         kept = _memory(learner)
         count = round(self.memory_share * self.batch_size) if len(kept) else 0
@@ -79,27 +85,26 @@ class Replay(ContinualMethod):
         new = learner.pick(learner.tasks.rows[task], self.batch_size - count, since)
         return np.concatenate([new, learner.pick(kept, count, since, stream=1)]) if count else new
 
-    def end_of_task(self, learner: ContinualLearner, task: int) -> None:
+    def end_of_task(self, learner: ReplayLearner, task: int) -> None:
         rng = np.random.Generator(np.random.Philox(mix(learner.seed, task, 5)))
-        held, rows = learner.get_buffer("memory"), learner.tasks.rows[task]
-        memory = held.cpu().numpy()
+        memory, rows = learner.memory.cpu().numpy(), learner.tasks.rows[task]
         if self.selection == "balanced":
             memory = balanced(memory, rows, learner.labels.numpy(), rng)
         else:
             seen = sum(len(each) for each in learner.tasks.rows[:task])
             memory = reservoir(memory, seen, rng.permutation(rows), rng)
-        held.copy_(torch.from_numpy(memory))
+        learner.memory.copy_(torch.from_numpy(memory))
 
-    def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
+    def facts(self, learner: ReplayLearner, steps: int) -> dict[str, Any]:
         """The tasks in their order, and the ids of the rows that are kept."""
         if not steps:
             return {}
-        ids = learner.training_data.ids[np.sort(_memory(in_order(learner)))]
+        ids = learner.training_data.ids[np.sort(_memory(learner))]
         return {**super().facts(learner, steps), "memory": [id_text(each) for each in ids]}
 
 
-def _memory(learner: ContinualLearner) -> RowNumbers:
+def _memory(learner: ReplayLearner) -> RowNumbers:
     """The positions of the rows that are kept."""
-    memory = learner.get_buffer("memory").cpu().numpy()
+    memory = learner.memory.cpu().numpy()
     kept: RowNumbers = memory[memory != EMPTY]
     return kept

@@ -27,8 +27,14 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> T
     return divergence * temperature**2
 
 
+class DistillLearner(RowLearner):
+    """A learner of encoded rows, and the teacher's outputs on all of them, float32 [rows, outputs]."""
+
+    teacher_outputs: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
-class Distill(RowMethod):
+class Distill(RowMethod[DistillLearner]):
     """Teach a new network of any kind and size (`backbone=`, `size=`) what a model says of all rows, labelled or not.
 
     The student reads its inputs as the teacher does; a student with a checkpoint for a backbone reads them its own way.
@@ -48,36 +54,34 @@ class Distill(RowMethod):
     suggests: ClassVar = ("fixmatch >> distill",)
     paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> DistillLearner:
         assert model is not None
         assert model.target is not None
         network, encoding = self.start_network(data, None, model.target)
-        learner = RowLearner(network, data, encoding, model.target, seed)
-        # The teacher sees the rows as they are, so each row needs its opinion only once.
-        learner.register_buffer("opinions", torch.from_numpy(model.outputs(data.training)))
+        learner = self.make_learner(network, data, encoding, model.target, seed)
+        # The teacher sees the rows as they are, so each row passes through it only once.
+        learner.register_buffer("teacher_outputs", torch.from_numpy(model.outputs(data.training)))
         return learner
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: DistillLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.everything, self.batch_size, step)
-        opinions = learner.opinions
-        assert isinstance(opinions, Tensor)
         return {
             "inputs": learner.views.weak(learner.take(rows), rng),
-            "opinions": opinions[torch.from_numpy(rows).to(opinions.device)],
+            "teacher_outputs": learner.teacher_outputs[torch.from_numpy(rows).to(learner.device)],
             "labels": learner.labels_at(rows),
         }
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: DistillLearner, batch: Batch) -> Loss:
         outputs, labels = learner.network(batch["inputs"]), batch["labels"]
         if labels.dtype == torch.int64:
-            taught, known = distillation_loss(outputs, batch["opinions"], self.temperature), labels >= 0
+            taught, known = distillation_loss(outputs, batch["teacher_outputs"], self.temperature), labels >= 0
         else:
-            taught, known = mse_loss(outputs.float(), batch["opinions"]), ~labels.isnan()
+            taught, known = mse_loss(outputs.float(), batch["teacher_outputs"]), ~labels.isnan()
         if self.label_weight == 0 or not known.any():
             return taught, {"teacher": taught}
         told = label_loss(outputs[known], labels[known])
         weight = self.label_weight
         return (1 - weight) * taught + weight * told, {"teacher": taught, "labels": told}
 
-    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: DistillLearner) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.network.parameters()))]

@@ -37,8 +37,14 @@ NOISE = 3
 NO_SECOND_MOMENT = 0.99
 
 
+class FederatedLearner(RowLearner):
+    """A learner of encoded rows, and the clients that hold them."""
+
+    federation: Federation
+
+
 @dataclass(frozen=True, kw_only=True)
-class FedAvg(RowMethod):
+class FedAvg(RowMethod[FederatedLearner]):
     """Learn from clients whose rows stay with them: each trains a copy for a while, and the copies are averaged.
 
     A step is one local step of all clients of a round at once, by plain gradient descent on rows of their own. When the
@@ -147,7 +153,7 @@ class FedAvg(RowMethod):
 
     # --- the federation ----------------------------------------------------------------------------
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> FederatedLearner:
         learner = super().begin(data, model, seed)
         if self.private:
             epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
@@ -167,14 +173,14 @@ class FedAvg(RowMethod):
     def watches_validation(self) -> bool:
         return not self.private
 
-    def erase_secrets(self, learner: RowLearner, steps: int) -> bool:
+    def erase_secrets(self, learner: FederatedLearner, steps: int) -> bool:
         if not self.private or self.noise_seed is not None:
             return False
-        _federation(learner).erase(steps)
+        learner.federation.erase(steps)
         return True
 
-    def prepare(self, learner: RowLearner) -> None:
-        federation = _federation(learner)
+    def prepare(self, learner: FederatedLearner) -> None:
+        federation = learner.federation
         positions = federation.some_rows(federation.rounds.width)
         federation.members.calibrate(_by_client(learner.take(positions.ravel()), positions))
 
@@ -195,8 +201,8 @@ class FedAvg(RowMethod):
 
     # --- a step ------------------------------------------------------------------------------------
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
-        rounds = _federation(learner).rounds
+    def draw(self, learner: FederatedLearner, step: int, rng: torch.Generator) -> Batch:
+        rounds = learner.federation.rounds
         number, local = rounds.at(step)
         positions, counts = rounds.round(number).batch(local)
         inputs = learner.take(positions.ravel())
@@ -210,8 +216,8 @@ class FedAvg(RowMethod):
             "epsilon": self._epsilon(rounds.begun(step + 1)) if self.private else None,
         }
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
-        members, labels = _federation(learner).members, batch["labels"]
+    def loss(self, learner: FederatedLearner, batch: Batch) -> Loss:
+        members, labels = learner.federation.members, batch["labels"]
         parts = {} if batch["epsilon"] is None else {"epsilon": torch.tensor(batch["epsilon"], dtype=torch.float64)}
         if not len(labels):  # nobody reports: a step that moves nothing
             return sum((w.sum() * 0.0 for w in members.weights().values()), torch.zeros(())), parts
@@ -223,15 +229,15 @@ class FedAvg(RowMethod):
         return total, {"client": each.mean(), **parts}
 
     @torch.no_grad()
-    def after(self, learner: RowLearner, step: int) -> None:
-        federation = _federation(learner)
+    def after(self, learner: FederatedLearner, step: int) -> None:
+        federation = learner.federation
         if not (federation.rounds.ends(step) or step + 1 == learner.steps):  # the budget ends the last round
             return
         number, _ = federation.rounds.at(step)
         learner.network.load_state_dict(self._averaged(learner, federation, number))
         federation.members.set_all(learner.network.state_dict())
 
-    def _averaged(self, learner: RowLearner, federation: Federation, number: int) -> Weights:
+    def _averaged(self, learner: FederatedLearner, federation: Federation, number: int) -> Weights:
         """The state of the network after the round `number`."""
         rounds, start = federation.rounds, learner.network.state_dict()
         clients = rounds.round(number).clients
@@ -256,8 +262,8 @@ class FedAvg(RowMethod):
 
     # --- how it is optimised -----------------------------------------------------------------------
 
-    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(_federation(learner).members.parameters()))]
+    def parameter_groups(self, learner: FederatedLearner) -> list[ParameterGroup]:
+        return [ParameterGroup(list(learner.federation.members.parameters()))]
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """Plain stochastic gradient descent; weight decay is in the loss."""
@@ -275,33 +281,33 @@ class FedAvg(RowMethod):
             for gradient in gradients.values():
                 gradient.mul_(per_member(factors, gradient))
 
-    def examples_per_step(self, learner: RowLearner) -> int:
-        rounds = _federation(learner).rounds
+    def examples_per_step(self, learner: FederatedLearner) -> int:
+        rounds = learner.federation.rounds
         if self.private:  # as many as are expected, at most: what clients really hold would tell of them
             return max(1, round(self._expected(rounds) * self.batch_size))
         return max(1, round(rounds.rows_per_step()))
 
     # --- what is said of it ------------------------------------------------------------------------
 
-    def changes(self, learner: RowLearner, steps: int) -> int:
+    def changes(self, learner: FederatedLearner, steps: int) -> int:
         """Rounds that have ended."""
-        rounds = _federation(learner).rounds
+        rounds = learner.federation.rounds
         over = steps == learner.steps or (steps > 0 and rounds.ends(steps - 1))
         return rounds.begun(steps) - (not over)
 
-    def rows_reached(self, learner: RowLearner, data: Data, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: FederatedLearner, data: Data, steps: int) -> NDArray[np.bool_]:
         """The labelled training rows of the clients that took part; of all clients, while it is trained."""
         if not steps:
             return self.rows_used(data)
         (column,) = data.roles["client"]
-        took_part = np.isin(data.take(column).astype(str), _federation(learner).took_part(steps))
+        took_part = np.isin(data.take(column).astype(str), learner.federation.took_part(steps))
         return self.rows_used(data) & took_part
 
-    def facts(self, learner: RowLearner, steps: int) -> dict[str, Any]:
+    def facts(self, learner: FederatedLearner, steps: int) -> dict[str, Any]:
         """Rounds, and who took part with how many rows, or what privacy they have; nothing while it is trained."""
         if not steps:
             return {}
-        federation = _federation(learner)
+        federation = learner.federation
         rounds = federation.rounds.begun(steps)
         said: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
         if self.private:
@@ -319,12 +325,6 @@ class FedAvg(RowMethod):
 
     def _epsilon(self, rounds: int) -> float:
         return epsilon(rounds, self.participation, self.noise_multiplier, self.delta)
-
-
-def _federation(learner: RowLearner) -> Federation:
-    federation = learner.federation
-    assert isinstance(federation, Federation)
-    return federation
 
 
 def _by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:

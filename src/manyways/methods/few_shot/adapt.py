@@ -7,7 +7,7 @@ from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.methods.method import Learned, Method
 from manyways.models.few_shot_model import FewShotModel
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -27,6 +27,6 @@ class Adapt(Method):
     paper: ClassVar = "Vinyals et al., Matching networks for one shot learning, NeurIPS 2016"
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        assert isinstance(model, FewShotModel)
+        start = of_kind(FewShotModel, model)
         used = (data.part[data.rows] == TRAINING) & data.labelled
-        return Learned(model.adapted(data), used, (model,))
+        return Learned(start.adapted(data), used, (start,))

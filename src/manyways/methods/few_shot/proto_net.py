@@ -4,21 +4,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
 
-from manyways.methods.bases.episodes import SCORED_WAYS, EpisodeMethod, Ways, of_episodes
+from manyways.methods.bases.episodes import SCORED_WAYS, EpisodeLearner, EpisodeMethod, Ways
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.models.few_shot.adapting import Prototypes, accuracy
 from manyways.models.few_shot.prototypes import nearness, prototypes
 from manyways.models.few_shot_model import FewShotModel
 from manyways.models.model import Model
-from manyways.models.network import Network
-from manyways.training.learner import RowLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtoNet(EpisodeMethod):
+class ProtoNet(EpisodeMethod[EpisodeLearner]):
     """Learn features in which the rows of a class, even a new one, lie around their mean, its prototype.
 
     In every episode the queries are told by softmax over −‖f(x) − cₖ‖², where cₖ is the mean feature of the shots of
@@ -32,10 +29,10 @@ class ProtoNet(EpisodeMethod):
     most_ways: ClassVar[int] = 60
     paper: ClassVar = "Snell, Swersky & Zemel, Prototypical networks for few-shot learning, NeurIPS 2017"
 
-    def scored_ways(self, learner: RowLearner) -> int:
-        return self.test_ways or min(of_episodes(learner).ways, SCORED_WAYS)
+    def scored_ways(self, learner: EpisodeLearner) -> int:
+        return self.test_ways or min(learner.ways, SCORED_WAYS)
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: EpisodeLearner, batch: Batch) -> Loss:
         support, queries = batch["support"], batch["queries"]
         episodes, shown = support["labels"].shape
         # One pass over all rows of all episodes, as nothing in it tells support from queries.
@@ -48,9 +45,8 @@ class ProtoNet(EpisodeMethod):
         loss = cross_entropy(logits.flatten(0, 1), queries["labels"].flatten())
         return loss, {"accuracy": accuracy(logits, queries["labels"])}
 
-    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
-        assert isinstance(network, Network)
+    def make_model(self, learner: EpisodeLearner) -> Model:
         ways = self.scored_ways(learner)
         return FewShotModel(
-            network=network, inputs=learner.encoding, adaptation=Prototypes(), ways=ways, shots=self.shots
+            network=learner.network, inputs=learner.encoding, adaptation=Prototypes(), ways=ways, shots=self.shots
         )

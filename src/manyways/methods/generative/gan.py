@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.specs import ImageSpec, TableSpec
+from manyways.data.specs import ImageSpec
 from manyways.data.targets import Target
 from manyways.methods.bases.game import Game, Player
 from manyways.methods.bases.generative import GenerativeLearner, GenerativeMethod
@@ -22,6 +22,7 @@ from manyways.methods.needs import lacking
 from manyways.models.adversarial_generator import AdversarialGenerator, frequencies
 from manyways.models.generative.adversaries import Discriminator, GeneratorNetwork, make_discriminator
 from manyways.models.generative.decoders import make_decoder
+from manyways.models.generator import drawn
 from manyways.models.model import Model
 from manyways.training.average import AverageNetwork
 
@@ -69,7 +70,7 @@ class GANLearner(GenerativeLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GAN(Game, GenerativeMethod):
+class GAN(Game, GenerativeMethod[GANLearner]):
     """Learn to draw rows that another network, which learns too, cannot tell from real ones.
 
     The model is the moving average of the generator. Where the game is lost (a loss that is no number, drawn rows that
@@ -114,8 +115,7 @@ class GAN(Game, GenerativeMethod):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> GANLearner:
         encoding = InputEncoding.fit(data)
-        (spec,) = encoding.specs.values()
-        assert isinstance(spec, ImageSpec | TableSpec)
+        _, spec = drawn(encoding)
         target = Target.fit(data) if self.conditional else None
         classes = target.width if target else 0
         architecture = self.architecture
@@ -134,11 +134,10 @@ class GAN(Game, GenerativeMethod):
             "generator": Player(list(learner.network.parameters())),
         }
 
-    def draw(self, learner: GenerativeLearner, step: int, rng: torch.Generator) -> Batch:
-        game = _game(learner)
-        rows = learner.pick(game.shown, self.batch_size, step)
+    def draw(self, learner: GANLearner, step: int, rng: torch.Generator) -> Batch:
+        rows = learner.pick(learner.shown, self.batch_size, step)
         real = learner.take(rows)[learner.modality]
-        labels = game.labels[torch.from_numpy(rows)].to(learner.device) if self.conditional else None
+        labels = learner.labels[torch.from_numpy(rows)].to(learner.device) if self.conditional else None
         return {
             "real": real.float() / 127.5 - 1 if real.dtype == torch.uint8 else real,
             "latent": torch.randn(len(rows), self.latent, generator=rng).to(learner.device),
@@ -146,37 +145,33 @@ class GAN(Game, GenerativeMethod):
             "penalised": bool(self.penalty) and step % self.penalty_every == 0,
         }
 
-    def loss(self, learner: GenerativeLearner, batch: Batch) -> Loss:
-        game, real, labels = _game(learner), batch["real"], batch["labels"]
+    def loss(self, learner: GANLearner, batch: Batch) -> Loss:
+        real, labels = batch["real"], batch["labels"]
         if batch["penalised"]:
             real = real.clone().requires_grad_(True) * 1.0  # no leaf: torch's counter of operations trips over those
-        drawn = game.network(batch["latent"], labels)
-        said_of_real, said_of_drawn = game.discriminator(real, labels), game.discriminator(drawn, labels)
+        drawn = learner.network(batch["latent"], labels)
+        said_of_real, said_of_drawn = learner.discriminator(real, labels), learner.discriminator(drawn, labels)
         against = discriminator_loss(said_of_real, said_of_drawn)
         if batch["penalised"]:
             against = against + self.penalty / 2 * self.penalty_every * gradient_penalty(said_of_real, real)
-        game.balance.notice(said_of_real.detach(), said_of_drawn.detach(), real.detach(), drawn.detach())
+        learner.balance.notice(said_of_real.detach(), said_of_drawn.detach(), real.detach(), drawn.detach())
         parts = {"discriminator": against, "generator": generator_loss(said_of_drawn)}
-        return parts["discriminator"] + parts["generator"], {**parts, "told apart": game.balance.told_apart}
+        return parts["discriminator"] + parts["generator"], {**parts, "told apart": learner.balance.told_apart}
 
-    def after(self, learner: GenerativeLearner, step: int) -> None:
-        game = _game(learner)
-        game.average.follow(game.network, step)
+    def after(self, learner: GANLearner, step: int) -> None:
+        learner.average.follow(learner.network, step)
 
-    def finish(self, learner: GenerativeLearner) -> nn.Module:
-        return _game(learner).average.network
-
-    def make_model(self, learner: GenerativeLearner, network: nn.Module) -> Model:
-        assert isinstance(network, GeneratorNetwork)
+    def make_model(self, learner: GANLearner) -> Model:
+        network = learner.average.network
         return AdversarialGenerator(
-            network=network, inputs=learner.encoding, units=learner.units, condition=_game(learner).target
+            network=network, inputs=learner.encoding, units=learner.units, condition=learner.target
         )
 
-    def trouble(self, learner: GenerativeLearner, steps: int) -> str | None:
-        return _game(learner).balance.trouble(learner.steps)
+    def trouble(self, learner: GANLearner, steps: int) -> str | None:
+        return learner.balance.trouble(learner.steps)
 
-    def sound(self, learner: GenerativeLearner) -> bool:
-        return _game(learner).balance.sound
+    def sound(self, learner: GANLearner) -> bool:
+        return learner.balance.sound
 
     def rows_used(self, data: Data) -> NDArray[np.bool_]:
         used = super().rows_used(data)
@@ -187,8 +182,3 @@ class GAN(Game, GenerativeMethod):
 
     def period(self) -> int:
         return self.penalty_every if self.penalty else 1
-
-
-def _game(learner: GenerativeLearner) -> GANLearner:
-    assert isinstance(learner, GANLearner)
-    return learner

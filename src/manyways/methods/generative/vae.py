@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
@@ -16,7 +15,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive, Share
 from manyways.models.generative.decoders import make_decoder
 from manyways.models.generative.likelihoods import Bernoulli, DiscretisedLogistic, Likelihood, TableLikelihood
-from manyways.models.generator import dimensions
+from manyways.models.generator import dimensions, drawn
 from manyways.models.model import Model
 from manyways.models.network import make_network
 from manyways.models.variational_autoencoder import (
@@ -43,7 +42,7 @@ class VAELearner(GenerativeLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAE(GenerativeMethod):
+class VAE(GenerativeMethod[VAELearner]):
     """Learn to draw rows, and how probable they are: a Gaussian over latent numbers, and a decoder of these.
 
     It learns from images or from the numbers and categories of a table. What it learned to encode is a start for
@@ -77,8 +76,7 @@ class VAE(GenerativeMethod):
         if model is not None:
             return self._go_on(data, model, seed)
         encoding = InputEncoding.fit(data)
-        (spec,) = encoding.specs.values()
-        assert isinstance(spec, ImageSpec | TableSpec)
+        _, spec = drawn(encoding)
         rows = encoding.encode(data.training)
         backbone = "strided" if self.backbone == "auto" and isinstance(spec, ImageSpec) else self.backbone
         encoder = make_network(encoding.specs, backbone=backbone, size=self.size, projection=self.latent)
@@ -101,8 +99,8 @@ class VAE(GenerativeMethod):
         bernoulli = black_and_white if self.likelihood == "auto" else self.likelihood == "bernoulli"
         return Bernoulli() if bernoulli else DiscretisedLogistic()
 
-    def draw(self, learner: GenerativeLearner, step: int, rng: torch.Generator) -> Batch:
-        network = _network(learner)
+    def draw(self, learner: VAELearner, step: int, rng: torch.Generator) -> Batch:
+        network = learner.network
         encoded = learner.take(learner.pick(learner.everything, self.batch_size, step))[learner.modality]
         chance = torch.rand(encoded.shape, generator=rng).to(encoded.device)
         values = network.likelihood.observed(encoded, chance)
@@ -114,20 +112,13 @@ class VAE(GenerativeMethod):
             "weight": self.beta * min(1.0, learner.progress(step) / self.warm_up if self.warm_up else 1.0),
         }
 
-    def loss(self, learner: GenerativeLearner, batch: Batch) -> Loss:
-        network = _network(learner)
+    def loss(self, learner: VAELearner, batch: Batch) -> Loss:
+        network = learner.network
         found, weight = terms(network, batch["values"], batch["inputs"], batch["noise"]), batch["weight"]
         bound = found.evidence_bound(weight) if self.samples == 1 else found.importance_weighted(weight)
         # In nats a dimension, so that gradients are as large for pictures as for tables.
         loss = -bound.mean() / dimensions(learner.spec)
         return loss, {"nats": -found.evidence_bound().mean(), "divergence": found.divergence.mean()}
 
-    def make_model(self, learner: GenerativeLearner, network: nn.Module) -> Model:
-        assert isinstance(network, VariationalNetwork)
-        return VariationalAutoencoder(network=network, inputs=learner.encoding, units=learner.units)
-
-
-def _network(learner: GenerativeLearner) -> VariationalNetwork:
-    network = learner.network
-    assert isinstance(network, VariationalNetwork)
-    return network
+    def make_model(self, learner: VAELearner) -> Model:
+        return VariationalAutoencoder(network=learner.network, inputs=learner.encoding, units=learner.units)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.bases.episodes import EpisodeMethod, of_episodes
+from manyways.methods.bases.episodes import EpisodeLearner, EpisodeMethod
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive
 from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
@@ -19,16 +19,14 @@ from manyways.models.few_shot_model import FewShotModel
 from manyways.models.heads import LinearHead, NormalisedHead
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.model import Model
-from manyways.models.network import Network
 from manyways.models.population import Weights
-from manyways.training.learner import RowLearner
 
 STATISTICS_ROWS = 256
 """Labelled rows whose statistics batch normalisation keeps for features of single rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MAML(EpisodeMethod):
+class MAML(EpisodeMethod[EpisodeLearner]):
     """Learn weights from which a few steps of gradient descent on a few examples lead to a good classifier.
 
     In every episode θ′ = θ − α∇L(θ; shots), `inner_steps` times, and θ follows the gradient of the mean of
@@ -64,14 +62,14 @@ class MAML(EpisodeMethod):
         # A model of fewer classes than the data has could not be adapted to it.
         return cls(ways=len(data.classes), batch_size=4)
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
-        learner = of_episodes(super().begin(data, model, seed))
+    def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeLearner:
+        learner = super().begin(data, model, seed)
         normalised = self.head == "normalised" or (self.head == "auto" and not self.first_order)
         kind = NormalisedHead if normalised else LinearHead
         learner.network.head = kind(learner.network.width, learner.ways)
         return learner
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: EpisodeLearner, batch: Batch) -> Loss:
         return MetaBatch(learner.network, how=self.how).mean(self.of_an_episode, batch)
 
     def of_an_episode(self, call: Call, weights: Weights, given: Any) -> tuple[Tensor, dict[str, Tensor]]:
@@ -87,18 +85,14 @@ class MAML(EpisodeMethod):
         outputs = call(adapted, queries["inputs"]).float()
         return cross_entropy(outputs, queries["labels"]), {"accuracy": accuracy(outputs, queries["labels"])}
 
-    def finish(self, learner: RowLearner) -> Network:
+    def make_model(self, learner: EpisodeLearner) -> Model:
         network = copy.deepcopy(learner.network)
         sample = np.linspace(0, len(learner.labelled) - 1, min(len(learner.labelled), STATISTICS_ROWS)).astype(np.int64)
         settle(network, learner.take(learner.labelled[sample]))
-        return network
-
-    def make_model(self, learner: RowLearner, network: nn.Module) -> Model:
-        assert isinstance(network, Network)
         return FewShotModel(
             network=network,
             inputs=learner.encoding,
             adaptation=GradientSteps(self.inner_rate, self.test_steps),
-            ways=of_episodes(learner).ways,
+            ways=learner.ways,
             shots=self.shots,
         )

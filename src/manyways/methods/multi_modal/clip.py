@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
 
 from manyways.data.data import Data
@@ -161,9 +161,8 @@ class CLIP(EncodedMethod[PairLearner]):
         if learner.network.bias is None:
             learner.network.log_scale.clamp_(max=math.log(LARGEST_SCALE))
 
-    def make_model(self, learner: PairLearner, network: nn.Module) -> Model:
-        assert isinstance(network, TwoTowers)
-        return DualEncoder(network=network, inputs=learner.encoding)
+    def make_model(self, learner: PairLearner) -> Model:
+        return DualEncoder(network=learner.network, inputs=learner.encoding)
 
     def examples_per_step(self, learner: PairLearner) -> int:
         return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a pair would be its own stranger

@@ -67,7 +67,7 @@ class VotingHead(Head):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fusion(RowMethod):
+class Fusion(RowMethod[RowLearner]):
     """Learn one label from several inputs, early or late fused, so that a row may lack some of them.
 
     Early: a joint network reads the features of all inputs. Late: every input has a head and learns to predict alone,

@@ -16,7 +16,7 @@ from manyways.errors import ParameterError
 from manyways.methods.method import Learned, Method
 from manyways.models.dual_encoder import DualEncoder
 from manyways.models.heads import SimilarityHead
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
@@ -88,7 +88,7 @@ class ZeroShot(Method):
         return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        assert isinstance(model, DualEncoder)
+        model = of_kind(DualEncoder, model)
         target = Target(self.label, self.classes) if self.classes else Target(data.label.name, data.classes)
         text = model.text_input
         assert text is not None

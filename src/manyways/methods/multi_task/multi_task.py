@@ -215,9 +215,8 @@ class MultiTask(EncodedMethod[LabelsLearner]):
         if self.shared:
             super().clip_gradients(parameters)
 
-    def make_model(self, learner: LabelsLearner, network: nn.Module) -> Model:
-        assert isinstance(network, Networks)
-        return LabelsPredictor(network=network, inputs=learner.encoding, targets=learner.targets)
+    def make_model(self, learner: LabelsLearner) -> Model:
+        return LabelsPredictor(network=learner.network, inputs=learner.encoding, targets=learner.targets)
 
     def rows_used(self, data: Data) -> NDArray[np.bool_]:
         used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.categories import places_in
+from manyways.data.categories import as_objects, places_in
 from manyways.data.data import Data, by_kind
-from manyways.data.sources.objects import as_objects
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import Target
 from manyways.errors import DataError, ModelError

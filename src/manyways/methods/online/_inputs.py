@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.categories import counts_of, places_in
-from manyways.data.columns import Column, is_missing
+from manyways.data.categories import as_objects, counts_of, places_in
+from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoders import fit_encoder
 from manyways.data.encoders.categories import HASHES, ONE_HOT, CategoryCode
 from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoding import Encoder, InputEncoding
-from manyways.data.sources.objects import as_objects
+from manyways.data.kinds import TABLE
+from manyways.data.notation import is_missing
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 from manyways.models.backbones.base import Backbone
@@ -98,7 +99,7 @@ def grown_inputs(model: StreamPredictor, data: Data, positions: RowNumbers) -> t
 def _groups(data: Data) -> dict[str, list[Column]]:
     groups: dict[str, list[Column]] = {}
     for column in data.inputs:
-        name = "table" if column.kind in ("number", "category") else column.name
+        name = TABLE if column.of.modality == TABLE else column.name
         groups.setdefault(name, []).append(column)
     return groups
 

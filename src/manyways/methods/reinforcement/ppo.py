@@ -116,7 +116,6 @@ class PPO(ActingMethod[PPOLearner]):
             network = ActorCritic(
                 observed.width, allowed.width, isinstance(allowed, Numbers), self.widths, self.normalise_observations
             )
-        assert isinstance(network, ActorCritic)
         return PPOLearner(network, data, seed, self.environments, self.horizon)
 
     def draw(self, learner: PPOLearner, step: int, rng: torch.Generator) -> Batch:

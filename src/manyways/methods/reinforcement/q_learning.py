@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from manyways.data.data import Data
+from manyways.data.environments import Environment
 from manyways.data.spaces import Choices
+from manyways.errors import NeedsError
 from manyways.methods.bases.acting import ActingLearner, ActingMethod, check_finite
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Finite, Interval, NotNegative, Positive, Share
@@ -17,9 +19,13 @@ from manyways.models.model import Model
 
 
 class QLearner(ActingLearner):
-    """The table, and the environments that it is learned in."""
+    """The table, and the environments that it is learned in, with their states and actions."""
 
     network: QTable
+
+    def __init__(self, network: QTable, data: Data, seed: int, count: int) -> None:
+        super().__init__(network, data, seed, count, 1)
+        self.states, self.choices = counted(self.acting.environment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,29 +72,24 @@ class QLearning(ActingMethod[QLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> QLearner:
         assert data.environment is not None
-        observed, allowed = data.environment.spaces
-        assert isinstance(observed, Choices)
-        assert isinstance(allowed, Choices)
-        network = self.start_network(data, model, QTable) or QTable(observed.count, allowed.count, self.initial_value)
-        return QLearner(network, data, seed, self.environments, 1)
+        states, actions = counted(data.environment)
+        network = self.start_network(data, model, QTable) or QTable(states.count, actions.count, self.initial_value)
+        return QLearner(network, data, seed, self.environments)
 
     def draw(self, learner: QLearner, step: int, rng: torch.Generator) -> Batch:
-        observed, allowed = learner.acting.spaces
-        assert isinstance(observed, Choices)
-        assert isinstance(allowed, Choices)
-        states = torch.from_numpy(observed.codes(learner.acting.be_ready(1)))
+        states = torch.from_numpy(learner.states.codes(learner.acting.be_ready(1)))
         table = learner.network.values.detach().cpu()
-        by_chance = torch.randint(allowed.count, (self.environments,), generator=rng)
+        by_chance = torch.randint(learner.choices.count, (self.environments,), generator=rng)
         explore = torch.rand(self.environments, generator=rng) < self.epsilon(learner.progress(step))
         actions = torch.where(explore, by_chance, table[states].argmax(-1))
-        moved = learner.acting.step(allowed.actions(actions.numpy()))
+        moved = learner.acting.step(learner.choices.actions(actions.numpy()))
         check_finite(learner.name, "rewards", moved.reward[None], step)
         learner.acting.keep(moved.reward[None], moved.ended[None])
         found: dict[str, Any] = {
             "states": states,
             "actions": actions,
             "rewards": torch.from_numpy(moved.reward).float(),
-            "reached": torch.from_numpy(observed.codes(moved.reached)),
+            "reached": torch.from_numpy(learner.states.codes(moved.reached)),
             "terminated": torch.from_numpy(moved.terminated),
             "real": torch.from_numpy(~moved.idle),
         }
@@ -118,6 +119,14 @@ class QLearning(ActingMethod[QLearner]):
     def examples_per_step(self, learner: QLearner) -> int:
         """The steps in all environments together, one of which an example is."""
         return self.environments
+
+
+def counted(environment: Environment) -> tuple[Choices, Choices]:
+    """The states and the actions of `environment`. Raises NeedsError where they are not Discrete."""
+    states, actions = environment.spaces
+    if not (isinstance(states, Choices) and isinstance(actions, Choices)):
+        raise NeedsError(f"Q-learning needs Discrete states and actions; {environment.name} has {states}, {actions}.")
+    return states, actions
 
 
 def td_errors(

@@ -27,8 +27,14 @@ def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: floa
     return cross_entropy(similarity, partner)
 
 
+class SimCLRLearner(RowLearner):
+    """A learner of encoded rows, and the projector whose outputs are compared."""
+
+    projector: nn.Sequential
+
+
 @dataclass(frozen=True, kw_only=True)
-class SimCLR(RowMethod):
+class SimCLR(RowMethod[SimCLRLearner]):
     """Learn features without labels: tell two views of the same row from views of all other rows in the batch."""
 
     batch_size: Annotated[int, Interval("[2, inf)")] = 256
@@ -47,22 +53,20 @@ class SimCLR(RowMethod):
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> SimCLRLearner:
         learner = super().begin(data, model, seed)
         width = learner.network.width
         learner.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection))
         return learner
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: SimCLRLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.take(learner.pick(learner.everything, self.examples_per_step(learner), step))
         first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
         return {"inputs": {name: torch.cat([first[name], second[name]]) for name in rows}}
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
-        projector = learner.projector
-        assert isinstance(projector, nn.Module)
-        a, b = projector(learner.network.features(batch["inputs"])).chunk(2)
+    def loss(self, learner: SimCLRLearner, batch: Batch) -> Loss:
+        a, b = learner.projector(learner.network.features(batch["inputs"])).chunk(2)
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
 
-    def examples_per_step(self, learner: RowLearner) -> int:
+    def examples_per_step(self, learner: SimCLRLearner) -> int:
         return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a row would be its own opposite

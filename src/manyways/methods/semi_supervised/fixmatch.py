@@ -59,8 +59,15 @@ class ClassBalance(nn.Module):
         self.guessed.lerp_(self.latest, 1 - BALANCE_DECAY)
 
 
+class FixMatchLearner(RowLearner):
+    """A learner of encoded rows, the average of its network, and how often each class is guessed."""
+
+    average: AverageNetwork[Network]
+    balance: ClassBalance
+
+
 @dataclass(frozen=True, kw_only=True)
-class FixMatch(RowMethod):
+class FixMatch(RowMethod[FixMatchLearner]):
     """Learn from few labels and many unlabelled rows: a guess on a weak view, if confident, labels a strong view."""
 
     learning_rate: Positive = 5e-3
@@ -87,14 +94,14 @@ class FixMatch(RowMethod):
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Sohn et al., FixMatch, NeurIPS 2020"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> FixMatchLearner:
         learner = super().begin(data, model, seed)
         learner.average = AverageNetwork(learner.network, self.average_decay)
         assert learner.target is not None
         learner.balance = ClassBalance(learner.labels_at(learner.labelled), learner.target.width)
         return learner
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: FixMatchLearner, step: int, rng: torch.Generator) -> Batch:
         shown = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
         labelled, strong = learner.views.weak(learner.take(shown), rng), learner.views.strong(hidden, rng)
@@ -104,10 +111,10 @@ class FixMatch(RowMethod):
             "labels": learner.labels_at(shown),
         }
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: FixMatchLearner, batch: Batch) -> Loss:
         with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
             weak = learner.network(batch["weak"]).float().softmax(1)
-            aligned = _balance(learner)(weak)
+            aligned = learner.balance(weak)
         labels = batch["labels"]
         outputs = learner.network(batch["taught"])
         supervised = label_loss(outputs[: len(labels)], labels)
@@ -117,27 +124,15 @@ class FixMatch(RowMethod):
         parts = {"supervised": supervised, "consistency": consistency, "confident": confident}
         return supervised + self.unlabelled_weight * consistency, parts
 
-    def after(self, learner: RowLearner, step: int) -> None:
-        _average(learner).follow(learner.network, step)
-        _balance(learner).follow()
+    def after(self, learner: FixMatchLearner, step: int) -> None:
+        learner.average.follow(learner.network, step)
+        learner.balance.follow()
 
-    def finish(self, learner: RowLearner) -> Network:
-        return _average(learner).network
+    def finish(self, learner: FixMatchLearner) -> Network:
+        return learner.average.network
 
-    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: FixMatchLearner) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.network.parameters()))]
 
-    def examples_per_step(self, learner: RowLearner) -> int:
+    def examples_per_step(self, learner: FixMatchLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)
-
-
-def _average(learner: RowLearner) -> AverageNetwork[Network]:
-    average = learner.average
-    assert isinstance(average, AverageNetwork)
-    return average
-
-
-def _balance(learner: RowLearner) -> ClassBalance:
-    balance = learner.balance
-    assert isinstance(balance, ClassBalance)
-    return balance

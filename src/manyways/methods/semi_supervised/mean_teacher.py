@@ -31,8 +31,14 @@ def ramp_up(progress: float) -> float:
     return exp(-5 * (1 - min(1.0, progress)) ** 2)
 
 
+class MeanTeacherLearner(RowLearner):
+    """A learner of encoded rows with a teacher, the average of its network."""
+
+    teacher: AverageNetwork[Network]
+
+
 @dataclass(frozen=True, kw_only=True)
-class MeanTeacher(RowMethod):
+class MeanTeacher(RowMethod[MeanTeacherLearner]):
     """Learn from labels, and agree on all rows with a teacher whose weights are a moving average of one's own."""
 
     batch_size: Count = 32
@@ -53,12 +59,12 @@ class MeanTeacher(RowMethod):
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> MeanTeacherLearner:
         learner = super().begin(data, model, seed)
         learner.teacher = AverageNetwork(learner.network, self.average_decay)
         return learner
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: MeanTeacherLearner, step: int, rng: torch.Generator) -> Batch:
         shown = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
         rows = {name: torch.cat([a, b]) for (name, a), b in zip(
@@ -70,10 +76,10 @@ class MeanTeacher(RowMethod):
             "progress": learner.progress(step),
         }
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: MeanTeacherLearner, batch: Batch) -> Loss:
         outputs, labels = learner.network(batch["student"]), batch["labels"]
         # Batch statistics, as the student's: its running ones lag far behind while it still learns fast.
-        teacher = _teacher(learner).network.train()
+        teacher = learner.teacher.network.train()
         with torch.no_grad():
             guesses = teacher(batch["teacher"])
         supervised = label_loss(outputs[: len(labels)], labels)
@@ -84,20 +90,14 @@ class MeanTeacher(RowMethod):
         weight = self.consistency_weight * scale * rise
         return supervised + weight * consistency, {"supervised": supervised, "consistency": consistency}
 
-    def after(self, learner: RowLearner, step: int) -> None:
-        _teacher(learner).follow(learner.network, step)
+    def after(self, learner: MeanTeacherLearner, step: int) -> None:
+        learner.teacher.follow(learner.network, step)
 
-    def finish(self, learner: RowLearner) -> Network:
-        return _teacher(learner).network
+    def finish(self, learner: MeanTeacherLearner) -> Network:
+        return learner.teacher.network
 
-    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: MeanTeacherLearner) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.network.parameters()))]
 
-    def examples_per_step(self, learner: RowLearner) -> int:
+    def examples_per_step(self, learner: MeanTeacherLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)
-
-
-def _teacher(learner: RowLearner) -> AverageNetwork[Network]:
-    teacher = learner.teacher
-    assert isinstance(teacher, AverageNetwork)
-    return teacher

@@ -13,7 +13,7 @@ from manyways.training.learner import RowLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Supervised(RowMethod):
+class Supervised(RowMethod[RowLearner]):
     """Learn from the labelled rows alone: cross-entropy for classes, squared error for numbers.
 
     Each batch is seen through weak views (small shifts of images, noise on numbers, a few dropped words), unless

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from torch import nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
@@ -16,12 +15,12 @@ from manyways.methods.losses import label_loss
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
-from manyways.models.network import is_checkpoint
+from manyways.models.network import Network, is_checkpoint
 from manyways.training.learner import RowLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTune(Adapting, RowMethod):
+class FineTune(Adapting, RowMethod[RowLearner]):
     """Adapt all layers of a model, or of a pretrained checkpoint (`backbone=`), to the labelled rows.
 
     Lower layers may learn more slowly, and may stay frozen at first. With `lora`, pretrained backbones of transformers
@@ -62,7 +61,7 @@ class FineTune(Adapting, RowMethod):
             learner.leave_out_frozen()
         return learner
 
-    def finish(self, learner: RowLearner) -> nn.Module:
+    def finish(self, learner: RowLearner) -> Network:
         return learner.network if self.lora is None else without_inserted(learner.network)
 
     def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:

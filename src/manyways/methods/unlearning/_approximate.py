@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from manyways.data.data import Data
 from manyways.data.splits import parts_of
-from manyways.methods.bases.gradient import Batch, GradientMethod, ParameterGroup
+from manyways.methods.bases.gradient import Batch, GradientMethod
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.forgetting import check_mask
 from manyways.methods.method import Method
-from manyways.methods.unlearning._learners import RowUnlearner, TokenUnlearner, Unlearner
+from manyways.methods.unlearning._learners import UnlearnerT
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -50,7 +49,7 @@ class OfMarkedRows(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approximate(OfMarkedRows, GradientMethod[Unlearner]):
+class Approximate(OfMarkedRows, GradientMethod[UnlearnerT], Generic[UnlearnerT]):
     """Steps that make a model worse on the rows marked to be forgotten, and keep it as it is on the others.
 
     The rows are still in the lineage of what is made: nothing proves that they left no trace.
@@ -78,34 +77,25 @@ class Approximate(OfMarkedRows, GradientMethod[Unlearner]):
         marked = int(data.training.forgotten.sum())
         return Budget(max(FEWEST, PASSES * marked // self.batch_size), "steps")
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> Unlearner:
-        if isinstance(model, LanguageModel):
-            return TokenUnlearner(model, data, seed)
-        assert isinstance(model, Predictor)
-        return RowUnlearner(model, data, seed)
-
-    def draw(self, learner: Unlearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: UnlearnerT, step: int, rng: torch.Generator) -> Batch:
         forget = learner.pick(learner.forget, self.batch_size, step)
         retain = learner.pick(learner.retain, self.batch_size, step, stream=1)
         return {
             "forget": learner.batch(forget), "retain": learner.batch(retain), "rows": torch.from_numpy(forget),
         }  # fmt: skip
 
-    def examples_per_step(self, learner: Unlearner) -> float:
+    def examples_per_step(self, learner: UnlearnerT) -> float:
         return 2 * self.batch_size
 
-    def make_model(self, learner: Unlearner, network: nn.Module) -> Model:
-        return learner.model(network)
+    def make_model(self, learner: UnlearnerT) -> Model:
+        return learner.model()
 
-    def rows_reached(self, learner: Unlearner, data: Data, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: UnlearnerT, data: Data, steps: int) -> NDArray[np.bool_]:
         used: NDArray[np.bool_] = learner.used
         return used
 
-    def facts(self, learner: Unlearner, steps: int) -> dict[str, Any]:
+    def facts(self, learner: UnlearnerT, steps: int) -> dict[str, Any]:
         return no_proof(len(learner.forget))
-
-    def parameter_groups(self, learner: Unlearner) -> list[ParameterGroup]:
-        return [ParameterGroup([p for p in learner.network.parameters() if p.requires_grad])]
 
 
 def no_proof(rows: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What approximate unlearning learns on: rows to forget and rows to keep, of a classifier or a language model."""
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from manyways.models.language.forward import answer_log_probabilities, plain
 from manyways.models.language.packing import answer_lengths, pack
 from manyways.models.language.probe import packs
 from manyways.models.language_model import LanguageModel
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.models.predictor import Predictor
 from manyways.training.learner import Learner, RowLearner
 
@@ -28,12 +28,15 @@ ROWS_AT_ONCE = 128
 class Unlearner(Learner):
     """A copy of a model, and which of its training rows it is to forget and to keep (positions among them).
 
+    reference: log p of the rows to be forgotten by the model that it was, for methods that compare with it.
+
     The network stays in evaluation: nothing is dropped, and statistics of batches stay as they are, so that it can be
     compared with the model that it was.
     """
 
     forget: RowNumbers
     retain: RowNumbers
+    reference: Tensor
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -78,8 +81,11 @@ class Unlearner(Learner):
         return torch.cat(parts)
 
     @abstractmethod
-    def model(self, network: nn.Module) -> Model:
-        """The model around `network`."""
+    def model(self) -> Model:
+        """The model around the network."""
+
+
+UnlearnerT = TypeVar("UnlearnerT", bound=Unlearner)
 
 
 class RowUnlearner(Unlearner, RowLearner):
@@ -95,9 +101,8 @@ class RowUnlearner(Unlearner, RowLearner):
     def losses(self, network: nn.Module, batch: Any) -> Tensor:
         return label_losses(network(batch["inputs"]), batch["labels"])
 
-    def model(self, network: nn.Module) -> Model:
-        assert isinstance(network, type(self.network))
-        return Predictor(network=network, inputs=self.encoding, target=self.target)
+    def model(self) -> Model:
+        return Predictor(network=self.network, inputs=self.encoding, target=self.target)
 
 
 class TokenUnlearner(Unlearner):
@@ -122,8 +127,15 @@ class TokenUnlearner(Unlearner):
     def sizes(self, batch: Any) -> Tensor:
         return answer_lengths(batch)
 
-    def model(self, network: nn.Module) -> Model:
+    def model(self) -> Model:
         start = self.start
         return LanguageModel(
-            network=network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
+            network=self.network, tokenizer=start.tokenizer, objective=start.objective, columns=start.columns
         )
+
+
+def unlearner(model: Model | None, data: Data, seed: int) -> Unlearner:
+    """The learner of a language model or of a model over rows. Raises ModelError for any other."""
+    if isinstance(model, LanguageModel):
+        return TokenUnlearner(model, data, seed)
+    return RowUnlearner(of_kind(Predictor, model), data, seed)

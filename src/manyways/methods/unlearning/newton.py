@@ -20,7 +20,7 @@ from manyways.methods.losses import label_loss
 from manyways.methods.method import Learned
 from manyways.methods.unlearning._approximate import OfMarkedRows, no_proof, unfit
 from manyways.models.heads import LinearHead
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.models.predictor import Predictor
 from manyways.randomness import generator
 from manyways.training.budget import Budget
@@ -79,13 +79,12 @@ class Newton(OfMarkedRows):
         return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        assert isinstance(model, Predictor)
+        model = of_kind(Predictor, model)
         assert model.target is not None
         used = (data.part[data.rows] == TRAINING) & data.labelled
         gone, rest = data.select(used & data.forgotten), data.select(used & ~data.forgotten)
         network, target = model.copy_of_network(), model.target
-        head, network.head = network.head, None
-        assert isinstance(head, LinearHead)
+        head = LinearHead.taken_from(network)
         features = Features(network, model.inputs, uses_all_rows=False)
         labels = [torch.from_numpy(target.encode(rows)) for rows in (rest, gone)]
         held = [torch.from_numpy(features.of(rows)) for rows in (rest, gone)]

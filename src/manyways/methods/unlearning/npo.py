@@ -11,7 +11,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import NotNegative, Positive
 from manyways.methods.unlearning._approximate import Approximate
-from manyways.methods.unlearning._learners import Unlearner
+from manyways.methods.unlearning._learners import Unlearner, unlearner
 from manyways.models.model import Model
 
 
@@ -21,7 +21,7 @@ def npo_loss(ratios: Tensor, beta: float) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NPO(Approximate):
+class NPO(Approximate[Unlearner]):
     """Make the rows to be forgotten less probable than the start found them, ever more slowly. No proof.
 
     As DPO with answers that are only rejected: its gradient is that of gradient ascent, weighed down as a row becomes
@@ -38,17 +38,16 @@ class NPO(Approximate):
     )
 
     def begin(self, data: Data, model: Model | None, seed: int) -> Unlearner:
-        learner = super().begin(data, model, seed)
+        learner = unlearner(model, data, seed)
         learner.register_buffer("reference", torch.zeros(int(learner.forget.max()) + 1))
         return learner
 
     def prepare(self, learner: Unlearner) -> None:
-        reference = learner.get_buffer("reference")
-        reference[torch.from_numpy(learner.forget)] = -learner.each(learner.forget, self.loss_context(learner))
+        learner.reference[torch.from_numpy(learner.forget)] = -learner.each(learner.forget, self.loss_context(learner))
 
     def loss(self, learner: Unlearner, batch: Batch) -> Loss:
         said = -learner.losses(learner.network, batch["forget"])
-        ratios = said - learner.get_buffer("reference")[batch["rows"]]
+        ratios = said - learner.reference[batch["rows"]]
         kept = learner.mean(learner.network, batch["retain"])
         forgotten = npo_loss(ratios, self.beta)
         return forgotten + self.retain_weight * kept, {"forget": forgotten, "retain": kept, "ratio": ratios.mean()}

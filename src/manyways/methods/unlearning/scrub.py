@@ -12,16 +12,23 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.distillation.distill import distillation_loss
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.unlearning._approximate import Approximate
-from manyways.methods.unlearning._learners import RowUnlearner, Unlearner
-from manyways.models.model import Model
+from manyways.methods.unlearning._learners import RowUnlearner
+from manyways.models.model import Model, of_kind
+from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 
 FEWEST = 60
 """Steps at least, where no budget is named."""
 
 
+class SCRUBLearner(RowUnlearner):
+    """A classifier under unlearning, and the logits of the model that it was, float32 [rows, classes]."""
+
+    teacher_outputs: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
-class SCRUB(Approximate):
+class SCRUB(Approximate[SCRUBLearner]):
     """Move away from what the model said of the rows to be forgotten, and towards what it said of the others. No proof.
 
     Rounds of passes: in the first ones the divergence from the model as it was rises on the rows to be forgotten (max
@@ -58,21 +65,19 @@ class SCRUB(Approximate):
             return f"it compares probabilities of classes, and {model.lineage.title} predicts a number. Take npo."
         return reason
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> Unlearner:
-        learner = super().begin(data, model, seed)
-        assert isinstance(learner, RowUnlearner)
+    def begin(self, data: Data, model: Model | None, seed: int) -> SCRUBLearner:
+        learner = SCRUBLearner(of_kind(Predictor, model), data, seed)
         assert learner.target is not None
-        learner.register_buffer("opinions", torch.zeros(len(learner.rows), learner.target.width))
+        learner.register_buffer("teacher_outputs", torch.zeros(len(learner.rows), learner.target.width))
         return learner
 
     @torch.no_grad()
-    def prepare(self, learner: Unlearner) -> None:
-        assert isinstance(learner, RowUnlearner)
+    def prepare(self, learner: SCRUBLearner) -> None:
         everything = learner.everything
         with self.loss_context(learner):
             for at in range(0, len(everything), 256):
                 said = learner.network(learner.take(everything[at : at + 256]))
-                learner.get_buffer("opinions")[at : at + 256] = said.float()
+                learner.teacher_outputs[at : at + 256] = said.float()
 
     def rising(self, step: int, steps: int, forgotten: int) -> bool:
         """Whether `step` of `steps` is a max step: a pass over the `forgotten` rows, of half a round at most."""
@@ -81,21 +86,21 @@ class SCRUB(Approximate):
         passes = min(max(1, length // 2), -(-forgotten // self.batch_size))
         return place < self.forgetting_rounds and at < passes and length > 1
 
-    def draw(self, learner: Unlearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: SCRUBLearner, step: int, rng: torch.Generator) -> Batch:
         rising = self.rising(step, learner.steps, len(learner.forget))
         pool = learner.forget if rising else learner.retain
         rows = learner.pick(pool, self.batch_size, step, stream=int(rising))
-        opinions = learner.get_buffer("opinions")[torch.from_numpy(rows).to(learner.device)]
-        return {**learner.batch(rows), "opinions": opinions, "rising": rising}
+        teacher = learner.teacher_outputs[torch.from_numpy(rows).to(learner.device)]
+        return {**learner.batch(rows), "teacher_outputs": teacher, "rising": rising}
 
-    def loss(self, learner: Unlearner, batch: Batch) -> Loss:
+    def loss(self, learner: SCRUBLearner, batch: Batch) -> Loss:
         outputs: Tensor = learner.network(batch["inputs"])
         if batch["rising"]:
-            doubt = cross_entropy(outputs.float(), batch["opinions"].argmax(1))
+            doubt = cross_entropy(outputs.float(), batch["teacher_outputs"].argmax(1))
             return -doubt, {"forget": doubt}
-        apart = distillation_loss(outputs, batch["opinions"], self.temperature)
+        apart = distillation_loss(outputs, batch["teacher_outputs"], self.temperature)
         told = cross_entropy(outputs.float(), batch["labels"])
         return self.keep_weight * apart + self.label_weight * told, {"retain": apart, "labels": told}
 
-    def examples_per_step(self, learner: Unlearner) -> float:
+    def examples_per_step(self, learner: SCRUBLearner) -> float:
         return self.batch_size

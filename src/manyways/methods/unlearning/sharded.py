@@ -20,7 +20,7 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.unlearning._shards import Division, claimed
 from manyways.models.committee import Committee, Seat, Vote
 from manyways.models.lineage import Lineage
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.training.budget import Budget, Planned
 from manyways.training.run import Run
 
@@ -97,18 +97,17 @@ class Sharded(Method):
         own, before = _own_rows(model.lineage, start), [start] if start else []
         shaping = _shaping(data, own)
         task = forgetting(self, model, data, rows, shaping, own=own, before=before, budget=budget, seed=seed)
-        assert isinstance(model, Committee)
-        self.check(task.rest, model.start)
+        committee = of_kind(Committee, model)
+        self.check(task.rest, committee.start)
         # A budget in seconds would buy other steps now.
         run = replace(
-            (run or Run()).begun(), plans={part: Planned(*steps) for part, steps in model.lineage.plan.items()}
+            (run or Run()).begun(), plans={part: Planned(*steps) for part, steps in committee.lineage.plan.items()}
         )
-        run.claim(f"forget {self.identity(task.rest, model.start, task.budget, task.seed)}")
+        run.claim(f"forget {self.identity(task.rest, committee.start, task.budget, task.seed)}")
         division = Division(task.rest, self.shards, self.slices, task.seed)
-        held = {seat.number: seat.models for seat in model.seats}
-        learned = self._learned(division, model.start, task.budget, run, held)
-        made = remade(self, learned, task, model, run)
-        assert isinstance(made, Committee)
+        held = {seat.number: seat.models for seat in committee.seats}
+        learned = self._learned(division, committee.start, task.budget, run, held)
+        made = of_kind(Committee, remade(self, learned, task, model, run))
         plan = {
             part: steps for part, steps in made.lineage.plan.items() if made.has(*map(_number, part.split("/")[:2]))
         }

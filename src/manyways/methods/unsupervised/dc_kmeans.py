@@ -23,7 +23,7 @@ from manyways.methods.method import Learned, Method
 from manyways.methods.unsupervised.kmeans import has_classes, name_centres
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.heads import Head
-from manyways.models.model import Model
+from manyways.models.model import Model, of_kind
 from manyways.models.moments import Moments
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
@@ -115,21 +115,20 @@ class DCKMeans(Method):
         task = forgetting(
             self, model, data, rows, _shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
         )
-        assert isinstance(model, Predictor)
+        made = of_kind(Predictor, model)
         self.check(task.rest)
-        network = model.copy_of_network()
-        head, network.head = network.head, None
-        assert isinstance(head, DCCentroidHead)
-        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == model.inputs.to_json()
+        network = made.copy_of_network()
+        head = DCCentroidHead.taken_from(network)
+        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == made.inputs.to_json()
         if not same or has_classes(task.rest) != has_classes(data):
             # Features, or what is said, are others without these rows: every leaf is clustered anew.
             learned = self.learn(task.rest, None, task.budget, task.seed, run or Run())
             return remade(self, learned, task, model, run)
-        frozen = Features(network, model.inputs, uses_all_rows=False)
+        frozen = Features(network, made.inputs, uses_all_rows=False)
         touched = np.unique(self._leaf(task.gone, task.seed))
         self._cluster(head, frozen, task.rest, touched, task.seed, raw=not before)
-        assert model.target is not None
-        learned = Learned(_predictor(frozen, head, model.target), _shaping(task.rest), before)
+        assert made.target is not None
+        learned = Learned(_predictor(frozen, head, made.target), _shaping(task.rest), before)
         return remade(self, learned, task, model, run)
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from manyways.data.encoders.text import SPECIAL
+from manyways.data.encoders.hashed_text import SPECIAL
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, chunks_of
 from manyways.models.backbones._mel import LogMel

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.data.columns import is_missing
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded
+from manyways.data.notation import is_missing
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from manyways.models.weights import read_tensors
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BASE = "base"
 """Where in a folder of adapters the model lies that they are for, if it is no checkpoint that lies elsewhere."""
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 TASKS = {"causal": "CAUSAL_LM", "reward": "SEQ_CLS"}
 """What peft calls a network by what it says; it then leaves the head alone, or trains it with the adapters."""
 
@@ -52,7 +53,7 @@ def insert_adapters(body: nn.Module, rank: int, alpha: float, dropout: float, mo
         peft.inject_adapter_in_model(_config(rank, alpha, dropout, modules), body)
 
 
-def without_inserted(network: nn.Module) -> nn.Module:
+def without_inserted(network: NetworkT) -> NetworkT:
     """A copy of `network` in which inserted adapters are added to the weights they stand beside."""
     import copy
 

@@ -1,0 +1,1 @@
+"""Membership-inference audits of a forgetting: evidence, not proof."""

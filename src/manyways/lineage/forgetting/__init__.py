@@ -1,0 +1,1 @@
+"""Exact forgetting: plans, retraining without the rows, receipts, and their verification."""

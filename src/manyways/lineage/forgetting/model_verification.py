@@ -1,0 +1,212 @@
+"""Learning a model of a receipt again, and comparing what comes of it with what the receipt says."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from manyways.checked_json import shown
+from manyways.data.columns import ids_from_text, places_of
+from manyways.data.data import Data
+from manyways.errors import ManywaysError, StoreError
+from manyways.lineage.forgetting.receipt_data import read_origin, restored_data
+from manyways.lineage.forgetting.receipt_rows import RowCounter, row_count_difference
+from manyways.lineage.forgetting.retraining import SourceModels, environment_difference, retrain
+from manyways.lineage.store.model_record import FORGOTTEN, lineage_hash
+from manyways.lineage.store.store import Store
+from manyways.lineage.store.weights import weights_hash
+from manyways.lineage.terms import DELETE, NEARLY, NO_PROOF
+from manyways.methods.saved import Functions
+from manyways.models.lineage import Lineage
+from manyways.models.model import Model
+from manyways.models.saving import save_model
+from manyways.training.run import Run
+
+if TYPE_CHECKING:
+    from manyways.lineage.forgetting.deployed_model import DeployedModel
+
+SAME, DIFFERS, GONE, UNPROVEN, UNABLE, UNCHECKED = "same", "differs", "gone", "not proof", "cannot", "not checked"
+CLOSE = float(NEARLY)
+"""The relative difference that closed forms keep to."""
+COMPARED = (
+    "method", "title", "seed", "budget", "data", "fingerprint", "rows", "steps", "plan", "machine", "facts",
+)  # fmt: skip
+"""What the lineage of a model that is learned again says as the receipt does; how long it took may be another."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found of one model in a receipt.
+
+    verdict: `same`, the weights are those that learning again gives; `differs`; `gone`, it was deleted and the store
+    has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by an
+    approximate method; `cannot`, it could not be learned again. note: why, or by how much.
+    """
+
+    title: str
+    how: str
+    verdict: str
+    note: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is not as the receipt says."""
+        return self.verdict == DIFFERS
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was checked, and is as the receipt says."""
+        return self.verdict in (SAME, GONE)
+
+
+class ModelVerifier:
+    """Checks the models of a receipt one after the other, in their order.
+
+    held: of its data those that were given, by key, and what was laid out of them. count: is shown all data.
+    """
+
+    def __init__(
+        self, receipt: Mapping[str, Any], held: Mapping[str, tuple[Data, Data]], store: Store, functions: Functions,
+        scratch: Path, deployed: "DeployedModel | None", count: RowCounter,
+    ) -> None:  # fmt: skip
+        self._receipt, self._store, self._functions = receipt, store, functions
+        self._scratch, self._deployed, self._count = scratch, deployed, count
+        self._gone = ids_from_text(receipt["rows"])
+        self._made: dict[int, Model] = {}
+        self._data: dict[str, Data] = {}
+        for key, (source, learned) in held.items():
+            count.look(source, learned)
+            self._data[key] = learned
+
+    def verdict(self, at: int, model: Mapping[str, Any]) -> Verdict:
+        """What is found of the model at place `at`. Does not raise for what the receipt makes go wrong."""
+        found = Verdict(model["title"], model["how"], UNABLE)
+        if model["how"] == DELETE:
+            note = "the receipt says that it was deleted, which the store alone can show: --store"
+            return replace(found, verdict=UNCHECKED, note=note)
+        if model["guarantee"] == NO_PROOF:
+            return replace(found, verdict=UNPROVEN, note="an approximate method made it, or what it was made from")
+        try:
+            made = self._learn(at, model)
+            wrong = self._said_otherwise(model, made)
+        except ManywaysError as error:
+            return replace(found, note=str(error))
+        except Exception as error:  # a recipe that a stranger wrote may fail in any way; it takes nothing down with it
+            return replace(found, note=f"learning it again fails: {type(error).__name__}: {shown(str(error), 200)}")
+        if wrong:
+            return replace(found, verdict=DIFFERS, note=wrong)
+        self._made[at] = made
+        return self._compared(found, model, made)
+
+    def _compared(self, found: Verdict, model: Mapping[str, Any], made: Model) -> Verdict:
+        """Whether the weights that are kept are those of `made`, bitwise or as nearly as was promised."""
+        strange = model_id(made.lineage, model["after"]["weights"]) != model["after"]["id"]
+        if weights_hash(made, self._scratch) == model["after"]["weights"]:
+            if strange:
+                return replace(found, verdict=DIFFERS, note="its id is not that of its lineage and weights")
+            return replace(found, verdict=SAME, note="bitwise")
+        if model["guarantee"] != NEARLY:
+            return replace(found, verdict=DIFFERS, note="the hash of its weights is another")
+        kept = self._kept(model)
+        if kept is None:
+            note = (
+                f"its hash is another, as {NEARLY} allows, and the weights themselves are not at hand to be compared. "
+                "Give the model: --model DIR"
+            )
+            return replace(found, note=note)
+        furthest = relative_difference(made, kept)
+        note = f"its numbers differ by up to {furthest:.2g}, relative"
+        return replace(found, verdict=SAME if furthest <= CLOSE and not strange else DIFFERS, note=note)
+
+    def _said_otherwise(self, model: Mapping[str, Any], made: Model) -> str | None:
+        """Where the receipt says something else of a model, or of how many rows it was given, than is found."""
+        stated, here = model["after"]["lineage"], made.lineage.to_json()
+        for name in COMPARED:
+            if stated[name] != here[name]:
+                return f"its {name} is {shown(here[name])}, and the receipt says {shown(stated[name])}"
+        if model["title"] != stated["title"]:
+            return f"it is called {shown(stated['title'])} in its lineage, and {shown(model['title'])} beside it"
+        if shaped := int((places_of(self._gone, made.lineage.all_rows()) >= 0).sum()):
+            return f"it is made from a model that {shaped:,} of the forgotten rows shaped"
+        key = model["after"]["data"]
+        return None if key is None else row_count_difference(model, self._rows(str(key)))
+
+    def _kept(self, model: Mapping[str, Any]) -> Model | None:
+        """The very weights that the receipt tells of: those of the model that was given, or in the store."""
+        key = model["after"]["weights"]
+        if self._deployed is not None and self._deployed.weights == key:
+            return self._deployed.model
+        try:
+            record = self._store.find(model["after"]["id"])
+            return self._store.load(record.id) if record.weights == key else None
+        except StoreError:
+            return None
+
+    def _learn(self, at: int, model: Mapping[str, Any]) -> Model:
+        stated = model["after"]["lineage"]
+        if strange := environment_difference(stated["versions"], stated["machine"]):
+            raise StoreError(f"it was learned under {strange}")
+        start, done = None, {}
+        fields: dict[str, Any] = {}
+        for role, source in model["made_from"].items():
+            kind, _, place = role.partition(":")
+            if kind == "parent":
+                continue
+            held = self._held(source)
+            if kind == "start":
+                start = held
+            elif kind == "part":
+                done[place] = held
+            else:
+                folder = self._scratch / f"{at}-{len(fields)}"
+                fields[place] = str(save_model(held, folder)) if place in model["folders"] else held
+        lineage = {**stated, "parents": []}
+        key = model["after"]["data"]
+        data = self._rows(str(key)) if key is not None else None
+        made = retrain(lineage, data, SourceModels(start, done, fields), Run(), self._functions)
+        facts = {**made.lineage.facts, FORGOTTEN: stated["facts"][FORGOTTEN]}
+        # All stated versions are those of here; which others are, depends on what else this process has imported.
+        return replace(made, lineage=replace(made.lineage, facts=facts, versions=stated["versions"]))
+
+    def _held(self, source: Mapping[str, Any]) -> Model:
+        if "id" in source:
+            return self._store.load(source["id"])
+        if source["model"] in self._made:
+            return self._made[source["model"]]
+        raise StoreError("what it is made from could not be learned again")
+
+    def _rows(self, key: str) -> Data:
+        """The data under `key` in the receipt, without the rows."""
+        if key not in self._data:
+            saved = self._receipt["data"][key]
+            if not saved["origin"]:
+                raise StoreError(f"{saved['name']} was in memory. Give it as it was: --data.")
+            source = read_origin(saved)
+            learned = restored_data(saved, source, self._gone)
+            self._count.look(source, learned)
+            self._data[key] = learned
+        return self._data[key]
+
+
+def model_id(lineage: Lineage, weights: str) -> str:
+    """The id that a store has for a model with this lineage and these weights."""
+    return hashlib.sha256(f"{lineage_hash(lineage)} {weights}".encode()).hexdigest()
+
+
+def relative_difference(first: Model, second: Model) -> float:
+    """The largest difference between numbers of two models, relative to the largest of their tensor; inf where tensors
+    are not alike.
+    """
+    ours, theirs = first.network.state_dict(), second.network.state_dict()
+    if ours.keys() != theirs.keys() or any(ours[name].shape != theirs[name].shape for name in ours):
+        return float("inf")
+    furthest = 0.0
+    for name, tensor in ours.items():
+        one, two = tensor.to(torch.float64), theirs[name].to(torch.float64)
+        largest = max(float(one.abs().max()), float(two.abs().max())) if one.numel() else 0.0
+        if largest > 0:
+            furthest = max(furthest, float((one - two).abs().max()) / largest)
+    return furthest

@@ -1,0 +1,182 @@
+"""verify: the models in a receipt are learned again without the rows, and their weights compared with what it says."""
+
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.columns import ids_from_text
+from manyways.data.data import Data
+from manyways.errors import StoreError
+from manyways.lineage.forgetting.deployed_model import DeployedModel, check_store
+from manyways.lineage.forgetting.model_verification import (
+    DIFFERS,
+    GONE,
+    SAME,
+    UNABLE,
+    UNCHECKED,
+    UNPROVEN,
+    ModelVerifier,
+    Verdict,
+    relative_difference,
+)  # fmt: skip
+from manyways.lineage.forgetting.receipt import checked_receipt, read_receipt
+from manyways.lineage.forgetting.receipt_rows import ReceiptCheck, RowCounter
+from manyways.lineage.forgetting.receipt_sources import (
+    named_sources,
+    refuse_unless_allowed,
+    refuse_unless_given,
+    supplied_data,
+)
+from manyways.lineage.forgetting.signature import check_signature
+from manyways.lineage.store.store import Store
+from manyways.lineage.terms import AGAIN, EXACT
+from manyways.methods.saved import Functions
+
+__all__ = [
+    "DIFFERS", "GONE", "SAME", "UNABLE", "UNCHECKED", "UNPROVEN", "ReceiptCheck", "Verdict", "Verification",
+    "receipt_sources", "relative_difference", "verify",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verifying a receipt found: a verdict for each of its models, and checks of it as a whole."""
+
+    models: tuple[Verdict, ...]
+    checks: tuple[ReceiptCheck, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all that the receipt says of models and rows was checked, and is so."""
+        found = [*(each.passed for each in self.models), *(check.passed for check in self.checks)]
+        return bool(self.models) and all(found)
+
+    @property
+    def conclusion(self) -> str:
+        """Whether the receipt holds, in words."""
+        checked = [each for each in self.models if each.verdict in (SAME, DIFFERS, GONE)]
+        wrong = [each for each in self.models if each.failed]
+        if wrong:
+            return f"The receipt does not hold: {len(wrong)} of {len(self.models)} models are not as it says."
+        if failed := [check for check in self.checks if not check.passed]:
+            return f"The receipt does not hold: {failed[0].note}."
+        if not checked:
+            return "Nothing was checked, so nothing is shown: " + (
+                "no model of the receipt could be compared." if self.models else "the receipt tells of no model."
+            )
+        if len(checked) < len(self.models):
+            open_ = len(self.models) - len(checked)
+            return (
+                f"The receipt is shown for {len(checked)} of {len(self.models)} models; {open_} could not be checked."
+            )
+        return "The receipt holds."
+
+
+def verify(
+    receipt: str | Path | Mapping[str, Any],
+    *,
+    data: Data | Sequence[Data] | None = None,
+    store: Store | None = None,
+    functions: Functions | None = None,
+    allow: Collection[str] = (),
+    model: str | Path | None = None,
+    in_store: bool = False,
+    rows: NDArray[np.uint64] | None = None,
+    key: str | None = None,
+    follow: Callable[[str], None] | None = None,
+) -> Verification:
+    """Learn again every model in `receipt`, without the rows that were forgotten, and compare the weights.
+
+    A receipt may be a stranger's: it is read within bounds, nothing that it names is imported, and nothing is read
+    that is not in `allow`.
+
+    data: what models were learned from, where that is not to be read from where the receipt says. store: where models
+        are that were left as they are and others were made from.
+    functions: those that methods name (rewards, oracles), by the names that the receipt has for them.
+    allow: the paths and names of the Hub that may be read; `receipt_sources` lists those that the receipt names.
+    model: a model's folder, of which it is said whether it is a model of the receipt.
+    in_store: whether to say, too, whether what stands in `store` is as the receipt says.
+    rows: ids [n, 2] of the rows that were to be forgotten, as somebody else knows them: the receipt must name them all.
+    key: the public key, 64 hexadecimal digits, that the receipt must be signed with.
+    follow: is told each model's title before it is learned.
+    Raises StoreError where the receipt cannot be read, is damaged, contradicts itself, was edited, is not signed with
+    `key`, or would have this machine read what is not allowed; ParameterError for a function that is not given.
+    """
+    said, given = _read(receipt, key is not None), _as_list(data)
+    if key is not None:
+        check_signature(said, key)
+    refuse_unless_given(said, functions or {})
+    gone = ids_from_text(said["rows"])
+    held = supplied_data(said, given, gone)
+    refuse_unless_allowed(named_sources(said, {name: source for name, (source, _) in held.items()}), tuple(allow))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        deployed = DeployedModel.load(Path(model), folder) if model is not None else None
+        count = RowCounter(gone, said["request"]["subject"])
+        kept = store or Store()
+        work = ModelVerifier(said, held, kept, functions or {}, folder, deployed, count)
+        verdicts = []
+        for at, each in enumerate(said["models"]):
+            if follow is not None:
+                follow(each["title"])
+            verdicts.append(work.verdict(at, each))
+    checks = [*_asked(said), *(count.checks(rows, in_store) if verdicts else [])]
+    if deployed is not None:
+        checks.append(deployed.check(said))
+    if in_store:
+        found = check_store(said, kept)
+        checks.append(found)
+        verdicts = [replace(each, verdict=GONE, note="") if each.verdict == UNCHECKED and found.passed else each
+                    for each in verdicts]  # fmt: skip
+    return Verification(tuple(verdicts), tuple(checks))
+
+
+def receipt_sources(
+    receipt: str | Path | Mapping[str, Any], data: Data | Sequence[Data] | None = None
+) -> tuple[list[str], int]:
+    """The paths and names of the Hub that verifying `receipt` reads, and the steps that it takes in all.
+
+    data: as for `verify`; what is given is not read. Raises StoreError as `verify` does.
+    """
+    said, given = _read(receipt, False), _as_list(data)
+    held = supplied_data(said, given, ids_from_text(said["rows"]))
+    steps = sum(model["after"]["lineage"]["steps"] for model in said["models"] if model["after"])
+    return named_sources(said, {name: source for name, (source, _) in held.items()}), steps
+
+
+def _asked(said: Mapping[str, Any]) -> list[ReceiptCheck]:
+    """What the request itself leaves open."""
+    if said["request"]["how"] in (EXACT, AGAIN):
+        return []
+    note = f"it was asked for by {said['request']['how']}, which is neither {EXACT} nor {AGAIN} and proves nothing"
+    return [ReceiptCheck("request", False, note)]
+
+
+def _read(receipt: str | Path | Mapping[str, Any], exact: bool) -> dict[str, Any]:
+    if not isinstance(receipt, Mapping):
+        return read_receipt(receipt, exact=exact)
+    said = dict(receipt)
+    checked_receipt(said)
+    return said
+
+
+def _as_list(data: Data | Sequence[Data] | None) -> list[Data]:
+    return [data] if isinstance(data, Data) else list(data or ())
+
+
+def expected_rows(path: Path) -> NDArray[np.uint64]:
+    """The row ids in a file, one on each line. Raises StoreError where there are none."""
+    try:
+        rows = ids_from_text(path.read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} must hold a row id, 32 hexadecimal digits, on each line: {error}.") from error
+    if not len(rows):
+        raise StoreError(f"{path} is empty; it must hold a row id on each line.")
+    return rows

@@ -1,0 +1,1 @@
+"""The store: models with their lineage, and the rows that reached each of them."""

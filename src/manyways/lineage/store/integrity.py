@@ -1,0 +1,86 @@
+"""Whether a store is whole: every hash, every file, and what lies about that no model has."""
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from manyways.errors import StoreError
+from manyways.lineage.store.checked_values import digest
+from manyways.lineage.store.database_scan import DatabaseScan
+
+if TYPE_CHECKING:
+    from manyways.lineage.store.store import Store
+
+
+@dataclass(frozen=True)
+class IntegrityReport:
+    """What was found in a store.
+
+    models, weights: how many there are. problems: what is wrong, in words. orphans: folders of weights that no model
+    has, left behind by processes that were killed; removed: whether they were deleted. unfinished: how far a forgetting
+    is that was begun and is not done.
+    """
+
+    models: int
+    weights: int
+    problems: tuple[str, ...]
+    orphans: tuple[str, ...]
+    removed: bool = False
+    unfinished: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def check_integrity(store: "Store", *, remove_orphans: bool = False) -> IntegrityReport:
+    """Look at everything in `store`; with `remove_orphans` folders of weights that no model has are deleted.
+
+    What is damaged is told, however much it is; nothing is deleted where the database is, for then nobody knows which
+    weights are in use.
+    """
+    if not store.database.exists:
+        return IntegrityReport(0, 0, (), ())
+    try:
+        with store.database.reading() as db:
+            found = DatabaseScan(db)
+            begun = db.execute("SELECT state FROM forgets").fetchone() if not found.problems else None
+    except StoreError as error:
+        return IntegrityReport(0, 0, (str(error),), ())
+    problems, damaged = list(found.problems), bool(found.problems)
+    for key in sorted({record.weights for record in found.records}):
+        sharing = [each for each in found.records if each.weights == key]
+        if problem := store.weights.problem(key):
+            users = ", ".join(f"{each.title} ({each.short})" for each in sharing)
+            problems.append(f"{problem} It is that of {users}.")
+            continue
+        odd = [each.short for each in sharing if each.kind != store.weights.kind(key)]
+        problems += [f"`kind` of the model {short} is not that of its weights" for short in odd]
+        damaged |= bool(odd)
+    if damaged:
+        kept = f"Nothing was deleted: {store.database.path} is damaged, so it is not known which weights are in use."
+        problems += [kept] if remove_orphans else []
+        used = {record.weights for record in found.records}
+        return IntegrityReport(len(found.records), len(used), tuple(problems), ())
+    used, orphans = _orphans(store, remove_orphans)
+    unfinished = begun[0] if begun else None
+    return IntegrityReport(len(found.records), len(used), tuple(problems), tuple(orphans), remove_orphans, unfinished)
+
+
+def _orphans(store: "Store", remove: bool) -> tuple[set[str], list[str]]:
+    """The weights that models have, and the folders that no model has."""
+    if remove:
+        store.database.check_writable()
+    # Writing, so that no other process is about to give them to a model; where nothing can be written, none is.
+    database = store.database
+    with database.writing() if database.writable else database.reading() as db:
+        used = {digest(key, "`weights` of a model") for (key,) in db.execute("SELECT weights FROM models")}
+        stray = store.weights.kept() - used
+        if remove:
+            store.weights.remove(stray)
+    parts = store.weights.unfinished()
+    if remove:
+        for path in parts:
+            shutil.rmtree(path, ignore_errors=True)
+    return used, sorted([str(store.weights.place(key)) for key in stray] + [str(path) for path in parts])

@@ -1,0 +1,259 @@
+"""The store: models with their lineage, and which rows reached which of them."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from manyways.data.columns import places_of
+from manyways.data.storage import store_folder
+from manyways.errors import ManywaysError, StoreError
+from manyways.lineage.store import row_registry
+from manyways.lineage.store.checked_values import digest, json_objects, missing_reference
+from manyways.lineage.store.database import Database
+from manyways.lineage.store.manifest import Manifest
+from manyways.lineage.store.model_record import (
+    MODEL_FILE,
+    ModelRecord,
+    lineage_hash,
+    load_lineage,
+    load_records,
+    saved_lineage,
+)
+from manyways.lineage.store.record_writer import source_ids, write_record
+from manyways.lineage.store.weights import Weights
+from manyways.models.lineage import Lineage
+
+if TYPE_CHECKING:
+    from manyways.data.data import Data
+    from manyways.lineage.store.integrity import IntegrityReport
+    from manyways.methods.method import Method
+    from manyways.models.model import Model
+    from manyways.training.run import Run
+
+
+class UnknownRows(StoreError):
+    """The store knows none of the rows that are named: it never did, or they are forgotten."""
+
+
+class Store:
+    """A folder of models: `store.db`, and `weights` by the hash of their files. Any number of processes may use it.
+
+    folder: where it is; by default `store` in $MANYWAYS_HOME, else in the user's data folder.
+    It holds no row's content: of each row its id, a hash, and of a subject the name. `Run(store=Store())` lets `fit`
+    keep what it makes.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder).expanduser() if folder is not None else store_folder()
+        self.database = Database(self.folder)
+        self.weights = Weights(self.folder)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.folder)!r})"
+
+    # --- keeping ---------------------------------------------------------------------------------
+
+    def following(self, run: "Run") -> "Run":
+        """`run` with a listener that notes for the store how it went. Raises StoreError where nothing can be kept."""
+        from manyways.lineage.store.event_log import EventLog
+
+        with self.database.writing():  # before training rather than after it
+            pass
+        return replace(run, listeners=[*run.listeners, EventLog()])
+
+    def keep(
+        self, model: "Model", data: "Data | None" = None, *, start: "Model | None" = None,
+        method: "Method | None" = None, run: "Run | None" = None,
+    ) -> str:  # fmt: skip
+        """Keep `model` with its lineage, and give the id that it has here; one that is here already stays as it is.
+
+        data: what it was learned from; without it the store knows its rows, but not how to learn it again. start: the
+        model that it was learned from. method, run: of the `fit` that made it; they say which other models it was made
+        from. Models that it was made from and that are not here yet are kept, too.
+        Raises StoreError, which holds the model, where it cannot be written.
+        """
+        try:
+            return write_record(self, model, data, source_ids(self, start, method, run), run)
+        except StoreError as error:
+            error.model = model
+            raise
+
+    def keep_pending(
+        self, model: "Model", data: "Data | None", sources: Mapping[str, str], forget: int, *, by_fit: bool = True
+    ) -> str:
+        """Keep `model`, made from `sources`, out of sight until the forgetting `forget` puts it in another's place.
+
+        by_fit: whether `sources` are all that it was made from.
+        """
+        return write_record(self, model, data, sources, None, forget, by_fit)
+
+    def note(self, model: str, *, metrics: Mapping[str, float] | None = None, copy: Path | None = None) -> None:
+        """Note scores of the model with the id `model`, or a folder that it was saved to."""
+        with self.database.writing() as db:
+            if metrics is not None:
+                db.execute("UPDATE models SET metrics = ? WHERE id = ?", (json.dumps(dict(metrics)), model))
+            if copy is not None:
+                db.execute("DELETE FROM copies WHERE path = ?", (str(copy.resolve()),))
+                db.execute("INSERT INTO copies VALUES (?, ?)", (model, str(copy.resolve())))
+
+    # --- finding ---------------------------------------------------------------------------------
+
+    def models(self) -> list[ModelRecord]:
+        """All models, the oldest first."""
+        if not self.database.exists:
+            return []
+        with self.database.reading() as db:
+            return load_records(db)
+
+    def find(self, wanted: "str | Path | Model | Lineage") -> ModelRecord:
+        """The model with an id that begins with `wanted`, or the model in a folder or in memory.
+
+        Raises StoreError where there is none, or several.
+        """
+        lineage = None
+        if not isinstance(wanted, str | Path):
+            lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
+        elif (Path(wanted) / MODEL_FILE).is_file():
+            lineage = saved_lineage(Path(wanted))
+        found = self._beginning(str(wanted).lower() if lineage is None else self.find_lineage(lineage) or "nothing")
+        if len(found) == 1:
+            return found[0]
+        wanted = wanted if isinstance(wanted, str | Path) or lineage is None else lineage.title
+        if not found:
+            hint = (
+                "`manyways store list` shows all"
+                if self.models()
+                else "it is empty; `manyways fit` keeps what it makes"
+            )
+            raise StoreError(f"There is no model {str(wanted)!r} in the store at {self.folder}: {hint}.")
+        several = ", ".join(record.short for record in found[:4])
+        raise StoreError(f"{str(wanted)!r} is the beginning of several models: {several}. Give more digits.")
+
+    def _beginning(self, digits: str) -> list[ModelRecord]:
+        """The models whose ids begin with `digits`."""
+        if not self.database.exists:
+            return []
+        with self.database.reading() as db:
+            return load_records(db, "pending IS NULL AND substr(id, 1, ?) = ?", [len(digits), digits])
+
+    def find_lineage(self, lineage: Lineage) -> str | None:
+        """The id of the latest model that was made as `lineage` says; None where there is none."""
+        if not self.database.exists:
+            return None
+        with self.database.reading() as db:
+            found = db.execute(
+                "SELECT id FROM models WHERE lineage_hash = ? AND pending IS NULL ORDER BY rowid DESC",
+                (lineage_hash(lineage),),
+            ).fetchone()
+            return digest(found[0], "`id` of a model") if found else None
+
+    def load(self, wanted: "str | Path | Model") -> "Model":
+        """The model that `find` finds. Raises StoreError where its weights are missing or have changed."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            lineage = load_lineage(db, record)
+        return self.weights.load(record.weights, frozenset(record.gives), lineage)
+
+    # --- rows ------------------------------------------------------------------------------------
+
+    def rows_of(self, wanted: "str | Path | Model") -> NDArray[np.uint64]:
+        """The ids of the rows that reached a model, through all that it was made from, uint64 [rows, 2]."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            numbers = row_registry.numbers_in(row_registry.load_set(db, record.all_rows))
+            return row_registry.ids_at(row_registry.all_ids(db), numbers, f"`all_rows` of the model {record.short}")
+
+    def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
+        """How the training of a model went: its events, thinned, as JSON values."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            found = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
+            if found is None:  # an index finds it that the table has not
+                raise missing_reference(f"`events` of the model {record.short}")
+            return json_objects(found[0], f"`events` of the model {record.short}")
+
+    def stage_hashes(self) -> dict[str, list[str]]:
+        """Of every model the hashes of the stages of its lineage, in their order."""
+        found: dict[str, list[str]] = {}
+        with self.database.reading() as db:
+            for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
+                found.setdefault(model, []).append(digest(key, "`hash` of a row in stage_rows"))
+        return found
+
+    def check(self, *, remove_orphans: bool = False) -> "IntegrityReport":
+        """Whether all is whole; with `remove_orphans`, weights that no model has are deleted."""
+        from manyways.lineage.store.integrity import check_integrity
+
+        return check_integrity(self, remove_orphans=remove_orphans)
+
+    def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
+        """How many rows of each subject reached a model, by name."""
+        record = self.find(wanted)
+        with self.database.reading() as db:
+            return row_registry.subjects_among(db, row_registry.load_set(db, record.all_rows))
+
+    def reached(self, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None) -> list[ModelRecord]:
+        """The models that any of `rows` [n, 2], or any row of `subject`, reached, the oldest first.
+
+        A model is reached by the rows it was given to learn from or to stop by, used or not, and by those that reached
+        what it was made from. Raises StoreError for a subject or rows that the store does not know.
+        """
+        with self.database.reading() as db:
+            return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
+
+    def rows_like(self, source: "str | Path") -> NDArray[np.uint64]:
+        """The ids of the rows in a table `source`, read as the data of the store's models was: those that it knows.
+
+        Where it knows none, as they are forgotten, those of all rows. Raises StoreError where it cannot be read so.
+        """
+        with self.database.reading() as db:
+            known = row_registry.all_ids(db)
+            held = [Manifest.load(db, key) for (key,) in db.execute("SELECT id FROM manifests")]
+        reasons, found = [], []
+        for origin in {json.dumps(each.origin.to_json()): each.origin for each in held if each.origin}.values():
+            options = {name: value for name, value in origin.options.items() if name not in ("test", "validation")}
+            try:
+                ids = replace(origin, source=str(source), options=options).read().all_ids
+            except ManywaysError as error:
+                reasons.append(str(error))
+                continue
+            found.append(ids)
+        rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
+        if not len(rows):
+            why = reasons[0] if reasons else "no data of a model was read from a source, so how is not known."
+            raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
+        there = places_of(rows, known) >= 0
+        return np.unique(rows[there] if there.any() else rows, axis=0)
+
+    def rows_named(
+        self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
+    ) -> "BitMap":
+        """The numbers of `rows`, or of a subject's. Raises StoreError where the store does not know any."""
+        if subject is not None:
+            found = row_registry.subject_rows(db, subject)
+            if not found:
+                raise UnknownRows(
+                    f"No data that a model in the store was learned from has a subject {subject!r}, or its rows are "
+                    "forgotten already."
+                )
+            return found
+        numbers = row_registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
+        if not (numbers >= 0).any():
+            raise UnknownRows(
+                f"None of the {len(numbers):,} rows is known to the store: no model in it was given them, or they are "
+                "forgotten already."
+            )
+        return row_registry.bitmap(numbers[numbers >= 0])
+
+
+def reached_by(db: sqlite3.Connection, rows: "BitMap", where: str = "pending IS NULL") -> list[ModelRecord]:
+    """The models that any of `rows` reached, the oldest first."""
+    keys = json.dumps(row_registry.sets_with(db, rows))
+    return load_records(db, f"{where} AND all_rows IN (SELECT value FROM json_each(?))", [keys])
