@@ -7,12 +7,13 @@ import numpy as np
 
 from manyways.data.data import Data
 from manyways.errors import NeedsError
+from manyways.methods.ablations import with_column
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import NEEDS, lacking
 from manyways.models.model import Model
-from manyways.testing.trial import Trial, require, takes, with_column
+from manyways.testing.trial import Trial, require, takes
 
 
 def needs_are_known(trial: Trial) -> None:

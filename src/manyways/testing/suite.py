@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from functools import cache
+from unittest import SkipTest
 
 from manyways.methods.method import Method
 from manyways.testing.trial import BrokenPromise, Trial
@@ -32,7 +33,7 @@ def checks_for(method: type[Method] | Method) -> list[tuple[str, Callable[[], No
     """The name of every promise with a function that holds `method` to it.
 
     The functions share what they train, so they are cheapest run one after the other in one process. Each
-    raises BrokenPromise, an AssertionError.
+    raises BrokenPromise, an AssertionError, or, where the promise does not apply, unittest's SkipTest with the reason.
     """
     trial = Trial(method)
     return [(promise.__name__, _bound(promise, trial)) for promise in checks()]
@@ -46,6 +47,8 @@ def check_method(method: type[Method] | Method) -> None:
             check()
         except BrokenPromise as error:
             broken.append(str(error))
+        except SkipTest:
+            continue
     if broken:
         raise BrokenPromise("\n".join(broken))
 
@@ -56,6 +59,8 @@ def _bound(promise: Promise, trial: Trial) -> Callable[[], None]:
     def check() -> None:
         try:
             promise(trial)
+        except SkipTest:
+            raise
         except BrokenPromise as error:
             raise BrokenPromise(f"{trial.method}: {stated} ({promise.__name__}) But {error}") from error
         except Exception as error:

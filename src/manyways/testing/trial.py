@@ -3,20 +3,20 @@
 import shutil
 import tempfile
 import weakref
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from unittest import SkipTest
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.data.parts import TEST, TRAINING
+from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
+from manyways.methods.ablations import exchanged, with_values
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import lacking
@@ -29,6 +29,8 @@ ROWS, LABELS, STEPS, START_STEPS = 240, 40, 12, 4
 PREDICTS = frozenset({"classify", "regress", "labels", "cluster"})
 """What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
+READ = frozenset({"input", "text", "prompt", "completion", "chosen", "rejected"})
+"""Roles whose columns go through an encoder or a tokenizer."""
 
 
 class BrokenPromise(AssertionError):
@@ -39,6 +41,11 @@ def require(kept: bool, how: str) -> None:
     """Raise BrokenPromise with `how` unless `kept`."""
     if not kept:
         raise BrokenPromise(how)
+
+
+def skip(reason: str) -> NoReturn:
+    """Raise SkipTest: the promise does not apply, and why. pytest counts it as skipped."""
+    raise SkipTest(reason)
 
 
 class Trial:
@@ -163,36 +170,38 @@ def answers_prompts(model: Model, data: Data) -> bool:
     return "generate" in model.gives and lacking(("prompts",), data) is None
 
 
-def with_column(data: Data, column: Column) -> Data:
-    """`data` with another column in the place of the one with its name; row ids stay."""
-    return replace(data, columns={**data.columns, column.name: column})
-
-
 def rows_of(data: Data, part: int) -> RowNumbers:
     """The table's row numbers of `data` that are in `part`."""
     rows: RowNumbers = data.rows[data.part[data.rows] == part]
     return rows
 
 
-def shuffled(data: Data, name: str, rows: RowNumbers, by: int = 1) -> Data:
-    """`data` with the values of the column `name` rotated among `rows`."""
-    column = data.columns[name]
-    values = np.array(column.values[np.arange(len(column))], copy=True)
-    values[rows] = np.roll(values[rows], by, axis=0)
-    return with_column(data, replace(column, values=values))
-
-
 def other_test_rows(data: Data) -> Data:
-    """`data` with what its test rows hold mixed up among them, each column in another way; labels stay."""
-    names = [name for role, columns in data.roles.items() if role != "label" for name in columns]
-    for by, name in enumerate(names, 1):
-        data = shuffled(data, name, rows_of(data, TEST), by)
+    """`data` whose test rows hold what no training row holds: other scales, categories, words, pictures and sounds.
+
+    Their labels, clients and tasks are those of other test rows.
+    """
+    rows = rows_of(data, TEST)
+    for role, names in data.roles.items():
+        for name in names:
+            if role in READ:
+                data = with_values(data, name, rows, _strange(data.columns[name].take(rows)))
+            else:
+                data = exchanged(data, name, rows)
     return data
 
 
+def _strange(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind == "u":
+        return np.iinfo(values.dtype).max - values
+    if values.dtype.kind in "if":
+        return values * 7 + 100
+    return np.array([f"{value} zzz {value}" for value in values], object)
+
+
 def other_hidden_labels(data: Data) -> Data:
-    """`data` with the labels that may not be seen mixed up among their training rows."""
-    rows = rows_of(data, TRAINING)
+    """`data` with one label in place of all that may not be seen, of training and validation rows."""
+    hidden = data.rows[(data.part[data.rows] != TEST) & ~data.visible[data.rows]]
     for label in data.labels:
-        data = shuffled(data, label.name, rows[~data.visible[rows]])
+        data = with_values(data, label.name, hidden, label.take(data.rows[data.visible[data.rows]])[:1])
     return data

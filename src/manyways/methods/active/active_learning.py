@@ -1,7 +1,7 @@
 """Active learning: the model asks for the labels that would help it most."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.methods.fields import Count
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.semi_supervised.self_training import require_classifier
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -58,6 +58,9 @@ class ActiveLearning(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_classifier(self, self.base)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "doubt": (replace(self, strategy="random"), data)}
 
     def asks(self, labels: int) -> int:
         return min(self.questions if self.questions is not None else labels // 2, labels - 1)

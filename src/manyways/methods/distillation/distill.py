@@ -1,6 +1,6 @@
 """Distillation: a student learns what a teacher says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -12,6 +12,7 @@ from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Positive, Share
 from manyways.methods.losses import label_loss
+from manyways.methods.method import Ablations
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 
@@ -53,6 +54,9 @@ class Distill(RowMethod[DistillLearner]):
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("fixmatch >> distill",)
     paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"its teacher": (replace(self, label_weight=1.0), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> DistillLearner:
         assert model is not None

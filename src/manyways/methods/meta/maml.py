@@ -1,7 +1,7 @@
 """Model-agnostic meta-learning."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,6 +13,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.episodes import EpisodeLearner, EpisodeMethod
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive
+from manyways.methods.method import Ablations
 from manyways.models.few_shot.adapting import GradientSteps, accuracy, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel
@@ -61,6 +62,9 @@ class MAML(EpisodeMethod[EpisodeLearner]):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         # A model of fewer classes than the data has could not be adapted to it.
         return cls(ways=len(data.classes), batch_size=4)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its inner steps": (replace(self, inner_rate=1e-12), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeLearner:
         learner = super().begin(data, model, seed)

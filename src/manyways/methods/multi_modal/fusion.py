@@ -1,12 +1,13 @@
 """Fusion: one prediction from several inputs, some of which a row may lack."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from manyways.data.data import Data
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
 from manyways.data.targets import Target
@@ -14,6 +15,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, NotNegative, Share
 from manyways.methods.losses import label_loss
+from manyways.methods.method import Ablations
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner
@@ -99,6 +101,9 @@ class Fusion(RowMethod[RowLearner]):
         "Snoek, Worring & Smeulders, Early versus late fusion in semantic video analysis, ACM Multimedia 2005; "
         "Neverova et al., ModDrop, TPAMI 2016"
     )
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "hidden inputs": (replace(self, hide=0.0), data)}
 
     def may_lack(self, network: Network, rows: Encoded) -> tuple[str, ...]:
         return network.names

@@ -1,6 +1,6 @@
 """Zero-shot classification: classes told apart by their names alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -13,7 +13,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.models.dual_encoder import DualEncoder
 from manyways.models.heads import SimilarityHead
 from manyways.models.model import Model, of_kind
@@ -68,6 +68,9 @@ class ZeroShot(Method):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         """The ten digits by their names."""
         return cls(classes=WORDS, template="{}")
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"the order of its names": (replace(self, classes=self.classes[::-1]), data)}
 
     def lacks_of(self, data: Data) -> str | None:
         if self.classes or (len(data.labels) == 1 and data.classification):

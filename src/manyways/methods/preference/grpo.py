@@ -1,7 +1,7 @@
 """GRPO: of several answers to a prompt, say those more often that are better than the others."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -13,6 +13,7 @@ from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.method import Ablations
 from manyways.methods.preference._reward_names import check_reward, content_of
 from manyways.methods.preference._rewards import likeness
 from manyways.methods.preference._rollouts import RolloutLearner
@@ -114,6 +115,9 @@ class GRPO(LanguageMethod[RolloutLearner]):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         # No model of a few steps is ever quite right, and of equal rewards nothing is learned.
         return cls(batch_size=4, group_size=4, longest=8, reward=f"{likeness.__module__}:{likeness.__name__}")
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"rewards that differ": (replace(self, reward=None), data)}
 
     def to_json(self) -> dict[str, Any]:
         # A folder may hold another model tomorrow, and a run with it must not be taken for this one.

@@ -1,6 +1,6 @@
 """SimCLR: two views of one row belong together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.method import Ablations
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 
@@ -52,6 +53,9 @@ class SimCLR(RowMethod[SimCLRLearner]):
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"differences of similarity": (replace(self, temperature=1e6), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> SimCLRLearner:
         learner = super().begin(data, model, seed)

@@ -1,6 +1,6 @@
 """Mean Teacher: agree with an average of oneself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Annotated, ClassVar
 
@@ -13,6 +13,7 @@ from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
 from manyways.methods.losses import label_loss
+from manyways.methods.method import Ablations
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -58,6 +59,9 @@ class MeanTeacher(RowMethod[MeanTeacherLearner]):
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its unlabelled rows": (replace(self, consistency_weight=0.0), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> MeanTeacherLearner:
         learner = super().begin(data, model, seed)

@@ -1,14 +1,15 @@
 """Self-training: what the model is sure of becomes a label."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -39,6 +40,14 @@ class SelfTraining(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_classifier(self, self.base)
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        """With guesses of which a model of a few steps is sure enough."""
+        return cls(threshold=0.2)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its guesses": (replace(self, threshold=1 - 1e-12), data)}
 
     def fewest_steps(self) -> int:
         return self.rounds * self.base.fewest_steps()
