@@ -20,7 +20,7 @@ import manyways as mw
 from manyways.cli import main
 from manyways.comparison.results import write_results
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError, TrainingError
-from manyways.methods.needs import lacking, unused
+from manyways.methods.needs import Difficulty, Label, Weight, lacking, unused
 from manyways.models.model import Model
 from manyways.training.events import Event
 
@@ -547,7 +547,7 @@ def test_a_missing_picture_and_caption_leave_nothing(pairs: Path, capsys: pytest
 
 def test_pairs_of_one_thing_or_of_three(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", tmp_path / "m"]
-    assert "two inputs are needed" in refused(capsys, "fit", "clip", pairs, "--input", "image", *out)
+    assert "it needs two inputs" in refused(capsys, "fit", "clip", pairs, "--input", "image", *out)
     three = refused(capsys, "fit", "clip", pairs, "--input", "image", "caption", "label", *out)
     assert "there are 3: 'image', 'caption', 'label'. Name two" in three
 
@@ -592,11 +592,11 @@ def test_one_hot_labels() -> None:
 def test_a_role_that_the_method_does_not_heed() -> None:
     columns = {"x": np.arange(40.0), "w": np.ones(40), "label": ["a", "b"] * 20}
     data = mw.read(columns, label="label", input=["x"], weight="w")
-    with pytest.raises(NeedsError, match="does not heed the role weight, which the column 'w' has"):
+    with pytest.raises(NeedsError, match="does not use the role weight, which the column 'w' has"):
         mw.Supervised().fit(data, budget="2 steps")
-    assert unused(("label", "weight"), data) is None
-    assert lacking(("label", "weight"), data) is None
-    assert "Name it: difficulty=" in str(lacking(("difficulty",), data))
+    assert unused(("weight",), data) is None
+    assert lacking((Label, Weight), data) is None
+    assert "Name it: difficulty=" in str(lacking((Difficulty,), data))
 
 
 def test_a_path_in_place_of_a_model(folder: Path, good: Path) -> None:

@@ -324,7 +324,7 @@ def test_advice_on_language_data_is_in_chains(capsys: pytest.CaptureFixture[str]
     assert "dpo(checkpoint='FOLDER')" in out
     assert shlex.join(["manyways", "compare", str(sums), *roles, "--start", "FOLDER", "--report", "report.html"]) in out
     words = " ".join(out.split())
-    assert re.search(r" sft answers are needed: [^.]*\. Name the columns: --role messages=…, or", words)
+    assert re.search(r" sft it needs answers: [^.]*\. Name the columns: --role messages=…, or", words)
 
 
 def test_preferences_are_compared_from_a_start(

@@ -18,7 +18,7 @@ import torch
 import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.expressions import parse_method
-from manyways.models.accuracy_matrix import AccuracyMatrix
+from manyways.training.accuracy_matrix import AccuracyMatrix
 from manyways.training.run import Run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -11,6 +11,8 @@ Importing this loads nothing heavy; torch comes with the first name that needs i
 
 from typing import TYPE_CHECKING, Any
 
+from manyways.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from manyways.comparison.advise import advise as advise
     from manyways.comparison.compare import compare as compare
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from manyways.training.budget import Budget as Budget
     from manyways.training.run import Run as Run
 
-__version__ = "0.1.0"
 
 _PLACES = {
     "Auditor": "lineage.audit.auditor",
@@ -65,7 +66,8 @@ def __getattr__(name: str) -> Any:
     else:
         from difflib import get_close_matches
 
-        from manyways.methods.discovery import find_method, modules, normal
+        from manyways.methods.discovery import find_method, modules
+        from manyways.registry import normal
 
         # Method classes are written in capitals; anything else asked for is a submodule or a mistake.
         if not name[0].isupper() or normal(name) not in modules():

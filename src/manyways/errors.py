@@ -1,5 +1,7 @@
 """Errors, all in one grammar: what is wrong, where, what is allowed, what was given, what to type instead."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -38,3 +40,9 @@ class TrainingError(ManywaysError):
 
 class DataWarning(UserWarning):
     """Data can be used, but something in it tells the model nothing; how much of what is in the message."""
+
+
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """` Did you mean 'x'?` where a name close to `given` is allowed, else an empty string."""
+    close = difflib.get_close_matches(given, list(allowed), 1, 0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

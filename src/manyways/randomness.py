@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manyways.data.storage import RowNumbers
-
 
 def mix(*numbers: int) -> int:
     """A 63-bit hash of integers (SplitMix64, Steele et al. 2014)."""
@@ -43,7 +41,7 @@ def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return order
 
 
-def epoch_positions(count: int, size: int, step: int, seed: int) -> RowNumbers:
+def epoch_positions(count: int, size: int, step: int, seed: int) -> NDArray[np.int64]:
     """`size` positions below `count` for `step`: consecutive pieces of endless, ever new permutations.
 
     Every row comes once before any comes again. `count` and `size` at least 1.

@@ -18,6 +18,8 @@ from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
+from manyways.methods.needs import Unlabelled
+from manyways.methods.starts import learns_from_labels, needs_any
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -160,7 +162,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         hidden = np.zeros(len(y), bool)
         if _learns_without_labels(method):
             hidden = np.asarray(y.astype(object) == UNLABELLED, bool)
-            if any("unlabelled" in stage.needs for stage in _stages(method)) and not hidden.any():
+            if needs_any(method, Unlabelled) and not hidden.any():
                 raise NeedsError(f"{method} needs rows without a label, and y has none. Mark them with {UNLABELLED}.")
         check_classification_targets(y[~hidden])
         classes, codes = np.unique(y[~hidden], return_inverse=True)
@@ -203,8 +205,9 @@ def _stages(method: Method) -> Sequence[Method]:
 
 def _learns_without_labels(method: Method) -> bool:
     """Whether a stage of `method` needs rows without labels, or no labels at all."""
-    needs = [{*stage.needs} for stage in _stages(method) if stage.needs_data()]
-    return any("unlabelled" in need or not need & {"label", "classes"} for need in needs)
+    return any(
+        needs_any(stage, Unlabelled) or not learns_from_labels(stage) for stage in _stages(method) if stage.needs_data()
+    )
 
 
 def _category_columns(X: Any) -> tuple[int, ...]:

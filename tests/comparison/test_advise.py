@@ -57,7 +57,7 @@ def test_without_labels_only_methods_that_need_none_are_left() -> None:
     assert not found["supervised"].possible
     # k-means gives no classes without labels, so nothing can teach.
     assert not found["distill"].possible
-    assert found["fine-tune"].reason.startswith("labels are needed")
+    assert found["fine-tune"].reason.startswith("it needs labels")
 
 
 def test_a_regression_lacks_classes() -> None:

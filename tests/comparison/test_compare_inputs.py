@@ -202,7 +202,7 @@ def test_advise_sees_pairs_and_labels(things: Path, capsys: pytest.CaptureFixtur
     assert "colour: 4 classes" in said
     assert "light: a number" in said
     assert "multi-task" in said.partition("not as it is")[0]
-    assert "one label is needed, and 2 columns have that role (colour, light)" in said
+    assert "it needs one label, and 2 columns have that role (colour, light)" in said
 
 
 def test_classes_are_named_on_the_command_line(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import manyways as mw
-from manyways.comparison.tasks import TASKS, task_of
+from manyways.comparison.tasks import all_tasks, find_task, task_of
 from manyways.errors import DataError, ParameterError
 from manyways.models.metrics import HIGHER_IS_BETTER
 
@@ -52,10 +52,10 @@ def test_without_a_label_or_text_there_is_nothing_to_compare_by() -> None:
 
 def test_the_usual_metric_is_one_that_all_entries_share() -> None:
     """Tokens are a common unit only for models that have the same ones."""
-    assert TASKS["text"].usual(shared=False) == "nats_per_character"
-    assert TASKS["text"].usual(shared=True) == "nats_per_token"
-    assert TASKS["pairs"].usual(shared=True) == "preference_accuracy"
-    assert TASKS["classification"].usual(shared=True) == "accuracy"
+    assert find_task("text").usual(shared=False) == "nats_per_character"
+    assert find_task("text").usual(shared=True) == "nats_per_token"
+    assert find_task("pairs").usual(shared=True) == "preference_accuracy"
+    assert find_task("classification").usual(shared=True) == "accuracy"
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_metric_may_ask_for_another_task_than_the_roles() -> None:
 
 
 def test_of_every_metric_it_is_known_whether_more_is_better() -> None:
-    assert {metric for task in TASKS.values() for metric in task.metrics} <= set(HIGHER_IS_BETTER)
+    assert {metric for task in all_tasks() for metric in task.metrics} <= set(HIGHER_IS_BETTER)

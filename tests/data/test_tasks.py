@@ -12,7 +12,7 @@ from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.data.transport import load_table, save_table
 from manyways.errors import DataError
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Task, lacking
 
 
 def table(tasks: list[object], labels: list[object], **more: list[object]) -> Data:
@@ -93,14 +93,14 @@ def test_a_task_that_was_not_learned_is_named() -> None:
 
 def test_what_is_needed_of_tasks_is_said() -> None:
     wine = mw.read("wine")
-    assert "Name it: task=" in str(lacking(("task",), wine))
-    assert "data.with_tasks(5)" in str(lacking(("task",), wine))
-    assert "two tasks or more are needed, and all labelled training rows are of 1" in str(
-        lacking(("task",), wine.with_tasks(1))
+    assert "Name it: task=" in str(lacking((Task,), wine))
+    assert "data.with_tasks(5)" in str(lacking((Task,), wine))
+    assert "it needs two tasks or more, and all labelled training rows are of 1" in str(
+        lacking((Task,), wine.with_tasks(1))
     )
     gone = np.array(wine.with_tasks(3).take("task"), object)
     gone[:7] = None
     column = Column("task", "category", gone)
     lost = replace(wine.with_tasks(3), columns={**wine.columns, "task": column})
-    assert "7 of 178 labelled training rows of wine have no task in the column 'task'" in str(lacking(("task",), lost))
-    assert lacking(("task",), wine.with_tasks(3)) is None
+    assert "7 of 178 labelled training rows of wine have no task in the column 'task'" in str(lacking((Task,), lost))
+    assert lacking((Task,), wine.with_tasks(3)) is None

@@ -19,7 +19,7 @@ from manyways.lineage.forgetting.receipt import receipt_hash, receipt_json
 from manyways.lineage.forgetting.receipt_sources import READ
 from manyways.lineage.forgetting.verification import Verification
 from manyways.methods.discovery import all_methods
-from manyways.methods.fields import hints
+from manyways.methods.fields import Named, hints
 
 Place = tuple[str | int, ...]
 NOBODY_CHECKS = {"note", "copies", "audit", "seconds", "counted"}
@@ -232,7 +232,7 @@ def test_every_text_of_a_method_is_known_to_be_read_or_not() -> None:
 
 def holds_text(annotation: Any) -> bool:
     """Whether a field may hold any text; one of a few words, or a function of text, is none."""
-    if get_origin(annotation) in (Literal, Callable):
+    if get_origin(annotation) in (Literal, Callable) or any(isinstance(part, Named) for part in get_args(annotation)):
         return False
     return annotation is str or any(map(holds_text, get_args(annotation)))
 

@@ -248,7 +248,7 @@ def test_what_the_rest_is_too_little_for(tmp_path: Path, store: mw.Store) -> Non
     data = mw.read(path, subject="who").with_labels(10)
     model = mw.FixMatch(size=0.25, batch_size=4).fit(data, budget=2, run=mw.Run(store=store))
     only = data.select(data.labelled)
-    with pytest.raises(StoreError, match="without the rows it cannot be learned: labels are needed"):
+    with pytest.raises(StoreError, match="without the rows it cannot be learned: it needs labels"):
         mw.forget(model, only)
     assert difference(store.load(model), model) is None
 

@@ -22,8 +22,8 @@ class Step:
     """A step that the loop took on `learner`, and one like it before the step, `by_hand`, with the same `batch`.
 
     A test repeats the step on `by_hand` in plain torch: forward passes, `descend`, and what moves without a gradient.
-    `agree` compares the losses, and all that the two hold. `change` makes both what they are after some steps. Plain gradient descent stands in for the method's optimiser,
-    since AdamW would magnify the rounding of gradients near 0.
+    `agree` compares the losses, and all that the two hold. `change` makes both what they are after some steps. Plain
+    gradient descent stands in for the method's optimiser, since AdamW would magnify the rounding of gradients near 0.
     """
 
     def __init__(

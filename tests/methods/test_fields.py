@@ -129,7 +129,7 @@ def test_a_method_that_needs_nothing_is_fitted_without_data() -> None:
 
 
 def test_a_method_that_needs_data_says_so() -> None:
-    with pytest.raises(NeedsError, match=r"supervised cannot learn from no data: an input column and some rows with"):
+    with pytest.raises(NeedsError, match=r"supervised cannot learn from no data: it needs an input column and some"):
         Supervised().fit()
     with pytest.raises(NeedsError, match=r"no data is given\. Name it: fit\(data\)"):
         (Several() >> FineTune()).fit()

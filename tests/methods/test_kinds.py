@@ -31,7 +31,7 @@ def _learners(gives: str) -> dict[str, type[Method]]:
     return {
         name: kind
         for name, kind in found.items()
-        if kind.needs and HAVE | GIVEN.keys() >= set(kind.needs) and kind.takes != {"adapt"}
+        if kind.needs and HAVE | GIVEN.keys() >= set(map(str, kind.needs)) and kind.takes != {"adapt"}
     }
 
 
@@ -40,7 +40,7 @@ CLASSIFIERS, REGRESSORS = _learners("classify"), _learners("regress")
 
 def _with_needs(kind: type[Method], data: Data) -> Data:
     """`data` with what `kind` needs and it has not."""
-    for need in GIVEN.keys() & set(kind.needs):
+    for need in GIVEN.keys() & set(map(str, kind.needs)):
         data = GIVEN[need](data)
     return data
 

@@ -1,5 +1,6 @@
 """FewShotModel: scored on episodes of classes it never saw, adapted to new ones, saved and loaded."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from torch.nn.functional import cross_entropy
 import manyways as mw
 from manyways.data.data import Data
 from manyways.data.read import read
-from manyways.errors import DataError, NeedsError
+from manyways.errors import DataError
 from manyways.models.few_shot.adapting import features_of, settle
+from manyways.models.few_shot_model import examples
 from manyways.randomness import generator
 
 
@@ -71,8 +73,26 @@ def test_episodes_that_cannot_be_drawn_are_refused(model: Any, halves: tuple[Dat
         model.evaluate(halves[1], ways=6)
     with pytest.raises(DataError, match="An episode takes 1 \\+ 1000 labelled rows of a class"):
         model.evaluate(halves[1], ways=2, queries=1000)
-    with pytest.raises(NeedsError, match="labels are needed"):
+
+
+def test_rows_that_it_cannot_adapt_to_are_refused(model: Any, halves: tuple[Data, Data]) -> None:
+    with pytest.raises(DataError, match="no column with the role label"):
         model.adapt(read(np.zeros((4, 64))))
+    numbers = Data.from_columns(halves[1].columns.values(), {"input": halves[1].roles["input"], "label": ["label"]})
+    column = replace(numbers.columns["label"], kind="number", values=numbers.columns["label"].values.astype(float))
+    with pytest.raises(DataError, match="adapts to classes, and the label 'label' of .* is a number"):
+        model.adapt(Data.from_columns([*halves[1].inputs, column], numbers.roles))
+
+
+def test_adapting_is_what_the_method_does(model: Any, halves: tuple[Data, Data]) -> None:
+    """One lineage, whichever way: by the verb of the model, and by the method in a chain."""
+    shown = halves[1].select(np.arange(40))
+    ours, theirs = model.adapt(shown), mw.Adapt().fit(examples(shown), model)
+    own, expected = ({**each.lineage.to_json(), "seconds": 0.0, "machine": {}} for each in (ours, theirs))
+    assert own == expected
+    assert np.array_equal(ours.lineage.rows, theirs.lineage.rows)
+    assert ours.gives == theirs.gives
+    np.testing.assert_array_equal(ours.outputs(halves[1]), theirs.outputs(halves[1]))
 
 
 def test_a_maml_model_takes_its_steps_on_the_examples(halves: tuple[Data, Data]) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from manyways.errors import ModelError
-from manyways.models.heads import LinearHead, NormalisedHead, rebuild_head
+from manyways.models.heads import HEADS, LinearHead, NormalisedHead
 
 
 def test_linear_is_an_affine_map() -> None:
@@ -23,21 +23,21 @@ def test_normalised_is_an_affine_map_of_features_by_their_own_mean_and_deviation
 
 
 def test_a_head_is_made_again_from_its_name_and_config() -> None:
-    head = rebuild_head({"name": "linear", "width": 4, "outputs": 3})
+    head = HEADS.rebuild({"name": "linear", "width": 4, "outputs": 3})
     assert isinstance(head, LinearHead)
     assert head.config == {"width": 4, "outputs": 3}
     assert head(torch.zeros(2, 4)).shape == (2, 3)
 
 
 def test_heads_that_methods_define_are_found() -> None:
-    head = rebuild_head({"name": "centroids", "centres": 2, "width": 3, "outputs": 5})
+    head = HEADS.rebuild({"name": "centroids", "centres": 2, "width": 3, "outputs": 5})
     assert head(torch.zeros(7, 3)).shape == (7, 5)
 
 
 def test_an_unknown_head_and_a_wrong_config_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"The model has a head 'quadratic'; known are .*centroids.*linear"):
-        rebuild_head({"name": "quadratic"})
+    with pytest.raises(ModelError, match=r"There is no head 'quadratic'; heads are .*centroids"):
+        HEADS.rebuild({"name": "quadratic"})
     with pytest.raises(ModelError, match="The saved description of the head 'linear' does not fit: .*depth"):
-        rebuild_head({"name": "linear", "depth": 3})
-    with pytest.raises(ModelError, match="The model has a head None"):
-        rebuild_head({})
+        HEADS.rebuild({"name": "linear", "depth": 3})
+    with pytest.raises(ModelError, match="There is no head None"):
+        HEADS.rebuild({})

@@ -10,11 +10,11 @@ from scipy.stats import logistic, norm
 
 from manyways.data.specs import TableSpec
 from manyways.models.generative.likelihoods import (
+    LIKELIHOODS,
     SMALLEST_DEVIATION,
     Bernoulli,
     DiscretisedLogistic,
     TableLikelihood,
-    rebuild_likelihood,
 )
 
 
@@ -86,7 +86,7 @@ SPEC = TableSpec(5, ((0, 1), (1, 4), (4, 5)), (0, 2))
 
 def test_rows_of_a_table() -> None:
     """Two numbers and a category of three."""
-    likelihood = TableLikelihood.of(SPEC)
+    likelihood = TableLikelihood.for_spec(SPEC)
     likelihood.log_deviation.data.copy_(torch.tensor([log(0.5), log(2.0)]))
     raw = torch.tensor([[0.2, 1.0, 0.0, -1.0, 3.0]])
     row = torch.tensor([[0.7, 0.0, 1.0, 0.0, 1.0]])
@@ -96,7 +96,7 @@ def test_rows_of_a_table() -> None:
 
 
 def test_rows_of_a_table_are_drawn_as_they_are_probable() -> None:
-    likelihood = TableLikelihood.of(SPEC)
+    likelihood = TableLikelihood.for_spec(SPEC)
     likelihood.log_deviation.data.copy_(torch.tensor([log(0.5), log(2.0)]))
     raw = torch.tensor([[0.2, 1.0, 0.0, -1.0, 3.0]]).expand(50_000, -1)
     drawn = likelihood.draw(raw, torch.Generator().manual_seed(0)).detach().numpy()
@@ -107,13 +107,13 @@ def test_rows_of_a_table_are_drawn_as_they_are_probable() -> None:
 
 
 def test_a_constant_number_is_not_as_probable_as_one_likes() -> None:
-    likelihood = TableLikelihood.of(SPEC)
+    likelihood = TableLikelihood.for_spec(SPEC)
     likelihood.log_deviation.data.fill_(-50.0)
     assert likelihood.deviation.tolist() == pytest.approx([SMALLEST_DEVIATION] * 2)
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(), DiscretisedLogistic(), TableLikelihood.of(SPEC)])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), DiscretisedLogistic(), TableLikelihood.for_spec(SPEC)])
 def test_it_is_made_again_from_its_description(likelihood: Bernoulli) -> None:
-    again = rebuild_likelihood({"name": likelihood.name, **likelihood.config})
+    again = LIKELIHOODS.rebuild({"name": likelihood.name, **likelihood.config})
     assert type(again) is type(likelihood)
     again.load_state_dict(likelihood.state_dict())

@@ -12,7 +12,7 @@ from manyways.data.specs import Spec
 from manyways.errors import ParameterError
 from manyways.models import _quicker
 from manyways.models._quicker import ONE_BY_ONE, UNDECIDED, VECTORISED, quicker
-from manyways.models.backbones import backbones, make_backbone
+from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.heads import LinearHead
 from manyways.models.network import Network
 from manyways.models.population import Population, member_norms, per_member
@@ -29,7 +29,7 @@ def nothing_chosen_before(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_network_we_ship_is_compared(shipped_specs: Specs) -> None:
     """Those with weights to learn; a checkpoint brings its own network."""
     learn = set()
-    for name, kind in backbones().items():
+    for name, kind in BACKBONES.all().items():
         specs = [spec for spec, _ in shipped_specs.values() if spec.kind in kind.kinds]
         if name == "pretrained":
             with pytest.raises(ParameterError, match="needs a checkpoint"):

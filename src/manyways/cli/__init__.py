@@ -153,13 +153,12 @@ def _run(arguments: list[str]) -> int:
         print(usage(), end="")
         return 0
     if command == "--version":
-        from manyways import __version__
+        from manyways.version import __version__
 
         print(f"manyways {__version__}")
         return 0
     if command not in COMMANDS:
-        from manyways.data.roles import did_you_mean
-        from manyways.errors import ParameterError
+        from manyways.errors import ParameterError, did_you_mean
 
         raise ParameterError(
             f"There is no command {command!r}; commands are {', '.join(COMMANDS)}.{did_you_mean(command, COMMANDS)}"

@@ -127,7 +127,7 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
 def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
     """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
     from manyways.comparison.plan import suggested
-    from manyways.comparison.tasks import TASKS, task_of
+    from manyways.comparison.tasks import all_tasks, task_of
 
     training = data.training
     if data.environment is not None:
@@ -141,12 +141,12 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
         return command_line("compare", *arguments, *few, "--report", "report.html")
     scored = not data.has("label") or bool(training.known.any())
-    if scored and any(task.asked(data) and not task.has_labels for task in TASKS.values()):
+    if scored and any(task.asked(data) and not task.has_labels for task in all_tasks()):
         return command_line("compare", *arguments, "--report", "report.html")
     possible = [advice for advice in found if advice.possible]
     if not possible:
         return command_line("advise", "--help")
-    alone = [advice for advice in possible if not {"label", "classes"} & {*advice.needs} and ">>" not in advice.write]
+    alone = [advice for advice in possible if not advice.from_labels and ">>" not in advice.write]
     embeds = [advice for each in (alone, possible) for advice in each if "embed" in advice.gives]
     return command_line("fit", (embeds or possible)[0].write, *arguments, "--out", "model")
 

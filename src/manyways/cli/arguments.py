@@ -11,8 +11,7 @@ import tyro
 from tyro.conf import arg
 from tyro.constructors import PrimitiveConstructorSpec
 
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -240,7 +239,8 @@ def check_budget(text: str | None) -> None:
 
 def check_method_names(text: str) -> None:
     """Raise ParameterError for a method in `text` that there is not, without loading any."""
-    from manyways.methods.discovery import modules, normal
+    from manyways.methods.discovery import modules
+    from manyways.registry import normal
 
     fields = 1
     while fields:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from tyro.conf import arg
 
 from manyways.methods.expressions import parse_method
-from manyways.methods.fields import Interval, hints
+from manyways.methods.fields import Interval, Named, hints
 from manyways.methods.method import Method
 
 PLAIN = {float: "number", int: "whole number", bool: "yes or no", str: "text"}
@@ -110,8 +110,9 @@ def _described(annotation: Any) -> tuple[str, Any]:
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         words, read = _described(parts[0])
+        named = [f"one of {', '.join(extra.allowed)}" for extra in parts[1:] if isinstance(extra, Named)]
         ranges = [f"in {extra.text}" for extra in parts[1:] if isinstance(extra, Interval)]
-        return " ".join([words, *ranges]), read
+        return " ".join([*(named or [words]), *ranges]), read
     if origin in (Union, types.UnionType):
         return _described_union(parts)
     if origin is Literal:

@@ -88,9 +88,8 @@ def _show(kind: "type[Method]") -> None:
 
 def needs(kind: "type[Method]") -> str:
     """What the data must have, in words."""
-    from manyways.methods.needs import NEEDS
 
-    said = ", ".join(NEEDS.get(need, need) for need in kind.needs) or "no data"
+    said = ", ".join(need.meaning for need in kind.needs) or "no data"
     return f"{said}, a model to start from" if kind.requires_model else said
 
 

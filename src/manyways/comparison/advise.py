@@ -29,6 +29,7 @@ class Advice:
     write: str
     needs: tuple[str, ...]
     gives: tuple[str, ...]
+    from_labels: bool = False
 
 
 def advise(data: "Source") -> list[Advice]:
@@ -60,7 +61,8 @@ def _advice(method: Method, data: "Data") -> Advice:
         possible=bool(write),
         reason=reason,
         write=write,
-        needs=tuple(method.needs),
+        needs=tuple(map(str, method.needs)),
+        from_labels=any(need.labelled for need in method.needs),
         gives=tuple(sorted(given(method, data) if write else method.gives)),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.label_efficiency import labels_needed
-from manyways.comparison.plan import Plan, manyways_version
+from manyways.comparison.plan import Plan
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -27,6 +27,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.models.metrics import HIGHER_IS_BETTER
 from manyways.models.saving import load_model
+from manyways.version import __version__
 
 CONFIDENCE = 0.95
 Outcomes = Mapping[Job, Outcome]
@@ -54,7 +55,7 @@ def assemble(plan: Plan, outcomes: Outcomes, folder: Path, interrupted: bool) ->
             torch.__version__,
             platform.platform(),
         ),
-        version=manyways_version(),
+        version=__version__,
         started="",
         seconds=None,
         entries=tuple(entries),
@@ -104,7 +105,7 @@ def make_entry(
     mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
     done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
     stages = method.stages if isinstance(method, Chain) else (method,)
-    needs = tuple(dict.fromkeys(need for stage in stages for need in stage.needs))
+    needs = tuple(dict.fromkeys(need.name for stage in stages for need in stage.needs))
     entry = Entry(
         name=name,
         title=" → ".join(_title(stage) for stage in stages),

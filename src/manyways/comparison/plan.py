@@ -20,15 +20,9 @@ from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last, stages
 from manyways.training.budget import Budget
+from manyways.version import __version__
 
 MOST_WORKERS = 8
-
-
-def manyways_version() -> str:
-    """The version of this package."""
-    import manyways
-
-    return manyways.__version__
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Plan:
         facts = [
             self.data.fingerprint,
             self.threads if self.budget.unit == "seconds" else None,
-            manyways_version(),
+            __version__,
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 

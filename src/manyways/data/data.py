@@ -13,14 +13,14 @@ from manyways.data import given, parts
 from manyways.data.columns import Column, places_of, row_ids
 from manyways.data.kinds import infer_label_kind
 from manyways.data.notation import is_missing
+from manyways.data.origin import Origin
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.data.roles import check_roles, did_you_mean
+from manyways.data.roles import check_roles
 from manyways.data.storage import RowNumbers
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from manyways.data.environments import Environment
-    from manyways.data.origin import Origin
 
 TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
@@ -47,7 +47,7 @@ class Data:
     """How reading understood what could be understood otherwise, by column, and what to type if that is wrong."""
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
-    origin: "Origin | None" = None
+    origin: Origin | None = None
     """Where the rows can be read again; None for what was in memory, or has been given other labels since."""
     numbers: RowNumbers | None = None
     """Which row of its source each row of the table was, where some were left out; None where none was."""
@@ -62,7 +62,7 @@ class Data:
         source: str = "",
         ignored: Mapping[str, str] | None = None,
         notes: Mapping[str, str] | None = None,
-        origin: "Origin | None" = None,
+        origin: Origin | None = None,
         numbers: RowNumbers | None = None,
     ) -> "Data":
         """A table from columns of one length. Raises DataError where roles, lengths or labels do not fit."""

@@ -1,16 +1,16 @@
 """Rows as tensors: encoders fitted once on the training rows, applied once to every row."""
 
 import hashlib
-import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column, modalities
+from manyways.data.encoders import ENCODERS, fit_encoder
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.presence import absent_by_modality, present, without_gaps
 from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
@@ -23,66 +23,6 @@ if TYPE_CHECKING:
 
 KEPT_IN_MEMORY = 1 << 20
 """Encodings of fewer bytes are made again rather than written: that is faster than opening a file."""
-
-
-class Encoder(ABC):
-    """How one or several columns of a table become one tensor."""
-
-    kind: ClassVar[str]
-
-    @classmethod
-    @abstractmethod
-    def fit(
-        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
-    ) -> "Encoder":
-        """The encoder of `columns` of one modality, fitted on `rows`.
-
-        Args:
-            columns: Numbers and categories together, or a column of another kind alone.
-            rows: Those that may be learned from.
-            checkpoint: A pretrained network whose own tokenizer is taken.
-            plain: Learn only which categories occur: numbers stay as they are, words are hashed.
-        """
-
-    @property
-    @abstractmethod
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns that are encoded."""
-
-    @property
-    @abstractmethod
-    def spec(self) -> Spec:
-        """The shape and kind of what `encode` gives."""
-
-    @abstractmethod
-    def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[Any]:
-        """The encoded `rows`, first axis rows."""
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs to make this encoder again."""
-
-    @classmethod
-    @abstractmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> "Encoder":
-        """The encoder that `to_json` wrote."""
-
-    def decode(self, values: NDArray[Any]) -> list[NDArray[Any]]:
-        """The values of each column that `encode` gives `values` for, or the nearest there are."""
-        raise DataError(f"What is encoded of {self.kind} cannot be turned back into it.")
-
-    @property
-    def shared(self) -> dict[str, str]:
-        """The columns whose values share features as they are too many, and how."""
-        return {}
-
-    def already_encoded(self, columns: list[Column]) -> bool:
-        """Whether the column's own values are what `encode` would give, so that nothing need be stored."""
-        return False
-
-    def key(self) -> str:
-        """A hash of everything that decides what `encode` gives."""
-        return hashlib.blake2b(json.dumps(self.to_json()).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,27 +86,30 @@ class InputEncoding:
         return {name: said for encoder in self.encoders.values() for name, said in encoder.shared.items()}
 
     @staticmethod
-    def fit(data: "Data", *, checkpoint: str | Mapping[str, str] | None = None, plain: bool = False) -> "InputEncoding":
-        """Encoders for the inputs of `data`, fitted on its training rows; text by `checkpoint`'s own tokenizer.
+    def fit(
+        data: "Data", *, tokenizers: Mapping[str, CheckpointTokenizer] | None = None, plain: bool = False
+    ) -> "InputEncoding":
+        """Encoders for the inputs of `data`, fitted on its training rows.
 
-        checkpoint: one for all texts, or by their columns' names. Numbers and categories become one modality, `table`;
-        each text, image or audio column is its own. Plain ones learn only which categories occur: numbers are left as
-        they are, and words are hashed.
+        Numbers and categories become one modality, `table`; each text, image or audio column is its own.
+
+        Args:
+            data: Rows with input columns.
+            tokenizers: Tokenizers of checkpoints by the columns that they read; the others are trained on the rows.
+            plain: True to learn only which categories occur: numbers are left as they are, and words are hashed.
+
+        Raises:
+            DataError: Where there are no input columns or no training rows.
         """
-        from manyways.data.encoders import fit_encoder
-
         training = data.training
         if not data.inputs:
             raise DataError(f"{data.name} has no input column; columns are {', '.join(data.columns)}.")
         if not len(training):
             raise DataError(f"{data.name} has no training rows to learn from.")
         groups = modalities(data.inputs)
-        by_name = checkpoint if isinstance(checkpoint, Mapping) else dict.fromkeys(groups, checkpoint)
+        known = tokenizers or {}
         return InputEncoding(
-            {
-                name: fit_encoder(columns, training.rows, by_name.get(name), plain=plain)
-                for name, columns in groups.items()
-            }
+            {name: fit_encoder(each, training.rows, known.get(name), plain=plain) for name, each in groups.items()}
         )
 
     def encode(self, data: "Data") -> Encoded:
@@ -213,8 +156,6 @@ class InputEncoding:
         order: names of inputs in the order that the network has them in, whatever the order they were written in:
         augmentation draws for one after the other, so it decides what is learned next.
         """
-        from manyways.data.encoders import ENCODERS
-
         encoders: dict[str, Encoder] = {}
         first = {name: saved[name] for name in order if name in saved}
         for name, fields in {**first, **saved}.items():

@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manyways.data.roles import did_you_mean
 from manyways.data.spaces import Space, read_space
-from manyways.errors import DataError
+from manyways.errors import DataError, did_you_mean
 from manyways.typed import import_typed
 
 if TYPE_CHECKING:

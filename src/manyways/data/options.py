@@ -7,8 +7,7 @@ import numpy as np
 
 from manyways.data.kinds import KINDS
 from manyways.data.notation import DECIMALS
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
 
 BadRows = Literal["refuse", "skip", "fill"]
 

@@ -1,22 +1,12 @@
-"""Origin: where rows were read from, and how, so that they can be read again."""
+"""Origin: the source of rows and the options it was read with, so that they can be read again."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import Any, Self
 
 from manyways.data.columns import Column
-from manyways.data.notation import as_numbers
 from manyways.data.storage import chunks_of
-from manyways.errors import DataError
-
-if TYPE_CHECKING:
-    from manyways.data.data import Data
-
-REPEATED = ("with_clients", "with_tasks")
-"""What may add columns to rows after they were read, and follows from the rows and its arguments alone."""
 
 
 @dataclass(frozen=True)
@@ -36,38 +26,6 @@ class Origin:
     def then(self, step: str, **arguments: Any) -> Self:
         """This origin, and a `step` after it."""
         return replace(self, steps=(*self.steps, (step, arguments)))
-
-    def read(self) -> "Data":
-        """The rows as they are in the source now. Raises DataError where it is gone, or no longer what it was."""
-        from manyways.data.read import NOTHING_KNOWN, read_as
-
-        if strange := [step for step, _ in self.steps if step not in REPEATED]:
-            raise DataError(f"{self.source}: {strange[0]!r} cannot be repeated; only {', '.join(REPEATED)} can.")
-        # An origin may be a stranger's: it is read as rows, and never as an environment, whose id may name a module.
-        data = read_as(self.source, NOTHING_KNOWN, **self.options)
-        if lost := [name for name in self.columns if name not in data.columns]:
-            raise DataError(
-                f"{self.source} has no column {lost[0]!r} any more; those that are read are {', '.join(data.columns)}."
-            )
-        if odd := self._odd(data):  # fewer rows may look like columns of another kind
-            kinds = {**(self.options.get("kinds") or {}), **{name: self.columns[name][0] for name in odd}}
-            data = self._as_they_were(read_as(self.source, NOTHING_KNOWN, **{**self.options, "kinds": kinds}))
-        for step, arguments in self.steps:
-            data = getattr(data, step)(**arguments)
-        return data
-
-    def _odd(self, data: "Data") -> list[str]:
-        return [name for name, stored in self.columns.items() if tuple(stored) != _stored(data.columns[name])]
-
-    def _as_they_were(self, data: "Data") -> "Data":
-        """`data` with whole numbers as decimals, or as they stand beside missing ones, where they were so."""
-        odd = self._odd(data)
-        columns = [
-            _recast(each, *self.columns[each.name]) if each.name in odd else each for each in data.columns.values()
-        ]
-        return type(data).from_columns(
-            columns, data.roles, part=data.part, name=data.name, source=data.source, ignored=data.ignored, origin=self
-        )
 
     def to_json(self) -> dict[str, Any]:
         """All that `from_json` needs, as JSON values."""
@@ -99,10 +57,10 @@ def find_origin(
     options = {name: value for name, value in {**given, **named}.items() if value is not None}
     options |= {role: list(names) for role, names in roles.items()} | {"label": list(roles.get("label", ()))}
     options |= _sizes(columns.values())
-    return Origin(whole, options, {name: _stored(column) for name, column in columns.items()})
+    return Origin(whole, options, {name: stored_as(column) for name, column in columns.items()})
 
 
-def _stored(column: Column) -> tuple[str, str]:
+def stored_as(column: Column) -> tuple[str, str]:
     """The kind of `column`, and the type of its values: of objects whether they are words."""
     if column.values.dtype.kind != "O":
         return column.kind, column.values.dtype.name
@@ -110,22 +68,8 @@ def _stored(column: Column) -> tuple[str, str]:
     return column.kind, "words" if isinstance(next(known, ""), str) else "object"
 
 
-def _recast(column: Column, kind: Any, stored: str) -> Column:
-    from manyways.data.categories import as_objects
-
-    values = column.take(np.arange(len(column)))
-    if values.dtype.kind == "O" and stored not in ("words", "object"):  # words that were numbers once: 01
-        numbers, odd = as_numbers(values)
-        values = values if len(odd) or np.isnan(numbers).any() else numbers
-    if values.dtype.kind not in "iuf" or stored == "words":
-        return replace(column, kind=kind)
-    return replace(
-        column, kind=kind, values=as_objects(values.tolist()) if stored == "object" else values.astype(stored)
-    )
-
-
 def _named(source: Any) -> str | None:
-    """What `source` is called from any folder: a path in full, another name as it is; None for what has no name."""
+    """The name of `source` from any folder: a path in full, another name as it is; None where it has none."""
     if not isinstance(source, str | Path):
         return None
     path = Path(source).expanduser()

@@ -16,15 +16,15 @@ from manyways.data.options import OPTIONS, BadRows, check_options
 from manyways.data.origin import find_origin
 from manyways.data.parts import PARTS, TEST, TRAINING, VALIDATION
 from manyways.data.phrases import count_of
-from manyways.data.roles import ROLES, did_you_mean
+from manyways.data.roles import ROLES, text_roles
 from manyways.data.sources import memory
 from manyways.data.sources.bad_rows import handle
 from manyways.data.sources.base import PART_WORDS, Options, Table
-from manyways.data.sources.finish import TEXT_ROLES, finished, understood, useless
+from manyways.data.sources.finish import finished, understood, useless
 from manyways.data.sources.images import resized
 from manyways.data.sources.join import joined
 from manyways.data.storage import loaded
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ParameterError, did_you_mean
 
 Names = str | Sequence[str]
 Source = Any
@@ -280,18 +280,18 @@ def _roles(
     if "label" not in roles and label in table.columns and label not in taken:
         roles["label"] = (label,)
         taken.add(label)
-    if "input" not in roles and not any(role in roles for role in TEXT_ROLES):
+    if "input" not in roles and not any(role in roles for role in text_roles()):
         roles |= {role: (role,) for role in _named_after_roles(table.columns, taken, "label" in roles)}
         taken = {name for names in roles.values() for name in names}
     rest = [name for name in table.columns if name not in taken]
-    if "input" in roles or any(role in roles for role in TEXT_ROLES):
+    if "input" in roles or any(role in roles for role in text_roles()):
         ignored.update(dict.fromkeys(rest, "no role was given to it"))
     else:
         found = {name: useless(table.columns[name], kinds.get(name)) for name in rest}
         reasons = {name: reason for name, reason in found.items() if reason}
         ignored.update(reasons)
         roles["input"] = tuple(name for name in rest if name not in reasons)
-    if not any(roles.get(role) for role in ("input", *TEXT_ROLES)):
+    if not any(roles.get(role) for role in ("input", *text_roles())):
         why = "; ".join(f"{name}: {reason}" for name, reason in ignored.items()) or "every column has another role"
         raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
     return {role: names for role, names in roles.items() if names}
@@ -306,7 +306,7 @@ def _named_after_roles(columns: Iterable[str], taken: set[str], labelled: bool) 
     # A column called text beside a label is what a classifier reads.
     if "text" in free and not labelled and (found or free == {"text"}):
         found.add("text")
-    return tuple(role for role in TEXT_ROLES if role in found)
+    return tuple(role for role in text_roles() if role in found)
 
 
 def as_data(source: Source) -> Data:

@@ -1,41 +1,31 @@
 """Methods are found: built-in ones by walking this folder, others by the entry-point group `manyways.methods`."""
 
 import importlib
-import pkgutil
+import warnings
 from functools import cache
-from importlib.metadata import entry_points
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
+from manyways.registry import modules_in, normal, points_of
 
 if TYPE_CHECKING:
     from manyways.methods.method import Method
 
 GROUP = "manyways.methods"
-BASES = "bases"
-"""The folder that holds no methods, but what families of them share."""
-
-
-def normal(name: str) -> str:
-    """`name` without dashes, underscores and capitals: SelfTraining, self-training and self_training are one."""
-    return name.replace("-", "").replace("_", "").lower()
+SHARED = ("bases", "needs")
+"""Folders that hold no methods, but what they are made of."""
 
 
 @cache
 def modules() -> dict[str, str]:
     """The module of every method by its normalised name, without importing any."""
-    found: dict[str, str] = {}
-    package = importlib.import_module(GROUP)
-    for entry in pkgutil.iter_modules(package.__path__):
-        if entry.ispkg and entry.name != BASES:
-            folder = importlib.import_module(f"{GROUP}.{entry.name}")
-            for file in pkgutil.iter_modules(folder.__path__):
-                if not file.name.startswith("_"):
-                    found[normal(file.name)] = f"{folder.__name__}.{file.name}"
-    for point in entry_points(group=GROUP):
-        found[normal(point.name)] = point.module
-    return found
+    known: dict[str, str] = {}
+    for module in modules_in(GROUP):
+        folder, _, file = module.removeprefix(f"{GROUP}.").rpartition(".")
+        if folder and folder not in SHARED:
+            known[normal(file)] = module
+    return known | {normal(point.name): point.module for point in points_of("methods")}
 
 
 def find_method(name: str) -> "type[Method]":
@@ -48,7 +38,7 @@ def find_method(name: str) -> "type[Method]":
         )
     from manyways.methods.method import Method  # only now: it loads torch, and a slip is answered at once
 
-    module = importlib.import_module(known[normal(name)])
+    module = _module(known[normal(name)], name)
     for member in vars(module).values():
         if (
             isinstance(member, type)
@@ -60,14 +50,34 @@ def find_method(name: str) -> "type[Method]":
     raise ParameterError(f"{module.__name__} defines no method class named like {name!r}.")
 
 
+def _module(path: str, name: str) -> ModuleType:
+    """The module of a method. Raises ParameterError where it is another package's and cannot be loaded."""
+    try:
+        return importlib.import_module(path)
+    except Exception as error:
+        if path.startswith(f"{GROUP}."):
+            raise
+        raise ParameterError(
+            f"The method {name!r} of the module {path} cannot be loaded: {type(error).__name__}: {error}. Upgrade the "
+            "package that brings it, or uninstall it."
+        ) from error
+
+
 def all_methods() -> "dict[str, type[Method]]":
-    """Every method by its name, sorted."""
-    found = [find_method(name) for name in modules()]
-    return {method.method_name(): method for method in sorted(found, key=lambda method: method.method_name())}
+    """Every method by its name, sorted; those of other packages that cannot be loaded are left out with a warning."""
+    kinds: list[type[Method]] = []
+    for name, path in modules().items():
+        try:
+            kinds.append(find_method(name))
+        except ParameterError as error:
+            if path.startswith(f"{GROUP}."):
+                raise
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    return {kind.method_name(): kind for kind in sorted(kinds, key=lambda kind: kind.method_name())}
 
 
 def paradigm(kind: "type[Method]") -> str:
-    """What a method's way of learning is called: the folder it lies in, or the package that brings it."""
+    """The paradigm of a method: the folder that it lies in, or the package that brings it."""
     inside = kind.__module__.removeprefix(f"{GROUP}.")
     name = inside.split(".")[0]
     return name.replace("_", "-") if inside != kind.__module__ else f"from {name}"

@@ -5,8 +5,9 @@ import re
 from typing import Any
 
 from manyways.errors import ParameterError
-from manyways.methods.discovery import find_method, modules, normal
+from manyways.methods.discovery import find_method, modules
 from manyways.methods.method import Method
+from manyways.registry import normal
 
 _QUOTED_OR_DASH = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=[A-Za-z])-(?=[A-Za-z])"""
 """A name's dash becomes an underscore; one inside quotes is part of a value."""

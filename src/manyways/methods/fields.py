@@ -4,10 +4,10 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from math import isnan
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from manyways.data.roles import did_you_mean
-from manyways.errors import ParameterError
+from manyways.errors import ParameterError, did_you_mean
+from manyways.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,38 @@ class Interval:
         low, high = self.text[1:-1].split(",")
         return float(low), float(high)
 
+    def check(self, where: str, value: float) -> None:
+        """Raise ParameterError where `value` of the field `where` lies outside."""
+        if value not in self:
+            raise ParameterError(f"{where} must be in {self.text}; got {value!r}.")
+
     def __contains__(self, value: float) -> bool:
         low, high = self.bounds
         return (low <= value if self.text[0] == "[" else low < value) and (
             value <= high if self.text[-1] == "]" else value < high
         )
+
+
+@dataclass(frozen=True)
+class Named:
+    """The names in a registry, and some words besides: `Named(DECODERS, "auto")`."""
+
+    registry: Registry[Any]
+    besides: tuple[str, ...]
+
+    def __init__(self, registry: Registry[Any], *besides: str) -> None:
+        object.__setattr__(self, "registry", registry)
+        object.__setattr__(self, "besides", besides)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Every value that a field may have."""
+        return (*self.besides, *self.registry)
+
+    def check(self, where: str, value: object) -> None:
+        """Raise ParameterError where `value` of the field `where` is none of them."""
+        if value not in self.allowed:
+            _refuse_word(where, self.allowed, value)
 
 
 Share = Annotated[float, Interval("[0, 1]")]
@@ -64,15 +91,11 @@ def _check(where: str, annotation: Any, value: Any) -> None:
         base, *extras = get_args(annotation)
         _check(where, base, value)
         for extra in extras:
-            if isinstance(extra, Interval) and value not in extra:
-                raise ParameterError(f"{where} must be in {extra.text}; got {value!r}.")
+            if isinstance(extra, Interval | Named):
+                extra.check(where, value)
     elif origin is Literal:
         if value not in get_args(annotation):
-            allowed = get_args(annotation)
-            raise ParameterError(
-                f"{where} must be one of {', '.join(map(repr, allowed))}; got {value!r}."
-                f"{did_you_mean(str(value), map(str, allowed))}"
-            )
+            _refuse_word(where, get_args(annotation), value)
     elif origin in (Union, types.UnionType):
         options = [option for option in get_args(annotation) if option is not type(None)]
         if value is not None or len(options) == len(get_args(annotation)):
@@ -86,6 +109,13 @@ def _check(where: str, annotation: Any, value: Any) -> None:
             raise ParameterError(f"{where} must be a function; got {value!r}.")
     elif isinstance(annotation, type) and not isinstance(value, annotation):
         raise ParameterError(f"{where} must be a {annotation.__name__}; got {value!r}.")
+
+
+def _refuse_word(where: str, allowed: tuple[Any, ...], value: Any) -> NoReturn:
+    raise ParameterError(
+        f"{where} must be one of {', '.join(map(repr, allowed))}; got {value!r}."
+        f"{did_you_mean(str(value), map(str, allowed))}"
+    )
 
 
 def _check_any(where: str, options: list[Any], value: Any) -> None:

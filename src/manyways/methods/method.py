@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
-from manyways.methods.needs import lacking, lacking_inputs, unused
+from manyways.methods.needs import Input, Need, lacking, lacking_inputs, unused
 from manyways.methods.written import as_tuple, default, plain, written
 from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
@@ -55,8 +55,10 @@ class Method(ABC):
     arguments. With `>>` methods make a chain.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("input",)
-    """What the data must have; the words are the keys of `manyways.methods.needs.NEEDS`. Empty: it needs no data."""
+    needs: ClassVar[tuple[Need, ...]] = (Input,)
+    """Requirements on the data (`manyways.methods.needs`); empty: it needs no data."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Roles that it uses where the data has them, besides those that it needs: "weight"."""
     gives: ClassVar[frozenset[str]]
     """What the model can do: classify, regress, labels (several), embed, cluster, retrieve, generate, …"""
     takes: ClassVar[frozenset[str]] = frozenset()
@@ -205,9 +207,9 @@ class Method(ABC):
 
     def lacks_of(self, data: Data) -> str | None:
         """Why `data` is not enough for this method, whatever model it starts from."""
-        if reason := lacking(self.needs, data) or unused(self.needs, data):
+        if reason := lacking(self.needs, data) or unused((*self.uses, *map(str, self.needs)), data):
             return reason
-        return lacking_inputs(data, some_may_lack=self.missing_inputs) if "input" in self.needs else None
+        return lacking_inputs(data, some_may_lack=self.missing_inputs) if Input in self.needs else None
 
     def start_hint(self, data: Data) -> str:
         """What to type for a model to start from; one that `data` allows, where it allows any."""

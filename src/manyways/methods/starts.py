@@ -8,6 +8,7 @@ from manyways.methods.discovery import all_methods
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.methods.method import Method
+    from manyways.methods.needs import Need
 
 PLAIN = "supervised"
 """Of methods that give and need the same, the one that others are measured against."""
@@ -34,6 +35,16 @@ def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
         predicts = {"classify" if label.kind == "category" else "regress" for label in data.labels}
         predicts = predicts if len(data.labels) == 1 else set()
     return frozenset(word for word in words if word not in ("classify", "regress") or word in predicts)
+
+
+def needs_any(method: "Method", *needs: "Need") -> bool:
+    """True if the method, or a stage of the chain, has one of `needs` among its own."""
+    return any(need in stage.needs for stage in stages(method) for need in needs)
+
+
+def learns_from_labels(method: "Method") -> bool:
+    """True if the method, or a stage of the chain, can only learn from rows with labels."""
+    return any(need.labelled for stage in stages(method) for need in stage.needs)
 
 
 def giver(wanted: frozenset[str], data: "Data | None" = None) -> str:

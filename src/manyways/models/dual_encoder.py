@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
+from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.presence import lacking_rows
+from manyways.data.read import Source, as_data
 from manyways.data.repeats import same_numbers
-from manyways.errors import DataError, ModelError, ParameterError
+from manyways.data.targets import Target
+from manyways.errors import DataError, ModelError, NeedsError, ParameterError
+from manyways.models.derivation import derived
+from manyways.models.heads import SimilarityHead
 from manyways.models.lineage import Lineage
 from manyways.models.metrics import metric_of
 from manyways.models.model import Model
@@ -25,9 +31,7 @@ from manyways.models.running import run_rows
 from manyways.models.two_towers import TwoTowers, rebuild_towers
 from manyways.models.weights import write_weights
 
-if TYPE_CHECKING:
-    from manyways.data.data import Data
-    from manyways.data.read import Source
+LABEL, TEMPLATE = "label", "a picture of {}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,7 +57,7 @@ class DualEncoder(Model):
         texts = [name for name in self.names if self.inputs.specs[name].kind == "text"]
         return texts[-1] if texts else None
 
-    def embed(self, source: "Source", input: str | None = None) -> NDArray[np.float32]:
+    def embed(self, source: Source, input: str | None = None) -> NDArray[np.float32]:
         """The vectors of one input of each row, float32 [rows, width], of length 1.
 
         input: which; by default the one that the source has. Where it has both, those of both, side by side.
@@ -62,7 +66,7 @@ class DualEncoder(Model):
         names = (input,) if input is not None else self._sides(data)
         return np.concatenate([self._vectors(data, name) for name in names], axis=1)
 
-    def retrieve(self, queries: "Source", among: "Source", k: int = 10, *, by: str | None = None) -> Found:
+    def retrieve(self, queries: Source, among: Source, k: int = 10, *, by: str | None = None) -> Found:
         """The rows of `among` that are nearest to each of `queries`, the nearest first.
 
         queries: rows with one of the inputs, or texts where one is text: `retrieve("a red heart", pictures)`. by: the
@@ -83,31 +87,62 @@ class DualEncoder(Model):
         found = next((name for name in sides if name != by), by)
         return nearest(self._vectors(asked, by), self._vectors(held, found), k)
 
-    def classifier(self, classes: Sequence[str], template: str = "a picture of {}", label: str = "label") -> Predictor:
-        """A model that tells `classes` apart by their names, which it need never have seen (zero-shot).
+    def classifier(self, classes: Sequence[str], template: str = TEMPLATE, label: str = LABEL) -> Predictor:
+        """Zero-shot classifier (Radford et al. 2021): tells `classes` apart by their names, which may all be new.
 
-        template: the text that stands for a class, with {} for its name; best is one like the texts that were learned
-        from. label: the column that is predicted. Raises NeedsError where neither input is text.
+        The method `zero-shot` makes the same model in a chain.
+
+        Args:
+            classes: Names of the classes, two or more.
+            template: The text that stands for a class, with {} for its name; best is one like the texts that were
+                learned from.
+            label: The column that is predicted.
+
+        Raises:
+            NeedsError: Where neither input is text.
+            ParameterError: For fewer than two names, a name twice, or a template without {}.
         """
-        from manyways.methods.multi_modal.zero_shot import ZeroShot
+        names = tuple(classes)
+        check_class_names(names, template, "classifier")
+        made = self.comparing(Target(label, names), template)
+        fields = {"classes": names, "template": template, "label": label}
+        return derived(made, self, "zero-shot", Data.nothing(), fields, {"template": TEMPLATE, "label": LABEL})
 
-        model = ZeroShot(classes=tuple(classes), template=template, label=label).fit(None, self)
-        assert isinstance(model, Predictor)
-        return model
+    def comparing(self, target: Target, template: str) -> Predictor:
+        """As `classifier`, of the classes of `target`, without the lineage."""
+        if (text := self.text_input) is None:
+            raise NeedsError(
+                f"Classes are told apart by their names, and {self.lineage.title} pairs {' with '.join(self.names)}, "
+                "neither of which is text. Train one on texts."
+            )
+        seen = next(name for name in self.names if name != text)
+        texts = [template.replace("{}", str(name)) for name in target.classes]
+        network = self.as_predictor().copy_of_network()
+        backbone = network.parts[network.names.index(seen)]
+        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
+            head = SimilarityHead(backbone.width, self.network.width, len(texts))
+        with torch.no_grad():
+            head.projection.copy_(self.network.projection(seen).weight)
+            head.vectors.copy_(torch.from_numpy(self.embed(texts, text)))
+            head.scale.copy_(self.network.log_scale.exp())
+        return Predictor(
+            network=Network({seen: backbone}, head),
+            inputs=InputEncoding({seen: self.inputs.encoders[seen]}),
+            target=target,
+            gives=frozenset({"classify", "embed"}),
+        )
 
     @property
     def metric(self) -> str | None:
         return "recall_at_10"
 
-    def evaluate(self, source: "Source") -> dict[str, float]:
+    def evaluate(self, source: Source) -> dict[str, float]:
         """How well the pairs of `source` find each other, among themselves: recall at 1, 5 and 10, and the median rank.
 
         Each as the mean of both directions, and of each direction alone: `recall_at_10 of name by image` is how often
         the name is among the ten that a picture finds first. Rows that lack an input are no pairs. `…_by_chance` is
         what a random order would reach. Raises DataError where there are fewer than two pairs.
         """
-        from manyways.data.read import as_data
-
         data = self.pairs(as_data(source))
         if len(data) < 2:
             raise DataError(f"{data.name} has {len(data)} pairs of {' and '.join(self.names)}; two are the least.")
@@ -122,13 +157,13 @@ class DualEncoder(Model):
         means = {metric: (first[metric] + second[metric]) / 2 for metric in first}
         return means | {metric_of(metric, way): own[metric] for way, own in both.items() for metric in own}
 
-    def pairs(self, data: "Data") -> "Data":
+    def pairs(self, data: Data) -> Data:
         """The rows of `data` that have both inputs."""
         names = [column for encoder in self.inputs.encoders.values() for column in encoder.columns]
         found = lacking_rows(data.with_inputs(names))
         return data.select(np.setdiff1d(np.arange(len(data)), np.concatenate([np.empty(0, np.int64), *found.values()])))
 
-    def as_predictor(self, data: "Data | None" = None) -> Predictor:
+    def as_predictor(self, data: Data | None = None) -> Predictor:
         """The network of the input that `data` has, or those of both side by side, before the projections."""
         names = self.names if data is None else self._sides(data)
         backbones = {name: self.network.tower(name).parts[0] for name in names}
@@ -149,12 +184,12 @@ class DualEncoder(Model):
         inputs = InputEncoding.from_json(saved["inputs"], network.names)
         return cls(network=network, inputs=inputs, gives=gives, lineage=lineage)
 
-    def _vectors(self, data: "Data", name: str) -> NDArray[np.float32]:
+    def _vectors(self, data: Data, name: str) -> NDArray[np.float32]:
         encoding = InputEncoding({name: self.inputs.encoders[name]})
         network = self.network
         return run_rows(lambda inputs: network.vectors(name, inputs), network.width, network, encoding, data)
 
-    def _sides(self, data: "Data") -> list[str]:
+    def _sides(self, data: Data) -> list[str]:
         """The inputs that `data` has, one at least."""
         encoders = self.inputs.encoders
         found = [name for name in self.names if all(column in data.columns for column in encoders[name].columns)]
@@ -165,11 +200,8 @@ class DualEncoder(Model):
             )
         return found
 
-    def _rows(self, source: "Source", name: str | None) -> "Data":
+    def _rows(self, source: Source, name: str | None) -> Data:
         """`source` as rows; texts are rows of the input that is text."""
-        from manyways.data.data import Data
-        from manyways.data.read import as_data
-
         if name is not None and name not in self.names:
             raise ModelError(f"The model knows the inputs {' and '.join(self.names)}; got {name!r}.")
         texts = [source] if isinstance(source, str) else source
@@ -179,3 +211,11 @@ class DualEncoder(Model):
             (own,) = self.inputs.encoders[column].columns
             return Data.from_columns([Column(own, "text", as_objects(list(texts)))], {"input": [own]}, name="texts")
         return as_data(source)
+
+
+def check_class_names(classes: Sequence[str] | None, template: str, where: str) -> None:
+    """Raise ParameterError, naming fields of `where`, if `classes` (None: not known yet) or `template` are unfit."""
+    if "{}" not in template:
+        raise ParameterError(f"{where}.template must hold {{}}, where the name of the class goes; got {template!r}.")
+    if classes is not None and (len(set(classes)) < 2 or len(set(classes)) < len(classes)):
+        raise ParameterError(f"{where}.classes must be two names or more, each another; got {tuple(classes)!r}.")

@@ -14,8 +14,9 @@ from manyways.checked_json import described
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
-from manyways.errors import ModelError
-from manyways.models.few_shot.adapting import Adaptation, adaptation_from_json, device_of
+from manyways.errors import DataError, ModelError
+from manyways.models.derivation import derived
+from manyways.models.few_shot.adapting import ADAPTATIONS, Adaptation, device_of
 from manyways.models.few_shot.episodes import Episodes
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -23,6 +24,7 @@ from manyways.models.network import Network, rebuild_network
 from manyways.models.predictor import Predictor
 from manyways.models.reading import labelled
 from manyways.models.rebuilding import check_fit, filled
+from manyways.models.running import check_gaps
 from manyways.models.weights import write_weights
 from manyways.randomness import generator
 
@@ -54,21 +56,29 @@ class FewShotModel(Model):
     def adapt(self, support: "Source") -> Predictor:
         """A model that tells the classes of `support` apart, made of its labelled rows, whatever part they are in.
 
-        Raises NeedsError where no row has a label, ModelError for more classes than the model can tell apart.
-        """
-        from manyways.methods.few_shot.adapt import Adapt
+        The method `adapt` makes the same model in a chain.
 
-        model = Adapt().fit(examples(labelled(support, self.inputs)), self)
-        assert isinstance(model, Predictor)
-        return model
+        Raises:
+            DataError: Where no row has a label, the label is a number, or rows lack an input.
+            ModelError: For more classes than the model can tell apart.
+        """
+        shown = examples(labelled(support, self.inputs))
+        return derived(self.adapted(shown), self, "adapt", shown, {}, {})
 
     def adapted(self, support: Data) -> Predictor:
         """As `adapt`, of the labelled training rows, without the lineage."""
         shown = examples(support.training)
         target = Target.fit(shown)
+        if not target.classification:
+            raise DataError(
+                f"A few-shot model adapts to classes, and the label {target.name!r} of {shown.name} is a number. If "
+                f'its values are classes: kinds={{"{target.name}": "category"}}.'
+            )
         labels = torch.from_numpy(target.encode(shown)).to(device_of(self.network))
-        network = self.adaptation.adapted(self.network, self.inputs.encode(shown), labels, target.width)
-        return Predictor(network=network, inputs=self.inputs, target=target)
+        rows = self.inputs.encode(shown)
+        check_gaps(rows, shown, self.inputs, self.network)
+        network = self.adaptation.adapted(self.network, rows, labels, target.width)
+        return Predictor(network=network, inputs=self.inputs, target=target, gives=frozenset({"classify", "embed"}))
 
     @property
     def metric(self) -> str | None:
@@ -129,7 +139,7 @@ class FewShotModel(Model):
         return cls(
             network=network,
             inputs=inputs,
-            adaptation=adaptation_from_json(saved["adaptation"]),
+            adaptation=ADAPTATIONS.rebuild(saved["adaptation"]),
             ways=episodes.get("ways", int),
             shots=episodes.get("shots", int),
             gives=gives,

@@ -1,7 +1,6 @@
 """Heads: from features to outputs."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from manyways.errors import ModelError
+from manyways.registry import Classes
 
 if TYPE_CHECKING:
     from manyways.models.network import Network
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Head(nn.Module):
     """Features [rows, width] to outputs [rows, outputs]: logits of classes, or standardised numbers.
 
-    A subclass has a `name`, found by `rebuild_head`, and a `config` of JSON values that its constructor takes.
+    A subclass has a `name`, found in `HEADS`, and a `config` of JSON values that its constructor takes.
     """
 
     name: ClassVar[str]
@@ -42,6 +42,10 @@ class Head(nn.Module):
     def last(self) -> nn.Linear | None:
         """The layer that makes the outputs, a row of weights for each; None where they are made otherwise."""
         return None
+
+
+HEADS: Classes[Head] = Classes("heads", Head, "manyways.models.heads", "manyways.models", "manyways.methods")
+"""Every head by its name: those of this file, of models, of methods' files, and of the group `manyways.heads`."""
 
 
 class LinearHead(Head):
@@ -132,32 +136,3 @@ class SimilarityHead(Head):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.scale * normalize((features @ self.projection.T).float(), dim=1) @ self.vectors.T
-
-
-def rebuild_head(saved: Mapping[str, Any]) -> Head:
-    """The head that `saved` describes, with random weights. Raises ModelError for an unknown one.
-
-    Heads are this module's and those that the files of the methods define.
-    """
-    config = dict(saved)
-    name = config.pop("name", None)
-    heads = {head.name: head for head in _kinds()}
-    if name not in heads:
-        from manyways.methods.discovery import all_methods
-
-        all_methods()
-        heads = {head.name: head for head in _kinds()}
-    if name not in heads:
-        raise ModelError(f"The model has a head {name!r}; known are {', '.join(sorted(heads))}.")
-    try:
-        return heads[name](**config)
-    except TypeError as error:
-        raise ModelError(f"The saved description of the head {name!r} does not fit: {error}.") from error
-
-
-def _kinds() -> list[type[Head]]:
-    """All heads with a name, also those that extend another."""
-    found: list[type[Head]] = Head.__subclasses__()
-    for kind in found:
-        found += kind.__subclasses__()
-    return [kind for kind in found if "name" in vars(kind)]

@@ -13,6 +13,7 @@ from torch import nn
 from manyways.data.targets import Target
 from manyways.errors import ModelError
 from manyways.models.lineage import NO_LINEAGE, Lineage
+from manyways.registry import Classes
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -183,6 +184,9 @@ class Model(ABC):
             f"A method whose models can is {DOERS[verb]}."
         )
 
+
+MODELS: Classes[Model] = Classes("models", Model, "manyways.models", attribute="kind")
+"""Every kind of model by its name: those of this folder, and of the entry-point group `manyways.models`."""
 
 ModelT = TypeVar("ModelT", bound=Model)
 

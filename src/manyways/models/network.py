@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
-from manyways.data.roles import did_you_mean
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
-from manyways.errors import ModelError, ParameterError
-from manyways.models.backbones import backbones, make_backbone, rebuild_backbone
+from manyways.errors import ModelError, ParameterError, did_you_mean
+from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.backbones.base import Backbone, ImageBackbone
 from manyways.models.backbones.tokens import Tokens
-from manyways.models.heads import Head, rebuild_head
+from manyways.models.heads import HEADS, Head
 
 Inputs = dict[str, Tensor]
 
@@ -203,18 +202,17 @@ def is_checkpoint(backbone: str) -> bool:
 def _reads(backbone: str, spec: Spec) -> bool:
     if is_checkpoint(backbone):
         return spec.kind != "table"
-    known = backbones()
-    return backbone not in known or spec.kind in known[backbone].kinds
+    return backbone not in BACKBONES or spec.kind in BACKBONES.find(backbone).kinds
 
 
 def rebuild_network(saved: Mapping[str, Any]) -> Network:
     """The architecture that `Network.config` described, with random weights. Raises ModelError if it does not fit."""
     try:
         backbones = {
-            part["input"]: rebuild_backbone({key: value for key, value in part.items() if key != "input"})
+            part["input"]: BACKBONES.rebuild({key: value for key, value in part.items() if key != "input"})
             for part in saved["backbones"]
         }
-        head = rebuild_head(saved["head"]) if saved["head"] else None
+        head = HEADS.rebuild(saved["head"]) if saved["head"] else None
     except (KeyError, TypeError) as error:
         raise ModelError(f"The saved description of the network is damaged: {error!r}.") from error
     return Network(backbones, head, saved.get("may_lack", ()), saved.get("projection"))

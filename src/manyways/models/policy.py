@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.spaces import Choices, Space, space_from_json
 from manyways.errors import ModelError
-from manyways.models.acting.networks import ActingNetwork, acting_network, fitting
+from manyways.models.acting.networks import ACTING_NETWORKS, ActingNetwork
 from manyways.models.acting.play import Play
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -116,9 +116,9 @@ class Policy(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Policy":
-        network = filled(lambda: acting_network(saved["network"]), folder)
+        network = filled(lambda: ACTING_NETWORKS.rebuild(saved["network"]), folder)
         observed, done = space_from_json(saved["observation_space"]), space_from_json(saved["action_space"])
-        if not fitting(network, observed, done):
+        if not network.fits(observed, done):
             raise ModelError(f"The network in {folder} is not for {observed} and {done}, which its model.json states.")
         return cls(
             network=network,

@@ -44,7 +44,7 @@ def run_rows(
     """
     data = inputs_of(source, encoding)
     rows = encoding.encode(data)
-    _check_gaps(rows, data, encoding, network)
+    check_gaps(rows, data, encoding, network)
     found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
     done = 0
     with torch.inference_mode():
@@ -69,7 +69,8 @@ def _result(function: Callable[[Inputs], Tensor], batch: Inputs, encoding: Input
         raise ModelError(f"The network cannot read {names} as encoded for it: {reason(error)}. {OTHER}") from error
 
 
-def _check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, network: Runs) -> None:
+def check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, network: Runs) -> None:
+    """Raise DataError where some of `rows`, of `data`, lack an input that the network cannot do without."""
     for name, absent in rows.absent.items():
         if name not in network.may_lack:
             said = said_of_rows(np.flatnonzero(absent[rows.rows]), len(rows))

@@ -1,9 +1,7 @@
 """A model as a folder: safetensors for numbers, JSON for the rest, hashes of all. Never pickle."""
 
 import hashlib
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from manyways.checked_json import DAMAGED, read, shown
 from manyways.damaged import damaged
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
-from manyways.models.model import Model
+from manyways.models.model import MODELS, Model
 from manyways.models.weights import read_tensors
 from manyways.whole import whole
 
@@ -100,7 +98,7 @@ def read_kind(kind: str, folder: Path, saved: Mapping[str, Any], gives: frozense
     what = f"{folder / DESCRIPTION} describes no {kind} that can be made"
     advice = f"{DAMAGED[0].upper()}{DAMAGED[1:]}: copy the model again."
     with _named(folder), damaged(what, ModelError, advice):
-        return find_kind(kind).read(folder, saved, gives, lineage)
+        return MODELS.find(kind, ModelError).read(folder, saved, gives, lineage)
 
 
 def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
@@ -158,16 +156,6 @@ def fingerprint(folder: Path) -> str | None:
         return None
     facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest() if facts else None
-
-
-def find_kind(name: str) -> type[Model]:
-    """The kind of model called `name`, found by walking this folder."""
-    package = importlib.import_module("manyways.models")
-    for entry in pkgutil.iter_modules(package.__path__):
-        for member in vars(importlib.import_module(f"{package.__name__}.{entry.name}")).values():
-            if isinstance(member, type) and issubclass(member, Model) and vars(member).get("kind") == name:
-                return member
-    raise ModelError(f"This version of Manyways knows no kind of model called {name!r}; upgrade it.")
 
 
 def read_description(folder: Path) -> dict[str, Any]:

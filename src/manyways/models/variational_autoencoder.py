@@ -16,8 +16,8 @@ from manyways.data.data import Data
 from manyways.data.encoding import Encoded
 from manyways.data.specs import ImageSpec
 from manyways.errors import ParameterError
-from manyways.models.generative.decoders import Decoder, rebuild_decoder
-from manyways.models.generative.likelihoods import Likelihood, rebuild_likelihood
+from manyways.models.generative.decoders import DECODERS, Decoder
+from manyways.models.generative.likelihoods import LIKELIHOODS, Likelihood
 from manyways.models.generator import Generator, checked, described, dimensions, in_pieces, noise_of_rows
 from manyways.models.lineage import Lineage
 from manyways.models.network import Inputs, Network, rebuild_network
@@ -71,8 +71,8 @@ class VariationalNetwork(nn.Module):
     @staticmethod
     def rebuild(saved: Mapping[str, Any]) -> "VariationalNetwork":
         """The architecture that `config` described, with random weights. Raises ModelError where it does not fit."""
-        parts = rebuild_network(saved["encoder"]), rebuild_decoder(saved["decoder"])
-        return VariationalNetwork(*parts, rebuild_likelihood(saved["likelihood"]))
+        parts = rebuild_network(saved["encoder"]), DECODERS.rebuild(saved["decoder"])
+        return VariationalNetwork(*parts, LIKELIHOODS.rebuild(saved["likelihood"]))
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

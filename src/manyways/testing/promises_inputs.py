@@ -9,6 +9,7 @@ from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
+from manyways.methods.needs import Input
 from manyways.testing.trial import STEPS, Trial, answers, require
 
 EVERY = 5
@@ -40,7 +41,7 @@ def rows_without_an_input_are_used_or_named(trial: Trial) -> None:
 
 def _reads_inputs(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
-    return any("input" in stage.needs for stage in stages)
+    return any(Input in stage.needs for stage in stages)
 
 
 def _with_gaps(data: Data) -> tuple[Data, str]:

@@ -9,7 +9,9 @@ from manyways.data.columns import places_of
 from manyways.lineage.forgetting.retraining import SourceModels, retrain
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
+from manyways.methods.needs import Examples, Unlabelled
 from manyways.methods.saved import functions_in
+from manyways.methods.starts import learns_from_labels, needs_any
 from manyways.testing.trial import SEED, STEPS, Trial, difference, require
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -106,13 +108,12 @@ def _set(ids: NDArray[np.uint64]) -> set[tuple[int, int]]:
 
 
 def _learns_from_labels(method: Method) -> bool:
-    stages = method.stages if isinstance(method, Chain) else (method,)
-    return any(need in stage.needs for stage in stages for need in ("label", "labels", "classes", "examples"))
+    return learns_from_labels(method) or needs_any(method, Examples)
 
 
 def _learns_from_everything(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
     return any(
-        ("unlabelled" in stage.needs and not stage.asks(10)) or (stage.needs_data() and not _learns_from_labels(stage))
+        (Unlabelled in stage.needs and not stage.asks(10)) or (stage.needs_data() and not _learns_from_labels(stage))
         for stage in stages
     )

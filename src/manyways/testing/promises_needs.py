@@ -11,15 +11,15 @@ from manyways.methods.ablations import with_column
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.needs import NEEDS, lacking
+from manyways.methods.needs import Need, lacking
 from manyways.models.model import Model
 from manyways.testing.trial import Trial, require, takes
 
 
 def needs_are_known(trial: Trial) -> None:
     """Its needs are words that can be checked, and its example data meets them."""
-    unknown = _needs(trial.method) - NEEDS.keys()
-    require(not unknown, f"{', '.join(sorted(unknown))} are unknown; words are {', '.join(NEEDS)}.")
+    odd = [need for need in _needs(trial.method) if not isinstance(need, Need)]
+    require(not odd, f"a method needs values of the class Need, such as Input; got {odd}.")
     for data in (trial.data, trial.learned_from):
         reason = trial.method.lacks(data, trial.start)
         require(reason is None, f"its own example {data.name!r} is refused: {reason}")
@@ -29,11 +29,11 @@ def missing_needs_are_named(trial: Trial) -> None:
     """Where the data lacks what it needs, or there is none, it says so, and what to type, and does not learn."""
     if trial.method.needs_data():
         _refuses(trial.method, Data.nothing(), trial.start, "no data")
-    for need in sorted(_needs(trial.method)):
+    for need in sorted(_needs(trial.method), key=str):
         without = _without(trial.data, need)
-        require(bool(without), f"{need!r} is met whatever is taken from the data {trial.data.name!r}.")
+        require(bool(without), f"{need.name!r} is met whatever is taken from the data {trial.data.name!r}.")
         for poor in without:
-            _refuses(trial.method, poor, trial.start, f"data without {NEEDS[need]}")
+            _refuses(trial.method, poor, trial.start, f"data without {need.meaning}")
 
 
 def missing_model_is_named(trial: Trial) -> None:
@@ -45,12 +45,12 @@ def missing_model_is_named(trial: Trial) -> None:
         _refuses(trial.method, trial.data, useless, "a model that gives nothing")
 
 
-def _needs(method: Method) -> set[str]:
+def _needs(method: Method) -> set[Need]:
     stages = method.stages if isinstance(method, Chain) else (method,)
     return {need for stage in stages for need in stage.needs}
 
 
-def _without(data: Data, need: str) -> list[Data]:
+def _without(data: Data, need: Need) -> list[Data]:
     """Ways to take from `data` what meets `need`: a role, or which labels are there."""
     poorer = [
         replace(data, roles={role: data.roles[role] for role in data.roles if role != lost}) for lost in data.roles

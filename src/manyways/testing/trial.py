@@ -19,7 +19,7 @@ from manyways.data.storage import RowNumbers
 from manyways.methods.ablations import exchanged, with_values
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import stages, starts
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -167,7 +167,7 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
 
 def answers_prompts(model: Model, data: Data) -> bool:
     """Whether `model` can say something to each row of `data`."""
-    return "generate" in model.gives and lacking(("prompts",), data) is None
+    return "generate" in model.gives and lacking((Prompts,), data) is None
 
 
 def rows_of(data: Data, part: int) -> RowNumbers:

@@ -12,7 +12,7 @@ from manyways.errors import ParameterError
 from manyways.methods.bases.tasks_in_order import ContinualLearner
 from manyways.methods.continual.ewc import EWC, added, elastic_penalty
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
-from manyways.models.accuracy_matrix import AccuracyMatrix
+from manyways.training.accuracy_matrix import AccuracyMatrix
 from manyways.training.run import Run
 
 from ..steps import Step

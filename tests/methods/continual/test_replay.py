@@ -10,8 +10,8 @@ from manyways.data.data import Data
 from manyways.methods.bases.tasks_in_order import ContinualLearner
 from manyways.methods.continual.replay import Replay, balanced, reservoir
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
-from manyways.models.accuracy_matrix import AccuracyMatrix
 from manyways.randomness import generator
+from manyways.training.accuracy_matrix import AccuracyMatrix
 from manyways.training.run import Run
 
 EMPTY = -1

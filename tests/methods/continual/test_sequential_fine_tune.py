@@ -11,11 +11,11 @@ from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError, TrainingError
 from manyways.methods.bases.tasks_in_order import ContinualLearner, loss_among
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
-from manyways.models.accuracy_matrix import AccuracyMatrix
 from manyways.models.predictor import Predictor
 from manyways.models.saving import load_model
 from manyways.models.task_predictor import TaskPredictor
 from manyways.randomness import generator
+from manyways.training.accuracy_matrix import AccuracyMatrix
 from manyways.training.events import Event
 from manyways.training.run import Run
 

@@ -88,7 +88,7 @@ def test_empty_texts_are_refused_by_name(bars: Data) -> None:
 
 
 def test_one_input_or_three_are_refused(bars: Data) -> None:
-    with pytest.raises(NeedsError, match=r"two inputs are needed, such as .*, and there is one \('image'\)"):
+    with pytest.raises(NeedsError, match=r"it needs two inputs, such as .*, and there is one \('image'\)"):
         CLIP().fit(bars.with_inputs(["image"]), budget=1)
     third = {**bars.columns, "more": replace(bars.columns["says"], name="more")}
     three = replace(bars, columns=third, roles={**bars.roles, "input": ("image", "says", "more")})

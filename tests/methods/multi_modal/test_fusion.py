@@ -190,7 +190,7 @@ def test_methods_that_need_every_input_say_so(halves: Data) -> None:
 
 
 def test_one_input_is_not_several() -> None:
-    with pytest.raises(NeedsError, match=r"several inputs are needed, .* there is one \('image'\)\. From one learns"):
+    with pytest.raises(NeedsError, match=r"it needs several inputs, .* there is one \('image'\)\. From one learns"):
         Fusion().fit("digits")
 
 

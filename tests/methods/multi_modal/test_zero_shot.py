@@ -1,6 +1,7 @@
 """Zero-shot: classes told apart by names that were never labels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,27 @@ def test_classes_are_told_by_their_names(model: DualEncoder, data: Data) -> None
     assert told.gives == {"classify", "embed"}
     assert (told.predict(rows) == truth).mean() > 0.9
     assert told.probabilities(rows).shape == (len(rows), 4)
+
+
+def test_the_verb_of_the_model_does_what_the_method_does(model: DualEncoder, data: Data) -> None:
+    """One lineage, whichever way."""
+    for fields in ({}, {"template": "{}"}, {"template": "{} box", "label": "colour"}):
+        ours = model.classifier(("red", "blue"), **fields)
+        theirs = ZeroShot(classes=("red", "blue"), **fields).fit(None, model)
+        own, expected = ({**each.lineage.to_json(), "seconds": 0.0, "machine": {}} for each in (ours, theirs))
+        assert own == expected
+        assert ours.gives == theirs.gives
+        assert np.array_equal(ours.outputs(data.test), theirs.outputs(data.test))
+
+
+def test_the_verb_refuses_what_the_method_refuses(model: DualEncoder) -> None:
+    with pytest.raises(ParameterError, match=r"classifier\.template must hold \{\}"):
+        model.classifier(("a", "b"), template="a picture")
+    with pytest.raises(ParameterError, match=r"classifier\.classes must be two names or more"):
+        model.classifier(("a", "a"))
+    halves: Any = CLIP(batch_size=16).fit("digit-halves", budget=1)
+    with pytest.raises(NeedsError, match="pairs upper with lower, neither of which is text"):
+        halves.classifier(("a", "b"))
 
 
 def test_a_class_that_no_training_row_has_is_told(model: DualEncoder, data: Data) -> None:

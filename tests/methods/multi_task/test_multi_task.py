@@ -232,9 +232,9 @@ def test_a_label_that_no_row_has_is_refused_by_name(digits: Data) -> None:
 
 
 def test_one_label_is_not_several(digits: Data) -> None:
-    with pytest.raises(NeedsError, match=r"several labels are needed, and only 'ink' has that role\. .*supervised"):
+    with pytest.raises(NeedsError, match=r"it needs several labels, and only 'ink' has that role\. .*supervised"):
         MultiTask().fit(digits.with_label("ink"), budget=1)
-    with pytest.raises(NeedsError, match=r"one label is needed, and 3 columns have that role \(label, even, ink\)\."):
+    with pytest.raises(NeedsError, match=r"it needs one label, and 3 columns have that role \(label, even, ink\)\."):
         Supervised().fit(digits, budget=1)
 
 

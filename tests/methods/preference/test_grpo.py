@@ -537,7 +537,7 @@ def test_prompts_that_are_too_long_are_refused_cut_or_skipped(reader_of_sums: La
 
 def test_without_prompts_it_does_not_learn(sums: Data, reader_of_sums: LanguageModel) -> None:
     bare = replace(sums, roles={"text": sums.roles["text"]})
-    with pytest.raises(NeedsError, match=r'prompts are needed, and no column has that role\. Name it: prompt="…"'):
+    with pytest.raises(NeedsError, match=r'it needs prompts, and no column has that role\. Name it: prompt="…"'):
         GRPO().fit(bare, reader_of_sums)
 
 

@@ -95,7 +95,7 @@ def test_needs_states_and_actions_to_count(spaced: Callable[..., Any]) -> None:
     with pytest.raises(NeedsError, match="those of CartPole-v1 are 4 numbers. Learn there with ppo"):
         QLearning().fit("CartPole-v1")
     steered = spaced(spaces.Discrete(3), spaces.Box(-1, 1, (2,)))
-    with pytest.raises(NeedsError, match=r"actions that can be counted \(Discrete\) are needed, .* are 2 numbers"):
+    with pytest.raises(NeedsError, match=r"it needs actions that can be counted \(Discrete\), .* are 2 numbers"):
         QLearning().fit(steered)
 
 

@@ -43,5 +43,5 @@ def test_without_max_steps_nothing_is_forgotten(one_class: Case) -> None:
 
 def test_numbers_are_refused(diabetes: Data) -> None:
     rows = (diabetes.part[diabetes.rows] == 0) & (np.arange(len(diabetes)) % 9 == 0)
-    with pytest.raises(NeedsError, match="classes are needed"):
+    with pytest.raises(NeedsError, match="it needs classes"):
         SCRUB().forget(Supervised().fit(diabetes, budget=2), diabetes, rows)

@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.errors import ManywaysError, ModelError, ParameterError
-from manyways.models.backbones import Backbone, backbones, make_backbone, rebuild_backbone
+from manyways.models.backbones import BACKBONES, Backbone, make_backbone
 
 TABLE = TableSpec(7, ((0, 1), (1, 4), (4, 7)), (0,))
 TEXT = TextSpec(vocabulary=50, length=12)
@@ -53,8 +53,8 @@ each_case = pytest.mark.parametrize(
 
 
 def without_dropout(name: str, spec: Spec) -> Backbone:
-    config = backbones()[name].sized(spec, 0.5)
-    return rebuild_backbone(config | ({"dropout": 0.0} if "dropout" in config else {}))
+    config = BACKBONES.find(name).sized(spec, 0.5)
+    return BACKBONES.rebuild(config | ({"dropout": 0.0} if "dropout" in config else {}))
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_config_and_weights_give_the_same_network_again(name: str, spec: Spec, d
     backbone = make_backbone(name, spec, 0.5)
     x = draw(8)
     backbone(x)
-    again = rebuild_backbone(json.loads(json.dumps(backbone.config)))
+    again = BACKBONES.rebuild(json.loads(json.dumps(backbone.config)))
     again.load_state_dict(backbone.state_dict())
     assert type(again) is type(backbone)
     assert again.config == backbone.config
@@ -197,21 +197,21 @@ def test_auto_picks_by_kind_and_resolution(spec: Spec, expected: str) -> None:
 
 def test_every_backbone_of_the_folder_is_found() -> None:
     expected = {"perceptron", "convnet", "resnet", "vit", "text-transformer", "audio-net", "pretrained"}
-    assert expected <= set(backbones())
+    assert expected <= set(BACKBONES)
     assert {name for name, *_ in CASES} | {"pretrained"} == expected
-    assert all(name == kind.name for name, kind in backbones().items())
+    assert all(name == kind.name for name, kind in BACKBONES.all().items())
 
 
 def test_an_unknown_name_lists_the_known_and_suggests_the_closest() -> None:
     with pytest.raises(ParameterError, match=r"no backbone 'resnet18'.*perceptron.*Did you mean 'resnet'\?"):
         make_backbone("resnet18", LARGE)
     with pytest.raises(ModelError, match="no backbone 'convnets'"):
-        rebuild_backbone({"name": "convnets"})
+        BACKBONES.rebuild({"name": "convnets"})
 
 
 def test_a_config_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"config of the backbone 'perceptron' does not fit: .*'depth'"):
-        rebuild_backbone(make_backbone("perceptron", TABLE).config | {"depth": 3})
+    with pytest.raises(ModelError, match=r"description of the backbone 'perceptron' does not fit: .*'depth'"):
+        BACKBONES.rebuild(make_backbone("perceptron", TABLE).config | {"depth": 3})
 
 
 @each_case

@@ -11,8 +11,9 @@ import torch
 
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.errors import ModelError, ParameterError
-from manyways.models.backbones import make_backbone, rebuild_backbone
-from manyways.models.backbones.pretrained import Pretrained, load_pretrained, pretrained_tokenizer
+from manyways.models.backbones import BACKBONES, make_backbone
+from manyways.models.backbones._checkpoints import load_tokenizer
+from manyways.models.backbones.pretrained import Pretrained, load_pretrained
 
 transformers = pytest.importorskip("transformers")
 
@@ -78,7 +79,7 @@ def ids() -> torch.Tensor:
 
 
 def rebuilt(backbone: Pretrained) -> Pretrained:
-    again = rebuild_backbone(json.loads(json.dumps(backbone.config)))
+    again = BACKBONES.rebuild(json.loads(json.dumps(backbone.config)))
     again.load_state_dict(backbone.state_dict())
     assert isinstance(again, Pretrained)
     return again.eval()
@@ -244,12 +245,12 @@ def test_a_hub_name_without_network_is_a_clear_error(monkeypatch: pytest.MonkeyP
 
 def test_a_tokenizer_without_padding_pads_with_the_end_of_text(real_data: Callable[[str], Path]) -> None:
     folder = str(real_data("tinystories-656K"))
-    tokenizer, length, padding = pretrained_tokenizer(folder)
-    rows = [tokenizer(text)["input_ids"] for text in ("Once upon a time there was a cat.", "The end.")]
-    batch = torch.full((2, max(map(len, rows)) + 2), padding)
+    known = load_tokenizer(folder)
+    rows = [known.tokenizer.encode(text).ids for text in ("Once upon a time there was a cat.", "The end.")]
+    batch = torch.full((2, max(map(len, rows)) + 2), known.padding)
     for row, tokens in zip(batch, rows, strict=True):
         row[: len(tokens)] = torch.tensor(tokens)
-    spec = TextSpec(vocabulary=len(tokenizer), length=length, padding=padding)
+    spec = TextSpec(vocabulary=known.tokenizer.get_vocab_size(), length=known.limit, padding=known.padding)
     backbone = load_pretrained(folder, spec).eval()
     alone = backbone(batch[1:, : len(rows[1])])
     torch.testing.assert_close(backbone(batch)[1:], alone, rtol=1e-3, atol=1e-4)

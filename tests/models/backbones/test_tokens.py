@@ -9,7 +9,7 @@ import torch
 
 from manyways.data.presence import present
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
-from manyways.models.backbones import Backbone, backbones
+from manyways.models.backbones import BACKBONES, Backbone
 from manyways.models.backbones.pretrained import Pretrained, load_pretrained
 from manyways.models.backbones.tokens import Tokens, map_of, of_map
 from manyways.models.network import Network
@@ -22,14 +22,14 @@ EXAMPLES: dict[str, tuple[Spec, torch.Tensor]] = {
     "text": (TextSpec(50, 12), torch.tensor([[3, 9, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0]] * 2 + [[3, *range(10, 21)]])),
     "audio": (AudioSpec(8000, 3000), torch.randint(-9000, 9000, (3, 3000), dtype=torch.int16)),
 }
-CASES = [(name, kind) for name, made in backbones().items() if made is not Pretrained for kind in made.kinds]
+CASES = [(name, kind) for name, made in BACKBONES.all().items() if made is not Pretrained for kind in made.kinds]
 GRIDS = {"vit": (5, 7), "resnet": (5, 7), "convnet": (2, 3), "conv4": (1, 1), "conv4-strided": (2, 2)}
 
 
 def made_for(name: str, kind: str) -> tuple[Backbone, torch.Tensor]:
     torch.manual_seed(0)
     spec, x = EXAMPLES[kind]
-    backbone = backbones()[name].for_spec(spec).eval()
+    backbone = BACKBONES.find(name).for_spec(spec).eval()
     if name == "latent-semantics":
         torch.nn.init.normal_(backbone.get_buffer("projection"))
     return backbone, x
@@ -53,7 +53,7 @@ def test_the_position_of_a_place_is_row_by_row(name: str) -> None:
     """A spot at the top right moves the tokens there most."""
     spec = ImageSpec(1, 24, 40)
     torch.manual_seed(0)
-    backbone = backbones()[name].for_spec(spec).eval()
+    backbone = BACKBONES.find(name).for_spec(spec).eval()
     blank = torch.full((1, 1, 24, 40), 127, dtype=torch.uint8)
     spotted = blank.clone()
     spotted[..., :4, -4:] = 255

@@ -1,31 +1,30 @@
 """The task of a comparison follows from the roles of the data."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
-from manyways.comparison.tasks.acting import Acting
 from manyways.comparison.tasks.base import Task
-from manyways.comparison.tasks.continual import Continual
-from manyways.comparison.tasks.few_shot import FewShot
-from manyways.comparison.tasks.generation import Generation
-from manyways.comparison.tasks.labelled import Classification, Regression, SeveralLabels
-from manyways.comparison.tasks.language import Answers, Judged, Pairs, Text
-from manyways.comparison.tasks.retrieval import Retrieval
-from manyways.data.roles import did_you_mean
-from manyways.errors import DataError, ParameterError
+from manyways.errors import DataError, ParameterError, did_you_mean
+from manyways.registry import Classes
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
 
-__all__ = ["TASKS", "Task", "task_of"]
+__all__ = ["TASKS", "Task", "all_tasks", "find_task", "task_of"]
 
-TASKS: dict[str, Task] = {
-    kind.name: kind()
-    for kind in (
-        SeveralLabels, FewShot, Continual, Classification, Regression, Pairs, Judged, Answers, Text, Retrieval, Acting,
-        Generation,
-    )
-}  # fmt: skip
-"""Every task by its name, that of the results; of those that the data asks for, the first is the one."""
+TASKS: Classes[Task] = Classes("tasks", Task, "manyways.comparison.tasks")
+"""Every kind of task by its name, that of the results: those of this folder, and of the group `manyways.tasks`."""
+
+
+@cache
+def all_tasks() -> tuple[Task, ...]:
+    """Every task; of those that the data asks for, the first is the one."""
+    return tuple(kind() for kind in sorted(TASKS.all().values(), key=lambda kind: (kind.precedence, kind.name)))
+
+
+def find_task(name: str) -> Task:
+    """The task called `name`. Raises ParameterError where there is none."""
+    return next((task for task in all_tasks() if task.name == name), None) or TASKS.find(name)()
 
 
 def task_of(data: "Data", metric: str | None = None) -> Task:
@@ -33,8 +32,8 @@ def task_of(data: "Data", metric: str | None = None) -> Task:
 
     Raises DataError where nothing could be scored, ParameterError for a metric that nothing could be scored by.
     """
-    asked = [task for task in TASKS.values() if task.asked(data)]
-    possible = [*asked, *(task for task in TASKS.values() if task not in asked and task.allowed(data))]
+    asked = [task for task in all_tasks() if task.asked(data)]
+    possible = [*asked, *(task for task in all_tasks() if task not in asked and task.allowed(data))]
     if asked and metric is None:
         return asked[0]
     if found := next((task for task in possible if metric in task.metrics), None):

@@ -9,6 +9,7 @@ class Acting(Task):
     """Acting for the most reward."""
 
     name = "acting"
+    precedence = 80
     gives = frozenset({"act"})
     metrics = ("mean_reward",)
 

@@ -44,7 +44,7 @@ class Task:
     start from one model, and so share its tokens; and those of them that are shown `beside` the score. A comparison may
     hide some labels where it is to predict one (`labelled`) or several (`several_labels`). `rows` are the words for one
     and for several of the training rows. `by_all`: the scores depend on the number of test rows, so that learning
-    curves are scored on all.
+    curves are scored on all. Where the data asks for several tasks, that of the lowest `precedence` is the one.
     """
 
     name: ClassVar[str]
@@ -57,6 +57,7 @@ class Task:
     several_labels: ClassVar[bool] = False
     rows: ClassVar[tuple[str, str]] = ("row", "rows")
     by_all: ClassVar[bool] = False
+    precedence: ClassVar[int] = 50
 
     def asked(self, data: Data) -> bool:
         """True if the roles of `data` ask for it."""

@@ -8,9 +8,10 @@ from manyways.comparison.tasks.base import Task
 from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
-from manyways.methods.starts import stages
-from manyways.models.accuracy_matrix import AccuracyMatrix, Row, average
+from manyways.methods.needs import Task as TaskNeed
+from manyways.methods.starts import needs_any
 from manyways.models.model import Model
+from manyways.training.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.training.events import Event
 
 TITLE = "Accuracy by task"
@@ -59,13 +60,14 @@ class Order:
 
 
 def _in_order(method: Method) -> bool:
-    return any("task" in stage.needs for stage in stages(method))
+    return needs_any(method, TaskNeed)
 
 
 class Continual(Task):
     """Continual learning: tasks in order."""
 
     name = "tasks in order"
+    precedence = 30
     gives = frozenset({"classify"})
     metrics = beside = ("average_accuracy", "forgetting", "backward_transfer")
 

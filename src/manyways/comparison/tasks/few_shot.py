@@ -13,6 +13,7 @@ class FewShot(Task):
     """Few-shot classification of classes that no training row has."""
 
     name = "few-shot"
+    precedence = 20
     gives = scored = frozenset({"adapt"})
     metrics = ("accuracy",)
 

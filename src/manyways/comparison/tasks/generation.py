@@ -32,6 +32,7 @@ class Generation(Task):
     """Drawing rows like those of the data."""
 
     name = "generation"
+    precedence = 90
     gives = scored = frozenset({"sample"})
     metrics = ("frechet_distance", "sample_precision", "sample_recall", "bits_per_dimension", "nats_per_row")
     beside = metrics[:-1]

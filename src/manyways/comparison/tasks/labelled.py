@@ -28,18 +28,21 @@ class Classification(OneLabel):
     """Predicting a class."""
 
     name, metrics = "classification", CLASS_METRICS
+    precedence = 60
 
 
 class Regression(OneLabel):
     """Predicting a number."""
 
     name, metrics = "regression", NUMBER_METRICS
+    precedence = 61
 
 
 class SeveralLabels(Task):
     """Predicting several labels of a row at once."""
 
     name = "several labels"
+    precedence = 10
     gives = frozenset({"labels"})
     metrics = ("mean_score",)
     several_labels = True

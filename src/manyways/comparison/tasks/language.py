@@ -24,6 +24,7 @@ class Pairs(Language):
     """Preferring the chosen of two answers."""
 
     name, rows = "pairs", ("pair", "pairs")
+    precedence = 62
     metrics = PREFERENCE + LIKELIHOOD
 
     def asked(self, data: Data) -> bool:
@@ -34,6 +35,7 @@ class Judged(Language):
     """Preferring answers that were judged good."""
 
     name, rows = "judged", ("judged answer", "judged answers")
+    precedence = 63
     metrics = PREFERENCE + LIKELIHOOD
 
     def asked(self, data: Data) -> bool:
@@ -44,6 +46,7 @@ class Answers(Language):
     """Answering as the data do."""
 
     name, rows = "answers", ("answer", "answers")
+    precedence = 64
     metrics, shared = LIKELIHOOD, "nats_per_token"
 
     def asked(self, data: Data) -> bool:
@@ -54,6 +57,7 @@ class Text(Language):
     """Running text."""
 
     name, rows = "text", ("piece of text", "pieces of text")
+    precedence = 65
     metrics, shared = LIKELIHOOD, "nats_per_token"
 
     def asked(self, data: Data) -> bool:

@@ -20,6 +20,7 @@ class Retrieval(Task):
     """Finding one of two things by the other."""
 
     name, rows = "retrieval", ("pair", "pairs")
+    precedence = 70
     gives = scored = frozenset({"retrieve"})
     metrics = ("recall_at_10", "recall_at_1", "recall_at_5", "median_rank")
     by_all = True

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoding import Encoder
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.specs import AudioSpec
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
@@ -33,7 +33,7 @@ class AudioEncoder(Encoder):
 
     @classmethod
     def fit(
-        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
     ) -> "AudioEncoder":
         column = columns[0]
         return AudioEncoder(column.name, AudioSpec(_rate(column), column.values.shape[1]))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoding import Encoder
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.specs import TextSpec
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
@@ -43,7 +43,7 @@ class HashedTextEncoder(Encoder):
 
     @classmethod
     def fit(
-        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
     ) -> "HashedTextEncoder":
         return cls(columns[0].name)
 

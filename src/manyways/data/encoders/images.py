@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
-from manyways.data.encoding import Encoder
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.specs import ImageSpec
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
@@ -36,7 +36,7 @@ class ImageEncoder(Encoder):
 
     @classmethod
     def fit(
-        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
     ) -> "ImageEncoder":
         column = columns[0]
         _, channels, height, width = column.values.shape

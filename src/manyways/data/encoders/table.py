@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.encoders.categories import CategoryCode, category_codes, said_of_sharing
-from manyways.data.encoding import Encoder
 from manyways.data.notation import as_numbers
 from manyways.data.specs import TableSpec
 from manyways.data.storage import RowNumbers, chunks_of, row_bytes
@@ -109,7 +109,7 @@ class TableEncoder(Encoder):
 
     @classmethod
     def fit(
-        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
     ) -> "TableEncoder":
         """The codes of `columns`, fitted on `rows`; `plain` leaves numbers as they are."""
         found = category_codes([column for column in columns if column.kind == "category"], rows)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
+from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.encoders.hashed_text import LONGEST, SPECIAL, HashedTextEncoder, texts_of
-from manyways.data.encoding import Encoder
 from manyways.data.specs import TextSpec
 from manyways.data.storage import RowNumbers, chunks_of
 
@@ -49,22 +49,16 @@ class TextEncoder(Encoder):
 
     @classmethod
     def fit(
-        cls, columns: list[Column], rows: RowNumbers, checkpoint: str | None = None, *, plain: bool = False
+        cls, columns: list[Column], rows: RowNumbers, known: CheckpointTokenizer | None = None, *, plain: bool = False
     ) -> Encoder:
-        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or `checkpoint`'s; or hashed words."""
+        """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or the `known` one; or hashed words."""
         column = columns[0]
         if plain:
             return HashedTextEncoder(column.name)
-        if checkpoint is None:
+        if known is None:
             tokenizer, limit, padding, mask = _train(column, rows), LONGEST, 0, 2
         else:
-            from manyways.models.backbones.pretrained import pretrained_tokenizer
-
-            loaded, limit, padding = pretrained_tokenizer(checkpoint)
-            tokenizer = loaded.backend_tokenizer
-            mask = loaded.mask_token_id if loaded.mask_token_id is not None else loaded.unk_token_id or padding
-            tokenizer.no_padding()
-            tokenizer.no_truncation()
+            tokenizer, limit, padding, mask = known.tokenizer, known.limit, known.padding, known.mask
         sample = rows[:: max(1, len(rows) // 5000)]
         lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts_of(column, sample))]
         length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))

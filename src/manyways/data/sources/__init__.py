@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from manyways.data.near import near_path
-from manyways.data.roles import did_you_mean
 from manyways.data.sources.base import Options, Table
 from manyways.data.sources.file_trees import files_below
-from manyways.errors import DataError
+from manyways.errors import DataError, did_you_mean
 
 LONGEST_NAME = 4096
 """Characters of the longest path that a system opens; whatever is longer names nothing."""

@@ -11,12 +11,11 @@ from manyways.data.columns import Column
 from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
+from manyways.data.roles import ROLES
 from manyways.data.sources.base import RawColumn
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
-TEXT_ROLES = ("prompt", "completion", "messages", "text", "chosen", "rejected")
-NAME_ROLES = ("task", "client", "subject", "forget")
 FEWEST = 20
 """Rows below which nothing is taken for an identifier."""
 
@@ -60,7 +59,7 @@ def finished(
 def _may_hold_words(column: RawColumn, role: str) -> bool:
     """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
-        return role in (*NAME_ROLES, *TEXT_ROLES)
+        return ROLES.find(role).holds is not None
     numbers = []
     for value in loaded(column.values).tolist():
         try:
@@ -79,10 +78,8 @@ def _holds_conversations(column: RawColumn) -> bool:
 
 
 def _kind_by_role(column: RawColumn, role: str) -> Kind:
-    if role in TEXT_ROLES:
-        return "text"
-    if role in NAME_ROLES:
-        return "category"
+    if holds := ROLES.find(role).holds:
+        return holds
     if role == "label" and len(column.values.shape) == 1:
         return infer_label_kind(loaded(column.values))
     return infer_kind(column.values)

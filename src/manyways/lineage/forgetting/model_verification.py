@@ -12,7 +12,7 @@ from manyways.checked_json import shown
 from manyways.data.columns import ids_from_text, places_of
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, StoreError
-from manyways.lineage.forgetting.receipt_data import read_origin, restored_data
+from manyways.lineage.forgetting.receipt_data import read_source, restored_data
 from manyways.lineage.forgetting.receipt_rows import RowCounter, row_count_difference
 from manyways.lineage.forgetting.retraining import SourceModels, environment_difference, retrain
 from manyways.lineage.store.model_record import FORGOTTEN, lineage_hash
@@ -184,7 +184,7 @@ class ModelVerifier:
             saved = self._receipt["data"][key]
             if not saved["origin"]:
                 raise StoreError(f"{saved['name']} was in memory. Give it as it was: --data.")
-            source = read_origin(saved)
+            source = read_source(saved)
             learned = restored_data(saved, source, self._gone)
             self._count.look(source, learned)
             self._data[key] = learned

@@ -21,6 +21,7 @@ from manyways.lineage.store.forgetting_plan import ForgettingPlan, ForgettingSte
 from manyways.lineage.store.manifest import Manifest
 from manyways.lineage.store.model_record import ModelRecord
 from manyways.lineage.store.row_registry import Ids
+from manyways.version import __version__
 
 
 def make_receipt(
@@ -35,13 +36,11 @@ def make_receipt(
     before: the records of the models as they were, by id; after: those that took their places, by id. manifests: those
     of the new models, by key.
     """
-    import manyways
-
     places = {step.model: at for at, step in enumerate(plan.steps)}
     used = {after[step.new].manifest: step.used for step in plan.steps if step.new}
     said: dict[str, Any] = {
         "schema": SCHEMA,
-        "manyways": manyways.__version__,
+        "manyways": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "request": {
             "subject": plan.subject,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.origin import Origin
+from manyways.data.origin_reader import read_origin
 from manyways.errors import StoreError
 from manyways.lineage.store.manifest import Manifest
 
@@ -30,10 +31,10 @@ def restored_data(saved: Mapping[str, Any], source: Data, gone: NDArray[np.uint6
     return manifest.laid_out(rest, manifest.numbers)
 
 
-def read_origin(saved: Mapping[str, Any]) -> Data:
+def read_source(saved: Mapping[str, Any]) -> Data:
     """The rows that the data in a receipt came from, as they are now. Raises ManywaysError where they are no more."""
     origin = Origin.from_json(saved["origin"])
-    data = origin.read()
+    data = read_origin(origin)
     added = set() if origin.steps else data.columns.keys() - origin.columns.keys()
     if added or origin.columns.keys() - data.columns.keys():
         raise StoreError(

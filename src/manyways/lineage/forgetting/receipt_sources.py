@@ -61,9 +61,9 @@ def _texts(saved: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_built_in(backbone: str) -> bool:
-    from manyways.models.backbones import backbones
+    from manyways.models.backbones import BACKBONES
 
-    return backbone == "auto" or backbone in backbones()
+    return backbone == "auto" or backbone in BACKBONES
 
 
 def refuse_unless_allowed(sources: Sequence[str], allowed: Sequence[str]) -> None:

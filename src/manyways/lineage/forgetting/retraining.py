@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from manyways.data.columns import places_of
 from manyways.data.data import Data
+from manyways.data.origin_reader import read_origin
 from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.store.manifest import Manifest, MissingRows
 from manyways.lineage.store.model_record import ModelRecord
@@ -95,14 +97,12 @@ class DataSources:
         key = json.dumps(manifest.origin.to_json())
         if key not in self._read:
             try:
-                self._read[key] = manifest.origin.read()
+                self._read[key] = read_origin(manifest.origin)
             except ManywaysError as error:
                 raise StoreError(f"{manifest.origin.source} cannot be read again: {error}") from error
         return self._read[key]
 
     def _numbers(self, source: Data) -> NDArray[np.int64]:
-        from manyways.data.columns import places_of
-
         return places_of(source.all_ids, self._known)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from manyways.data.columns import places_of
+from manyways.data.origin_reader import read_origin
 from manyways.data.storage import store_folder
 from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.store import row_registry
@@ -220,7 +221,7 @@ class Store:
         for origin in {json.dumps(each.origin.to_json()): each.origin for each in held if each.origin}.values():
             options = {name: value for name, value in origin.options.items() if name not in ("test", "validation")}
             try:
-                ids = replace(origin, source=str(source), options=options).read().all_ids
+                ids = read_origin(replace(origin, source=str(source), options=options)).all_ids
             except ManywaysError as error:
                 reasons.append(str(error))
                 continue

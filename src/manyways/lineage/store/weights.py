@@ -69,13 +69,13 @@ class Weights:
 
     def load(self, key: str, gives: frozenset[str], lineage: "Lineage") -> "Model":
         """The model with the weights `key`. Raises StoreError where they are missing or have changed."""
-        from manyways.models.saving import find_kind
+        from manyways.models.model import MODELS
 
         if problem := self.problem(key):
             raise StoreError(problem)
         place = self.place(key)
         saved = read(place / DESCRIPTION, f"The description of the model in {place}", StoreError)
-        return find_kind(saved.get("kind", str)).read(place, dict(saved.members), gives, lineage)
+        return MODELS.find(saved.get("kind", str), StoreError).read(place, dict(saved.members), gives, lineage)
 
     def problem(self, key: str) -> str | None:
         """What is wrong with the weights `key`; None if nothing is."""

@@ -11,6 +11,7 @@ from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.needs import Classes, Input, Unlabelled
 from manyways.methods.semi_supervised.self_training import require_classifier
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -49,7 +50,7 @@ class ActiveLearning(Method):
     oracle: Callable[[Data], Sequence[Any]] | None = None
     """Gives the labels of the rows it is called with. None: labels hidden in the data are revealed."""
 
-    needs: ClassVar = ("input", "classes", "unlabelled")
+    needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
@@ -81,7 +82,7 @@ class ActiveLearning(Method):
                 f"it asks for {questions} labels, and {answerable} training rows {which}. Ask for fewer: questions=, "
                 "or let a function answer: ActiveLearning(oracle=my_function)."
             )
-        if "unlabelled" in self.base.needs and questions == int((~data.training.labelled).sum()):
+        if Unlabelled in self.base.needs and questions == int((~data.training.labelled).sum()):
             return f"{self.base} needs rows without a label, and it asks for all of them. Ask for fewer: questions=."
         return None
 

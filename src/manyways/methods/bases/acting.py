@@ -15,7 +15,8 @@ from manyways.errors import ModelError, TrainingError
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count
 from manyways.methods.method import Learned
-from manyways.models.acting.networks import ActingNetwork, fitting
+from manyways.methods.needs import AnyEnvironment, Need
+from manyways.models.acting.networks import ActingNetwork
 from manyways.models.acting.play import Moved, Play
 from manyways.models.model import Model
 from manyways.models.policy import Policy
@@ -161,7 +162,7 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
     environments: Count = 32
     """Environments that are acted in side by side."""
 
-    needs: ClassVar[tuple[str, ...]] = ("environment",)
+    needs: ClassVar[tuple[Need, ...]] = (AnyEnvironment,)
     gives: ClassVar = frozenset({"act"})
     takes: ClassVar = frozenset({"act"})
     example: ClassVar = "CartPole-v1"
@@ -195,7 +196,7 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
             return None
         assert data.environment is not None
         observed, allowed = data.environment.spaces
-        if not isinstance(model.network, kind) or not fitting(model.network, observed, allowed):
+        if not isinstance(model.network, kind) or not model.network.fits(observed, allowed):
             raise ModelError(
                 f"{self.method_name()} goes on from a policy that it made itself, in an environment with the same "
                 f"spaces; {model.lineage.title} made another. Leave the model out to begin anew."

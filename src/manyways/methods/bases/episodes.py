@@ -13,6 +13,7 @@ from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval
+from manyways.methods.needs import Classes, Input
 from manyways.models.few_shot.episodes import Episodes, batch_of
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
@@ -54,7 +55,7 @@ class EpisodeMethod(RowMethod[EpisodeT], Generic[EpisodeT]):
     most_ways: ClassVar[int] = SCORED_WAYS
     most_queries: ClassVar[int] = 5
     new_classes: ClassVar[bool] = True
-    needs: ClassVar = ("input", "classes")
+    needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"adapt", "embed"})
     takes: ClassVar = frozenset({"embed"})
 

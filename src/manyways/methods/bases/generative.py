@@ -12,6 +12,7 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.storage import RowNumbers
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.needs import Input
 from manyways.models.generative.units import Units
 from manyways.models.generator import drawn, modelled
 from manyways.models.model import Model
@@ -49,7 +50,7 @@ class GenerativeMethod(GradientMethod[GenerativeT], Generic[GenerativeT]):
     size: Annotated[float, Interval("(0, 64]")] = 1.0
     """Multiplies the width of the networks."""
 
-    needs: ClassVar = ("input",)
+    needs: ClassVar = (Input,)
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         return super().lacks(data, model) or modelled(data)

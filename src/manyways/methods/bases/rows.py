@@ -15,7 +15,8 @@ from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.fields import Interval
 from manyways.methods.method import Learned
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Input, lacking
+from manyways.models.backbones.pretrained import checkpoint_tokenizers
 from manyways.models.heads import Head, LinearHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -43,7 +44,7 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
     """Inputs to learn from, where others are there, too; by default all."""
 
     def lacks_of(self, data: Data) -> str | None:
-        if not self.only or lacking(("input",), data):
+        if not self.only or lacking((Input,), data):
             return super().lacks_of(data)
         try:
             return super().lacks_of(data.with_inputs(self.only))
@@ -60,7 +61,7 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model."""
         begun = model.as_predictor(data) if model else None
         if begun is None:
-            encoding = InputEncoding.fit(data, checkpoint=self.checkpoints(data))
+            encoding = InputEncoding.fit(data, tokenizers=checkpoint_tokenizers(self.checkpoints(data), data.inputs))
             network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
             rows = encoding.encode(data.training)
             network.measure(rows)

@@ -19,6 +19,7 @@ from manyways.errors import TrainingError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import NotNegative, Positive, Share
+from manyways.methods.needs import Classes, Input, Task
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -91,7 +92,7 @@ class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
     augment: bool = False
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = ("input", "classes", "task")
+    needs: ClassVar = (Input, Classes, Task)
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
 

@@ -13,6 +13,7 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Positive, Share
 from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Input
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 
@@ -46,7 +47,7 @@ class Distill(RowMethod[DistillLearner]):
     label_weight: Share = 0.1
     """Weight of the labels' own loss where rows have them; the rest is the teacher's."""
 
-    needs: ClassVar = ("input",)
+    needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"classify", "regress"})
     missing_inputs: ClassVar = True

@@ -28,6 +28,7 @@ from manyways.methods.federated._privacy import (
 from manyways.methods.federated._rounds import Plan, Rounds
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.losses import label_losses
+from manyways.methods.needs import Client, Input, Label
 from manyways.models.model import Model
 from manyways.models.population import Weights, member_norms, per_member
 from manyways.randomness import generator, mix
@@ -98,7 +99,7 @@ class FedAvg(RowMethod[FederatedLearner]):
     noise_seed: Annotated[int, Interval("[0, 9007199254740992)")] | None = None
     """What noise and its throws follow from; None draws a secret, other in every run, on which the privacy rests."""
 
-    needs: ClassVar = ("input", "label", "client")
+    needs: ClassVar = (Input, Label, Client)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = (

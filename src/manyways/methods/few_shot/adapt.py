@@ -6,6 +6,7 @@ from typing import ClassVar
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.methods.method import Learned, Method
+from manyways.methods.needs import Classes, Input
 from manyways.models.few_shot_model import FewShotModel
 from manyways.models.model import Model, of_kind
 from manyways.training.budget import Budget
@@ -19,7 +20,7 @@ class Adapt(Method):
     Prototypes are their means, MAML takes its steps; the budget is not used. In Python `model.adapt(support)` does it.
     """
 
-    needs: ClassVar = ("input", "classes")
+    needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"adapt"})
     requires_model: ClassVar = True

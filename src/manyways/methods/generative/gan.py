@@ -19,7 +19,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.generative._balance import Balance
 from manyways.methods.method import Ablations
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Classes, lacking
 from manyways.models.adversarial_generator import AdversarialGenerator, frequencies
 from manyways.models.generative.adversaries import Discriminator, GeneratorNetwork, make_discriminator
 from manyways.models.generative.decoders import make_decoder
@@ -112,7 +112,7 @@ class GAN(Game, GenerativeMethod[GANLearner]):
     paper: ClassVar = "Goodfellow et al., Generative adversarial nets, NeurIPS 2014"
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        return super().lacks(data, model) or (lacking(("classes",), data) if self.conditional else None)
+        return super().lacks(data, model) or (lacking((Classes,), data) if self.conditional else None)
 
     def ablations(self, data: Data) -> Ablations:
         return {"a discriminator that learns": (replace(self, discriminator_rate=1e-12), data)}

@@ -1,21 +1,24 @@
 """Variational autoencoder: an encoder and a decoder that agree on a few latent numbers."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.specs import ImageSpec, TableSpec
+from manyways.data.specs import ImageSpec
 from manyways.errors import ParameterError
 from manyways.methods.bases.generative import GenerativeLearner, GenerativeMethod, is_black_and_white
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.fields import Count, Positive, Share
+from manyways.methods.fields import Count, Named, Positive, Share
 from manyways.methods.method import Ablations
-from manyways.models.generative.decoders import make_decoder
-from manyways.models.generative.likelihoods import Bernoulli, DiscretisedLogistic, Likelihood, TableLikelihood
+from manyways.models.generative.decoders import DECODERS, make_decoder
+from manyways.models.generative.likelihoods import (
+    LIKELIHOODS,
+    make_likelihood,
+)
 from manyways.models.generator import dimensions, drawn
 from manyways.models.model import Model
 from manyways.models.network import make_network
@@ -52,7 +55,7 @@ class VAE(GenerativeMethod[VAELearner]):
 
     latent: Count = 32
     """Latent numbers of a row."""
-    likelihood: Literal["auto", "bernoulli", "logistic"] = "auto"
+    likelihood: Annotated[str, Named(LIKELIHOODS, "auto")] = "auto"
     """Of pixels: bernoulli: black or white, and grey ones so by chance; logistic: each of its 256 values. auto takes
     bernoulli where all are black or white. Numbers of a table are Gaussian, categories categorical."""
     beta: Positive = 1.0
@@ -63,7 +66,7 @@ class VAE(GenerativeMethod[VAELearner]):
     """Latent draws of each row; several train on the importance-weighted bound (IWAE, Burda et al. 2016)."""
     backbone: str = "auto"
     """Network of the encoder: auto takes strided convolutions for images, a perceptron for tables; or a name."""
-    decoder: Literal["auto", "convolutional", "perceptron"] = "auto"
+    decoder: Annotated[str, Named(DECODERS, "auto")] = "auto"
     """Network of the decoder of images; auto is convolutional. Tables have a perceptron."""
     learning_rate: Positive = 3e-3
     """The highest learning rate of AdamW, reached after the warm-up."""
@@ -85,9 +88,9 @@ class VAE(GenerativeMethod[VAELearner]):
         backbone = "strided" if self.backbone == "auto" and isinstance(spec, ImageSpec) else self.backbone
         encoder = make_network(encoding.specs, backbone=backbone, size=self.size, projection=self.latent)
         encoder.measure(rows)
-        likelihood = self._likelihood(spec, is_black_and_white(rows) if isinstance(spec, ImageSpec) else False)
-        architecture = "convolutional" if self.decoder == "auto" else self.decoder
-        decoder = make_decoder(spec, self.latent, likelihood.outputs, architecture=architecture, size=self.size)
+        binary = isinstance(spec, ImageSpec) and self.likelihood == "auto" and is_black_and_white(rows)
+        likelihood = make_likelihood(spec, self.likelihood, black_and_white=binary)
+        decoder = make_decoder(spec, self.latent, likelihood.outputs, architecture=self.decoder, size=self.size)
         return VAELearner(VariationalNetwork(encoder, decoder, likelihood), data, encoding, seed)
 
     def _go_on(self, data: Data, model: Model, seed: int) -> VAELearner:
@@ -96,12 +99,6 @@ class VAE(GenerativeMethod[VAELearner]):
         import copy
 
         return VAELearner(copy.deepcopy(model.network).requires_grad_(True), data, model.inputs, seed)
-
-    def _likelihood(self, spec: ImageSpec | TableSpec, black_and_white: bool) -> Likelihood:
-        if isinstance(spec, TableSpec):
-            return TableLikelihood.of(spec)
-        bernoulli = black_and_white if self.likelihood == "auto" else self.likelihood == "bernoulli"
-        return Bernoulli() if bernoulli else DiscretisedLogistic()
 
     def draw(self, learner: VAELearner, step: int, rng: torch.Generator) -> Batch:
         network = learner.network

@@ -15,6 +15,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.language.pretrain import new_model
+from manyways.methods.needs import Text
 from manyways.models.language.masking import Hidden, fill_in_loss, hide_tokens, padded
 from manyways.models.language.rows import text_columns
 from manyways.models.language_model import LanguageModel
@@ -55,7 +56,7 @@ class MaskedLM(LanguageMethod[TextLearner]):
     weight_decay: NotNegative = 0.1
     """Decoupled weight decay of the matrices."""
 
-    needs: ClassVar = ("text",)
+    needs: ClassVar = (Text,)
     gives: ClassVar = frozenset({"fill", "embed"})
     takes: ClassVar = frozenset({"fill"})
     objective: ClassVar = "masked"

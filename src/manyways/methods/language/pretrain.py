@@ -14,6 +14,7 @@ from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.needs import Text
 from manyways.models.language.architectures import new_network
 from manyways.models.language.rows import strings, text_columns
 from manyways.models.language.tokenizers import make_tokenizer
@@ -54,7 +55,7 @@ class Pretrain(LanguageMethod[StreamLearner]):
     weight_decay: NotNegative = 0.1
     """Decoupled weight decay of the matrices."""
 
-    needs: ClassVar = ("text",)
+    needs: ClassVar = (Text,)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     rates: ClassVar = Rates(new=2e-3, pretrained=1e-4, adapters=3e-4)

@@ -11,6 +11,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count
+from manyways.methods.needs import Answers
 from manyways.models.language.forward import token_log_probabilities
 from manyways.models.language.packing import Group
 from manyways.models.language_model import LanguageModel
@@ -36,7 +37,7 @@ class SFT(LanguageMethod[AnswerLearner]):
     batch_size: Count = 16
     """Rows in a batch."""
 
-    needs: ClassVar = ("answers",)
+    needs: ClassVar = (Answers,)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True

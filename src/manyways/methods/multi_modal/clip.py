@@ -16,6 +16,7 @@ from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import EncodedMethod
 from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.needs import Input, Paired
 from manyways.models.dual_encoder import DualEncoder
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -93,7 +94,7 @@ class CLIP(EncodedMethod[PairLearner]):
     augment: bool = True
     """Whether both inputs are seen through weak views."""
 
-    needs: ClassVar = ("input", "paired")
+    needs: ClassVar = (Input, Paired)
     gives: ClassVar = frozenset({"retrieve", "embed"})
     takes: ClassVar = frozenset({"retrieve"})
     suggests: ClassVar = ("clip", "clip(contrast='sigmoid')", "clip >> fine-tune")

@@ -16,6 +16,7 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, NotNegative, Share
 from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Input, Label, SeveralInputs
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner
@@ -91,7 +92,7 @@ class Fusion(RowMethod[RowLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = ("inputs", "input", "label")
+    needs: ClassVar = (SeveralInputs, Input, Label)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

@@ -5,20 +5,14 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
-from manyways.errors import ParameterError
 from manyways.methods.method import Ablations, Learned, Method
-from manyways.models.dual_encoder import DualEncoder
-from manyways.models.heads import SimilarityHead
+from manyways.models.dual_encoder import LABEL, TEMPLATE, DualEncoder, check_class_names
 from manyways.models.model import Model, of_kind
-from manyways.models.network import Network
-from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -35,9 +29,9 @@ class ZeroShot(Method):
 
     classes: tuple[str, ...] = ()
     """Names of the classes; by default those of the data's label."""
-    template: str = "a picture of {}"
+    template: str = TEMPLATE
     """The text that stands for a class, with {} for its name; best is one like the texts that were learned from."""
-    label: str = "label"
+    label: str = LABEL
     """The column that is predicted, where the classes are named."""
 
     needs: ClassVar = ()
@@ -49,12 +43,7 @@ class ZeroShot(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if "{}" not in self.template:
-            raise ParameterError(
-                f"ZeroShot.template must hold {{}}, where the name of the class goes; got {self.template!r}."
-            )
-        if self.classes and (len(set(self.classes)) < 2 or len(set(self.classes)) < len(self.classes)):
-            raise ParameterError(f"ZeroShot.classes must be two names or more, each another; got {self.classes!r}.")
+        check_class_names(self.classes or None, self.template, "ZeroShot")
 
     @classmethod
     def example_data(cls) -> Data:
@@ -91,21 +80,7 @@ class ZeroShot(Method):
         return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        model = of_kind(DualEncoder, model)
+        start = of_kind(DualEncoder, model)
         target = Target(self.label, self.classes) if self.classes else Target(data.label.name, data.classes)
-        text = model.text_input
-        assert text is not None
-        seen = next(name for name in model.names if name != text)
-        texts = [self.template.replace("{}", str(name)) for name in target.classes]
-        network = model.as_predictor().copy_of_network()
-        backbone = network.parts[network.names.index(seen)]
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            head = SimilarityHead(backbone.width, model.network.width, len(texts))
-        with torch.no_grad():
-            head.projection.copy_(model.network.projection(seen).weight)
-            head.vectors.copy_(torch.from_numpy(model.embed(texts, text)))
-            head.scale.copy_(model.network.log_scale.exp())
-        inputs = InputEncoding({seen: model.inputs.encoders[seen]})
-        made = Predictor(network=Network({seen: backbone}, head), inputs=inputs, target=target)
         nothing: NDArray[np.bool_] = np.zeros(len(data), bool)  # names were looked at, and no row
-        return Learned(made, nothing, (model,))
+        return Learned(start.comparing(target, self.template), nothing, (start,))

@@ -20,6 +20,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import EncodedMethod
 from manyways.methods.fields import Count
 from manyways.methods.losses import label_loss
+from manyways.methods.needs import Input, SeveralLabels
 from manyways.models.heads import Head, JointHead, LinearHead
 from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.metrics import metric_of
@@ -99,7 +100,7 @@ class MultiTask(EncodedMethod[LabelsLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = ("input", "labels")
+    needs: ClassVar = (Input, SeveralLabels)
     gives: ClassVar = frozenset({"labels", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

@@ -10,9 +10,10 @@ from manyways.data.categories import as_objects, counts_of, places_in
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoders import fit_encoder
+from manyways.data.encoders.base import Encoder
 from manyways.data.encoders.categories import HASHES, ONE_HOT, CategoryCode
 from manyways.data.encoders.table import NumberCode, TableEncoder
-from manyways.data.encoding import Encoder, InputEncoding
+from manyways.data.encoding import InputEncoding
 from manyways.data.kinds import TABLE
 from manyways.data.notation import is_missing
 from manyways.data.storage import RowNumbers

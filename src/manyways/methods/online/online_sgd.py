@@ -15,7 +15,7 @@ from manyways.data.storage import CHUNK_BYTES
 from manyways.data.times import is_dates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import lacking
+from manyways.methods.needs import Input, Label, lacking
 from manyways.methods.online._begin import begin, labels_of
 from manyways.methods.online._order import in_order
 from manyways.models.lineage import Lineage
@@ -74,7 +74,7 @@ class OnlineSGD(Method):
     window: Count = 1000
     """Rows in a window of the prequential curve."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     gives: ClassVar = frozenset({"classify", "regress"})
     takes: ClassVar = frozenset({"embed"})
     single_pass: ClassVar = True

@@ -11,6 +11,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.needs import Pairs
 from manyways.methods.preference._reference import ReferenceLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.packing import answer_lengths
@@ -51,7 +52,7 @@ class DPO(LanguageMethod[ReferenceLearner]):
     batch_size: Count = 16
     """Pairs in a batch."""
 
-    needs: ClassVar = ("pairs",)
+    needs: ClassVar = (Pairs,)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True

@@ -14,6 +14,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Prompts
 from manyways.methods.preference._reward_names import check_reward, content_of
 from manyways.methods.preference._rewards import likeness
 from manyways.methods.preference._rollouts import RolloutLearner
@@ -94,7 +95,7 @@ class GRPO(LanguageMethod[RolloutLearner]):
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay of the matrices."""
 
-    needs: ClassVar = ("prompts",)
+    needs: ClassVar = (Prompts,)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True

@@ -15,6 +15,7 @@ from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, NotNegative, Positive
+from manyways.methods.needs import Judged
 from manyways.methods.preference._reference import ReferenceLearner
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.judgements import judged
@@ -70,7 +71,7 @@ class KTO(LanguageMethod[JudgedLearner]):
     batch_size: Count = 16
     """Rows in a batch."""
 
-    needs: ClassVar = ("judged",)
+    needs: ClassVar = (Judged,)
     gives: ClassVar = frozenset({"generate", "embed"})
     takes: ClassVar = frozenset({"generate"})
     requires_model: ClassVar = True

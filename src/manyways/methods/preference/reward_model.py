@@ -13,6 +13,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
 from manyways.methods.fields import Count
+from manyways.methods.needs import Pairs
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.architectures import objective_of
 from manyways.models.language.packing import Group
@@ -48,7 +49,7 @@ class RewardModel(LanguageMethod[PairLearner]):
     batch_size: Count = 16
     """Pairs in a batch."""
 
-    needs: ClassVar = ("pairs",)
+    needs: ClassVar = (Pairs,)
     gives: ClassVar = frozenset({"score"})
     takes: ClassVar = frozenset({"generate", "score"})
     requires_model: ClassVar = True

@@ -14,6 +14,7 @@ from manyways.errors import NeedsError
 from manyways.methods.bases.acting import ActingLearner, ActingMethod, check_finite
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Finite, Interval, NotNegative, Positive, Share
+from manyways.methods.needs import AnyEnvironment, FiniteEnvironment
 from manyways.models.acting.networks import QTable
 from manyways.models.model import Model
 
@@ -62,7 +63,7 @@ class QLearning(ActingMethod[QLearner]):
     warmup: Share = 0.0
     """Share of the steps in which α rises first."""
 
-    needs: ClassVar = ("environment", "states")
+    needs: ClassVar = (AnyEnvironment, FiniteEnvironment)
     paper: ClassVar = "Watkins & Dayan, Q-learning, Machine Learning 8 (1992)"
     example: ClassVar = "FrozenLake-v1"
 

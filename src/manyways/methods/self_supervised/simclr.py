@@ -12,6 +12,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Input
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 
@@ -45,7 +46,7 @@ class SimCLR(RowMethod[SimCLRLearner]):
     projection: Count = 64
     """Width of the projection that is compared; it is dropped afterwards."""
 
-    needs: ClassVar = ("input",)
+    needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

@@ -14,6 +14,7 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Classes, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -89,7 +90,7 @@ class FixMatch(RowMethod[FixMatchLearner]):
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
 
-    needs: ClassVar = ("input", "classes", "unlabelled")
+    needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

@@ -16,6 +16,7 @@ from manyways.methods.expected import announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.needs import Classes, Input, Unlabelled
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.nearest import NearestRows
@@ -69,8 +70,7 @@ class LabelPropagation(Method):
     """Let labels flow along a graph of near neighbours, over the features of a model or the raw inputs.
 
     `alpha` = 0 keeps the given labels as they are (label propagation, Zhu & Ghahramani 2002); above 0 they may be
-    overruled (label spreading, Zhou et al. 2004). The flow is scikit-learn's. Neighbours of rows of more than 64
-    numbers are searched along the principal components; see `manyways.models.nearest`.
+    overruled (label spreading, Zhou et al. 2004). The flow is scikit-learn's.
 
     A row that no label reaches, because its part of the graph has none, keeps all classes equally likely, and is
     answered with the first; more `neighbours` join the parts.
@@ -88,7 +88,7 @@ class LabelPropagation(Method):
     """Most rounds of the flow, in each of which labels go one neighbour further; ten times as many where `alpha` is 0.
     It ends when nothing changes any more."""
 
-    needs: ClassVar = ("input", "classes", "unlabelled")
+    needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"

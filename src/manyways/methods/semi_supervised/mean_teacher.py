@@ -14,6 +14,7 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
 from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Input, Label, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -53,7 +54,7 @@ class MeanTeacher(RowMethod[MeanTeacherLearner]):
     ramp_up_share: Share = 0.2
     """Share of the steps over which the weight rises."""
 
-    needs: ClassVar = ("input", "label", "unlabelled")
+    needs: ClassVar = (Input, Label, Unlabelled)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.needs import Classes, Input, Unlabelled
+from manyways.methods.starts import learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -31,7 +33,7 @@ class SelfTraining(Method):
     rounds: Count = 3
     """Trainings in all; the first on the given labels alone."""
 
-    needs: ClassVar = ("input", "classes", "unlabelled")
+    needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
@@ -92,7 +94,7 @@ def require_classifier(method: Method, base: Method) -> None:
     """Raise NeedsError unless `base` learns from labels and gives class probabilities."""
     from manyways.errors import NeedsError
 
-    if "classify" not in base.gives or ("label" not in base.needs and "classes" not in base.needs):
+    if "classify" not in base.gives or not learns_from_labels(base):
         raise NeedsError(
             f"{type(method).__name__}.base must be a method that learns to classify from labels, such as supervised, "
             f"fixmatch or linear_probe; got {base}."

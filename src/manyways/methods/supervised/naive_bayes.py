@@ -13,6 +13,7 @@ from manyways.data.specs import Spec, TableSpec, TextSpec
 from manyways.data.targets import Target
 from manyways.methods.bases.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
+from manyways.methods.needs import Classes, Input
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.moments import Moments
 
@@ -123,7 +124,7 @@ class NaiveBayes(ClosedForm):
     """Share of the largest variance that is added to all."""
 
     counts_words: ClassVar = True
-    needs: ClassVar = ("input", "classes")
+    needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})
     paper: ClassVar = (
         "Duda & Hart, Pattern classification and scene analysis (1973); McCallum & Nigam, A comparison of event models "

@@ -12,6 +12,7 @@ from torch import Tensor
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.methods.bases.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
+from manyways.methods.needs import Classes, Input
 from manyways.models.moments import Moments
 
 
@@ -73,7 +74,7 @@ class NearestCentroid(ClosedForm):
     standardise: bool = True
     """Whether features are divided by their standard deviation over all labelled rows."""
 
-    needs: ClassVar = ("input", "classes")
+    needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})
     paper: ClassVar = (
         "Rocchio (1971); Tibshirani et al., Diagnosis of multiple cancer types by shrunken centroids, PNAS 2002"

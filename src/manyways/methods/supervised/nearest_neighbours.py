@@ -13,6 +13,7 @@ from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Count
+from manyways.methods.needs import Input, Label
 from manyways.models.moments import Moments
 
 Weights = Literal["uniform", "distance"]
@@ -138,7 +139,7 @@ class NearestNeighbours(ClosedForm):
     standardise: bool = True
     """Whether features are divided by their standard deviation first."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     forgets: ClassVar = "bitwise"
     paper: ClassVar = "Fix & Hodges (1951); Cover & Hart, Nearest neighbor pattern classification, IEEE IT 1967"
 

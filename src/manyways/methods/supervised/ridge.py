@@ -14,6 +14,7 @@ from manyways.data.targets import Target
 from manyways.errors import NeedsError
 from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
+from manyways.methods.needs import Input, Label
 from manyways.methods.supervised._ridge_solutions import Solution, dual_solution, primal_solution
 from manyways.models.moments import Moments
 
@@ -226,7 +227,7 @@ class Ridge(ClosedForm):
     standardise: bool = True
     """Whether the penalty is on the weights of standardised features."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     paper: ClassVar = "Hoerl & Kennard, Ridge regression, Technometrics 1970"
 
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> RidgeHead:

@@ -9,6 +9,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Interval
 from manyways.methods.losses import label_loss
+from manyways.methods.needs import Input, Label
 from manyways.training.learner import RowLearner
 
 
@@ -25,7 +26,7 @@ class Supervised(RowMethod[RowLearner]):
     label_smoothing: Annotated[float, Interval("[0, 1)")] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

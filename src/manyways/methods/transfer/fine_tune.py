@@ -12,6 +12,7 @@ from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Interval, Positive, Share
 from manyways.methods.losses import label_loss
+from manyways.methods.needs import Input, Label
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
@@ -36,7 +37,7 @@ class FineTune(Adapting, RowMethod[RowLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True

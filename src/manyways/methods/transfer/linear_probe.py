@@ -14,6 +14,7 @@ from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
+from manyways.methods.needs import Input, Label
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -40,7 +41,7 @@ class LinearProbe(Method):
     penalty: Positive | None = None
     """L2 penalty: the inverse of scikit-learn's C for classes, its alpha for numbers. None: by cross-validation."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"

@@ -14,6 +14,7 @@ from manyways.methods.bases.gradient import Batch, GradientMethod
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.forgetting import check_mask
 from manyways.methods.method import Method
+from manyways.methods.needs import Examples, Forget, Need
 from manyways.methods.unlearning._learners import UnlearnerT
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model
@@ -62,7 +63,7 @@ class Approximate(OfMarkedRows, GradientMethod[UnlearnerT], Generic[UnlearnerT])
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay of the matrices."""
 
-    needs: ClassVar[tuple[str, ...]] = ("examples", "forget")
+    needs: ClassVar[tuple[Need, ...]] = (Examples, Forget)
     gives: ClassVar = frozenset({"classify", "regress", "embed", "generate"})
     takes: ClassVar = frozenset({"classify", "regress", "generate"})
 

@@ -18,6 +18,7 @@ from manyways.methods.features import Features
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.losses import label_loss
 from manyways.methods.method import Learned
+from manyways.methods.needs import Forget, Input, Label
 from manyways.methods.unlearning._approximate import OfMarkedRows, no_proof, unfit
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model, of_kind
@@ -57,7 +58,7 @@ class Newton(OfMarkedRows):
     fisher_rows: Count = 500
     """Rows that the Fisher information is estimated on."""
 
-    needs: ClassVar = ("input", "label", "forget")
+    needs: ClassVar = (Input, Label, Forget)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"classify", "regress"})
     paper: ClassVar = (

@@ -11,6 +11,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.distillation.distill import distillation_loss
 from manyways.methods.fields import Count, NotNegative, Positive
+from manyways.methods.needs import Classes, Forget, Input
 from manyways.methods.unlearning._approximate import Approximate
 from manyways.methods.unlearning._learners import RowUnlearner
 from manyways.models.model import Model, of_kind
@@ -50,7 +51,7 @@ class SCRUB(Approximate[SCRUBLearner]):
     learning_rate: Positive = 5e-4
     """The highest learning rate of AdamW, reached after the warm-up."""
 
-    needs: ClassVar = ("input", "classes", "forget")
+    needs: ClassVar = (Input, Classes, Forget)
     gives: ClassVar = frozenset({"classify", "embed"})
     takes: ClassVar = frozenset({"classify", "regress"})
     paper: ClassVar = "Kurmanji et al., Towards unbounded machine unlearning, NeurIPS 2023"

@@ -15,7 +15,8 @@ from manyways.errors import NeedsError
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
-from manyways.methods.starts import last, stages
+from manyways.methods.needs import Input, Label
+from manyways.methods.starts import last, learns_from_labels, stages
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.unlearning._shards import Division, claimed
 from manyways.models.committee import Committee, Seat, Vote
@@ -48,7 +49,7 @@ class Sharded(Method):
     vote: Vote = "mean"
     """Whether probabilities are averaged, or every model has one vote."""
 
-    needs: ClassVar = ("input", "label")
+    needs: ClassVar = (Input, Label)
     gives: ClassVar = PREDICTS
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ()
@@ -57,7 +58,7 @@ class Sharded(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        learns = any(need in part.needs for part in stages(self.method) for need in ("label", "classes"))
+        learns = learns_from_labels(self.method)
         if not (learns and last(self.method).gives & PREDICTS):
             raise NeedsError(
                 "Sharded.method must be one that learns from labels to predict them, for its models vote on them, such "

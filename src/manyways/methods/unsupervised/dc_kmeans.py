@@ -20,6 +20,7 @@ from manyways.methods.features import Features, plain_features
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.needs import Input
 from manyways.methods.unsupervised.kmeans import has_classes, name_centres
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.heads import Head
@@ -89,7 +90,7 @@ class DCKMeans(Method):
     restarts: Count = 3
     """Runs from different starts (k-means++), of which the best is kept, in each leaf and on top."""
 
-    needs: ClassVar = ("input",)
+    needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"cluster", "classify"})
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ()

@@ -14,6 +14,7 @@ from manyways.errors import NeedsError
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.needs import Input
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -56,7 +57,7 @@ class KMeans(Method):
     restarts: Count = 10
     """Runs from different starts (k-means++), of which the best is kept."""
 
-    needs: ClassVar = ("input",)
+    needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"cluster", "classify"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Lloyd (1957/1982); Arthur & Vassilvitskii, k-means++, SODA 2007"

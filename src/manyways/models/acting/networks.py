@@ -1,15 +1,15 @@
 """Networks that act: an actor with a critic, and a table of values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import log, pi, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from manyways.data.spaces import Choices, Space
-from manyways.errors import ModelError
+from manyways.registry import Classes
 
 FURTHEST = 10.0
 """Standardised observations are clipped to so many deviations."""
@@ -51,8 +51,12 @@ class ActingNetwork(nn.Module):
     Observations are float32 [n, width of their space]; actions are int64 [n], numbers from 0, or float32 [n, width].
     """
 
-    name: str
+    name: ClassVar[str]
     config: dict[str, Any]
+
+    def fits(self, observed: Space, allowed: Space) -> bool:
+        """True if it can act on what is `observed` by the actions `allowed`."""
+        raise NotImplementedError
 
     def decide(self, observations: Tensor) -> Tensor:
         """The action that is best, or the mean of what is drawn."""
@@ -65,6 +69,10 @@ class ActingNetwork(nn.Module):
     def draw_noise(self, shape: Sequence[int], rng: torch.Generator | None) -> Tensor:
         """Noise for `shape` drawn actions; None draws from torch's global stream."""
         raise NotImplementedError
+
+
+ACTING_NETWORKS: Classes[ActingNetwork] = Classes("acting_networks", ActingNetwork, "manyways.models.acting.networks")
+"""Every network that acts by its name: those of this file, and of the group `manyways.acting_networks`."""
 
 
 class ActorCritic(ActingNetwork):
@@ -90,6 +98,10 @@ class ActorCritic(ActingNetwork):
             self.log_deviation = nn.Parameter(torch.zeros(outputs))
         if standardise:
             self.moments = Moments((inputs,))
+
+    def fits(self, observed: Space, allowed: Space) -> bool:
+        shape = (self.config["inputs"], self.outputs, self.continuous)
+        return shape == (observed.width, allowed.width, not isinstance(allowed, Choices))
 
     def decide(self, observations: Tensor) -> Tensor:
         said: Tensor = self.actor(self.seen(observations))
@@ -140,6 +152,12 @@ class QTable(ActingNetwork):
         self.config = {"states": states, "actions": actions}
         self.values = nn.Parameter(torch.full((states, actions), float(value)))
 
+    def fits(self, observed: Space, allowed: Space) -> bool:
+        sizes = (self.config["states"], self.config["actions"])
+        return (
+            isinstance(observed, Choices) and isinstance(allowed, Choices) and sizes == (observed.count, allowed.count)
+        )
+
     def decide(self, observations: Tensor) -> Tensor:
         # Observations are ones among zeros, so that every network is asked alike.
         return self.values[observations.argmax(-1)].argmax(-1)
@@ -149,27 +167,6 @@ class QTable(ActingNetwork):
 
     def draw_noise(self, shape: Sequence[int], rng: torch.Generator | None) -> Tensor:
         return torch.zeros(*shape, 1)
-
-
-def acting_network(saved: Mapping[str, Any]) -> ActingNetwork:
-    """The network that `{"name": …, **config}` describes. Raises ModelError where it cannot be."""
-    kinds: dict[str, type[ActingNetwork]] = {kind.name: kind for kind in (ActorCritic, QTable)}
-    config = {key: value for key, value in saved.items() if key != "name"}
-    try:
-        return kinds[saved["name"]](**config)
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"The saved description of the network is damaged: {error!r}.") from error
-
-
-def fitting(network: nn.Module, observed: Space, done: Space) -> bool:
-    """Whether `network` can act on `observed` by what is `done`."""
-    config = getattr(network, "config", {})
-    if isinstance(network, QTable):
-        sizes = (config["states"], config["actions"])
-        return isinstance(observed, Choices) and isinstance(done, Choices) and sizes == (observed.count, done.count)
-    continuous = not isinstance(done, Choices)
-    shape = (config.get("inputs"), config.get("outputs"), config.get("continuous"))
-    return shape == (observed.width, done.width, continuous)
 
 
 def _perceptron(widths: Sequence[int], gain: float) -> nn.Sequential:

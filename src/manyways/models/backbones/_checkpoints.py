@@ -13,6 +13,7 @@ from torch import nn
 
 from manyways.checked_json import read, shown
 from manyways.damaged import damaged, reason
+from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.errors import ManywaysError, ModelError, NeedsError
 from manyways.hub import one_try
 from manyways.models.backbones._checkpoint_folders import check_folder, check_sizes, facts, refuse_kernels
@@ -197,8 +198,12 @@ def audio_settings(checkpoint: str) -> tuple[int, bool]:
     return rate, bool(saved.get("do_normalize", True))
 
 
-def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
-    """The tokenizer, its length limit in tokens and its padding id; see `pretrained_tokenizer`."""
+def load_tokenizer(checkpoint: str) -> CheckpointTokenizer:
+    """The tokenizer of a checkpoint.
+
+    Where there is no padding token, the end-of-text token serves: only the run of it at the end of a row is taken for
+    padding. Raises ModelError where there is no tokenizer or neither token.
+    """
     transformers = transformers_library()
     place, options = located(checkpoint)
     tokenizer = open_tokenizer(checkpoint, place, **options)
@@ -208,7 +213,11 @@ def load_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
         raise ModelError(f"The tokenizer of {checkpoint!r} has neither a padding nor an end-of-text token.")
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
     stated = [int(limit) for limit in limits if limit is not None and 0 < limit < UNLIMITED]
-    return tokenizer, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding)
+    mask = tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id or padding
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    return CheckpointTokenizer(backend, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding), int(mask))
 
 
 def open_tokenizer(checkpoint: str, place: str, **options: Any) -> Any:

@@ -28,7 +28,7 @@ class Backbone(nn.Module, ABC):
     width: int
     """Number of features."""
     config: dict[str, Any]
-    """JSON values from which `rebuild_backbone` makes the same architecture, "name" included."""
+    """JSON values from which `BACKBONES.rebuild` makes the same architecture, "name" included."""
 
     def __init__(self, width: int, /, **config: Any) -> None:
         super().__init__()

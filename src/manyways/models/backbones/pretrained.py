@@ -1,6 +1,6 @@
 """Pretrained checkpoints of the transformers library, from a folder or the Hugging Face Hub."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from manyways.data.columns import Column
+from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import _checkpoints
@@ -171,10 +173,7 @@ def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
     return Pretrained(kind=kind, features=features, architecture=architecture, body=body.train(), **settings)
 
 
-def pretrained_tokenizer(checkpoint: str) -> tuple[Any, int, int]:
-    """The checkpoint's tokenizer, the longest text it reads in tokens, and the id to pad with.
-
-    Where there is no padding token, the end-of-text token serves: only the run of it at the end of a row is
-    taken for padding. Raises ModelError when there is no tokenizer or neither token.
-    """
-    return _checkpoints.load_tokenizer(checkpoint)
+def checkpoint_tokenizers(checkpoints: Mapping[str, str], columns: Iterable[Column]) -> dict[str, CheckpointTokenizer]:
+    """The tokenizers of those `checkpoints`, by column, that read a text among `columns`."""
+    texts = [column.name for column in columns if column.kind == "text"]
+    return {name: _checkpoints.load_tokenizer(checkpoints[name]) for name in texts if name in checkpoints}

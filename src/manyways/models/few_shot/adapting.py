@@ -1,9 +1,9 @@
 """How a few-shot model turns to new classes: by their prototypes, or by steps of gradient descent."""
 
 import copy
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from manyways.checked_json import described
 from manyways.data.encoding import Encoded
 from manyways.data.storage import chunks_of
 from manyways.errors import ModelError
@@ -19,30 +18,44 @@ from manyways.models.backbones._layers import BatchNorm
 from manyways.models.few_shot.episodes import Draw, batch_of
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot.prototypes import PrototypeHead, nearness, prototypes
-from manyways.models.heads import Head, rebuild_head
+from manyways.models.heads import HEADS, Head
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.network import Inputs, Network
 from manyways.models.population import Weights
+from manyways.registry import Classes
 
 ROWS_AT_ONCE = 512
 
 
-class Adaptation(Protocol):
-    """One way to turn to new classes; found again in a saved model by its name."""
+class Adaptation(ABC):
+    """One way to turn to new classes: a dataclass of numbers and words, found again in a saved model by its `by`."""
 
+    by: ClassVar[str]
+
+    @abstractmethod
     def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
         """A network whose outputs are the `classes`, made of a few rows and their class codes int64 [rows]."""
 
+    @abstractmethod
     def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
         """For each episode the share of its queries that are told right by one who saw its support."""
 
     def to_json(self) -> dict[str, Any]:
-        """What `adaptation_from_json` makes it again from."""
+        """JSON values that `ADAPTATIONS.rebuild` makes it again from."""
+        return {"by": self.by, **vars(self)}
+
+
+ADAPTATIONS: Classes[Adaptation] = Classes(
+    "adaptations", Adaptation, "manyways.models.few_shot.adapting", attribute="by"
+)
+"""Every adaptation by its name: those of this file, and of the entry-point group `manyways.adaptations`."""
 
 
 @dataclass(frozen=True)
-class Prototypes:
+class Prototypes(Adaptation):
     """The class of a row is that of the nearest prototype among the features (Snell et al. 2017)."""
+
+    by = "prototypes"
 
     def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
         made = copy.deepcopy(network).eval()
@@ -60,12 +73,9 @@ class Prototypes:
             shares[at] = (said == np.arange(len(asked)).repeat(asked.shape[1])).mean()
         return shares
 
-    def to_json(self) -> dict[str, Any]:
-        return {"by": "prototypes"}
-
 
 @dataclass(frozen=True)
-class GradientSteps:
+class GradientSteps(Adaptation):
     """Steps of gradient descent on the cross-entropy of the examples (Finn et al. 2017).
 
     In episodes all queries of one are normalised together, as the authors' code does: what is said of one may depend on
@@ -73,6 +83,7 @@ class GradientSteps:
     the examples.
     """
 
+    by = "gradient steps"
     rate: float
     steps: int
 
@@ -118,20 +129,6 @@ class GradientSteps:
             batch = {"support": batch_of(rows, support[at], device), "queries": batch_of(rows, queries[at], device)}
             found.append(tasks.run(share, batch).cpu())
         return np.asarray(torch.cat(found).numpy(), np.float64)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"by": "gradient steps", "rate": self.rate, "steps": self.steps}
-
-
-def adaptation_from_json(saved: Mapping[str, Any]) -> Adaptation:
-    """What `to_json` wrote. Raises ModelError where it is unknown."""
-    held = described(saved, "the adaptation", ModelError)
-    by = held.get("by", str)
-    if by == "prototypes":
-        return Prototypes()
-    if by == "gradient steps":
-        return GradientSteps(held.get("rate", float), held.get("steps", int))
-    raise ModelError(f"This version of Manyways knows no model that adapts by {by!r}; upgrade it.")
 
 
 def features_of(network: Network, rows: Encoded) -> Tensor:
@@ -180,7 +177,7 @@ def first_outputs(head: nn.Module | None, outputs: int) -> Head:
     assert isinstance(head, Head)
     assert head.last is not None
     with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
-        made = rebuild_head({**head.config, "name": head.name, "outputs": outputs})
+        made = HEADS.rebuild({**head.config, "name": head.name, "outputs": outputs})
     sizes = {name: len(tensor) for name, tensor in made.state_dict().items()}
     made.load_state_dict({name: tensor[: sizes[name]] for name, tensor in head.state_dict().items()})
     return made.to(head.last.weight.device)

@@ -12,7 +12,7 @@ from manyways.data.specs import ImageSpec, Spec, TableSpec, spec_from_json, spec
 from manyways.errors import ModelError
 from manyways.models.backbones._layers import channels_last
 from manyways.models.backbones.base import scaled_width
-from manyways.models.generative.decoders import Decoder, rebuild_decoder
+from manyways.models.generative.decoders import DECODERS, Decoder
 
 SLOPE = 0.2
 SMALLEST_SIDE = 8
@@ -69,7 +69,7 @@ class GeneratorNetwork(nn.Module):
         spec = spec_from_json(saved["spec"])
         if not isinstance(spec, ImageSpec | TableSpec):
             raise ModelError(f"A generator draws images or tables; the saved one draws {spec.kind}.")
-        return GeneratorNetwork(rebuild_decoder(saved["decoder"]), spec, saved["latent"], saved["classes"])
+        return GeneratorNetwork(DECODERS.rebuild(saved["decoder"]), spec, saved["latent"], saved["classes"])
 
 
 class Discriminator(nn.Module):

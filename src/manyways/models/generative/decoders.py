@@ -1,16 +1,17 @@
 """Decoders: from a few latent numbers to the values of a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from manyways.data.specs import ImageSpec, TableSpec
-from manyways.errors import ModelError
+from manyways.errors import ParameterError
 from manyways.models.backbones._layers import BatchNorm, channels_last
 from manyways.models.backbones.base import scaled_width
+from manyways.registry import Classes
 
 SMALLEST_SIDE = 8
 """The first map of a convolutional decoder has at most so many rows and columns."""
@@ -19,11 +20,22 @@ SMALLEST_SIDE = 8
 class Decoder(nn.Module):
     """Latent numbers [n, latent] to raw outputs [n, channels, height, width], or [n, width] for rows of a table.
 
-    A subclass has a `name`, found by `rebuild_decoder`, and a `config` of JSON values that its constructor takes.
+    A subclass has a `name`, found in `DECODERS`, and a `config` of JSON values that its constructor takes.
     """
 
-    name: str
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]] = ("image", "table")
+    """The kinds of `Spec` whose rows it makes."""
     config: dict[str, Any]
+
+    @classmethod
+    def for_spec(cls, spec: ImageSpec | TableSpec, latent: int, outputs: int, size: float) -> "Decoder":
+        """A new decoder for rows like `spec`, with `outputs` numbers for each value; `size` multiplies the widths."""
+        raise NotImplementedError
+
+
+DECODERS: Classes[Decoder] = Classes("decoders", Decoder, "manyways.models.generative.decoders")
+"""Every decoder by its name: those of this file, and of the entry-point group `manyways.decoders`."""
 
 
 class PerceptronDecoder(Decoder):
@@ -38,6 +50,14 @@ class PerceptronDecoder(Decoder):
         hidden = [_normalised(before, after) for before, after in pairwise([latent, *widths])]
         self.layers = nn.Sequential(*hidden, nn.Linear([latent, *widths][-1], int(torch.Size(shape).numel())))
 
+    @classmethod
+    def for_spec(cls, spec: ImageSpec | TableSpec, latent: int, outputs: int, size: float) -> "PerceptronDecoder":
+        if isinstance(spec, TableSpec):
+            width = scaled_width(128, size)
+            return cls(latent, [width, width], [spec.width * outputs])
+        width = scaled_width(400, size)
+        return cls(latent, [width, width], [spec.channels * outputs, spec.height, spec.width])
+
     def forward(self, latent: Tensor) -> Tensor:
         outputs: Tensor = self.layers(latent)
         return outputs.view(len(latent), *self.shape)
@@ -51,6 +71,7 @@ class ConvolutionalDecoder(Decoder):
     """
 
     name = "convolutional"
+    kinds = ("image",)
 
     def __init__(self, latent: int, hidden: int, widths: Sequence[int], sides: Sequence[Sequence[int]]) -> None:
         super().__init__()
@@ -72,6 +93,16 @@ class ConvolutionalDecoder(Decoder):
         )
         self.between = nn.ModuleList(nn.Sequential(BatchNorm(width), nn.ReLU()) for width in widths[1:-1])
 
+    @classmethod
+    def for_spec(cls, spec: ImageSpec | TableSpec, latent: int, outputs: int, size: float) -> "ConvolutionalDecoder":
+        if isinstance(spec, TableSpec):
+            raise ParameterError("The convolutional decoder makes images; rows of a table take decoder='perceptron'.")
+        sides = [(spec.height, spec.width)]
+        while len(sides) < 2 or max(sides[0]) > SMALLEST_SIDE:
+            sides.insert(0, (-(-sides[0][0] // 2), -(-sides[0][1] // 2)))
+        widths = [scaled_width(16 * 2 ** min(at, 4), size) for at in range(len(sides) - 1)][::-1]
+        return cls(latent, scaled_width(256, size), [*widths, spec.channels * outputs], sides)
+
     def forward(self, latent: Tensor) -> Tensor:
         hidden = channels_last(self.spread(self.first(latent)))
         for at, (double, (rows, columns)) in enumerate(zip(self.doublings, self.sides[1:], strict=True)):
@@ -82,31 +113,21 @@ class ConvolutionalDecoder(Decoder):
 
 
 def make_decoder(
-    spec: ImageSpec | TableSpec, latent: int, outputs: int, *, architecture: str = "convolutional", size: float = 1.0
+    spec: ImageSpec | TableSpec, latent: int, outputs: int, *, architecture: str = "auto", size: float = 1.0
 ) -> Decoder:
-    """A new decoder for rows like `spec` with `outputs` numbers for each value; tables always have the perceptron."""
-    width = scaled_width(400, size)
-    if isinstance(spec, TableSpec):
-        width = scaled_width(128, size)
-        return PerceptronDecoder(latent, [width, width], [spec.width * outputs])
-    channels = spec.channels * outputs
-    if architecture == "perceptron":
-        return PerceptronDecoder(latent, [width, width], [channels, spec.height, spec.width])
-    sides = [(spec.height, spec.width)]
-    while len(sides) < 2 or max(sides[0]) > SMALLEST_SIDE:
-        sides.insert(0, (-(-sides[0][0] // 2), -(-sides[0][1] // 2)))
-    widths = [scaled_width(16 * 2 ** min(at, 4), size) for at in range(len(sides) - 1)][::-1]
-    return ConvolutionalDecoder(latent, scaled_width(256, size), [*widths, channels], sides)
+    """A new decoder for rows like `spec` with `outputs` numbers for each value.
 
-
-def rebuild_decoder(saved: Mapping[str, Any]) -> Decoder:
-    """The decoder that `{"name": …, **config}` describes, with random weights. Raises ModelError where it cannot be."""
-    kinds: dict[str, type[Decoder]] = {kind.name: kind for kind in (PerceptronDecoder, ConvolutionalDecoder)}
-    config = {key: value for key, value in saved.items() if key != "name"}
-    try:
-        return kinds[saved["name"]](**config)
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"The saved description of the decoder is damaged: {error!r}.") from error
+    Args:
+        spec: The rows.
+        latent: Latent numbers of a row.
+        outputs: Raw outputs for each value.
+        architecture: A name in `DECODERS`; "auto", and one that does not make such rows, is the kind's own:
+            convolutional for images, a perceptron for tables.
+        size: Multiplies the widths, > 0.
+    """
+    usual = "convolutional" if isinstance(spec, ImageSpec) else "perceptron"
+    kind = DECODERS.find(usual if architecture == "auto" else architecture)
+    return (kind if spec.kind in kind.kinds else DECODERS.find(usual)).for_spec(spec, latent, outputs, size)
 
 
 def _normalised(before: int, after: int) -> nn.Sequential:

@@ -1,15 +1,16 @@
 """How probable values are, given what a decoder says of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log, pi
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manyways.data.specs import TableSpec
-from manyways.errors import ModelError
+from manyways.data.specs import ImageSpec, TableSpec
+from manyways.errors import ParameterError
+from manyways.registry import Classes
 
 SMALLEST_LOG_SCALE = -7.0
 """Of the logistic distribution of a pixel, in units of half the range of pixels."""
@@ -20,13 +21,20 @@ SMALLEST_DEVIATION = 0.01
 class Likelihood(nn.Module):
     """p(x | raw): the probability of rows, given the raw outputs of a decoder.
 
-    A subclass has a `name`, found by `rebuild_likelihood`, a `config` of JSON values that its constructor takes, and
+    A subclass has a `name`, found in `LIKELIHOODS`, a `config` of JSON values that its constructor takes, and
     `outputs`: how many raw outputs it wants for each value.
     """
 
-    name: str
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    """The kinds of `Spec` whose rows it is of."""
     config: dict[str, Any]
     outputs: int = 1
+
+    @classmethod
+    def for_spec(cls, spec: ImageSpec | TableSpec) -> "Likelihood":
+        """A new likelihood for rows like `spec`."""
+        return cls()
 
     def log_probability(self, raw: Tensor, values: Tensor) -> Tensor:
         """ln p(values | raw) in nats, [n]; values as `observed` gives them."""
@@ -47,6 +55,10 @@ class Likelihood(nn.Module):
     def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
         """Rows drawn from p(x | raw), as they are encoded."""
         raise NotImplementedError
+
+
+LIKELIHOODS: Classes[Likelihood] = Classes("likelihoods", Likelihood, "manyways.models.generative.likelihoods")
+"""Every likelihood by its name: those of this file, and of the entry-point group `manyways.likelihoods`."""
 
 
 class Bernoulli(Likelihood):
@@ -128,6 +140,7 @@ class TableLikelihood(Likelihood):
     """
 
     name = "table"
+    kinds = ("table",)
 
     def __init__(self, width: int, groups: Sequence[Sequence[int]], numeric: Sequence[int]) -> None:
         super().__init__()
@@ -137,10 +150,11 @@ class TableLikelihood(Likelihood):
         self.categories = [(start, stop) for start, stop in groups if start not in numbers]
         self.log_deviation = nn.Parameter(torch.zeros(len(self.numbers)))
 
-    @staticmethod
-    def of(spec: TableSpec) -> "TableLikelihood":
-        """For rows like `spec`."""
-        return TableLikelihood(spec.width, spec.groups, spec.numeric)
+    @classmethod
+    def for_spec(cls, spec: ImageSpec | TableSpec) -> "TableLikelihood":
+        if isinstance(spec, ImageSpec):
+            raise ParameterError("The likelihood of rows of a table has no images; take bernoulli or logistic.")
+        return cls(spec.width, spec.groups, spec.numeric)
 
     @property
     def deviation(self) -> Tensor:
@@ -177,14 +191,18 @@ class TableLikelihood(Likelihood):
         return found
 
 
-def rebuild_likelihood(saved: Mapping[str, Any]) -> Likelihood:
-    """The likelihood that `{"name": …, **config}` describes. Raises ModelError where it cannot be."""
-    kinds: dict[str, type[Likelihood]] = {kind.name: kind for kind in (Bernoulli, DiscretisedLogistic, TableLikelihood)}
-    config = {key: value for key, value in saved.items() if key != "name"}
-    try:
-        return kinds[saved["name"]](**config)
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"The saved description of the likelihood is damaged: {error!r}.") from error
+def make_likelihood(spec: ImageSpec | TableSpec, name: str, *, black_and_white: bool) -> Likelihood:
+    """A new likelihood for rows like `spec`.
+
+    Args:
+        spec: The rows.
+        name: A name in `LIKELIHOODS`; "auto", and one of other rows, is the kind's own: of images Bernoulli where all
+            pixels are black or white, else discretised logistic.
+        black_and_white: True if all pixels are.
+    """
+    usual = "table" if isinstance(spec, TableSpec) else "bernoulli" if black_and_white else "logistic"
+    kind = LIKELIHOODS.find(usual if name == "auto" else name)
+    return (kind if spec.kind in kind.kinds else LIKELIHOODS.find(usual)).for_spec(spec)
 
 
 def _located(raw: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import pytest
 import manyways as mw
 from manyways.errors import DataError
 from manyways.methods.supervised.supervised import Supervised
-from manyways.models.accuracy_matrix import AccuracyMatrix
+from manyways.training.accuracy_matrix import AccuracyMatrix
 from manyways.training.run import Run
 
 

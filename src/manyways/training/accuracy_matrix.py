@@ -1,18 +1,16 @@
-"""How well each task is still known after each: the matrix that continual learning is judged by."""
+"""The accuracy matrix of continual learning (Lopez-Paz & Ranzato, NeurIPS 2017): each task after each."""
 
 from collections.abc import Mapping
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.errors import DataError
-
-if TYPE_CHECKING:
-    from manyways.data.data import Data
-    from manyways.models.model import Model
-    from manyways.training.events import Event
+from manyways.models.model import Model
+from manyways.training.events import Event
 
 Row = tuple[float | None, ...]
 
@@ -29,7 +27,7 @@ class AccuracyMatrix:
     task has any, or one is tested that has no training rows.
     """
 
-    def __init__(self, data: "Data", rows: int | None = None) -> None:
+    def __init__(self, data: Data, rows: int | None = None) -> None:
         self.tasks = Tasks.of(data)
         test = data.test.select(data.test.known)
         if rows is not None:
@@ -41,12 +39,12 @@ class AccuracyMatrix:
         self.titles = tuple(self.tasks.title(at) for at in range(len(self.tasks)))
         self.rows: dict[str, Row] = {}
 
-    def __call__(self, event: "Event") -> None:
+    def __call__(self, event: Event) -> None:
         """Test the model where a task has ended."""
         if event.kind == "milestone" and event.model is not None and event.note in self.titles:
             self.rows[event.note] = self.accuracies(event.model())
 
-    def accuracies(self, model: "Model") -> Row:
+    def accuracies(self, model: Model) -> Row:
         """The accuracy of `model` on each task, in [0, 1]."""
         return tuple(
             float((model.predict(rows) == rows.take(rows.label.name)).mean()) if len(rows) else None

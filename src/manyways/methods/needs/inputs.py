@@ -1,0 +1,84 @@
+"""Needs of inputs: one, several, two that belong together, images; and rows that lack one."""
+
+from functools import reduce
+
+import numpy as np
+
+from manyways.data.columns import modalities
+from manyways.data.data import Data
+from manyways.data.parts import TEST
+from manyways.data.presence import lacking_rows, named, said_of_rows
+from manyways.methods.needs.base import Need
+
+
+def lacking_inputs(data: Data, *, some_may_lack: bool) -> str | None:
+    """Which rows to learn from lack an input, with what to type instead; None if none does.
+
+    Args:
+        data: The rows.
+        some_may_lack: True if rows may lack inputs, as long as they have one.
+    """
+    learned_from = data.part[data.rows] != TEST
+    found = {name: rows[learned_from[rows]] for name, rows in lacking_rows(data).items()}
+    found = {name: rows for name, rows in found.items() if len(rows)}
+    groups = modalities(data.inputs)
+    if some_may_lack and found:
+        empty = reduce(np.intersect1d, found.values()) if len(found) == len(groups) else np.empty(0, np.int64)
+        found = dict.fromkeys(found, empty) if len(empty) else {}
+    if not found:
+        return None
+    count = int(learned_from.sum())
+    gaps = [f"{said_of_rows(rows, count)} have nothing in {named(groups[name])}" for name, rows in found.items()]
+    fill = ', or put medians in place: bad_rows="fill"' if "table" in found else ""
+    others = "" if some_may_lack else " Fusion and supervised learn from what is there."
+    return f'it needs an input of each row, and {"; ".join(gaps)}. Leave those rows out: bad_rows="skip"{fill}.{others}'
+
+
+def _input(data: Data) -> str | None:
+    if data.inputs:
+        return None
+    names = ", ".join(data.columns)
+    return f'it needs an input, and no column has that role. Name it: input="…" with one of {names}.'
+
+
+def _inputs(data: Data) -> str | None:
+    groups = modalities(data.inputs)
+    if not groups:
+        return _input(data)
+    if len(groups) > 1:
+        return None
+    ((name, columns),) = groups.items()
+    only = f"one table ({named(columns)})" if name == "table" else f"one ({named(columns)})"
+    texts = [column for column, why in data.ignored.items() if "names each row" in why]
+    hint = f' If {texts[0]!r} describes a row: kinds={{"{texts[0]}": "text"}}.' if texts else ""
+    return f"it needs several inputs, such as images and text, and there is {only}.{hint} From one learns supervised."
+
+
+def _paired(data: Data) -> str | None:
+    groups = modalities(data.inputs)
+    if len(groups) == 2:
+        return None
+    if reason := _inputs(data):
+        return reason.replace("several inputs", "two inputs", 1)
+    names = [columns[0].name for columns in groups.values()]
+    return (
+        f"it needs two inputs that belong together, and there are {len(groups)}: "
+        f"{', '.join(named(columns) for columns in groups.values())}. Name two: input=({names[0]!r}, {names[1]!r})."
+    )
+
+
+def _images(data: Data) -> str | None:
+    if reason := _input(data):
+        return reason
+    others = [column for column in data.inputs if column.kind != "image"]
+    if not others:
+        return None
+    images = [column.name for column in data.inputs if column.kind == "image"]
+    hint = f"Name the images alone: input={images[0]!r}." if images else "SimCLR learns from inputs of every kind."
+    return f"it needs images and no other inputs, and {named(others)} holds none. {hint}"
+
+
+Input = Need("input", "an input column", _input)
+SeveralInputs = Need("inputs", "several inputs", _inputs)
+Paired = Need("paired", "two inputs that belong together", _paired)
+Images = Need("images", "images, and no other inputs", _images)

@@ -1,0 +1,58 @@
+"""Needs of labels: one of any kind, a class or a number, a class, several columns, rows without one."""
+
+from manyways.data.data import Data
+from manyways.methods.needs.base import Need
+
+
+def _any_label(data: Data) -> str | None:
+    if not data.has("label"):
+        columns = ", ".join(data.columns)
+        return f'it needs labels, and no column has that role. Name it: label="…" with one of {columns}.'
+    if len(data.labels) > 1:
+        names = ", ".join(column.name for column in data.labels)
+        return (
+            f"it needs one label, and {len(data.labels)} columns have that role ({names}). Name one: "
+            f'label="{data.labels[0].name}"; several at once learns multi-task.'
+        )
+    if not data.training.labelled.any():
+        return f"it needs labels, and no training row has one in {data.label.name!r}. Label some rows."
+    return None
+
+
+def _labels(data: Data) -> str | None:
+    several = len(data.labels) > 1
+    if several and data.training.labelled.any():
+        return None
+    if several:
+        names = ", ".join(column.name for column in data.labels)
+        return f"it needs labels, and no training row has one in {names}. Label some rows."
+    having = f"only {data.label.name!r} has" if data.labels else "no column has"
+    one = " One alone learns supervised." if data.labels else ""
+    return f'it needs several labels, and {having} that role. Name them: label=("…", "…").{one}'
+
+
+def _classes(data: Data) -> str | None:
+    if reason := _any_label(data):
+        return reason
+    if data.classification:
+        return None
+    name = data.label.name
+    return (
+        f"it needs classes, and the label {name!r} is a number. If its values are classes: "
+        f'kinds={{"{name}": "category"}}.'
+    )
+
+
+def _unlabelled(data: Data) -> str | None:
+    if not data.has("label") or not data.training.labelled.all():
+        return None
+    return (
+        "it needs rows without a label, and every training row has one. Add unlabelled rows, or hide labels: "
+        "data.with_labels(40)."
+    )
+
+
+Label = Need("label", "some rows with a label", _any_label, labelled=True)
+SeveralLabels = Need("labels", "several labels", _labels, labelled=True)
+Classes = Need("classes", "a label that is a category", _classes, labelled=True)
+Unlabelled = Need("unlabelled", "rows without a label", _unlabelled)
