@@ -1,8 +1,10 @@
 """Promises about hyper-parameters that do something: another value of each changes the weights or the outcome."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.fields import hints
 from manyways.methods.method import Method
 from manyways.models.model import Model
-from manyways.testing.trial import SEED, STEPS, Trial, answers, difference, require, skip
+from manyways.testing.trial import ROWS, SEED, STEPS, Trial, answers, difference, require, skip
 from manyways.testing.values import other_values
 
 
@@ -56,8 +58,10 @@ def _matters(trial: Trial, name: str, stated: Mapping[str, Any] | str) -> bool:
         return True
     beside = {field: value for field, value in stated.items() if field != name}
     base = replace(trial.method, **beside)
-    values = [stated[name]] if name in stated else other_values(hints(type(base))[name], getattr(base, name))
-    reference = _made(trial, base) if beside else trial.reference
+    values = [stated[name]] if name in stated else list(other_values(hints(type(base))[name], getattr(base, name)))
+    if not values:
+        return _has_no_other(hints(type(base))[name])
+    reference = _made(trial, base) if beside or trial.method.single_pass else trial.reference
     refused = 0
     for value in values:
         try:
@@ -66,13 +70,19 @@ def _matters(trial: Trial, name: str, stated: Mapping[str, Any] | str) -> bool:
         except ManywaysError:
             refused += 1
             continue
-        if isinstance(reference, Model) and _differ(trial, reference, made):
+        if _differ(trial, reference, made):
             return True
-    return refused > 0
+    return refused == len(values)
+
+
+def _has_no_other(annotation: Any) -> bool:
+    """True if a field may have but one value."""
+    return get_origin(annotation) is Literal and len(get_args(annotation)) == 1
 
 
 def _made(trial: Trial, method: Method) -> Model:
-    return method.fit(trial.learned_from, trial.start, budget=STEPS, seed=SEED)
+    budget = ROWS if trial.method.single_pass else STEPS  # a detector of drifts waits for some rows
+    return method.fit(trial.learned_from, trial.start, budget=budget, seed=SEED)
 
 
 def _differ(trial: Trial, one: Model, other: Model) -> bool:
@@ -84,4 +94,5 @@ def _differ(trial: Trial, one: Model, other: Model) -> bool:
 
 
 def _stated(model: Model) -> object:
-    return model.lineage.steps, dict(model.lineage.facts), model.gives, model.target
+    with tempfile.TemporaryDirectory() as place:
+        return model.lineage.steps, dict(model.lineage.facts), model.gives, model.write(Path(place))

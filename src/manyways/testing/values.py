@@ -4,7 +4,7 @@ import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from manyways.methods.fields import Interval
+from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Method
 
 
@@ -59,6 +59,8 @@ def other_values(annotation: Any, now: Any) -> Iterator[Any]:
         yield not now
     elif isinstance(base, type) and issubclass(base, Method):
         yield from (method for method in other_methods() if method != now)
+    for named in (extra for extra in inside if isinstance(extra, Named)):
+        yield from (name for name in named.allowed if name != now)
     if now is not None and type(None) in get_args(annotation):
         yield None
 
@@ -67,7 +69,7 @@ def _other_numbers(base: type, intervals: list[Interval], now: Any) -> Iterator[
     if base is int:
         tried = [3, 2, 1] if now is None else [now - 1, now + 1, 1]
     else:
-        tried = [0.5, 1e-3, 2.0] if now is None else [now / 2, now * 2, (1 + now) / 2, 0.5]
+        tried = [0.5, 1e-3, 2.0] if now is None else [now / 2, now * 2, (1 + now) / 2, 0.25]
     for value in dict.fromkeys(map(base, tried)):
         if value != now and all(value in interval for interval in intervals):
             yield value

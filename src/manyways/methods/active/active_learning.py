@@ -56,6 +56,8 @@ class ActiveLearning(Method):
     missing_inputs: ClassVar = True
     paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"
 
+    field_trials: ClassVar = {"oracle": {"oracle": lambda rows: [0] * len(rows)}}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require_classifier(self, self.base)

@@ -60,6 +60,10 @@ class GradientMethod(Method, Generic[LearnerT]):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the loss; auto takes bfloat16 where the hardware has matrix units for it."""
 
+    field_trials: ClassVar[Mapping[str, Mapping[str, Any] | str]] = {
+        "clip": {"clip": 1e-3},
+        "patience": "Early stopping looks at labelled validation rows, of which a trial has none.",
+    }
     keeps_good: ClassVar[bool] = False
     """Whether training that diverges ends with the last good weights and a caution, in place of an error."""
 

@@ -44,6 +44,10 @@ class FederatedLearner(RowLearner):
     federation: Federation
 
 
+_NOISY: dict[str, Any] = {"clip_update": 1.0, "noise_multiplier": 1.0, "backbone": "vit", "size": 0.25}
+"""With these there is noise, on a network without batch normalisation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FedAvg(RowMethod[FederatedLearner]):
     """Learn from clients whose rows stay with them: each trains a copy for a while, and the copies are averaged.
@@ -105,6 +109,11 @@ class FedAvg(RowMethod[FederatedLearner]):
     paper: ClassVar = (
         "McMahan et al., Communication-efficient learning of deep networks from decentralized data, AISTATS 2017"
     )
+
+    field_trials: ClassVar = {
+        "delta": {**_NOISY, "noise_seed": 1, "delta": 1e-3},
+        "noise_seed": {**_NOISY, "noise_seed": 1},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

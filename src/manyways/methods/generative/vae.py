@@ -76,6 +76,8 @@ class VAE(GenerativeMethod[VAELearner]):
     suggests: ClassVar = ("vae",)
     paper: ClassVar = "Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014"
 
+    field_trials: ClassVar = {"backbone": {"backbone": "flat-perceptron"}}
+
     def ablations(self, data: Data) -> Ablations:
         return {"the likelihood of its rows": (replace(self, beta=1e9), data)}
 

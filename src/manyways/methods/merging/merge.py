@@ -70,6 +70,11 @@ class Merge(Method):
         "arithmetic, ICLR 2023; Yadav et al., TIES-Merging, NeurIPS 2023; Yu et al., DARE, ICML 2024"
     )
 
+    field_trials: ClassVar = {
+        "models": {"models": ("no-such-folder", "no-other-folder")},
+        "weights": {"weights": (1.0, 2.0)},
+    }
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", _as_texts("models", self.models))
         object.__setattr__(self, "base", _as_text("base", self.base))

@@ -103,6 +103,8 @@ class Fusion(RowMethod[RowLearner]):
         "Neverova et al., ModDrop, TPAMI 2016"
     )
 
+    field_trials: ClassVar = {"alone_weight": {"kind": "late", "alone_weight": 0.0}}
+
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "hidden inputs": (replace(self, hide=0.0), data)}
 

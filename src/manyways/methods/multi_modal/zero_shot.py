@@ -41,6 +41,12 @@ class ZeroShot(Method):
     suggests: ClassVar = ()
     paper: ClassVar = "Radford et al., Learning transferable visual models from natural language supervision, ICML 2021"
 
+    field_trials: ClassVar = {
+        "classes": {"classes": ("one", "two")},
+        "template": {"template": "a {}"},
+        "label": {"label": "says"},
+    }
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_class_names(self.classes or None, self.template, "ZeroShot")

@@ -103,6 +103,12 @@ class GRPO(LanguageMethod[RolloutLearner]):
     paper: ClassVar = "Shao et al., DeepSeekMath, 2024"
     example: ClassVar = "arithmetic"
 
+    field_trials: ClassVar = {
+        "clip_low": {"updates": 3, "clip_low": 0.0},
+        "clip_high": {"updates": 3, "clip_high": 0.0},
+        "longest": {"longest": 2},
+    }
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_reward(self.reward)

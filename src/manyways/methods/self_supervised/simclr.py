@@ -1,7 +1,8 @@
 """SimCLR: two views of one row belong together."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,10 @@ class SimCLR(RowMethod[SimCLRLearner]):
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(batch_size=32)
 
     def ablations(self, data: Data) -> Ablations:
         return {"differences of similarity": (replace(self, temperature=1e6), data)}

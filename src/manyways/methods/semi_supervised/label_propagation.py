@@ -93,6 +93,8 @@ class LabelPropagation(Method):
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
 
+    field_trials: ClassVar = {"gamma": {"kernel": "rbf", "gamma": 0.1}}
+
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "labels that flow on": (replace(self, iterations=1), data)}
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 from math import exp
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -60,6 +61,10 @@ class MeanTeacher(RowMethod[MeanTeacherLearner]):
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(batch_size=16)
 
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "its unlabelled rows": (replace(self, consistency_weight=0.0), data)}

@@ -131,6 +131,8 @@ class NaiveBayes(ClosedForm):
         "for naive Bayes text classification, AAAI workshop 1998"
     )
 
+    field_trials: ClassVar = {"smoothing": "Words and categories are smoothed, and a trial has pixels."}
+
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> NaiveBayesHead:
         parts = [("gaussian", 0, width)] if specs is None else _parts(specs)
         return NaiveBayesHead(width, target.width, parts, self.smoothing, self.variance_smoothing)
