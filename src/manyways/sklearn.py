@@ -12,14 +12,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.inference.arrays import as_images
 from manyways.data.notation import is_missing
-from manyways.data.sources.arrays import as_images
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import Unlabelled
-from manyways.methods.starts import learns_from_labels, needs_any
+from manyways.methods.starts import learns_from_labels, needs_any, needs_data
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -85,7 +85,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
                 f"{name} must be a method, its text such as 'fixmatch(threshold=0.9)', or None for "
                 f"supervised; got {method!r}."
             )
-        if not method.needs_data():
+        if not needs_data(method):
             raise ParameterError(f"{name} must be a method that learns from data; got {method}, which needs none.")
         if self._gives not in _stages(method)[-1].gives:
             raise ParameterError(
@@ -206,7 +206,7 @@ def _stages(method: Method) -> Sequence[Method]:
 def _learns_without_labels(method: Method) -> bool:
     """Whether a stage of `method` needs rows without labels, or no labels at all."""
     return any(
-        needs_any(stage, Unlabelled) or not learns_from_labels(stage) for stage in _stages(method) if stage.needs_data()
+        needs_any(stage, Unlabelled) or not learns_from_labels(stage) for stage in _stages(method) if stage.needs
     )
 
 

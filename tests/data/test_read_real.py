@@ -58,7 +58,7 @@ def test_fsdd(real_data: Callable[[str], Path]) -> None:
 
 
 def test_long_tables_read_without_python_loops(tmp_path: Path) -> None:
-    from manyways.data.sources import load
+    from manyways.data.inference.values import load
     from manyways.data.sources.base import Options
 
     frame = pl.DataFrame({f"c{i}": np.random.default_rng(i).integers(0, 1000, 200_000) for i in range(10)})

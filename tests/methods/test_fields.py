@@ -18,6 +18,7 @@ from manyways.methods.fields import Share
 from manyways.methods.method import Learned, Method
 from manyways.methods.semi_supervised.fixmatch import FixMatch
 from manyways.methods.semi_supervised.self_training import SelfTraining
+from manyways.methods.starts import needs_data
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.transfer.fine_tune import FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe
@@ -124,8 +125,8 @@ def test_a_method_that_needs_nothing_is_fitted_without_data() -> None:
     model = Several().fit(budget=3)
     assert (model.lineage.data, len(model.lineage.rows), model.lineage.budget) == ("no data", 0, "3 steps")
     assert Several().fit("wine").lineage.data == "wine"
-    assert not Several().needs_data()
-    assert (Several() >> FineTune()).needs_data()
+    assert not needs_data(Several())
+    assert needs_data(Several() >> FineTune())
 
 
 def test_a_method_that_needs_data_says_so() -> None:

@@ -1,20 +1,26 @@
-"""What a method adds to the loop: milestones, work besides the steps, and training that goes wrong."""
+"""What a learner or its method adds to the loop: milestones, work besides the steps, and signs of trouble."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import TrainingError
+from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.rows import RowLearnerT, RowMethod
+from manyways.methods.needs import Input, Label
 from manyways.methods.supervised.supervised import Supervised
+from manyways.models.model import Model
 from manyways.training import plan
 from manyways.training.budget import Budget
 from manyways.training.events import Event, JsonLines
+from manyways.training.learner import RowLearner
 from manyways.training.progress import ProgressBar
 from manyways.training.run import Run
 
@@ -25,11 +31,30 @@ def wine() -> Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InParts(Supervised):
-    """Supervised learning of which something ends after 7 steps, and after all."""
+class Plain(RowMethod[RowLearnerT], Generic[RowLearnerT]):
+    """Supervised learning on a learner of any class."""
 
-    def milestones(self, learner: Any, steps: int) -> dict[int, str]:
+    needs: ClassVar = (Input, Label)
+    gives: ClassVar = frozenset({"classify"})
+
+    def draw(self, learner: RowLearnerT, step: int, rng: torch.Generator) -> Batch:
+        rows = learner.pick(learner.labelled, self.batch_size, step)
+        return {"inputs": learner.take(rows), "labels": learner.labels_at(rows)}
+
+    def loss(self, learner: RowLearnerT, batch: Batch) -> Loss:
+        return cross_entropy(learner.network(batch["inputs"]), batch["labels"]), {}
+
+
+class LearnerInParts(RowLearner):
+    """A learner of which something ends after 7 steps, and after all."""
+
+    def milestones(self, steps: int) -> dict[int, str]:
         return {7: "the first part", steps: "the last"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InParts(Plain[LearnerInParts]):
+    """Supervised learning with milestones."""
 
 
 def test_listeners_are_offered_the_model_at_milestones(wine: Data) -> None:
@@ -80,22 +105,44 @@ def test_what_is_computed_besides_the_steps_is_paid_for(wine: Data, monkeypatch:
     assert steps(WithOverhead(), 2) == 1
 
 
+@dataclass
+class Signs:
+    """Signs of trouble after 30 steps, and of weights that are not sound from a step on."""
+
+    sound_until: int
+    taken: int = 0
+
+    @property
+    def sound(self) -> bool:
+        return self.taken <= self.sound_until
+
+    def trouble(self, steps: int) -> str | None:
+        return "It went wrong. Try something else." if self.taken >= 30 else None
+
+
+class WrongLearner(RowLearner):
+    """A learner with signs of trouble."""
+
+    signs: Signs
+
+    @property
+    def recovery(self) -> Signs:
+        return self.signs
+
+
 @dataclass(frozen=True, kw_only=True)
-class GoesWrong(Supervised):
+class GoesWrong(Plain[WrongLearner]):
     """Supervised learning that is in trouble after 30 steps, and not sound from the 20th on."""
 
-    keeps_good: ClassVar[bool] = True
     sound_until: int = 20
 
-    def draw(self, learner: Any, step: int, rng: torch.Generator) -> dict[str, Any]:
-        learner.at = step
-        return super().draw(learner, step, rng)
+    def begin(self, data: Data, model: Model | None, seed: int) -> WrongLearner:
+        learner = super().begin(data, model, seed)
+        learner.signs = Signs(self.sound_until)
+        return learner
 
-    def trouble(self, learner: Any, steps: int) -> str | None:
-        return "It went wrong. Try something else." if steps >= 30 else None
-
-    def sound(self, learner: Any) -> bool:
-        return bool(learner.at < self.sound_until)
+    def after(self, learner: WrongLearner, step: int) -> None:
+        learner.signs.taken = step + 1
 
 
 def test_the_last_sound_weights_are_kept(wine: Data) -> None:

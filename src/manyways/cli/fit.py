@@ -188,18 +188,21 @@ def noted(store: "Store", model: "Model", scores: dict[str, float], out: Path) -
 
 def prepared(options: Fit, method: "Method") -> "Data":
     """The data with the test part and the labels that were asked for, or nothing for a method that needs none."""
+    from manyways.methods.starts import set_aside
+
     if options.data == NO_DATA:
         return _nothing(options, method)
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
-        data = method.set_aside(data, options.test_share)
+        data = set_aside(method, data, options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed)
 
 
 def _nothing(options: Fit, method: "Method") -> "Data":
     from manyways.data.data import Data
+    from manyways.methods.starts import needs_data
 
-    if method.needs_data():
+    if needs_data(method):
         line = command_line("fit", str(method), "DATA", "--out", str(options.out))
         raise NeedsError(f"{method} learns from data, and none is given. Name it after the method: {line}.")
     if options.labels is not None or options.test_share or options.reading != Reading():

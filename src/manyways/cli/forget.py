@@ -38,11 +38,11 @@ class Forget:
 
     reading: tyro.conf.OmitArgPrefixes[Reading]
     subject: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
-    """Whose rows are to be forgotten: the name as it stands in the column that has the role subject."""
+    """Subject whose rows are forgotten: the name as it stands in the column that has the role subject."""
     rows: File = None
     """The rows to be forgotten: a file with a row id on each line, or a table of the rows themselves."""
     data: OtherSource = None
-    """What models were learned from, where that is elsewhere now or was in memory."""
+    """Data that models were learned from, where they are elsewhere now or were in memory."""
     how: Annotated[str, one(str, "a word", "HOW")] = "exact"
     """exact: the quickest way that is exact; retrain: learn all again; or an approximate method, which is no proof."""
     delete: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
     def agree(plan: "ForgettingPlan") -> bool:
         print_plan(out, plan)
-        return options.yes or asked(plan)
+        return options.yes or confirmed(plan)
 
     try:
         with ProgressBar() as bar:
@@ -126,7 +126,7 @@ def print_plan(out: "Console", plan: "ForgettingPlan") -> None:
     from manyways.training.progress import duration
 
     whose = f" of {plan.subject}" if plan.subject is not None else ""
-    count = f"{plan.said}{whose}"
+    count = f"{plan.rows_text}{whose}"
     if not plan.steps:
         out.print(f"{count} reached no model. They leave the store's lists.", soft_wrap=True)
         return
@@ -147,15 +147,15 @@ def print_plan(out: "Console", plan: "ForgettingPlan") -> None:
         out.print(f"A copy outside of the store will hold the model as it was: {path}", soft_wrap=True)
 
 
-def asked(plan: "ForgettingPlan") -> bool:
-    """Whether the person at the terminal agrees. Raises StoreError where nobody can be asked."""
+def confirmed(plan: "ForgettingPlan") -> bool:
+    """True if the person at the terminal agrees. Raises StoreError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise StoreError("Nobody can be asked whether to carry this out. Nothing was changed. Agree to it with --yes.")
     return agreed(f"Carry this out? The {len(plan.steps)} models as they are now will be gone.")
 
 
 def print_result(out: "Console", done: "ForgettingResult") -> None:
-    """What was done, and what is left to do for others."""
+    """Print what was done, and what is left to do for others."""
     from manyways.lineage.forgetting.receipt_search import receipt_rows_text
 
     receipt = done.receipt
@@ -164,9 +164,9 @@ def print_result(out: "Console", done: "ForgettingResult") -> None:
     if done.already:
         out.print(f"This has been carried out already, at {receipt['time']}. Nothing is left to do.", soft_wrap=True)
     models = receipt.get("models", [])
-    made = [model for model in models if model["after"]]
+    replaced = [model for model in models if model["after"]]
     out.print()
-    for model in made:
+    for model in replaced:
         before, after = model["before"]["id"][:10], model["after"]["id"][:10]
         out.print(f"{before} → {after}  {model['title']}: {model['how']}, {model['guarantee']}", soft_wrap=True)
     for model in models:
@@ -179,8 +179,8 @@ def print_result(out: "Console", done: "ForgettingResult") -> None:
         out.print(f"{'receipt':<10}{done.receipt_path}", soft_wrap=True)
     for path in receipt.get("copies", []):
         out.print(f"{'copy':<10}{path} holds a model as it was: delete it, or save a new one there", soft_wrap=True)
-    if made:
-        newest = made[-1]["after"]["id"][:10]
+    if replaced:
+        newest = replaced[-1]["after"]["id"][:10]
         out.print(f"\nType next:\n  manyways store save {newest} --out DIR", soft_wrap=True)
         if done.receipt_path is not None:
             out.print(f"  manyways verify {done.receipt_path}", soft_wrap=True)
@@ -189,15 +189,15 @@ def print_result(out: "Console", done: "ForgettingResult") -> None:
 def audit_lines(receipt: Mapping[str, Any]) -> list[str]:
     """The AUC of each attack on each model, before and after, or why there is none."""
     lines = []
-    for each in receipt.get("audit") or ():
-        title = receipt["models"][each["model"]]["title"]
-        if "error" in each:
-            lines.append(f"{'audit':<10}{title}: {each['error']}")
+    for entry in receipt.get("audit") or ():
+        title = receipt["models"][entry["model"]]["title"]
+        if "error" in entry:
+            lines.append(f"{'audit':<10}{title}: {entry['error']}")
             continue
-        for attack in each["after"]["attacks"]:
+        for attack in entry["after"]["attacks"]:
             areas = []
             for when in ("before", "after", "retrained"):
-                for said in each.get(when, {}).get("attacks", ()):
+                for said in entry.get(when, {}).get("attacks", ()):
                     if said["name"] == attack["name"]:
                         areas.append(f"{when} {said['auc']['value']:.3f}")
             lines.append(f"{'audit':<10}{title}, {attack['name']}: AUC {', '.join(areas)} (0.5 is chance)")
@@ -226,7 +226,7 @@ def free_name(path: Path) -> Path:
 
 
 def _left(store: "Store") -> str:
-    """What an interrupted forgetting leaves behind, and how to go on."""
+    """Message about what an interrupted forgetting leaves behind, and how to go on."""
     from manyways.lineage.store.journal import Journal
 
     if store.database.exists:

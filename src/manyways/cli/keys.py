@@ -22,9 +22,9 @@ class Keys:
     """
 
     action: Annotated[Literal["make", "sign"], tyro.conf.Positional, arg(metavar="{make,sign}")]
-    """What to do."""
+    """Action."""
     file: Annotated[Path, tyro.conf.Positional, arg(metavar="FILE")]
-    """Where the private key is to lie; or the receipt."""
+    """File for the private key; or the receipt."""
     key: File = None
     """The private key to sign with."""
 

@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Lineage, "lineage", arguments)
     check_file("--picture", options.picture)
     check_file("--rows", options.rows)
-    asked = options.row is not None or options.subject is not None
-    if options.model is None and not asked:
+    questions = options.row is not None or options.subject is not None
+    if options.model is None and not questions:
         raise ParameterError("Name a MODEL, or what is to be looked for: --subject NAME or --row ID.")
     if options.row is not None and options.subject is not None:
         raise ParameterError("--row and --subject are two questions; ask them one after the other.")
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.lineage.store.store import Store
 
     store = Store()
-    if asked:
+    if questions:
         return _reached(store, options)
     assert options.model is not None
     folder = Path(options.model)
@@ -85,16 +85,16 @@ def _reached(store: "Store", options: Lineage) -> int:
             ids = ids_from_text([options.row])
         except ValueError as error:
             raise ParameterError(f"--row must be an id of 32 hexadecimal digits; got {options.row!r}.") from error
-    found = store.reached(rows=ids, subject=options.subject)
+    records = store.reached(rows=ids, subject=options.subject)
     out = console()
     who = f"{options.subject!r}" if options.subject is not None else "The row"
     if options.model is not None:
         record = store.find(options.model)
-        reached = any(each.id == record.id for each in found)
+        reached = any(each.id == record.id for each in records)
         out.print(f"{who} {'reached' if reached else 'did not reach'} {record.title} ({record.short}).")
         return 0
-    heading = f"{who} reached {len(found):,} {'model' if len(found) == 1 else 'models'}."
-    print_models(out, found, heading, most=None if options.all else MOST)
+    heading = f"{who} reached {len(records):,} {'model' if len(records) == 1 else 'models'}."
+    print_models(out, records, heading, most=None if options.all else MOST)
     return 0
 
 
@@ -143,7 +143,7 @@ def _show(store: "Store", record: "ModelRecord", options: Lineage) -> None:
 
 
 def _show_folder(folder: Path, options: Lineage) -> None:
-    """What a model that the store does not have tells of itself."""
+    """Show the lineage of a model that is not in the store."""
     from manyways.lineage.store.family_tree import lineage_tree
     from manyways.lineage.store.model_record import saved_lineage
 
@@ -179,19 +179,19 @@ def tree_of(root: "Member", title: str) -> "Tree":
     from rich.tree import Tree
 
     def add(tree: "Tree", member: "Member") -> None:
-        for each in member.relatives:
-            label = Text(f"{each.role}: " if each.role else "", style="dim")
-            label.append(each.title, style="bold" if each.id else "italic")
-            label.append(f"  [{each.id[:10]}]" if each.id else "  (not in the store)", style="dim")
-            if each.said:
-                label.append(f"  {each.said}", style="dim")
-            if each.told:
+        for relative in member.relatives:
+            label = Text(f"{relative.role}: " if relative.role else "", style="dim")
+            label.append(relative.title, style="bold" if relative.id else "italic")
+            label.append(f"  [{relative.id[:10]}]" if relative.id else "  (not in the store)", style="dim")
+            if relative.summary:
+                label.append(f"  {relative.summary}", style="dim")
+            if relative.repeated:
                 label.append("  (see above)", style="dim")
-            add(tree.add(label), each)
+            add(tree.add(label), relative)
 
     heading = Text(title, style="bold")
-    if root.said:
-        heading.append(f"  {root.said}", style="dim")
+    if root.summary:
+        heading.append(f"  {root.summary}", style="dim")
     made = Tree(heading, guide_style="dim")
     add(made, root)
     return made

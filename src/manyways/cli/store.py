@@ -25,7 +25,7 @@ class Store:
     """
 
     action: Annotated[Literal["list", "check", "save"], tyro.conf.Positional, arg(metavar="{list,check,save}")]
-    """What to do."""
+    """Action."""
     model: Annotated[str | None, tyro.conf.Positional, arg(metavar="[MODEL]", help_behavior_hint="")] = None
     """The beginning of a model's id, to save it."""
     out: Annotated[Path | None, one(Path, "a folder", "DIR"), UNSAID] = None
@@ -58,19 +58,19 @@ def _list(store: "stores.Store") -> int:
 
 
 def _check(store: "stores.Store", remove: bool) -> int:
-    found, out = store.check(remove_orphans=remove), console()
-    out.print(f"{found.models:,} models with {found.weights:,} sets of weights in {store.folder}", soft_wrap=True)
-    for problem in found.problems:
+    report, out = store.check(remove_orphans=remove), console()
+    out.print(f"{report.models:,} models with {report.weights:,} sets of weights in {store.folder}", soft_wrap=True)
+    for problem in report.problems:
         out.print(f"wrong: {problem}", soft_wrap=True)
-    for path in found.orphans:
-        out.print(f"{'deleted' if found.removed else 'no model has'}: {path}", soft_wrap=True)
-    if found.orphans and not found.removed:
+    for path in report.orphans:
+        out.print(f"{'deleted' if report.removed else 'no model has'}: {path}", soft_wrap=True)
+    if report.orphans and not report.removed:
         out.print("Delete those with --remove-orphans.")
-    if found.unfinished is not None:
+    if report.unfinished is not None:
         out.print("A forgetting was begun and is not done. Type its command again, or manyways forget --abandon.")
-    if found.whole:
+    if report.whole:
         out.print("All is whole.")
-    return 0 if found.whole else 1
+    return 0 if report.whole else 1
 
 
 def _save(store: "stores.Store", options: Store) -> int:

@@ -36,7 +36,7 @@ class Verify:
     """The file that `manyways forget --receipt` wrote."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     data: OtherSource = None
-    """What the models were learned from, where the receipt does not say where that is, or it is elsewhere now."""
+    """Data that the models were learned from, where the receipt does not name them, or they are elsewhere now."""
     rows: File = None
     """The rows that were to be forgotten as you know them, a row id on each line: the receipt must name them all."""
     model: Annotated[Path | None, one(Path, "a folder", "DIR"), UNSAID] = None
@@ -76,46 +76,46 @@ def main(arguments: Sequence[str]) -> int:
     sources, steps = receipt_sources(receipt, data)
     if sources:
         _ask(options.receipt, sources, len(receipt["models"]), steps, options.yes)
-    found = verify(
+    verification = verify(
         options.receipt, data=data, functions=functions, allow=sources, model=options.model, in_store=options.store,
         rows=rows, key=key,
         follow=lambda title: out.print(f"learning {visible(title, one_line=True)} …", soft_wrap=True),
     )  # fmt: skip
-    _print(out, found)
+    _print(out, verification)
     if "signature" in receipt and key is None:
         signer = receipt["signature"]["public_key"]
         out.print(f"It says that {signer} signed it, which was not checked: --key PUBLIC", soft_wrap=True)
-    return 0 if found.holds else 1
+    return 0 if verification.holds else 1
 
 
 def _ask(receipt: Path, sources: Sequence[str], count: int, steps: int, yes: bool) -> None:
     """Say what will be read, and go on where somebody agrees. Raises StoreError where nobody does."""
     listed = "".join(f"\n  {visible(source, one_line=True)}" for source in sources)
-    said = f"{receipt} has this machine read, by path or else from the Hugging Face Hub:{listed}"
+    question = f"{receipt} has this machine read, by path or else from the Hugging Face Hub:{listed}"
     what = f"and learn {count} {'model' if count == 1 else 'models'}, for {steps:,} steps in all."
     if yes:
-        print(f"{said}\n{what}", flush=True)
+        print(f"{question}\n{what}", flush=True)
         return
     if not sys.stdin.isatty():
-        raise StoreError(f"{said}\n{what} Nobody can be asked. Nothing was read. Agree to it with --yes.")
-    print(f"{said}\n{what}", flush=True)
+        raise StoreError(f"{question}\n{what} Nobody can be asked. Nothing was read. Agree to it with --yes.")
+    print(f"{question}\n{what}", flush=True)
     if not agreed("Go on?"):
         raise StoreError("Nothing was read, and nothing is shown: it was not agreed to.")
 
 
-def _print(out: "Console", found: "Verification") -> None:
+def _print(out: "Console", verification: "Verification") -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("model", "how", "verdict", ""):
         table.add_column(name, overflow="fold")
-    for each in found.models:
+    for each in verification.models:
         told = (each.title, each.how, each.verdict, as_typed(each.note))
         table.add_row(*map(visible, told), style=COLOURS.get(each.verdict, ""))
     out.print()
-    if found.models:
+    if verification.models:
         out.print(table)
-    for check in found.checks:
+    for check in verification.checks:
         style = "green" if check.passed else "bold red"
         out.print(f"{check.what:<10}{visible(as_typed(check.note), one_line=True)}", style=style, soft_wrap=True)
-    out.print(f"\n{visible(as_typed(found.conclusion), one_line=True)}", soft_wrap=True)
+    out.print(f"\n{visible(as_typed(verification.conclusion), one_line=True)}", soft_wrap=True)

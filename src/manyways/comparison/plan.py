@@ -18,7 +18,7 @@ from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.starts import given, last, stages
+from manyways.methods.starts import given, last, set_aside, stages
 from manyways.training.budget import Budget
 from manyways.version import __version__
 
@@ -87,7 +87,7 @@ def make_plan(
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None else [_method(method) for method in methods]
     if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
-        data = named[0].set_aside(data, test_share)  # else the classes to be told apart would be known ones
+        data = set_aside(named[0], data, test_share)  # else the classes to be told apart would be known ones
     task = task_of(data, metric)
     if task.has_labels and not data.training.known.any():
         columns = " or ".join(repr(label.name) for label in data.labels)

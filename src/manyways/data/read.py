@@ -7,9 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data import sources
 from manyways.data.data import Data
 from manyways.data.environments import find_environment
+from manyways.data.inference.bad_rows import handle
+from manyways.data.inference.columns import finished, understood, useless
+from manyways.data.inference.images import resized
+from manyways.data.inference.join import joined
+from manyways.data.inference.table import Table, like
+from manyways.data.inference.values import load, with_labels
 from manyways.data.kinds import Kind
 from manyways.data.notation import Decimal
 from manyways.data.options import OPTIONS, BadRows, check_options
@@ -18,11 +23,7 @@ from manyways.data.parts import PARTS, TEST, TRAINING, VALIDATION
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES, text_roles
 from manyways.data.sources import memory
-from manyways.data.sources.bad_rows import handle
-from manyways.data.sources.base import PART_WORDS, Options, Table
-from manyways.data.sources.finish import finished, understood, useless
-from manyways.data.sources.images import resized
-from manyways.data.sources.join import joined
+from manyways.data.sources.base import PART_WORDS, Options
 from manyways.data.storage import loaded
 from manyways.errors import DataError, ParameterError, did_you_mean
 
@@ -142,9 +143,9 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
         labels=labels,
         wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
     )
-    table = sources.load(source, options)
+    table = load(source, options)
     if memory.is_values(label):
-        table = memory.with_column(table, "label", label)
+        table = with_labels(table, memory.as_values(label))
         given["label"] = ("label",)
     elif "label" not in given and (found := [name for name in known.labels if name in table.columns]):
         given["label"] = tuple(found)
@@ -224,8 +225,7 @@ def _with_parts(table: Table, test: Any, validation: Any, options: Options) -> T
             raise DataError(
                 f"{table.source} has {PARTS[part]} rows of its own, and {PARTS[part]}=… gives others; choose one."
             )
-        loaded = sources.load(source, options.like(table))
-        tables.append((part, loaded))
+        tables.append((part, load(source, like(options, table))))
     return table if len(tables) == 1 else joined(tables, table.name, table.source, options.labels)
 
 

@@ -1,1 +1,1 @@
-"""Which rows shaped which weights: the store, family trees, forgetting, and receipts of it."""
+"""Lineage: the rows that shaped each model; the store that keeps it, forgetting, and audits."""

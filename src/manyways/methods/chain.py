@@ -80,18 +80,8 @@ class Chain(Method):
     def going_on(self) -> "Chain":
         return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
 
-    def needs_data(self) -> bool:
-        return any(stage.needs_data() for stage in self.stages)
-
-    def set_aside(self, data: Data, share: float) -> Data:
-        return self.stages[-1].set_aside(data, share)
-
     def asks(self, labels: int) -> int:
         return max(stage.asks(labels) for stage in self.stages)
-
-    @classmethod
-    def method_name(cls) -> str:
-        return "chain"
 
     def to_json(self) -> dict[str, Any]:
         return {

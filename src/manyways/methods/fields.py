@@ -79,7 +79,7 @@ def check_names(kind: Any, given: Iterable[str]) -> None:
 
 
 def refuse_others(method: Any, **why: str) -> None:
-    """Raise ParameterError for the first of the named fields, which a base has and `method` does not use, that is set."""
+    """Raise ParameterError for the first of the named fields, which a base has and `method` lacks, that is set."""
     for field in fields(method):
         if field.name in why and getattr(method, field.name) != field.default:
             raise ParameterError(

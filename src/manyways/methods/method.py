@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,8 @@ class Method(ABC):
     paper: ClassVar[str] = ""
     """Who described it, where and when."""
     suggests: ClassVar[tuple[str, ...] | None] = None
-    """What a comparison tries of it where nothing is named; None: the method alone, if it predicts the label."""
+    """What a comparison tries of it where nothing is named; None: the method alone, if its models predict the
+    label, adapt to classes, or act."""
     written: ClassVar[str | None] = None
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
@@ -100,6 +101,7 @@ class Method(ABC):
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @final
     def fit(
         self,
         data: "Source" = None,
@@ -171,14 +173,17 @@ class Method(ABC):
             "fit(data.select(~rows))."
         )
 
+    @final
     def check(self, data: Data, model: Model | None = None) -> None:
         """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""
+        from manyways.methods import starts
+
         if isinstance(model, str | os.PathLike):
             raise ParameterError(
                 f"{self} starts from a model; got the path {str(model)!r}. Load it: mw.load({str(model)!r})."
             )
         if reason := self.lacks(data, model):
-            source = f" from {data.name}" if self.needs_data() else ""
+            source = f" from {data.name}" if starts.needs_data(self) else ""
             raise NeedsError(f"{self} cannot learn{source}: {reason}")
 
     def fewest_steps(self) -> int:
@@ -194,14 +199,16 @@ class Method(ABC):
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         """Why `data` or `model` is not enough for this method, with what to type instead; None if they are."""
+        from manyways.methods import starts
+
         if reason := self.lacks_of(data):
             return reason
         if model is None:
-            return None if not self.needs_start() else f"it starts from a model; {self.start_hint(data)}."
+            return None if not self.needs_start() else f"it starts from a model; {starts.start_hint(self, data)}."
         if self.takes and not self.takes & model.gives:
             return (
                 f"it starts from a model that gives {' or '.join(sorted(self.takes))}; {model.lineage.title} gives "
-                f"{', '.join(sorted(model.gives))}. Start from one that does; {self.start_hint(data)}."
+                f"{', '.join(sorted(model.gives))}. Start from one that does; {starts.start_hint(self, data)}."
             )
         return None
 
@@ -210,12 +217,6 @@ class Method(ABC):
         if reason := lacking(self.needs, data) or unused((*self.uses, *map(str, self.needs)), data):
             return reason
         return lacking_inputs(data, some_may_lack=self.missing_inputs) if Input in self.needs else None
-
-    def start_hint(self, data: Data) -> str:
-        """What to type for a model to start from; one that `data` allows, where it allows any."""
-        from manyways.methods.starts import giver
-
-        return f"chain it: {giver(self.takes, data)} >> {self}"
 
     def at_a_checkpoint(self) -> "Method | None":
         """This method with a checkpoint's name to be filled in, where it can start from one; None where it cannot."""
@@ -228,14 +229,6 @@ class Method(ABC):
     def going_on(self) -> "Method":
         """This method as it goes on from a model of its own: without the fields that only shape a new one."""
         return self
-
-    def needs_data(self) -> bool:
-        """Whether there must be data to learn from."""
-        return bool(self.needs)
-
-    def set_aside(self, data: Data, share: float) -> Data:
-        """`data` with a `share` of its rows to score on; of its classes, where models are scored on new ones."""
-        return data.with_test_classes(share) if self.new_classes else data.with_some_as_test(share)
 
     def asks(self, labels: int) -> int:
         """How many of `labels` the method wants to choose itself; the others it is shown from the start."""
@@ -254,6 +247,7 @@ class Method(ABC):
         gives = learned.model.able(self.gives)
         return replace(learned.model, network=learned.model.network.eval(), gives=gives, lineage=lineage)
 
+    @final
     def lineage(self, data: Data, budget: Budget, seed: int) -> Lineage:
         """What is known before anything is learned of how a model is made; rows and parents come later."""
         return Lineage(
@@ -266,6 +260,7 @@ class Method(ABC):
             versions=versions(),
         )
 
+    @final
     def identity(self, data: Data, model: Model | None, budget: Budget, seed: int) -> str:
         """A hash of all that decides what `fit` gives; a folder of another identity is refused."""
         stages = model.lineage.stages() if model else []
@@ -314,8 +309,9 @@ class Method(ABC):
         """What a comparison tries of this method where nothing is named; of `data`, where it is known."""
         if cls.suggests is not None:
             return cls.suggests
-        return (cls.method_name(),) if cls.gives & {"classify", "regress"} else ()
+        return (cls.method_name(),) if cls.gives & {"classify", "regress", "adapt", "act"} else ()
 
+    @final
     @classmethod
     def method_name(cls) -> str:
         """The name in commands and tables: that of the file, with dashes."""

@@ -53,6 +53,22 @@ def giver(wanted: frozenset[str], data: "Data | None" = None) -> str:
     return str(found[0]) if found else "a_method"
 
 
+def start_hint(method: "Method", data: "Data") -> str:
+    """What to type for a model that `method` can start from; one that `data` allows, where it allows any."""
+    chain = f"chain it: {giver(method.takes, data)} >> {method}"
+    return f'name one, checkpoint="FOLDER", or {chain}' if method.at_a_checkpoint() else chain
+
+
+def needs_data(method: "Method") -> bool:
+    """True if there must be data to learn from."""
+    return any(stage.needs for stage in stages(method))
+
+
+def set_aside(method: "Method", data: "Data", share: float) -> "Data":
+    """`data` with a `share` of its rows to score on; of its classes, where models are scored on new ones."""
+    return data.with_test_classes(share) if last(method).new_classes else data.with_some_as_test(share)
+
+
 def last(method: "Method") -> "Method":
     """The stage of a chain that makes its model, or the method itself."""
     return stages(method)[-1]
@@ -70,7 +86,7 @@ def stages(method: "Method") -> "tuple[Method, ...]":
 def _found(wanted: frozenset[str], data: "Data | None", longest: int) -> "Iterator[Method]":
     for kind in all_methods().values():
         method = kind()
-        if not (method.needs_data() and given(method, data) & wanted):
+        if not (needs_data(method) and given(method, data) & wanted):
             continue
         if not method.needs_start():
             if data is None or method.lacks(data) is None:

@@ -1,1 +1,1 @@
-"""What learns: Model, its network of backbones and a head, and how both are saved."""
+"""Models: networks of backbones and a head, what they can do, and their files."""

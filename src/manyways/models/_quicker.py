@@ -1,4 +1,4 @@
-"""Which of two ways to run many networks is the quicker one on this machine: timed once, and then remembered."""
+"""The quicker of two ways to run many networks on this machine: timed once, and then remembered."""
 
 import contextlib
 import hashlib

@@ -17,7 +17,7 @@ def mapped(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
 
 
 def leaves(tree: Any) -> list[Tensor]:
-    """All tensors."""
+    """Return all tensors."""
     if isinstance(tree, Tensor):
         return [tree]
     parts = tree.values() if isinstance(tree, dict) else tree
@@ -25,7 +25,7 @@ def leaves(tree: Any) -> list[Tensor]:
 
 
 def count_of(tree: Any) -> int:
-    """How long the first axis is."""
+    """Length of the first axis."""
     return len(leaves(tree)[0])
 
 

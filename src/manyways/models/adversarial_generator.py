@@ -98,5 +98,5 @@ class AdversarialGenerator(Generator):
 
 
 def frequencies(codes: "np.ndarray[Any, Any]", classes: int) -> Tensor:
-    """How frequent each of `classes` is among class codes, [classes]."""
+    """Frequency of each of `classes` among class codes, [classes]."""
     return torch.from_numpy(np.bincount(codes, minlength=classes) / len(codes)).float()

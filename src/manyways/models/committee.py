@@ -76,11 +76,11 @@ class Committee(Model):
         return _voters(self.seats)
 
     def encoding(self) -> InputEncoding:
-        """How the inputs of the first member are read: all of them read the same columns."""
+        """Encoding of the inputs of the first member: all read the same columns."""
         return self.members[0].encoding()
 
     def has(self, number: int, piece: int) -> bool:
-        """Whether the seat `number` has a model after its piece, the first of which is 1."""
+        """True if the seat `number` has a model after its piece, the first of which is 1."""
         return any(seat.number == number and seat.models[piece - 1] is not None for seat in self.seats)
 
     @property

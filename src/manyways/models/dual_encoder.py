@@ -109,7 +109,7 @@ class DualEncoder(Model):
         return derived(made, self, "zero-shot", Data.nothing(), fields, {"template": TEMPLATE, "label": LABEL})
 
     def comparing(self, target: Target, template: str) -> Predictor:
-        """As `classifier`, of the classes of `target`, without the lineage."""
+        """Return the classifier of the classes of `target`, without a lineage."""
         if (text := self.text_input) is None:
             raise NeedsError(
                 f"Classes are told apart by their names, and {self.lineage.title} pairs {' with '.join(self.names)}, "
@@ -137,7 +137,7 @@ class DualEncoder(Model):
         return "recall_at_10"
 
     def evaluate(self, source: Source) -> dict[str, float]:
-        """How well the pairs of `source` find each other, among themselves: recall at 1, 5 and 10, and the median rank.
+        """Retrieval scores of the pairs of `source` among themselves: recall at 1, 5 and 10, and the median rank.
 
         Each as the mean of both directions, and of each direction alone: `recall_at_10 of name by image` is how often
         the name is among the ten that a picture finds first. Rows that lack an input are no pairs. `…_by_chance` is

@@ -66,7 +66,7 @@ class FewShotModel(Model):
         return derived(self.adapted(shown), self, "adapt", shown, {}, {})
 
     def adapted(self, support: Data) -> Predictor:
-        """As `adapt`, of the labelled training rows, without the lineage."""
+        """Return the model adapted to the labelled training rows, without a lineage."""
         shown = examples(support.training)
         target = Target.fit(shown)
         if not target.classification:

@@ -30,12 +30,12 @@ class Generator(Model):
 
     @property
     def spec(self) -> ImageSpec | TableSpec:
-        """What its rows are like as tensors."""
+        """Spec of its rows as tensors."""
         return drawn(self.inputs)[1]
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return next(self.network.parameters()).device
 
     def as_rows(self, encoded: Sequence[Tensor], what: str, labels: Column | None = None) -> Data:
@@ -63,7 +63,7 @@ def in_pieces(count: int, size: int = ROWS_AT_ONCE) -> Iterator[slice]:
 
 
 def modelled(data: Data) -> str | None:
-    """Why the inputs of `data` cannot be drawn by a generator, and what to type; None where they can."""
+    """The reason why a generator cannot draw inputs as in `data`, with what to type; None where it can."""
     kinds: dict[str, list[str]] = {}
     for column in data.inputs:
         kinds.setdefault(column.of.modality, []).append(column.name)
@@ -93,7 +93,7 @@ def described(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dimensions(spec: ImageSpec | TableSpec) -> int:
-    """How many values a row has: pixels times channels, or numbers and categories."""
+    """Number of values of a row: pixels times channels, or numbers and categories."""
     if isinstance(spec, ImageSpec):
         return spec.channels * spec.height * spec.width
     return len(spec.groups)

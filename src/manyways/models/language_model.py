@@ -47,7 +47,7 @@ DTYPES = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat1
 ABLE = {
     "causal": frozenset({"generate", "embed"}), "masked": frozenset({"fill", "embed"}), "reward": frozenset({"score"}),
 }  # fmt: skip
-"""What a model of each objective can do."""
+"""Abilities of a model by its objective."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,7 +81,7 @@ class LanguageModel(Model):
         return Reader(self.tokenizer, self.context, "cut", stated_ends(plain(self.network)), framed=masked)
 
     def reader(self, too_long: TooLong = "cut") -> Reader:
-        """How it turns rows into tokens; rows that are too long are cut, or what `too_long` says."""
+        """Reader of rows as tokens; rows that are too long are cut, or what `too_long` says."""
         return self._reader if too_long == "cut" else replace(self._reader, too_long=too_long)
 
     def generate(
@@ -99,7 +99,7 @@ class LanguageModel(Model):
         self, prompts: Sequence[Sequence[int]], longest: int = LONGEST, temperature: float = 0.0,
         top_k: int | None = None, top_p: float | None = None, seed: int = 0,
     ) -> list[str]:  # fmt: skip
-        """What the model says after each of `prompts`, which are tokens; long ones lose their beginning."""
+        """Texts that follow each of `prompts`, which are tokens; long ones lose their beginning."""
         reader, padding = self.reader(), int(self.tokenizer.pad_token_id)
         room = max(1, self.context - longest, self.context // 2)
         rng = torch.Generator().manual_seed(seed)
@@ -131,7 +131,7 @@ class LanguageModel(Model):
         return self._say(ids, **options)
 
     def predict(self, source: "Source") -> NDArray[Any]:
-        """What the model says to each row's prompt or conversation, most probable tokens first."""
+        """Answers to each row's prompt or conversation, by the most probable tokens."""
         from manyways.data.read import as_data
 
         data = as_data(source)
@@ -200,7 +200,7 @@ class LanguageModel(Model):
             return scores | nats_of_text(self.network, self.reader(), data) if text_columns(data) else scores
 
     def margins(self, source: "Source") -> NDArray[np.float32]:
-        """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows].
+        """Reward of each row's chosen answer less that of the rejected one, float32 [rows].
 
         Worth is what `evaluate` says it is. Raises DataError where rows are no pairs.
         """
@@ -231,7 +231,7 @@ class LanguageModel(Model):
             return of_each_answer(self.network, groups, padding, mean_log_probabilities).numpy()
 
     def _values(self, groups: Sequence[Group]) -> torch.Tensor:
-        """What each answer is worth, float32 [answers]."""
+        """Rewards of answers, float32 [answers]."""
         padding = int(self.tokenizer.pad_token_id)
         if self.objective == "reward":
             return of_each_answer(self.network, scored(groups, padding), padding, answer_scores)

@@ -61,7 +61,7 @@ class Lineage:
         return replace(self, rows=self.rows[kept], parents=parents)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the row ids, which are stored as tensors in the order of `stages`."""
+        """Return all but the row ids, which are stored as tensors in the order of `stages`."""
         return {
             "method": dict(self.method),
             "title": self.title,
@@ -103,12 +103,12 @@ _FIELDS: dict[str, type] = {
     "method": dict, "title": str, "seed": int, "budget": str, "data": str, "fingerprint": str, "steps": int,
     "seconds": float, "versions": dict, "facts": dict, "plan": dict, "machine": dict,
 }  # fmt: skip
-"""What a saved lineage holds besides rows and parents."""
+"""Members of a saved lineage besides rows and parents."""
 _NEEDED = ("method", "title", "seed", "budget", "data", "fingerprint")
 
 
 NO_LINEAGE = Lineage({}, "a model", 0, "", "", "")
-"""Of a model that no method made: features on their way to a head, or one still in training."""
+"""Lineage of a model that no method made: features on their way to a head, or one still in training."""
 
 
 IN_USE = ("transformers", "tokenizers", "peft", "numba", "gymnasium")
@@ -125,7 +125,7 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: str) -> dict[str, str]:
-    """What besides versions decides the last bits of what training gives: where it ran, on how many threads."""
+    """Machine of a training, which besides versions decides its last bits: the device, threads and processor."""
     import torch
 
     return {"device": device, "threads": str(torch.get_num_threads()), "processor": processor(device)}

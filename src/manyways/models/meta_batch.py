@@ -21,7 +21,7 @@ TASKS_AT_ONCE = 8
 """Tasks that go through one vectorised pass, unless another number is asked for: those of more leave the caches."""
 
 Call = Callable[[Weights, Any], Any]
-"""What a network with these parameters says to these inputs."""
+"""Function that returns the outputs of a network with these parameters for these inputs."""
 
 
 class MetaBatch:
@@ -52,7 +52,7 @@ class MetaBatch:
                 self.how = "one by one"
 
     def run(self, function: Callable[[Call, Weights, Any], Any], inputs: Any) -> Any:
-        """What `function` gives for every task, stacked; no gradient flows to the network."""
+        """Results of `function` for every task, stacked; no gradient flows to the network."""
         with torch.no_grad():
             vectorised = self.how != "one by one"
             return joined([self._carry_out(function, part, vectorised) for part in self._chunks(inputs, vectorised)])
@@ -99,9 +99,10 @@ class MetaBatch:
             yield mapped(lambda tensor, first=first: tensor[first : first + size], inputs)  # type: ignore[misc]
 
     def _facts(self, function: Callable[..., Any], inputs: Any) -> tuple[Any, ...]:
-        """What decides which way is the quicker one."""
+        """Facts that decide which way is the quicker one."""
         rows = [tuple(leaf.shape) for leaf in leaves(inputs)]
-        name = getattr(function, "__qualname__", repr(type(function)))
+        owner = getattr(function, "__self__", None)  # what a method does in a task may be what its base calls
+        name = f"{type(owner).__qualname__}.{function.__name__}" if owner else getattr(function, "__qualname__", "")
         return "meta-batch", repr(self._template), name, rows, leaves(inputs)[0].device.type
 
     def _carry_out(self, function: Callable[[Call, Weights, Any], Any], given: Any, vectorised: bool) -> Any:
@@ -120,7 +121,7 @@ class MetaBatch:
 
 
 def _layer_normalised(part: nn.LayerNorm, x: Tensor) -> Tensor:
-    """What `part` does, with its weights outside of the fused kernel."""
+    """Output of `part`, with its weights outside of the fused kernel."""
     normalised = layer_norm(x, part.normalized_shape, None, None, part.eps)
     weighted = normalised if part.weight is None else normalised * part.weight
     return weighted if part.bias is None else weighted + part.bias

@@ -38,7 +38,7 @@ HIGHER_IS_BETTER = {
     "mean_reward": True,
     "std_reward": False,
 }
-"""Every metric, and whether more of it is better; of a metric "of" something that of the metric: see `metric_of`."""
+"""Metrics, each with True if more of it is better; of a metric "of" something that of the metric: see `metric_of`."""
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1", "log_loss")
 NUMBER_METRICS = ("r2", "mean_absolute_error", "root_mean_squared_error")
 LABEL_METRICS = CLASS_METRICS + NUMBER_METRICS

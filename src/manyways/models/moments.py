@@ -12,7 +12,7 @@ SPLITTER = 2.0**27 + 1
 MOST_LOST = 2.0**64
 """Rows whose squares are so many times those of the others cannot be taken out to ten digits."""
 NOTHING = 2.0**-90
-"""What is left of two numbers that cancel, as a share of them, is 0 if it is less."""
+"""Share of two numbers that cancel below which what is left of them is 0."""
 
 
 class Moments(nn.Module):
@@ -112,7 +112,7 @@ def total(values: Tensor) -> Sum:
 
 
 def total_by_group(values: Tensor, codes: Tensor, groups: int) -> Sum:
-    """As `total`, of the rows of each group [groups, ...]; codes [rows] says of which of `groups` each row is one."""
+    """Totals of the rows of each group [groups, ...], as by `total`; codes [rows] are the groups of the rows."""
     if groups == 1:
         high, low = total(values)
         return high[None], low[None]

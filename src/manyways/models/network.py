@@ -66,7 +66,7 @@ class Network(nn.Module):
         return [part for part in self.backbones if isinstance(part, Backbone)]
 
     def tokens(self, inputs: Inputs) -> dict[str, Tokens]:
-        """What each backbone says of every position of its modality, by the modality's name, before pooling.
+        """Tokens of every modality by its name: the features of its positions, before pooling.
 
         Rows that lack a modality have features of 0 there and a mask that is False everywhere.
         """
@@ -102,7 +102,7 @@ class Network(nn.Module):
 
     @property
     def head_fits(self) -> bool:
-        """Whether the head can go on learning from these features."""
+        """True if the head can go on learning from these features."""
         return self.head is not None and self.head.width == self.width
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
@@ -195,7 +195,7 @@ def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:
 
 
 def is_checkpoint(backbone: str) -> bool:
-    """Whether `backbone` names a pretrained checkpoint: a folder, or `owner/name` on the Hub."""
+    """True if `backbone` names a pretrained checkpoint: a folder, or `owner/name` on the Hub."""
     return "/" in backbone or Path(backbone).is_dir()
 
 

@@ -27,7 +27,7 @@ EPISODES = 20
 LONGEST = 10_000
 """Steps after which an episode is counted as it is, in an environment that does not end its episodes itself."""
 SEED = 0x5EED
-"""Of the episodes that a policy is scored on: everywhere the same, and none that is learned from."""
+"""Seed of the episodes that a policy is scored on: everywhere the same, and none that is learned from."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,7 +52,7 @@ class Policy(Model):
         episode_start: Any = None,
         deterministic: bool = True,
     ) -> tuple[NDArray[Any], Any]:
-        """What to do, and `state` as it was given: the policy remembers nothing, and `episode_start` changes nothing.
+        """Action, and `state` as it was given: the policy remembers nothing, and `episode_start` changes nothing.
 
         observation: one, or several along a first axis; the actions are one, or several, as `env.step` wants them.
         deterministic: the most probable action; otherwise one is drawn from torch's global stream, except by a

@@ -103,12 +103,12 @@ class Population(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> "Population":
-        """Every member in training, or in evaluation."""
+        """Set every member to training, or to evaluation."""
         self._template[0].train(mode)
         return super().train(mode)
 
     def forward(self, inputs: Any) -> Any:
-        """What every member says to its own rows."""
+        """Outputs of every member for its own rows."""
         if torch.is_grad_enabled():
             self.calibrate(inputs)
         return self._carry_out(self._first(count_of(inputs)), inputs, int(self.decided) == VECTORISED)
@@ -138,7 +138,7 @@ class Population(nn.Module):
             return stacked([self._one(weights, at(inputs, member)) for member, weights in enumerate(each)])
 
     def _facts(self, inputs: Any) -> tuple[Any, ...]:
-        """What decides which way is the quicker one."""
+        """Facts that decide which way is the quicker one."""
         weights = {name: tuple(tensor.shape[1:]) for name, tensor in self._first(1).items()}
         rows = [tuple(leaf.shape[1:]) for leaf in leaves(inputs)]
         few = min(count_of(inputs), CALIBRATION_MEMBERS)

@@ -1,4 +1,4 @@
-"""How well things are found by their partners."""
+"""Retrieval, and its scores."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ AT = (1, 5, 10)
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found for each query, the nearest first: `rows`, positions int64 [queries, k], and their `similarity`.
+    """Rows found for each query, the nearest first: `rows`, positions int64 [queries, k], and their `similarity`.
 
     The similarity is a cosine, float32 [queries, k].
     """
@@ -39,7 +39,7 @@ def nearest(asked: NDArray[np.float32], among: NDArray[np.float32], k: int) -> F
 def ranks(
     asked: NDArray[np.float32], found: NDArray[np.float32], same_asked: NDArray[np.int64], same_found: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the first right one of each query stands, from 1; and the share of what could be found that is right.
+    """Rank of the first right one of each query, from 1; and the share of what could be found that is right.
 
     asked, found: the vectors of pairs [pairs, width]; same_asked, same_found: numbers that are the same for what is the
     same [pairs]. What is the same is asked, and can be found, but once; all that are paired with the same are right. Of
@@ -71,7 +71,7 @@ def retrieval_metrics(where: NDArray[np.float64], share: NDArray[np.float64], it
 
 
 def recall_by_chance(share: NDArray[np.float64], items: int, k: int) -> float:
-    """How often a right one would be among `k` of `items` drawn at random; `share` of the items are right [queries]."""
+    """Probability of a right one among `k` of `items` drawn at random; `share` of the items are right [queries]."""
     from scipy.special import gammaln
 
     right = np.round(share * items)

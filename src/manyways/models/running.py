@@ -38,7 +38,7 @@ class Runs(Protocol):
 def run_rows(
     function: Callable[[Inputs], Tensor], width: int, network: Runs, encoding: InputEncoding, source: "Source"
 ) -> NDArray[np.float32]:
-    """What `function`, a part of `network`, makes of the rows of `source`, float32 [rows, width].
+    """Outputs of `function`, a part of `network`, for the rows of `source`, float32 [rows, width].
 
     Raises DataError where rows lack an input that the network has never been without.
     """

@@ -40,7 +40,7 @@ def write_folder(
     folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]],
     needed: int = 0,
 ) -> Path:  # fmt: skip
-    """As `save_model`, where `write` writes the network into the folder it is given; see `Model.write`.
+    """Save a model as `save_model` does, where `write` writes the network into a folder; see `Model.write`.
 
     needed: the bytes of the network, as far as they are known.
     """
@@ -137,7 +137,7 @@ def _named(folder: Path) -> Iterator[None]:
 
 
 def checkpoint_lineage(checkpoint: str) -> Lineage:
-    """How the model in a folder was made, or one of that name on the Hub; of a strange one only its name is known."""
+    """Lineage of the model in a folder, or of one on the Hub; of a strange one only its name is known."""
     folder = Path(checkpoint)
     if (folder / DESCRIPTION).is_file():
         return read_lineage(folder, read_description(folder))
@@ -146,7 +146,7 @@ def checkpoint_lineage(checkpoint: str) -> Lineage:
 
 
 def fingerprint(folder: Path) -> str | None:
-    """What tells a folder's content from another's without reading all of it; None where there is no model."""
+    """Hash that tells a folder's content from another's without reading all of it; None where there is no model."""
     try:
         if (folder / DESCRIPTION).is_file():
             return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["hash"])
@@ -159,7 +159,7 @@ def fingerprint(folder: Path) -> str | None:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What `model.json` in `folder` says. Raises ModelError where it is missing, damaged or edited."""
+    """Content of `model.json` in `folder`. Raises ModelError where it is missing, damaged or edited."""
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")

@@ -50,7 +50,7 @@ NUMBERS = np.dtype(
 
 
 class State(NamedTuple):
-    """All that a learner knows between two rows, as arrays that compiled code reads and writes.
+    """State of a learner between two rows, as arrays that compiled code reads and writes.
 
     mean, variance: float64 [width], running. weight, bias: float64 [outputs, width] and [outputs]. seen: uint8
     [outputs], whether a row had the class. counts, numbers: a record of COUNTS and one of NUMBERS, each [1]. levels,
@@ -148,7 +148,7 @@ class StreamHead(Head):
 
 
 def prequential_scores(state: State, classes: bool) -> dict[str, float]:
-    """How well the rows were predicted before they were learned; nothing before there were any."""
+    """Scores of the predictions of rows before they were learned; empty before there were any."""
     count, numbers = int(state.counts["rows"][0]), state.numbers[0]
     if not count:
         return {}
@@ -186,12 +186,12 @@ class StreamPredictor(Predictor):
 
     @property
     def rows(self) -> int:
-        """How many rows of the stream were learned."""
+        """Number of rows of the stream that were learned."""
         return int(self.head.state.counts["rows"][0])
 
     @property
     def prequential(self) -> dict[str, float]:
-        """How well rows were predicted, each before it was learned: test, then train (Gama et al. 2013).
+        """Prequential scores: each row is predicted, then learned (test, then train; Gama et al. 2013).
 
         `accuracy`, or for numbers `mean_absolute_error`, `root_mean_squared_error` and `r2`, by all rows so far.
         """

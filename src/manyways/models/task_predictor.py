@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from manyways.data.read import Source
 
 FAR = 1e4
-"""By how much the outputs of other tasks' classes are lowered: their probability is 0."""
+"""Number that is taken from the logits of other tasks' classes: their probability is 0."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,7 +57,7 @@ class TaskPredictor(Predictor):
 
 
 def classes_of(tasks: Tasks, target: Target) -> NDArray[np.bool_]:
-    """Which classes of `target` each task has, [tasks, classes]."""
+    """Mask of the classes of `target` that each task has, [tasks, classes]."""
     code = {name: at for at, name in enumerate(target.classes)}
     own = np.zeros((len(tasks), len(target.classes)), bool)
     for at, classes in enumerate(tasks.classes):

@@ -32,14 +32,14 @@ TYPES = {
 
 @dataclass(frozen=True)
 class TensorFacts:
-    """What a file says of a tensor before it is read: the type of its numbers (a key of TYPES) and its shape."""
+    """Facts of a tensor in a file before it is read: the type of its numbers (a key of TYPES) and its shape."""
 
     kind: str
     shape: tuple[int, ...]
 
     @property
     def floating(self) -> bool:
-        """Whether its numbers are fractions, which can be averaged."""
+        """True if its numbers are fractions, which can be averaged."""
         return TYPES[self.kind].is_floating_point
 
     @property

@@ -42,7 +42,7 @@ class TwoTowers(nn.Module):
         return tower
 
     def projection(self, name: str) -> nn.Linear:
-        """What makes vectors of the features of the input `name`."""
+        """Projection of the features of the input `name`."""
         projection = self.projections[self.names.index(name)]
         assert isinstance(projection, nn.Linear)
         return projection

@@ -50,7 +50,7 @@ class VariationalNetwork(nn.Module):
 
     @property
     def latent(self) -> int:
-        """How many latent numbers a row has."""
+        """Number of latent variables of a row."""
         return self.encoder.width
 
     def posterior(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -82,7 +82,7 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What bounds on ln p(x) are made of, in nats, for z drawn from q(z | x).
+    """Terms of bounds on ln p(x), in nats, for z drawn from q(z | x).
 
     reconstruction: ln p(x | z), and prior: ln p(z) − ln q(z | x), both [n, samples]; divergence: of q from p(z), [n].
     """
@@ -146,7 +146,7 @@ class VariationalAutoencoder(Generator):
         return self.as_rows(parts, "drawn")
 
     def reconstruct(self, source: "Source") -> Data:
-        """Each row as the model sees it: what is expected, given the mean of its latent numbers."""
+        """Reconstruction of each row: its expected values, given the mean of its latent variables."""
         rows = self.inputs.encode(inputs_of(source, self.inputs))
         parts = []
         with torch.inference_mode():

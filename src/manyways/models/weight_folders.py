@@ -25,7 +25,7 @@ class WeightFolder:
 
     @cached_property
     def tensors(self) -> dict[str, TensorFacts]:
-        """All tensors by name."""
+        """Return all tensors by name."""
         return {name: facts for held in self.files.values() for name, facts in held.items()}
 
     def read(self, name: str) -> Tensor:
@@ -57,7 +57,7 @@ def open_weights(folder: Path) -> WeightFolder:
 
 
 def _shards(folder: Path) -> dict[str, dict[str, TensorFacts]]:
-    """What every file named in the index holds, as the index says."""
+    """Tensors of every file named in the index, as the index says."""
     index = folder / INDEX
     stated = read(index, str(index), ModelError).object("weight_map")
     place = {name: stated.get(name, str) for name in stated.members}

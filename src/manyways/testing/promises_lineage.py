@@ -11,7 +11,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Examples, Unlabelled
 from manyways.methods.saved import functions_in
-from manyways.methods.starts import learns_from_labels, needs_any
+from manyways.methods.starts import learns_from_labels, needs_any, needs_data
 from manyways.testing.trial import SEED, STEPS, Trial, difference, require
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -55,7 +55,7 @@ def lineage_knows_the_rows(trial: Trial) -> None:
         require(not missing, f"{len(missing)} of {len(labelled)} labelled rows are not listed.")
     if _learns_from_everything(method):
         require(rows == training, f"it learns from all {len(training)} rows, but {len(rows)} are listed.")
-    elif not method.needs_data():
+    elif not needs_data(method):
         own = len(trial.reference.lineage.rows)
         require(own == 0, f"it learns from no data, but {own} rows of its own are listed.")
     elif trial.start is None and not method.asks(len(labelled)) and not isinstance(method, Chain):
@@ -81,7 +81,7 @@ def other_rows_make_no_difference(trial: Trial) -> None:
 
     Encoders that a method fits itself see all training rows; a store counts those as having reached the model, too.
     """
-    if trial.start is None or not trial.method.needs_data() or not len(trial.data.training):
+    if trial.start is None or not needs_data(trial.method) or not len(trial.data.training):
         return
     rows = trial.data.training.ids
     strange = rows[places_of(rows, trial.reference.lineage.all_rows()) < 0]
@@ -114,6 +114,6 @@ def _learns_from_labels(method: Method) -> bool:
 def _learns_from_everything(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
     return any(
-        (Unlabelled in stage.needs and not stage.asks(10)) or (stage.needs_data() and not _learns_from_labels(stage))
+        (Unlabelled in stage.needs and not stage.asks(10)) or (stage.needs and not _learns_from_labels(stage))
         for stage in stages
     )

@@ -12,6 +12,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import Need, lacking
+from manyways.methods.starts import needs_data
 from manyways.models.model import Model
 from manyways.testing.trial import Trial, require, takes
 
@@ -27,7 +28,7 @@ def needs_are_known(trial: Trial) -> None:
 
 def missing_needs_are_named(trial: Trial) -> None:
     """Where the data lacks what it needs, or there is none, it says so, and what to type, and does not learn."""
-    if trial.method.needs_data():
+    if needs_data(trial.method):
         _refuses(trial.method, Data.nothing(), trial.start, "no data")
     for need in sorted(_needs(trial.method), key=str):
         without = _without(trial.data, need)

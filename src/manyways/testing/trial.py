@@ -20,7 +20,7 @@ from manyways.methods.ablations import exchanged, with_values
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
-from manyways.methods.starts import stages, starts
+from manyways.methods.starts import needs_data, stages, starts
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -81,7 +81,7 @@ class Trial:
     @property
     def learned_from(self) -> Data:
         """What `fit` is given: the rows, or nothing where the method needs none."""
-        return self.data if self.method.needs_data() else Data.nothing()
+        return self.data if needs_data(self.method) else Data.nothing()
 
     @cached_property
     def _folder(self) -> Path:

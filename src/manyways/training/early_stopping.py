@@ -17,16 +17,14 @@ LOOKS = 20
 
 
 class EarlyStopping:
-    """Watches the labelled validation rows; does nothing where there are none, or where it is not to look at them.
+    """Watches the labelled validation rows; does nothing where there are none.
 
     After `patience` looks in a row without a better score the run is done, and the best weights are put back.
     """
 
-    def __init__(
-        self, patience: int, learner: "Learner", snapshot: "Callable[[], Model]", *, watches: bool = True
-    ) -> None:
+    def __init__(self, patience: int, learner: "Learner", snapshot: "Callable[[], Model]") -> None:
         self._patience, self._learner, self._snapshot = patience, learner, snapshot
-        self._rows = learner.validation if watches else None
+        self._rows = learner.validation
         self.best: dict[str, Tensor] = {}
         self._score, self._misses, self._changes = float("-inf"), 0, 0
 
@@ -35,13 +33,12 @@ class EarlyStopping:
         """Whether the score has stopped improving."""
         return self._misses >= self._patience
 
-    def look(self, step: int, steps: int, changes: int | None = None) -> None:
-        """Score the validation rows if `step` is one of the looks, and the model has changed since the last.
-
-        changes: how often it has changed; by default at every step.
-        """
-        changes = step if changes is None else changes
-        if self._rows is None or step % max(1, steps // LOOKS) or changes == self._changes:
+    def look(self, step: int, steps: int) -> None:
+        """Score the validation rows if `step` is one of the looks, and the model has changed since the last."""
+        if self._rows is None or step % max(1, steps // LOOKS):
+            return
+        changes = self._learner.changes(step)
+        if changes == self._changes:
             return
         self._changes = changes
         model = self._snapshot()

@@ -1,14 +1,13 @@
 """Training that diverges: it is seen, said, and ends with the last weights that were good."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from manyways.errors import TrainingError
 
 if TYPE_CHECKING:
-    from manyways.methods.bases.gradient import GradientMethod
     from manyways.training.learner import Learner
 
 LOOKS = 20
@@ -25,18 +24,24 @@ def not_finite(values: Mapping[str, float], step: int, steps: int) -> str | None
 
 
 class LastGood:
-    """The weights of a method that keeps them, as they were when training was last seen to go well."""
+    """The weights of a learner that has a `recovery`, as they were when training was last seen to go well."""
 
-    def __init__(self, method: "GradientMethod[Any]", learner: "Learner") -> None:
-        self._method, self._learner = method, learner
+    def __init__(self, learner: "Learner") -> None:
+        self._learner = learner
         self.good: dict[str, Tensor] = {}
         self.step = 0
 
     def look(self, step: int, steps: int) -> None:
         """Keep the weights if `step` is one of the looks and they are sound."""
-        if self._method.keeps_good and step % max(1, steps // LOOKS) == 0 and self._method.sound(self._learner):
+        recovery = self._learner.recovery
+        if recovery is not None and step % max(1, steps // LOOKS) == 0 and recovery.sound:
             self.good = {name: tensor.detach().clone() for name, tensor in self._learner.state_dict().items()}
             self.step = step
+
+    def trouble(self, steps: int) -> str | None:
+        """How a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
+        recovery = self._learner.recovery
+        return recovery.trouble(steps) if recovery is not None else None
 
     def put_back(self, trouble: str) -> str:
         """Put the kept weights back; `trouble` with a word on that. Raises TrainingError where there are none."""

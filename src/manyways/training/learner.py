@@ -1,6 +1,7 @@
 """The learner: one module that holds all that must survive a restart."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +18,17 @@ from manyways.randomness import epoch_positions
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.encoding import InputEncoding
+
+
+class Recovery(Protocol):
+    """The signs of training that goes wrong, beyond a loss that is not finite."""
+
+    @property
+    def sound(self) -> bool:
+        """True while the weights may be kept as the last good ones."""
+
+    def trouble(self, steps: int) -> str | None:
+        """How a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
 
 
 class Learner(nn.Module):
@@ -63,6 +75,29 @@ class Learner(nn.Module):
         """The rows that early stopping watches; None where there are none."""
         rows = self.data.validation
         return rows if len(rows) else None
+
+    @property
+    def recovery(self) -> "Recovery | None":
+        """The signs by which training that goes wrong is noticed, which then ends with the last good weights.
+
+        None: such training is an error.
+        """
+        return None
+
+    def milestones(self, steps: int) -> Mapping[int, str]:
+        """What ends on the way, by the number of steps after which it has: listeners are offered the model there, too.
+
+        steps: those of the whole run. Raises TrainingError where they are too few.
+        """
+        return {}
+
+    def changes(self, steps: int) -> int:
+        """How often the model has changed in `steps`: early stopping looks at no model twice."""
+        return steps
+
+    def erase_secrets(self, steps: int) -> bool:
+        """Erase from the state, after the last of `steps`, what nobody may know; True where there was any."""
+        return False
 
     def progress(self, step: int) -> float:
         """The share of the run that `step` is at, in [0, 1)."""

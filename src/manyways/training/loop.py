@@ -19,11 +19,10 @@ from manyways.training.optimizer import set_rates
 from manyways.training.plan import plan_steps
 from manyways.training.run import Run
 from manyways.training.state import Progress, State
+from manyways.training.steps import LearnerT, Steps
 
 if TYPE_CHECKING:
-    from manyways.methods.bases.gradient import GradientMethod
     from manyways.models.model import Model
-    from manyways.training.learner import Learner
 
 FINITE_EVERY = 10
 OVERRUN = 1.5
@@ -31,13 +30,13 @@ OVERRUN = 1.5
 
 
 def train(
-    method: "GradientMethod[Any]", learner: "Learner", budget: Budget, seed: int, run: Run, identity: str,
+    method: Steps[LearnerT], learner: LearnerT, budget: Budget, seed: int, run: Run, identity: str,
     snapshot: "Callable[[], Model]",
 ) -> Progress:  # fmt: skip
     """Train `learner` in place until `budget` is spent or validation stops improving.
 
     Ctrl-C ends it after the step under way, with a checkpoint where the run has a folder, and raises KeyboardInterrupt.
-    Where training diverges, a method that keeps its last good weights ends with those, and a caution that says so.
+    Where training diverges, a learner with a `recovery` ends with its last good weights, and a caution that says so.
     Raises TrainingError when there are none and when a checkpoint cannot be written.
     """
     learner.train()
@@ -55,7 +54,7 @@ def train(
             write_checkpoint(run.folder, state.pack(at))
     tell = _teller(run)
     tell("resume" if saved else "start", at)
-    offers = _offers(run.evaluations, at.steps, method.milestones(learner, at.steps))
+    offers = _offers(run.evaluations, at.steps, learner.milestones(at.steps))
     last_saved = time.monotonic()
     last = run.planned.last if run.planned else at.steps
     with between_steps(run.folder is not None) as interrupted:
@@ -65,13 +64,13 @@ def train(
             at = replace(at, step=at.step + 1, seconds=at.seconds + time.perf_counter() - began)
             if at.step % FINITE_EVERY == 0 or at.step == at.steps:
                 values = {name: float(part) for name, part in parts.items()}
-                if trouble := not_finite(values, at.step, at.steps) or method.trouble(learner, at.step):
+                if trouble := not_finite(values, at.step, at.steps) or state.kept.trouble(at.steps):
                     at = replace(at, caution=state.kept.put_back(trouble))
                     tell("diverge", at, note=at.caution)
                     break
                 tell("step", at, values)
             state.kept.look(at.step, at.steps)
-            stopping.look(at.step, at.steps, method.changes(learner, at.step))
+            stopping.look(at.step, at.steps)
             for kind, note in offers.get(at.step, ()):
                 tell(kind, at, model=snapshot, note=note)
             ends = interrupted()
@@ -87,39 +86,31 @@ def train(
                 at = replace(at, cut=True)
                 break
     stopping.finish()
-    if method.erase_secrets(learner, at.step) and run.folder:
+    if learner.erase_secrets(at.step) and run.folder:
         write_checkpoint(run.folder, state.pack(at))
     tell("stop" if at.step < at.steps else "end", at)
     return at
 
 
 def take_step(
-    method: "GradientMethod[Any]",
-    learner: "Learner",
+    method: Steps[LearnerT],
+    learner: LearnerT,
     optimizer: torch.optim.Optimizer,
     step: int,
     steps: int,
     seed: int,
 ) -> dict[str, Tensor]:
-    """One step: draw, loss, gradient, update, after. Returns the named parts of the loss."""
+    """Take one step: draw, gradients of the loss, update, after. Return the loss and its parts by name."""
     learner.steps = steps
     seed_global(mix(seed, step, 1), learner.device)  # dropout: a function of (seed, step), as the batch is
     batch = method.draw(learner, step, generator(seed, step))
     optimizer.zero_grad(set_to_none=True)
-    whole: dict[str, Tensor] = {}
-    micro_batches = method.micro_batches(learner, batch)
-    shares = sum(share for share, _ in micro_batches)
-    for share, micro_batch in micro_batches:
-        with method.loss_context(learner):
-            loss, parts = method.loss(learner, micro_batch)
-        method.backward(learner, loss if share == 1 else share * loss, parts)
-        for name, part in {"loss": loss * shares, **parts}.items():
-            whole[name] = whole.get(name, 0) + share / shares * part.detach()
+    parts = method.gradients(learner, batch)
     method.clip_gradients([p for group in optimizer.param_groups for p in group["params"]])
     set_rates(optimizer, method, step, steps)
     optimizer.step()
     method.after(learner, step)
-    return whole
+    return parts
 
 
 def _offers(evaluations: int, steps: int, milestones: Mapping[int, str]) -> dict[int, list[tuple[str, str]]]:

@@ -1,19 +1,15 @@
 """Parameter groups of an optimiser, with rates that may differ by depth; a warm-up and a cosine to zero."""
 
 from math import cos, pi
-from typing import TYPE_CHECKING, Any
 
 import torch
 
-if TYPE_CHECKING:
-    from manyways.methods.bases.gradient import GradientMethod
-    from manyways.training.learner import Learner
+from manyways.training.steps import LearnerT, Steps
 
 
-def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.optim.Optimizer:
+def make_optimizer(method: Steps[LearnerT], learner: LearnerT) -> torch.optim.Optimizer:
     """The method's optimiser over its parameter groups; biases and norms are not decayed."""
     groups = []
-    highest = method.highest_rate(learner)
     for group in method.parameter_groups(learner):
         trained = [p for p in group.parameters if p.requires_grad]
         matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
@@ -23,15 +19,15 @@ def make_optimizer(method: "GradientMethod[Any]", learner: "Learner") -> torch.o
                     {
                         "params": parameters,
                         "weight_decay": decay,
-                        "lr": highest * group.scale,
-                        "highest": highest * group.scale,
+                        "lr": group.rate,
+                        "highest": group.rate,
                         "starts": group.starts,
                     }
                 )
     return method.make_optimizer(groups)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, method: "GradientMethod[Any]", step: int, steps: int) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, method: Steps[LearnerT], step: int, steps: int) -> None:
     """Set each group's learning rate for `step`."""
     multiple = method.schedule(step, steps)
     for group in optimizer.param_groups:

@@ -4,15 +4,12 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from manyways.training.budget import Budget
-
-if TYPE_CHECKING:
-    from manyways.methods.bases.gradient import GradientMethod
-    from manyways.training.learner import Learner
+from manyways.training.steps import LearnerT, Steps
 
 CALIBRATION_SHARE = 0.05
 CALIBRATION_SECONDS = 0.7
@@ -20,7 +17,7 @@ FEWEST, MOST = 4, 40
 
 
 def plan_steps(
-    method: "GradientMethod[Any]", learner: "Learner", optimizer: torch.optim.Optimizer, budget: Budget, seed: int,
+    method: Steps[LearnerT], learner: LearnerT, optimizer: torch.optim.Optimizer, budget: Budget, seed: int,
     take_step: Callable[..., Any],
 ) -> int:  # fmt: skip
     """How many steps `budget` allows, at least one.

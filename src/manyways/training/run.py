@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from manyways.errors import ModelError, TrainingError
 from manyways.permissions import OTHERS, private_folder, tighten
@@ -12,13 +12,23 @@ from manyways.training.events import Event, Listener
 from manyways.whole import whole
 
 if TYPE_CHECKING:
-    from manyways.lineage.store.store import Store
+    from manyways.data.data import Data
     from manyways.models.model import Model
 
 T = TypeVar("T")
 
 IDENTITY, CHECKPOINT = "identity", "checkpoint.safetensors"
 """Files in a run's folder."""
+
+
+class ModelStore(Protocol):
+    """Keeps models with their lineage: `manyways.Store`."""
+
+    def following(self, run: "Run", /) -> "Run":
+        """Return `run`, which also notes for the store how it went. Raises StoreError where nothing can be kept."""
+
+    def keep(self, model: "Model", data: "Data", /, *, start: "Model | None", method: Any, run: "Run") -> str:
+        """Keep the model that a `fit` of `method` made, and return its id. Raises StoreError where it cannot be."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Run:
     evaluations: int = 0
     device: str = "auto"
     stage: str = ""
-    store: "Store | None" = None
+    store: ModelStore | None = None
     plans: Mapping[str, Planned] = field(default_factory=dict)
     done: "Mapping[str, Model]" = field(default_factory=dict)
     parts: "dict[str, Model]" = field(default_factory=dict, repr=False)

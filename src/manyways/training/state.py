@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from manyways.checked_json import described
 from manyways.damaged import damaged
@@ -11,12 +11,12 @@ from manyways.training.budget import Planned
 from manyways.training.checkpoint import Checkpoint, load_optimizer, optimizer_tensors
 from manyways.training.early_stopping import EarlyStopping
 from manyways.training.last_good import LastGood
+from manyways.training.learner import Learner
 from manyways.training.optimizer import make_optimizer
+from manyways.training.steps import LearnerT, Steps
 
 if TYPE_CHECKING:
-    from manyways.methods.bases.gradient import GradientMethod
     from manyways.models.model import Model
-    from manyways.training.learner import Learner
 
 
 BEGIN_AGAIN = "Delete the folder of the run to begin it again."
@@ -45,12 +45,13 @@ class State:
     """A learner with its optimiser, and the weights that are put back when the run ends early."""
 
     def __init__(
-        self, method: "GradientMethod[Any]", learner: "Learner", identity: str, snapshot: "Callable[[], Model]"
+        self, method: Steps[LearnerT], learner: LearnerT, identity: str, snapshot: "Callable[[], Model]"
     ) -> None:
-        self._learner, self._identity = learner, identity
+        self._learner: Learner = learner
+        self._identity = identity
         self.optimizer = make_optimizer(method, learner)
-        self.stopping = EarlyStopping(method.patience, learner, snapshot, watches=method.watches_validation())
-        self.kept = LastGood(method, learner)
+        self.stopping = EarlyStopping(method.patience, learner, snapshot)
+        self.kept = LastGood(learner)
 
     def pack(self, at: Progress) -> Checkpoint:
         """The checkpoint of this state."""

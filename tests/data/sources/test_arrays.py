@@ -1,11 +1,15 @@
 """Arrays, tensors and frames in memory."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import manyways as mw
-from manyways.data.sources.memory import as_array
+from manyways.data.inference import arrays
+from manyways.data.sources import rows
+from manyways.data.sources.memory import as_values
 from manyways.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -167,5 +171,15 @@ def test_masked_cells_are_missing() -> None:
     masked = np.ma.masked_array(np.arange(6).reshape(3, 2), mask=[[0, 1], [0, 0], [1, 0]])
     with pytest.raises(DataError, match="(?i)nan|missing|nothing"):
         mw.read((masked, np.arange(3)))
-    column = as_array(np.ma.masked_array(["u", "v"], mask=[False, True]))
-    assert column.tolist() == ["u", None]
+    column = as_values(np.ma.masked_array(["u", "v"], mask=[False, True]))
+    assert column == ["u", None]
+
+
+def test_large_images_in_memory_are_kept_by_their_content(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays of one shape, one after the other, of which each is written to the cache."""
+    monkeypatch.setattr(rows, "IN_MEMORY", 100)
+    monkeypatch.setattr(arrays, "IN_MEMORY", 100)
+    first, second = (np.random.default_rng(seed).random((20, 6, 6)) for seed in (0, 1))
+    for images in (first, second):
+        held = mw.read({"image": images}).take("image")
+        assert np.array_equal(held[:, 0], np.round(images * 255).astype(np.uint8))

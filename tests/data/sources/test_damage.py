@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import manyways as mw
-from manyways.data.sources import limits, pixels
+from manyways.data.inference import pixels
+from manyways.data.sources import limits
 from manyways.errors import DataError
 
 TABLE = "x,label\n" + "".join(f"{at},{'ab'[at % 2]}\n" for at in range(30))

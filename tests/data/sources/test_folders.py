@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import manyways as mw
-from manyways.data.sources import archives, images, pixels
+from manyways.data.inference import images, pixels
+from manyways.data.sources import archives
 from manyways.errors import DataError, ParameterError
 
 

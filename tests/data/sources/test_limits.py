@@ -15,7 +15,8 @@ import polars as pl
 import pytest
 
 import manyways as mw
-from manyways.data.sources import archives, frames, limits, npz, parquet, running_text
+from manyways.data.inference import series
+from manyways.data.sources import archives, limits, npz, parquet, running_text
 from manyways.errors import DataError
 
 from .refusing import HUGE, refused, written
@@ -211,14 +212,14 @@ def test_parquet_whose_pages_claim_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [pl.String, pl.Categorical])
 def test_a_long_text_named_often(tmp_path: Path, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(series, "UNPACKED", 1 << 20)
     path = tmp_path / "x.parquet"
     texts = pl.Series("a", ["x" * 5000, "y" * 5000] * 500).cast(kind)
     pl.DataFrame({"a": texts, "label": ["u", "v"] * 500}).write_parquet(path)
     data = mw.read(path)
     assert len({id(text) for text in data.take("a")}) == 2, "equal texts are one object"
     assert [text[0] for text in data.take("a")[:3]] == ["x", "y", "x"]
-    monkeypatch.setattr(frames, "REPEATED", 1 << 20)
+    monkeypatch.setattr(series, "REPEATED", 1 << 20)
     refused(path, "holds 10,1.. bytes of text, and repeats them to 5,")
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import manyways as mw
-from manyways.data.sources import pixels
+from manyways.data.inference import pixels
 from manyways.errors import DataError
 
 from .refusing import HUGE, refused, written

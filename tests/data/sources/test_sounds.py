@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import manyways as mw
-from manyways.data.sources import sounds
+from manyways.data.inference import sounds
 from manyways.errors import DataError
 
 soundfile = pytest.importorskip("soundfile")

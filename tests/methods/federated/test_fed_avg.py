@@ -15,7 +15,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.errors import ManywaysError, NeedsError, ParameterError
-from manyways.methods.federated import _privacy
+from manyways.methods.bases import _privacy
 from manyways.methods.federated.fed_avg import FedAvg
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models import _quicker

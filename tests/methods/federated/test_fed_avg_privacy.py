@@ -128,7 +128,7 @@ def test_a_run_that_was_killed_goes_on_with_its_secret(
     numbers: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = iter([11, 22, 11])
-    monkeypatch.setattr("manyways.methods.federated.fed_avg.secret_seed", lambda: next(secrets))
+    monkeypatch.setattr("manyways.methods.bases.federated.secret_seed", lambda: next(secrets))
     method = FedAvg(local_steps=4, **{**NOISY, "noise_seed": None})
 
     def kill(event: Event) -> None:
@@ -247,7 +247,7 @@ def test_the_secret_is_gone_when_fit_returns(
 ) -> None:
     """From the run's folder and the store; and the same call again gives the same model, without a step."""
     secret = 0x1234_5678_9ABC_DEF1
-    monkeypatch.setattr("manyways.methods.federated.fed_avg.secret_seed", lambda: secret)
+    monkeypatch.setattr("manyways.methods.bases.federated.secret_seed", lambda: secret)
     method = FedAvg(local_steps=2, **{**NOISY, "noise_seed": None})
     seen: list[bool] = []
 

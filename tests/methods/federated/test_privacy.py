@@ -7,7 +7,7 @@ import pytest
 import torch
 from dp_accounting import rdp
 
-from manyways.methods.federated._privacy import clip_updates, epsilon, guarantee, noisy_mean
+from manyways.methods.bases._privacy import clip_updates, epsilon, guarantee, noisy_mean
 from manyways.models.population import member_norms
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from manyways.methods.federated._rounds import Plan, Rounds
+from manyways.methods.bases._rounds import Plan, Rounds
 
 HELD = [np.arange(0, 23), np.arange(23, 24), np.arange(24, 44), np.arange(44, 51)]
 

@@ -54,8 +54,7 @@ def test_each_player_descends_its_own_loss(digits: Data) -> None:
     learner = method.begin(digits, None, 0)
     batch = method.draw(learner, 0, generator(0))
     assert batch["penalised"]
-    loss, parts = method.loss(learner, batch)
-    method.backward(learner, loss, parts)
+    method.gradients(learner, batch)
     found = {name: p.grad.clone() for name, p in learner.named_parameters() if p.grad is not None}
 
     learner.zero_grad()
@@ -79,8 +78,7 @@ def test_each_player_descends_its_own_loss(digits: Data) -> None:
 def test_the_norm_of_each_player_is_bounded(digits: Data) -> None:
     method = GAN(batch_size=8, clip=0.01)
     learner = method.begin(digits, None, 0)
-    loss, parts = method.loss(learner, method.draw(learner, 1, generator(0)))
-    method.backward(learner, loss, parts)
+    method.gradients(learner, method.draw(learner, 1, generator(0)))
     for player in method.players(learner).values():
         norm = torch.cat([p.grad.flatten() for p in player.parameters if p.grad is not None]).norm()
         assert float(norm) == pytest.approx(0.01, rel=1e-3)

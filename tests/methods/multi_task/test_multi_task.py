@@ -126,7 +126,7 @@ def test_pcgrad_changes_what_is_shared_and_leaves_the_heads(digits: Data) -> Non
             for part in parts.values()]  # fmt: skip
     plain = torch.autograd.grad(loss, heads, retain_graph=True)
     torch.manual_seed(5)
-    method.backward(learner, loss, parts)
+    method.gradients(learner, batch)
     torch.manual_seed(5)
     orders = [torch.randperm(3).tolist() for _ in range(3)]
     expected = _by_the_paper(torch.stack(rows), orders)
@@ -169,9 +169,8 @@ def test_a_learned_uncertainty_moves_with_the_loss(digits: Data) -> None:
     groups = [{"params": [p for p in learner.parameters() if p.requires_grad]}]
     optimizer = torch.optim.AdamW(groups, lr=0.01)
     for step in range(120):
-        loss, parts = method.loss(learner, method.draw(learner, step, generator(0, step)))
         optimizer.zero_grad()
-        method.backward(learner, loss, parts)
+        method.gradients(learner, method.draw(learner, step, generator(0, step)))
         optimizer.step()
     noisy, learned = learner.log_variances.tolist()
     assert noisy > learned + 0.3

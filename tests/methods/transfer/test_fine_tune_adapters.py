@@ -74,8 +74,8 @@ def test_only_adapters_and_the_head_are_optimised_and_kept(sentences: Data, read
     assert all("lora_" in name or ".head." in name for name in given)
     assert any(".head." in name for name in given)
     assert len(given) == len(set(given)) == sum(p.requires_grad for p in learner.parameters())
-    scales = {group.scale for group in method.parameter_groups(learner)}
-    assert scales == {1.0, 0.5, 0.25, 0.125}, "the head, and the adapters of three blocks"
+    rates = {group.rate / method.learning_rate for group in method.parameter_groups(learner)}
+    assert rates == {1.0, 0.5, 0.25, 0.125}, "the head, and the adapters of three blocks"
     frozen = {name for name, p in learner.named_parameters() if not p.requires_grad}
     assert frozen
     assert not frozen & learner.state_dict().keys()

@@ -1,18 +1,20 @@
 """Ways in: a module per family of sources, found by walking this folder.
 
 A source module has `ORDER` (lower is asked first), `accepts(source) -> bool` and `load(source, options) ->
-Table`. A string reaches them as a `Path` where such a path exists, and as it is elsewhere.
+Raw`. A string reaches them as a `Path` where such a path exists, and as it is elsewhere.
 """
 
 import importlib
 import pkgutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from manyways.data.near import near_path
-from manyways.data.sources.base import Options, Table
+from manyways.data.sources.base import Options, Raw
 from manyways.data.sources.file_trees import files_below
 from manyways.errors import DataError, did_you_mean
 
@@ -27,7 +29,7 @@ class Source(Protocol):
 
     def accepts(self, source: Any) -> bool: ...
 
-    def load(self, source: Any, options: Options) -> Table: ...
+    def load(self, source: Any, options: Options) -> Raw: ...
 
 
 @cache
@@ -37,10 +39,11 @@ def all_sources() -> tuple[Source, ...]:
     return tuple(sorted((cast("Source", m) for m in found if hasattr(m, "accepts")), key=lambda m: m.ORDER))
 
 
-def load(source: Any, options: Options) -> Table:
-    """The table that `source` holds. Raises DataError where nothing here can read it."""
+@contextmanager
+def unreadable(source: Any) -> Iterator[None]:
+    """Raise DataError in place of what the system says of files that cannot be read."""
     try:
-        return _load(_place(source), options)
+        yield
     except OSError as error:
         if not isinstance(source, str | Path):
             raise
@@ -50,15 +53,20 @@ def load(source: Any, options: Options) -> Table:
         ) from error
 
 
-def _place(source: Any) -> Any:
-    """`source` as a path where there is a file or folder of that name, or a link."""
-    if isinstance(source, str):
-        path = Path(source).expanduser() if len(source) <= LONGEST_NAME and "\0" not in source else None
-        return path if path is not None and (path.exists() or path.is_symlink()) else source
-    return source
+@contextmanager
+def renamed(alias: tuple[str, str] | None) -> Iterator[None]:
+    """Put the second of `alias` in place of the first in the messages of DataErrors."""
+    try:
+        yield
+    except DataError as error:
+        if alias is None:
+            raise
+        raise DataError(str(error).replace(*alias)) from error
 
 
-def _load(source: Any, options: Options) -> Table:
+def opened(source: Any, options: Options) -> Raw:
+    """The raw tables that `source` holds. Raises DataError where nothing here can read it."""
+    source = _place(source)
     if isinstance(source, Path):
         if source.is_symlink() and not source.exists():
             raise DataError(f"{source} is a link to {str(source.readlink())!r}, which is not there. Mend the link.")
@@ -69,10 +77,18 @@ def _load(source: Any, options: Options) -> Table:
                 f"{source} is a pipe or a device, which can be read only once, or never ends. Save it to a file first: "
                 "cat … > data.csv."
             )
-    for each in all_sources():
-        if each.accepts(source):
-            return each.load(source, options)
+    for reader in all_sources():
+        if reader.accepts(source):
+            return reader.load(source, options)
     raise DataError(_refusal(source))
+
+
+def _place(source: Any) -> Any:
+    """`source` as a path where there is a file or folder of that name, or a link."""
+    if isinstance(source, str):
+        path = Path(source).expanduser() if len(source) <= LONGEST_NAME and "\0" not in source else None
+        return path if path is not None and (path.exists() or path.is_symlink()) else source
+    return source
 
 
 def _refusal(source: Any) -> str:

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from manyways.data.sources.base import Options, Table, plain_name
+from manyways.data.sources.base import Options, Raw, plain_name
 from manyways.data.sources.limits import BLOCK, HIGHEST_RATIO, decoding, shown
 from manyways.data.sources.rows import key_of_file
 from manyways.data.storage import cache_folder
@@ -32,7 +32,7 @@ def accepts(source: Any) -> bool:
     return isinstance(source, Path) and source.is_file() and source.suffix.lower() == ".zip"
 
 
-def load(source: Path, options: Options) -> Table:
+def load(source: Path, options: Options) -> Raw:
     """What the archive's folder holds, read like any folder; a single folder at its top is looked into.
 
     Raises DataError for a damaged or encrypted archive, for members that point outside it, and for one that
@@ -48,16 +48,12 @@ def load(source: Path, options: Options) -> Table:
     held = list(folder.iterdir())
     if len(held) == 1 and (held[0].is_dir() or held[0].is_file()):
         folder = held[0]
-    try:
-        table = sources.load(folder, options)
-    except DataError as error:
-        # The cache's own paths mean nothing to whoever gave the archive.
-        raise DataError(str(error).replace(str(folder), str(source))) from error
-    columns = {
-        name: replace(column, problem=column.problem and column.problem.replace(str(folder), str(source)))
-        for name, column in table.columns.items()
-    }
-    return replace(table, columns=columns, name=plain_name(source), source=str(source))
+    # The cache's own paths mean nothing to whoever gave the archive.
+    alias = (str(folder), str(source))
+    with sources.renamed(alias):
+        raw = sources.opened(folder, options)
+    tables = ((part, replace(table, where=table.where.replace(*alias))) for part, table in raw.tables)
+    return replace(raw, tables=tables, name=plain_name(source), source=str(source), alias=alias)
 
 
 def unpack(path: Path) -> Path:

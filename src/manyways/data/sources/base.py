@@ -1,10 +1,9 @@
-"""What every source gives: a table of raw columns; and the options it is given."""
+"""All that readers share: their options, and the raw tables that they yield."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,18 @@ from manyways.data.kinds import Kind
 from manyways.data.notation import Decimal
 from manyways.data.options import BadRows
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.data.phrases import listed_names
 from manyways.data.storage import Rows
-from manyways.errors import DataError
 
+if TYPE_CHECKING:
+    import polars as pl
+    from PIL import Image
+
+Item = Union[Path, bytes, "Image.Image", None]
+"""An image or a sound: its file, its encoded bytes, an image of Pillow, or None where there is none."""
+IN_MEMORY = "data in memory"
+"""The place of values that lie in no file."""
+MOST_SEPARATE = 64
+"""Columns of a matrix beyond which it stays one column of vectors."""
 PART_WORDS = {
     "train": TRAINING,
     "training": TRAINING,
@@ -56,73 +63,109 @@ class Options:
         """The columns that anything speaks of."""
         return self.wanted | set(self.kinds)
 
-    def like(self, table: "Table") -> "Options":
-        """These options with the image size, channels, white, rate and length that `table` was read with."""
-        options = self
-        for column in table.columns.values():
-            shape = column.values.shape
-            if column.kind == "image":
-                white = column.white or options.image_white
-                options = replace(options, channels=shape[1], image_size=(shape[2], shape[3]), image_white=white)
-            if column.kind == "audio" and column.rate:
-                options = replace(options, sample_rate=column.rate, seconds=shape[1] / column.rate)
-        return options
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A column of a text file: strings, null where a cell is empty, among which a number is a string, too.
+
+    `separator` is the mark between the cells of a row.
+    """
+
+    series: "pl.Series"
+    separator: str
+
+
+@dataclass(frozen=True, eq=False)
+class Typed:
+    """A column of a polars frame, whose type says that strings are strings."""
+
+    series: "pl.Series"
+
+
+Values = Rows | list[Any] | Typed
+"""An array, perhaps one that lies in a file; Python values; a series."""
+
+
+@dataclass(frozen=True, eq=False)
+class Media:
+    """Images or sounds, none of them decoded."""
+
+    items: Sequence[Item]
 
 
 @dataclass(frozen=True, eq=False)
 class RawColumn:
-    """Values as a source found them: `kind` where it knows it, `problem` where words lie among numbers.
+    """A column as it stands in its source.
 
-    `absent` says which rows have no image or sound; None where all have theirs. `exact` holds whole numbers that
-    `values`, being floats, cannot tell apart: what they are as categories. `note` says how values were understood that
-    could be understood otherwise. `decimal` is the mark with which numbers were read that leave it open. `white` is
-    what became 255 in images of more than 8 bits.
+    kind: Where the source states it.
+    where: The place that messages name; that of the table where it is empty.
+    key: The key of images that are made of an array, in the cache; without one it is that of their content.
+    media: The name where the values turn out to be images or sounds; the same one where it is empty.
     """
 
     name: str
-    values: Rows
+    values: Values | Cells | Media
     kind: Kind | None = None
-    rate: int | None = None
-    problem: str | None = None
-    absent: NDArray[np.bool_] | None = None
-    exact: NDArray[Any] | None = None
-    note: str | None = None
-    decimal: Decimal | None = None
-    white: float | None = None
+    where: str = ""
+    key: str = ""
+    media: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """What a source holds: columns of one length, each row's part, and why rows could not be decoded.
+class RawTable:
+    """The columns of one file, split or object in memory, of which nothing is inferred yet.
 
-    `ignored` says why columns or files were left out, `notes` how what is no column was understood. `headless` says why
-    a file's first row was read as values.
+    where: The place that messages name.
+    part: Of each row, where the source says it.
+    folder: Where names of images and sounds are looked up; without one, no string is such a name.
+    rows: The names of the rows in messages; numbers where there are none.
+    ignored: Reasons why columns or files were left out.
+    notes: Readings of what is no column and could be understood otherwise.
+    label: The column that the source itself calls the label.
+    headless: The reason why a file's first row was read as values.
     """
 
-    columns: Mapping[str, RawColumn]
+    columns: Sequence[RawColumn]
     name: str
-    source: str
+    where: str
     part: NDArray[np.uint8] | None = None
-    bad: Mapping[int, str] = field(default_factory=dict)
+    folder: Path | None = None
+    rows: Sequence[str] = ()
     ignored: Mapping[str, str] = field(default_factory=dict)
-    label: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    label: str | None = None
     headless: str = ""
 
-    def __len__(self) -> int:
-        return next((len(column.values) for column in self.columns.values()), 0)
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """All that a reader yields: tables one under the other, each with its part, read when they are asked for.
+
+    labels: Columns that later tables may lack, besides those that are the label.
+    given: Labels that were handed over beside the table.
+    alias: A path that messages must not name, and the name in its place.
+    """
+
+    tables: Iterable[tuple[int, RawTable]]
+    name: str
+    source: str
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    given: Values | None = None
+    alias: tuple[str, str] | None = None
 
 
-def table_of(columns: list[RawColumn], name: str, source: str, **more: Any) -> Table:
-    """A table from columns of one length. Raises DataError for two columns of one name, or other lengths."""
-    names = [column.name for column in columns]
-    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise DataError(f"{source} has several columns named {listed_names(twice)}; names must differ. Rename them.")
-    lengths = {column.name: len(column.values) for column in columns}
-    if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{each} {count:,}" for each, count in lengths.items())
-        raise DataError(f"The columns of {source} must have as many rows as each other; got {shown}.")
-    return Table({column.name: column for column in columns}, name, source, **more)
+def alone(table: RawTable) -> Raw:
+    """The only `table` of a source."""
+    return Raw([(TRAINING, table)], table.name, table.where)
+
+
+def input_columns(values: Rows, name: str, where: str, key: str) -> list[RawColumn]:
+    """An input array as columns: a matrix of up to 64 columns as x0, x1, …; any other array as one column."""
+    if len(values.shape) == 2 and values.shape[1] <= MOST_SEPARATE and isinstance(values, np.ndarray):
+        return [RawColumn(f"{name}{at}", values[:, at], where=where) for at in range(values.shape[1])]
+    return [RawColumn(name, values, where=where, key=key)]
 
 
 def plain_name(path: Path) -> str:

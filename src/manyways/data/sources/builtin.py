@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manyways.data.categories import as_objects
-from manyways.data.sources.base import Options, RawColumn, Table, table_of
+from manyways.data.sources.base import Options, Raw, RawColumn, RawTable, alone
 
 ORDER = 50
 BUILT_IN = ("digits", "breast-cancer", "wine", "diabetes", "arithmetic", "digit-halves")
@@ -20,7 +19,7 @@ def accepts(source: Any) -> bool:
     return isinstance(source, str) and source in BUILT_IN
 
 
-def load(source: str, options: Options) -> Table:
+def load(source: str, options: Options) -> Raw:
     """The data set of that name, its label in the column `label`."""
     if source == "arithmetic":
         return _arithmetic()
@@ -31,17 +30,17 @@ def load(source: str, options: Options) -> Table:
         images = np.round(held.images * (255 / 16)).astype(np.uint8)[:, None]
         seen = {"image": images} if source == "digits" else {"upper": images[:, :, :4], "lower": images[:, :, 4:]}
         inputs = [RawColumn(name, np.ascontiguousarray(part), "image") for name, part in seen.items()]
-        return table_of([*inputs, RawColumn("label", held.target)], source, source)
+        return alone(RawTable([*inputs, RawColumn("label", held.target)], source, source))
     held = getattr(datasets, f"load_{source.replace('-', '_')}")()
     columns = [
         RawColumn(str(name).replace(" ", "_"), held.data[:, at], "number") for at, name in enumerate(held.feature_names)
     ]
     classes = getattr(held, "target_names", None)
-    label = held.target if classes is None else as_objects([str(classes[code]) for code in held.target])
-    return table_of([*columns, RawColumn("label", label)], source, source)
+    label = held.target if classes is None else [str(classes[code]) for code in held.target]
+    return alone(RawTable([*columns, RawColumn("label", label)], source, source))
 
 
-def _arithmetic(rows: int = 2000) -> Table:
+def _arithmetic(rows: int = 2000) -> Raw:
     rng = np.random.default_rng(0)
     pairs = rng.permutation(10_000)[:rows]
     first, second = pairs // 100, pairs % 100
@@ -55,6 +54,5 @@ def _arithmetic(rows: int = 2000) -> Table:
         "rejected": list(map(str, wrong)),
         "text": [f"{prompt}{answer}" for prompt, answer in zip(prompts, right, strict=True)],
     }
-    return table_of(
-        [RawColumn(name, as_objects(values), "text") for name, values in columns.items()], "arithmetic", "arithmetic"
-    )
+    texts = [RawColumn(name, values, "text") for name, values in columns.items()]
+    return alone(RawTable(texts, "arithmetic", "arithmetic"))

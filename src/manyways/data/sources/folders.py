@@ -6,15 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from manyways.data.categories import as_objects
 from manyways.data.parts import TRAINING
 from manyways.data.phrases import count_of
 from manyways.data.sources import media
-from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
+from manyways.data.sources.base import PART_WORDS, Cells, Media, Options, Raw, RawColumn, RawTable
 from manyways.data.sources.file_trees import files_below, is_hidden, loops_below, unread, walk
-from manyways.data.sources.frames import columns_of
-from manyways.data.sources.join import joined
-from manyways.data.storage import loaded
 from manyways.errors import DataError, ParameterError
 
 ORDER = 60
@@ -33,7 +29,7 @@ def accepts(source: Any) -> bool:
     return isinstance(source, Path) and source.is_dir() and any(media.kind_of(path) for path in walk(source))
 
 
-def load(source: Path, options: Options) -> Table:
+def load(source: Path, options: Options) -> Raw:
     """The files, sorted by name, as a column `image` or `audio`; the class folder's name as the column
     `label`.
 
@@ -43,22 +39,21 @@ def load(source: Path, options: Options) -> Table:
     sounds side by side.
     """
     root = _root(source, deeper=options.label_pattern is not None)
-    table = _load(root, options, source)
-    what = "images" if any(column.kind == "image" for column in table.columns.values()) else "sounds"
+    raw = _load(root, options, source)
+    what = "images" if any(table.columns[0].name == "image" for _, table in raw.tables) else "sounds"
     files = files_below(root)
     left = unread(files, [path for path in files if media.kind_of(path)], root, what)
     back = {path.relative_to(root).as_posix(): "it is a link to a folder above it" for path in loops_below(root)}
-    return replace(table, ignored={**table.ignored, **left, **back})
+    return replace(raw, ignored={**raw.ignored, **left, **back})
 
 
-def _load(root: Path, options: Options, source: Path) -> Table:
+def _load(root: Path, options: Options, source: Path) -> Raw:
     named = [child for child in _folders(root) if child.name.lower() in PART_WORDS]
     if not named:
-        return _without_lone_class(_load_part(root, root, options, source))
+        return _without_lone_class([(TRAINING, _load_part(root, root, options, source))], source)
     if options.label_pattern is None and _are_classes(named, root):
-        table = _load_part(root, root, options, source)
         notes = {child.name: "the folder is taken for a class, as those beside it are" for child in named}
-        return replace(table, notes={**table.notes, **notes})
+        return Raw([(TRAINING, _load_part(root, root, options, source))], source.name, str(root), notes=notes)
     parts = [(PART_WORDS[child.name.lower()], child) for child in named]
     names = ", ".join(sorted(child.name for child in named))
     if outside := [path for path in _media_in(root) if not any(child in path.parents for child in named)]:
@@ -66,14 +61,11 @@ def _load(root: Path, options: Options, source: Path) -> Table:
             f"{_strays(outside, root, f'the parts {names}')} A folder of such a name is taken for a part of the data; "
             "if it is a class, let its files lie in it, as those of the other classes do, or give it another name."
         )
-    tables: list[tuple[int, Table]] = []
-    for part, child in sorted(parts, key=lambda each: (each[0], each[1].name)):
-        table = _load_part(child, root, options, source)
-        options = options.like(table)
-        tables.append((part, table))
+    parts.sort(key=lambda each: (each[0], each[1].name))
+    tables = [(part, _load_part(child, root, options, source)) for part, child in parts]
     if tables[0][0] != TRAINING:
         raise DataError(f"{root} has the part {parts[0][1].name} but no train folder. {LAYOUTS}.")
-    return _without_lone_class(joined(tables, source.name, str(source), options.labels))
+    return _without_lone_class(tables, source)
 
 
 def _are_classes(named: Sequence[Path], root: Path) -> bool:
@@ -88,19 +80,24 @@ def _holds_media(folder: Path) -> bool:
     return any(media.kind_of(path) for path in _files(folder))
 
 
-def _without_lone_class(table: Table) -> Table:
-    """`table` without its label where all files lie in one folder: so unlabelled files can be handed over."""
-    label = table.columns.get("label")
-    classes = set() if label is None else set(loaded(label.values).tolist())
+def _without_lone_class(tables: Sequence[tuple[int, RawTable]], source: Path) -> Raw:
+    """The `tables` without their label where all files lie in one folder: so unlabelled files can be handed over."""
+    raw = Raw(tables, source.name, str(source) if len(tables) > 1 else tables[0][1].where)
+    classes: set[str | None] = set()
+    for column in (column for _, table in tables for column in table.columns if column.name == "label"):
+        if isinstance(column.values, list | Cells):
+            classes |= set(column.values if isinstance(column.values, list) else column.values.series.to_list())
     if len(classes) != 1:
-        return table
+        return raw
     only = "unlabelled" if classes == {None} else classes.pop()
-    columns = {name: column for name, column in table.columns.items() if name != "label"}
-    ignored = {**table.ignored, "label": f"all files are in one folder, {only}"}
-    return replace(table, columns=columns, ignored=ignored)
+    kept = [
+        (part, replace(table, columns=[column for column in table.columns if column.name != "label"]))
+        for part, table in tables
+    ]
+    return replace(raw, tables=kept, ignored={"label": f"all files are in one folder, {only}"})
 
 
-def _load_part(folder: Path, root: Path, options: Options, source: Path) -> Table:
+def _load_part(folder: Path, root: Path, options: Options, source: Path) -> RawTable:
     files = sorted(_media_in(folder), key=lambda path: path.relative_to(folder).as_posix())
     kinds = {media.kind_of(path) for path in files}
     if len(kinds) != 1:
@@ -109,11 +106,10 @@ def _load_part(folder: Path, root: Path, options: Options, source: Path) -> Tabl
     if options.label_pattern is not None:
         columns = _from_names(files, folder, options)
     else:
-        columns = [RawColumn("label", as_objects(_classes(files, folder)))] if options.labels else []
+        columns = [RawColumn("label", _classes(files, folder))] if options.labels else []
     name = "image" if "image" in kinds else "audio"
-    column, bad = media.decode(name, files, options, str(folder))
-    bad = {row: f"{files[row].relative_to(root).as_posix()}: {why}" for row, why in bad.items()}
-    return table_of([column, *columns], source.name, str(folder), bad=bad)
+    rows = [path.relative_to(root).as_posix() for path in files]
+    return RawTable([RawColumn(name, Media(files)), *columns], source.name, str(folder), rows=rows)
 
 
 def _classes(files: Sequence[Path], folder: Path) -> list[str | None]:
@@ -164,7 +160,7 @@ def _from_names(files: Sequence[Path], folder: Path, options: Options) -> list[R
         {group: [match[group] for match in matches if match] for group in pattern.groupindex},
         schema=dict.fromkeys(pattern.groupindex, pl.String),
     )
-    return columns_of(frame, options, str(folder), separator="")[0]
+    return [RawColumn(group, Cells(frame[group], "")) for group in frame.columns]
 
 
 def _root(folder: Path, *, deeper: bool) -> Path:

@@ -4,14 +4,8 @@ import re
 import sys
 from typing import Any
 
-import numpy as np
-
-from manyways.data.categories import as_objects
-from manyways.data.sources import media
-from manyways.data.sources.base import PART_WORDS, Options, RawColumn, Table, table_of
-from manyways.data.sources.frames import columns_of
-from manyways.data.sources.join import joined
-from manyways.data.storage import loaded
+from manyways.data.sources.base import PART_WORDS, Media, Options, Raw, RawColumn, RawTable, Typed, alone
+from manyways.data.sources.media import item_of
 from manyways.errors import DataError
 from manyways.hub import one_try
 
@@ -29,7 +23,7 @@ def accepts(source: Any) -> bool:
     return datasets is not None and isinstance(source, datasets.Dataset | datasets.DatasetDict)
 
 
-def load(source: Any, options: Options) -> Table:
+def load(source: Any, options: Options) -> Raw:
     """The rows of a data set, its splits as parts; class labels by name, images and sounds decoded here.
 
     Code that a data set brings along never runs. Raises DataError where a name is no data set, the Hub cannot
@@ -38,20 +32,19 @@ def load(source: Any, options: Options) -> Table:
     name = source if isinstance(source, str) else "data set"
     held = _download(source) if isinstance(source, str) else source
     if not isinstance(held, dict):
-        return _table(held, name, options)
-    tables: list[tuple[int, Table]] = []
-    for split, rows in held.items():
+        return alone(_table(held, name))
+    splits: list[tuple[int, Any]] = []
+    for split in held:
         part = PART_WORDS.get(str(split).lower())
         if part is None:
             raise DataError(
                 f"{name} has the splits {', '.join(map(str, held))}; {str(split)!r} names no part (train, validation, "
                 "test). Choose: read(splits['a'], test=splits['b'])."
             )
-        table = _table(rows, f"{name}[{split}]", options)
-        options = options.like(table)
-        tables.append((part, table))
-    tables.sort(key=lambda each: each[0])
-    return joined(tables, name.rsplit("/", 1)[-1], name, options.labels)
+        splits.append((part, split))
+    splits.sort(key=lambda each: each[0])
+    tables = ((part, _table(held[split], f"{name}[{split}]")) for part, split in splits)
+    return Raw(tables, name.rsplit("/", 1)[-1], name)
 
 
 def _download(name: str) -> Any:
@@ -76,37 +69,31 @@ def _download(name: str) -> Any:
         ) from error
 
 
-def _table(rows: Any, source: str, options: Options) -> Table:
+def _table(rows: Any, source: str) -> RawTable:
     import datasets
     import polars as pl
 
     features = dict(rows.features or {})
     coded = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    decoded = {name: each for name, each in features.items() if isinstance(each, datasets.Image | datasets.Audio)}
-    columns: list[RawColumn] = []
-    bad: dict[int, str] = {}
-    plain = rows.remove_columns(list(decoded))
+    encoded = {name: each for name, each in features.items() if isinstance(each, datasets.Image | datasets.Audio)}
+    columns: dict[str, RawColumn] = {}
+    plain = rows.remove_columns(list(encoded))
     if plain.column_names:
         frame = pl.from_arrow(plain.with_format("arrow")[:])
         if not isinstance(frame, pl.DataFrame):
             raise DataError(f"{source} holds no table.")
-        columns, bad = columns_of(frame, options, source)
-    for at, column in enumerate(columns):
-        if column.name in coded:
-            columns[at] = _named(column, features[column.name].names)
-    for name, feature in decoded.items():
+        columns = {name: RawColumn(name, Typed(frame[name])) for name in frame.columns}
+    for name in coded:
+        columns[name] = RawColumn(name, _named(frame[name].to_list(), features[name].names))
+    for name, feature in encoded.items():
         # Hugging Face's own decoding of sound needs torchcodec; the encoded bytes need nothing.
         raw = rows.cast_column(name, type(feature)(decode=False)).with_format(None)
-        items = [media.item_of(value) for value in raw[name]]
-        column, reasons = media.decode(name, items, options, source)
-        columns.append(column)
-        bad |= reasons
-    order = [column for name in features for column in columns if column.name == name]
+        columns[name] = RawColumn(name, Media([item_of(value) for value in raw[name]]))
     label = coded[0] if len(coded) == 1 else None
-    return table_of(order, source.rsplit("/", 1)[-1], source, bad=bad, label=label)
+    ordered = [columns[name] for name in features]
+    return RawTable(ordered, source.rsplit("/", 1)[-1], source, label=label)
 
 
-def _named(column: RawColumn, names: list[str]) -> RawColumn:
+def _named(codes: list[int | None], names: list[str]) -> list[str | None]:
     """Class codes as class names; -1 and null are unlabelled, as Hugging Face has it."""
-    codes = np.nan_to_num(np.asarray(loaded(column.values), np.float64), nan=-1).astype(np.int64)
-    return RawColumn(column.name, as_objects([names[code] if code >= 0 else None for code in codes.tolist()]))
+    return [None if code is None or code < 0 else names[code] for code in codes]

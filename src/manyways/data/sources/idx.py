@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.parts import TEST, TRAINING
-from manyways.data.sources.arrays import column_from_array, input_columns
-from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, table_of
-from manyways.data.sources.join import joined
+from manyways.data.sources.base import Options, Raw, RawColumn, RawTable, alone, input_columns, part_of, plain_name
 from manyways.data.sources.limits import check_held, need_of, read_exactly
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
 from manyways.data.sources.text_files import open_binary
@@ -36,10 +34,10 @@ def accepts(source: Any) -> bool:
     return bool(NAME.search(source.name)) if source.is_file() else bool(image_files(source))
 
 
-def load(source: Path, options: Options) -> Table:
+def load(source: Path, options: Options) -> Raw:
     """Images and the labels beside them; a folder's `train-…` and `t10k-…` files are its parts."""
     if source.is_file():
-        return _pair(source)
+        return alone(_pair(source))
     tables = [(_part(path), _pair(path)) for path in image_files(source)]
     tables.sort(key=lambda each: each[0])
     if len({part for part, _ in tables}) < len(tables):
@@ -47,7 +45,7 @@ def load(source: Path, options: Options) -> Table:
             f"{source} holds several image files of one part: {', '.join(path.name for path in image_files(source))}. "
             "Name one of the files."
         )
-    return joined(tables, source.name, str(source), options.labels)
+    return Raw(tables, source.name, str(source))
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -61,20 +59,19 @@ def _part(path: Path) -> int:
     return TEST if path.name.lower().startswith("t10k") else part_of(path.name) or TRAINING
 
 
-def _pair(path: Path) -> Table:
+def _pair(path: Path) -> RawTable:
     if "label" in path.name.lower():
-        values = read(path)
-        return table_of([column_from_array(values, "label", str(path), "")], plain_name(path), str(path))
+        return RawTable([RawColumn("label", read(path))], plain_name(path), str(path))
     images = read(path)
     name = "image" if len(images.shape) >= 3 else "x"
-    columns: list[RawColumn] = input_columns(images, name, str(path), key_of_file(path, "pixels"))
+    columns = input_columns(images, name, str(path), key_of_file(path, "pixels"))
     labels = labels_file(path)
     if labels is not None:
         values = loaded(read(labels))
         if len(values) != len(images):
             raise DataError(f"{path} has {len(images):,} rows, but {labels} has {len(values):,}; they must be as many.")
         columns.append(RawColumn("label", values))
-    return table_of(columns, plain_name(path), str(path))
+    return RawTable(columns, plain_name(path), str(path))
 
 
 def labels_file(images: Path) -> Path | None:

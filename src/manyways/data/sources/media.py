@@ -1,24 +1,10 @@
-"""Columns of images and sounds, as files, file names or encoded bytes."""
+"""Files of images and sounds: their endings, and items in other forms."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
-
-import numpy as np
+from typing import Any
 
 from manyways.data.kinds import Kind
-from manyways.data.notation import MISSING_WORDS
-from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.rows import key_of
-from manyways.errors import DataError
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-Item = Union[Path, bytes, "Image.Image", None]
-"""An image or a sound: its file, its encoded bytes, an image of Pillow, or None where there is none."""
+from manyways.data.sources.base import Item
 
 IMAGES = frozenset(
     {
@@ -34,10 +20,6 @@ SOUNDS = frozenset(
     }
 )  # fmt: skip
 """Endings of sounds that soundfile decodes."""
-BEGINNINGS = (
-    b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM", b".snd", b"caff"
-)  # fmt: skip
-"""First bytes of sounds."""
 
 
 def kind_of(path: Path) -> Kind | None:
@@ -46,82 +28,9 @@ def kind_of(path: Path) -> Kind | None:
     return "image" if ending in IMAGES else "audio" if ending in SOUNDS else None
 
 
-def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
-    """`items` decoded to one shape: a column of kind image or audio, and why rows could not be decoded.
-
-    A row without an item is none of those: the column says that it is absent.
-    """
-    from manyways.data.sources import images, sounds
-
-    kind = options.kinds.get(name) or next((_sniff(item) for item in items if item is not None), None)
-    if kind is None:
-        raise DataError(f"{where}: the column {name!r} has an image or a sound in no row.")
-    if kind not in ("image", "audio"):
-        raise DataError(f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}.")
-    column, bad = (images if kind == "image" else sounds).decode(name, items, options, where)
-    absent = np.array([item is None for item in items], bool)
-    bad = {row: why for row, why in bad.items() if not absent[row]}
-    return replace(column, absent=absent if absent.any() else None), bad
-
-
-def files_of(
-    name: str, values: Sequence[str | None], folder: Path | None, kind: Kind | None, where: str
-) -> list[Item] | None:
-    """The files that a column of names speaks of; None where it speaks of none.
-
-    A column speaks of files where half of its values at least end like an image or a sound and some exist below
-    `folder`, or where `kinds` says so. A row without a name, or with a word such as nan in its place, has no file.
-    """
-    values = [None if value is None or value.strip().lower() in MISSING_WORDS else value for value in values]
-    known = [value for value in values if value is not None]
-    if kind not in (None, "image", "audio") or folder is None or not known:
-        return None
-    if kind is None and not may_be_files(known):
-        return None
-    items: list[Item] = [None if value is None else folder / value for value in values]
-    if not any(isinstance(item, Path) and item.is_file() for item in items):
-        if kind is None:
-            return None
-        raise DataError(f"{where}: the column {name!r} names no file below {folder}; the first is {known[0]!r}.")
-    return items
-
-
-def may_be_files(names: Sequence[str]) -> bool:
-    """Whether half of `names` at least end like an image or a sound: the others are files that cannot be read."""
-    known = [name for name in names if name.strip().lower() not in MISSING_WORDS]
-    endings = [f".{name.rpartition('.')[2].lower()}" for name in known]
-    return 2 * sum(ending in IMAGES or ending in SOUNDS for ending in endings) >= max(1, len(known))
-
-
 def item_of(value: Any, folder: Path | None = None) -> Item:
     """The item in a mapping of `bytes` and `path`, as Hugging Face stores images and sounds."""
     if value is None or (value.get("bytes") is None and not value.get("path")):
         return None
     data: bytes | None = value.get("bytes")
     return data if data is not None else (folder or Path()) / value["path"]
-
-
-def _sniff(item: Any) -> Kind | None:
-    if isinstance(item, Path):
-        return kind_of(item) or "image"
-    if not isinstance(item, bytes):
-        return "image"
-    return "audio" if item.startswith(BEGINNINGS) and item[8:12] != b"WEBP" else "image"
-
-
-def items_key(items: Sequence[Item], *more: Any) -> str:
-    """A cache key that changes when a file's name, size or time of change does, or the bytes of an item."""
-
-    def mark(item: Item) -> Any:
-        if isinstance(item, bytes):
-            return hashlib.blake2b(item, digest_size=16).hexdigest()
-        if not isinstance(item, Path):
-            facts = item and [item.mode, item.size, hashlib.blake2b(item.tobytes(), digest_size=16).hexdigest()]
-            return facts or None
-        try:
-            stat = item.stat()
-        except FileNotFoundError:
-            return [str(item)]
-        return [str(item.absolute()), stat.st_size, stat.st_mtime_ns]
-
-    return key_of([mark(item) for item in items], *more)

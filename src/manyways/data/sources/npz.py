@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.data.sources.arrays import column_from_array, input_columns
-from manyways.data.sources.base import Options, Table, plain_name, table_of
-from manyways.data.sources.join import joined
+from manyways.data.sources.base import Options, Raw, RawColumn, RawTable, alone, input_columns, plain_name
 from manyways.data.sources.limits import HIGHEST_RATIO, check_held, check_memory, decoding, need_of, read_exactly
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_file
 from manyways.data.storage import FileRows, Rows, open_rows
@@ -47,7 +45,7 @@ def accepts(source: Any) -> bool:
     return isinstance(source, Path) and source.is_file() and source.suffix.lower() in (".npz", ".npy")
 
 
-def load(source: Path, options: Options) -> Table:
+def load(source: Path, options: Options) -> Raw:
     """The inputs and labels of a file, by the names of its arrays; `PAIRS` and `PARTS` are the names known.
 
     An array that a role names (`subject="person"`) is a column, too, also as `person_train` and `person_test`. Without
@@ -59,14 +57,14 @@ def load(source: Path, options: Options) -> Table:
         values = _read_npy(source)
         name = "image" if len(values.shape) >= 3 else "x"
         columns = input_columns(values, name, str(source), key_of_file(source, "pixels"))
-        return table_of(columns, plain_name(source), str(source))
+        return alone(RawTable(columns, plain_name(source), str(source)))
     with decoding(str(source)):
         archive = zipfile.ZipFile(source)
     with archive:
         return _load_npz(archive, source, options)
 
 
-def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
+def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Raw:
     members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
     keys = {key.lower(): key for key in members}
     headers = {key: _member_header(archive, member, path) for key, member in members.items()}
@@ -91,7 +89,7 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
         for key in members
         if key not in used
     }
-    tables: list[tuple[int, Table]] = []
+    tables: list[tuple[int, RawTable]] = []
     for part, inputs, targets in parts:
         values = _read_member(archive, members[inputs], headers[inputs], path)
         axes = _row_axes(headers[inputs][0], headers[targets][0]) if targets else 1
@@ -100,13 +98,13 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Table:
         columns = input_columns(values, name, f"{path}[{inputs!r}]", key_of_file(path, inputs, "pixels"))
         if targets:
             values = _as_rows(_read_member(archive, members[targets], headers[targets], path), axes)
-            columns.append(column_from_array(values, "label", f"{path}[{targets!r}]", ""))
+            columns.append(RawColumn("label", values, where=f"{path}[{targets!r}]"))
         for (column, of), key in more.items():
             if of == part:
                 values = _read_member(archive, members[key], headers[key], path)
-                columns.append(column_from_array(values, column, f"{path}[{key!r}]", ""))
-        tables.append((part, table_of(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
-    return joined(tables, plain_name(path), str(path), ("label",))
+                columns.append(RawColumn(column, values, where=f"{path}[{key!r}]"))
+        tables.append((part, RawTable(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
+    return Raw(tables, plain_name(path), str(path), labels=("label",))
 
 
 def _beside(name: str, part: int, keys: dict[str, str]) -> str | None:

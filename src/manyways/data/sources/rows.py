@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from manyways.data.storage import RowNumbers, Rows, cache_folder, loaded, open_rows, write_rows
+from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, loaded, open_rows, row_bytes, write_rows
 from manyways.errors import DataError
 from manyways.permissions import tighten
 
@@ -101,6 +101,14 @@ def key_of(*parts: Any) -> str:
     """A cache key: a hash of anything that JSON can write."""
     text = json.dumps([VERSION, *parts], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def key_of_rows(rows: Rows, *more: Any) -> str:
+    """A cache key that follows from the content of `rows`."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for numbers in chunks_of(len(rows), each=row_bytes(rows)):
+        hasher.update(np.ascontiguousarray(rows[numbers]).data)
+    return key_of(str(rows.dtype), hasher.hexdigest(), *more)
 
 
 def key_of_file(path: Path, *more: Any) -> str:

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from manyways.data.categories import as_objects
 from manyways.data.parts import TRAINING
-from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
+from manyways.data.sources.base import Options, Raw, RawColumn, RawTable, alone, part_of, plain_name, suffix
 from manyways.data.sources.file_trees import files_below, unread
 from manyways.data.sources.limits import check_memory
 from manyways.data.sources.text_files import check_utf8, open_binary
@@ -34,7 +33,7 @@ def accepts(source: Any) -> bool:
     return bool(_files(source)) and all(path.is_file() and suffix(path) in NOTES for path in held)
 
 
-def load(source: Path, options: Options) -> Table:
+def load(source: Path, options: Options) -> Raw:
     """The pieces of the file, or of a folder's files by name, in the column `text`, line breaks included.
 
     Files that a folder calls train, validation or test are those parts. Raises DataError where one is empty.
@@ -42,12 +41,12 @@ def load(source: Path, options: Options) -> Table:
     files = [source] if source.is_file() else _files(source)
     found = [pieces(_read(path)) for path in files]
     parts = [TRAINING if source.is_file() else part_of(path.name) or TRAINING for path in files]
-    text = as_objects([piece for each in found for piece in each])
+    text = [piece for each in found for piece in each]
     part = np.repeat(np.asarray(parts, np.uint8), [len(each) for each in found])
     left = (
         {} if source.is_file() else unread(files_below(source), files, source, "running text, whose files end in .txt")
     )
-    return table_of([RawColumn("text", text, "text")], plain_name(source), str(source), part=part, ignored=left)
+    return alone(RawTable([RawColumn("text", text, "text")], plain_name(source), str(source), part, ignored=left))
 
 
 def _files(folder: Path) -> list[Path]:

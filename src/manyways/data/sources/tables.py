@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from manyways.data.sources import delimited, json_files, media
-from manyways.data.sources.base import Options, RawColumn, Table, part_of, plain_name, suffix, table_of
+from manyways.data.sources.base import (
+    Cells,
+    Options,
+    Raw,
+    RawColumn,
+    RawTable,
+    Typed,
+    alone,
+    part_of,
+    plain_name,
+    suffix,
+)
 from manyways.data.sources.file_trees import walk
-from manyways.data.sources.frames import columns_of
-from manyways.data.sources.join import joined
 from manyways.data.sources.limits import decoding, read_whole
-from manyways.data.sources.objects import column_from_objects
 from manyways.data.sources.parquet import AGAIN, check_parquet
 from manyways.errors import DataError
 
@@ -39,26 +47,26 @@ def accepts(source: Any) -> bool:
     return len(tables) == 1 and not any(media.kind_of(path) for path in walk(source))
 
 
-def load(source: Path, options: Options) -> Table:
+def load(source: Path, options: Options) -> Raw:
     """The table in a file; or the tables of a folder, their parts read off the file names."""
     if source.is_file():
-        return _load_file(source, options)
+        return alone(_load_file(source, options))
     tables = tables_in(source)
     named = [(part, path) for path in tables if (part := part_of(path.name)) is not None]
     if not named:
         chosen, *others = [path for path in tables if plain_name(path).lower() == "metadata"] or tables
         others += [path for path in tables if path not in (chosen, *others)]
-        return _without(_load_file(chosen, options), others, f"{chosen.name} is the table of this folder")
+        return _without(alone(_load_file(chosen, options)), others, f"{chosen.name} is the table of this folder")
     others = [path for path in tables if path not in {path for _, path in named}]
     return _without(_load_parts(named, source, options), others, "its name says no part: train, validation or test")
 
 
-def _without(table: Table, others: list[Path], why: str) -> Table:
-    """`table`, and that the tables in the `others` beside it were not read."""
-    return replace(table, ignored={**table.ignored, **{path.name: why for path in others}})
+def _without(raw: Raw, others: list[Path], why: str) -> Raw:
+    """`raw`, and that the tables in the `others` beside it were not read."""
+    return replace(raw, ignored={path.name: why for path in others})
 
 
-def _load_parts(named: list[tuple[int, Path]], source: Path, options: Options) -> Table:
+def _load_parts(named: list[tuple[int, Path]], source: Path, options: Options) -> Raw:
     if len(endings := {suffix(path) for _, path in named}) > 1:
         raise DataError(
             f"{source} names its parts in files of several forms ({', '.join(sorted(endings))}); one form is allowed. "
@@ -66,9 +74,8 @@ def _load_parts(named: list[tuple[int, Path]], source: Path, options: Options) -
         )
     named.sort(key=lambda each: (each[0], each[1].name))
     if DELIMITED & endings:
-        return _load_delimited([path for _, path in named], options, source, [part for part, _ in named])
-    loaded = [(part, _load_file(path, options)) for part, path in named]
-    return joined(loaded, source.name, str(source), options.labels)
+        return alone(_load_delimited([path for _, path in named], options, source, [part for part, _ in named]))
+    return Raw(((part, _load_file(path, options)) for part, path in named), source.name, str(source))
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -76,16 +83,18 @@ def tables_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and suffix(path) in TABLES)
 
 
-def _load_file(path: Path, options: Options) -> Table:
+def _load_file(path: Path, options: Options) -> RawTable:
     if suffix(path) in DELIMITED:
         return _load_delimited([path], options, path, None)
     if suffix(path) in JSON:
-        return _load_json(path, options)
-    columns, bad = columns_of(_read_parquet(path), options, str(path), folder=path.parent)
-    return _checked(columns, bad, path)
+        columns = [RawColumn(name, values) for name, values in json_files.read(path).items()]
+    else:
+        frame = _read_parquet(path)
+        columns = [RawColumn(name, Typed(frame[name])) for name in frame.columns]
+    return RawTable(columns, plain_name(path), str(path), folder=path.parent)
 
 
-def _load_delimited(paths: list[Path], options: Options, source: Path, parts: list[int] | None) -> Table:
+def _load_delimited(paths: list[Path], options: Options, source: Path, parts: list[int] | None) -> RawTable:
     """Files of strings as one table, so that a column is numbers in all of them or in none."""
     import polars as pl
 
@@ -103,44 +112,14 @@ def _load_delimited(paths: list[Path], options: Options, source: Path, parts: li
                 "one data set need the same columns. Correct the header, or read the files on their own."
             )
     whole = pl.concat([frame.select(first) for frame in frames], rechunk=True)
-    folder = paths[0].parent
-    columns, bad = columns_of(whole, options, str(source), separator=read[0].separator, folder=folder)
+    columns = [RawColumn(name, Cells(whole[name], read[0].separator)) for name in whole.columns]
     part = None
     if parts is not None:
         part = np.repeat(np.asarray(parts, np.uint8), [len(frame) for frame in frames])
     headless, doubtful = read[0].headless, read[0].doubtful
     notes = {"first row": f"{headless}; if it names the columns: header=True"} if doubtful else {}
-    return table_of(columns, plain_name(source), str(source), bad=bad, part=part, notes=notes, headless=headless)
-
-
-def _load_json(path: Path, options: Options) -> Table:
-    columns: list[RawColumn] = []
-    bad: dict[int, str] = {}
-    for name, values in json_files.read(path).items():
-        kind = options.kinds.get(name)
-        words = all(value is None or isinstance(value, str) for value in values)
-        items = media.files_of(name, values, path.parent, kind, str(path)) if words else _pictures(name, values, path)
-        if items is None:
-            columns.append(column_from_objects(name, values, kind, str(path)))
-        else:
-            column, reasons = media.decode(name, items, options, str(path))
-            columns.append(column)
-            bad |= reasons
-    return _checked(columns, bad, path)
-
-
-def _pictures(name: str, values: list[Any], path: Path) -> list[media.Item] | None:
-    """Images in nested lists that differ in size or that some rows lack; None for other values."""
-    from manyways.data.sources import images
-
-    arrays = images.arrays_of(values)
-    return None if arrays is None else images.items_of(arrays, name, str(path))
-
-
-def _checked(columns: list[RawColumn], bad: dict[int, str], path: Path) -> Table:
-    if not columns or not len(columns[0].values):
-        raise DataError(f"{path} holds no rows; a table needs at least one.")
-    return table_of(columns, plain_name(path), str(path), bad=bad)
+    folder = paths[0].parent
+    return RawTable(columns, plain_name(source), str(source), part, folder, notes=notes, headless=headless)
 
 
 def _read_parquet(path: Path) -> "pl.DataFrame":

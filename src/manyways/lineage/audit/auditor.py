@@ -15,7 +15,7 @@ REFERENCES = 8
 
 @dataclass(frozen=True)
 class Auditor:
-    """What `forget(…, audit=Auditor())` measures: whether attacks tell the forgotten rows from the test rows.
+    """Audit of `forget(…, audit=Auditor())`: attacks that try to tell the forgotten rows from the test rows.
 
     references: reference models trained for each model that was given the rows, on random halves of those that stay,
     as long as that model was; their cost is that of so many trainings. 0 trains none and leaves the threshold on the

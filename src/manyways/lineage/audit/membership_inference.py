@@ -1,4 +1,4 @@
-"""Audit: whether a model still tells rows that it was to forget from rows that it never saw. Evidence, not proof."""
+"""Membership inference: attacks that tell forgotten rows from rows never seen. Evidence, not proof."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ FALSE_ALARMS = 0.01
 POINTS = 200
 """Points of a ROC that are kept, evenly spread over the logarithm of the false positive rate."""
 OFFLINE = 0.3
-"""How far what models without a row say of it is moved towards what those with it would say (a of RMIA)."""
+"""Weight that moves the probability by models without a row towards that by models with it (a of RMIA)."""
 STATEMENT = (
     "Evidence, not proof: attacks that find nothing do not show that nothing is left, and one that finds something may "
     "have found what other rows have in common with the forgotten ones."
@@ -45,7 +45,7 @@ class Attack:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What attacks on one model found.
+    """Result of membership-inference attacks on one model.
 
     forgotten, unseen: how many rows were compared. listed: how many of the forgotten ones still stand in the model's
     lineage. references: how many reference models were asked. confidence: of all intervals.
@@ -67,7 +67,7 @@ class AuditResult:
         return {attack.name: attack for attack in self.attacks}[name]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The result as JSON values."""
         return {**asdict(self), "attacks": [asdict(attack) for attack in self.attacks]}
 
     @staticmethod
@@ -133,7 +133,7 @@ def audit(
 
 @dataclass(frozen=True, eq=False)
 class RowScores:
-    """What a model says of rows: log p of the label, or of a text per token (`likelihood`), and how sure it is of it.
+    """Scores of rows by a model: log p of the label, or of a text per token (`likelihood`), and its confidence.
 
     confidence: log p − log(1 − p) for classes, which is near normal over models; the likelihood itself elsewhere.
     """
@@ -143,7 +143,7 @@ class RowScores:
 
 
 def row_scores(model: Model, rows: Data) -> RowScores:
-    """What `model` says of what is known of `rows`. Raises ModelError for one that gives rows no probability."""
+    """Return the scores of `rows` by `model`. Raises ModelError for one that gives rows no probability."""
     if isinstance(model, LanguageModel):
         tokens = model.log_probabilities(rows).astype(np.float64)
         return RowScores(tokens, tokens)
@@ -166,7 +166,7 @@ def row_scores(model: Model, rows: Data) -> RowScores:
 
 
 def _outside(others: Sequence[Model], rows: Data) -> list[RowScores]:
-    """What reference models say of `rows`, none of which may have been trained on any of them."""
+    """Scores of `rows` by reference models, none of which may have been trained on any of them."""
     for model in others:
         if _shared(rows.ids, model.lineage.all_rows()):
             raise DataError(
@@ -178,7 +178,7 @@ def _outside(others: Sequence[Model], rows: Data) -> list[RowScores]:
 def _lira(
     known: Sequence[RowScores], outside: Sequence[Sequence[RowScores]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """By how many standard deviations the model is surer of a row than models that never saw it are."""
+    """LiRA: the standard deviations by which the model is surer of a row than models that never saw it."""
     means = [np.mean([each.confidence for each in others], axis=0) for others in outside]
     apart = [[each.confidence - mean for each in others] for others, mean in zip(outside, means, strict=True)]
     spread = float(np.std(np.concatenate([np.ravel(each) for each in apart]))) or 1.0
@@ -222,5 +222,5 @@ def _check(model: Model, forgotten: Data, unseen: Data, reference: Data | None) 
 
 
 def _shared(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> int:
-    """How many of the ids `first` are among the `second`."""
+    """Number of the ids `first` that are among the `second`."""
     return int((places_of(first, second) >= 0).sum())

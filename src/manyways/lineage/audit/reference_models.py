@@ -1,4 +1,4 @@
-"""Reference models: what others, trained in the same way on other rows, say of a row."""
+"""Reference models: trained as the audited one was, on random halves of other rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ from manyways.training.optimizer import schedule
 HALVES = 0xAD17
 """Added to a seed, so that which half a row is in tells nothing of what else is drawn by the same seed."""
 BATCH, RATE, WARMUP, CLIP = 64, 2e-3, 0.05, 1.0
-"""How a population is trained where the lineage of the model does not say it."""
+"""Batch size, learning rate, warm-up and clipping of a population where the model's lineage does not state them."""
 
 
 def train_references(
@@ -56,7 +56,7 @@ def train_references(
 
 
 def _as_training(rows: Data) -> Data:
-    """All `rows` as rows to learn from, whatever part they were set aside for."""
+    """Return all `rows` as training rows, whatever part they were set aside for."""
     part = rows.part.copy()
     part[rows.rows] = TRAINING
     return replace(rows, part=part)
@@ -84,7 +84,7 @@ def _own_method(model: Model, start: Model | None, functions: Functions | None) 
 
 
 def _population(model: Predictor, rows: Data, halves: Sequence[NDArray[np.bool_]], seed: int) -> list[Model]:
-    """All members at once: every step takes a batch of its own half for each."""
+    """Train all members at once: every step takes a batch of its own half for each."""
     assert model.target is not None
     encoded, labels = model.inputs.encode(rows), torch.from_numpy(model.target.encode(rows))
     stated, steps = model.lineage.method, model.lineage.steps

@@ -1,4 +1,4 @@
-"""How well scores tell members from others: the area under the ROC, and hits at few false alarms, with intervals."""
+"""ROC of scores of members and others: the area under it, and hits at few false alarms, with intervals."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ def roc(members: Scores, others: Scores) -> tuple[Scores, Scores]:
 
 
 def auc(members: Scores, others: Scores) -> Estimate:
-    """How probably a member scores higher than another row, ties counting half, with the interval of DeLong et al.
+    """AUC: the probability that a member scores higher, ties counting half, with the interval of DeLong et al.
 
     Source: DeLong, DeLong & Clarke-Pearson, Biometrics 1988. Of scores that tell all apart the interval is the exact
     one-sided one of as many throws as there are rows of the smaller kind.

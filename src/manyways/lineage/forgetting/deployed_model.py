@@ -1,4 +1,4 @@
-"""Whether what is deployed is what a receipt says: a model in a folder, and what stands in a store."""
+"""Checks of what is deployed against a receipt: a model in a folder, and the models of a store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,13 +29,15 @@ class DeployedModel:
         return DeployedModel(folder, model, weights_hash(model, scratch))
 
     def check(self, receipt: Mapping[str, Any]) -> ReceiptCheck:
-        """Whether it is one of the models of `receipt`, as they are since the rows were forgotten."""
+        """Check that it is one of the models of `receipt`, as they are since the rows were forgotten."""
         after = [
-            each["title"] for each in receipt["models"] if each["after"] and each["after"]["weights"] == self.weights
+            model["title"]
+            for model in receipt["models"]
+            if model["after"] and model["after"]["weights"] == self.weights
         ]
         if after:
             return ReceiptCheck("model", True, f"{self.folder} is {after[-1]} as the receipt says")
-        before = [each["title"] for each in receipt["models"] if each["before"]["weights"] == self.weights]
+        before = [model["title"] for model in receipt["models"] if model["before"]["weights"] == self.weights]
         if before:
             return ReceiptCheck(
                 "model", False, f"{self.folder} is {before[-1]} as it was before the rows were forgotten"
@@ -46,7 +48,7 @@ class DeployedModel:
 
 
 def check_store(receipt: Mapping[str, Any], store: Store) -> ReceiptCheck:
-    """Whether the models of `receipt` stand in `store` as it says, and none that the rows or their subject reached."""
+    """Check that `store` has the models of `receipt` as it says, and none that the rows or their subject reached."""
     wrong = _wrong_models(receipt, store) or _wrong_rows(receipt, store)
     if wrong:
         return ReceiptCheck("store", False, f"in the store at {store.folder} {wrong}")

@@ -1,4 +1,4 @@
-"""Carrying out a plan of forgetting: every step may be interrupted, and is then done again."""
+"""Executor of a plan of forgetting: every step may be interrupted, and is then done again."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ LOCK_SECONDS = 10.0
 
 
 class Executor:
-    """What is done from the moment that a plan was agreed to, to its receipt."""
+    """Executor of a plan of forgetting, from the moment that it was agreed to, to its receipt."""
 
     def __init__(self, store: Store, given: SuppliedInputs, listeners: Sequence[Listener], audit: Audit | None) -> None:
         self._store, self._given, self._listeners, self._audit = store, given, listeners, audit
@@ -66,12 +66,12 @@ class Executor:
         with self._store.database.reading() as db:
             sources = DataSources(row_registry.all_ids(db), self._given)
         maker = SuccessorBuilder(self._store, sources, self._listeners, self._audit)
-        for at, step in enumerate(journal.plan.steps):
+        for place, step in enumerate(journal.plan.steps):
             if step.new is not None or step.how == DELETE:
                 continue
             made = maker.make(journal, step)
             assert journal.plan is not None
-            journal = journal.with_steps([*journal.plan.steps[:at], made, *journal.plan.steps[at + 1 :]])
+            journal = journal.with_steps([*journal.plan.steps[:place], made, *journal.plan.steps[place + 1 :]])
             with self._store.database.writing() as db:
                 journal.write(db)
         return journal
@@ -91,12 +91,12 @@ class Executor:
             plan = replace(journal.plan, copies=tuple(copy for record in reached for copy in record.copies))
             before = {record.id: record for record in reached}
             after = {record.id: record for record in load_records(db, "pending = ?", [journal.id])}
-            held = {
+            kept_manifests = {
                 key: Manifest.load(db, key) for key in {each.manifest for each in after.values()} if key is not None
             }
             numbers = row_registry.numbers_in(journal.rows)
             ids = row_registry.ids_at(row_registry.all_ids(db), numbers, "what is forgotten")
-            receipt = make_receipt(plan, ids, before, after, held)
+            receipt = make_receipt(plan, ids, before, after, kept_manifests)
             used = {step.new for step in plan.steps}
             _delete_models(db, [*before, *(set(after) - used)])
             db.execute("UPDATE models SET pending = NULL WHERE pending = ?", (journal.id,))
@@ -121,7 +121,7 @@ def make_planner(
     db: "sqlite3.Connection", store: Store, given: SuppliedInputs, rows: BitMap, how: str, delete: bool,
     other_versions: bool,
 ) -> Planner:  # fmt: skip
-    """What plans the forgetting of `rows`."""
+    """Return the planner of forgetting `rows`."""
     sources = DataSources(row_registry.all_ids(db), given)
     return Planner(db, store.weights, sources, rows, how=how, delete=delete, other_versions=other_versions)
 
@@ -179,7 +179,7 @@ def _delete_files(store: Store) -> None:
 
 @contextmanager
 def forgetting_lock(store: Store) -> Iterator[None]:
-    """Only one process forgets at a time; a lock ends with its process. Raises StoreError where another one does."""
+    """Lock of the one process that forgets; it ends with its process. Raises StoreError where another one forgets."""
     store.database.check_writable()
     try:
         lock = FileLock(ensured_folder(store.folder) / "forgetting.lock", timeout=LOCK_SECONDS, mode=FILE)

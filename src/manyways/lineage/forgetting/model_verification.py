@@ -34,12 +34,12 @@ CLOSE = float(NEARLY)
 COMPARED = (
     "method", "title", "seed", "budget", "data", "fingerprint", "rows", "steps", "plan", "machine", "facts",
 )  # fmt: skip
-"""What the lineage of a model that is learned again says as the receipt does; how long it took may be another."""
+"""Members of a lineage that the receipt must state as a retrained model's has them; its seconds may differ."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one model in a receipt.
+    """Verdict on one model in a receipt.
 
     verdict: `same`, the weights are those that learning again gives; `differs`; `gone`, it was deleted and the store
     has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by an
@@ -53,12 +53,12 @@ class Verdict:
 
     @property
     def failed(self) -> bool:
-        """Whether it is not as the receipt says."""
+        """True if it is not as the receipt says."""
         return self.verdict == DIFFERS
 
     @property
     def passed(self) -> bool:
-        """Whether it was checked, and is as the receipt says."""
+        """True if it was checked, and is as the receipt says."""
         return self.verdict in (SAME, GONE)
 
 
@@ -69,7 +69,7 @@ class ModelVerifier:
     """
 
     def __init__(
-        self, receipt: Mapping[str, Any], held: Mapping[str, tuple[Data, Data]], store: Store, functions: Functions,
+        self, receipt: Mapping[str, Any], supplied: Mapping[str, tuple[Data, Data]], store: Store, functions: Functions,
         scratch: Path, deployed: "DeployedModel | None", count: RowCounter,
     ) -> None:  # fmt: skip
         self._receipt, self._store, self._functions = receipt, store, functions
@@ -77,59 +77,59 @@ class ModelVerifier:
         self._gone = ids_from_text(receipt["rows"])
         self._made: dict[int, Model] = {}
         self._data: dict[str, Data] = {}
-        for key, (source, learned) in held.items():
+        for key, (source, learned) in supplied.items():
             count.look(source, learned)
             self._data[key] = learned
 
-    def verdict(self, at: int, model: Mapping[str, Any]) -> Verdict:
-        """What is found of the model at place `at`. Does not raise for what the receipt makes go wrong."""
-        found = Verdict(model["title"], model["how"], UNABLE)
+    def verdict(self, place: int, model: Mapping[str, Any]) -> Verdict:
+        """Return the verdict on the model at place `place`. Does not raise for what the receipt makes go wrong."""
+        unable = Verdict(model["title"], model["how"], UNABLE)
         if model["how"] == DELETE:
             note = "the receipt says that it was deleted, which the store alone can show: --store"
-            return replace(found, verdict=UNCHECKED, note=note)
+            return replace(unable, verdict=UNCHECKED, note=note)
         if model["guarantee"] == NO_PROOF:
-            return replace(found, verdict=UNPROVEN, note="an approximate method made it, or what it was made from")
+            return replace(unable, verdict=UNPROVEN, note="an approximate method made it, or what it was made from")
         try:
-            made = self._learn(at, model)
-            wrong = self._said_otherwise(model, made)
+            retrained = self._learn(place, model)
+            wrong = self._contradiction(model, retrained)
         except ManywaysError as error:
-            return replace(found, note=str(error))
+            return replace(unable, note=str(error))
         except Exception as error:  # a recipe that a stranger wrote may fail in any way; it takes nothing down with it
-            return replace(found, note=f"learning it again fails: {type(error).__name__}: {shown(str(error), 200)}")
+            return replace(unable, note=f"learning it again fails: {type(error).__name__}: {shown(str(error), 200)}")
         if wrong:
-            return replace(found, verdict=DIFFERS, note=wrong)
-        self._made[at] = made
-        return self._compared(found, model, made)
+            return replace(unable, verdict=DIFFERS, note=wrong)
+        self._made[place] = retrained
+        return self._compared(unable, model, retrained)
 
-    def _compared(self, found: Verdict, model: Mapping[str, Any], made: Model) -> Verdict:
-        """Whether the weights that are kept are those of `made`, bitwise or as nearly as was promised."""
-        strange = model_id(made.lineage, model["after"]["weights"]) != model["after"]["id"]
-        if weights_hash(made, self._scratch) == model["after"]["weights"]:
+    def _compared(self, undecided: Verdict, model: Mapping[str, Any], retrained: Model) -> Verdict:
+        """Compare the weights that are kept with those of `retrained`, bitwise or as nearly as was promised."""
+        strange = model_id(retrained.lineage, model["after"]["weights"]) != model["after"]["id"]
+        if weights_hash(retrained, self._scratch) == model["after"]["weights"]:
             if strange:
-                return replace(found, verdict=DIFFERS, note="its id is not that of its lineage and weights")
-            return replace(found, verdict=SAME, note="bitwise")
+                return replace(undecided, verdict=DIFFERS, note="its id is not that of its lineage and weights")
+            return replace(undecided, verdict=SAME, note="bitwise")
         if model["guarantee"] != NEARLY:
-            return replace(found, verdict=DIFFERS, note="the hash of its weights is another")
+            return replace(undecided, verdict=DIFFERS, note="the hash of its weights is another")
         kept = self._kept(model)
         if kept is None:
             note = (
                 f"its hash is another, as {NEARLY} allows, and the weights themselves are not at hand to be compared. "
                 "Give the model: --model DIR"
             )
-            return replace(found, note=note)
-        furthest = relative_difference(made, kept)
+            return replace(undecided, note=note)
+        furthest = relative_difference(retrained, kept)
         note = f"its numbers differ by up to {furthest:.2g}, relative"
-        return replace(found, verdict=SAME if furthest <= CLOSE and not strange else DIFFERS, note=note)
+        return replace(undecided, verdict=SAME if furthest <= CLOSE and not strange else DIFFERS, note=note)
 
-    def _said_otherwise(self, model: Mapping[str, Any], made: Model) -> str | None:
-        """Where the receipt says something else of a model, or of how many rows it was given, than is found."""
-        stated, here = model["after"]["lineage"], made.lineage.to_json()
+    def _contradiction(self, model: Mapping[str, Any], retrained: Model) -> str | None:
+        """The first difference between a model and what the receipt says of it or of its rows; None without one."""
+        stated, here = model["after"]["lineage"], retrained.lineage.to_json()
         for name in COMPARED:
             if stated[name] != here[name]:
                 return f"its {name} is {shown(here[name])}, and the receipt says {shown(stated[name])}"
         if model["title"] != stated["title"]:
             return f"it is called {shown(stated['title'])} in its lineage, and {shown(model['title'])} beside it"
-        if shaped := int((places_of(self._gone, made.lineage.all_rows()) >= 0).sum()):
+        if shaped := int((places_of(self._gone, retrained.lineage.all_rows()) >= 0).sum()):
             return f"it is made from a model that {shaped:,} of the forgotten rows shaped"
         key = model["after"]["data"]
         return None if key is None else row_count_difference(model, self._rows(str(key)))
@@ -145,7 +145,7 @@ class ModelVerifier:
         except StoreError:
             return None
 
-    def _learn(self, at: int, model: Mapping[str, Any]) -> Model:
+    def _learn(self, number: int, model: Mapping[str, Any]) -> Model:
         stated = model["after"]["lineage"]
         if strange := environment_difference(stated["versions"], stated["machine"]):
             raise StoreError(f"it was learned under {strange}")
@@ -155,14 +155,14 @@ class ModelVerifier:
             kind, _, place = role.partition(":")
             if kind == "parent":
                 continue
-            held = self._held(source)
+            source_model = self._held(source)
             if kind == "start":
-                start = held
+                start = source_model
             elif kind == "part":
-                done[place] = held
+                done[place] = source_model
             else:
-                folder = self._scratch / f"{at}-{len(fields)}"
-                fields[place] = str(save_model(held, folder)) if place in model["folders"] else held
+                folder = self._scratch / f"{number}-{len(fields)}"
+                fields[place] = str(save_model(source_model, folder)) if place in model["folders"] else source_model
         lineage = {**stated, "parents": []}
         key = model["after"]["data"]
         data = self._rows(str(key)) if key is not None else None

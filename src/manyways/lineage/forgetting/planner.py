@@ -68,14 +68,14 @@ class Planner:
         before: the steps of models that were planned earlier, by their ids.
         """
         planned = dict(before or {})
-        made = []
+        steps = []
         for record in records:
             step = self._step(record, planned)
             if step.how == CANNOT and self._delete:
                 step = replace(step, how=DELETE, guarantee=GONE)
             planned[record.id] = step
-            made.append(step)
-        return made
+            steps.append(step)
+        return steps
 
     def _step(self, record: ModelRecord, planned: Mapping[str, ForgettingStep]) -> ForgettingStep:
         own = load_set(self._db, record.own_rows)
@@ -94,26 +94,26 @@ class Planner:
         if deleted := [parent for parent in behind if parent.how in (DELETE, CANNOT)]:
             source = f"{deleted[0].title} ({deleted[0].short}), which it was made from"
             return replace(step, note=f"{source}, {'is deleted' if deleted[0].how == DELETE else 'cannot forget'}")
-        found = self.data_of(record)
-        if isinstance(found, RestoredData) and found.rest is None:
+        restored = self.data_of(record)
+        if isinstance(restored, RestoredData) and restored.rest is None:
             return replace(step, how=DELETE, guarantee=GONE, note="nothing is left to learn it from")
-        there = isinstance(found, RestoredData) and found.whole is not None and step.rows > 0
+        there = isinstance(restored, RestoredData) and restored.whole is not None and step.rows > 0
         if self._approximate is not None and there and record.lineage["method"].get("name") != Chain.method_name():
             return replace(step, how=str(self._approximate), guarantee=NO_PROOF, steps=0, seconds=0.0)
         reason = self._missing(record, planned) or retraining_obstacle(
             record, self._sources.functions, other_versions=self._other_versions
         )
-        if reason or isinstance(found, str):
-            return replace(step, note=reason or str(found))
-        return self._way(step, record, found, behind)
+        if reason or isinstance(restored, str):
+            return replace(step, note=reason or str(restored))
+        return self._choose(step, record, restored, behind)
 
-    def _way(
-        self, step: ForgettingStep, record: ModelRecord, found: RestoredData | None, behind: Sequence[ForgettingStep]
+    def _choose(
+        self, step: ForgettingStep, record: ModelRecord, restored: RestoredData | None, behind: Sequence[ForgettingStep]
     ) -> ForgettingStep:
-        """How a model that can be made again forgets."""
+        """Choose the way in which a model that can be retrained forgets."""
         models = dict.fromkeys(place for place, _ in places(record.lineage["method"], "model"))
         method = method_from_json(record.lineage["method"], models, self._sources.functions)
-        there = found is not None and found.whole is not None and step.rows > 0
+        there = restored is not None and restored.whole is not None and step.rows > 0
         quick = self._how == EXACT and method.forgets is not None and not behind and there
         if quick and self._weights.problem(record.weights) is None:
             return replace(step, how=f"{method.method_name()} {TAKEN_OUT}", guarantee=str(method.forgets), steps=0)
@@ -122,7 +122,7 @@ class Planner:
         parts = sum(role.startswith("part:") for role in record.parents)
         if isinstance(method, Chain) and parts == len(method.stages):
             return replace(step, how=ASSEMBLE, guarantee=_weakest(BITWISE, behind), steps=0, seconds=0.0)
-        if found is not None and found.rest is not None and (reason := lacking(method.needs, found.rest)):
+        if restored is not None and restored.rest is not None and (reason := lacking(method.needs, restored.rest)):
             return replace(step, note=f"without the rows it cannot be learned: {reason.removesuffix('.')}")
         own = method.unrepeatable() or self._limits(record)
         return replace(step, how=RETRAIN, guarantee=_weakest(f"{LEARNED_ANEW}{own}" if own else BITWISE, behind))
@@ -149,7 +149,7 @@ class Planner:
         return self._found[record.manifest]
 
     def _missing(self, record: ModelRecord, planned: Mapping[str, ForgettingStep]) -> str | None:
-        """Why a model that this one is made from, and that stays as it is, cannot be loaded."""
+        """The reason why a model that this one is made from, and that stays, cannot be loaded; None if it can."""
         for parent in record.parents.values():
             if parent not in planned:
                 found = self._db.execute("SELECT weights FROM models WHERE id = ?", (parent,)).fetchone()

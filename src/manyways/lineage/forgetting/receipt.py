@@ -36,9 +36,9 @@ def make_receipt(
     before: the records of the models as they were, by id; after: those that took their places, by id. manifests: those
     of the new models, by key.
     """
-    places = {step.model: at for at, step in enumerate(plan.steps)}
+    places = {step.model: number for number, step in enumerate(plan.steps)}
     used = {after[step.new].manifest: step.used for step in plan.steps if step.new}
-    said: dict[str, Any] = {
+    content: dict[str, Any] = {
         "schema": SCHEMA,
         "manyways": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -54,10 +54,10 @@ def make_receipt(
             for step in plan.steps
         ],
         "data": {str(key): _data(manifests[key], bits) for key, bits in used.items() if key is not None},
-        "audit": [{"model": at, **step.audit} for at, step in enumerate(plan.steps) if step.audit] or None,
+        "audit": [{"model": number, **step.audit} for number, step in enumerate(plan.steps) if step.audit] or None,
         "copies": list(plan.copies),
     }
-    return {**said, "hash": receipt_hash(said)}
+    return {**content, "hash": receipt_hash(content)}
 
 
 def _model(
@@ -67,7 +67,7 @@ def _model(
     places: Mapping[str, int],
     records: Mapping[str, ModelRecord],
 ) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "title": step.title,
         "how": step.how,
         "guarantee": step.guarantee,
@@ -77,16 +77,16 @@ def _model(
         "after": None,
     }
     if after is None:
-        return said
+        return entry
     lineage = {name: value for name, value in after.lineage.items() if name != "parents"}
-    said["after"] = {"id": after.id, "weights": after.weights, "lineage": lineage, "data": after.manifest}
-    said["made_from"] = {
+    entry["after"] = {"id": after.id, "weights": after.weights, "lineage": lineage, "data": after.manifest}
+    entry["made_from"] = {
         role: {"model": places[parent]} if parent in places else {"id": parent}
         for role, parent in before.parents.items()
     }
     fields = [role.removeprefix("field:") for role in before.parents if role.startswith("field:")]
-    said["folders"] = [place for place in fields if names_folder(before.lineage["method"], place)]
-    return said
+    entry["folders"] = [place for place in fields if names_folder(before.lineage["method"], place)]
+    return entry
 
 
 def _data(manifest: Manifest, used: str | None) -> dict[str, Any]:
@@ -125,18 +125,22 @@ def read_receipt(path: str | Path, *, exact: bool = False) -> dict[str, Any]:
     exact: whether the file must be byte for byte as it was written, rather than say the same.
     """
     path = Path(path)
-    said = dict(checked_json.read(path, f"the receipt {path}", StoreError).members)
-    checked_receipt(said, f"the receipt {path}")
-    if exact and path.read_bytes().replace(b"\r\n", b"\n") != receipt_json(said).encode():
+    receipt = dict(checked_json.read(path, f"the receipt {path}", StoreError).members)
+    checked_receipt(receipt, f"the receipt {path}")
+    if exact and path.read_bytes().replace(b"\r\n", b"\n") != receipt_json(receipt).encode():
         raise StoreError(f"{path} has been edited since it was written (it is laid out in another way).")
-    return said
+    return receipt
 
 
-def checked_receipt(said: Any, where: str = "the receipt") -> None:
-    """Raise StoreError where `said` is no receipt, contradicts itself, or was edited."""
-    if isinstance(said, Mapping) and said.get("schema") == SCHEMA and receipt_hash(said) != said.get("hash"):
+def checked_receipt(receipt: Any, where: str = "the receipt") -> None:
+    """Raise StoreError where `receipt` is no receipt, contradicts itself, or was edited."""
+    if (
+        isinstance(receipt, Mapping)
+        and receipt.get("schema") == SCHEMA
+        and receipt_hash(receipt) != receipt.get("hash")
+    ):
         raise StoreError(f"{where} has been edited since it was written (its hash differs).")
-    check_schema(said, where)
+    check_schema(receipt, where)
 
 
 def packed_mask(mask: NDArray[np.bool_]) -> str:

@@ -102,9 +102,9 @@ def decoded_bytes(text: str, size: int | None, where: str, most: int = 0) -> byt
     limit = most if size is None else size
     try:
         machine = zlib.decompressobj()
-        held = machine.decompress(base64.b64decode(text, validate=True), limit + 1)
+        content = machine.decompress(base64.b64decode(text, validate=True), limit + 1)
     except (binascii.Error, zlib.error, ValueError) as error:
         raise StoreError(f"{where} in the receipt is damaged: {error}.") from None
-    if len(held) > limit or (size is not None and len(held) != size) or not machine.eof:
+    if len(content) > limit or (size is not None and len(content) != size) or not machine.eof:
         raise StoreError(f"{where} in the receipt is damaged: it holds not {limit:,} bytes, as its rows need.")
-    return held
+    return content

@@ -1,4 +1,4 @@
-"""Counting rows: whether those that a receipt names were there, whose they were, and that none is learned from."""
+"""Counts of the rows of a receipt: those in the source, those of the subject, and those still learned from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from manyways.lineage.store.row_registry import Ids
 
 @dataclass(frozen=True)
 class ReceiptCheck:
-    """What was found of a receipt as a whole: `what` was looked at, whether it is as it must be, and in words."""
+    """Check of a receipt as a whole: its subject `what`, whether it `passed`, and a `note` in words."""
 
     what: str
     passed: bool
@@ -50,19 +50,19 @@ class RowCounter:
             self._others += int((places_of(self._rows[places >= 0], theirs) < 0).sum())
 
     def checks(self, expected: Ids | None, in_store: bool) -> list[ReceiptCheck]:
-        """What was found. expected: the rows that were to be forgotten, where somebody else knows them. in_store:
+        """Return the checks. expected: the rows that were to be forgotten, where somebody else knows them. in_store:
         whether the store is looked through for the rows and the subject, too.
         """
-        found = [self._expected(expected)] if expected is not None else []
+        results = [self._expected(expected)] if expected is not None else []
         if not self._looked:
-            known = in_store and (self._subject is not None or bool(found and found[0].passed))
+            known = in_store and (self._subject is not None or bool(results and results[0].passed))
             note = "no model was learned again, so that the rows could be looked for in no data"
-            return [ReceiptCheck("rows", known, f"{note}; the store was looked through" if known else note), *found]
+            return [ReceiptCheck("rows", known, f"{note}; the store was looked through" if known else note), *results]
         if self._subject is not None:
-            found.append(self._whose())
+            results.append(self._whose())
         # Rows that have left the source are as they should be, if somebody knows that they are the right ones.
-        known = bool(found) and all(check.passed for check in found)
-        return [*found, self._counted(known)]
+        known = bool(results) and all(check.passed for check in results)
+        return [*results, self._counted(known)]
 
     def _counted(self, known: bool) -> ReceiptCheck:
         count, there = len(self._rows), int(self._found.sum())
@@ -106,19 +106,19 @@ class RowCounter:
 
 
 def training_row_count(data: Data) -> int:
-    """How many rows could shape a model that is given `data`, each once however often it is there."""
+    """Number of rows that could shape a model that is given `data`, each once however often it is there."""
     rows = data.rows[data.part[data.rows] != TEST]
     return len(np.unique(data.all_ids[rows], axis=0))
 
 
 def row_count_difference(model: Mapping[str, Any], data: Data) -> str | None:
-    """How `data` differ in number from what the receipt says that `model` was given; None where they do not."""
+    """The difference between the rows of `data` and the number that the receipt states for `model`; None if none."""
     stated = model["rows"]["given"] - model["rows"]["forgotten"]
-    found = training_row_count(data)
-    if found == stated:
+    counted = training_row_count(data)
+    if counted == stated:
         return None
     return (
-        f"it is learned from {_rows(found)}, and the receipt says {stated:,}: {model['rows']['given']:,} without "
+        f"it is learned from {_rows(counted)}, and the receipt says {stated:,}: {model['rows']['given']:,} without "
         f"{model['rows']['forgotten']:,}"
     )
 

@@ -1,4 +1,4 @@
-"""The form of a receipt: which members it has, of which types, and what among them must agree.
+"""Schema of a receipt: its members, their types, and those that must agree.
 
 A receipt may be a stranger's. What passes here can still say what is not so; but it says it in the words of a receipt.
 """
@@ -27,7 +27,7 @@ from manyways.lineage.terms import (
 SCHEMA = "manyways.receipt/1"
 MEMBERS = ("schema", "manyways", "time", "request", "rows", "models", "data", "audit", "copies", "hash")
 VERSIONS = ("python", "manyways", "torch", "numpy", "scikit-learn")
-"""What a lineage must state the version of; others may be among them."""
+"""Packages whose version a lineage must state; others may be among them."""
 MACHINE = ("device", "threads", "processor")
 MOST_ROWS = 1 << 40
 MOST_STEPS, MOST_THREADS = 10**12, 1024
@@ -35,7 +35,7 @@ MOST_STEPS, MOST_THREADS = 10**12, 1024
 ROW, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9]+(\.[0-9A-Za-z+_-]+)*")
 STORED = re.compile(r"words|object|bool|u?int(8|16|32|64)|float(16|32|64)|(str|bytes)[0-9]{1,6}")
-"""How the values of a column may be stored."""
+"""Types that the values of a column may be stored as."""
 ROLE = re.compile(r"start|parent|part:.+|field:.+", re.DOTALL)
 
 
@@ -70,7 +70,7 @@ def check_schema(said: Any, where: str) -> None:
 
 
 def _only(of: Described, names: Collection[str], *also: str) -> None:
-    """Every one of `names` is a member of `of`, and nothing else is but for what may be there, `also`."""
+    """Raise StoreError unless `of` has all of `names` as members, and no others but for those of `also`."""
     for name in names:
         if name not in of.members:
             raise StoreError(f"{of.where} lacks `{name}`; it is damaged, or none of Manyways.")
@@ -123,10 +123,10 @@ def _check_rows(top: Described) -> None:
         raise StoreError(f"{top.where} names no rows: it says of nobody that he was forgotten, and proves nothing.")
 
 
-def _check_model(model: Described, at: int, data: Described) -> None:
-    made = model.members.get("after") is not None
+def _check_model(model: Described, place: int, data: Described) -> None:
+    has_successor = model.members.get("after") is not None
     own = ("title", "how", "guarantee", "note", "rows", "before", "after")
-    _only(model, (*own, "made_from", "folders") if made else own)
+    _only(model, (*own, "made_from", "folders") if has_successor else own)
     model.get("title", str)
     model.get("note", str)
     rows = model.object("rows")
@@ -136,8 +136,8 @@ def _check_model(model: Described, at: int, data: Described) -> None:
     _only(before, ("id", "weights"))
     for key in ("id", "weights"):
         _matches(before, key, KEY, "a SHA-256, 64 hexadecimal digits")
-    _check_way(model, made)
-    if not made:
+    _check_way(model, has_successor)
+    if not has_successor:
         return
     after = model.object("after")
     _only(after, ("id", "weights", "lineage", "data"))
@@ -146,14 +146,14 @@ def _check_model(model: Described, at: int, data: Described) -> None:
     check_lineage(after.object("lineage"), model.get("guarantee", str) != NO_PROOF)
     if after.members["data"] is not None and str(after.get("data", int)) not in data.members:
         raise StoreError(f"{after.where} refers to data {after.members['data']}, which is not there.")
-    _check_made_from(model, at)
+    _check_made_from(model, place)
 
 
-def _check_way(model: Described, made: bool) -> None:
-    """How it was made, and what is promised of it, are words of a receipt that go together."""
+def _check_way(model: Described, has_successor: bool) -> None:
+    """Raise StoreError unless its way of forgetting and its guarantee are words of a receipt that go together."""
     how, guarantee = model.get("how", str), model.get("guarantee", str)
-    if made == (how == DELETE):
-        state = "has" if made else "lacks"
+    if has_successor == (how == DELETE):
+        state = "has" if has_successor else "lacks"
         raise StoreError(f"{model.where} is called {shown(how)}, and {state} a model in its place.")
     known = how in (RETRAIN, ASSEMBLE, DELETE) or how.endswith(f" {TAKEN_OUT}") or guarantee == NO_PROOF
     promised = (
@@ -168,7 +168,7 @@ def _check_way(model: Described, made: bool) -> None:
         )
 
 
-def _check_made_from(model: Described, at: int) -> None:
+def _check_made_from(model: Described, number: int) -> None:
     sources = model.object("made_from")
     for role in sources.members:
         source = sources.object(role)
@@ -180,7 +180,7 @@ def _check_made_from(model: Described, at: int) -> None:
         if "id" in source.members:
             _matches(source, "id", KEY, "a SHA-256, 64 hexadecimal digits")
         else:
-            _whole(source, "model", 0, at - 1)
+            _whole(source, "model", 0, number - 1)
     for place in model.all("folders", str):
         if f"field:{place}" not in sources.members:
             raise StoreError(f"`folders` of {model.where} has {shown(place)}, which `made_from` has not.")
@@ -214,7 +214,7 @@ def check_lineage(lineage: Described, again: bool) -> None:
 
 
 def _check_stated(lineage: Described) -> None:
-    """What decides whether the weights can be compared at all is stated."""
+    """Raise StoreError unless all is stated that decides whether the weights can be compared at all."""
     _matches(lineage, "fingerprint", ROW, "a fingerprint, 32 hexadecimal digits: without it nobody knows the data")
     for key, names in (("versions", VERSIONS), ("machine", MACHINE)):
         stated = lineage.object(key).members

@@ -1,4 +1,4 @@
-"""What a receipt was asked for: in words, and told from what other requests were."""
+"""Search for the receipt of a request, among those of others."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from manyways.lineage.store.row_registry import Ids
 
 
 def answers_request(receipt: Mapping[str, Any], ids: Ids | None, subject: str | None, how: str) -> bool:
-    """Whether `receipt` is of forgetting `subject`, or rows that are all among `ids`, in this way."""
+    """True if `receipt` is of forgetting `subject`, or rows that are all among `ids`, in this way."""
     asked = receipt.get("request", {})
     if asked.get("subject") != subject or asked.get("how") != how:
         return False
@@ -32,7 +32,7 @@ def earlier_receipt(path: Path, ids: Ids | None, subject: str | None, how: str) 
 
 
 def receipt_rows_text(receipt: Mapping[str, Any]) -> str:
-    """How many rows a receipt is of, in words; of one that does not say how they were counted, the distinct ones."""
+    """The number of rows that a receipt is of, in words; the distinct ones where it does not say their count."""
     distinct = len(receipt.get("rows", ()))
     return row_count_text(receipt.get("request", {}).get("counted", distinct), distinct)
 
@@ -40,10 +40,10 @@ def receipt_rows_text(receipt: Mapping[str, Any]) -> str:
 def _receipts(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     stem, dash, number = path.stem.rpartition("-")
     stem = stem if dash and number.isdigit() else path.stem
-    for each in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
-        name, _, further = each.stem.rpartition("-")
-        if each == path or (each.suffix == path.suffix and (each.stem == stem or (name == stem and further.isdigit()))):
+    for file in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
+        name, _, further = file.stem.rpartition("-")
+        if file == path or (file.suffix == path.suffix and (file.stem == stem or (name == stem and further.isdigit()))):
             try:
-                yield each, read_receipt(each)
+                yield file, read_receipt(file)
             except StoreError:
                 continue

@@ -1,4 +1,4 @@
-"""What a receipt names: sources, checkpoints and folders that it would have this machine read, and functions."""
+"""Sources that a receipt names: data, checkpoints and folders that it would have this machine read; and functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -28,19 +28,19 @@ def named_sources(receipt: Mapping[str, Any], given: Mapping[str, Data]) -> list
 
     given: the data that need not be read, by their key in the receipt.
     """
-    found: list[str] = []
+    names: list[str] = []
     for key, saved in receipt["data"].items():
         if key not in given and saved["origin"]:
             options = saved["origin"]["options"]
-            found += [
+            names += [
                 saved["origin"]["source"],
                 *(options[name] for name in ("test", "validation") if options.get(name)),
             ]
     for at, lineage in retrained_lineages(receipt):
         handed = {role.removeprefix("field:") for role in receipt["models"][at]["made_from"]}
         functions = {place for place, _ in functions_in(lineage["method"])}
-        found += [text for place, text in _texts(lineage["method"], "") if place not in handed | functions]
-    return list(dict.fromkeys(found))
+        names += [text for place, text in _texts(lineage["method"], "") if place not in handed | functions]
+    return list(dict.fromkeys(names))
 
 
 def _texts(saved: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -89,13 +89,13 @@ def refuse_unless_given(receipt: Mapping[str, Any], functions: Functions) -> Non
 
 
 def supplied_data(receipt: Mapping[str, Any], given: Sequence[Data], gone: Any) -> dict[str, tuple[Data, Data]]:
-    """Of the data in `receipt` those that can be laid out of what was given: by key what was given, and what came."""
-    found: dict[str, tuple[Data, Data]] = {}
+    """The data in `receipt` that can be laid out of those `given`: by key the one given, and what came of it."""
+    supplied: dict[str, tuple[Data, Data]] = {}
     for key, saved in receipt["data"].items():
         for source in given:
             try:
-                found[key] = source, restored_data(saved, source, gone)
+                supplied[key] = source, restored_data(saved, source, gone)
                 break
             except ManywaysError:
                 continue
-    return found
+    return supplied

@@ -1,4 +1,4 @@
-"""forget: every model in the store that rows reached is made what it would be had they never been there."""
+"""Requests to forget: every model in the store that rows reached is made what it would be without them."""
 
 import hashlib
 import sqlite3
@@ -42,7 +42,7 @@ Rows = Data | NDArray[np.uint64] | Sequence[str]
 
 @dataclass(frozen=True, eq=False)
 class ForgettingResult:
-    """What came of forgetting: the plan as it was carried out, the receipt as JSON values, and where the receipt lies.
+    """Result of forgetting: the plan as it was carried out, the receipt as JSON values, and where the receipt lies.
 
     model: what took the place of the model that was asked about; None where none was, or it was deleted. resumed:
     whether this finished what an earlier call had begun. already: whether an earlier call had done it all; the receipt
@@ -124,12 +124,12 @@ def forget(
                     db, make_planner(db, store, given, named, how, delete, other_versions), named, subject, how
                 )
         except UnknownRows:
-            found = earlier_receipt(path, ids, subject, how) if path is not None else None
-            if found is None:
+            earlier = earlier_receipt(path, ids, subject, how) if path is not None else None
+            if earlier is None:
                 raise
             store.database.compact()  # the earlier call may have been killed before it emptied the log
             done_before = ForgettingResult(
-                ForgettingPlan((), len(found[1]["rows"]), subject, how), found[1], found[0], already=True
+                ForgettingPlan((), len(earlier[1]["rows"]), subject, how), earlier[1], earlier[0], already=True
             )
             return _signed(done_before, sign)
         refuse_unless_all_can(plan)
@@ -145,7 +145,7 @@ def plan_forgetting(
     how: str = EXACT, store: Store | None = None, delete: bool = False, other_versions: bool = False,
     functions: Functions | None = None,
 ) -> ForgettingPlan:  # fmt: skip
-    """What `forget` with these arguments would do. Nothing is changed."""
+    """Return the plan of `forget` with these arguments. Nothing is changed."""
     store = store or Store()
     with store.database.reading() as db:
         named = store.rows_named(db, rows=None if rows is None else _ids(rows), subject=subject)
@@ -179,7 +179,7 @@ def _finish_pending(
 
 
 def _signed(done: ForgettingResult, key: SigningKey | None) -> ForgettingResult:
-    """What was done, its receipt signed with `key` if there is one, and written anew where it lies in a file."""
+    """Return `done` with its receipt signed with `key`, if there is one, and written anew where it lies in a file."""
     if key is None or "rows" not in done.receipt:
         return done
     receipt = sign_receipt(done.receipt, key)

@@ -1,4 +1,4 @@
-"""What lies about rows outside of the store, in Manyways' home: caches of encoded rows, and comparisons."""
+"""Residual data about rows outside of the store, in Manyways' home: caches of encoded rows, and comparisons."""
 
 import json
 import shutil
@@ -36,17 +36,19 @@ def delete_comparisons(ids: Ids) -> list[str]:
 
 
 def _holds(folder: Path, ids: Ids) -> bool:
-    """Whether a comparison's table, or the lineage of a model that it kept, has any of `ids`; a damaged one may."""
+    """True if a comparison's table, or the lineage of a model that it kept, has any of `ids`, or is damaged."""
     from safetensors.numpy import load_file
 
     try:
         for table in folder.rglob("table.json"):
             saved = json.loads(table.read_text(encoding="utf-8"))["arrays"]["all_ids"]
-            held = np.fromfile(saved["path"], np.dtype(saved["dtype"]), offset=saved["offset"]).reshape(saved["shape"])
-            if (places_of(ids, held) >= 0).any():
+            row_ids = np.fromfile(saved["path"], np.dtype(saved["dtype"]), offset=saved["offset"]).reshape(
+                saved["shape"]
+            )
+            if (places_of(ids, row_ids) >= 0).any():
                 return True
         for rows in folder.rglob("rows.safetensors"):
-            if any((places_of(ids, held.view(np.uint64)) >= 0).any() for held in load_file(rows).values()):
+            if any((places_of(ids, row_ids.view(np.uint64)) >= 0).any() for row_ids in load_file(rows).values()):
                 return True
     except (OSError, ValueError, KeyError):
         return True

@@ -1,4 +1,4 @@
-"""Learning a model again: as its record says, on the rows that are left."""
+"""Retraining of a model as its record says, on the rows that are left."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class RestoredData:
 
 @dataclass(frozen=True, eq=False)
 class SuppliedInputs:
-    """What a caller hands over in place of what records only name: data, and functions by their names in records."""
+    """Inputs of a caller in place of what records only name: data, and functions by their names in records."""
 
     data: Sequence[Data] = ()
     functions: Functions = field(default_factory=dict)
@@ -62,7 +62,7 @@ class DataSources:
         self._read: dict[str, Data] = {}
 
     def find(self, manifest: Manifest, gone: BitMap) -> RestoredData:
-        """What `manifest` speaks of, without `gone`; `rest` is None where nothing is left to learn from.
+        """Return the data of `manifest` without `gone`; `rest` is None where nothing is left to learn from.
 
         Raises StoreError where the source is not known, is gone, or no longer holds the other rows.
         """
@@ -132,13 +132,13 @@ def retrain(
         device=lineage["machine"].get("device", "auto"),
     )
     with same_threads(lineage["machine"]):
-        made = method.fit(data, parts.start, budget=Budget.of(lineage["budget"]), seed=lineage["seed"], run=run)
+        model = method.fit(data, parts.start, budget=Budget.of(lineage["budget"]), seed=lineage["seed"], run=run)
     handed = [*(parts.fields or ()), *(place for place, _ in functions_in(lineage["method"]))]
     if not handed:
-        return made
+        return model
     # Folders and functions that were named may be elsewhere now: the model is called what it was called.
-    said = {**made.lineage.method, **{name: lineage["method"][name] for name in _top(handed)}}
-    return replace(made, lineage=replace(made.lineage, method=said, title=lineage["title"]))
+    said = {**model.lineage.method, **{name: lineage["method"][name] for name in _top(handed)}}
+    return replace(model, lineage=replace(model.lineage, method=said, title=lineage["title"]))
 
 
 def _top(handed: Sequence[str]) -> set[str]:
@@ -148,7 +148,7 @@ def _top(handed: Sequence[str]) -> set[str]:
 
 @contextmanager
 def same_threads(machine: Mapping[str, str]) -> Iterator[None]:
-    """As many threads as `machine`, that of a lineage, had: sums depend on it."""
+    """Context with as many threads as `machine`, that of a lineage, had: sums depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(int(machine.get("threads", before)))
     try:
@@ -158,7 +158,7 @@ def same_threads(machine: Mapping[str, str]) -> Iterator[None]:
 
 
 def retraining_obstacle(record: ModelRecord, functions: Functions, *, other_versions: bool = False) -> str | None:
-    """Why the model of `record` cannot be learned again, whatever the data; None if nothing stands in the way.
+    """The reason why the model of `record` cannot be retrained, whatever the data; None if there is none.
 
     functions: those that were given by the names that records have for them.
     """
@@ -206,7 +206,7 @@ def _method_obstacle(record: ModelRecord, method: Mapping[str, Any], functions: 
 
 
 def environment_difference(versions: Mapping[str, str], machine: Mapping[str, str]) -> str | None:
-    """Where `versions` and `machine`, those of a lineage, are others than here, in words; None where they are not."""
+    """The first difference of `versions` and `machine`, those of a lineage, from here, in words; None without one."""
     for name, stated in versions.items():
         here = _version(name)
         if here != stated:

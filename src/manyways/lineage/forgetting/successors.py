@@ -1,4 +1,4 @@
-"""Making the model that takes another's place: learned again, put together, or with rows taken out."""
+"""Successors: the models that take the places of others, retrained, put together, or with rows taken out."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -51,41 +51,43 @@ class SuccessorBuilder:
             reached = row_registry.load_set(db, record.all_rows).intersection_cardinality(journal.rows)
             gone = row_registry.all_ids(db)[row_registry.numbers_in(journal.rows)]
             manifest = Manifest.load(db, record.manifest) if record.manifest is not None else None
-        found = self._sources.find(manifest, journal.rows) if manifest is not None else None
+        restored = self._sources.find(manifest, journal.rows) if manifest is not None else None
         folder = self._store.folder / WORK / str(journal.id) / record.id
         parents = {role: new.get(parent, parent) for role, parent in record.parents.items()}
-        made, step = self._learn(journal.plan.how, record, step, found, parents, folder)
-        facts = {**made.lineage.facts, FORGOTTEN: record.forgotten + reached}
+        successor, step = self._learn(journal.plan.how, record, step, restored, parents, folder)
+        facts = {**successor.lineage.facts, FORGOTTEN: record.forgotten + reached}
         # An approximate method's model comes of the old one, whose rows stand in its lineage.
-        made = replace(made, lineage=replace(made.lineage.without(gone), facts=facts))
-        rest = found.rest if found is not None else None
+        successor = replace(successor, lineage=replace(successor.lineage.without(gone), facts=facts))
+        rest = restored.rest if restored is not None else None
         # An approximate method's model comes of one that is about to be gone.
         anew = step.how in (RETRAIN, ASSEMBLE) or step.guarantee != NO_PROOF
-        key = self._store.keep_pending(made, rest, parents if anew else {}, journal.id, by_fit=anew)
-        used = packed_mask(found.used) if found is not None and found.used is not None else None
-        return replace(step, new=key, used=used, audit=self._audited(record, made, step, found, parents, folder))
+        key = self._store.keep_pending(successor, rest, parents if anew else {}, journal.id, by_fit=anew)
+        used = packed_mask(restored.used) if restored is not None and restored.used is not None else None
+        return replace(
+            step, new=key, used=used, audit=self._audited(record, successor, step, restored, parents, folder)
+        )
 
     def _audited(
         self,
         record: ModelRecord,
-        made: Model,
+        successor: Model,
         step: ForgettingStep,
-        found: RestoredData | None,
+        restored: RestoredData | None,
         parents: Mapping[str, str],
         folder: Path,
     ) -> dict[str, Any] | None:
-        """What the audit says of a model as it was and as it is now; why it says nothing."""
-        if self._audit is None or found is None or found.whole is None or found.rest is None or not step.rows:
+        """Audit of a model as it was and as it is now, as JSON values; the error where it cannot be made."""
+        if self._audit is None or restored is None or restored.whole is None or restored.rest is None or not step.rows:
             return None
-        gone = found.whole.select(found.gone & (found.whole.part[found.whole.rows] == TRAINING))
-        models = {"before": self._load(record.id), "after": made}
+        gone = restored.whole.select(restored.gone & (restored.whole.part[restored.whole.rows] == TRAINING))
+        models = {"before": self._load(record.id), "after": successor}
         try:
             parts = self._parts(record, parents, folder)
             if step.how not in (RETRAIN, ASSEMBLE) and step.guarantee == NO_PROOF:
                 run = Run(folder / "retrained", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
-                models["retrained"] = retrain(record.lineage, found.rest, parts, run, self._functions)
+                models["retrained"] = retrain(record.lineage, restored.rest, parts, run, self._functions)
             start = parts.start if "start" in record.parents else None
-            said = self._audit(models, gone, found.rest.test, found.rest.training, start)
+            said = self._audit(models, gone, restored.rest.test, restored.rest.training, start)
         except ManywaysError as error:
             return {"error": str(error)}
         return {when: result.to_json() for when, result in said.items()}
@@ -95,30 +97,30 @@ class SuccessorBuilder:
         how: str,
         record: ModelRecord,
         step: ForgettingStep,
-        found: RestoredData | None,
+        restored: RestoredData | None,
         parents: Mapping[str, str],
         folder: Path,
     ) -> tuple[Model, ForgettingStep]:
         if step.how not in (RETRAIN, ASSEMBLE):
             try:
-                return self._taken_out(how, record, found, folder), step
+                return self._taken_out(how, record, restored, folder), step
             except NeedsError as error:
                 step = replace(step, how=RETRAIN, guarantee=BITWISE, note=str(error))
         given = self._parts(record, parents, folder)
         run = Run(folder / "run", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
-        rest = found.rest if found is not None else None
+        rest = restored.rest if restored is not None else None
         return retrain(record.lineage, rest, given, run, self._functions), step
 
-    def _taken_out(self, how: str, record: ModelRecord, found: RestoredData | None, folder: Path) -> Model:
+    def _taken_out(self, how: str, record: ModelRecord, restored: RestoredData | None, folder: Path) -> Model:
         """The model with the rows taken out of it, by its own method or by the approximate one that was asked for."""
-        if found is None or found.whole is None:
+        if restored is None or restored.whole is None:
             raise NeedsError("Its source no longer has the rows, so they cannot be taken out of it.")
         method = approximation(how) or method_from_json(
             record.lineage["method"], self._fields(record, folder), self._functions
         )
         run = Run(folder / "run", self._listeners, checkpoint_seconds=CHECKPOINT_SECONDS)
         with same_threads(record.lineage["machine"]):
-            return method.forget(self._load(record.id), found.whole, found.gone, run=run)
+            return method.forget(self._load(record.id), restored.whole, restored.gone, run=run)
 
     def _fields(self, record: ModelRecord, folder: Path) -> dict[str, Any]:
         fields = {role: parent for role, parent in record.parents.items() if role.startswith("field:")}
@@ -134,17 +136,17 @@ class SuccessorBuilder:
                 if "start" in parents or record.by_fit:
                     continue
                 kind = "start"
-            found = self._load(parent)
+            source_model = self._load(parent)
             if kind == "start":
-                start = found
+                start = source_model
             elif kind == "part":
-                done[place] = found
+                done[place] = source_model
             elif names_folder(record.lineage["method"], place):
                 fields[place] = str(
-                    save_model(found, folder / "models" / hashlib.sha256(place.encode()).hexdigest()[:16])
+                    save_model(source_model, folder / "models" / hashlib.sha256(place.encode()).hexdigest()[:16])
                 )
             else:
-                fields[place] = found
+                fields[place] = source_model
         return SourceModels(start, done, fields)
 
     def _load(self, model: str) -> Model:

@@ -1,4 +1,4 @@
-"""verify: the models in a receipt are learned again without the rows, and their weights compared with what it says."""
+"""Verification of a receipt: its models are retrained without the rows, and their weights compared with it."""
 
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,20 +45,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Verification:
-    """What verifying a receipt found: a verdict for each of its models, and checks of it as a whole."""
+    """Result of verifying a receipt: a verdict for each of its models, and checks of it as a whole."""
 
     models: tuple[Verdict, ...]
     checks: tuple[ReceiptCheck, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether all that the receipt says of models and rows was checked, and is so."""
+        """True if all that the receipt says of models and rows was checked, and is so."""
         found = [*(each.passed for each in self.models), *(check.passed for check in self.checks)]
         return bool(self.models) and all(found)
 
     @property
     def conclusion(self) -> str:
-        """Whether the receipt holds, in words."""
+        """The conclusion in words."""
         checked = [each for each in self.models if each.verdict in (SAME, DIFFERS, GONE)]
         wrong = [each for each in self.models if each.failed]
         if wrong:
@@ -107,32 +107,35 @@ def verify(
     Raises StoreError where the receipt cannot be read, is damaged, contradicts itself, was edited, is not signed with
     `key`, or would have this machine read what is not allowed; ParameterError for a function that is not given.
     """
-    said, given = _read(receipt, key is not None), _as_list(data)
+    content, given = _read(receipt, key is not None), _as_list(data)
     if key is not None:
-        check_signature(said, key)
-    refuse_unless_given(said, functions or {})
-    gone = ids_from_text(said["rows"])
-    held = supplied_data(said, given, gone)
-    refuse_unless_allowed(named_sources(said, {name: source for name, (source, _) in held.items()}), tuple(allow))
+        check_signature(content, key)
+    refuse_unless_given(content, functions or {})
+    gone = ids_from_text(content["rows"])
+    supplied = supplied_data(content, given, gone)
+    refuse_unless_allowed(
+        named_sources(content, {name: source for name, (source, _) in supplied.items()}), tuple(allow)
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         deployed = DeployedModel.load(Path(model), folder) if model is not None else None
-        count = RowCounter(gone, said["request"]["subject"])
+        count = RowCounter(gone, content["request"]["subject"])
         kept = store or Store()
-        work = ModelVerifier(said, held, kept, functions or {}, folder, deployed, count)
+        work = ModelVerifier(content, supplied, kept, functions or {}, folder, deployed, count)
         verdicts = []
-        for at, each in enumerate(said["models"]):
+        for at, model_entry in enumerate(content["models"]):
             if follow is not None:
-                follow(each["title"])
-            verdicts.append(work.verdict(at, each))
-    checks = [*_asked(said), *(count.checks(rows, in_store) if verdicts else [])]
+                follow(model_entry["title"])
+            verdicts.append(work.verdict(at, model_entry))
+    checks = [*_request_checks(content), *(count.checks(rows, in_store) if verdicts else [])]
     if deployed is not None:
-        checks.append(deployed.check(said))
+        checks.append(deployed.check(content))
     if in_store:
-        found = check_store(said, kept)
+        found = check_store(content, kept)
         checks.append(found)
-        verdicts = [replace(each, verdict=GONE, note="") if each.verdict == UNCHECKED and found.passed else each
-                    for each in verdicts]  # fmt: skip
+        if found.passed:
+            verdicts = [replace(each, verdict=GONE, note="") if each.verdict == UNCHECKED else each
+                        for each in verdicts]  # fmt: skip
     return Verification(tuple(verdicts), tuple(checks))
 
 
@@ -149,11 +152,11 @@ def receipt_sources(
     return named_sources(said, {name: source for name, (source, _) in held.items()}), steps
 
 
-def _asked(said: Mapping[str, Any]) -> list[ReceiptCheck]:
-    """What the request itself leaves open."""
-    if said["request"]["how"] in (EXACT, AGAIN):
+def _request_checks(receipt: Mapping[str, Any]) -> list[ReceiptCheck]:
+    """Check of the request itself, where it asked for an approximation."""
+    if receipt["request"]["how"] in (EXACT, AGAIN):
         return []
-    note = f"it was asked for by {said['request']['how']}, which is neither {EXACT} nor {AGAIN} and proves nothing"
+    note = f"it was asked for by {receipt['request']['how']}, which is neither {EXACT} nor {AGAIN} and proves nothing"
     return [ReceiptCheck("request", False, note)]
 
 

@@ -95,7 +95,7 @@ def receipt_text(value: Any, where: str) -> str:
 
 
 def built(make: Callable[[Any], Built], value: Any, where: str) -> Built:
-    """What `make` makes of `value`, which it was given in the shape that it takes."""
+    """Return `make(value)`. Raises Damage where `value` has not the shape that it takes."""
     try:
         return make(value)
     except Damage:
@@ -131,15 +131,15 @@ def row_set(value: Any, where: str) -> BitMap:
     return BitMap.deserialize(value)
 
 
-def known_rows(found: NDArray[np.int64], count: int, where: str) -> NDArray[np.int64]:
+def known_rows(numbers: NDArray[np.int64], count: int, where: str) -> NDArray[np.int64]:
     """Numbers of rows, of which there are `count`."""
-    if len(found) and not (found.min() >= 0 and found.max() < count):
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < count):
         raise Damage(f"{where} names rows beyond the {count:,} that the store knows.")
-    return found
+    return numbers
 
 
 def _kind(value: Any) -> str:
-    """What a value is, without what it says: it may be long, or somebody's name."""
+    """The type of a value in words, without its content, which may be long, or somebody's name."""
     if value is None:
         return "nothing"
     kinds: Mapping[type, str] = {bytes: "bytes", str: "text", int: "a whole number", float: "a number"}

@@ -62,12 +62,12 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever kept."""
+        """True if anything was ever kept."""
         return self.path.is_file()
 
     @property
     def writable(self) -> bool:
-        """Whether the file, and its log beside it, can be written; a store that is not made yet is tried."""
+        """True if the file, and its log beside it, can be written; a store that is not made yet is tried."""
         return not self.exists or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
 
     @contextmanager
@@ -125,7 +125,7 @@ class Database:
         except UnicodeDecodeError as error:  # in SQLite's own words, which quote what it found
             raise StoreError(f"The store's database {self.path} is damaged. {MEND}") from error
         except sqlite3.Error as error:
-            raise StoreError(_said(error, self.path)) from error
+            raise StoreError(_message(error, self.path)) from error
 
     def _connect(self, write: bool) -> sqlite3.Connection:
         if not self.writable:
@@ -156,12 +156,12 @@ class Database:
         A store that lets others in is tightened; what else lies in its folder is not.
         """
         folder = self.path.parent
-        held = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        if all(map(_is_own, held)):
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        if all(map(_is_own, names)):
             private_folder(folder)
         if self.exists:
             if self.path.stat().st_mode & OTHERS:
-                for name in filter(_is_own, held):
+                for name in filter(_is_own, names):
                     tighten(folder / name)
             return
         with suppress(FileExistsError):  # exclusively: to open and close the file of another connection ends its locks
@@ -222,8 +222,8 @@ def _check_version(db: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _said(error: sqlite3.Error, path: Path) -> str:
-    """What to say of an error of SQLite's."""
+def _message(error: sqlite3.Error, path: Path) -> str:
+    """Message for an error of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     kind = code & 0xFF if code is not None else None
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -238,7 +238,7 @@ def _said(error: sqlite3.Error, path: Path) -> str:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a file or folder of this name is a store's."""
+    """True if a file or folder of this name is a store's."""
     return name.split("-", maxsplit=1)[0].removesuffix(".lock") in ("store.db", "weights", "forgetting")
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a store's database: every table is looked through, whatever is found in another."""
+"""Scan of a store's database for damage: every table is looked through, whatever is found in another."""
 
 import hashlib
 import sqlite3
@@ -28,11 +28,11 @@ MOST = 100
 
 
 class DatabaseScan:
-    """What is found in the database `db`: `problems` in words, and the `records` that can be read."""
+    """Scan of the database `db`: its `problems` in words, and the `records` that can be read."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._said: dict[str, None] = {}
+        self._problems: dict[str, None] = {}
         self.records: list[ModelRecord] = []
         self._edges: dict[str, dict[str, str]] = {}
         self._copies: dict[str, list[str]] = {}
@@ -45,8 +45,8 @@ class DatabaseScan:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in words; the first of many."""
-        listed = tuple(self._said)
+        """The problems in words; the first of many."""
+        listed = tuple(self._problems)
         return listed if len(listed) <= MOST else (*listed[:MOST], f"and {len(listed) - MOST:,} more")
 
     def _try(self, look: Callable[..., None], *values: Any) -> None:
@@ -54,9 +54,9 @@ class DatabaseScan:
         try:
             look(*values)
         except (ManywaysError, sqlite3.Error) as error:
-            self._said[str(error).removesuffix(".")] = None
+            self._problems[str(error).removesuffix(".")] = None
         except UnicodeDecodeError:  # in SQLite's own words, which quote what it found
-            self._said["the database image is malformed"] = None
+            self._problems["the database image is malformed"] = None
 
     def _each(self, statement: str, look: Callable[..., None]) -> None:
         for row in self._db.execute(statement).fetchall():
@@ -65,11 +65,11 @@ class DatabaseScan:
     def _structure(self) -> None:
         for (said,) in self._db.execute("PRAGMA integrity_check").fetchall():
             if said != "ok":
-                self._said["; ".join(str(said).splitlines())] = None
+                self._problems["; ".join(str(said).splitlines())] = None
 
     def _references(self) -> None:
         for table, _, other, _ in self._db.execute("PRAGMA foreign_key_check").fetchall():
-            self._said[f"a row of {table} refers to nothing in {other}"] = None
+            self._problems[f"a row of {table} refers to nothing in {other}"] = None
 
     def _row_ids(self) -> None:
         self._ids = row_registry.all_ids(self._db)
@@ -112,7 +112,7 @@ class DatabaseScan:
         self._each(f"SELECT {COLUMNS}, events, lineage_hash FROM models ORDER BY rowid", look)
 
     def _model(self, record: ModelRecord, events: Any, made_by: Any) -> None:
-        """Whether a model is the one that its id is of."""
+        """Check that a model is the one that its id is of."""
         json_objects(events, f"`events` of the model {record.short}")
         for name, key in (("own_rows", record.own_rows), ("all_rows", record.all_rows)):
             if not self._db.execute("SELECT 1 FROM row_sets WHERE id = ?", (key,)).fetchone():
@@ -127,7 +127,7 @@ class DatabaseScan:
         self._beside(record, lineage)
 
     def _beside(self, record: ModelRecord, lineage: Lineage) -> None:
-        """Whether what stands beside a lineage agrees with it."""
+        """Check that the columns beside a lineage agree with it."""
         wrong = {
             "title": record.title != lineage.title,
             "created": not _is_time(record.created),

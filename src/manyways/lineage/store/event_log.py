@@ -1,4 +1,4 @@
-"""How a training went, for the store: its events, thinned so that any run takes little room."""
+"""Log of a training for the store: its events, thinned so that any run takes little room."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,6 @@ class EventLog:
 
 
 def events_of(run: "Run | None") -> list[dict[str, Any]]:
-    """What the innermost log among the listeners of `run` heard."""
+    """The events of the innermost log among the listeners of `run`."""
     logs = [each for each in (run.listeners if run is not None else ()) if isinstance(each, EventLog)]
     return logs[-1].events if logs else []

@@ -35,25 +35,25 @@ def family_svg(before: Sequence[Member], after: Sequence[Member] = ()) -> str:
     boxes: dict[str, _Box] = {}
     links: dict[tuple[str, str], str] = {}
     for step, roots in ((-1, before), (1, after)):
-        for at, root in enumerate(roots):
-            _add(root, "self", 0, step, boxes, links, None, str(at))
+        for column, root in enumerate(roots):
+            _add(root, "self", 0, step, boxes, links, None, str(column))
     _straighten(boxes, links)
     columns: dict[int, list[_Box]] = {}
     for box in boxes.values():
         columns.setdefault(box.column, []).append(box)
     first = min(columns)
-    heights = {at: sum(box.height + GAP for box in held) - GAP for at, held in columns.items()}
+    heights = {column: sum(box.height + GAP for box in stack) - GAP for column, stack in columns.items()}
     tallest = max(heights.values())
-    for at, held in columns.items():
-        y = 12 + (tallest - heights[at]) / 2
-        for box in held:
-            box.x, box.y = 12 + (at - first) * (WIDTH + ACROSS), y
+    for column, stack in columns.items():
+        y = 12 + (tallest - heights[column]) / 2
+        for box in stack:
+            box.x, box.y = 12 + (column - first) * (WIDTH + ACROSS), y
             y += box.height + GAP
     width = 24 + WIDTH + (max(columns) - first) * (WIDTH + ACROSS)
     far = [(boxes[old], boxes[new], role) for (old, new), role in links.items() if _is_far(boxes[old], boxes[new])]
     near = [(boxes[old], boxes[new], role) for (old, new), role in links.items() if not _is_far(boxes[old], boxes[new])]
     lines = [_line(*link) for link in near] + [
-        _line_below(*link, tallest + 20 + 20 * at) for at, link in enumerate(far)
+        _line_below(*link, tallest + 20 + 20 * column) for column, link in enumerate(far)
     ]
     height = tallest + 24 + 20 * len(far)
     drawn = [*lines, *map(_box, boxes.values())]
@@ -70,7 +70,7 @@ def _add(
 ) -> None:  # fmt: skip
     key = member.id or place
     if key not in boxes:
-        lines = [*wrap(member.title, LETTERS)[:TITLE_LINES], short_id(member), *wrap(member.said, LETTERS + 7)]
+        lines = [*wrap(member.title, LETTERS)[:TITLE_LINES], short_id(member), *wrap(member.summary, LETTERS + 7)]
         boxes[key] = _Box(member, kind if member.id or kind == "self" else "stranger", column, lines)
     if below is not None:
         links.setdefault((key, below) if step < 0 else (below, key), member.role)
@@ -90,7 +90,7 @@ def _straighten(boxes: dict[str, _Box], links: Mapping[tuple[str, str], str]) ->
 
 
 def _is_far(old: _Box, new: _Box) -> bool:
-    """Whether other columns lie between two boxes, so that a straight line would run through what stands there."""
+    """True if other columns lie between two boxes, so that a straight line would run through what stands there."""
     return new.column - old.column > 1
 
 

@@ -12,15 +12,15 @@ class Member:
     """One model in a family: in the store, with an `id`, or known from a lineage alone.
 
     role: its part in the one below: `start`, `1-simclr`, `field reward`; empty for the model itself. relatives: those
-    further on, in the same direction. told: whether its own relatives stand at an earlier place already.
+    further on, in the same direction. repeated: whether its own relatives stand at an earlier place already.
     """
 
     title: str
     id: str | None
     role: str
-    said: str
+    summary: str
     relatives: "tuple[Member, ...]" = field(default=(), repr=False)
-    told: bool = False
+    repeated: bool = False
 
     def everyone(self) -> "Iterator[Member]":
         """This member and all behind it."""
@@ -35,21 +35,21 @@ def ancestors(record: ModelRecord, records: Mapping[str, ModelRecord], hashes: M
     records: those of the store by id; hashes: of each model those of the stages of its lineage, in their order.
     """
     by_hash = {stages[0]: model for model, stages in hashes.items() if stages}
-    told: set[str] = set()
+    seen: set[str] = set()
 
-    def member(each: ModelRecord, role: str) -> Member:
-        if each.id in told:
-            return Member(each.title, each.id, role, stage_summary(each.lineage), told=bool(each.parents))
-        told.add(each.id)
-        known = {parent: role for role, parent in each.parents.items()}
-        found = [member(records[parent], _role(role)) for parent, role in known.items() if parent in records]
-        stages = iter(hashes.get(each.id, ())[1:])
-        for parent in each.lineage["parents"]:
-            found += strangers(parent, stages)
-        return Member(each.title, each.id, role, stage_summary(each.lineage), tuple(found))
+    def member(record: ModelRecord, role: str) -> Member:
+        if record.id in seen:
+            return Member(record.title, record.id, role, stage_summary(record.lineage), repeated=bool(record.parents))
+        seen.add(record.id)
+        known = {parent: role for role, parent in record.parents.items()}
+        relatives = [member(records[parent], _role(role)) for parent, role in known.items() if parent in records]
+        stages = iter(hashes.get(record.id, ())[1:])
+        for parent in record.lineage["parents"]:
+            relatives += strangers(parent, stages)
+        return Member(record.title, record.id, role, stage_summary(record.lineage), tuple(relatives))
 
     def strangers(lineage: Mapping[str, Any], stages: Iterator[str]) -> list[Member]:
-        """What a lineage tells of models that are not in the store."""
+        """Members of a lineage that are not in the store."""
         own = next(stages, "")
         behind = [each for parent in lineage["parents"] for each in strangers(parent, stages)]
         if own in by_hash:
@@ -72,19 +72,21 @@ def descendants(record: ModelRecord, records: Mapping[str, ModelRecord]) -> Memb
         for role, parent in each.parents.items():
             if all(known.id != each.id for _, known in children.get(parent, [])):
                 children.setdefault(parent, []).append((role, each))
-    told: set[str] = set()
+    seen: set[str] = set()
 
-    def member(each: ModelRecord, role: str) -> Member:
-        first = each.id not in told
-        told.add(each.id)
-        found = [member(child, _role(part)) for part, child in children.get(each.id, [])] if first else []
-        return Member(each.title, each.id, role, stage_summary(each.lineage), tuple(found), told=not first)
+    def member(record: ModelRecord, role: str) -> Member:
+        first = record.id not in seen
+        seen.add(record.id)
+        relatives = [member(child, _role(part)) for part, child in children.get(record.id, [])] if first else []
+        return Member(
+            record.title, record.id, role, stage_summary(record.lineage), tuple(relatives), repeated=not first
+        )
 
     return member(record, "")
 
 
 def stage_summary(lineage: Mapping[str, Any]) -> str:
-    """What is to be said of one stage in a line: data, rows, steps, and what its facts tell."""
+    """One line about a stage: data, rows, steps, and its facts."""
     words = []
     if lineage["rows"]:
         words.append(f"{lineage['rows']:,} rows of {lineage['data']}")

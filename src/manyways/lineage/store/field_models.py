@@ -34,15 +34,15 @@ def model_folders(saved: Any, where: str = "") -> dict[str, Path]:
         path = Path(saved)
         return {where: path} if len(saved) < 4096 and "\0" not in saved and (path / DESCRIPTION).is_file() else {}
     items = saved.items() if isinstance(saved, Mapping) else enumerate(saved) if isinstance(saved, list) else ()
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for key, value in items:
         place = f"{where}[{key}]" if isinstance(key, int) else f"{where}.{key}" if where else str(key)
-        found |= model_folders(value, place)
-    return found
+        folders |= model_folders(value, place)
+    return folders
 
 
 def names_folder(saved: Mapping[str, Any], place: str) -> bool:
-    """Whether the JSON of a method names a folder at `place`, rather than that it held a model."""
+    """True if the JSON of a method names a folder at `place`, rather than that it held a model."""
     value: Any = saved
     for part in place.replace("[", ".[").split("."):
         value = value[int(part[1:-1])] if part.startswith("[") else value[part]

@@ -11,7 +11,7 @@ from manyways.lineage.terms import CANNOT, EXACT
 
 @dataclass(frozen=True)
 class ForgettingStep:
-    """How one model forgets.
+    """Step of a plan: one model, and the way in which it forgets.
 
     how: `learned again`, `put together again` out of its stages, `deleted`, `cannot`, or the method that takes the rows
     out. guarantee: how near the result is to what training without the rows gives: `bitwise`, `1e-8`, `not proof`, or
@@ -46,7 +46,7 @@ class ForgettingStep:
 
 @dataclass(frozen=True)
 class ForgettingPlan:
-    """What forgetting some rows comes to: a step for every model that they reached, ancestors first.
+    """Plan of forgetting some rows: a step for every model that they reached, ancestors first.
 
     rows: how many distinct ones there are. subject: whose, where they are one's. how: as it was asked for. copies:
     folders outside of the store that hold a model as it was. counted: how many there are in the data, where some may be
@@ -61,8 +61,8 @@ class ForgettingPlan:
     counted: int = 0
 
     @property
-    def said(self) -> str:
-        """How many rows there are, in words."""
+    def rows_text(self) -> str:
+        """The number of rows in words."""
         return row_count_text(self.counted or self.rows, self.rows)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a store is whole: every hash, every file, and what lies about that no model has."""
+"""Integrity of a store: every hash, every file, and weights that no model has."""
 
 import shutil
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IntegrityReport:
-    """What was found in a store.
+    """Report on the integrity of a store.
 
     models, weights: how many there are. problems: what is wrong, in words. orphans: folders of weights that no model
     has, left behind by processes that were killed; removed: whether they were deleted. unfinished: how far a forgetting
@@ -30,7 +30,7 @@ class IntegrityReport:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if nothing is wrong."""
         return not self.problems
 
 
@@ -44,13 +44,13 @@ def check_integrity(store: "Store", *, remove_orphans: bool = False) -> Integrit
         return IntegrityReport(0, 0, (), ())
     try:
         with store.database.reading() as db:
-            found = DatabaseScan(db)
-            begun = db.execute("SELECT state FROM forgets").fetchone() if not found.problems else None
+            scan = DatabaseScan(db)
+            begun = db.execute("SELECT state FROM forgets").fetchone() if not scan.problems else None
     except StoreError as error:
         return IntegrityReport(0, 0, (str(error),), ())
-    problems, damaged = list(found.problems), bool(found.problems)
-    for key in sorted({record.weights for record in found.records}):
-        sharing = [each for each in found.records if each.weights == key]
+    problems, damaged = list(scan.problems), bool(scan.problems)
+    for key in sorted({record.weights for record in scan.records}):
+        sharing = [each for each in scan.records if each.weights == key]
         if problem := store.weights.problem(key):
             users = ", ".join(f"{each.title} ({each.short})" for each in sharing)
             problems.append(f"{problem} It is that of {users}.")
@@ -61,11 +61,11 @@ def check_integrity(store: "Store", *, remove_orphans: bool = False) -> Integrit
     if damaged:
         kept = f"Nothing was deleted: {store.database.path} is damaged, so it is not known which weights are in use."
         problems += [kept] if remove_orphans else []
-        used = {record.weights for record in found.records}
-        return IntegrityReport(len(found.records), len(used), tuple(problems), ())
+        used = {record.weights for record in scan.records}
+        return IntegrityReport(len(scan.records), len(used), tuple(problems), ())
     used, orphans = _orphans(store, remove_orphans)
     unfinished = begun[0] if begun else None
-    return IntegrityReport(len(found.records), len(used), tuple(problems), tuple(orphans), remove_orphans, unfinished)
+    return IntegrityReport(len(scan.records), len(used), tuple(problems), tuple(orphans), remove_orphans, unfinished)
 
 
 def _orphans(store: "Store", remove: bool) -> tuple[set[str], list[str]]:

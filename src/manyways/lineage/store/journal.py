@@ -91,7 +91,7 @@ class Journal:
         return replace(self, plan=replace(self.plan, steps=tuple(steps)))
 
     def end(self, db: sqlite3.Connection) -> None:
-        """Nothing is left to do."""
+        """Delete the entry of a forgetting that is done."""
         db.execute("DELETE FROM forgets WHERE id = ?", (self.id,))
 
 
@@ -99,19 +99,19 @@ STEP: Mapping[str, type[Any]] = {
     "model": str, "title": str, "how": str, "guarantee": str, "rows": int, "given": int, "steps": int,
     "seconds": float, "note": str,
 }  # fmt: skip
-"""What the JSON of a step must hold."""
+"""Members of the JSON of a step, and their types."""
 
 
-def _plan(said: Described) -> ForgettingPlan:
-    for step in said.objects("steps"):
+def _plan(plan: Described) -> ForgettingPlan:
+    for step in plan.objects("steps"):
         for name, kind in STEP.items():
             step.get(name, kind)
         for name in ("new", "used"):
             step.get(name, str, None)
         step.get("audit", dict, None)
-    said.get("rows", int)
-    said.get("subject", str, None)
-    said.get("how", str)
-    said.all("copies", str)
-    said.get("counted", int, 0)
-    return built(ForgettingPlan.from_json, said.members, said.where)
+    plan.get("rows", int)
+    plan.get("subject", str, None)
+    plan.get("how", str)
+    plan.all("copies", str)
+    plan.get("counted", int, 0)
+    return built(ForgettingPlan.from_json, plan.members, plan.where)

@@ -105,7 +105,7 @@ class Manifest:
         columns = source.columns
         if not np.array_equal(places, np.arange(len(source.part))):
             columns = {name: each.select(places, select(each.values, places)) for name, each in columns.items()}
-        made = replace(
+        data = replace(
             source,
             columns=columns,
             roles={role: tuple(names) for role, names in self.roles.items()},
@@ -116,12 +116,12 @@ class Manifest:
             all_ids=source.all_ids[places],
             origin=self.origin,
         )
-        if self.fingerprint and made.fingerprint != self.fingerprint:
+        if self.fingerprint and data.fingerprint != self.fingerprint:
             raise StoreError(
                 f"{source.source} holds the rows of {self.name}, but other labels or clients; the model cannot be "
                 "learned again from it. Give the data as it was: data=…."
             )
-        return made
+        return data
 
     # --- in the database -------------------------------------------------------------------------
 
@@ -150,23 +150,23 @@ class Manifest:
         ).fetchone()
         if row is None:
             raise missing_reference(where)
-        said = json_object(row[1], f"`facts` of {where}")
-        held, part, visible = (
+        facts = json_object(row[1], f"`facts` of {where}")
+        packed_numbers, part, visible = (
             blob(value, f"`{name}` of {where}")
             for name, value in zip(("numbers", "part", "visible"), row[2:5], strict=True)
         )
         chosen = None if row[5] is None else blob(row[5], f"`chosen` of {where}")
-        if _digest(row[1], [held, part, visible, chosen]) != row[0]:
+        if _digest(row[1], [packed_numbers, part, visible, chosen]) != row[0]:
             raise Damage(f"{where} has changed since it was written (its hash differs).")
         parts = numbers(part, f"`part` of {where}", "u1")
         bits = numbers(visible, f"`visible` of {where}", "u1")
-        origin = said.get("origin", dict, None)
+        origin = facts.get("origin", dict, None)
         return Manifest(
-            name=said.get("name", str),
-            origin=built(Origin.from_json, origin, f"`origin` of {said.where}") if origin else None,
-            roles={role: tuple(said.object("roles").all(role, str)) for role in said.get("roles", dict)},
-            fingerprint=said.get("fingerprint", str, None),
-            numbers=unpacked(held, f"`numbers` of {where}"),
+            name=facts.get("name", str),
+            origin=built(Origin.from_json, origin, f"`origin` of {facts.where}") if origin else None,
+            roles={role: tuple(facts.object("roles").all(role, str)) for role in facts.get("roles", dict)},
+            fingerprint=facts.get("fingerprint", str, None),
+            numbers=unpacked(packed_numbers, f"`numbers` of {where}"),
             part=parts,
             visible=np.unpackbits(bits, count=len(parts)).astype(bool),
             chosen=None if chosen is None else unpacked(chosen, f"`chosen` of {where}"),
@@ -222,12 +222,12 @@ def packed(numbers: NDArray[np.int64]) -> bytes:
 
 
 def unpacked(value: Any, where: str) -> NDArray[np.int64]:
-    """What `packed` packed; `where` says where it stands."""
+    """Return the numbers that `packed` packed; `where` says where they stand."""
     return np.cumsum(numbers(value, where, "<i4"), dtype=np.int64)
 
 
 def _places(wanted: Numbers, there: Numbers) -> RowNumbers:
-    """Where each of `wanted` is `there`, the second of its copies where the second is wanted; -1 where it is not."""
+    """The position of each of `wanted` among those `there`, copies in their order; -1 where it is not."""
     if len(wanted) == len(there) and np.array_equal(wanted, there):
         return np.arange(len(wanted))
     keys, held = _told_apart(wanted), _told_apart(there)

@@ -1,4 +1,4 @@
-"""Records: what the store knows of a model besides its weights; and how a lineage is told from another."""
+"""Records of models in the store: all that it knows of one besides its weights; and hashes of lineages."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ MODEL_FILE = "model.json"
 FORGOTTEN = "forgotten_rows"
 """The fact of a lineage that says how many rows a model was made to forget."""
 ROLES = ("start", "part", "field", "parent")
-"""What a model can be in another, before a colon and the name of the part or field."""
+"""Parts that a model can have in another, before a colon and the name of the part or field."""
 GENERATIONS = 1000
 """Levels that a lineage may be nested: each model that another started from is two further down."""
 SHORT = 10
@@ -95,7 +95,7 @@ def load_records(
 def read_record(row: Sequence[Any], parents: Mapping[str, str], copies: Sequence[str]) -> ModelRecord:
     """The record in the COLUMNS of a model. Raises Damage for what was not written so."""
     key = digest(row[0], "`id` of a model")
-    said = {
+    texts = {
         name: text_value(value, f"`{name}` of the model {key[:SHORT]}")
         for name, value in zip(("created", "title", "kind", "gives"), row[1:5], strict=True)
     }
@@ -108,10 +108,10 @@ def read_record(row: Sequence[Any], parents: Mapping[str, str], copies: Sequence
     metrics = json_object(row[12], f"`metrics` of the model {key[:SHORT]}")
     return ModelRecord(
         id=key,
-        created=said["created"],
-        title=said["title"],
-        kind=said["kind"],
-        gives=tuple(said["gives"].split()),
+        created=texts["created"],
+        title=texts["title"],
+        kind=texts["kind"],
+        gives=tuple(texts["gives"].split()),
         parameters=whole_number(row[5], f"`parameters` of the model {key[:SHORT]}"),
         weights=digest(row[6], f"`weights` of the model {key[:SHORT]}"),
         lineage=lineage.members,
@@ -133,7 +133,7 @@ def _flag(value: int, where: str) -> bool:
 
 
 def load_edges(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
-    """Of each model that was made from others those, by their part in it. Raises Damage where one is not there."""
+    """The models that each model was made from, by their part in it. Raises Damage where one is not there."""
     edges: dict[str, dict[str, str]] = {}
     known = {key for (key,) in db.execute("SELECT id FROM models")}
     for child, role, parent in db.execute("SELECT child, role, parent FROM edges ORDER BY child, role"):
@@ -148,7 +148,7 @@ def load_edges(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
 
 
 def acyclic(edges: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether no model is among those that it was made from."""
+    """True if no model is among those that it was made from."""
     try:
         TopologicalSorter({child: parents.values() for child, parents in edges.items()}).prepare()
     except CycleError:
@@ -157,7 +157,7 @@ def acyclic(edges: Mapping[str, Mapping[str, str]]) -> bool:
 
 
 def load_copies(db: sqlite3.Connection) -> dict[str, list[str]]:
-    """Of each model the folders that it was saved to."""
+    """The folders that each model was saved to."""
     copies: dict[str, list[str]] = {}
     for model, path in db.execute("SELECT model, path FROM copies ORDER BY path"):
         copies.setdefault(model, []).append(absolute_path(path, "`path` of a row in copies"))
@@ -168,24 +168,24 @@ LINEAGE: Mapping[str, type[Any]] = {
     "method": dict, "title": str, "seed": int, "budget": str, "data": str, "fingerprint": str, "rows": int,
     "steps": int, "seconds": float, "versions": dict, "facts": dict, "plan": dict, "machine": dict, "parents": list,
 }  # fmt: skip
-"""What the JSON of a lineage must hold."""
+"""Members of the JSON of a lineage, and their types."""
 COUNTED = ("clients", "rounds", "forgotten_rows")
 """Facts of a lineage that are shown as numbers."""
 
 
-def check_lineage(said: Described) -> None:
-    """Raise the error of `said`, the JSON of a lineage, where it or a stage before it is not as it was written."""
+def check_lineage(lineage: Described) -> None:
+    """Raise the error of `lineage`, the JSON of a lineage, where it or a stage before it is not as it was written."""
     for name, kind in LINEAGE.items():
-        said.get(name, kind)
+        lineage.get(name, kind)
     for name in ("versions", "machine"):
-        for key in said.get(name, dict):
-            said.object(name).get(key, str)
-    for part in said.get("plan", dict):
-        if len(said.object("plan").all(part, int)) != 2:
-            raise said.error(f"`plan` of {said.where} must hold two numbers for each part.")
-    if said.get("method", dict):
-        said.object("method").get("name", str)
-    facts = said.object("facts")
+        for key in lineage.get(name, dict):
+            lineage.object(name).get(key, str)
+    for part in lineage.get("plan", dict):
+        if len(lineage.object("plan").all(part, int)) != 2:
+            raise lineage.error(f"`plan` of {lineage.where} must hold two numbers for each part.")
+    if lineage.get("method", dict):
+        lineage.object("method").get("name", str)
+    facts = lineage.object("facts")
     for name in COUNTED:
         facts.get(name, int, 0)
     if "clients" in facts.members:
@@ -194,7 +194,7 @@ def check_lineage(said: Described) -> None:
         facts.get("asked", list)
     if "privacy" in facts.members:
         facts.object("privacy").get("epsilon", float)
-    for parent in said.objects("parents"):
+    for parent in lineage.objects("parents"):
         check_lineage(parent)
 
 
@@ -215,7 +215,7 @@ def load_lineage(db: sqlite3.Connection, record: ModelRecord, ids: Ids | None = 
 
 
 def _stated(lineage: Mapping[str, Any]) -> list[int]:
-    """How many rows each stage says that it has, the latest first."""
+    """The number of rows that each stage states, the latest first."""
     return [lineage["rows"], *(count for parent in lineage["parents"] for count in _stated(parent))]
 
 
@@ -264,23 +264,23 @@ def _digest(ids: Ids) -> list[int]:
 
 def nearest_parents(lineage: Lineage, known: Mapping[str, str]) -> list[str]:
     """The models in `known`, ids by lineage hash, that `lineage` was made from, the nearest ones alone."""
-    hashes, found = stage_hashes(lineage), list[str]()
+    hashes, nearest = stage_hashes(lineage), list[str]()
     ahead = list(_parents(lineage, 0))
     while ahead:
-        parent, at = ahead.pop(0)
-        if hashes[at] in known:
-            found.append(known[hashes[at]])
+        parent, place = ahead.pop(0)
+        if hashes[place] in known:
+            nearest.append(known[hashes[place]])
         else:
-            ahead = [*_parents(parent, at), *ahead]
-    return found
+            ahead = [*_parents(parent, place), *ahead]
+    return nearest
 
 
-def _parents(lineage: Lineage, at: int) -> Iterator[tuple[Lineage, int]]:
-    """The parents of the stage at the place `at` among all, and their places."""
-    at += 1
+def _parents(lineage: Lineage, place: int) -> Iterator[tuple[Lineage, int]]:
+    """The parents of the stage at the place `place` among all, and their places."""
+    place += 1
     for parent in lineage.parents:
-        yield parent, at
-        at += len(parent.stages())
+        yield parent, place
+        place += len(parent.stages())
 
 
 def saved_lineage(folder: Path) -> Lineage:
@@ -288,12 +288,16 @@ def saved_lineage(folder: Path) -> Lineage:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    said = read(folder / MODEL_FILE, f"The description of the model in {folder}", StoreError, deepest=GENERATIONS)
-    check_lineage(said.object("lineage"))
-    lineage = said.get("lineage", dict)
+    description = read(
+        folder / MODEL_FILE, f"The description of the model in {folder}", StoreError, deepest=GENERATIONS
+    )
+    check_lineage(description.object("lineage"))
+    lineage = description.get("lineage", dict)
     try:
         stored = load_file(folder / "rows.safetensors")
-        names = said.all("rows", int) if "rows" in said.members else range(len(stored))  # stages may share their rows
+        names = (
+            description.all("rows", int) if "rows" in description.members else range(len(stored))
+        )  # stages may share their rows
         rows = [stored[str(at)].view(np.uint64).reshape(-1, 2) for at in names]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StoreError(

@@ -1,4 +1,4 @@
-"""Keeping a model: its weights, its rows and what it was made from, whole or not at all."""
+"""Writer of records: a model's weights, its rows and what it was made from, whole or not at all."""
 
 import hashlib
 import json
@@ -40,16 +40,16 @@ def source_ids(store: "Store", start: "Model | None", method: "Method | None", r
 
     given: dict[str, Any] = {} if start is None else {"start": start}
     if method is not None:
-        given |= {f"field:{place}": held for place, held in field_models(method).items()}
+        given |= {f"field:{place}": source for place, source in field_models(method).items()}
         given |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
     sources = {}
-    for role, held in given.items():
-        lineage = saved_lineage(held) if isinstance(held, Path) else held.lineage
-        found = store.find_lineage(lineage)
-        sources[role] = found or store.keep(load_model(held) if isinstance(held, Path) else held)
+    for role, source in given.items():
+        lineage = saved_lineage(source) if isinstance(source, Path) else source.lineage
+        known = store.find_lineage(lineage)
+        sources[role] = known or store.keep(load_model(source) if isinstance(source, Path) else source)
     for name, part in (run.parts if run is not None else {}).items():
-        if found := store.find_lineage(part.lineage):
-            sources[f"part:{name}"] = found
+        if known := store.find_lineage(part.lineage):
+            sources[f"part:{name}"] = known
     return sources
 
 

@@ -1,4 +1,4 @@
-"""How many rows there are as a person counts them: lines of a file, of which some may be the same."""
+"""Counts of rows as a person counts them: lines of a file, of which some may be the same."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ from manyways.lineage.store.row_registry import numbers_in
 
 
 def count_in_data(db: sqlite3.Connection, rows: BitMap) -> int:
-    """How many rows of the data `rows` are: of each as many copies as the data has that has most of them."""
+    """Number of rows of the data that `rows` are: of each as many copies as the data has that has most of them."""
     numbers = numbers_in(rows)
     most = np.ones(len(numbers), np.int64)
     for (key,) in db.execute("SELECT id FROM manifests ORDER BY id").fetchall():

@@ -57,11 +57,11 @@ def numbers_of(db: sqlite3.Connection, ids: Ids) -> Numbers:
     # A few are looked for in place: sorting all that are known would take longer.
     numbers = np.full(len(ids), -1, np.int64)
     for block, known in enumerate(_blocks(db)):
-        for at in np.flatnonzero(numbers < 0):
-            found = np.flatnonzero(known[:, 0] == ids[at, 0])
-            found = found[known[found, 1] == ids[at, 1]]
+        for position in np.flatnonzero(numbers < 0):
+            found = np.flatnonzero(known[:, 0] == ids[position, 0])
+            found = found[known[found, 1] == ids[position, 1]]
             if len(found):
-                numbers[at] = block * BLOCK + found[0]
+                numbers[position] = block * BLOCK + found[0]
     return numbers
 
 
@@ -104,14 +104,14 @@ def register(db: sqlite3.Connection, ids: Ids) -> Numbers:
 
 def _append(db: sqlite3.Connection, ids: Ids, count: int) -> None:
     """Write `ids` behind the `count` that are there."""
-    at = 0
-    while at < len(ids):
-        block, filled = divmod(count + at, BLOCK)
-        part = ids[at : at + BLOCK - filled]
+    written = 0
+    while written < len(ids):
+        block, filled = divmod(count + written, BLOCK)
+        part = ids[written : written + BLOCK - filled]
         before = db.execute("SELECT ids FROM row_blocks WHERE block = ?", (block,)).fetchone() if filled else None
         whole = (before[0] if before else b"") + np.ascontiguousarray(part).tobytes()
         db.execute("INSERT OR REPLACE INTO row_blocks VALUES (?, ?)", (block, whole))
-        at += len(part)
+        written += len(part)
 
 
 def erase(db: sqlite3.Connection, rows: BitMap) -> None:
@@ -190,12 +190,12 @@ def subject_rows(db: sqlite3.Connection, name: str) -> BitMap:
 
 
 def subjects_among(db: sqlite3.Connection, rows: BitMap) -> dict[str, int]:
-    """How many of `rows` each subject has, by name; those that have none are left out."""
-    found = (
+    """The number of `rows` that each subject has, by name; those that have none are left out."""
+    counts = (
         (name, subject_set(name, bits).intersection_cardinality(rows))
         for name, bits in db.execute("SELECT name, bits FROM subjects ORDER BY name")
     )
-    return {name: count for name, count in found if count}
+    return {name: count for name, count in counts if count}
 
 
 def subject_set(name: Any, bits: Any) -> BitMap:
@@ -204,5 +204,5 @@ def subject_set(name: Any, bits: Any) -> BitMap:
 
 
 def union(sets: Iterable[BitMap]) -> BitMap:
-    """All rows of `sets`."""
+    """Return the union of `sets`."""
     return BitMap.union(*given) if (given := list(sets)) else BitMap()

@@ -1,4 +1,4 @@
-"""The store: models with their lineage, and which rows reached which of them."""
+"""The store: models with their lineage, and the rows that reached each of them."""
 
 import json
 import sqlite3
@@ -107,7 +107,7 @@ class Store:
     # --- finding ---------------------------------------------------------------------------------
 
     def models(self) -> list[ModelRecord]:
-        """All models, the oldest first."""
+        """Return all models, the oldest first."""
         if not self.database.exists:
             return []
         with self.database.reading() as db:
@@ -123,18 +123,18 @@ class Store:
             lineage = wanted if isinstance(wanted, Lineage) else wanted.lineage
         elif (Path(wanted) / MODEL_FILE).is_file():
             lineage = saved_lineage(Path(wanted))
-        found = self._beginning(str(wanted).lower() if lineage is None else self.find_lineage(lineage) or "nothing")
-        if len(found) == 1:
-            return found[0]
+        records = self._beginning(str(wanted).lower() if lineage is None else self.find_lineage(lineage) or "nothing")
+        if len(records) == 1:
+            return records[0]
         wanted = wanted if isinstance(wanted, str | Path) or lineage is None else lineage.title
-        if not found:
+        if not records:
             hint = (
                 "`manyways store list` shows all"
                 if self.models()
                 else "it is empty; `manyways fit` keeps what it makes"
             )
             raise StoreError(f"There is no model {str(wanted)!r} in the store at {self.folder}: {hint}.")
-        several = ", ".join(record.short for record in found[:4])
+        several = ", ".join(record.short for record in records[:4])
         raise StoreError(f"{str(wanted)!r} is the beginning of several models: {several}. Give more digits.")
 
     def _beginning(self, digits: str) -> list[ModelRecord]:
@@ -149,11 +149,11 @@ class Store:
         if not self.database.exists:
             return None
         with self.database.reading() as db:
-            found = db.execute(
+            row = db.execute(
                 "SELECT id FROM models WHERE lineage_hash = ? AND pending IS NULL ORDER BY rowid DESC",
                 (lineage_hash(lineage),),
             ).fetchone()
-            return digest(found[0], "`id` of a model") if found else None
+            return digest(row[0], "`id` of a model") if row else None
 
     def load(self, wanted: "str | Path | Model") -> "Model":
         """The model that `find` finds. Raises StoreError where its weights are missing or have changed."""
@@ -172,7 +172,7 @@ class Store:
             return row_registry.ids_at(row_registry.all_ids(db), numbers, f"`all_rows` of the model {record.short}")
 
     def events(self, wanted: "str | Path | Model") -> list[dict[str, Any]]:
-        """How the training of a model went: its events, thinned, as JSON values."""
+        """The events of a model's training, thinned, as JSON values."""
         record = self.find(wanted)
         with self.database.reading() as db:
             found = db.execute("SELECT events FROM models WHERE id = ?", (record.id,)).fetchone()
@@ -181,21 +181,21 @@ class Store:
             return json_objects(found[0], f"`events` of the model {record.short}")
 
     def stage_hashes(self) -> dict[str, list[str]]:
-        """Of every model the hashes of the stages of its lineage, in their order."""
-        found: dict[str, list[str]] = {}
+        """The hashes of the stages of every model's lineage, in their order."""
+        hashes: dict[str, list[str]] = {}
         with self.database.reading() as db:
             for model, key in db.execute("SELECT model, hash FROM stage_rows ORDER BY model, stage"):
-                found.setdefault(model, []).append(digest(key, "`hash` of a row in stage_rows"))
-        return found
+                hashes.setdefault(model, []).append(digest(key, "`hash` of a row in stage_rows"))
+        return hashes
 
     def check(self, *, remove_orphans: bool = False) -> "IntegrityReport":
-        """Whether all is whole; with `remove_orphans`, weights that no model has are deleted."""
+        """Check that all is whole; with `remove_orphans`, weights that no model has are deleted."""
         from manyways.lineage.store.integrity import check_integrity
 
         return check_integrity(self, remove_orphans=remove_orphans)
 
     def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
-        """How many rows of each subject reached a model, by name."""
+        """The number of rows of each subject that reached a model, by name."""
         record = self.find(wanted)
         with self.database.reading() as db:
             return row_registry.subjects_among(db, row_registry.load_set(db, record.all_rows))
@@ -217,7 +217,7 @@ class Store:
         with self.database.reading() as db:
             known = row_registry.all_ids(db)
             held = [Manifest.load(db, key) for (key,) in db.execute("SELECT id FROM manifests")]
-        reasons, found = [], []
+        reasons, id_sets = [], []
         for origin in {json.dumps(each.origin.to_json()): each.origin for each in held if each.origin}.values():
             options = {name: value for name, value in origin.options.items() if name not in ("test", "validation")}
             try:
@@ -225,8 +225,8 @@ class Store:
             except ManywaysError as error:
                 reasons.append(str(error))
                 continue
-            found.append(ids)
-        rows = np.concatenate(found) if found else np.zeros((0, 2), np.uint64)
+            id_sets.append(ids)
+        rows = np.concatenate(id_sets) if id_sets else np.zeros((0, 2), np.uint64)
         if not len(rows):
             why = reasons[0] if reasons else "no data of a model was read from a source, so how is not known."
             raise StoreError(f"{source} names no rows of the store: {why} It may hold row ids, one a line.")
@@ -238,13 +238,13 @@ class Store:
     ) -> "BitMap":
         """The numbers of `rows`, or of a subject's. Raises StoreError where the store does not know any."""
         if subject is not None:
-            found = row_registry.subject_rows(db, subject)
-            if not found:
+            subject_rows = row_registry.subject_rows(db, subject)
+            if not subject_rows:
                 raise UnknownRows(
                     f"No data that a model in the store was learned from has a subject {subject!r}, or its rows are "
                     "forgotten already."
                 )
-            return found
+            return subject_rows
         numbers = row_registry.numbers_of(db, np.zeros((0, 2), np.uint64) if rows is None else rows)
         if not (numbers >= 0).any():
             raise UnknownRows(

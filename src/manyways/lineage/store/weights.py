@@ -78,7 +78,7 @@ class Weights:
         return MODELS.find(saved.get("kind", str), StoreError).read(place, dict(saved.members), gives, lineage)
 
     def problem(self, key: str) -> str | None:
-        """What is wrong with the weights `key`; None if nothing is."""
+        """The problem of the weights `key`, in words; None if there is none."""
         place = self.place(key)
         if not place.is_dir():
             return f"{place} is missing; its model cannot be loaded. Copy the folder back, or forget the model."
@@ -100,13 +100,13 @@ class Weights:
 
     def unfinished(self) -> list[Path]:
         """Folders that were being written when their process ended."""
-        found = []
+        parts = []
         for path in self.folder.glob(".*.part"):
             with suppress(OSError, ValueError):  # it was finished just now
                 pid = int(path.name.split(".")[1])
                 if not _alive(pid) or time.time() - path.stat().st_mtime > LEFT_BEHIND:
-                    found.append(path)
-        return found
+                    parts.append(path)
+        return parts
 
     def remove(self, keys: set[str]) -> None:
         """Delete the weights `keys`; whoever calls this holds the database."""

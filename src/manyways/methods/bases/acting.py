@@ -168,10 +168,6 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
     example: ClassVar = "CartPole-v1"
 
     @classmethod
-    def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
-        return (cls.method_name(),)
-
-    @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(environments=4)
 

@@ -59,10 +59,6 @@ class EpisodeMethod(RowMethod[EpisodeT], Generic[EpisodeT]):
     gives: ClassVar = frozenset({"adapt", "embed"})
     takes: ClassVar = frozenset({"embed"})
 
-    @classmethod
-    def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
-        return (cls.method_name(),)
-
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         if reason := super().lacks(data, model):
             return reason

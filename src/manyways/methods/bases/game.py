@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic
 
 import torch
 from torch import Tensor, nn
 
-from manyways.methods.bases.gradient import ParameterGroup
+from manyways.methods.bases.gradient import Batch, GradientMethod, LearnerT
+from manyways.training.loop import autocast
+from manyways.training.steps import ParameterGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,24 +20,26 @@ class Player:
     scale: float = 1.0
 
 
-class Game:
-    """Simultaneous gradient descent of several players, as a part of a gradient method.
+@dataclass(frozen=True, kw_only=True)
+class Game(GradientMethod[LearnerT], Generic[LearnerT]):
+    """Simultaneous gradient descent of several players; the last of a method's bases, whose defaults win then.
 
     `loss` names a part for each player. A player's parameters descend that part alone; those of the others, on which it
     depends, are to it as they are. The sum that `loss` gives besides is only watched. `clip` bounds the gradient of
     each player.
     """
 
-    clip: float | None
-
     @abstractmethod
-    def players(self, learner: Any) -> dict[str, Player]:
+    def players(self, learner: LearnerT) -> dict[str, Player]:
         """The players by the names of the parts that they minimise."""
 
-    def parameter_groups(self, learner: Any) -> list[ParameterGroup]:
-        return [ParameterGroup(player.parameters, scale=player.scale) for player in self.players(learner).values()]
+    def parameter_groups(self, learner: LearnerT) -> list[ParameterGroup]:
+        players = self.players(learner).values()
+        return [ParameterGroup(player.parameters, self.learning_rate * player.scale) for player in players]
 
-    def backward(self, learner: Any, loss: Tensor, parts: dict[str, Tensor]) -> None:
+    def gradients(self, learner: LearnerT, batch: Batch) -> dict[str, Tensor]:
+        with autocast(self.precision, learner.device):
+            loss, parts = self.loss(learner, batch)
         players = self.players(learner)
         for at, (name, player) in enumerate(players.items(), 1):
             more_to_come = at < len(players)
@@ -44,6 +48,7 @@ class Game:
                 parameter.grad = gradient
             if self.clip is not None:
                 nn.utils.clip_grad_norm_(player.parameters, self.clip)
+        return {name: part.detach() for name, part in {"loss": loss, **parts}.items()}
 
     def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
-        """Nothing: `backward` has bounded those of each player."""
+        """Nothing: `gradients` has bounded those of each player."""

@@ -2,10 +2,9 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal
 
 import numpy as np
 import torch
@@ -20,23 +19,14 @@ from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.randomness import mix
 from manyways.training.budget import Budget, Planned
-from manyways.training.learner import Learner
 from manyways.training.loop import autocast, train
 from manyways.training.optimizer import schedule as warm_cosine
 from manyways.training.run import Run
+from manyways.training.steps import Batch, LearnerT, ParameterGroup
 
-Batch = dict[str, Any]
-LearnerT = TypeVar("LearnerT", bound=Learner)
+__all__ = ["Batch", "GradientMethod", "LearnerT", "Loss"]
+
 Loss = tuple[Tensor, dict[str, Tensor]]
-
-
-@dataclass(frozen=True, eq=False)
-class ParameterGroup:
-    """Parameters that share a multiple `scale` of the learning rate, frozen until the share `starts` of the steps."""
-
-    parameters: list[nn.Parameter]
-    scale: float = 1.0
-    starts: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +54,6 @@ class GradientMethod(Method, Generic[LearnerT]):
         "clip": {"clip": 1e-3},
         "patience": "Early stopping looks at labelled validation rows, of which a trial has none.",
     }
-    keeps_good: ClassVar[bool] = False
-    """Whether training that diverges ends with the last good weights and a caution, in place of an error."""
 
     @abstractmethod
     def begin(self, data: Data, model: Model | None, seed: int) -> LearnerT:
@@ -85,6 +73,16 @@ class GradientMethod(Method, Generic[LearnerT]):
     def loss(self, learner: LearnerT, batch: Batch) -> Loss:
         """A scalar, and its named parts for those who watch."""
 
+    def gradients(self, learner: LearnerT, batch: Batch) -> dict[str, Tensor]:
+        """Put the gradients of the loss of `batch` into the parameters; return it and its parts by name, detached.
+
+        Here a method may take a batch in pieces, or combine the gradients of several losses.
+        """
+        with autocast(self.precision, learner.device):
+            loss, parts = self.loss(learner, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {name: part.detach() for name, part in {"loss": loss, **parts}.items()}
+
     def after(self, learner: LearnerT, step: int) -> None:
         """What moves without a gradient."""
 
@@ -95,24 +93,17 @@ class GradientMethod(Method, Generic[LearnerT]):
         It is called during training, too, and must not change what is trained.
         """
 
-    def rows_used(self, data: Data) -> NDArray[np.bool_]:
-        """Which rows of `data` shape the network (a mask): by default all training rows."""
-        used: NDArray[np.bool_] = data.part[data.rows] == TRAINING
-        return used
+    def rows_reached(self, learner: LearnerT, steps: int) -> NDArray[np.bool_]:
+        """Which rows of the learner's data shaped the network in `steps` (a mask): by default all training rows.
 
-    def rows_reached(self, learner: LearnerT, data: Data, steps: int) -> NDArray[np.bool_]:
-        """Which of `rows_used` shaped the network in `steps` (a mask): all, unless a method takes them in turns."""
-        return self.rows_used(data)
+        steps: 0 while it is trained.
+        """
+        data = learner.data
+        training: NDArray[np.bool_] = data.part[data.rows] == TRAINING
+        return training
 
     def facts(self, learner: LearnerT, steps: int) -> dict[str, Any]:
         """What the method states of a model after `steps` besides its fields, as JSON values for its lineage."""
-        return {}
-
-    def milestones(self, learner: LearnerT, steps: int) -> Mapping[int, str]:
-        """What ends on the way, by the number of steps after which it has: listeners are offered the model there, too.
-
-        steps: those of the whole run. Raises TrainingError where they are too few.
-        """
         return {}
 
     def besides(self, learner: LearnerT) -> tuple[int, Callable[[], object]] | None:
@@ -122,39 +113,12 @@ class GradientMethod(Method, Generic[LearnerT]):
         """
         return None
 
-    def trouble(self, learner: LearnerT, steps: int) -> str | None:
-        """How training has gone wrong beyond return after `steps`, and what to try; None while it has not."""
-        return None
-
-    def sound(self, learner: LearnerT) -> bool:
-        """Whether the weights as they are may be kept as the last good ones."""
-        return True
-
-    def changes(self, learner: LearnerT, steps: int) -> int:
-        """How often the model has changed in `steps`: early stopping looks at no model twice."""
-        return steps
-
     def fewest_steps(self) -> int:
         return 1
 
-    def watches_validation(self) -> bool:
-        """True if early stopping may pick weights by the validation rows."""
-        return True
-
-    def erase_secrets(self, learner: LearnerT, steps: int) -> bool:
-        """Erase from the state of a learner that is done after `steps` what nobody may know; True where there was any.
-
-        What `facts` and `rows_reached` say afterwards must stay the same.
-        """
-        return False
-
     def parameter_groups(self, learner: LearnerT) -> list[ParameterGroup]:
         """What is optimised, and how fast."""
-        return [ParameterGroup(list(learner.parameters()))]
-
-    def highest_rate(self, learner: LearnerT) -> float:
-        """The learning rate that the schedule multiplies."""
-        return self.learning_rate
+        return [ParameterGroup(list(learner.parameters()), self.learning_rate)]
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """What turns gradients into steps: AdamW (Loshchilov & Hutter 2019) unless a method is defined with another."""
@@ -163,10 +127,6 @@ class GradientMethod(Method, Generic[LearnerT]):
     def schedule(self, step: int, steps: int) -> float:
         """The multiple of the learning rate at `step`: a warm-up, then half a cosine to zero."""
         return warm_cosine(step, steps, self.warmup)
-
-    def backward(self, learner: LearnerT, loss: Tensor, parts: dict[str, Tensor]) -> None:
-        """Put gradients into the parameters; here a method may combine those of several losses."""
-        loss.backward()  # type: ignore[no-untyped-call]
 
     def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
         """Bound the gradients by `clip`; here a method of several networks may bound those of each."""
@@ -185,17 +145,6 @@ class GradientMethod(Method, Generic[LearnerT]):
         """How many rows `draw` takes, on average, for budgets in examples."""
         return self.batch_size
 
-    def micro_batches(self, learner: LearnerT, batch: Batch) -> Sequence[tuple[float, Batch]]:
-        """The parts in which `batch` goes through the network, each with its share of the loss; by default, whole.
-
-        Their gradients add up to those of the batch.
-        """
-        return [(1.0, batch)]
-
-    def loss_context(self, learner: LearnerT) -> AbstractContextManager[Any]:
-        """The context of the loss."""
-        return autocast(self.precision, learner.device)
-
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         """Train a learner by the one loop; see `Method.fit`."""
         with torch.random.fork_rng():  # the caller's random stream is an argument, too: leave it as it was
@@ -204,7 +153,7 @@ class GradientMethod(Method, Generic[LearnerT]):
             parents = self.parents(learner, model)
 
             def learned(steps: int, seconds: float, planned: Planned | None = None, caution: str = "") -> Learned:
-                made, used = self.make_model(learner), self.rows_reached(learner, data, steps)
+                made, used = self.make_model(learner), self.rows_reached(learner, steps)
                 made = replace(made, network=copy.deepcopy(made.network).requires_grad_(True).cpu())
                 facts = self.facts(learner, steps) | ({"caution": caution} if caution else {})
                 return Learned(made, used, parents, steps, seconds, facts, planned)

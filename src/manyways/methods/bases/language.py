@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
-from manyways.methods.bases.gradient import Batch, GradientMethod, ParameterGroup
+from manyways.methods.bases.gradient import Batch, GradientMethod
 from manyways.methods.fields import Count, Positive
 from manyways.methods.method import Method
 from manyways.models.language.adapters import has_adapters, merged
@@ -28,6 +28,7 @@ from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.models.model import Model
 from manyways.training.learner import Learner
 from manyways.training.loop import autocast
+from manyways.training.steps import ParameterGroup
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,6 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
     def at_a_checkpoint(self) -> Method | None:
         return replace(self, checkpoint="FOLDER")
 
-    def start_hint(self, data: Data) -> str:
-        return f'name one, checkpoint="FOLDER", or {super().start_hint(data)}'
-
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(batch_size=4)
@@ -161,9 +159,10 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         return (start,) if start.lineage is not NO_LINEAGE else ()
 
     def parameter_groups(self, learner: LanguageLearnerT) -> list[ParameterGroup]:
-        return [ParameterGroup([p for p in learner.network.parameters() if p.requires_grad])]
+        return [ParameterGroup(list(learner.network.parameters()), self.highest_rate(learner))]
 
     def highest_rate(self, learner: LanguageLearnerT) -> float:
+        """The learning rate that is reached after the warm-up: by default one that suits where training starts."""
         if self.learning_rate is not None:
             return self.learning_rate
         pretrained = any(stage.method.get("name") == "checkpoint" for stage in learner.start.lineage.stages())
@@ -175,13 +174,28 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         return {} if self.learning_rate is not None else {"learning_rate": self.highest_rate(learner)}
 
     def loss_context(self, learner: LanguageLearnerT) -> AbstractContextManager[Any]:
+        """The context of the loss."""
         context = ExitStack()
         context.enter_context(autocast(self.dtype if self.dtype != "float32" else self.precision, learner.device))
         if self.gradient_checkpointing:
             context.enter_context(gradient_checkpointing(learner.network))
         return context
 
+    def gradients(self, learner: LanguageLearnerT, batch: Batch) -> dict[str, Tensor]:
+        """As of any method, micro-batch after micro-batch: their gradients add up to those of the batch."""
+        micro_batches = self.micro_batches(learner, batch)
+        shares = sum(share for share, _ in micro_batches)
+        whole: dict[str, Tensor] = {}
+        for share, micro_batch in micro_batches:
+            with self.loss_context(learner):
+                loss, parts = self.loss(learner, micro_batch)
+            (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+            for name, part in {"loss": loss * shares, **parts}.items():
+                whole[name] = whole.get(name, 0) + share / shares * part.detach()
+        return whole
+
     def micro_batches(self, learner: LanguageLearnerT, batch: Batch) -> Sequence[tuple[float, Batch]]:
+        """The parts in which `batch` goes through the network, each with its share of the loss."""
         rows, size = len(batch["rows"]), self.micro_batch_size
         if size is None or rows <= size:
             return [(1.0, batch)]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.parts import TRAINING
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod
@@ -130,9 +129,8 @@ class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
     def make_model(self, learner: RowLearnerT) -> Model:
         return Predictor(network=self.finish(learner), inputs=learner.encoding, target=learner.target)
 
-    def rows_used(self, data: Data) -> NDArray[np.bool_]:
-        used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & (data.labelled | self.uses_all_rows)
-        return used
+    def rows_reached(self, learner: RowLearnerT, steps: int) -> NDArray[np.bool_]:
+        return super().rows_reached(learner, steps) & (learner.data.labelled | self.uses_all_rows)
 
     def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""

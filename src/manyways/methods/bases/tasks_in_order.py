@@ -55,6 +55,16 @@ class ContinualLearner(RowLearner):
         """None: that the score over all tasks stops rising in the middle of one says nothing of the next."""
         return None
 
+    def milestones(self, steps: int) -> dict[int, str]:
+        count = len(self.tasks)
+        if steps < count:
+            raise TrainingError(
+                f"{count} tasks are learned one after the other, and the budget allows {steps} steps: less than one "
+                "each. Give a larger budget."
+            )
+        self.steps = steps
+        return {end: self.tasks.title(at) for at, end in enumerate(self.ends())}
+
     def ends(self) -> list[int]:
         """After how many steps each task has been learned."""
         return [(at + 1) * self.steps // len(self.tasks) for at in range(len(self.tasks))]
@@ -161,23 +171,13 @@ class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
             network.head.last.bias.data[~learner.own[: int(learner.begun)].any(0)] = NEVER
         return Predictor(network=network, inputs=learner.encoding, target=target)
 
-    def milestones(self, learner: ContinualT, steps: int) -> dict[int, str]:
-        count = len(learner.tasks)
-        if steps < count:
-            raise TrainingError(
-                f"{self} learns {count} tasks one after the other, and the budget allows {steps} steps: less than one "
-                "each. Give a larger budget."
-            )
-        learner.steps = steps
-        return {end: learner.tasks.title(at) for at, end in enumerate(learner.ends())}
-
     def schedule(self, step: int, steps: int) -> float:
         """Constant after the warm-up, if there is one."""
         return min(1.0, (step + 1) / max(1, round(self.warmup * steps)))
 
-    def rows_reached(self, learner: ContinualT, data: Data, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: ContinualT, steps: int) -> NDArray[np.bool_]:
         """The labelled training rows of the tasks that were begun; of all, while it is trained."""
-        used = self.rows_used(data)
+        used, data = super().rows_reached(learner, steps), learner.data
         if not steps:
             return used
         reached = used.copy()

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import kl_div, mse_loss
 
 from manyways.data.data import Data
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Positive, Share
 from manyways.methods.losses import label_loss
@@ -87,6 +87,3 @@ class Distill(RowMethod[DistillLearner]):
         told = label_loss(outputs[known], labels[known])
         weight = self.label_weight
         return (1 - weight) * taught + weight * told, {"teacher": taught, "labels": told}
-
-    def parameter_groups(self, learner: DistillLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.network.parameters()))]

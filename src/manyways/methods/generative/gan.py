@@ -69,9 +69,13 @@ class GANLearner(GenerativeLearner):
             for each in (network, self.average.network):
                 each.shares.copy_(frequencies(codes[self.shown], target.width))
 
+    @property
+    def recovery(self) -> Balance:
+        return self.balance
+
 
 @dataclass(frozen=True, kw_only=True)
-class GAN(Game, GenerativeMethod[GANLearner]):
+class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
     """Learn to draw rows that another network, which learns too, cannot tell from real ones.
 
     The model is the moving average of the generator. Where the game is lost (a loss that is no number, drawn rows that
@@ -108,7 +112,6 @@ class GAN(Game, GenerativeMethod[GANLearner]):
 
     gives: ClassVar = frozenset({"sample"})
     suggests: ClassVar = ("gan",)
-    keeps_good: ClassVar = True
     paper: ClassVar = "Goodfellow et al., Generative adversarial nets, NeurIPS 2014"
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
@@ -132,7 +135,7 @@ class GAN(Game, GenerativeMethod[GANLearner]):
         discriminator = make_discriminator(spec, classes, architecture=architecture, size=self.size)
         return GANLearner(network, discriminator, data, encoding, seed, target, self.average_decay)
 
-    def players(self, learner: Any) -> dict[str, Player]:
+    def players(self, learner: GANLearner) -> dict[str, Player]:
         return {
             "discriminator": Player(list(learner.discriminator.parameters()), self.discriminator_rate),
             "generator": Player(list(learner.network.parameters())),
@@ -171,15 +174,9 @@ class GAN(Game, GenerativeMethod[GANLearner]):
             network=network, inputs=learner.encoding, units=learner.units, condition=learner.target
         )
 
-    def trouble(self, learner: GANLearner, steps: int) -> str | None:
-        return learner.balance.trouble(learner.steps)
-
-    def sound(self, learner: GANLearner) -> bool:
-        return learner.balance.sound
-
-    def rows_used(self, data: Data) -> NDArray[np.bool_]:
-        used = super().rows_used(data)
-        return used & data.labelled if self.conditional else used
+    def rows_reached(self, learner: GANLearner, steps: int) -> NDArray[np.bool_]:
+        reached = super().rows_reached(learner, steps)
+        return reached & learner.data.labelled if self.conditional else reached
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, betas=(self.beta1, self.beta2), fused=True)

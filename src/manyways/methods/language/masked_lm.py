@@ -75,7 +75,7 @@ class MaskedLM(LanguageMethod[TextLearner]):
         super().__post_init__()
         refuse_others(
             self,
-            too_long="is of methods whose rows are read whole, and what of a text is longer than the context is cut",
+            too_long="is of methods that read rows whole, and here the end of a long text is cut",
         )
 
     @classmethod

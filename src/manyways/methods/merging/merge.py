@@ -21,7 +21,7 @@ from manyways.methods.merging._folders import read_merged, write_checkpoint
 from manyways.methods.merging._ingredients import Ingredient, check_alike, open_ingredient
 from manyways.methods.merging._streaming import stream
 from manyways.methods.method import DEFAULT_BUDGET, Ablations, Learned, Method
-from manyways.models.lineage import Lineage, machine
+from manyways.models.lineage import machine
 from manyways.models.model import Model
 from manyways.models.saving import fingerprint, write_folder
 from manyways.training.budget import Budget
@@ -129,11 +129,10 @@ class Merge(Method):
         return Learned(made, np.zeros(len(data), bool), lineages)
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
-        return replace(super().as_model(learned, data, budget, seed), gives=learned.model.gives)
-
-    def lineage(self, data: Data, budget: Budget, seed: int) -> Lineage:
         # In a chain, or to be scored, it may be given data, but it learns nothing from them.
-        return super().lineage(Data.nothing(), budget, seed)
+        nothing = Data.nothing()
+        of_nothing = replace(learned, rows=np.zeros(len(nothing), bool))
+        return replace(super().as_model(of_nothing, nothing, budget, seed), gives=learned.model.gives)
 
     def ingredients(self) -> list[Ingredient]:
         """The models, then the base where there is one. Raises ModelError where they cannot be merged."""

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.parts import TRAINING
 from manyways.data.targets import Targets
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
@@ -28,6 +27,7 @@ from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.networks import Networks
 from manyways.training.learner import EncodedLearner
+from manyways.training.loop import autocast
 
 JOINT_WIDTH, JOINT_DROPOUT = 128, 0.1
 
@@ -184,12 +184,14 @@ class MultiTask(EncodedMethod[LabelsLearner]):
                 losses[target.name] = label_loss(own[known], codes)
         return losses
 
-    def backward(self, learner: LabelsLearner, loss: Tensor, parts: dict[str, Tensor]) -> None:
-        if self.weighting != "pcgrad" or len(parts) < 2:
-            super().backward(learner, loss, parts)
+    def gradients(self, learner: LabelsLearner, batch: Batch) -> dict[str, Tensor]:
+        if self.weighting != "pcgrad":
+            values = super().gradients(learner, batch)
             for network in [] if self.shared else learner.network.each:  # as if each were trained alone
                 super().clip_gradients(list(network.parameters()))
-            return
+            return values
+        with autocast(self.precision, learner.device):
+            loss, parts = self.loss(learner, batch)
         (network,) = learner.network.each
         assert network.head is not None
         own = {id(parameter) for parameter in network.head.last.parameters()} if network.head.last else set()
@@ -211,6 +213,7 @@ class MultiTask(EncodedMethod[LabelsLearner]):
         for at, parameter in enumerate(everything):
             if id(parameter) in own:  # a row of the last layer belongs to one label: there is nothing to conflict
                 parameter.grad = torch.stack([gradient[at] for gradient in gradients]).sum(0)
+        return {name: part.detach() for name, part in {"loss": loss, **parts}.items()}
 
     def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.shared:
@@ -219,6 +222,5 @@ class MultiTask(EncodedMethod[LabelsLearner]):
     def make_model(self, learner: LabelsLearner) -> Model:
         return LabelsPredictor(network=learner.network, inputs=learner.encoding, targets=learner.targets)
 
-    def rows_used(self, data: Data) -> NDArray[np.bool_]:
-        used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
-        return used
+    def rows_reached(self, learner: LabelsLearner, steps: int) -> NDArray[np.bool_]:
+        return super().rows_reached(learner, steps) & learner.data.labelled

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.data import Data
-from manyways.data.parts import TRAINING
 from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageMethod, Rates
@@ -90,9 +89,9 @@ class KTO(LanguageMethod[JudgedLearner]):
         pairs = reader.pairs(data.training)
         return JudgedLearner(start, network, data, seed, pairs, np.tile([True, False], (len(pairs), 1)))
 
-    def rows_used(self, data: Data) -> NDArray[np.bool_]:
-        used: NDArray[np.bool_] = data.part[data.rows] == TRAINING
-        return used & data.labelled if judged(data.training) else used
+    def rows_reached(self, learner: JudgedLearner, steps: int) -> NDArray[np.bool_]:
+        reached, data = super().rows_reached(learner, steps), learner.data
+        return reached & data.labelled if judged(data.training) else reached
 
     def prepare(self, learner: JudgedLearner) -> None:
         learner.ask_reference(self.loss_context(learner))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.losses import label_loss
@@ -141,9 +141,6 @@ class FixMatch(RowMethod[FixMatchLearner]):
 
     def finish(self, learner: FixMatchLearner) -> Network:
         return learner.average.network
-
-    def parameter_groups(self, learner: FixMatchLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.network.parameters()))]
 
     def examples_per_step(self, learner: FixMatchLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)

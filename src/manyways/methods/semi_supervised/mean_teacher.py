@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from manyways.data.data import Data
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
 from manyways.methods.losses import label_loss
@@ -105,9 +105,6 @@ class MeanTeacher(RowMethod[MeanTeacherLearner]):
 
     def finish(self, learner: MeanTeacherLearner) -> Network:
         return learner.teacher.network
-
-    def parameter_groups(self, learner: MeanTeacherLearner) -> list[ParameterGroup]:
-        return [ParameterGroup(list(learner.network.parameters()))]
 
     def examples_per_step(self, learner: MeanTeacherLearner) -> int:
         return self.batch_size * (1 + self.unlabelled_ratio)

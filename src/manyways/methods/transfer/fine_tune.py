@@ -8,7 +8,7 @@ import torch
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
-from manyways.methods.bases.gradient import Batch, Loss, ParameterGroup
+from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Interval, Positive, Share
 from manyways.methods.losses import label_loss
@@ -18,6 +18,7 @@ from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint
 from manyways.training.learner import RowLearner
+from manyways.training.steps import ParameterGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,8 @@ class FineTune(Adapting, RowMethod[RowLearner]):
         groups = [[p for p in group if p.requires_grad] for group in learner.network.layer_groups()]
         from_top = [group for group in groups if group][::-1]
         return [
-            ParameterGroup(group, scale=self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top))
+            ParameterGroup(
+                group, self.learning_rate * self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top)
+            )
             for depth, group in enumerate(from_top)
         ]

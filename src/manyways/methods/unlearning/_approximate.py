@@ -91,7 +91,7 @@ class Approximate(OfMarkedRows, GradientMethod[UnlearnerT], Generic[UnlearnerT])
     def make_model(self, learner: UnlearnerT) -> Model:
         return learner.model()
 
-    def rows_reached(self, learner: UnlearnerT, data: Data, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: UnlearnerT, steps: int) -> NDArray[np.bool_]:
         used: NDArray[np.bool_] = learner.used
         return used
 

@@ -13,6 +13,7 @@ from manyways.methods.fields import NotNegative, Positive
 from manyways.methods.unlearning._approximate import Approximate
 from manyways.methods.unlearning._learners import Unlearner, unlearner
 from manyways.models.model import Model
+from manyways.training.loop import autocast
 
 
 def npo_loss(ratios: Tensor, beta: float) -> Tensor:
@@ -43,7 +44,9 @@ class NPO(Approximate[Unlearner]):
         return learner
 
     def prepare(self, learner: Unlearner) -> None:
-        learner.reference[torch.from_numpy(learner.forget)] = -learner.each(learner.forget, self.loss_context(learner))
+        learner.reference[torch.from_numpy(learner.forget)] = -learner.each(
+            learner.forget, autocast(self.precision, learner.device)
+        )
 
     def loss(self, learner: Unlearner, batch: Batch) -> Loss:
         said = -learner.losses(learner.network, batch["forget"])

@@ -17,6 +17,7 @@ from manyways.methods.unlearning._learners import RowUnlearner
 from manyways.models.model import Model, of_kind
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
+from manyways.training.loop import autocast
 
 FEWEST = 60
 """Steps at least, where no budget is named."""
@@ -75,7 +76,7 @@ class SCRUB(Approximate[SCRUBLearner]):
     @torch.no_grad()
     def prepare(self, learner: SCRUBLearner) -> None:
         everything = learner.everything
-        with self.loss_context(learner):
+        with autocast(self.precision, learner.device):
             for at in range(0, len(everything), 256):
                 said = learner.network(learner.take(everything[at : at + 256]))
                 learner.teacher_outputs[at : at + 256] = said.float()

@@ -1,1 +1,1 @@
-"""What acts in environments: the networks, and how they are played."""
+"""Policies in environments: the networks, and playing with them."""

@@ -46,7 +46,7 @@ class Moments(nn.Module):
 
 
 class ActingNetwork(nn.Module):
-    """What chooses actions: `decide` says which is best, and `choose` draws one.
+    """Network of a policy: `decide` returns the best action, and `choose` draws one.
 
     Observations are float32 [n, width of their space]; actions are int64 [n], numbers from 0, or float32 [n, width].
     """
@@ -72,7 +72,7 @@ class ActingNetwork(nn.Module):
 
 
 ACTING_NETWORKS: Classes[ActingNetwork] = Classes("acting_networks", ActingNetwork, "manyways.models.acting.networks")
-"""Every network that acts by its name: those of this file, and of the group `manyways.acting_networks`."""
+"""Networks that act by their names: those of this file, and of the group `manyways.acting_networks`."""
 
 
 class ActorCritic(ActingNetwork):

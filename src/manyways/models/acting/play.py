@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """What came of one action in each of n environments.
+    """Transition: what followed one action in each of n environments.
 
     observation: what to act on next, [n, …]. reached: what the action led to, [n, …]; where an episode ended and the
     next has begun already it differs from `observation`. reward: float64 [n]. terminated, truncated: bool [n], the
@@ -31,7 +31,7 @@ class Moved:
 
     @property
     def ended(self) -> NDArray[np.bool_]:
-        """Where an episode ended, bool [n]."""
+        """Ends of episodes, bool [n]."""
         return self.terminated | self.truncated
 
 

@@ -11,7 +11,7 @@ from manyways.models.tensor_files import TensorFacts, read_facts
 
 INDEX = "model.safetensors.index.json"
 MOST_LAYERS, MOST_LABELS = 1_000, 1_000_000
-"""What a config may state beyond what the weights show: some count layers that are not there."""
+"""Layers that a config may state beyond those in the weights: some count layers that are not there."""
 
 
 def check_folder(folder: Path) -> None:
@@ -66,7 +66,7 @@ def refuse_kernels(config: Any, where: str | Path) -> None:
 
 
 def facts(folder: Path) -> dict[str, TensorFacts]:
-    """What the weights of a folder hold, by file and name."""
+    """Types and shapes of the weights in a folder, by file and name."""
     index = folder / INDEX
     names = set(weight_map(index).values()) if index.is_file() else {"model.safetensors"}
     return {f"{name} {tensor}": each for name in names for tensor, each in read_facts(folder / name).items()}

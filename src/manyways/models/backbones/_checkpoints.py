@@ -253,7 +253,7 @@ def _used_part(model: Any, config: Any) -> Any:
 
 
 def guarded(checkpoint: str, load: Callable[[], Value]) -> Value:
-    """What `load` gives. Raises ModelError, with the checkpoint, where it cannot be read."""
+    """Return what `load` returns. Raises ModelError, with the checkpoint, where it cannot be read."""
     try:
         with nullcontext() if Path(checkpoint).exists() else one_try():
             return load()
@@ -272,7 +272,7 @@ def guarded(checkpoint: str, load: Callable[[], Value]) -> Value:
 
 
 def _hub_config(name: str) -> Mapping[str, Any]:
-    """What config.json says of a checkpoint on the Hub; empty where it has none, as adapters have."""
+    """Content of config.json of a checkpoint on the Hub; empty where it has none, as adapters have."""
     try:
         with one_try():
             found: Mapping[str, Any] = transformers_library().PreTrainedConfig.get_config_dict(name)[0]
@@ -282,7 +282,7 @@ def _hub_config(name: str) -> Mapping[str, Any]:
 
 
 def _preprocessor(checkpoint: str) -> dict[str, Any]:
-    """What preprocessor_config.json says; empty where there is none."""
+    """Content of preprocessor_config.json; empty where there is none."""
     from transformers.utils.hub import cached_file
 
     folder = Path(checkpoint)

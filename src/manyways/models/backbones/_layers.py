@@ -111,13 +111,13 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv
 
 
 def is_transformed() -> bool:
-    """Whether this runs inside `torch.func.grad`, `torch.vmap` or another such transform."""
+    """True inside `torch.func.grad`, `torch.vmap` or another such transform."""
     functorch: Any = torch._C._functorch
     return functorch.peek_interpreter_stack() is not None
 
 
 def is_vmapped(x: Tensor) -> bool:
-    """Whether `x` carries a hidden `torch.vmap` axis: then its values and strides cannot be asked for."""
+    """True if `x` carries a hidden `torch.vmap` axis: then its values and strides cannot be asked for."""
     functorch: Any = torch._C._functorch
     while functorch.is_functorch_wrapped_tensor(x):
         if functorch.is_batchedtensor(x):

@@ -1,4 +1,4 @@
-"""What every backbone is: one encoded modality in, features out."""
+"""Backbone: one encoded modality in, features out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ class Backbone(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    """What the registry calls it."""
+    """Name in the registry."""
     kinds: ClassVar[tuple[str, ...]]
     """The kinds of `Spec` that it can read."""
     width: int

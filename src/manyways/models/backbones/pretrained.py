@@ -18,10 +18,10 @@ from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.tokens import Tokens, of_map
 
 KIND_OF_INPUT = {"input_ids": "text", "pixel_values": "image", "input_values": "audio"}
-"""What a transformers model calls its main input, and the kind of data that it is."""
+"""Names of the main input of transformers models, and the kind of data that each is."""
 
 MERGED = (1, 2, 4, 8, 16, 32)
-"""How many patches side by side one of the last hidden states of an image may stand for."""
+"""Numbers of patches side by side that one of the last hidden states of an image may stand for."""
 
 
 class Pretrained(Backbone):
@@ -89,7 +89,7 @@ class Pretrained(Backbone):
         return of_map(state) if state.ndim == 4 else Tokens(state, None, (state.shape[1],))
 
     def _patches(self, positions: int) -> tuple[int, ...]:
-        """How the last hidden states of an image lie: its patches, which some architectures merge two by two.
+        """Grid of the last hidden states of an image: its patches, which some architectures merge two by two.
 
         Before them may stand [CLS], a token for distillation and registers, which the config counts.
         """
@@ -118,7 +118,7 @@ class Pretrained(Backbone):
         return centred / (centred.square().mean(dim=1, keepdim=True) + 1e-7).sqrt()
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """What comes before the layers, each layer, what comes after; layers are the largest ModuleList."""
+        """Parameters before the layers, of each layer, and after them; layers are the largest ModuleList."""
         lists = [item for item in self.body.named_modules() if isinstance(item[1], nn.ModuleList)]
         if not lists:
             return [list(self.body.parameters())]

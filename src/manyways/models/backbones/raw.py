@@ -115,7 +115,7 @@ class LatentSemantics(Backbone):
 
 
 class WordCounts(Backbone):
-    """How often each hashed word stands in a row; special tokens are not counted."""
+    """Counts of hashed words in a row; special tokens are not counted."""
 
     name: ClassVar[str] = "word-counts"
     kinds: ClassVar[tuple[str, ...]] = ("text",)
@@ -136,7 +136,7 @@ class WordCounts(Backbone):
 
 
 class HashedWords(Backbone):
-    """Which hashed words stand in a row, folded to `numbers` with a sign of their own each, as a vector of length 1.
+    """Hashed words of a row, folded to `numbers` with a sign of their own each, as a vector of length 1.
 
     Words that fall together cancel rather than add up (Weinberger et al., Feature hashing, ICML 2009).
     """

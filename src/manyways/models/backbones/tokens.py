@@ -33,7 +33,7 @@ class Tokens:
         return replace(self, features=self.features[:, beside:], mask=mask)
 
     def only(self, rows: Tensor) -> "Tokens":
-        """Nothing, and no position, in the rows where bool `rows` [rows] is False."""
+        """Return tokens that are empty in the rows where bool `rows` [rows] is False."""
         whole = self.features.new_ones(self.features.shape[:2], dtype=torch.bool) if self.mask is None else self.mask
         features = torch.where(rows[:, None, None], self.features, 0)
         return replace(self, features=features, mask=whole & rows[:, None])

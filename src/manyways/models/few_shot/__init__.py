@@ -1,1 +1,1 @@
-"""What few-shot models share: episodes, prototypes, gradient steps."""
+"""Parts of few-shot models: episodes, prototypes, gradient steps."""

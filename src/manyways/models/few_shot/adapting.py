@@ -1,4 +1,4 @@
-"""How a few-shot model turns to new classes: by their prototypes, or by steps of gradient descent."""
+"""Adaptation of a few-shot model to new classes: by their prototypes, or by steps of gradient descent."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -48,7 +48,7 @@ class Adaptation(ABC):
 ADAPTATIONS: Classes[Adaptation] = Classes(
     "adaptations", Adaptation, "manyways.models.few_shot.adapting", attribute="by"
 )
-"""Every adaptation by its name: those of this file, and of the entry-point group `manyways.adaptations`."""
+"""Adaptations by their names: those of this file, and of the entry-point group `manyways.adaptations`."""
 
 
 @dataclass(frozen=True)
@@ -184,5 +184,5 @@ def first_outputs(head: nn.Module | None, outputs: int) -> Head:
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where the network is."""
+    """Device of the network."""
     return next(network.parameters(), torch.empty(0)).device

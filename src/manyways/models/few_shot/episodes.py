@@ -20,7 +20,7 @@ Inputs = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Which rows make some episodes: positions int64 [episodes, ways, rows], and quarter turns [episodes, ways]."""
+    """Rows of some episodes: positions int64 [episodes, ways, rows], and quarter turns [episodes, ways]."""
 
     positions: NDArray[np.int64]
     turns: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Episodes:
-    """What episodes are drawn from: the positions of the rows of each class, and the classes of each task.
+    """Sampler of episodes: the positions of the rows of each class, and the classes of each task.
 
     The classes of an episode are all of one task. quarter_turns: 4 makes four classes of each, its images turned by 0°,
     90°, 180° and 270° (Santoro et al. 2016); 1 leaves them as they are.
@@ -85,16 +85,16 @@ class Episodes:
 
     @property
     def fewest_classes(self) -> int:
-        """Of the task that has fewest."""
+        """Number of classes of the task that has fewest."""
         return min((len(members) for members in self.tasks), default=0) * self.quarter_turns
 
     @property
     def fewest_rows(self) -> int:
-        """Of the class that has fewest."""
+        """Number of rows of the class that has fewest."""
         return min(map(len, self.rows), default=0)
 
     def lacking(self, ways: int, shots: int, queries: int) -> str | None:
-        """Why episodes of so many classes and rows of each cannot be drawn, and what to type; None if they can."""
+        """The reason why episodes of so many classes and rows cannot be drawn, with what to type; None if they can."""
         if not self.rows:
             return f"episodes are made of labelled rows, and {self.source} has none. Label some rows."
         few = [at for at, members in enumerate(self.tasks) if len(members) * self.quarter_turns < ways]

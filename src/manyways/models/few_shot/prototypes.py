@@ -19,7 +19,7 @@ def nearness(queries: Tensor, centres: Tensor) -> Tensor:
 
 
 class PrototypeHead(Head):
-    """Each row is of the class whose prototype is nearest: `centres` [outputs, width] are the prototypes."""
+    """Head of the nearest prototype (Snell et al. 2017): `centres` [outputs, width] are the prototypes."""
 
     name: ClassVar[str] = "prototypes"
     centres: Tensor

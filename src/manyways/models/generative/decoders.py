@@ -35,7 +35,7 @@ class Decoder(nn.Module):
 
 
 DECODERS: Classes[Decoder] = Classes("decoders", Decoder, "manyways.models.generative.decoders")
-"""Every decoder by its name: those of this file, and of the entry-point group `manyways.decoders`."""
+"""Decoders by their names: those of this file, and of the entry-point group `manyways.decoders`."""
 
 
 class PerceptronDecoder(Decoder):

@@ -1,4 +1,4 @@
-"""How probable values are, given what a decoder says of them."""
+"""Likelihoods of values, given the outputs of a decoder."""
 
 from collections.abc import Sequence
 from math import log, pi
@@ -13,9 +13,9 @@ from manyways.errors import ParameterError
 from manyways.registry import Classes
 
 SMALLEST_LOG_SCALE = -7.0
-"""Of the logistic distribution of a pixel, in units of half the range of pixels."""
+"""Scale of the logistic distribution of a pixel, in units of half the range of pixels."""
 SMALLEST_DEVIATION = 0.01
-"""Of a standardised number of a table: one that is constant could be as probable as one likes."""
+"""Scale of a standardised number of a table: one that is constant could be as probable as one likes."""
 
 
 class Likelihood(nn.Module):
@@ -45,11 +45,11 @@ class Likelihood(nn.Module):
         raise NotImplementedError
 
     def shown(self, values: Tensor, encoded: Tensor) -> Tensor:
-        """What an encoder sees of a row: it as encoded, or those `values` that `observed` made of it."""
+        """Inputs of the encoder: a row as encoded, or those `values` that `observed` made of it."""
         return encoded
 
     def mean(self, raw: Tensor) -> Tensor:
-        """What is expected, as rows are encoded."""
+        """Expected values, as rows are encoded."""
         raise NotImplementedError
 
     def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
@@ -58,7 +58,7 @@ class Likelihood(nn.Module):
 
 
 LIKELIHOODS: Classes[Likelihood] = Classes("likelihoods", Likelihood, "manyways.models.generative.likelihoods")
-"""Every likelihood by its name: those of this file, and of the entry-point group `manyways.likelihoods`."""
+"""Likelihoods by their names: those of this file, and of the entry-point group `manyways.likelihoods`."""
 
 
 class Bernoulli(Likelihood):

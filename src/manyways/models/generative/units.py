@@ -17,7 +17,7 @@ from manyways.errors import ModelError
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of a column of numbers: the smallest and the largest of the training rows, and whether all are whole."""
+    """Bounds of a column of numbers: the smallest and the largest of the training rows, and whether all are whole."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -63,7 +63,7 @@ class Units:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs."""
+        """Return what `from_json` needs."""
         return {
             name: {"low": list(each.low), "high": list(each.high), "whole": each.whole}
             for name, each in self.bounds.items()

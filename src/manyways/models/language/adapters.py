@@ -21,14 +21,14 @@ from manyways.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BASE = "base"
-"""Where in a folder of adapters the model lies that they are for, if it is no checkpoint that lies elsewhere."""
+"""Place in a folder of adapters of the model that they are for, if it is no checkpoint that lies elsewhere."""
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 TASKS = {"causal": "CAUSAL_LM", "reward": "SEQ_CLS"}
-"""What peft calls a network by what it says; it then leaves the head alone, or trains it with the adapters."""
+"""Task types of peft by objective; it then leaves the head alone, or trains it with the adapters."""
 
 
 def has_adapters(network: Any) -> bool:
-    """Whether adapters stand beside the weights of `network`."""
+    """True if adapters stand beside the weights of `network`."""
     return hasattr(network, "get_base_model")
 
 
@@ -47,7 +47,7 @@ def with_adapters(
 
 
 def insert_adapters(body: nn.Module, rank: int, alpha: float, dropout: float, modules: Sequence[str]) -> None:
-    """As `with_adapters`, but into `body` itself, which stays what it is for those who call it."""
+    """Insert adapters into `body` itself, which stays what it is for those who call it; see `with_adapters`."""
     peft = _peft()
     with _quiet(), _named_layers(body, modules):
         peft.inject_adapter_in_model(_config(rank, alpha, dropout, modules), body)

@@ -104,7 +104,7 @@ STATED = {
 
 
 def objective_of(checkpoint: str) -> str:
-    """What a checkpoint says, by the architecture it states: causal, masked or reward. Raises ModelError for others."""
+    """Objective of a checkpoint by its architecture: causal, masked or reward. Raises ModelError for others."""
     transformers = checkpoints.transformers_library()
     if (Path(checkpoint) / CONFIG).is_file():
         return objective_of(base_of(Path(checkpoint)))
@@ -132,7 +132,7 @@ def context_of(network: Any) -> int:
 
 
 def _unused_positions(network: Any) -> int:
-    """How many positions no token can have: RoBERTa's kind counts from behind the place of padding."""
+    """Number of positions that no token can have: RoBERTa's kind counts from behind the place of padding."""
     offsets = [
         part.padding_idx + 1
         for name, part in network.named_modules()

@@ -86,7 +86,7 @@ def eager_attention(module: nn.Module, *inputs: Any, **options: Any) -> Any:
 
 
 def boolean_mask(*, mask_function: Callable[..., Any], **shape: Any) -> Tensor | None:
-    """Which token attends to which, bool [lines, 1, queries, keys], as transformers' mask for `sdpa`.
+    """Mask of the tokens that each attends to, bool [lines, 1, queries, keys], as transformers' mask for `sdpa`.
 
     mask_function: of (line, head, query, key) gives a layer's own pattern: causal, a sliding window, a chunk. Of packed
     sequences it is asked with positions in the sequence in place of places in the line, and holds within a sequence.

@@ -31,7 +31,7 @@ class SharedLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformer
         return self.keys, self.values
 
     def keep(self, lines: Tensor, order: Tensor, prompt: int, beside: int) -> None:
-        """Only `lines` [kept], and of each only the answers `order` [kept, fewer] of the `beside` that it has."""
+        """Keep only `lines` [kept], and of each only the answers `order` [kept, fewer] of the `beside` that it has."""
         used = self.get_seq_length()
         self._hold(
             *(_kept(held[:, :, :used], lines, order, prompt, beside) for held in (self._keys, self._values)),
@@ -54,7 +54,7 @@ def holds_everything(network: Any) -> bool:
 
 
 def cache_word(network: Any) -> str:
-    """What `network` calls its cache, as an argument and in its output: the word changed in transformers 5.24."""
+    """Name of the cache of `network`, as an argument and in its output: the word changed in transformers 5.24."""
     return "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
 
 

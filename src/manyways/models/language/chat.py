@@ -14,7 +14,7 @@ from manyways.models.language.conversations import Message
 
 Span = tuple[int, int]
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
-"""How a template marks by itself what the assistant says."""
+"""Tag by which a template marks what the assistant says."""
 PLACEHOLDER = "\ue000\ue001\ue000"
 """Stands for a content, to see where a template puts it: of characters for private use, with which no text begins."""
 
@@ -67,7 +67,7 @@ class Chat:
 
     @cached_property
     def turn_end(self) -> str:
-        """What the template writes to end a turn of the assistant, up to its first special token."""
+        """Text by which the template ends a turn of the assistant, up to its first special token."""
         talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": PLACEHOLDER}]
         try:
             behind = self.text(talk).rpartition(PLACEHOLDER)[2]
@@ -103,7 +103,7 @@ class Chat:
             )
 
     def _answers(self, messages: Sequence[Message], text: str, where: str, first: int) -> list[Span]:
-        """Where in `text` the assistant speaks, each turn up to and with its end."""
+        """Spans in `text` where the assistant speaks, each turn up to and with its end."""
         if first == 0 and GENERATION.search(self.template):
             return self._marked(messages)
         turns = [turn for turn in range(first, len(messages)) if messages[turn]["role"] == "assistant"]
@@ -119,7 +119,7 @@ class Chat:
         return [(int(begin), int(end)) for begin, end in rendered[1][0]]
 
     def _turn(self, messages: Sequence[Message], turn: int, text: str, where: str) -> Span:
-        """Where in `text` the message at `turn` stands: behind what the assistant is asked, up to the end of the turn.
+        """Span in `text` of the message at `turn`: behind what the assistant is asked, up to the end of the turn.
 
         A template may write earlier turns otherwise once later ones follow; then what it writes in the place of the
         content is what counts.
@@ -131,7 +131,7 @@ class Chat:
         return begin, end + len(self.turn_end) if text.startswith(self.turn_end, end) else end
 
     def _content(self, messages: Sequence[Message], turn: int, text: str, where: str) -> Span:
-        """Where in `text` the content of the message at `turn` stands, by what else changes with another content."""
+        """Span in `text` of the content of the message at `turn`, found by what else changes with another content."""
         other = [dict(message) for message in messages]
         other[turn] = {**{k: v for k, v in other[turn].items() if k != "tool_calls"}, "content": PLACEHOLDER}
         written = self.text(other, where)
@@ -223,17 +223,17 @@ class EscapedTokenizer:
 
 
 def _mask(offsets: Sequence[Span], answers: Sequence[Span]) -> list[bool]:
-    """Which tokens, by the characters that they stand for, reach into one of `answers`."""
+    """Mask of the tokens whose characters reach into one of `answers`."""
     return [end > begin and any(begin < last and end > first for first, last in answers) for begin, end in offsets]
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Number of characters that two texts begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _texts(message: Message) -> list[str]:
-    """All texts that a message holds, at any depth."""
+    """Texts of a message, at any depth."""
     found: list[str] = []
     open_values: list[Any] = [value for name, value in message.items() if name != "role"]
     while open_values:

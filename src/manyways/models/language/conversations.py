@@ -12,7 +12,7 @@ from manyways.errors import DataError
 
 Message = dict[str, Any]
 ROLES = ("system", "developer", "user", "assistant", "tool", "function", "ipython")
-"""Who may speak. A template may know fewer, and then refuses the others in its own words."""
+"""Roles that may speak. A template may know fewer, and then refuses the others in its own words."""
 SHAREGPT = {"human": "user", "gpt": "assistant", "bing": "assistant", "chatgpt": "assistant"}
 """Speakers as ShareGPT's form `{"from": …, "value": …}` calls them."""
 
@@ -44,7 +44,7 @@ def holds_conversations(data: Data, role: str) -> bool:
 
 
 def place(data: Data, row: int) -> str:
-    """How errors call a row."""
+    """Name of a row in errors."""
     return f"row {row} of {data.name} (rows count from 0)"
 
 

@@ -1,4 +1,4 @@
-"""Where an answer ends."""
+"""Ends of answers."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ BEHIND = 8
 
 @dataclass(frozen=True)
 class Ends:
-    """Where an answer ends: at one of `tokens`, or once its text holds `words`, which `tokenizer` then decodes."""
+    """End of an answer: at one of `tokens`, or once its text holds `words`, which `tokenizer` then decodes."""
 
     tokens: Collection[int]
     words: str = ""
@@ -35,7 +35,7 @@ class Ends:
         return list(ids)
 
     def text(self, ids: Sequence[int]) -> str:
-        """What `ids` say, without what ends them."""
+        """Text of `ids`, without what ends them."""
         text = str(self.tokenizer.decode(ids, skip_special_tokens=True))
         return text.partition(self.words)[0].rstrip() if self.words else text
 

@@ -9,7 +9,7 @@ WORDS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0"
 
 
 def desirable(data: Data) -> NDArray[np.bool_] | None:
-    """Whether each row's answer is desirable, by its label: a boolean, 1 or 0, or the word; None if it says more.
+    """Desirability of each row's answer by its label: a boolean, 1 or 0, or the word; None if it says more.
 
     Labels that may not be seen are looked at, too: leave out such rows.
     """

@@ -1,4 +1,4 @@
-"""How probable a language model finds rows, in nats: answers to prompts, running text, and tokens hidden from it."""
+"""Log-probabilities of rows in nats: of answers to prompts, running text, and tokens hidden from a model."""
 
 import math
 from collections.abc import Iterator

@@ -57,7 +57,7 @@ class Packed:
     packed: bool = True
 
     def mask(self) -> Tensor | None:
-        """Which token sees which, bool [lines, 1, length, length]; None where plain causal attention is the same."""
+        """Attention mask, bool [lines, 1, length, length]; None where plain causal attention is the same."""
         if bool((self.segments == 1).all()):
             return None
         segments, parents = self.segments, self.parents

@@ -18,11 +18,11 @@ TOLERANCE, HALF = 1e-4, 0.005
 """Differences of log p, as a share of 1 + |log p|, that rounding explains: the largest in float32, their mean in half
 precision."""
 WINDOWS = {"sliding_window": 3, "attention_chunk_size": 4}
-"""What transformers reads from a config whenever it makes a mask; made as short as this, a probe notices them."""
+"""Members of a config that transformers reads whenever it makes a mask; made as short as this, a probe notices them."""
 ATTENDING = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers that look at other tokens by attention alone; others carry a state from token to token."""
 SHAPES = ((5, (7, 4)), (3, (6,)), (0, (9,)))
-"""Of each group of the probe: tokens of its prompt, and of its answers."""
+"""Tokens of the prompt and of the answers of each group of the probe."""
 
 
 def packs(network: Any) -> bool:
@@ -96,7 +96,7 @@ def _agree_in_double(network: Any, groups: Sequence[Group]) -> bool:
 
 
 def _predicted(network: Any, batch: Packed) -> Tensor:
-    """What a plain forward pass over one sequence gives where a target is predicted: logits, or hidden states."""
+    """Logits, or hidden states, of a plain forward pass over one sequence, where a target is predicted."""
     ids = batch.ids.to(_device(network))
     called = body(network) if _scores(network) else network
     output: Tensor = called(input_ids=ids, use_cache=False)[0]
@@ -104,7 +104,7 @@ def _predicted(network: Any, batch: Packed) -> Tensor:
 
 
 def _comparable(network: Any, values: Tensor) -> Tensor:
-    """Of logits log p; of hidden states their share of the usual size."""
+    """Log p of logits; hidden states as shares of their usual size."""
     values = values.float().cpu()
     return values / values.square().mean().sqrt() if _scores(network) else values.log_softmax(1)
 

@@ -30,7 +30,7 @@ TooLong = Literal["refuse", "cut", "skip"]
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """How rows become tokens: a tokenizer, the most tokens a model reads, and what becomes of longer rows.
+    """Reader of rows as tokens: a tokenizer, the most tokens a model reads, and what becomes of longer rows.
 
     refuse raises DataError; cut drops the beginning of the prompt, then the end of the answer; skip leaves rows out.
     stated: tokens at which the checkpoint states that generation ends. framed: texts stand in the tokenizer's own
@@ -50,23 +50,23 @@ class Reader:
 
     @cached_property
     def ends(self) -> Ends:
-        """Where an answer ends: at the tokenizer's end, the checkpoint's, or that of the chat template."""
+        """Ends of answers: the tokenizer's end, the checkpoint's, or that of the chat template."""
         turn = [] if self.chat.end is None else [self.chat.end]
         return Ends(frozenset([self.end, *self.stated, *turn]), self.chat.stop, self.tokenizer)
 
     @cached_property
     def chat(self) -> Chat:
-        """How conversations are written."""
+        """Chat template."""
         return Chat(self.tokenizer)
 
     @cached_property
     def prefix(self) -> list[int]:
-        """What the tokenizer puts before every text."""
+        """Tokens that the tokenizer puts before every text."""
         return frame(self.tokenizer)[0]
 
     @cached_property
     def suffix(self) -> list[int]:
-        """What stands behind every text."""
+        """Tokens behind every text."""
         own = frame(self.tokenizer)[1] if self.framed else []
         return own or [self.end]
 
@@ -114,7 +114,7 @@ class Reader:
         return [group.prompt for group in self._fitted([Group(row, ()) for row in ids], data.name, room)]  # type: ignore[misc]
 
     def answers(self, data: Data) -> list[Group]:
-        """Each row's prompt and completion, or its conversation with the assistant's turns as what is said."""
+        """Prompt and completion of each row, or its conversation with the assistant's turns as targets."""
         if data.has("messages"):
             talks = conversations(data, "messages", np.arange(len(data)))
             groups = [
@@ -126,18 +126,18 @@ class Reader:
         return self._fitted(groups, data.name)
 
     def said(self, data: Data) -> list[Group]:
-        """What each row says: its answer, or its running text, of which every token but the first is said."""
+        """Text of each row: its answer, or its running text, of which every token but the first is a target."""
         if data.has("messages") or data.has("completion"):
             return self.answers(data)
         texts = self.texts(data)
         return [Group((), (Answer(np.asarray(texts[at])[: self.context].tolist()),)) for at in range(len(texts))]
 
     def answered(self, prompts: Sequence[str], said: Sequence[str]) -> list[Group]:
-        """Each of `prompts` with what was said to it, which may be nothing."""
+        """Prompts, each with its answer, which may be empty."""
         return self._fitted(self._continued(prompts, [said]), "the list of prompts")
 
     def pairs(self, data: Data) -> list[Group]:
-        """Each row's prompt with two answers: the chosen one, then the rejected one."""
+        """Prompt of each row with two answers: the chosen one, then the rejected one."""
         groups = self._completed(data, ("chosen", "rejected"))
         equal = [row for row, group in enumerate(groups) if group.answers[0].ids == group.answers[1].ids]
         if equal:
@@ -148,14 +148,14 @@ class Reader:
         return self._fitted(groups, data.name)
 
     def _completed(self, data: Data, roles: Sequence[str]) -> list[Group]:
-        """Each row's prompt with an answer for each of `roles`, texts or turns of a conversation."""
+        """Prompt of each row with an answer for each of `roles`, texts or turns of a conversation."""
         if any(holds_conversations(data, role) for role in roles):
             return self._talks(data, roles)
         prompts = self._strings(data, "prompt") if data.has("prompt") else [""] * len(data)
         return self._continued(prompts, [self._completions(data, role) for role in roles])
 
     def _talks(self, data: Data, roles: Sequence[str]) -> list[Group]:
-        """As `_completed`, of conversations: those of the roles go on from the prompt, or hold it themselves."""
+        """Conversations, as `_completed` gives texts: those of the roles go on from the prompt, or hold it."""
         everything = np.arange(len(data))
         talks = [conversations(data, role, everything) for role in roles]
         prompts: list[list[Message]] | None = None
@@ -196,7 +196,7 @@ class Reader:
         return ids, mask
 
     def _continued(self, prompts: Sequence[str], texts: Sequence[Sequence[str]]) -> list[Group]:
-        """Each prompt with an answer for each list of `texts`, which ends.
+        """Prompts, each with an answer for each list of `texts`, which ends.
 
         Prompt and answer are tokenised as one text where its tokens begin with those of the prompt alone, by which a
         model is asked; else each by itself.
@@ -265,7 +265,7 @@ def _shared(talks: Sequence[list[Message]]) -> list[Message]:
 
 
 def _alike(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """How many elements two sequences begin with alike."""
+    """Number of elements that two sequences begin with alike."""
     both = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(both) if a != b), min(len(one), len(other)))
 

@@ -134,7 +134,7 @@ class _Batch:
         return tokens
 
     def _mask(self) -> Tensor:
-        """What the next tokens attend to, bool [lines, 1, side by side, places]: their prompt and their own answer."""
+        """Mask of the next tokens, bool [lines, 1, side by side, places]: their prompt and their own answer."""
         lines, beside = self.owners.shape
         own = torch.eye(beside, dtype=torch.bool).repeat(1, self.spoken).expand(lines, -1, -1)
         return torch.cat([self.seen[:, None].expand(-1, beside, -1), own], 2)[:, None]

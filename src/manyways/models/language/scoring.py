@@ -35,7 +35,7 @@ def of_each_answer(
 
 
 def tokens_at_once(network: Any) -> int:
-    """How many tokens are read together: 8,192, or as many as have 67 million logits."""
+    """Number of tokens that are read together: 8,192, or as many as have 67 million logits."""
     vocabulary: int = plain(network).get_input_embeddings().num_embeddings
     return max(1, min(TOKENS_AT_ONCE, LOGITS_AT_ONCE // vocabulary))
 
@@ -56,7 +56,7 @@ def mean_log_probabilities(network: Any, batch: Packed) -> Tensor:
 
 
 def answer_scores(network: Any, batch: Packed) -> Tensor:
-    """What the scalar head of `network` says at the last token of each answer, float32 [answers]."""
+    """Scalar outputs of `network` at the last token of each answer, float32 [answers]."""
     states = hidden_states(network, batch)[batch.ends]
     with torch.autocast(states.device.type, enabled=False):  # differences of scores are all that counts
         scores: Tensor = plain(network).score(states.float())
@@ -108,7 +108,7 @@ def with_scalar_head(network: Any, padding: int) -> Any:
 
 
 def scores_of_pairs(values: Tensor) -> dict[str, float]:
-    """How often, and by how much, the first of two answers is worth more; values float [2 · pairs], two by two."""
+    """Share of pairs in which the first answer is worth more, and by how much; values float [2 · pairs], two by two."""
     margins = values[0::2] - values[1::2]
     return {"preference_accuracy": float((margins > 0).float().mean()), "margin": float(margins.mean())}
 

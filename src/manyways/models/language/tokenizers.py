@@ -13,13 +13,13 @@ CHAT_TEMPLATE = (
     "{% if message['tool_calls'] %}{{ message['tool_calls'] | tojson }}{% endif %}{{ eos_token + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
 )
-"""How a conversation is written for tokenizers that do not say it themselves.
+"""Chat template for tokenizers that have none.
 
 Every turn ends with the tokenizer's own end token, which no text can hold: so none can forge another turn.
 """
 BOS = "{{ bos_token }}"
 WHERE_READ = ("is_local", "local_files_only")
-"""What transformers notes in a tokenizer of how it was read, and writes as if it were a part of it."""
+"""Members that transformers notes in a tokenizer of how it was read, and writes as if they were parts of it."""
 
 
 def make_tokenizer(kind: Kind, texts: Iterable[str], vocabulary: int = 4096) -> Any:

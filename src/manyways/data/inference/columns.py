@@ -8,11 +8,11 @@ import numpy as np
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
+from manyways.data.inference.table import TypedColumn
 from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
-from manyways.data.sources.base import RawColumn
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
@@ -29,7 +29,7 @@ LOOKED_AT = 1000
 
 
 def finished(
-    column: RawColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
+    column: TypedColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
 ) -> Column:
     """`column` as the kind that `kinds`, its source, its role or its values say, in that order.
 
@@ -56,7 +56,7 @@ def finished(
     return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 
-def _may_hold_words(column: RawColumn, role: str) -> bool:
+def _may_hold_words(column: TypedColumn, role: str) -> bool:
     """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
         return ROLES.find(role).holds is not None
@@ -69,7 +69,7 @@ def _may_hold_words(column: RawColumn, role: str) -> bool:
     return infer_label_kind(np.array(numbers)) == "category"
 
 
-def _holds_conversations(column: RawColumn) -> bool:
+def _holds_conversations(column: TypedColumn) -> bool:
     """Whether the first value that is there was a list of messages, which is JSON by now."""
     if column.kind != "text" or column.values.dtype.kind != "O":
         return False
@@ -77,7 +77,7 @@ def _holds_conversations(column: RawColumn) -> bool:
     return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
 
 
-def _kind_by_role(column: RawColumn, role: str) -> Kind:
+def _kind_by_role(column: TypedColumn, role: str) -> Kind:
     if holds := ROLES.find(role).holds:
         return holds
     if role == "label" and len(column.values.shape) == 1:
@@ -85,7 +85,7 @@ def _kind_by_role(column: RawColumn, role: str) -> Kind:
     return infer_kind(column.values)
 
 
-def useless(column: RawColumn, kind: Kind | None) -> str | None:
+def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
@@ -109,7 +109,7 @@ def useless(column: RawColumn, kind: Kind | None) -> str | None:
     return None
 
 
-def understood(raw: RawColumn, column: Column, role: str, *, asked: bool) -> str | None:
+def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> str | None:
     """How `column` was understood where it could be otherwise, unless its kind was `asked` for; else None."""
     if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note

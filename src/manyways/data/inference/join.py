@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects, spelling
+from manyways.data.inference.table import Table, TypedColumn
 from manyways.data.kinds import Kind
 from manyways.data.parts import TRAINING
-from manyways.data.sources.base import RawColumn, Table
 from manyways.data.sources.rows import join
 from manyways.data.storage import loaded
 from manyways.errors import DataError
@@ -43,9 +43,9 @@ def joined(tables: Sequence[tuple[int, Table]], name: str, source: str, labels: 
     return Table(columns, name, source, np.concatenate(parts), bad, ignored, first.label, notes, headless)
 
 
-def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> RawColumn:
+def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> TypedColumn:
     first = tables[0].columns[key]
-    pieces: list[RawColumn] = []
+    pieces: list[TypedColumn] = []
     for table in tables:
         column = table.columns.get(key)
         if column is None and key not in (*labels, tables[0].label):
@@ -53,7 +53,7 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
                 f"{table.source} lacks the column {key!r} that {tables[0].source} has; its columns are "
                 f"{', '.join(table.columns)}."
             )
-        pieces.append(column or RawColumn(key, as_objects([None] * len(table))))
+        pieces.append(column or TypedColumn(key, as_objects([None] * len(table))))
     problem = next((piece.problem for piece in pieces if piece.problem), None)
     pieces = _of_one_type(pieces)
     for table, piece in zip(tables, pieces, strict=True):
@@ -75,7 +75,7 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
     return replace(first, values=values, problem=problem, absent=absent, exact=exact)
 
 
-def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:
+def _of_one_type(pieces: list[TypedColumn]) -> list[TypedColumn]:
     """Columns that are all missing take the type of the others; beside words whole numbers and truth are words."""
     objects = [piece.values.dtype.kind == "O" for piece in pieces]
     if all(objects) or not any(objects) or len(pieces[0].values.shape) != 1:
@@ -85,7 +85,7 @@ def _of_one_type(pieces: list[RawColumn]) -> list[RawColumn]:
         for piece, is_object in zip(pieces, objects, strict=True)
     ]
     numeric = all(is_empty or not is_object for is_empty, is_object in zip(empty, objects, strict=True))
-    out: list[RawColumn] = []
+    out: list[TypedColumn] = []
     for piece, is_object in zip(pieces, objects, strict=True):
         values = loaded(piece.values)
         if numeric and is_object:
@@ -104,7 +104,7 @@ def _are_whole(values: NDArray[Any]) -> bool:
     return bool((known == np.round(known)).all() and np.isfinite(known).all())
 
 
-def _as_objects(piece: RawColumn) -> NDArray[Any]:
+def _as_objects(piece: TypedColumn) -> NDArray[Any]:
     """The values of a column as objects, whole numbers as such; None where they are missing."""
     if piece.exact is not None:
         return piece.exact
@@ -114,11 +114,11 @@ def _as_objects(piece: RawColumn) -> NDArray[Any]:
     return as_objects([None if np.isnan(value) else int(value) for value in values.tolist()])
 
 
-def _kind(column: RawColumn) -> tuple[Kind | None, bool]:
+def _kind(column: TypedColumn) -> tuple[Kind | None, bool]:
     return column.kind, column.values.dtype.kind == "O"
 
 
-def _described(column: RawColumn) -> str:
+def _described(column: TypedColumn) -> str:
     words = column.kind or ("words" if column.values.dtype.kind == "O" else "numbers")
     shape = "x".join(map(str, column.values.shape[1:]))
     return f"{words} of shape {shape}" if shape else words

@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from manyways.data.categories import as_objects
+from manyways.data.inference.objects import exact_of, mixed
+from manyways.data.inference.table import TypedColumn
 from manyways.data.kinds import Kind
 from manyways.data.notation import LEADING_ZERO, MISSING_WORDS, Decimal, Written
-from manyways.data.sources.base import Options, RawColumn
-from manyways.data.sources.objects import exact_of, mixed
+from manyways.data.sources.base import Cells, Options
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,19 +19,19 @@ FEW_WORDS = 0.1
 """Up to this share of words, or five, in a column of numbers is a mistake; beyond it, it is one of words."""
 
 
-def columns_of_strings(columns: "Sequence[pl.Series]", options: Options, where: str, separator: str) -> list[RawColumn]:
+def columns_of_cells(columns: Sequence[Cells], options: Options, where: str) -> list[TypedColumn]:
     """The `columns` of a file, numbers where all cells are numbers or missing, words where one has a leading zero.
 
     A number is read as it is written, with a decimal point or comma. Where a column's cells leave open which ("24,708")
-    the other columns decide, then `options.decimal`, then the `separator` of cells: a file with semicolons has decimal
+    the other columns decide, then `options.decimal`, then the separator of cells: a file with semicolons has decimal
     commas. The notes say how cells were read that Python would write otherwise.
     """
-    cells = [_Cells(series, options.kinds.get(series.name), where) for series in columns]
+    cells = [_Column(each.series, each.separator, options.kinds.get(each.series.name), where) for each in columns]
     decimal = options.decimal or _evidence(cells)
-    return [each.column(decimal, separator) for each in cells]
+    return [each.column(decimal) for each in cells]
 
 
-def _evidence(cells: "Sequence[_Cells]") -> Decimal | None:
+def _evidence(cells: "Sequence[_Column]") -> Decimal | None:
     """The decimal mark that some columns can only have, where no other can only have the other one."""
     if not any(each.asks for each in cells):
         return None
@@ -39,10 +40,11 @@ def _evidence(cells: "Sequence[_Cells]") -> Decimal | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cells:
+class _Column:
     """A column of strings, with the kind that was asked for."""
 
     series: "pl.Series"
+    separator: str
     kind: Kind | None
     where: str
 
@@ -90,36 +92,36 @@ class _Cells:
         pointed = self.plain is not None and bool(self.plain.str.contains(".", literal=True).any())
         return pointed and "," in self.written.decimals
 
-    def column(self, decimal: Decimal | None, separator: str) -> RawColumn:
+    def column(self, decimal: Decimal | None) -> TypedColumn:
         """The column, with `decimal` as the mark where its cells leave that open."""
         series, plain, name = self.series, self.plain, self.series.name
         if self.kind == "text":
-            return RawColumn(name, series.to_numpy())
+            return TypedColumn(name, series.to_numpy())
         numeric = plain is not None or bool(self.written.decimals)
         if self.kind == "category":
-            return RawColumn(name, (self.written.texts if numeric else series).to_numpy())
+            return TypedColumn(name, (self.written.texts if numeric else series).to_numpy())
         zeros = series.filter(series.str.contains(LEADING_ZERO).fill_null(False)) if self.kind is None else series[:0]
         if len(zeros):
-            return RawColumn(name, (self.written.texts if numeric else series).to_numpy(), note=_zero(zeros[0], name))
+            return TypedColumn(name, (self.written.texts if numeric else series).to_numpy(), note=_zero(zeros[0], name))
         if plain is not None and not (decimal == "," and self.grouped):
-            open_ = decimal is None and separator == ";" and self.grouped
+            open_ = decimal is None and self.separator == ";" and self.grouped
             return _numbers(plain, _open(plain) if open_ else None)
         if not numeric:
             return self._words()
-        return self._foreign(decimal, separator)
+        return self._foreign(decimal)
 
-    def _words(self) -> RawColumn:
+    def _words(self) -> TypedColumn:
         written, mark = self.written, self.written.decimal
         odd, real = written.odd(mark), int(written.fits[mark].sum())
         problem = None
         if real > len(odd) and len(odd) <= max(5, FEW_WORDS * (real + len(odd))):
             problem = mixed(self.series.name, self.where, real, dict(zip(odd, self.series.gather(odd), strict=True)))
-        return RawColumn(self.series.name, self.series.to_numpy(), problem=problem)
+        return TypedColumn(self.series.name, self.series.to_numpy(), problem=problem)
 
-    def _foreign(self, decimal: Decimal | None, separator: str) -> RawColumn:
+    def _foreign(self, decimal: Decimal | None) -> TypedColumn:
         """Numbers that Python would write otherwise."""
         written, decimals = self.written, self.written.decimals
-        usual: Decimal = "," if separator == ";" else "."
+        usual: Decimal = "," if self.separator == ";" else "."
         mark = decimals[0] if len(decimals) == 1 else decimal or usual
         note = None
         if example := written.example(mark):
@@ -131,17 +133,17 @@ class _Cells:
         return replace(column, decimal=mark) if len(decimals) > 1 and written.marked else column
 
 
-def _numbers(cells: "pl.Series", note: str | None = None) -> RawColumn:
+def _numbers(cells: "pl.Series", note: str | None = None) -> TypedColumn:
     """Cells that are numbers, or text that Python reads as numbers, as a column."""
     import polars as pl
 
     if cells.null_count() == len(cells):
-        return RawColumn(cells.name, as_objects([None] * len(cells)))
+        return TypedColumn(cells.name, as_objects([None] * len(cells)))
     whole = cells.cast(pl.Int64, strict=False) if cells.dtype == pl.String else cells
     if whole.dtype == pl.Int64 and not whole.null_count():
-        return RawColumn(cells.name, whole.to_numpy(), note=note)
+        return TypedColumn(cells.name, whole.to_numpy(), note=note)
     values = cells.cast(pl.Float64, strict=False).to_numpy()
-    return RawColumn(cells.name, values, exact=exact_of(cells, values), note=note)
+    return TypedColumn(cells.name, values, exact=exact_of(cells, values), note=note)
 
 
 def _open(plain: "pl.Series") -> str:

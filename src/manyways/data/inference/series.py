@@ -1,4 +1,4 @@
-"""Columns of polars frames as raw columns."""
+"""Series of polars as columns, and the images and sounds among them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects
+from manyways.data.inference.media import files_of, may_be_files
+from manyways.data.inference.objects import column_from_objects, exact_of
+from manyways.data.inference.table import TypedColumn
 from manyways.data.kinds import Kind
-from manyways.data.sources import media
-from manyways.data.sources.base import Options, RawColumn
+from manyways.data.sources.base import Item
 from manyways.data.sources.limits import HIGHEST_RATIO, UNPACKED, check_memory
-from manyways.data.sources.objects import column_from_objects, exact_of
-from manyways.data.sources.strings import columns_of_strings
+from manyways.data.sources.media import item_of
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,42 +27,17 @@ LOOKED_AT = 100
 """Values that are looked at to tell whether a column names files."""
 
 
-def columns_of(
-    frame: "pl.DataFrame", options: Options, where: str, *, separator: str | None = None, folder: Path | None = None
-) -> tuple[list[RawColumn], dict[int, str]]:
-    """The columns of `frame`, and its rows whose images or sounds could not be decoded.
-
-    `separator`: what stands between the cells of the text file that strings come from, where a number is a string;
-    None where strings are strings. `folder`: where columns of image and sound file names are looked up.
-    """
-    columns: dict[str, RawColumn] = {}
-    bad: dict[int, str] = {}
-    strings: list[pl.Series] = []
-    for name in frame.columns:
-        kind = options.kinds.get(name)
-        series = frame[name]
-        items = _media_items(series, folder, kind, where)
-        if items is not None:
-            columns[name], reasons = media.decode(name, items, options, where)
-            bad |= reasons
-        elif separator is None:
-            columns[name] = _typed(series, kind, where)
-        else:
-            strings.append(series)
-    columns |= {each.name: each for each in columns_of_strings(strings, options, where, separator or "")}
-    return [columns[name] for name in frame.columns], bad
-
-
-def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, where: str) -> list[media.Item] | None:
+def items_in(series: "pl.Series", folder: Path | None, kind: Kind | None, where: str) -> list[Item] | None:
+    """The images or sounds in a series: names of files, their bytes, or both as Hugging Face stores them; else None."""
     import polars as pl
 
     if series.dtype == pl.String:
         # A look at the first values spares most columns from becoming Python strings here.
         first = series.drop_nulls().head(LOOKED_AT)
-        if kind is None and not media.may_be_files(first.to_list()):
+        if kind is None and not may_be_files(first.to_list()):
             return None
         _check_texts(series, where)
-        return media.files_of(series.name, series.to_list(), folder, kind, where)
+        return files_of(series.name, series.to_list(), folder, kind, where)
     if series.dtype in (pl.Binary, pl.Struct):
         _check_texts(series, where)
     if series.dtype == pl.Binary:
@@ -70,27 +46,28 @@ def _media_items(series: "pl.Series", folder: Path | None, kind: Kind | None, wh
         "bytes",
         "path",
     }:
-        return [media.item_of(value, folder) for value in series.to_list()]
+        return [item_of(value, folder) for value in series.to_list()]
     return None
 
 
-def _typed(series: "pl.Series", kind: Kind | None, where: str) -> RawColumn:
+def column_from_series(series: "pl.Series", where: str) -> TypedColumn:
+    """A series as a column: dates as seconds, lists of one length as vectors, categories as words."""
     import polars as pl
 
     if series.dtype.is_temporal():
-        return RawColumn(series.name, _seconds(series))
+        return TypedColumn(series.name, _seconds(series))
     if series.dtype.is_numeric():
         if series.dtype.is_integer() and not series.null_count():
-            return RawColumn(series.name, series.to_numpy())
+            return TypedColumn(series.name, series.to_numpy())
         numbers = series.cast(pl.Float64).to_numpy()
         exact = exact_of(series, numbers) if series.dtype.is_integer() else None
-        return RawColumn(series.name, numbers, exact=exact)
+        return TypedColumn(series.name, numbers, exact=exact)
     if series.dtype == pl.String or isinstance(series.dtype, pl.Categorical | pl.Enum):
-        return RawColumn(series.name, _words(series, where))
+        return TypedColumn(series.name, _words(series, where))
     if (vectors := _vectors(series)) is not None:
-        return RawColumn(series.name, vectors)
+        return TypedColumn(series.name, vectors)
     _check_texts(series, where)
-    return column_from_objects(series.name, series.to_list(), kind, where)
+    return column_from_objects(series.name, series.to_list(), where)
 
 
 def _words(series: "pl.Series", where: str) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from manyways.data.sources.media import Item
+from manyways.data.sources.base import Item
 
 Found = TypeVar("Found")
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.inference.media import items_key
+from manyways.data.inference.table import TypedColumn
 from manyways.data.phrases import count_of
-from manyways.data.sources.base import Options, RawColumn
+from manyways.data.sources.base import Item, Options
 from manyways.data.sources.limits import reason
-from manyways.data.sources.media import Item, items_key
 from manyways.data.sources.rows import load_note, save_note
 from manyways.data.storage import cache_folder, open_rows, write_rows
 from manyways.errors import DataError
@@ -34,7 +35,7 @@ BLOCK = 16 << 20
 CHUNK = 256
 
 
-def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
+def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
     """A column int16 [n, samples], and why rows could not be decoded (those rows are zero).
 
     Channels are averaged; the rate is `sample_rate` or the most common one, at most 16 kHz; each sound is cut
@@ -46,7 +47,7 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
     key = items_key(items, "audio", options.sample_rate, options.seconds)
     if note := load_note(key):
         rows = open_rows(cache_folder() / f"{key}.rows", tuple(note["shape"]), np.int16)
-        return RawColumn(name, rows, "audio", note["rate"]), {int(row): why for row, why in note["bad"].items()}
+        return TypedColumn(name, rows, "audio", note["rate"]), {int(row): why for row, why in note["bad"].items()}
     bad: dict[int, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         headers: list[tuple[int, int]] = []
@@ -66,7 +67,7 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         chunks = _chunks(soundfile, items, rate=rate, samples=shape[1], bad=bad, pool=pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.int16)
     save_note(key, {"shape": shape, "rate": rate, "bad": bad})
-    return RawColumn(name, rows, "audio", rate), bad
+    return TypedColumn(name, rows, "audio", rate), bad
 
 
 def _soundfile() -> Any:

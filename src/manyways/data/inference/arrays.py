@@ -1,36 +1,28 @@
-"""Arrays as columns: matrices, images in any common layout, labels."""
+"""Arrays as columns: numbers, vectors, strings, and images in any common layout."""
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects
-from manyways.data.sources.base import RawColumn
-from manyways.data.sources.objects import column_from_objects
-from manyways.data.sources.rows import keep
+from manyways.data.inference.objects import column_from_objects
+from manyways.data.inference.table import TypedColumn
+from manyways.data.sources.rows import IN_MEMORY, keep, key_of_rows
 from manyways.data.storage import FileRows, Rows, chunks_of, loaded, row_bytes
 from manyways.errors import DataError
 
 HIGHEST = 0x10FFFF
 """The number of Unicode's last character."""
-MOST_SEPARATE = 64
-"""Matrices of more columns stay one column of vectors."""
 
 
-def input_columns(values: Rows, name: str, where: str, key: str) -> list[RawColumn]:
-    """An input array as columns: a matrix of up to 64 columns as x0, x1, …; any other array as one column."""
-    if len(values.shape) == 2 and values.shape[1] <= MOST_SEPARATE and isinstance(values, np.ndarray):
-        return [column_from_array(values[:, at], f"{name}{at}", where, key) for at in range(values.shape[1])]
-    return [column_from_array(values, name, where, key)]
-
-
-def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColumn:
+def column_from_array(values: Rows, name: str, where: str, key: str) -> TypedColumn:
     """An array as one column: [n] numbers or strings, [n, width] numbers, three or four axes images.
 
-    Images become uint8 [n, channels, height, width], kept under `key` where large. Raises DataError for other
-    axes, types and ranges.
+    Images become uint8 [n, channels, height, width], where large kept under `key`, or that of their content. Raises
+    DataError for other axes, types and ranges.
     """
     kind, axes = values.dtype.kind, len(values.shape)
     if axes == 0 or axes > 4:
@@ -46,20 +38,20 @@ def column_from_array(values: Rows, name: str, where: str, key: str) -> RawColum
             "with one axis, strings."
         )
     if axes >= 3:
-        return RawColumn(name, as_images(values, name, where, key), "image")
+        return TypedColumn(name, as_images(values, name, where, key), "image")
     if axes == 2 and (kind == "b" or values.shape[1] == 1):
         held = loaded(values)
-        return RawColumn(name, held[:, 0] if held.shape[1] == 1 else held.astype(np.uint8))
-    return RawColumn(name, values)
+        return TypedColumn(name, held[:, 0] if held.shape[1] == 1 else held.astype(np.uint8))
+    return TypedColumn(name, values)
 
 
-def _column_of_objects(values: NDArray[Any], name: str, where: str) -> RawColumn:
+def _column_of_objects(values: NDArray[Any], name: str, where: str) -> TypedColumn:
     if values.dtype.kind == "O":
-        return column_from_objects(name, [_plain(value) for value in values], None, where)
+        return column_from_objects(name, values.tolist(), where)
     if values.dtype.kind == "M":
         seconds = values.astype("datetime64[us]").astype(np.float64) / 1e6
-        return RawColumn(name, np.where(np.isnat(values), np.nan, seconds))
-    return RawColumn(name, as_objects(_texts(values, name, where)))
+        return TypedColumn(name, np.where(np.isnat(values), np.nan, seconds))
+    return TypedColumn(name, as_objects(_texts(values, name, where)))
 
 
 def _texts(values: NDArray[Any], name: str, where: str) -> list[str]:
@@ -96,21 +88,17 @@ def as_images(values: Rows, name: str, where: str, key: str, scale: float | None
     def arranged(chunk: NDArray[Any]) -> NDArray[Any]:
         return chunk.transpose(0, 3, 1, 2) if last else chunk.reshape(len(chunk), *out[1:])
 
+    factor = 1.0
     if values.dtype == np.uint8:
         if isinstance(values, np.ndarray):
             return arranged(values)
         if isinstance(values, FileRows) and not last:
             return FileRows(values.path, out, values.dtype, values.offset)
-        return keep(
-            (arranged(values[rows]) for rows in chunks_of(shape[0], each=row_bytes(values))), out, np.uint8, key
-        )
-    factor = scale_of(values, name, where) if scale is None else scale
-    return keep(
-        (_bytes(arranged(values[rows]), factor) for rows in chunks_of(shape[0], each=row_bytes(values))),
-        out,
-        np.uint8,
-        key,
-    )
+    else:
+        factor = scale_of(values, name, where) if scale is None else scale
+    if not key and prod(out) > IN_MEMORY:
+        key = key_of_rows(values, out)
+    return keep((_bytes(arranged(chunk), factor) for chunk in _chunks(values)), out, np.uint8, key)
 
 
 def _chunks(values: Rows) -> Iterator[NDArray[Any]]:
@@ -140,9 +128,4 @@ def scale_of(values: Rows, name: str, where: str) -> float:
 
 
 def _bytes(chunk: NDArray[Any], scale: float) -> NDArray[np.uint8]:
-    return chunk.astype(np.uint8) if scale == 1 else np.round(chunk * np.float64(scale)).astype(np.uint8)
-
-
-def _plain(value: Any) -> Any:
-    """None for every mark of a missing value that data frames use."""
-    return None if value is None or type(value).__name__ in ("NAType", "NaTType") else value
+    return chunk.astype(np.uint8, copy=False) if scale == 1 else np.round(chunk * np.float64(scale)).astype(np.uint8)

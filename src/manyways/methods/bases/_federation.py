@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from manyways.methods.federated._rounds import Plan, Rounds
+from manyways.data.data import Data
+from manyways.methods.bases._privacy import clip_updates
+from manyways.methods.bases._rounds import Plan, Rounds
 from manyways.models.population import Population, Weights
 from manyways.training.learner import RowLearner
 
@@ -85,9 +87,48 @@ class Federation(nn.Module):
         return np.stack([np.resize(rows, width) for rows in self._held[: self.members.members]])
 
     @torch.no_grad()
+    def mean_by_rows(self, number: int, start: Weights, clip_update: float | None) -> Weights:
+        """`start` with the mean of those who report in the round `number`, each by its rows and clipped before."""
+        clients = self.rounds.round(number).clients
+        if not len(clients):
+            return start
+        shares = torch.zeros(self.members.members, device=self.seed.device)
+        shares[: len(clients)] = torch.from_numpy(self.rounds.sizes[clients]).to(shares)
+        if clip_update is not None:
+            clipped = clip_updates(self.updates(start), clip_update)
+            for name, weights in self.members.weights().items():
+                weights.copy_(start[name] + clipped[name])
+        return start | self.members.mean(shares)
+
     def updates(self, start: Weights) -> Weights:
-        """How far each member's weights have moved from `start`, buffers left out."""
-        return {name: stacked.detach() - start[name] for name, stacked in self.members.weights().items()}
+        """How far each member's weights have moved from `start`, buffers left out [members, ...]."""
+        return {name: stacked - start[name] for name, stacked in self.members.weights().items()}
+
+
+class FederatedLearner(RowLearner):
+    """A learner of encoded rows, and the clients that hold them.
+
+    private: whether clients' rows of validation are nobody's to look at; secret: whether the federation's seed is.
+    """
+
+    federation: Federation
+    private: bool = False
+    secret: bool = False
+
+    @property
+    def validation(self) -> Data | None:
+        return None if self.private else super().validation
+
+    def changes(self, steps: int) -> int:
+        """Rounds that have ended."""
+        rounds = self.federation.rounds
+        over = steps == self.steps or (steps > 0 and rounds.ends(steps - 1))
+        return rounds.begun(steps) - (not over)
+
+    def erase_secrets(self, steps: int) -> bool:
+        if self.secret:
+            self.federation.erase(steps)
+        return self.secret
 
 
 def secret_seed() -> int:

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects
-from manyways.data.kinds import Kind
+from manyways.data.inference.table import TypedColumn
 from manyways.data.phrases import count_of
-from manyways.data.sources.base import RawColumn
 from manyways.errors import DataError
 
 
-def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
+def column_from_objects(name: str, values: Sequence[Any], where: str) -> TypedColumn:
     """A column from Python values; None is missing, and so is an empty string among numbers.
 
     Lists of numbers of one length become rows of a matrix, lists of lists of one shape images; other lists and mappings
@@ -33,18 +32,18 @@ def column_from_objects(name: str, values: Sequence[Any], kind: Kind | None, whe
         )
     if found & {"list", "mapping"}:
         matrix = _matrix(values) if found == {"list"} else None
-        nested = RawColumn(name, as_objects([_as_json(value) for value in values]), kind or "text")
+        nested = TypedColumn(name, as_objects([_as_json(value) for value in values]), "text")
         return nested if matrix is None else _vectors_or_images(name, matrix, where)
     if found & {"integer", "real"}:
-        return _numbers_and_words(name, values, kind, where)
+        return _numbers_and_words(name, values, where)
     if found == {"boolean"} and all(value is not None for value in values):
-        return RawColumn(name, np.array(values, bool))
+        return TypedColumn(name, np.array(values, bool))
     if found <= {"string"} or found == {"boolean"}:
-        return RawColumn(name, as_objects(values))
-    return RawColumn(name, as_objects([None if value is None else str(value) for value in values]))
+        return TypedColumn(name, as_objects(values))
+    return TypedColumn(name, as_objects([None if value is None else str(value) for value in values]))
 
 
-def _numbers_and_words(name: str, values: Sequence[Any], kind: Kind | None, where: str) -> RawColumn:
+def _numbers_and_words(name: str, values: Sequence[Any], where: str) -> TypedColumn:
     values = [None if isinstance(value, str) and not value else value for value in values]
     odd = [row for row, value in enumerate(values) if _sort_of(type(value)) not in ("integer", "real", "none")]
     if not odd:
@@ -61,12 +60,10 @@ def _numbers_and_words(name: str, values: Sequence[Any], kind: Kind | None, wher
                 "from 0), which no number of 64 bits is. Correct it, or write it as a string."
             ) from None
         whole = numbers.dtype.kind == "f" and all(value is None or isinstance(value, Integral) for value in values)
-        return RawColumn(name, numbers, exact=exact_of(values, numbers) if whole else None)
+        return TypedColumn(name, numbers, exact=exact_of(values, numbers) if whole else None)
     words = as_objects([None if value is None else str(value) for value in values])
-    if kind in ("category", "text"):
-        return RawColumn(name, words)
     known = sum(value is not None for value in values) - len(odd)
-    return RawColumn(name, words, problem=mixed(name, where, known, {row: values[row] for row in odd}))
+    return TypedColumn(name, words, problem=mixed(name, where, known, {row: values[row] for row in odd}))
 
 
 def mixed(name: str, where: str, numbers: int, words: Mapping[int, Any]) -> str:
@@ -127,10 +124,14 @@ def _sort_of(kind: type) -> str:
     return next((name for name, types in names if issubclass(kind, types)), "other")
 
 
-def _vectors_or_images(name: str, matrix: NDArray[Any], where: str) -> RawColumn:
-    from manyways.data.sources.arrays import as_images
+def _vectors_or_images(name: str, matrix: NDArray[Any], where: str) -> TypedColumn:
+    from manyways.data.inference.arrays import as_images
 
-    return RawColumn(name, matrix) if matrix.ndim == 2 else RawColumn(name, as_images(matrix, name, where, ""), "image")
+    return (
+        TypedColumn(name, matrix)
+        if matrix.ndim == 2
+        else TypedColumn(name, as_images(matrix, name, where, ""), "image")
+    )
 
 
 def _matrix(values: Sequence[Any]) -> NDArray[Any] | None:

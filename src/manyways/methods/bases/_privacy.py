@@ -1,7 +1,7 @@
 """Privacy of clients: their updates clipped, noise on the average, and what that guarantees."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -83,6 +83,29 @@ def guarantee(rounds: int, share: float, noise_multiplier: float, delta: float) 
     }
 
 
+def uncovered(fitted: Sequence[str], *, secret: bool) -> dict[str, Any]:
+    """What a guarantee does not cover, in words; `secret`: whether nobody knows the seed of the noise."""
+    outside = [*ALWAYS_OUTSIDE, *fitted, *([] if secret else [SEED_OUTSIDE])]
+    return {"outside": "; ".join(outside), "secret_noise": secret}
+
+
+def check_private(method: str, clip_update: float | None, steps: int | None, epochs: int) -> None:
+    """Raise ParameterError where the fields of `method` leave open how much one client may move the sum, or how often.
+
+    steps, epochs: its `local_steps` and `local_epochs`.
+    """
+    if clip_update is None:
+        raise ParameterError(
+            f"{method}.noise_multiplier is a multiple of clip_update, so that must be given, in (0, inf); got None. "
+            "Try clip_update=1.0."
+        )
+    if steps is None:
+        raise ParameterError(
+            f"{method}.noise_multiplier needs local_steps, in [1, inf): how long passes are, and so how many rounds "
+            f"there are, depends on the rows that clients hold; got local_epochs={epochs}. Try local_steps=10."
+        )
+
+
 def fitted_on_clients(learner: RowLearner, begun: Predictor | None) -> tuple[str, ...]:
     """What was fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
     inputs = ", ".join(map(repr, learner.encoding.encoders))
@@ -94,13 +117,13 @@ def fitted_on_clients(learner: RowLearner, begun: Predictor | None) -> tuple[str
     return (*said, f"the {what} of {learner.target.name!r}, which are those of all clients' labels")
 
 
-def refuse_batch_norm(network: nn.Module) -> None:
-    """Raise ParameterError where `network` keeps statistics of its batches."""
+def refuse_batch_norm(network: nn.Module, method: str) -> None:
+    """Raise ParameterError where the `network` of `method` keeps statistics of its batches."""
     for name, part in network.named_modules():
         if isinstance(part, BatchNorm | nn.modules.batchnorm._BatchNorm):
             raise ParameterError(
-                f"FedAvg.noise_multiplier: the network keeps means of its batches ({name}), which are neither clipped "
-                "nor noisy and would give clients away. Take a backbone that looks at each row alone, such as "
+                f"{method}.noise_multiplier: the network keeps means of its batches ({name}), which are neither "
+                "clipped nor noisy and would give clients away. Take a backbone that looks at each row alone, such as "
                 'backbone="vit" for images.'
             )
 

@@ -1,6 +1,5 @@
 """Images decoded with Pillow to one size, in parallel, into rows uint8 [n, channels, height, width]."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from manyways.data.inference.arrays import as_images, scale_of
+from manyways.data.inference.media import items_key
+from manyways.data.inference.objects import array_of
+from manyways.data.inference.pixels import Header, header_of, pixels_of, white_of
+from manyways.data.inference.table import Table, TypedColumn
 from manyways.data.phrases import count_of
-from manyways.data.sources.arrays import as_images, scale_of
-from manyways.data.sources.base import Options, RawColumn, Table
-from manyways.data.sources.media import Item, items_key
-from manyways.data.sources.objects import array_of
-from manyways.data.sources.pixels import Header, header_of, pixels_of, white_of
-from manyways.data.sources.rows import IN_MEMORY, keep, key_of, load_note, save_note
+from manyways.data.sources.base import Item, Options
+from manyways.data.sources.rows import IN_MEMORY, keep, key_of_rows, load_note, save_note
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError, ParameterError
 
@@ -28,7 +28,7 @@ LARGEST = 96
 CHUNK = 256
 
 
-def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[RawColumn, dict[int, str]]:
+def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
     """A column uint8 [n, channels, height, width], and why rows could not be decoded (those rows are zero).
 
     The size is `image_size` or the median height and width, at most 96 pixels; images are stretched to it.
@@ -42,7 +42,7 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         shape = tuple(note["shape"])
         rows = open_rows(cache_folder() / f"{key}.rows", shape, np.uint8)
         bad = {int(row): why for row, why in note["bad"].items()}
-        return RawColumn(name, rows, "image", white=note["white"]), bad
+        return TypedColumn(name, rows, "image", white=note["white"]), bad
     bad = {}
     Image.init()  # before there are threads, which would each think that another has done it
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -65,7 +65,7 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         chunks = _chunks(items, (channels, height, width), white, bad, pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
     save_note(key, {"shape": shape, "bad": bad, "white": white})
-    return RawColumn(name, rows, "image", white=white), bad
+    return TypedColumn(name, rows, "image", white=white), bad
 
 
 def arrays_of(values: Sequence[Any]) -> list[NDArray[Any] | None] | None:
@@ -122,13 +122,8 @@ def _resized_rows(images: Rows, height: int, width: int) -> Rows:
                 out[:] = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
             yield chunk
 
-    def key() -> str:
-        hasher = hashlib.blake2b(digest_size=16)
-        for rows in chunks_of(count, each=row_bytes(images)):
-            hasher.update(np.ascontiguousarray(images[rows]).data)
-        return key_of("resized", hasher.hexdigest(), shape)
-
-    return keep(chunks(), shape, np.uint8, key() if int(np.prod(shape, dtype=np.int64)) > IN_MEMORY else "")
+    large = int(np.prod(shape, dtype=np.int64)) > IN_MEMORY
+    return keep(chunks(), shape, np.uint8, key_of_rows(images, "resized", shape) if large else "")
 
 
 def _planes(images: Rows, rows: RowNumbers) -> NDArray[np.uint8]:
