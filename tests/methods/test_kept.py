@@ -23,7 +23,7 @@ def test_the_network_that_is_kept(name: str) -> None:
     assert isinstance(method, GradientMethod)
     learner = method.begin(trial.data, trial.start, 0)
     learner.train()
-    method.milestones(learner, 4)
+    learner.milestones(4)
     method.prepare(learner)
     optimizer = make_optimizer(method, learner)
     for step in range(4):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.data.columns import places_of
 from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
@@ -22,10 +23,11 @@ from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import needs_data, stages, starts
 from manyways.models.model import Model
+from manyways.testing.rows import dressed, rows_of_kind, with_validation
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
-ROWS, LABELS, STEPS, START_STEPS = 240, 40, 12, 4
+ROWS, LABELS, STEPS, START_STEPS, KIND_STEPS = 240, 40, 12, 4, 6
 PREDICTS = frozenset({"classify", "regress", "labels", "cluster"})
 """What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
@@ -57,12 +59,45 @@ class Trial:
     def __init__(self, method: type[Method] | Method) -> None:
         self.kind = method if isinstance(method, type) else type(method)
         self._given = None if isinstance(method, type) else method
+        self._of_kinds: dict[str, Trial | str] = {}
+        self.steps = STEPS
 
     def on(self, data: Data) -> "Trial":
         """The same method on trial with other data."""
         other = Trial(self._given or self.kind)
         vars(other)["data"] = data
         return other
+
+    def on_kind(self, kind: str) -> "Trial":
+        """The same method on trial with a few rows of a `kind`. Raises SkipTest where it does not learn from those."""
+        if kind not in self._of_kinds:
+            self._of_kinds[kind] = self._on_kind(kind)
+        found = self._of_kinds[kind]
+        if isinstance(found, str):
+            skip(found)
+        return found
+
+    def _on_kind(self, kind: str) -> "Trial | str":
+        """The trial, or why there is none."""
+        if not needs_data(self.method):
+            return "it learns from no rows"
+        reasons = []
+        for data in dressed(rows_of_kind(kind)):
+            other = self.on(data)
+            other.steps = KIND_STEPS
+            needs_start = other.method.needs_start()
+            reason = other.method.lacks_of(data) if needs_start else other.method.lacks(data)
+            if reason is None and needs_start and not starts(takes(other.method), data):
+                reason = f"no method makes a start of the kind {kind}."
+            if reason is None:
+                return other
+            reasons.append(reason)
+        return f"of the kind {kind}: {reasons[0]}"
+
+    @cached_property
+    def validated(self) -> "Trial":
+        """The same method on trial with its data, of which some rows are for validation."""
+        return self.on(with_validation(self.data))
 
     @cached_property
     def method(self) -> Method:
@@ -97,7 +132,7 @@ class Trial:
 
     @cached_property
     def reference(self) -> Model:
-        """What the method learns in 12 steps."""
+        """What the method learns in `steps` steps."""
         return self.fit()
 
     @property
@@ -119,13 +154,13 @@ class Trial:
         self,
         data: Data | None = None,
         *,
-        budget: Budget | int = STEPS,
+        budget: Budget | int | None = None,
         seed: int = SEED,
         run: Run | None = None,
     ) -> Model:
         """The method's model of `data`, by default of its example, or of nothing where it needs none."""
         rows = self.learned_from if data is None else data
-        return self.method.fit(rows, self.start, budget=budget, seed=seed, run=run)
+        return self.method.fit(rows, self.start, budget=budget or self.steps, seed=seed, run=run)
 
 
 def takes(method: Method) -> frozenset[str]:
@@ -199,9 +234,13 @@ def _strange(values: NDArray[Any]) -> NDArray[Any]:
     return np.array([f"{value} zzz {value}" for value in values], object)
 
 
-def other_hidden_labels(data: Data) -> Data:
-    """`data` with one label in place of all that may not be seen, of training and validation rows."""
-    hidden = data.rows[(data.part[data.rows] != TEST) & ~data.visible[data.rows]]
+def other_hidden_labels(data: Data, model: Model) -> Data:
+    """`data` with one label in place of all that may not be seen, of training and validation rows.
+
+    Those that `model` was given when its method asked for them stay.
+    """
+    asked = places_of(data.ids, model.lineage.all_rows()) >= 0 if model.lineage.facts.get("asked") else False
+    hidden = data.rows[(data.part[data.rows] != TEST) & ~data.labelled & ~np.asarray(asked)]
     for label in data.labels:
         data = with_values(data, label.name, hidden, label.take(data.rows[data.visible[data.rows]])[:1])
     return data
