@@ -10,7 +10,7 @@ import pytest
 
 from manyways.comparison.results import Best, Comparison, Confusion, Entry, Mistake, read_results, write_results
 from manyways.errors import DataError
-from manyways.models.metrics import class_metrics, number_metrics
+from manyways.metrics import class_metrics, number_metrics
 
 
 def test_round_trip_through_a_file_changes_nothing(full: Comparison, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from manyways.comparison.showcase import MOST_MISTAKES, showcase
 from manyways.data.columns import Column, id_text
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Target
+from manyways.data.targets import NumberTarget, Target
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -105,6 +105,7 @@ def test_at_most_so_many_mistakes() -> None:
 def test_a_number_is_shown_by_its_residuals() -> None:
     data = table(NUMBERS, [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "number")
     target = Target.fit(data)
+    assert isinstance(target, NumberTarget)
     guess = np.array([1.0, 2.5, 3.0, 1.0, 5.0, 6.0])
     best = showcase("it", model_of(data, ((guess - target.mean) / target.scale)[:, None]), data.test)
     assert best.confusion is None

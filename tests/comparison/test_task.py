@@ -8,7 +8,7 @@ import pytest
 import manyways as mw
 from manyways.comparison.tasks import all_tasks, find_task, task_of
 from manyways.errors import DataError, ParameterError
-from manyways.models.metrics import HIGHER_IS_BETTER
+from manyways.metrics import METRICS
 
 WORDS = ["one and two", "three and four", "five and six", "seven and eight"]
 OTHER = [text.upper() for text in WORDS]
@@ -84,4 +84,4 @@ def test_a_metric_may_ask_for_another_task_than_the_roles() -> None:
 
 
 def test_of_every_metric_it_is_known_whether_more_is_better() -> None:
-    assert {metric for task in all_tasks() for metric in task.metrics} <= set(HIGHER_IS_BETTER)
+    assert {metric for task in all_tasks() for metric in task.metrics} <= set(METRICS)

@@ -11,7 +11,7 @@ from manyways.errors import DataError, ModelError
 from manyways.methods.self_supervised.simclr import SimCLR
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.unsupervised.kmeans import KMeans
-from manyways.models.metrics import class_metrics, number_metrics
+from manyways.metrics import class_metrics, number_metrics
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
 

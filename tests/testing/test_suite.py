@@ -18,7 +18,7 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import NotNegative
 from manyways.methods.merging.merge import Merge
 from manyways.methods.method import Method
-from manyways.methods.needs import Input, Label, Need
+from manyways.methods.needs import AnyLabel, Input, Need
 from manyways.models.model import Model
 from manyways.testing import BrokenPromise, check_method, checks_for
 from manyways.training.learner import RowLearner
@@ -28,7 +28,7 @@ from manyways.training.learner import RowLearner
 class Sound(RowMethod[RowLearner]):
     """Learn from labelled rows, as one should."""
 
-    needs: ClassVar[tuple[Need, ...]] = (Input, Label)
+    needs: ClassVar[tuple[Need, ...]] = (Input, AnyLabel)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     paper: ClassVar = "Nobody, Nowhere (2000)"
 

@@ -98,6 +98,8 @@ class Reading:
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `manyways.read`."""
+        from manyways.data.options import OPTIONS
+
         roles: dict[str, tuple[str, ...]] = {}
         for role, column in pairs("--role", self.role, "ROLE=COL, such as time=date"):
             roles[role] = (*roles.get(role, ()), column)
@@ -105,8 +107,8 @@ class Reading:
             "label": () if self.label == "" else self.label,
             "input": self.input or None,
             "kinds": dict(pairs("--kinds", self.kinds, "COL=KIND, such as zip=category")),
-            **{name: getattr(self, name) for name in READ_AS_GIVEN},
         }
+        given |= {name: getattr(self, name) for name in OPTIONS if name not in given}
         if both := [role for role in roles if given.get(role) is not None]:
             raise ParameterError(f"The role {both[0]} is given by --role and by --{both[0]}; give it once.")
         options = pairs("--environment", self.environment, "NAME=VALUE, such as is_slippery=false")
@@ -128,21 +130,6 @@ class Reading:
         if self.tasks is not None:
             data = data.with_tasks(self.tasks)
         return data if self.clients is None else data.with_clients(self.clients, self.clients_alpha)
-
-
-READ_AS_GIVEN = (
-    "part",
-    "test",
-    "validation",
-    "bad_rows",
-    "image_size",
-    "image_white",
-    "sample_rate",
-    "seconds",
-    "label_pattern",
-    "header",
-    "decimal",
-)
 
 
 def parse(kind: type[T], command: str, arguments: Sequence[str]) -> T:

@@ -137,7 +137,7 @@ def own_names() -> set[str]:
 
 def _fit(options: Fit, method: "Method") -> int:
     from manyways.cli.run_folder import RunFolder
-    from manyways.data.targets import check_labels
+    from manyways.data.targets import check_labels, predictions
     from manyways.lineage.store.store import Store
     from manyways.models.saving import load_model
     from manyways.training.budget import Budget
@@ -151,7 +151,7 @@ def _fit(options: Fit, method: "Method") -> int:
     except NeedsError as error:
         more = " Or start from a saved model: --start MODEL." if method.needs_start() and not start else ""
         raise NeedsError(f"{error}{more}") from error
-    if len(data.test) and data.training.labelled.any() and gives(method) & {"classify", "regress", "labels"}:
+    if len(data.test) and data.training.labelled.any() and gives(method) & (predictions() | {"labels"}):
         check_labels(data)
     budget = Budget.of(options.budget) if options.budget else method.default_budget(data)
     folder = RunFolder.beside(options.out, method.identity(data, start, budget, options.seed))
@@ -279,6 +279,8 @@ def scores_of(model: "Model", data: "Data") -> dict[str, float]:
 
 def next_command(options: Fit, data: "Data", model: "Model") -> str:
     """What can be done with the model that was made."""
+    from manyways.data.targets import predictions
+
     source = options.data if len(data) or data.environment else "DATA"
     if "act" in model.gives:
         own = ["--environment", *options.reading.environment] if options.reading.environment else []
@@ -294,7 +296,7 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
     if "retrieve" in model.gives:
         classes = ["--classes", "NAME", "NAME", "--start", str(options.out), "--out", f"{options.out}-classes"]
         return command_line("fit", "zero-shot", *classes)
-    if model.gives & {"classify", "regress", "labels", "cluster", "score"}:
+    if model.gives & (predictions() | {"labels", "cluster", "score"}):
         return command_line("predict", str(options.out), source, "--out", "predictions.csv")
     tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
     return command_line("fit", "fine-tune", source, *tuned)

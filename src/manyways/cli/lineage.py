@@ -65,9 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.lineage.store.store import Store
 
     store = Store()
-    if questions:
+    if questions or options.model is None:
         return _reached(store, options)
-    assert options.model is not None
     folder = Path(options.model)
     if (folder / DESCRIPTION).is_file() and store.find_lineage(saved_lineage(folder)) is None:
         _show_folder(folder, options)

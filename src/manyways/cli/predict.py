@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.whole import write_whole
 
     model = load_model(options.model)
-    if options.probabilities and not (model.target and model.target.classification):
+    if options.probabilities and not (model.target and model.target.probabilistic):
         several = model.predicts and model.target is None
         why = "several labels, each with probabilities of its own" if several else "no classes, so there are none"
         raise ModelError(f"{options.model} predicts {why}; leave --probabilities out.")

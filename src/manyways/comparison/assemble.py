@@ -25,7 +25,7 @@ from manyways.comparison.results import (
 )
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
-from manyways.models.metrics import HIGHER_IS_BETTER
+from manyways.metrics import higher_is_better
 from manyways.models.saving import load_model
 from manyways.version import __version__
 
@@ -44,7 +44,7 @@ def assemble(plan: Plan, outcomes: Outcomes, folder: Path, interrupted: bool) ->
     comparison = Comparison(
         data=summarise(plan),
         metric=plan.metric,
-        higher_is_better=HIGHER_IS_BETTER[plan.metric],
+        higher_is_better=higher_is_better(plan.metric),
         labels=plan.labels,
         budget=str(plan.budget),
         seeds=plan.seeds,
@@ -130,7 +130,7 @@ def make_entry(
         if name == BASELINE and plan.labels in counts:
             equivalent = float(plan.labels)  # it is what the others are measured by, and needs what it was given
         else:
-            equivalent, note = labels_needed(counts, curve, mean, HIGHER_IS_BETTER[plan.metric])
+            equivalent, note = labels_needed(counts, curve, mean, higher_is_better(plan.metric))
     return replace(
         entry,
         score=mean,

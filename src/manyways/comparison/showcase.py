@@ -24,32 +24,17 @@ LONGEST_SHOWN = 64
 def showcase(name: str, model: Model, test: Data) -> Best:
     """What `model` does on the rows of `test` whose label is known."""
     known = test.select(test.known)
-    target = model.target
-    assert target is not None
-    truth = target.encode(known, hidden=True)
-    if not target.classification:
-        return _numbers(name, known, target.decode(truth), model.predict(known))
-    probabilities = model.probabilities(known)
-    guess = probabilities.argmax(axis=1)
-    counts = np.zeros((target.width, target.width), int)
-    np.add.at(counts, (truth, guess), 1)
-    classes = tuple(map(str, target.classes))
-    wrong = np.flatnonzero(truth != guess)
-    # The surest mistakes tell most: of the data, of its labels, of the model.
-    shown = wrong[np.argsort(-probabilities[wrong, guess[wrong]], kind="stable")[:MOST_MISTAKES]]
+    target = model.label_target
+    review = target.review(model.outputs(known), target.encode(known, hidden=True), MOST_MISTAKES, SCATTER_LIMIT)
     mistakes = [
-        _mistake(
-            known,
-            int(row),
-            classes[truth[row]],
-            classes[guess[row]],
-            float(probabilities[row, guess[row]]),
-            None,
+        _mistake(known, int(row), truth, predicted, confidence)
+        for row, truth, predicted, confidence in zip(
+            review.rows, review.truth, review.predicted, review.confidence, strict=True
         )
-        for row in shown
     ]
-    table = tuple(tuple(map(int, row)) for row in counts)
-    return Best(name, Confusion(classes, table), tuple(mistakes))
+    counts = review.confusion
+    table = None if counts is None else Confusion(review.classes, tuple(tuple(map(int, row)) for row in counts))
+    return Best(name, table, tuple(mistakes), review.pairs)
 
 
 def showcase_of_answers(name: str, model: Model, test: Data) -> Best:
@@ -84,26 +69,9 @@ def _text(data: Data, role: str, row: int) -> str:
     return str(data.columns[data.roles[role][0]].take(data.rows[[row]])[0])
 
 
-def _numbers(name: str, data: Data, truth: NDArray[Any], guess: NDArray[Any]) -> Best:
-    residual = guess - truth
-    shown = np.argsort(-np.abs(residual), kind="stable")[:MOST_MISTAKES]
-    mistakes = [
-        _mistake(data, int(row), float(truth[row]), float(guess[row]), None, float(residual[row])) for row in shown
-    ]
-    sample = np.linspace(0, len(truth) - 1, min(SCATTER_LIMIT, len(truth))).astype(int)
-    pairs = tuple((float(truth[row]), float(guess[row])) for row in sample)
-    return Best(name, None, tuple(mistakes), pairs)
-
-
-def _mistake(
-    data: Data,
-    row: int,
-    truth: str | float,
-    guess: str | float,
-    confidence: float | None,
-    residual: float | None,
-) -> Mistake:
+def _mistake(data: Data, row: int, truth: str | float, guess: str | float, confidence: float | None) -> Mistake:
     kind, payload = row_shown(data, row)
+    residual = guess - truth if isinstance(truth, float) and isinstance(guess, float) else None
     return Mistake(id_text(data.ids[row]), truth, guess, kind, payload, confidence, residual)
 
 

@@ -36,7 +36,7 @@ class Column:
     @property
     def of(self) -> ColumnKind:
         """The kind itself, with all that differs between kinds."""
-        return KINDS[self.kind]
+        return KINDS.find(self.kind)
 
     def take(self, rows: RowNumbers) -> NDArray[Any]:
         """The values of `rows`, in that order."""

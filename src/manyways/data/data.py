@@ -16,6 +16,7 @@ from manyways.data.notation import is_missing
 from manyways.data.origin import Origin
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.roles import check_roles
+from manyways.data.sample_weights import weights_of
 from manyways.data.storage import RowNumbers
 from manyways.errors import DataError, ParameterError, did_you_mean
 
@@ -312,6 +313,16 @@ class Data:
         visible[rows] = True
         columns = {**self.columns, column.name: replace(column, values=values)}
         return replace(self, columns=columns, visible=visible, origin=None)
+
+    @property
+    def sample_weights(self) -> NDArray[np.float64] | None:
+        """The sample weight of each of these rows, 0 or more; None without a column of the role weight.
+
+        Raises DataError for a weight that is missing, infinite or below 0, and where all are 0.
+        """
+        if not self.has("weight"):
+            return None
+        return weights_of(self)
 
     @property
     def forgotten(self) -> NDArray[np.bool_]:

@@ -160,7 +160,7 @@ class InputEncoding:
         first = {name: saved[name] for name in order if name in saved}
         for name, fields in {**first, **saved}.items():
             try:
-                encoders[name] = ENCODERS[fields["kind"]].from_json(fields)
+                encoders[name] = ENCODERS.find(fields["kind"]).from_json(fields)
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(f"The saved encoder of {name!r} is damaged: {error!r}.") from error
         return InputEncoding(encoders)

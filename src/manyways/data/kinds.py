@@ -1,5 +1,6 @@
 """Kinds of columns: how each is told from values, stored, found missing, and called."""
 
+import json
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of, listed
 from manyways.data.storage import Rows, loaded
 from manyways.errors import DataError
+from manyways.registry import Registry
 
 Kind = str
 """The name of a kind of column, one of `KINDS`."""
@@ -60,9 +62,17 @@ class ColumnKind:
         """True for each of `values` that says nothing."""
         return is_missing(values)
 
+    def fits_label(self, values: NDArray[Any]) -> bool:
+        """True if labels, objects [n], look like this kind, and not like categories or numbers."""
+        return False
+
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""
         return self.name
+
+
+KINDS: Registry[ColumnKind] = Registry("kinds", ColumnKind, "manyways.data.kinds")
+"""Every kind by its name: those of this file, and of the entry-point group `manyways.kinds`."""
 
 
 class Number(ColumnKind):
@@ -180,8 +190,75 @@ class Audio(ColumnKind):
         return f"{shape[1] / rate:.2g} s at {rate / 1000:g} kHz" if rate else self.name
 
 
-KINDS: dict[str, ColumnKind] = {kind.name: kind for kind in (Number(), Category(), Text(), Image(), Audio())}
-"""Every kind by its name."""
+class Several(ColumnKind):
+    """Sets of classes, each row of which may be of several, or of none: objects [n] that are "a|b", None where missing.
+
+    Read from lists, ["a", "b"], and from words with a stroke between them, "a|b"; the classes of a row are sorted, and
+    a row of none is "|".
+    """
+
+    name = modality = "several"
+    words = ("set of classes", "sets of classes")
+
+    def fits_label(self, values: NDArray[Any]) -> bool:
+        known = [str(value) for value in _first(values) if value is not None and str(value)]
+        if any(_is_list(value) for value in known[:LOOKED_AT_CLOSELY]):
+            return True
+        joined = [value for value in known if STROKE in value]
+        classes = {part.strip() for value in known if value != STROKE for part in value.split(STROKE)}
+        # Of sets the same few classes come again and again, in many combinations; a stroke in a name is alone.
+        return len(joined) >= len(known) * LEAST_JOINED and "" not in classes and len(classes) * 2 <= len(known)
+
+    def stored(self, name: str, values: Rows, decimal: Decimal | None = None, *, learned: bool = False) -> Rows:
+        cells = loaded(values)
+        if cells.ndim != 1:
+            raise DataError(
+                f"The column {name!r} holds {cells.shape[1]} numbers a row; sets of classes are lists of names, or "
+                f"names with a stroke between them: a{STROKE}b."
+            )
+        missing = is_missing(cells)
+        return as_objects([None if gone else _joined(name, cell) for cell, gone in zip(cells, missing, strict=True)])
+
+
+STROKE = "|"
+"""Between the classes of a row."""
+LEAST_JOINED = 0.1
+"""Share of the labels with a stroke from which on they are sets."""
+LOOKED_AT_CLOSELY = 100
+
+
+def classes_in(cell: str) -> tuple[str, ...]:
+    """The classes in a cell of a column of sets: ("a", "b") of "a|b"."""
+    return tuple(part for part in cell.split(STROKE) if part)
+
+
+def _joined(name: str, cell: Any) -> str:
+    """A list, or words with strokes between them, as the kind stores it."""
+    if isinstance(cell, str):
+        parts = json.loads(cell) if _is_list(cell) else [part.strip() for part in cell.split(STROKE)]
+    else:
+        parts = list(cell) if isinstance(cell, list | tuple | set | np.ndarray) else [cell]
+    words = {str(part).strip() for part in parts} - {""}
+    if odd := [word for word in sorted(words) if STROKE in word]:
+        raise DataError(
+            f"The column {name!r} holds lists of classes, one of which is {odd[0]!r}; a class has no {STROKE!r} in its "
+            "name. Write it otherwise."
+        )
+    return STROKE.join(sorted(words)) or STROKE
+
+
+def _is_list(text: str) -> bool:
+    """True of JSON that is a list of words or numbers."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return False
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        return False
+    return all(isinstance(part, str | int) for part in parts)
+
+
+NUMBER, CATEGORY, TEXT, IMAGE, AUDIO, SEVERAL = Number(), Category(), Text(), Image(), Audio(), Several()
 
 
 def infer_kind(values: Rows) -> Kind:
@@ -190,7 +267,7 @@ def infer_kind(values: Rows) -> Kind:
     Arrays of three or four axes are images. Floats, and integers with more than 2 values, are numbers. Strings are text
     where they have three words or more on average, categories otherwise.
     """
-    return next((kind.name for kind in KINDS.values() if kind.fits(values)), Category.name)
+    return next((kind.name for kind in KINDS.all().values() if kind.fits(values)), CATEGORY.name)
 
 
 def infer_label_kind(values: NDArray[Any]) -> Kind:
@@ -200,14 +277,14 @@ def infer_label_kind(values: NDArray[Any]) -> Kind:
     """
     known = values[~is_missing(values)]
     if known.dtype.kind not in "iuf":
-        return Category.name
+        return next((kind.name for kind in KINDS.all().values() if kind.fits_label(known)), CATEGORY.name)
     if not np.all(known == np.round(known)):
-        return Number.name
+        return NUMBER.name
     distinct, counts = np.unique(known, return_counts=True)
     if len(distinct) <= most_classes(len(known)):
-        return Category.name
+        return CATEGORY.name
     counted = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
-    return Category.name if counted and counts.min() > 1 else Number.name
+    return CATEGORY.name if counted and counts.min() > 1 else NUMBER.name
 
 
 def most_classes(count: int) -> int:

@@ -1,18 +1,16 @@
 """Read data from wherever it is into a table whose columns have roles."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.environments import find_environment
 from manyways.data.inference.bad_rows import handle
-from manyways.data.inference.columns import finished, understood, useless
+from manyways.data.inference.columns import columns_of
 from manyways.data.inference.images import resized
 from manyways.data.inference.join import joined
+from manyways.data.inference.roles import parts_of, roles_of
 from manyways.data.inference.table import Table, like
 from manyways.data.inference.values import load, with_labels
 from manyways.data.kinds import Kind
@@ -20,11 +18,9 @@ from manyways.data.notation import Decimal
 from manyways.data.options import OPTIONS, BadRows, check_options
 from manyways.data.origin import find_origin
 from manyways.data.parts import PARTS, TEST, TRAINING, VALIDATION
-from manyways.data.phrases import count_of
-from manyways.data.roles import ROLES, text_roles
+from manyways.data.roles import ROLES
 from manyways.data.sources import memory
-from manyways.data.sources.base import PART_WORDS, Options
-from manyways.data.storage import loaded
+from manyways.data.sources.base import Options
 from manyways.errors import DataError, ParameterError, did_you_mean
 
 Names = str | Sequence[str]
@@ -150,19 +146,10 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
     elif "label" not in given and (found := [name for name in known.labels if name in table.columns]):
         given["label"] = tuple(found)
     table = resized(_with_parts(table, asked["test"], asked["validation"], options), options.image_size)
-    table, parts = _by_column(table, part, given)
+    table, parts = parts_of(table, part, given)
     ignored = dict(table.ignored)
-    given = _roles(table, given, ignored, kinds, options.kinds)
-    role_of = {name: role for role, columns in given.items() for name in columns}
-    columns = {
-        name: finished(table.columns[name], role, options.kinds.get(name), options.decimal, learned=name in known.kinds)
-        for name, role in role_of.items()
-    }
-    notes = {
-        name: note
-        for name, role in role_of.items()
-        if (note := understood(table.columns[name], columns[name], role, asked=name in options.kinds))
-    }
+    given = roles_of(table, given, ignored, kinds, options.kinds)
+    columns, notes = columns_of(table, given, options, known.kinds)
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
     if lost := [name for name in fills or () if name not in columns]:
         raise DataError(
@@ -227,86 +214,6 @@ def _with_parts(table: Table, test: Any, validation: Any, options: Options) -> T
             )
         tables.append((part, load(source, like(options, table))))
     return table if len(tables) == 1 else joined(tables, table.name, table.source, options.labels)
-
-
-def _by_column(table: Table, part: str | None, given: Mapping[str, tuple[str, ...]]) -> tuple[Table, NDArray[np.uint8]]:
-    """The table without its part column, and the part of each row."""
-    if part is None:
-        return table, table.part if table.part is not None else np.zeros(len(table), np.uint8)
-    if role := next((role for role, names in given.items() if part in names), None):
-        raise DataError(f"The column {part!r} is both part and {role}; give it one of them.")
-    if part not in table.columns:
-        raise DataError(
-            f"There is no column {part!r} for part; columns are {', '.join(table.columns)}."
-            f"{did_you_mean(part, table.columns)}"
-        )
-    words = loaded(table.columns[part].values)
-    codes = np.array([PART_WORDS.get(str(word).strip().lower(), -1) for word in words.tolist()])
-    if (codes < 0).any():
-        row = int(np.flatnonzero(codes < 0)[0])
-        raise DataError(
-            f"The column {part!r} names no part in {count_of(int((codes < 0).sum()), 'row')}, first {words[row]!r} in "
-            f"row {row} (rows count from 0); allowed are {', '.join(PART_WORDS)}."
-        )
-    rest = {name: column for name, column in table.columns.items() if name != part}
-    return replace(table, columns=rest), codes.astype(np.uint8)
-
-
-def _roles(
-    table: Table,
-    given: Mapping[str, tuple[str, ...]],
-    ignored: dict[str, str],
-    asked: Iterable[str],
-    kinds: Mapping[str, Kind],
-) -> dict[str, tuple[str, ...]]:
-    """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`.
-
-    asked: the columns whose kind was asked for, which must be there; kinds: all kinds that are known.
-    """
-    roles = dict(given)
-    wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(asked)}
-    for what, names in wanted.items():
-        if lost := [name for name in names if name not in table.columns]:
-            hint = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
-            if table.headless:
-                hint += f" Note that {table.headless}; if it names the columns, pass header=True."
-            shown = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
-            raise DataError(
-                f"{table.source} has no column {lost[0]!r} for {what}; columns are {shown}.{hint}"
-                f"{did_you_mean(lost[0], table.columns)}"
-            )
-    taken = {name for names in roles.values() for name in names}
-    label = table.label or "label"
-    if "label" not in roles and label in table.columns and label not in taken:
-        roles["label"] = (label,)
-        taken.add(label)
-    if "input" not in roles and not any(role in roles for role in text_roles()):
-        roles |= {role: (role,) for role in _named_after_roles(table.columns, taken, "label" in roles)}
-        taken = {name for names in roles.values() for name in names}
-    rest = [name for name in table.columns if name not in taken]
-    if "input" in roles or any(role in roles for role in text_roles()):
-        ignored.update(dict.fromkeys(rest, "no role was given to it"))
-    else:
-        found = {name: useless(table.columns[name], kinds.get(name)) for name in rest}
-        reasons = {name: reason for name, reason in found.items() if reason}
-        ignored.update(reasons)
-        roles["input"] = tuple(name for name in rest if name not in reasons)
-    if not any(roles.get(role) for role in ("input", *text_roles())):
-        why = "; ".join(f"{name}: {reason}" for name, reason in ignored.items()) or "every column has another role"
-        raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
-    return {role: names for role, names in roles.items() if names}
-
-
-def _named_after_roles(columns: Iterable[str], taken: set[str], labelled: bool) -> tuple[str, ...]:
-    """The text roles that the names of `columns` say, as the field's data sets name them."""
-    free = set(columns) - taken
-    found: set[str] = {"messages", "prompt"} & free
-    for together in ({"prompt", "completion"}, {"chosen", "rejected"}):
-        found |= together if together <= free else set()
-    # A column called text beside a label is what a classifier reads.
-    if "text" in free and not labelled and (found or free == {"text"}):
-        found.add("text")
-    return tuple(role for role in text_roles() if role in found)
 
 
 def as_data(source: Source) -> Data:

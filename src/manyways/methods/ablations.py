@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from gymnasium import Env
 
     from manyways.data.environments import Environment
+    from manyways.methods.needs import Need
 
 
-def without_signal(needs: Iterable[object], data: Data) -> dict[str, Data]:
+def without_signal(needs: "Iterable[Need]", data: Data) -> dict[str, Data]:
     """Return `data` without the signal of each of the `needs` that has one, by what is missing.
 
     Rows stay what and where they are; only what belongs to which of them changes.
     """
-    names = list(map(str, needs))
-    return {what: without(data) for name in names for what, without in _SIGNALS.get(name, {}).items()}
+    lost = {}
+    for need in needs:
+        what, without = ("its labels", _labels) if need.labelled else _SIGNALS.get(need.name, ("", None))
+        if without is not None:
+            lost[what] = without(data)
+    return lost
 
 
 def with_column(data: Data, column: Column) -> Data:
@@ -108,18 +113,15 @@ def _objects(values: Iterable[str]) -> NDArray[Any]:
     return out
 
 
-_OF_LABELS = {"its labels": _labels}
-_SIGNALS: Mapping[str, Mapping[str, Callable[[Data], Data]]] = {
-    "label": _OF_LABELS,
-    "labels": _OF_LABELS,
-    "classes": _OF_LABELS,
-    "client": {"its clients": partial(_role, "client")},
-    "forget": {"its rows to be forgotten": _marks},
-    "inputs": {"inputs that belong together": _last_input},
-    "paired": {"inputs that belong together": _last_input},
-    "text": {"the order of its tokens": _backwards},
-    "answers": {"answers to its prompts": partial(_role, "completion")},
-    "pairs": {"its preferences": _pairs},
-    "judged": {"its judgements": _judgements},
-    "environment": {"its rewards": _rewards},
+_SIGNALS: Mapping[str, tuple[str, Callable[[Data], Data]]] = {
+    "client": ("its clients", partial(_role, "client")),
+    "forget": ("its rows to be forgotten", _marks),
+    "inputs": ("inputs that belong together", _last_input),
+    "paired": ("inputs that belong together", _last_input),
+    "text": ("the order of its tokens", _backwards),
+    "answers": ("answers to its prompts", partial(_role, "completion")),
+    "pairs": ("its preferences", _pairs),
+    "judged": ("its judgements", _judgements),
+    "environment": ("its rewards", _rewards),
 }
+"""By the names of needs: what is missing, and data without it."""

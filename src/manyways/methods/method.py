@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.targets import predictions
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import Input, Need, lacking, lacking_inputs, unused
@@ -309,7 +310,7 @@ class Method(ABC):
         """What a comparison tries of this method where nothing is named; of `data`, where it is known."""
         if cls.suggests is not None:
             return cls.suggests
-        return (cls.method_name(),) if cls.gives & {"classify", "regress", "adapt", "act"} else ()
+        return (cls.method_name(),) if cls.gives & (predictions() | {"adapt", "act"}) else ()
 
     @final
     @classmethod

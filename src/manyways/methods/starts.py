@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from manyways.data.targets import kind_of, predictions
 from manyways.methods.discovery import all_methods
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
         return words
     predicts: set[str] = set()
     if data.has("label") and data.training.labelled.any():
-        predicts = {"classify" if label.kind == "category" else "regress" for label in data.labels}
-        predicts = predicts if len(data.labels) == 1 else set()
-    return frozenset(word for word in words if word not in ("classify", "regress") or word in predicts)
+        predicts = {kind_of(data).gives} if len(data.labels) == 1 else set()
+    return (words - predictions()) | (words & predicts)
 
 
 def needs_any(method: "Method", *needs: "Need") -> bool:

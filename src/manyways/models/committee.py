@@ -14,10 +14,9 @@ from torch import nn
 from manyways.checked_json import DAMAGED, described
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Target
+from manyways.data.targets import NumberTarget, Target
 from manyways.errors import DataWarning, ModelError
 from manyways.models.lineage import NO_LINEAGE, Lineage
-from manyways.models.metrics import class_metrics, default_metric, number_metrics
 from manyways.models.model import Model
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
 
@@ -67,7 +66,7 @@ class Committee(Model):
         target = voters[0].target
         assert target is not None
         network = nn.ModuleList([voter.network for voter in voters])
-        own = target if target.classification else Target(target.name)  # each member has its own unit
+        own = target if target.classification else NumberTarget(target.name)  # each member has its own unit
         return cls(network=network, target=own, seats=tuple(seats), vote=vote, start=start)
 
     @property
@@ -85,10 +84,10 @@ class Committee(Model):
 
     @property
     def metric(self) -> str | None:
-        return default_metric(self.target.classification)
+        return self.target.metrics[0]
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        return words & {"classify" if self.target.classification else "regress"}
+        return words & {self.target.gives}
 
     def predict(self, source: "Source") -> NDArray[Any]:
         data = self._asked(source)
@@ -128,9 +127,7 @@ class Committee(Model):
         data = labelled(source, self.encoding(), [self.target])
         known = data.select(data.known)
         truth = self.target.encode(known, hidden=True)
-        if self.target.classification:
-            return class_metrics(self.probabilities(known), truth)
-        return number_metrics(self.predict(known), self.target.decode(truth))
+        return self.target.scores(self.outputs(known), truth)
 
     def write(self, folder: Path) -> dict[str, Any]:
         stages = self.lineage.stages()

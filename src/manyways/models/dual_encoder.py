@@ -16,12 +16,12 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.presence import lacking_rows
 from manyways.data.read import Source, as_data
 from manyways.data.repeats import same_numbers
-from manyways.data.targets import Target
+from manyways.data.targets import ClassTarget, Target
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
+from manyways.metrics import metric_of
 from manyways.models.derivation import derived
 from manyways.models.heads import SimilarityHead
 from manyways.models.lineage import Lineage
-from manyways.models.metrics import metric_of
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
@@ -104,7 +104,7 @@ class DualEncoder(Model):
         """
         names = tuple(classes)
         check_class_names(names, template, "classifier")
-        made = self.comparing(Target(label, names), template)
+        made = self.comparing(ClassTarget(label, names), template)
         fields = {"classes": names, "template": template, "label": label}
         return derived(made, self, "zero-shot", Data.nothing(), fields, {"template": TEMPLATE, "label": LABEL})
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target, Targets
 from manyways.errors import DataError, ModelError
+from manyways.metrics import metric_of
 from manyways.models.lineage import Lineage
-from manyways.models.metrics import class_metrics, default_metric, metric_of, number_metrics
 from manyways.models.model import Model
 from manyways.models.networks import Networks, rebuild_networks
 from manyways.models.predictor import Predictor
@@ -43,7 +43,7 @@ class LabelsPredictor(Model):
         """The labels of each row: a structured array [rows] with a field for each label, a class or a number."""
         data = inputs_of(source, self.inputs)
         warn_of_unseen(data, self.inputs)
-        return self.targets.decode(self.outputs(data))
+        return self.targets.predict(self.outputs(data))
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
         """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`."""
@@ -51,7 +51,7 @@ class LabelsPredictor(Model):
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
         """Raises ModelError: each label has probabilities of its own, those of `only(label)`."""
-        name = next((target.name for target in self.targets.each if target.classification), None)
+        name = next((target.name for target in self.targets.each if target.probabilistic), None)
         hint = f" Ask for those of one: model.only({name!r}).probabilities(rows)." if name else ""
         raise ModelError(f"The model predicts several labels ({', '.join(self.targets.names)}).{hint}")
 
@@ -66,7 +66,7 @@ class LabelsPredictor(Model):
         target = self._target(label)
         start = sum(self.targets.widths[: self.targets.names.index(label)])
         network = self.network.only(start, start + target.width)
-        gives = frozenset({"classify" if target.classification else "regress", "embed"})
+        gives = frozenset({target.gives, "embed"})
         return Predictor(network=network, inputs=self.inputs, target=target, gives=gives, lineage=self.lineage)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
@@ -85,7 +85,7 @@ class LabelsPredictor(Model):
             if target.name in data.roles.get("label", ()):
                 found = _scores(target, outputs, target.encode(data.with_label(target.name), hidden=True))
                 scores |= {metric_of(name, target.name): value for name, value in found.items()}
-                usual += [found[name] for name in [default_metric(target.classification)] if name in found]
+                usual += [found[name] for name in target.metrics[:1] if name in found]
         if not usual:
             raise DataError(
                 f"{data.name} has no row with a known label of {', '.join(self.targets.names)} to compute a score on."
@@ -148,10 +148,7 @@ class LabelsPredictor(Model):
 
 def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> dict[str, float]:
     """Those of the rows whose truth is known, as far as they are finite; none where none is known."""
-    known = truth >= 0 if target.classification else ~np.isnan(truth)
+    known = target.known(torch.from_numpy(truth)).numpy()
     if not known.any():
         return {}
-    if target.classification:
-        return class_metrics(torch.from_numpy(outputs[known]).softmax(1).numpy(), truth[known])
-    found = number_metrics(target.decode(outputs[known, 0]), target.decode(truth[known]))
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+    return {name: score for name, score in target.scores(outputs[known], truth[known]).items() if np.isfinite(score)}

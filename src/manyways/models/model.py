@@ -66,7 +66,7 @@ class Model(ABC):
 
     @abstractmethod
     def evaluate(self, source: "Source") -> dict[str, float]:
-        """Scores on `source` by name (`manyways.models.metrics`)."""
+        """Scores on `source` by name (`manyways.metrics`)."""
 
     @abstractmethod
     def write(self, folder: Path) -> dict[str, Any]:
@@ -107,6 +107,16 @@ class Model(ABC):
     def encoding(self) -> "InputEncoding":
         """How the inputs of a model over rows are read. Raises ModelError for one that reads no rows."""
         return self.as_predictor().inputs
+
+    @property
+    def label_target(self) -> Target:
+        """What its outputs mean. Raises ModelError where it predicts no label."""
+        if self.target is None:
+            raise ModelError(
+                f"{self.lineage.title} gives {', '.join(sorted(self.gives))}, no predictions; chain a method that "
+                f"learns from labels: {self.lineage.title} >> fine_tune."
+            )
+        return self.target
 
     @property
     def predicts(self) -> bool:

@@ -95,9 +95,13 @@ class Network(nn.Module):
         return joined if self.projection is None else self.projection(joined)
 
     def forward(self, inputs: Inputs) -> Tensor:
+        return self.predict(self.features(inputs))
+
+    def predict(self, features: Tensor) -> Tensor:
+        """The head's outputs [rows, outputs] for features [rows, width]."""
         if self.head is None:
             raise ModelError("This model only embeds; chain a method that adds a head: model_method >> FineTune().")
-        outputs: Tensor = self.head(self.features(inputs))
+        outputs: Tensor = self.head(features)
         return outputs
 
     @property

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,10 @@ CHUNK_BYTES = 1 << 28
 Weights = dict[str, Tensor]
 
 
-class Population(nn.Module):
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class Population(nn.Module, Generic[NetworkT]):
     """`members` copies of `network`, each with weights of its own, in tensors with one leading axis.
 
     Clients of a federation, tasks of a meta-batch, a committee, shards, seeds: what differs between them is only what
@@ -35,7 +38,7 @@ class Population(nn.Module):
 
     decided: Tensor
 
-    def __init__(self, network: nn.Module, members: int, *, how: How = "auto", chunk: int | None = None) -> None:
+    def __init__(self, network: NetworkT, members: int, *, how: How = "auto", chunk: int | None = None) -> None:
         super().__init__()
         if members < 1:
             raise ParameterError(f"A population needs one member at least; got {members}.")
@@ -68,7 +71,7 @@ class Population(nn.Module):
         """The stacked buffers by the network's own names."""
         return {name: getattr(self, f"buffer|{_key(name)}") for name in self.buffer_names}
 
-    def member(self, number: int) -> nn.Module:
+    def member(self, number: int) -> NetworkT:
         """A network with the weights of one member."""
         network = copy.deepcopy(self._template[0])
         network.load_state_dict(
@@ -96,13 +99,13 @@ class Population(nn.Module):
 
     # --- running -----------------------------------------------------------------------------------
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Population":
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # The constants that members share go to another device with the rest.
         self._template[0]._apply(fn)  # type: ignore[no-untyped-call]
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
-    def train(self, mode: bool = True) -> "Population":
+    def train(self, mode: bool = True) -> Self:
         """Set every member to training, or to evaluation."""
         self._template[0].train(mode)
         return super().train(mode)

@@ -14,7 +14,6 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
-from manyways.models.metrics import class_metrics, default_metric, number_metrics
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
@@ -40,15 +39,13 @@ class Predictor(Model):
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it only embeds."""
-        target, outputs = self._predicting(), self.outputs(self._asked(source))
-        return target.decode(outputs.argmax(axis=1) if target.classification else outputs[:, 0])
+        return self._predicting().predict(self.outputs(self._asked(source)))
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
         """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
-        target, outputs = self._predicting(), self.outputs(self._asked(source))
-        if not target.classification:
-            raise ModelError(f"The model predicts the number {target.name!r}, which has no probabilities; use predict.")
-        return np.asarray(torch.from_numpy(outputs).softmax(1).numpy())
+        target = self._predicting()
+        target.require_probabilities()
+        return np.asarray(target.probabilities(torch.from_numpy(self.outputs(self._asked(source)))).numpy())
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
         """The features of each row, float32 [rows, width]."""
@@ -60,24 +57,19 @@ class Predictor(Model):
         return self._run(source, self.network)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
-        """Scores on the rows whose label is known, hidden or not, by name (`manyways.models.metrics`)."""
+        """Scores on the rows whose label is known, hidden or not, by name (`manyways.metrics`)."""
         target = self._predicting()
         data = labelled(source, self.inputs, [target], **self.roles_read)
         known = data.select(data.known)
         warn_of_unseen(known, self.inputs)
-        outputs = self.outputs(known)
-        truth = target.encode(known, hidden=True)
-        if target.classification:
-            return class_metrics(torch.from_numpy(outputs).softmax(1).numpy(), truth)
-        return number_metrics(target.decode(outputs[:, 0]), target.decode(truth))
+        return target.scores(self.outputs(known), target.encode(known, hidden=True))
 
     @property
     def metric(self) -> str | None:
-        return default_metric(self.target.classification) if self.target else None
+        return self.target.metrics[0] if self.target else None
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        predicts = {"classify" if self.target.classification else "regress"} if self.target else set()
-        return words & {"embed", "cluster", *predicts}
+        return words & {"embed", "cluster", *([self.target.gives] if self.target else [])}
 
     def write(self, folder: Path) -> dict[str, Any]:
         write_weights(self.network, folder)
@@ -116,12 +108,12 @@ class Predictor(Model):
         return {"shared_features": self.inputs.shared} if self.inputs.shared else {}
 
     def _predicting(self) -> Target:
-        if self.target is None or self.network.head is None:
+        if self.network.head is None:
             raise ModelError(
                 f"{self.lineage.title} gives {', '.join(sorted(self.gives))}, no predictions; chain a method that "
                 f"learns from labels: {self.lineage.title} >> fine_tune."
             )
-        return self.target
+        return self.label_target
 
     def _asked(self, source: "Source") -> "Data":
         """The rows of `source`, with a warning where they hold categories that the model never saw."""

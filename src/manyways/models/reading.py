@@ -53,7 +53,7 @@ def labelled(source: "Source", encoding: InputEncoding, targets: Sequence[Target
 
     if isinstance(source, Data):
         return source
-    own: dict[str, Kind] = {target.name: "category" if target.classification else "number" for target in targets}
+    own: dict[str, Kind] = {target.name: target.column_kind for target in targets}
     known = Known({**kinds_of(encoding), **own}, tuple(own))
     names = [name for encoder in encoding.encoders.values() for name in encoder.columns]
     return read_as(source, known, input=names, **_sizes(encoding), **roles)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from manyways.errors import ModelError
 from manyways.methods.chain import Chain
-from manyways.models.metrics import HIGHER_IS_BETTER, plain_metric
+from manyways.metrics import METRICS, plain_metric
 from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require
 
 
@@ -48,7 +48,7 @@ def scores_are_finite(trial: Trial) -> None:
     require(metric in scores, f"{metric} says how good it is, but evaluate gives {', '.join(scores)}.")
     bad = {name: score for name, score in scores.items() if not np.isfinite(score)}
     require(not bad, f"they are not: {bad}.")
-    unknown = set(map(plain_metric, scores)) - HIGHER_IS_BETTER.keys()
+    unknown = set(map(plain_metric, scores)) - set(METRICS)
     require(not unknown, f"of {', '.join(sorted(unknown))} nobody knows whether more is better.")
 
 

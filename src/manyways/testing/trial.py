@@ -17,6 +17,7 @@ from manyways.data.columns import places_of
 from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
+from manyways.data.targets import predictions
 from manyways.methods.ablations import exchanged, with_values
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
@@ -28,7 +29,7 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 ROWS, LABELS, STEPS, START_STEPS, KIND_STEPS = 240, 40, 12, 4, 6
-PREDICTS = frozenset({"classify", "regress", "labels", "cluster"})
+PREDICTS = predictions() | {"labels", "cluster"}
 """What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
 READ = frozenset({"input", "text", "prompt", "completion", "chosen", "rejected"})

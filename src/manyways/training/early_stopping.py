@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from manyways.models.metrics import HIGHER_IS_BETTER
+from manyways.metrics import higher_is_better
 
 if TYPE_CHECKING:
     from manyways.models.model import Model
@@ -46,7 +46,7 @@ class EarlyStopping:
         if metric is None:
             return
         found = model.evaluate(self._rows)[metric]
-        score = found if HIGHER_IS_BETTER[metric] else -found
+        score = found if higher_is_better(metric) else -found
         if isnan(score):  # numbers that are all equal have no R²: a look that tells nothing
             return
         if score > self._score:

@@ -13,7 +13,7 @@ from manyways.data.storage import RowNumbers
 from manyways.data.targets import Target
 from manyways.data.views import Views
 from manyways.models.network import Inputs, Network
-from manyways.randomness import epoch_positions
+from manyways.training.samplers import Epochs, Sampler
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -44,6 +44,7 @@ class Learner(nn.Module):
         self.data = data
         self.seed = seed
         self.steps = 1
+        self.sampler: Sampler = Epochs()
 
     def leave_out_frozen(self) -> None:
         """Leave weights of the network that are frozen now out of the state: they are those of the start for ever."""
@@ -104,8 +105,8 @@ class Learner(nn.Module):
         return step / self.steps
 
     def pick(self, pool: NDArray[np.int64], size: int, step: int, stream: int = 0) -> RowNumbers:
-        """`size` of the positions in `pool` for `step`, epoch by epoch; `stream` tells draws of one step apart."""
-        return pool[epoch_positions(len(pool), size, step, self.seed * 8 + stream)]
+        """`size` of the positions in `pool` for `step`, by the sampler; `stream` tells draws of one step apart."""
+        return self.sampler.positions(pool, size, step, self.seed * 8 + stream)
 
 
 class EncodedLearner(Learner):
@@ -125,28 +126,81 @@ class EncodedLearner(Learner):
 
 
 class RowLearner(EncodedLearner):
-    """A learner of encoded rows with a label, where they have one."""
+    """A learner of encoded rows without labels."""
 
     network: Network
 
-    def __init__(
-        self, network: Network, data: "Data", encoding: "InputEncoding", target: Target | None, seed: int
-    ) -> None:
+    def __init__(self, network: Network, data: "Data", encoding: "InputEncoding", seed: int) -> None:
+        super().__init__(network, data, encoding, seed)
+
+    @property
+    def validation(self) -> "Data | None":
+        """None: early stopping watches a score of predictions."""
+        return None
+
+
+class LabelledLearner(RowLearner):
+    """A learner of encoded rows with a label, where they have one.
+
+    Attributes:
+        target: What the labels are.
+        labels: The encoded labels of all training rows.
+        weights: The sample weights of all training rows, float32, 1 on average over the labelled ones; None: all 1.
+        labelled: The positions of the rows with a label that may be seen; `unlabelled`: those of the others.
+    """
+
+    def __init__(self, network: Network, data: "Data", encoding: "InputEncoding", target: Target, seed: int) -> None:
         super().__init__(network, data, encoding, seed)
         self.target = target
-        labels = target.encode(self.training_data) if target else np.full(len(self.rows), -1)
-        self.labels: Tensor = torch.from_numpy(labels)
-        seen = self.training_data.labelled if target else np.zeros(len(self.rows), bool)
-        self.labelled: RowNumbers = np.flatnonzero(seen)
-        self.unlabelled: RowNumbers = np.flatnonzero(~seen)
+        self.labels: Tensor = torch.from_numpy(target.encode(self.training_data))
+        self.labelled: RowNumbers = np.flatnonzero(self.training_data.labelled)
+        self.unlabelled: RowNumbers = np.flatnonzero(~self.training_data.labelled)
+        self.weights: Tensor | None = None
 
     @property
     def validation(self) -> "Data | None":
         """The validation rows that have a label."""
         rows = self.data.validation
-        shown = rows.select(rows.labelled) if self.target else rows.select(np.zeros(len(rows), bool))
+        shown = rows.select(rows.labelled)
         return shown if len(shown) else None
 
+    def weigh(self, *, balanced: bool) -> None:
+        """Weigh the labelled rows by the column of the role weight, and by class where `balanced`."""
+        self.weights = label_weights(self.training_data, self.target, self.labels, balanced=balanced)
+
     def labels_at(self, positions: RowNumbers) -> Tensor:
-        """The labels at `positions`: class codes, or standardised numbers."""
+        """The labels at `positions`, encoded."""
         return self.labels.index_select(0, torch.from_numpy(positions)).to(self.device)
+
+    def labels_of(self, positions: RowNumbers) -> dict[str, Tensor]:
+        """The members of a batch that `label_loss` reads: the labels at `positions`, and their sample weights."""
+        labels = {"labels": self.labels_at(positions)}
+        if self.weights is not None and not self.sampler.by_weight:
+            labels["weights"] = self.weights.index_select(0, torch.from_numpy(positions)).to(self.device)
+        return labels
+
+    def label_loss(self, outputs: Tensor, batch: Mapping[str, Any], smoothing: float = 0.0) -> Tensor:
+        """The mean loss of outputs [rows, width] against the labels of a batch, by their sample weights."""
+        return self.target.loss(outputs, batch["labels"], batch.get("weights"), smoothing)
+
+
+def label_weights(data: "Data", target: Target, labels: Tensor, *, balanced: bool) -> Tensor | None:
+    """Weights of the rows of `data` in a loss, float32 [rows], 1 on average over those with a visible label.
+
+    Args:
+        data: The rows; those with the role weight weigh as it says.
+        target: What the labels are.
+        labels: The encoded labels of all rows.
+        balanced: True for weights by class besides, so that each class weighs the same.
+
+    Returns:
+        None where all weigh the same.
+    """
+    given = data.sample_weights
+    if given is None and not balanced:
+        return None
+    weights = torch.ones(len(labels)) if given is None else torch.from_numpy(given).float()
+    seen = torch.from_numpy(np.flatnonzero(data.labelled))
+    if balanced:
+        weights[seen] *= target.class_weights(labels[seen])
+    return weights / weights[seen].mean()

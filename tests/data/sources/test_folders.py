@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import manyways as mw
-from manyways.data.inference import images, pixels
+from manyways.data.inference import media, pixels
 from manyways.data.sources import archives
 from manyways.errors import DataError, ParameterError
 
@@ -145,7 +145,7 @@ def test_orientation(tmp_path: Path) -> None:
 
 
 def test_many_chunks_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "CHUNK", 7)
+    monkeypatch.setattr(media, "CHUNK", 7)
     for number in range(40):
         picture(tmp_path / "ab"[number // 20] / f"{number:02}.png", colour=number)
     assert mw.read(tmp_path).take("image")[:, 0, 0, 0].tolist() == list(range(40))

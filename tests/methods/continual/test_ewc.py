@@ -73,6 +73,7 @@ def test_the_fisher_information_is_that_of_single_rows(split: Data) -> None:
     """Estimated from the sums of batches under drawn labels; against the exact expectation, row by row."""
     few = split.select(np.flatnonzero(split.part[split.rows] == 0)[::12])
     method = EWC(size=0.25, scenario="task", fisher_batches=600)
+    torch.manual_seed(0)
     learner = method.begin(few, None, 0)
     learner.network.eval()
     estimated, exact = method.fisher(learner, 0), exact_fisher(learner, 0, [0, 1])

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from manyways.data.data import Data
-from manyways.methods.distillation.distill import Distill, distillation_loss
+from manyways.data.targets.classes import kl_distillation
+from manyways.methods.distillation.distill import Distill
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -35,7 +36,7 @@ def test_loss_by_hand(temperature: float) -> None:
     for told, taught in zip(student, teacher, strict=True):
         p, q = (_softmax([x / temperature for x in row]) for row in (taught, told))
         total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
-    loss = distillation_loss(torch.tensor(student), torch.tensor(teacher), temperature)
+    loss = kl_distillation(torch.tensor(student), torch.tensor(teacher), temperature)
     assert float(loss) == pytest.approx(temperature**2 * total / 2, rel=1e-5)
 
 
@@ -46,7 +47,7 @@ def _softmax(values: list[float]) -> list[float]:
 
 def test_loss_is_nothing_between_equals() -> None:
     logits = torch.tensor([[1.0, -2.0, 0.3]])
-    assert float(distillation_loss(logits, logits + 5, 3.0)) == pytest.approx(0, abs=1e-6)
+    assert float(kl_distillation(logits, logits + 5, 3.0)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("size", [0.5, 1.5])

@@ -45,19 +45,19 @@ def test_the_vote_is_a_mean_of_probabilities() -> None:
     there = torch.ones(5, 3, dtype=torch.bool)
     shares = weights.softmax(0)
     expected = (said.softmax(2) * shares[None, :, None]).sum(1)
-    assert torch.allclose(weighted_vote(said, there, weights, True).softmax(1), expected, atol=1e-6)
-    numbers = weighted_vote(said[:, :, :1], there, weights, False)
+    assert torch.allclose(weighted_vote(said, there, weights, "softmax").softmax(1), expected, atol=1e-6)
+    numbers = weighted_vote(said[:, :, :1], there, weights, "identity")
     assert torch.allclose(numbers, (said[:, :, :1] * shares[None, :, None]).sum(1))
 
 
 def test_what_is_missing_has_no_vote() -> None:
     said, weights = torch.randn(4, 2, 3, generator=generator(0)), torch.tensor([0.3, -0.8])
     there = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
-    voted = weighted_vote(said, there, weights, True).softmax(1)
+    voted = weighted_vote(said, there, weights, "softmax").softmax(1)
     assert torch.allclose(voted[1], said[1, 0].softmax(0), atol=1e-6)
     assert torch.allclose(voted[2], said[2, 1].softmax(0), atol=1e-6)
     assert bool(voted.isfinite().all())
-    assert torch.allclose(voted[3], weighted_vote(said, ~there, weights, True).softmax(1)[3], atol=1e-6)
+    assert torch.allclose(voted[3], weighted_vote(said, ~there, weights, "softmax").softmax(1)[3], atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])

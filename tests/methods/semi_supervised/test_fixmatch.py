@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.losses import label_loss
+from manyways.data.targets import ClassTarget
 from manyways.methods.semi_supervised.fixmatch import ClassBalance, FixMatch, pseudo_label_loss
 from manyways.randomness import generator
 
@@ -21,7 +21,7 @@ def test_loss_by_hand() -> None:
     strong = torch.tensor([[1.0, 2.0], [0.5, 0.0], [9.0, -9.0]])
     first = math.log(math.exp(1) + math.exp(2)) - 1
     second = math.log(math.exp(0.5) + 1) - 0
-    loss, confident = pseudo_label_loss(weak.softmax(1), strong, 0.9)
+    loss, confident = pseudo_label_loss(ClassTarget("y", ("a", "b")), weak.softmax(1), strong, 0.9)
     assert float(loss) == pytest.approx((first + second) / 3)
     assert float(confident) == pytest.approx(2 / 3)
 
@@ -34,7 +34,8 @@ def test_guesses_carry_no_gradient(digits: Data) -> None:
     with torch.no_grad():
         guesses = learner.network(batch["weak"]).softmax(1)
     outputs = learner.network(batch["taught"])
-    wanted = label_loss(outputs[:8], batch["labels"]) + pseudo_label_loss(guesses, outputs[8:], 0.0)[0]
+    target = learner.target
+    wanted = target.loss(outputs[:8], batch["labels"]) + pseudo_label_loss(target, guesses, outputs[8:], 0.0)[0]
     weights = list(learner.network.parameters())
     expected = torch.autograd.grad(wanted, weights)
     for ours, theirs in zip(torch.autograd.grad(method.loss(learner, batch)[0], weights), expected, strict=True):
@@ -43,7 +44,7 @@ def test_guesses_carry_no_gradient(digits: Data) -> None:
 
 def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
     """Labels are one of class 0 for three of class 1; all guesses were of class 0 for a long time."""
-    balance = ClassBalance(torch.tensor([0, 1, 1, 1]), 2)
+    balance = ClassBalance(ClassTarget("y", ("a", "b")), torch.tensor([0, 1, 1, 1]))
     guesses = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
     torch.testing.assert_close(balance(guesses), guesses)
     for _ in range(1000):
@@ -57,7 +58,7 @@ def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
 @pytest.mark.parametrize(("threshold", "share"), [(0.0, 1.0), (0.999999, 0.0)])
 def test_threshold_decides_who_teaches(threshold: float, share: float) -> None:
     weak, strong = torch.randn(2, 8, 4, generator=generator(1)).unbind()
-    loss, confident = pseudo_label_loss(weak.softmax(1), strong, threshold)
+    loss, confident = pseudo_label_loss(ClassTarget("y", tuple("abcd")), weak.softmax(1), strong, threshold)
     assert float(confident) == share
     assert (float(loss) > 0) == (share > 0)
 

@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.methods.semi_supervised.mean_teacher import MeanTeacher, consistency_loss, ramp_up
+from manyways.data.targets import ClassTarget, NumberTarget
+from manyways.methods.semi_supervised.mean_teacher import MeanTeacher, ramp_up
 from manyways.randomness import generator
 from manyways.training.average import AverageNetwork
 from manyways.training.loop import take_step
@@ -20,12 +21,12 @@ from ..steps import Step, move_average
 def test_consistency_of_classes_by_hand() -> None:
     student, teacher = torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.0, 0.0]])
     # Probabilities are (1/4, 3/4) and (1/2, 1/2).
-    assert float(consistency_loss(student, teacher, True)) == pytest.approx((0.25**2 + 0.25**2) / 2)
+    assert float(ClassTarget("y", ("a", "b")).consistency_loss(student, teacher)) == pytest.approx(0.25**2 + 0.25**2)
 
 
 def test_consistency_of_numbers_by_hand() -> None:
     student, teacher = torch.tensor([[1.0], [5.0]]), torch.tensor([[0.0], [2.0]])
-    assert float(consistency_loss(student, teacher, False)) == pytest.approx((1 + 9) / 2)
+    assert float(NumberTarget("y").consistency_loss(student, teacher)) == pytest.approx((1 + 9) / 2)
 
 
 @pytest.mark.parametrize(("progress", "weight"), [(0.0, math.exp(-5)), (0.5, math.exp(-1.25)), (1, 1), (3, 1)])
@@ -50,13 +51,13 @@ def test_teacher_is_the_moving_average(digits: Data) -> None:
         assert not p.requires_grad
 
 
-def test_loss_weighs_agreement_by_classes_and_ramp(digits: Data) -> None:
+def test_loss_weighs_agreement_by_the_ramp(digits: Data) -> None:
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2, consistency_weight=3.0, ramp_up_share=0.5)
     learner = method.begin(digits.with_labels(40), None, 0)
     learner.steps = 100
     batch = method.draw(learner, 25, generator(0))
     total, parts = method.loss(learner, batch)
-    weight = 3.0 * 10 * math.exp(-5 * (1 - 0.5) ** 2)
+    weight = 3.0 * math.exp(-5 * (1 - 0.5) ** 2)
     expected = parts["supervised"] + weight * parts["consistency"]
     assert total.item() == pytest.approx(expected.item(), rel=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from manyways.data.data import Data
-from manyways.methods.losses import label_loss
+from manyways.data.targets import ClassTarget, NumberTarget
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.network import Network
 from manyways.randomness import generator
@@ -51,12 +51,14 @@ def test_label_loss_is_the_smoothed_cross_entropy(smoothing: float) -> None:
         for k, value in enumerate(row):
             target = (1 - smoothing) * (k == label) + smoothing / 4
             total -= target * (value - normaliser)
-    assert float(label_loss(logits, labels, smoothing)) == pytest.approx(total / 6, rel=1e-5)
+    assert float(ClassTarget("y", tuple("abcd")).loss(logits, labels, smoothing=smoothing)) == pytest.approx(
+        total / 6, rel=1e-5
+    )
 
 
 def test_label_loss_of_numbers_is_the_mean_squared_error() -> None:
     outputs, labels = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([1.5, 2.0, 1.0])
-    assert float(label_loss(outputs, labels)) == pytest.approx((0.25 + 0 + 9) / 3)
+    assert float(NumberTarget("y").loss(outputs, labels)) == pytest.approx((0.25 + 0 + 9) / 3)
 
 
 def test_label_smoothing_makes_the_model_less_sure(digits: Data) -> None:

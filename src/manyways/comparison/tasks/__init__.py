@@ -4,6 +4,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from manyways.comparison.tasks.base import Task
+from manyways.comparison.tasks.labelled import OneLabel
+from manyways.data.targets import TARGETS
 from manyways.errors import DataError, ParameterError, did_you_mean
 from manyways.registry import Classes
 
@@ -18,13 +20,17 @@ TASKS: Classes[Task] = Classes("tasks", Task, "manyways.comparison.tasks")
 
 @cache
 def all_tasks() -> tuple[Task, ...]:
-    """Every task; of those that the data asks for, the first is the one."""
-    return tuple(kind() for kind in sorted(TASKS.all().values(), key=lambda kind: (kind.precedence, kind.name)))
+    """Every task, one for each kind of label among them; of those that the data asks for, the first is the one."""
+    tasks = [kind() for kind in TASKS.all().values()] + [OneLabel(kind) for kind in TARGETS.all().values()]
+    return tuple(sorted(tasks, key=lambda task: (task.precedence, task.name)))
 
 
 def find_task(name: str) -> Task:
     """The task called `name`. Raises ParameterError where there is none."""
-    return next((task for task in all_tasks() if task.name == name), None) or TASKS.find(name)()
+    tasks = {task.name: task for task in all_tasks()}
+    if name not in tasks:
+        raise ParameterError(f"There is no task {name!r}; tasks are {', '.join(tasks)}.{did_you_mean(name, tasks)}")
+    return tasks[name]
 
 
 def task_of(data: "Data", metric: str | None = None) -> Task:

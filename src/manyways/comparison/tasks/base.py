@@ -1,7 +1,7 @@
 """The base class of tasks: one thing that models can be compared at, and how they are scored at it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -47,17 +47,17 @@ class Task:
     curves are scored on all. Where the data asks for several tasks, that of the lowest `precedence` is the one.
     """
 
-    name: ClassVar[str]
-    gives: ClassVar[frozenset[str]]
-    scored: ClassVar[frozenset[str]] = frozenset()
-    metrics: ClassVar[tuple[str, ...]]
-    shared: ClassVar[str | None] = None
-    beside: ClassVar[tuple[str, ...]] = ()
-    labelled: ClassVar[bool] = False
-    several_labels: ClassVar[bool] = False
-    rows: ClassVar[tuple[str, str]] = ("row", "rows")
-    by_all: ClassVar[bool] = False
-    precedence: ClassVar[int] = 50
+    name: str
+    gives: frozenset[str]
+    scored: frozenset[str] = frozenset()
+    metrics: tuple[str, ...]
+    shared: str | None = None
+    beside: tuple[str, ...] = ()
+    labelled: bool = False
+    several_labels: bool = False
+    rows: tuple[str, str] = ("row", "rows")
+    by_all: bool = False
+    precedence: int = 50
 
     def asked(self, data: Data) -> bool:
         """True if the roles of `data` ask for it."""

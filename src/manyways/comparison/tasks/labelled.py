@@ -7,35 +7,26 @@ from manyways.comparison.results import Best, Entry
 from manyways.comparison.showcase import showcase
 from manyways.comparison.tasks.base import Task
 from manyways.data.data import Data
-from manyways.models.metrics import CLASS_METRICS, NUMBER_METRICS, default_metric, plain_metric
+from manyways.data.targets import TARGETS, Target
+from manyways.metrics import plain_metric
 from manyways.models.model import Model
 
 
 class OneLabel(Task):
-    """Predicting one label, of the kind that its subclasses state."""
+    """Predicting one label of a kind: there is such a task for every kind of label."""
 
-    gives = frozenset({"classify", "regress"})
     labelled = True
 
+    def __init__(self, kind: type[Target]) -> None:
+        self.kind = kind
+        self.name, self.metrics, self.precedence = kind.task, kind.metrics, 60
+        self.gives = frozenset({kind.gives})
+
     def asked(self, data: Data) -> bool:
-        return len(data.labels) == 1 and bool(data.inputs) and default_metric(data.classification) == self.metrics[0]
+        return len(data.labels) == 1 and bool(data.inputs) and data.label.kind == self.kind.column_kind
 
     def closely(self, name: str, model: Model, test: Data) -> Best:
         return showcase(name, model, test)
-
-
-class Classification(OneLabel):
-    """Predicting a class."""
-
-    name, metrics = "classification", CLASS_METRICS
-    precedence = 60
-
-
-class Regression(OneLabel):
-    """Predicting a number."""
-
-    name, metrics = "regression", NUMBER_METRICS
-    precedence = 61
 
 
 class SeveralLabels(Task):
@@ -56,7 +47,7 @@ class SeveralLabels(Task):
     def overview(self, entries: Sequence[Entry]) -> tuple[Exhibit, ...]:
         """The usual score of every label, way by way."""
         scored = sorted((entry for entry in entries if entry.scored), key=lambda entry: -(entry.score or 0.0))
-        usual = [default_metric(classification) for classification in (True, False)]
+        usual = [kind.metrics[0] for kind in TARGETS.all().values()]
         names = [name for entry in entries if entry.scored for name in entry.metrics if " of " in name]
         columns = tuple(dict.fromkeys(name for name in names if plain_metric(name) in usual))
         if not columns:

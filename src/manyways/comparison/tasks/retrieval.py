@@ -8,8 +8,8 @@ from manyways.comparison.tasks.base import Task
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.repeats import same_numbers
+from manyways.metrics import metric_of
 from manyways.models.dual_encoder import DualEncoder
-from manyways.models.metrics import metric_of
 from manyways.models.model import Model
 
 SHOWN, BEST = 8, 5

@@ -1,18 +1,21 @@
-"""Raw columns made ready: their kind decided, their values as that kind stores them, useless ones named."""
+"""Typed columns made ready: their kinds decided, their values as these store them, useless ones named."""
 
 import json
 import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
-from manyways.data.inference.table import TypedColumn
-from manyways.data.kinds import KINDS, Kind, infer_kind, infer_label_kind, most_classes
+from manyways.data.inference.table import Table, TypedColumn
+from manyways.data.kinds import KINDS, Kind, classes_in, infer_kind, infer_label_kind, most_classes
+from manyways.data.kinds import SEVERAL as SETS
 from manyways.data.notation import Decimal, as_numbers, is_missing
 from manyways.data.phrases import count_of
 from manyways.data.roles import ROLES
+from manyways.data.sources.base import Options
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
@@ -28,6 +31,23 @@ LOOKED_AT = 1000
 """Values that are looked at to tell whether text is numbers."""
 
 
+def columns_of(
+    table: Table, roles: Mapping[str, Sequence[str]], options: Options, learned: Collection[str]
+) -> tuple[dict[str, Column], dict[str, str]]:
+    """The columns of `table` that have `roles`, of their kinds, and notes on those that could be understood otherwise.
+
+    learned: The columns that a model learned as the kinds that `options` has for them.
+    """
+    columns: dict[str, Column] = {}
+    notes: dict[str, str] = {}
+    for role, name in ((role, name) for role, names in roles.items() for name in names):
+        raw, kind = table.columns[name], options.kinds.get(name)
+        columns[name] = finished(raw, role, kind, options.decimal, learned=name in learned)
+        if note := understood(raw, columns[name], role, asked=kind is not None):
+            notes[name] = note
+    return columns, notes
+
+
 def finished(
     column: TypedColumn, role: str, kind: Kind | None, decimal: Decimal | None = None, *, learned: bool = False
 ) -> Column:
@@ -39,9 +59,9 @@ def finished(
     """
     if kind is None and column.problem and not _may_hold_words(column, role):
         raise DataError(column.problem)
-    decided = kind or column.kind or _kind_by_role(column, role)
-    if decided != column.kind and any(KINDS[kind].decoded for kind in (column.kind, decided) if kind):
-        held = KINDS[column.kind].words[1] if column.kind else "values that are no files"
+    decided = kind or (role == "label" and _listed(column)) or column.kind or _kind_by_role(column, role)
+    if decided != column.kind and any(KINDS.find(kind).decoded for kind in (column.kind, decided) if kind):
+        held = KINDS.find(column.kind).words[1] if column.kind else "values that are no files"
         raise DataError(
             f"The column {column.name!r} holds {held}; it cannot have the kind {decided!r}. A column of images or "
             "sounds is made of files: names that exist beside the table, or arrays of three or four axes for images."
@@ -52,7 +72,7 @@ def finished(
             'conversations the role messages: messages="…"; of others keep the text of the turn: row["content"].'
         )
     values = column.exact if decided == "category" and column.exact is not None else column.values
-    values = KINDS[decided].stored(column.name, values, decimal, learned=learned)
+    values = KINDS.find(decided).stored(column.name, values, decimal, learned=learned)
     return Column(column.name, decided, values, column.rate, column.absent, column.white)
 
 
@@ -75,6 +95,14 @@ def _holds_conversations(column: TypedColumn) -> bool:
         return False
     first = next((value for value in column.values[np.arange(min(len(column.values), FEWEST))] if value), "")
     return str(first).startswith('[{"') and '"role"' in str(first) and '"content"' in str(first)
+
+
+def _listed(column: TypedColumn) -> Kind | None:
+    """The kind of a label that was lists or objects, which are text by now; None where it is text."""
+    if column.kind != "text" or column.values.dtype.kind != "O":
+        return None
+    kind = infer_label_kind(loaded(column.values))
+    return None if kind == "category" else kind
 
 
 def _kind_by_role(column: TypedColumn, role: str) -> Kind:
@@ -128,6 +156,9 @@ def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> s
 
 def _understood_label(column: Column, otherwise: str) -> str | None:
     values = loaded(column.values)
+    if column.kind == SETS.name:
+        classes = {name for value in values.tolist() if value is not None for name in classes_in(value)}
+        return f"its values are sets of {len(classes):,} classes; if each is one class of its own: {otherwise}"
     if values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist()):
         return None
     known = np.asarray(values[~is_missing(values)], np.float64)

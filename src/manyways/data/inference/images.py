@@ -12,20 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from manyways.data.inference.arrays import as_images, scale_of
-from manyways.data.inference.media import items_key
+from manyways.data.inference.media import decoded, headers_of, items_key
 from manyways.data.inference.objects import array_of
-from manyways.data.inference.pixels import Header, header_of, pixels_of, white_of
+from manyways.data.inference.pixels import header_of, pixels_of, white_of
 from manyways.data.inference.table import Table, TypedColumn
-from manyways.data.phrases import count_of
 from manyways.data.sources.base import Item, Options
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_rows, load_note, save_note
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
-from manyways.errors import DataError, ParameterError
+from manyways.errors import ParameterError
 
 LARGEST = 96
 """Pixels of the longer side unless `image_size` asks for more."""
-
-CHUNK = 256
 
 
 def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
@@ -46,23 +43,14 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
     bad = {}
     Image.init()  # before there are threads, which would each think that another has done it
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers: list[Header] = []
-        deep: list[Item] = []
-        for row, header in enumerate(pool.map(header_of, items)):
-            if isinstance(header, str):
-                bad[row] = header
-            else:
-                headers.append(header)
-                deep += [items[row]] * header.deep
-        if not headers:
-            raise DataError(
-                f"{where}: none of {count_of(len(items), 'image')} can be decoded; {next(iter(bad.values()), '')}"
-            )
-        height, width = common_size([(each.height, each.width) for each in headers], options.image_size)
-        channels = options.channels or (1 if all(each.grey for each in headers) else 3)
+        headers = headers_of(items, header_of, bad, pool, "image", where)
+        deep = [items[row] for row, header in headers.items() if header.deep]
+        height, width = common_size([(header.height, header.width) for header in headers.values()], options.image_size)
+        channels = options.channels or (1 if all(header.grey for header in headers.values()) else 3)
         white = (options.image_white or white_of(deep, pool)) if deep else None
         shape = (len(items), channels, height, width)
-        chunks = _chunks(items, (channels, height, width), white, bad, pool)
+        blank = np.zeros((channels, height, width), np.uint8)
+        chunks = decoded(items, lambda item: pixels_of(item, blank.shape, white), blank, bad, pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
     save_note(key, {"shape": shape, "bad": bad, "white": white})
     return TypedColumn(name, rows, "image", white=white), bad
@@ -141,22 +129,3 @@ def common_size(sizes: Sequence[tuple[int, int]], asked: int | tuple[int, int] |
     height, width = (float(median(side)) for side in zip(*sizes, strict=True))
     scale = min(1.0, LARGEST / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _chunks(
-    items: Sequence[Item],
-    shape: tuple[int, int, int],
-    white: float | None,
-    bad: dict[int, str],
-    pool: ThreadPoolExecutor,
-) -> Iterator[NDArray[np.uint8]]:
-    for start in range(0, len(items), CHUNK):
-        chunk = np.zeros((min(CHUNK, len(items) - start), *shape), np.uint8)
-        part = items[start : start + CHUNK]
-        results = pool.map(lambda item: pixels_of(item, shape, white), part)
-        for offset, pixels in enumerate(results):
-            if isinstance(pixels, str):
-                bad.setdefault(start + offset, pixels)
-            else:
-                chunk[offset] = pixels
-        yield chunk

@@ -1,21 +1,27 @@
 """Columns of images and sounds: told among other values, and decoded."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manyways.data.inference.table import TypedColumn
 from manyways.data.kinds import Kind
 from manyways.data.notation import MISSING_WORDS
+from manyways.data.phrases import count_of
 from manyways.data.sources.base import Item, Options
 from manyways.data.sources.media import IMAGES, SOUNDS, kind_of
 from manyways.data.sources.rows import key_of
 from manyways.errors import DataError
 
+T = TypeVar("T")
+CHUNK = 256
+"""Items that are decoded between two writes."""
 BEGINNINGS = (
     b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM", b".snd", b"caff"
 )  # fmt: skip
@@ -83,6 +89,44 @@ def may_be_files(names: Sequence[str]) -> bool:
     known = [name for name in names if name.strip().lower() not in MISSING_WORDS]
     endings = [f".{name.rpartition('.')[2].lower()}" for name in known]
     return 2 * sum(ending in IMAGES or ending in SOUNDS for ending in endings) >= max(1, len(known))
+
+
+def headers_of(
+    items: Sequence[Item], header: Callable[[Item], T | str], bad: dict[int, str], pool: Executor, noun: str, where: str
+) -> dict[int, T]:
+    """The headers of items by their rows; the reasons of those that have none go into `bad`.
+
+    Raises DataError where none has one.
+    """
+    headers: dict[int, T] = {}
+    for row, read in enumerate(pool.map(header, items)):
+        if isinstance(read, str):
+            bad[row] = read
+        else:
+            headers[row] = read
+    if not headers:
+        reason = next(iter(bad.values()), "")
+        raise DataError(f"{where}: none of {count_of(len(items), noun)} can be decoded; {reason}")
+    return headers
+
+
+def decoded(
+    items: Sequence[Item],
+    decode_one: Callable[[Item], NDArray[Any] | str],
+    blank: NDArray[Any],
+    bad: dict[int, str],
+    pool: Executor,
+) -> Iterator[NDArray[Any]]:
+    """Items decoded in chunks, each of at most the shape of `blank`, which a row is that cannot be: see `bad`."""
+    for start in range(0, len(items), CHUNK):
+        part = items[start : start + CHUNK]
+        chunk = np.repeat(blank[None], len(part), axis=0)
+        for offset, values in enumerate(pool.map(decode_one, part)):
+            if isinstance(values, str):
+                bad.setdefault(start + offset, values)
+            else:
+                chunk[offset, : len(values)] = values
+        yield chunk
 
 
 def _sniff(item: Any) -> Kind | None:

@@ -3,9 +3,10 @@
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.inference.media import items_key
+from manyways.data.inference.media import decoded, headers_of, items_key
 from manyways.data.inference.table import TypedColumn
-from manyways.data.phrases import count_of
 from manyways.data.sources.base import Item, Options
 from manyways.data.sources.limits import reason
 from manyways.data.sources.rows import load_note, save_note
@@ -32,7 +32,6 @@ CHANNELS = 1024
 FINEST = 100_000
 """The largest number in a ratio of two rates; beyond it the nearest ratio is taken."""
 BLOCK = 16 << 20
-CHUNK = 256
 
 
 def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
@@ -50,21 +49,13 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         return TypedColumn(name, rows, "audio", note["rate"]), {int(row): why for row, why in note["bad"].items()}
     bad: dict[int, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers: list[tuple[int, int]] = []
-        for row, header in enumerate(pool.map(lambda item: _header(soundfile, item), items)):
-            if isinstance(header, str):
-                bad[row] = header
-            else:
-                headers.append(header)
-        if not headers:
-            raise DataError(
-                f"{where}: none of {count_of(len(items), 'sound')} can be decoded; {next(iter(bad.values()), '')}"
-            )
+        headers = headers_of(items, partial(_header, soundfile), bad, pool, "sound", where).values()
         rate = options.sample_rate or min(HIGHEST_RATE, Counter(each for _, each in headers).most_common(1)[0][0])
         lengths = [frames / each for frames, each in headers]
         seconds = options.seconds or min(LONGEST, float(np.percentile(lengths, 95)))
         shape = (len(items), max(1, round(seconds * rate)))
-        chunks = _chunks(soundfile, items, rate=rate, samples=shape[1], bad=bad, pool=pool)
+        wave = partial(_wave, soundfile, rate=rate, samples=shape[1])
+        chunks = decoded(items, wave, np.zeros(shape[1], np.int16), bad, pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.int16)
     save_note(key, {"shape": shape, "rate": rate, "bad": bad})
     return TypedColumn(name, rows, "audio", rate), bad
@@ -106,26 +97,6 @@ def _beyond(rate: int, channels: int) -> str | None:
     if not 1 <= channels <= CHANNELS:
         return f"its header claims {channels:,} channels; allowed are 1 … {CHANNELS}"
     return None
-
-
-def _chunks(
-    soundfile: Any,
-    items: Sequence[Item],
-    *,
-    rate: int,
-    samples: int,
-    bad: dict[int, str],
-    pool: ThreadPoolExecutor,
-) -> Iterator[NDArray[np.int16]]:
-    for start in range(0, len(items), CHUNK):
-        chunk = np.zeros((min(CHUNK, len(items) - start), samples), np.int16)
-        results = pool.map(lambda item: _wave(soundfile, item, rate, samples), items[start : start + CHUNK])
-        for offset, wave in enumerate(results):
-            if isinstance(wave, str):
-                bad.setdefault(start + offset, wave)
-            else:
-                chunk[offset, : len(wave)] = wave
-        yield chunk
 
 
 def _wave(soundfile: Any, item: Item, rate: int, samples: int) -> NDArray[np.int16] | str:

@@ -1,11 +1,10 @@
-"""Ways in: a module per family of sources, found by walking this folder.
+"""Ways in: a module per family of sources, found in this folder and by entry points.
 
 A source module has `ORDER` (lower is asked first), `accepts(source) -> bool` and `load(source, options) ->
 Raw`. A string reaches them as a `Path` where such a path exists, and as it is elsewhere.
 """
 
 import importlib
-import pkgutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from manyways.data.near import near_path
 from manyways.data.sources.base import Options, Raw
 from manyways.data.sources.file_trees import files_below
 from manyways.errors import DataError, did_you_mean
+from manyways.registry import load, modules_in, points_of
 
 LONGEST_NAME = 4096
 """Characters of the longest path that a system opens; whatever is longer names nothing."""
@@ -34,9 +34,10 @@ class Source(Protocol):
 
 @cache
 def all_sources() -> tuple[Source, ...]:
-    """Every source module in this folder, in the order in which they are asked."""
-    found = (importlib.import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__))
-    return tuple(sorted((cast("Source", m) for m in found if hasattr(m, "accepts")), key=lambda m: m.ORDER))
+    """Every source module of this folder and of the entry-point group `manyways.sources`, in the order of asking."""
+    modules = [*map(importlib.import_module, modules_in(__name__)), *map(load, points_of("sources"))]
+    readers = (cast("Source", module) for module in modules if hasattr(module, "accepts"))
+    return tuple(sorted(readers, key=lambda reader: reader.ORDER))
 
 
 @contextmanager

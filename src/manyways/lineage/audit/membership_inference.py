@@ -47,8 +47,17 @@ class Attack:
 class AuditResult:
     """Result of membership-inference attacks on one model.
 
-    forgotten, unseen: how many rows were compared. listed: how many of the forgotten ones still stand in the model's
-    lineage. references: how many reference models were asked. confidence: of all intervals.
+    Attributes:
+        title: Title of the model.
+        forgotten: Number of forgotten rows that were compared.
+        unseen: Number of unseen rows that they were compared with.
+        listed: Number of forgotten rows that still stand in the model's lineage.
+        references: Number of reference models.
+        attacks: Results of the attacks.
+        seed: Seed of the references.
+        false_alarms: False positive rate of `Attack.hits`.
+        confidence: Confidence of all intervals.
+        statement: Limits of what an audit shows.
     """
 
     title: str
@@ -94,15 +103,24 @@ def audit(
     start: Model | None = None,
     seed: int = 0,
 ) -> AuditResult:
-    """Attack `model`: can it be told from what it says which rows were `forgotten`, and which are `unseen`?
+    """Attack `model`: tell from its outputs which rows were `forgotten`, and which are `unseen`.
 
-    forgotten, unseen: rows with labels (or texts, or answers, for a language model) of one distribution; the more of
-    both, the narrower the intervals, and 100 unseen ones are the least of which 1% is a row. reference: more such rows,
-    none of them among the others. references: how many models like this one are trained on random halves of them (see
-    `train_references`), or those models: train them once, and audit the model before, after, and one that was trained
-    without the rows. 0, or no reference rows, leaves the loss alone. method, start: how references are trained.
-    Raises DataError where rows overlap that must not, or unseen rows shaped the model; ModelError for a model that
-    gives rows no probability.
+    Args:
+        model: The model that is attacked.
+        forgotten: Rows with labels (or texts, or answers, for a language model).
+        unseen: Rows of the same distribution that did not shape the model; the more of both, the narrower the
+            intervals, and 100 unseen ones are the least of which 1% is a row.
+        reference: More such rows, none of them among the others.
+        references: Number of reference models, which are trained on random halves of `reference` (see
+            `train_references`), or those models: train them once, and audit the model before, after, and one that was
+            trained without the rows. 0, or no reference rows, leaves the loss alone.
+        method: Method that trains references.
+        start: Model that references start from.
+        seed: Seed of the references.
+
+    Raises:
+        DataError: Where rows overlap that must not, or unseen rows shaped the model.
+        ModelError: For a model that gives rows no probability.
     """
     _check(model, forgotten, unseen, reference)
     known = [forgotten, unseen]

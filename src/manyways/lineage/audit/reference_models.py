@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.splits import parts_of
+from manyways.data.targets import Target
 from manyways.errors import NeedsError
-from manyways.methods.losses import label_losses
 from manyways.methods.method import Method
 from manyways.methods.saved import Functions, method_from_json
 from manyways.models.lineage import Lineage, versions
@@ -33,20 +33,30 @@ def train_references(
     model: Model, reference: Data, count: int = 16, *, seed: int = 0, method: Method | None = None,
     start: Model | None = None, functions: Functions | None = None,
 ) -> list[Model]:  # fmt: skip
-    """`count` models like `model`, each trained on a random half of the rows of `reference`.
+    """Train `count` models like `model`, each on a random half of the rows of `reference`.
 
     A network that predicts classes is trained as a population of its own architecture, all members in one program, for
     as many steps as the model took. Any other model is made by its own method, or by the one that is given, one after
-    the other; `start` is what that starts from, and `functions` are those that the own method names. Raises NeedsError
-    where the model's own method cannot be made again.
+    the other.
+
+    Args:
+        model: The model that they are like.
+        reference: Rows that they learn from.
+        count: Number of models.
+        seed: Seed of halves and weights.
+        method: Method that trains them.
+        start: Model that they start from.
+        functions: Functions that the model's own method names, by these names.
+
+    Raises:
+        NeedsError: Where the model's own method cannot be made again.
     """
-    plain = method is None and _is_plain(model)
+    plain = _plain(model) if method is None else None
     # Other methods may learn from rows without a label, too.
     rows = _as_training(reference.select(reference.labelled) if plain else reference)
     halves = [parts_of(rows.ids, 2, mix(seed, HALVES, number)) == 0 for number in range(count)]
-    if plain:
-        assert isinstance(model, Predictor)
-        return _population(model, rows, halves, seed)
+    if plain is not None:
+        return _population(*plain, rows, halves, seed)
     method = method or _own_method(model, start, functions)
     steps = Budget(model.lineage.steps) if model.lineage.steps else None
     return [
@@ -62,16 +72,12 @@ def _as_training(rows: Data) -> Data:
     return replace(rows, part=part)
 
 
-def _is_plain(model: Model) -> bool:
-    return (
-        isinstance(model, Predictor)
-        and model.target is not None
-        and model.target.classification
-        and isinstance(model.network, Network)
-        and any(True for _ in model.network.parameters())
-        and not model.lineage.parents
-        and model.lineage.steps > 0
-    )
+def _plain(model: Model) -> tuple[Predictor, Target] | None:
+    """`model` and its target where it is a network of classes that was trained from nothing; None for any other."""
+    if not (isinstance(model, Predictor) and model.target is not None and model.target.classification):
+        return None
+    trained = isinstance(model.network, Network) and any(True for _ in model.network.parameters())
+    return (model, model.target) if trained and not model.lineage.parents and model.lineage.steps > 0 else None
 
 
 def _own_method(model: Model, start: Model | None, functions: Functions | None) -> Method:
@@ -83,10 +89,11 @@ def _own_method(model: Model, start: Model | None, functions: Functions | None) 
     return method
 
 
-def _population(model: Predictor, rows: Data, halves: Sequence[NDArray[np.bool_]], seed: int) -> list[Model]:
+def _population(
+    model: Predictor, target: Target, rows: Data, halves: Sequence[NDArray[np.bool_]], seed: int
+) -> list[Model]:
     """Train all members at once: every step takes a batch of its own half for each."""
-    assert model.target is not None
-    encoded, labels = model.inputs.encode(rows), torch.from_numpy(model.target.encode(rows))
+    encoded, labels = model.inputs.encode(rows), torch.from_numpy(target.encode(rows))
     stated, steps = model.lineage.method, model.lineage.steps
     size, rate = int(stated.get("batch_size", BATCH)), float(stated.get("learning_rate", RATE))
     members = Population(_fresh(model, seed), len(halves))
@@ -104,7 +111,7 @@ def _population(model: Predictor, rows: Data, halves: Sequence[NDArray[np.bool_]
         inputs = {
             name: part.reshape(*chosen.shape, *part.shape[1:]) for name, part in encoded.batch(chosen.ravel()).items()
         }
-        loss = label_losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
+        loss = model.target.losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         _clip(members)
@@ -114,7 +121,7 @@ def _population(model: Predictor, rows: Data, halves: Sequence[NDArray[np.bool_]
     return [_member(model, members, number, rows.select(half)) for number, half in enumerate(halves)]
 
 
-def _clip(members: Population) -> None:
+def _clip(members: Population[Network]) -> None:
     """Bound the gradient of each member by itself."""
     gradients = {name: p.grad for name, p in members.stack.items() if p.grad is not None}
     factors = (CLIP / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
@@ -134,9 +141,8 @@ def _fresh(model: Predictor, seed: int) -> Network:
     return network
 
 
-def _member(model: Predictor, members: Population, number: int, rows: Data) -> Model:
+def _member(model: Predictor, members: Population[Network], number: int, rows: Data) -> Model:
     network = members.member(number).eval()
-    assert isinstance(network, Network)
     lineage = Lineage(
         {"name": "reference"}, f"reference {number}", number, "", rows.name, rows.fingerprint, rows.ids,
         versions=versions(),

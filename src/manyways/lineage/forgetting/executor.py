@@ -22,7 +22,7 @@ from manyways.lineage.store import manifest as manifests
 from manyways.lineage.store import row_registry
 from manyways.lineage.store.checked_values import digest
 from manyways.lineage.store.forgetting_plan import ForgettingPlan
-from manyways.lineage.store.journal import CLEANING, GOING, SWAPPED, Journal
+from manyways.lineage.store.journal import CLEANING, GOING, NO_PLAN, SWAPPED, Journal
 from manyways.lineage.store.manifest import Manifest
 from manyways.lineage.store.model_record import load_records
 from manyways.lineage.store.store import Store, reached_by
@@ -48,9 +48,9 @@ class Executor:
         while journal.state == GOING:
             journal = self._make_all(journal)
             journal = self._swap(journal)
-        plan, receipt = journal.plan, json.loads(journal.receipt or "{}")
+        state, plan, receipt = journal.state, journal.plan, json.loads(journal.receipt or "{}")
         path = Path(journal.receipt_path) if journal.receipt_path else None
-        if journal.state == SWAPPED:
+        if state == SWAPPED:
             journal = self._clean(journal)
         elif path is not None and path.exists():
             receipt = read_receipt(path)
@@ -58,11 +58,12 @@ class Executor:
         with self._store.database.writing() as db:
             journal.end(db)
         self._store.database.compact()
-        return plan or ForgettingPlan((), len(receipt.get("rows", ()))), receipt, path
+        if state == CLEANING:  # the plan is gone with the rows
+            plan = ForgettingPlan((), len(receipt.get("rows", ())))
+        return plan, receipt, path
 
     def _make_all(self, journal: Journal) -> Journal:
         """Make the model of every step that has none yet."""
-        assert journal.plan is not None
         with self._store.database.reading() as db:
             sources = DataSources(row_registry.all_ids(db), self._given)
         maker = SuccessorBuilder(self._store, sources, self._listeners, self._audit)
@@ -70,7 +71,6 @@ class Executor:
             if step.new is not None or step.how == DELETE:
                 continue
             made = maker.make(journal, step)
-            assert journal.plan is not None
             journal = journal.with_steps([*journal.plan.steps[:place], made, *journal.plan.steps[place + 1 :]])
             with self._store.database.writing() as db:
                 journal.write(db)
@@ -78,7 +78,6 @@ class Executor:
 
     def _swap(self, journal: Journal) -> Journal:
         """Put the new models in the places of the old, unless others were made from those meanwhile."""
-        assert journal.plan is not None
         with self._store.database.writing() as db:
             planned = {step.model: step for step in journal.plan.steps}
             reached = reached_by(db, journal.rows)
@@ -114,7 +113,7 @@ class Executor:
         if journal.receipt_path is not None and journal.receipt is not None:
             write_whole(Path(journal.receipt_path), journal.receipt)
         with self._store.database.writing() as db:
-            return replace(journal, state=CLEANING, plan=None, rows=BitMap(), receipt=None).write(db)
+            return replace(journal, state=CLEANING, plan=NO_PLAN, rows=BitMap(), receipt=None).write(db)
 
 
 def make_planner(

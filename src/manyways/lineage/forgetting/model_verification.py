@@ -15,7 +15,8 @@ from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.forgetting.receipt_data import read_source, restored_data
 from manyways.lineage.forgetting.receipt_rows import RowCounter, row_count_difference
 from manyways.lineage.forgetting.retraining import SourceModels, environment_difference, retrain
-from manyways.lineage.store.model_record import FORGOTTEN, lineage_hash
+from manyways.lineage.store.lineage_hash import lineage_hash
+from manyways.lineage.store.model_record import FORGOTTEN
 from manyways.lineage.store.store import Store
 from manyways.lineage.store.weights import weights_hash
 from manyways.lineage.terms import DELETE, NEARLY, NO_PROOF
@@ -41,9 +42,13 @@ COMPARED = (
 class Verdict:
     """Verdict on one model in a receipt.
 
-    verdict: `same`, the weights are those that learning again gives; `differs`; `gone`, it was deleted and the store
-    has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by an
-    approximate method; `cannot`, it could not be learned again. note: why, or by how much.
+    Attributes:
+        title: Title of the model.
+        how: Way in which it was made to forget.
+        verdict: `same`, the weights are those that retraining gives; `differs`; `gone`, it was deleted and the store
+            has it no more; `not checked`, it was deleted, which the store alone could show; `not proof`, it was made by
+            an approximate method; `cannot`, it could not be retrained.
+        note: Reason, or distance.
     """
 
     title: str

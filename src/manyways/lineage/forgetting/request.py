@@ -42,11 +42,15 @@ Rows = Data | NDArray[np.uint64] | Sequence[str]
 
 @dataclass(frozen=True, eq=False)
 class ForgettingResult:
-    """Result of forgetting: the plan as it was carried out, the receipt as JSON values, and where the receipt lies.
+    """Result of forgetting.
 
-    model: what took the place of the model that was asked about; None where none was, or it was deleted. resumed:
-    whether this finished what an earlier call had begun. already: whether an earlier call had done it all; the receipt
-    is of that one.
+    Attributes:
+        plan: The plan as it was carried out.
+        receipt: The receipt as JSON values.
+        receipt_path: File of the receipt.
+        model: Successor of the model that was asked about; None where none was, or it was deleted.
+        resumed: True if this finished what an earlier call had begun.
+        already: True if an earlier call had done it all; the receipt is of that one.
     """
 
     plan: ForgettingPlan
@@ -80,20 +84,29 @@ def forget(
     have it. A call that was killed is finished by the next one with the same arguments; where it had come to its end,
     the receipt that it wrote is found again beside `receipt`. All copies of a row go.
 
-    model: whose successor is wanted; it is kept in the store first where it is not there, if `data` is given.
-    rows: a `Data` of those rows, their ids (uint64 [n, 2]), or ids as text.
-    data: what models were learned from, where that was in memory.
-    how: `exact`; `retrain`: by learning again even where rows could be taken out; or the text of an approximate method,
-        whose result is no proof.
-    delete: whether models that cannot forget are deleted.
-    other_versions: whether to learn again under other versions than before, which need not give the same bits.
-    receipt: file that the receipt is written to. agree: is shown the plan, and says whether to carry it out.
-    audit: measures each model that was given the rows, before and after, for the receipt: evidence, never proof; see
-        `Auditor`.
-    functions: those that methods of models name (rewards, oracles), by these names; what a record names is never
-        imported. sign: the key that the receipt is signed with; see `manyways.lineage.forgetting.signature`.
-    Raises StoreError where the rows are not known or are forgotten already, where a model cannot forget, and where the
-    plan is not agreed to; nothing has changed then.
+    Args:
+        model: Model whose successor is wanted; it is kept in the store first where it is not there, if `data` is given.
+        rows: A `Data` of those rows, their ids (uint64 [n, 2]), or ids as text.
+        subject: Name in the column with the role subject, instead of `rows`.
+        data: Data that models were learned from, where they were in memory.
+        how: `exact`; `retrain`, also where rows could be taken out; or the text of an approximate method, whose result
+            is no proof.
+        store: The store; by default that of this machine.
+        delete: True to delete models that cannot forget.
+        other_versions: True to retrain under other versions than before, which need not give the same bits.
+        receipt: File that the receipt is written to.
+        agree: Function that is shown the plan, and returns True to carry it out.
+        audit: Audit of each model that was given the rows, before and after, for the receipt: evidence, never proof;
+            see `Auditor`.
+        listeners: Listeners to the trainings.
+        functions: Functions that methods of models name (rewards, oracles), by these names; what a record names is
+            never imported.
+        sign: Key that the receipt is signed with; see `manyways.lineage.forgetting.signature`.
+
+    Raises:
+        StoreError: Where the rows are not known or are forgotten already, where a model cannot forget, and where the
+            plan is not agreed to; nothing has changed then.
+        ParameterError: For both or neither of `rows` and `subject`, or an unknown `how`.
     """
     store, given = store or Store(), SuppliedInputs(_as_list(data), functions or {})
     if (rows is None) == (subject is None):
@@ -154,9 +167,13 @@ def plan_forgetting(
 
 
 def abandon(store: Store | None = None) -> bool:
-    """Give up a forgetting that is not done, if no model has been replaced yet; whether there was one.
+    """Give up a forgetting that is not done, if no model has been replaced yet.
 
-    Raises StoreError where the new models have taken their places already; then it can only be finished.
+    Returns:
+        True if there was one.
+
+    Raises:
+        StoreError: Where the new models have taken their places already; then it can only be finished.
     """
     store = store or Store()
     with forgetting_lock(store):

@@ -32,8 +32,11 @@ from manyways.training.run import Run
 class RestoredData:
     """The data of a model: without the rows that go, and with them where the source still has them all.
 
-    gone: which rows of `whole` go (a mask). used: which rows of the source, those that go left out, are among the data
-    (a mask); None where all are.
+    Attributes:
+        rest: The data without those rows; None where nothing is left.
+        whole: The data with them; None where the source has lost them.
+        gone: Mask of the rows of `whole` that go.
+        used: Mask of the rows of the source, without those that go, that are among the data; None where all are.
     """
 
     rest: Data | None
@@ -53,7 +56,9 @@ class SuppliedInputs:
 class DataSources:
     """The data that manifests speak of, read from where they came from or given by hand; each is read once.
 
-    known: the ids of all rows by their number in the store. functions: those that were given.
+    Args:
+        known: Ids of all rows by their number in the store.
+        given: Data and functions of the caller.
     """
 
     def __init__(self, known: Ids, given: SuppliedInputs | None = None) -> None:

@@ -44,7 +44,6 @@ class SuccessorBuilder:
 
     def make(self, journal: Journal, step: ForgettingStep) -> ForgettingStep:
         """Make the model of `step` of the plan in `journal`, and keep it out of sight; the step with its id."""
-        assert journal.plan is not None
         new = {each.model: each.new for each in journal.plan.steps if each.new is not None}
         with self._store.database.reading() as db:
             (record,) = load_records(db, "id = ?", [step.model])

@@ -95,17 +95,22 @@ def verify(
     A receipt may be a stranger's: it is read within bounds, nothing that it names is imported, and nothing is read
     that is not in `allow`.
 
-    data: what models were learned from, where that is not to be read from where the receipt says. store: where models
-        are that were left as they are and others were made from.
-    functions: those that methods name (rewards, oracles), by the names that the receipt has for them.
-    allow: the paths and names of the Hub that may be read; `receipt_sources` lists those that the receipt names.
-    model: a model's folder, of which it is said whether it is a model of the receipt.
-    in_store: whether to say, too, whether what stands in `store` is as the receipt says.
-    rows: ids [n, 2] of the rows that were to be forgotten, as somebody else knows them: the receipt must name them all.
-    key: the public key, 64 hexadecimal digits, that the receipt must be signed with.
-    follow: is told each model's title before it is learned.
-    Raises StoreError where the receipt cannot be read, is damaged, contradicts itself, was edited, is not signed with
-    `key`, or would have this machine read what is not allowed; ParameterError for a function that is not given.
+    Args:
+        receipt: File of the receipt, or its JSON values.
+        data: Data that models were learned from, instead of those at the places that the receipt names.
+        store: Store with the models that were left as they are and others were made from.
+        functions: Functions that methods name (rewards, oracles), by the names that the receipt has for them.
+        allow: Paths and names of the Hub that may be read; `receipt_sources` lists those that the receipt names.
+        model: Folder of a model that must be one of the receipt.
+        in_store: True to check, too, that what stands in `store` is as the receipt says.
+        rows: Ids [n, 2] of the rows that were to be forgotten, as somebody else knows them: the receipt must name all.
+        key: Public key, 64 hexadecimal digits, that the receipt must be signed with.
+        follow: Function that is told each model's title before it is retrained.
+
+    Raises:
+        StoreError: Where the receipt cannot be read, is damaged, contradicts itself, was edited, is not signed with
+            `key`, or would have this machine read what is not allowed.
+        ParameterError: For a function that is not given.
     """
     content, given = _read(receipt, key is not None), _as_list(data)
     if key is not None:
@@ -144,7 +149,12 @@ def receipt_sources(
 ) -> tuple[list[str], int]:
     """The paths and names of the Hub that verifying `receipt` reads, and the steps that it takes in all.
 
-    data: as for `verify`; what is given is not read. Raises StoreError as `verify` does.
+    Args:
+        receipt: File of the receipt, or its JSON values.
+        data: As for `verify`; what is given is not read.
+
+    Raises:
+        StoreError: As `verify` does.
     """
     said, given = _read(receipt, False), _as_list(data)
     held = supplied_data(said, given, ids_from_text(said["rows"]))

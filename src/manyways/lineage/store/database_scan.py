@@ -10,6 +10,7 @@ from manyways.errors import ManywaysError
 from manyways.lineage.store import row_registry
 from manyways.lineage.store.checked_values import Damage, json_objects, known_rows, missing_reference
 from manyways.lineage.store.journal import Journal
+from manyways.lineage.store.lineage_hash import stage_hashes
 from manyways.lineage.store.manifest import Manifest
 from manyways.lineage.store.model_record import (
     COLUMNS,
@@ -19,7 +20,6 @@ from manyways.lineage.store.model_record import (
     load_edges,
     load_lineage,
     read_record,
-    stage_hashes,
 )
 from manyways.models.lineage import Lineage
 

@@ -13,12 +13,22 @@ from manyways.lineage.terms import CANNOT, EXACT
 class ForgettingStep:
     """Step of a plan: one model, and the way in which it forgets.
 
-    how: `learned again`, `put together again` out of its stages, `deleted`, `cannot`, or the method that takes the rows
-    out. guarantee: how near the result is to what training without the rows gives: `bitwise`, `1e-8`, `not proof`, or
-    why it is less. rows, given: how many of the rows that it was given are forgotten, and how many it was given. steps,
-    seconds: what learning it took. note: what else is to be said. new: the id of the model that takes its place. used:
-    which rows of the source it was learned from, packed; None where those that are forgotten are all that is left out.
-    audit: what membership inference measured on the model before and after, as JSON values.
+    Attributes:
+        model: Id of the model.
+        title: Its title.
+        how: `learned again`, `put together again` out of its stages, `deleted`, `cannot`, or the method that takes the
+            rows out.
+        guarantee: Distance of the result from training without the rows: `bitwise`, `1e-8`, `not proof`, or the reason
+            why it is less.
+        rows: Number of the rows that it was given that are forgotten.
+        given: Number of rows that it was given.
+        steps: Steps that learning it took.
+        seconds: Seconds that learning it took.
+        note: Further remarks.
+        new: Id of the model that takes its place.
+        used: Rows of the source that it was learned from, packed; None where those that are forgotten are all that is
+            left out.
+        audit: Membership inference on the model before and after, as JSON values.
     """
 
     model: str
@@ -48,9 +58,13 @@ class ForgettingStep:
 class ForgettingPlan:
     """Plan of forgetting some rows: a step for every model that they reached, ancestors first.
 
-    rows: how many distinct ones there are. subject: whose, where they are one's. how: as it was asked for. copies:
-    folders outside of the store that hold a model as it was. counted: how many there are in the data, where some may be
-    the same.
+    Attributes:
+        steps: The steps.
+        rows: Number of distinct rows.
+        subject: Subject whose rows they are, where they are one's.
+        how: Way that was asked for.
+        copies: Folders outside of the store that hold a model as it was.
+        counted: Number of rows in the data, where some may be the same.
     """
 
     steps: tuple[ForgettingStep, ...]

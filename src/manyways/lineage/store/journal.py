@@ -23,20 +23,21 @@ from manyways.lineage.store.forgetting_plan import ForgettingPlan, ForgettingSte
 
 GOING, SWAPPED, CLEANING = "going", "swapped", "cleaning"
 """Models are being made; the new ones have taken their places, and files are deleted; the database is written anew."""
+NO_PLAN = ForgettingPlan((), 0)
 
 
 @dataclass(frozen=True)
 class Journal:
     """One forgetting that was agreed to and is not done.
 
-    request: a hash of what was asked for. rows: the numbers of the rows; they and the plan are there until the receipt
-    is written. receipt: its text, once it is known.
+    request: a hash of what was asked for. plan, rows: what is to be done, and the numbers of the rows; both
+    are empty once the receipt is written. receipt: its text, once it is known.
     """
 
     id: int
     request: str
     state: str
-    plan: ForgettingPlan | None
+    plan: ForgettingPlan
     rows: BitMap
     receipt_path: str | None
     receipt: str | None
@@ -57,7 +58,7 @@ class Journal:
             id=whole_number(key, f"`id` of {where}"),
             request=digest(request, f"`request` of {where}"),
             state=state,
-            plan=_plan(json_object(plan, f"`plan` of {where}")) if plan else None,
+            plan=_plan(json_object(plan, f"`plan` of {where}")) if plan else NO_PLAN,
             rows=row_set(rows, f"`rows` of {where}"),
             receipt_path=None if path is None else absolute_path(path, f"`receipt_path` of {where}"),
             receipt=receipt_text(receipt, f"`receipt` of {where}") if state == SWAPPED or receipt is not None else None,
@@ -72,13 +73,12 @@ class Journal:
             "INSERT INTO forgets (request, state, plan, rows, receipt_path) VALUES (?, ?, ?, ?, ?)",
             (request, GOING, json.dumps(plan.to_json()), rows.serialize(), receipt_path),
         )
-        begun = Journal.pending(db)
-        assert begun is not None
-        return begun
+        (key,) = db.execute("SELECT last_insert_rowid()").fetchone()
+        return Journal(int(key), request, GOING, plan, rows, receipt_path, None)
 
     def write(self, db: sqlite3.Connection) -> "Journal":
         """Note how far it is."""
-        plan = json.dumps(self.plan.to_json()) if self.plan is not None else ""
+        plan = "" if self.state == CLEANING else json.dumps(self.plan.to_json())
         db.execute(
             "UPDATE forgets SET request = ?, state = ?, plan = ?, rows = ?, receipt_path = ?, receipt = ? WHERE id = ?",
             (self.request, self.state, plan, self.rows.serialize(), self.receipt_path, self.receipt, self.id),
@@ -87,7 +87,6 @@ class Journal:
 
     def with_steps(self, steps: "list[ForgettingStep]") -> "Journal":
         """The same with other steps."""
-        assert self.plan is not None
         return replace(self, plan=replace(self.plan, steps=tuple(steps)))
 
     def end(self, db: sqlite3.Connection) -> None:

@@ -1,12 +1,9 @@
-"""Records of models in the store: all that it knows of one besides its weights; and hashes of lineages."""
+"""Records of models in the store: all that it knows of one besides its weights."""
 
-import hashlib
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from manyways.lineage.store.checked_values import (
     text_value,
     whole_number,
 )
+from manyways.lineage.store.lineage_hash import stage_hashes
 from manyways.lineage.store.manifest import Manifest, packed, unpacked
 from manyways.lineage.store.row_registry import Ids, Numbers, all_ids, bitmap, ids_at, keep_set, load_set, numbers_in
 from manyways.models.lineage import Lineage
@@ -43,10 +41,16 @@ SHORT = 10
 class ModelRecord:
     """A model in the store.
 
-    parents: the models it was made from, by their part in it: `start`, `part:<name>` of a chain's stage,
-    `field:<place>` of one that a field of the method names, `parent` of any other. copies: folders that it was saved
-    to. forgotten: how many rows it, or what it was made from, has been made to forget. by_fit: whether `fit` kept it,
-    so that all that it was made from is known.
+    Attributes:
+        weights: Hash of its weights.
+        manifest: Key of the manifest of its data.
+        own_rows: Key of the set of rows that it was given.
+        all_rows: Key of the set of rows that reached it, through all that it was made from.
+        parents: Models that it was made from, by their part in it: `start`, `part:<name>` of a chain's stage,
+            `field:<place>` of one that a field of the method names, `parent` of any other.
+        copies: Folders that it was saved to.
+        forgotten: Number of rows that it, or what it was made from, has been made to forget.
+        by_fit: True if `fit` kept it, so that all that it was made from is known.
     """
 
     id: str
@@ -237,50 +241,6 @@ def in_order(rows: BitMap, manifest: Manifest | None) -> Numbers:
         return numbers
     given = manifest.numbers[manifest.rows]
     return given[np.isin(given, numbers)]
-
-
-def lineage_hash(lineage: Lineage) -> str:
-    """A SHA-256 of all that a lineage says, but for the time that training took; the order of rows does not count."""
-    return stage_hashes(lineage)[0]
-
-
-def stage_hashes(lineage: Lineage) -> list[str]:
-    """The `lineage_hash` of every stage, the latest first."""
-    behind = [stage_hashes(parent) for parent in lineage.parents]
-    said = replace(lineage, parents=()).to_json()
-    facts = {name: value for name, value in said.items() if name not in ("seconds", "parents", "title", "rows")}
-    facts["rows"] = _digest(lineage.rows)
-    facts["parents"] = [hashes[0] for hashes in behind]
-    own = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return [own, *chain.from_iterable(behind)]
-
-
-def _digest(ids: Ids) -> list[int]:
-    """Tells a set of ids, which are hashes, from another: their number, sum and exclusive or."""
-    with np.errstate(over="ignore"):
-        sums = ids.sum(axis=0, dtype=np.uint64).tolist()
-    return [len(ids), *sums, *np.bitwise_xor.reduce(ids, axis=0).tolist()]
-
-
-def nearest_parents(lineage: Lineage, known: Mapping[str, str]) -> list[str]:
-    """The models in `known`, ids by lineage hash, that `lineage` was made from, the nearest ones alone."""
-    hashes, nearest = stage_hashes(lineage), list[str]()
-    ahead = list(_parents(lineage, 0))
-    while ahead:
-        parent, place = ahead.pop(0)
-        if hashes[place] in known:
-            nearest.append(known[hashes[place]])
-        else:
-            ahead = [*_parents(parent, place), *ahead]
-    return nearest
-
-
-def _parents(lineage: Lineage, place: int) -> Iterator[tuple[Lineage, int]]:
-    """The parents of the stage at the place `place` among all, and their places."""
-    place += 1
-    for parent in lineage.parents:
-        yield parent, place
-        place += len(parent.stages())
 
 
 def saved_lineage(folder: Path) -> Lineage:

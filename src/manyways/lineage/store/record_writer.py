@@ -5,8 +5,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pyroaring import BitMap
@@ -14,59 +13,32 @@ from pyroaring import BitMap
 from manyways.lineage.store import manifest as manifests
 from manyways.lineage.store import row_registry
 from manyways.lineage.store.checked_values import missing_reference
+from manyways.lineage.store.database import Database
+from manyways.lineage.store.event_log import events_of
+from manyways.lineage.store.lineage_hash import lineage_hash, nearest_parents
 from manyways.lineage.store.manifest import Manifest
-from manyways.lineage.store.model_record import (
-    FORGOTTEN,
-    SHORT,
-    keep_stages,
-    lineage_hash,
-    nearest_parents,
-    saved_lineage,
-)
+from manyways.lineage.store.model_record import FORGOTTEN, SHORT, keep_stages
+from manyways.lineage.store.weights import Weights
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
-    from manyways.lineage.store.store import Store
-    from manyways.methods.method import Method
     from manyways.models.model import Model
     from manyways.training.run import Run
 
 
-def source_ids(store: "Store", start: "Model | None", method: "Method | None", run: "Run | None") -> dict[str, str]:
-    """The ids of the models that another was made from, by their part in it."""
-    from manyways.lineage.store.field_models import field_models, model_folders
-    from manyways.models.saving import load_model
-
-    given: dict[str, Any] = {} if start is None else {"start": start}
-    if method is not None:
-        given |= {f"field:{place}": source for place, source in field_models(method).items()}
-        given |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
-    sources = {}
-    for role, source in given.items():
-        lineage = saved_lineage(source) if isinstance(source, Path) else source.lineage
-        known = store.find_lineage(lineage)
-        sources[role] = known or store.keep(load_model(source) if isinstance(source, Path) else source)
-    for name, part in (run.parts if run is not None else {}).items():
-        if known := store.find_lineage(part.lineage):
-            sources[f"part:{name}"] = known
-    return sources
-
-
 def write_record(
-    store: "Store", model: "Model", data: "Data | None", sources: Mapping[str, str], run: "Run | None",
-    forget: int | None = None, by_fit: bool = False,
+    database: Database, weights: Weights, model: "Model", data: "Data | None", sources: Mapping[str, str],
+    run: "Run | None", forget: int | None = None, by_fit: bool = False,
 ) -> str:  # fmt: skip
     """Keep `model`, made from the models `sources`, in one transaction; see `Store.keep` and `Store.keep_pending`."""
-    from manyways.lineage.store.event_log import events_of
-
     made_by = lineage_hash(model.lineage)
-    with store.weights.written(model) as (weights, part), store.database.writing() as db:
-        key = hashlib.sha256(f"{made_by} {weights}".encode()).hexdigest()
+    with weights.written(model) as (weights_key, part), database.writing() as db:
+        key = hashlib.sha256(f"{made_by} {weights_key}".encode()).hexdigest()
         before = db.execute("SELECT manifest FROM models WHERE id = ?", (key,)).fetchone()
         if before and (before[0] is not None or data is None):
             return key
-        store.weights.settle(weights, part)
+        weights.settle(weights_key, part)
         manifest, given = _register(db, data) if data is not None else (None, BitMap())
         stages = _stage_rows(db, model.lineage)
         parents = _parents(db, model.lineage, sources)
@@ -79,7 +51,7 @@ def write_record(
             "kind": model.kind,
             "gives": " ".join(sorted(model.gives)),
             "parameters": model.parameters,
-            "weights": weights,
+            "weights": weights_key,
             "lineage_hash": made_by,
             "lineage": json.dumps(model.lineage.to_json()),
             "manifest": manifest,
@@ -103,7 +75,7 @@ def write_record(
     return key
 
 
-def _register(db: sqlite3.Connection, data: "Data") -> "tuple[int | None, BitMap]":
+def _register(db: sqlite3.Connection, data: "Data") -> tuple[int | None, BitMap]:
     """The key of the manifest of `data`, and which of its rows may shape a model."""
     if not len(data.part):
         return None, BitMap()

@@ -18,22 +18,17 @@ from manyways.errors import ManywaysError, StoreError
 from manyways.lineage.store import row_registry
 from manyways.lineage.store.checked_values import digest, json_objects, missing_reference
 from manyways.lineage.store.database import Database
+from manyways.lineage.store.event_log import EventLog
+from manyways.lineage.store.integrity import IntegrityReport, check_integrity
+from manyways.lineage.store.lineage_hash import lineage_hash
 from manyways.lineage.store.manifest import Manifest
-from manyways.lineage.store.model_record import (
-    MODEL_FILE,
-    ModelRecord,
-    lineage_hash,
-    load_lineage,
-    load_records,
-    saved_lineage,
-)
-from manyways.lineage.store.record_writer import source_ids, write_record
+from manyways.lineage.store.model_record import MODEL_FILE, ModelRecord, load_lineage, load_records, saved_lineage
+from manyways.lineage.store.record_writer import write_record
 from manyways.lineage.store.weights import Weights
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
-    from manyways.lineage.store.integrity import IntegrityReport
     from manyways.methods.method import Method
     from manyways.models.model import Model
     from manyways.training.run import Run
@@ -63,8 +58,6 @@ class Store:
 
     def following(self, run: "Run") -> "Run":
         """`run` with a listener that notes for the store how it went. Raises StoreError where nothing can be kept."""
-        from manyways.lineage.store.event_log import EventLog
-
         with self.database.writing():  # before training rather than after it
             pass
         return replace(run, listeners=[*run.listeners, EventLog()])
@@ -75,13 +68,20 @@ class Store:
     ) -> str:  # fmt: skip
         """Keep `model` with its lineage, and give the id that it has here; one that is here already stays as it is.
 
-        data: what it was learned from; without it the store knows its rows, but not how to learn it again. start: the
-        model that it was learned from. method, run: of the `fit` that made it; they say which other models it was made
-        from. Models that it was made from and that are not here yet are kept, too.
-        Raises StoreError, which holds the model, where it cannot be written.
+        Models that it was made from and that are not here yet are kept, too.
+
+        Args:
+            model: The model.
+            data: Data that it was learned from; without them the store knows its rows, but not how to retrain it.
+            start: Model that it was learned from.
+            method: Method whose `fit` made it, whose fields may name further models.
+            run: Run of that `fit`, whose parts it was made from.
+
+        Raises:
+            StoreError: Where it cannot be written; the error holds the model.
         """
         try:
-            return write_record(self, model, data, source_ids(self, start, method, run), run)
+            return write_record(self.database, self.weights, model, data, self._source_ids(start, method, run), run)
         except StoreError as error:
             error.model = model
             raise
@@ -93,7 +93,26 @@ class Store:
 
         by_fit: whether `sources` are all that it was made from.
         """
-        return write_record(self, model, data, sources, None, forget, by_fit)
+        return write_record(self.database, self.weights, model, data, sources, None, forget, by_fit)
+
+    def _source_ids(self, start: "Model | None", method: "Method | None", run: "Run | None") -> dict[str, str]:
+        """The ids of the models that another was made from, by their part in it; those not kept yet are kept."""
+        from manyways.lineage.store.field_models import field_models, model_folders
+        from manyways.models.saving import load_model
+
+        sources: dict[str, Any] = {} if start is None else {"start": start}
+        if method is not None:
+            sources |= {f"field:{place}": held for place, held in field_models(method).items()}
+            sources |= {f"field:{place}": folder for place, folder in model_folders(method.to_json()).items()}
+        ids = {}
+        for role, source in sources.items():
+            lineage = saved_lineage(source) if isinstance(source, Path) else source.lineage
+            known = self.find_lineage(lineage)
+            ids[role] = known or self.keep(load_model(source) if isinstance(source, Path) else source)
+        for name, part in (run.parts if run is not None else {}).items():
+            if known := self.find_lineage(part.lineage):
+                ids[f"part:{name}"] = known
+        return ids
 
     def note(self, model: str, *, metrics: Mapping[str, float] | None = None, copy: Path | None = None) -> None:
         """Note scores of the model with the id `model`, or a folder that it was saved to."""
@@ -188,11 +207,9 @@ class Store:
                 hashes.setdefault(model, []).append(digest(key, "`hash` of a row in stage_rows"))
         return hashes
 
-    def check(self, *, remove_orphans: bool = False) -> "IntegrityReport":
+    def check(self, *, remove_orphans: bool = False) -> IntegrityReport:
         """Check that all is whole; with `remove_orphans`, weights that no model has are deleted."""
-        from manyways.lineage.store.integrity import check_integrity
-
-        return check_integrity(self, remove_orphans=remove_orphans)
+        return check_integrity(self.database, self.weights, remove_orphans=remove_orphans)
 
     def subjects_of(self, wanted: "str | Path | Model") -> dict[str, int]:
         """The number of rows of each subject that reached a model, by name."""

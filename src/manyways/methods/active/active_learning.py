@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.targets import predictions
 from manyways.errors import DataError
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations, Learned, Method
-from manyways.methods.needs import Classes, Input, Unlabelled
+from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.methods.semi_supervised.self_training import require_classifier
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -50,8 +51,8 @@ class ActiveLearning(Method):
     oracle: Callable[[Data], Sequence[Any]] | None = None
     """Gives the labels of the rows it is called with. None: labels hidden in the data are revealed."""
 
-    needs: ClassVar = (Input, Classes, Unlabelled)
-    gives: ClassVar = frozenset({"classify", "embed"})
+    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
+    gives: ClassVar = predictions(discrete=True) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"

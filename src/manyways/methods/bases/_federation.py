@@ -11,7 +11,7 @@ from manyways.data.data import Data
 from manyways.methods.bases._privacy import clip_updates
 from manyways.methods.bases._rounds import Plan, Rounds
 from manyways.models.population import Population, Weights
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 ERASED = -1
 """What stands in place of a seed that is gone."""
@@ -29,7 +29,7 @@ class Federation(nn.Module):
     reported: Tensor
     fitted: tuple[str, ...] = ()
 
-    def __init__(self, learner: RowLearner, plan: Plan, seed: int) -> None:
+    def __init__(self, learner: LabelledLearner, plan: Plan, seed: int) -> None:
         super().__init__()
         (column,) = learner.data.roles["client"]
         holders = learner.training_data.take(column)[learner.labelled]
@@ -105,7 +105,7 @@ class Federation(nn.Module):
         return {name: stacked - start[name] for name, stacked in self.members.weights().items()}
 
 
-class FederatedLearner(RowLearner):
+class FederatedLearner(LabelledLearner):
     """A learner of encoded rows, and the clients that hold them.
 
     private: whether clients' rows of validation are nobody's to look at; secret: whether the federation's seed is.

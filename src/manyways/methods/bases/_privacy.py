@@ -14,7 +14,7 @@ from manyways.errors import ManywaysError, ParameterError
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.population import member_norms, per_member
 from manyways.models.predictor import Predictor
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ def check_private(method: str, clip_update: float | None, steps: int | None, epo
         )
 
 
-def fitted_on_clients(learner: RowLearner, begun: Predictor | None) -> tuple[str, ...]:
+def fitted_on_clients(learner: LabelledLearner, begun: Predictor | None) -> tuple[str, ...]:
     """What was fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
     inputs = ", ".join(map(repr, learner.encoding.encoders))
     encoders = f"the encoders and statistics of the inputs {inputs}, which were fitted on all clients' rows"

@@ -11,19 +11,19 @@ from manyways.data.specs import ImageSpec
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval
 from manyways.methods.needs import Classes, Input
 from manyways.models.few_shot.episodes import Episodes, batch_of
 from manyways.models.model import Model
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 Ways = Annotated[int, Interval("[2, inf)")]
 SCORED_WAYS = 5
 """Classes that few-shot models are asked to tell apart in the field's tables."""
 
 
-class EpisodeLearner(RowLearner):
+class EpisodeLearner(LabelledLearner):
     """A learner of encoded rows that are drawn in episodes of `ways` classes, of which `queries` rows are asked."""
 
     episodes: Episodes
@@ -35,7 +35,7 @@ EpisodeT = TypeVar("EpisodeT", bound=EpisodeLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpisodeMethod(RowMethod[EpisodeT], Generic[EpisodeT]):
+class EpisodeMethod(PredictingMethod[EpisodeT], Generic[EpisodeT]):
     """Learns from the labelled rows in episodes: a few classes, some rows of each to learn from, others to be asked.
 
     The classes of an episode are of one task where a column has that role. Test classes may be new.
@@ -73,7 +73,8 @@ class EpisodeMethod(RowMethod[EpisodeT], Generic[EpisodeT]):
         return episodes, ways, queries
 
     def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeT:
-        network, encoding = self.start_network(data, model, None)
+        network, encoding, _ = self.start_backbones(data, model)
+        network.head = None
         if self.turned_classes:
             _check_square(encoding)
         learner = self.make_learner(network, data, encoding, Target.fit(data), seed)

@@ -26,9 +26,8 @@ from manyways.methods.bases._privacy import (
 )
 from manyways.methods.bases._rounds import Plan, Rounds
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.losses import label_losses
 from manyways.methods.needs import Client, Input, Label
 from manyways.models.model import Model
 from manyways.models.population import Weights, member_norms, per_member
@@ -49,7 +48,7 @@ _NOISY: dict[str, Any] = {"clip_update": 1.0, "noise_multiplier": 1.0, "backbone
 
 
 @dataclass(frozen=True, kw_only=True)
-class FederatedMethod(RowMethod[FederatedT], Generic[FederatedT]):
+class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     """Learn from clients whose rows stay with them: each trains a copy for a while, and a server puts them together.
 
     A step is one local step of all clients of a round at once, by plain gradient descent on rows of their own: the loss
@@ -154,7 +153,7 @@ class FederatedMethod(RowMethod[FederatedT], Generic[FederatedT]):
     def mean_losses(self, learner: FederatedT, batch: Batch) -> Tensor:
         """The mean loss of each client at work on the rows of its batch, float [clients]."""
         outputs = learner.federation.members(batch["inputs"])
-        losses: Tensor = label_losses(outputs, batch["labels"]) * batch["weights"]
+        losses: Tensor = learner.target.losses(outputs, batch["labels"]) * batch["weights"]
         return losses.sum(1)
 
     def mean_weights(self, learner: FederatedT, number: int) -> Weights:

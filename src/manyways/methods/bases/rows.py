@@ -1,7 +1,7 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod
-from manyways.methods.fields import Interval
+from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
 from manyways.models.backbones.pretrained import checkpoint_tokenizers
@@ -23,11 +23,13 @@ from manyways.models.network import Network, backbones_by_name, is_checkpoint, m
 from manyways.models.predictor import Predictor
 from manyways.models.saving import checkpoint_lineage
 from manyways.training.budget import Budget
-from manyways.training.learner import EncodedLearner, RowLearner
+from manyways.training.learner import EncodedLearner, LabelledLearner, RowLearner
 from manyways.training.run import Run
+from manyways.training.samplers import SAMPLERS
 
 EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
 RowLearnerT = TypeVar("RowLearnerT", bound=RowLearner)
+LabelledLearnerT = TypeVar("LabelledLearnerT", bound=LabelledLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,28 +100,17 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
 
 @dataclass(frozen=True, kw_only=True)
 class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
-    """A gradient method that learns from rows as tensors, and makes a `Predictor`.
+    """A gradient method that learns from rows as tensors, without labels, and makes a `Predictor` that embeds.
 
     Its learner is of the class in brackets: `RowMethod[RowLearner]`, or a subclass that declares what else a method
-    holds, such as a `teacher`, which its `begin` adds.
+    holds, such as a `projector`, which its `begin` adds.
     """
 
-    predicts: ClassVar[bool] = True
-    """Whether the network ends in a head for the label."""
-    uses_all_rows: ClassVar[bool] = False
-    """Whether unlabelled training rows shape the network, too."""
-
     def begin(self, data: Data, model: Model | None, seed: int) -> RowLearnerT:
-        """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
-        target = self.make_target(data, model) if self.predicts else None
-        network, encoding = self.start_network(data, model, target)
-        return self.make_learner(network, data, encoding, target, seed)
-
-    def make_learner(
-        self, network: Network, data: Data, encoding: InputEncoding, target: Target | None, seed: int
-    ) -> RowLearnerT:
-        """A learner of the class in brackets."""
-        learner: RowLearnerT = _learner_class(type(self))(network, data, encoding, target, seed)
+        """A copy of `model`'s network or a new one, without a head. A method that holds more adds it here."""
+        network, encoding, _ = self.start_backbones(data, model)
+        network.head = None
+        learner: RowLearnerT = _learner_class(type(self))(network, data, encoding, seed)
         return learner
 
     def finish(self, learner: RowLearnerT) -> Network:
@@ -127,22 +118,51 @@ class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
         return learner.network
 
     def make_model(self, learner: RowLearnerT) -> Model:
+        return Predictor(network=self.finish(learner), inputs=learner.encoding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
+    """A gradient method that learns a label from rows as tensors, and makes a `Predictor` of it.
+
+    It draws rows in a way of its own; one that draws batches of labelled rows is a `LabelledMethod`.
+    """
+
+    uses_all_rows: ClassVar[bool] = False
+    """True if unlabelled training rows shape the network, too."""
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> LabelledLearnerT:
+        """A copy of `model`'s network or a new one, with the head it needs. A method that holds more adds it here."""
+        target = self.make_target(data, model)
+        network, encoding = self.start_network(data, model, target)
+        return self.make_learner(network, data, encoding, target, seed)
+
+    def make_learner(
+        self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int
+    ) -> LabelledLearnerT:
+        """A learner of the class in brackets."""
+        learner: LabelledLearnerT = _learner_class(type(self))(network, data, encoding, target, seed)
+        return learner
+
+    def finish(self, learner: LabelledLearnerT) -> Network:
+        """The network that the model keeps."""
+        return learner.network
+
+    def make_model(self, learner: LabelledLearnerT) -> Model:
         return Predictor(network=self.finish(learner), inputs=learner.encoding, target=learner.target)
 
-    def rows_reached(self, learner: RowLearnerT, steps: int) -> NDArray[np.bool_]:
+    def rows_reached(self, learner: LabelledLearnerT, steps: int) -> NDArray[np.bool_]:
         return super().rows_reached(learner, steps) & (learner.data.labelled | self.uses_all_rows)
 
-    def start_network(self, data: Data, model: Model | None, target: Target | None) -> tuple[Network, InputEncoding]:
+    def start_network(self, data: Data, model: Model | None, target: Target) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
         network, encoding, begun = self.start_backbones(data, model)
-        if target is None:
-            network.head = None
-        elif not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
+        if not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
             network.head = self.make_head(network, target)
         return network, encoding
 
     def make_target(self, data: Data, model: Model | None) -> Target:
-        """The classes of the label, or how its numbers are scaled; here those of `data`."""
+        """What the labels are; here as those of `data` are."""
         return Target.fit(data)
 
     def make_head(self, network: Network, target: Target) -> Head:
@@ -150,8 +170,35 @@ class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
         return LinearHead(network.width, target.width)
 
     def goes_on_with(self, head: Head | None) -> bool:
-        """Whether a head that learned the same target before may stay."""
+        """True if a head that learned the same target before may stay."""
         return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
+    """A gradient method that draws batches of labelled rows, and makes a `Predictor` of their label.
+
+    Its learner is of the class in brackets: `LabelledMethod[LabelledLearner]`, or a subclass that declares what else a
+    method holds, such as a `teacher`, which its `begin` adds. Rows weigh as the column of the role weight says.
+    """
+
+    class_weight: Literal["balanced"] | None = None
+    """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
+    sampler: Annotated[str, Named(SAMPLERS)] = "epochs"
+    """Who picks the rows of a step: epochs (each once before any comes again), weighted (by sample weights), balanced
+    (every class equally often)."""
+
+    uses: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def make_learner(
+        self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int
+    ) -> LabelledLearnerT:
+        """A learner of the class in brackets, with its sample weights and its sampler."""
+        learner = super().make_learner(network, data, encoding, target, seed)
+        learner.weigh(balanced=self.class_weight == "balanced")
+        learner.sampler = SAMPLERS.find(self.sampler)()
+        learner.sampler.look(learner)
+        return learner
 
 
 def _learner_class(method: type) -> Any:

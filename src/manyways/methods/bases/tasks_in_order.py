@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
@@ -17,7 +16,7 @@ from manyways.data.targets import Target
 from manyways.data.tasks import Tasks
 from manyways.errors import TrainingError
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import NotNegative, Positive, Share
 from manyways.methods.needs import Classes, Input, Task
 from manyways.models.heads import Head
@@ -25,13 +24,13 @@ from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
 from manyways.models.task_predictor import TaskPredictor, classes_of
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 NEVER = -1e4
 """The bias of a class that was not seen yet: it is never predicted."""
 
 
-class ContinualLearner(RowLearner):
+class ContinualLearner(LabelledLearner):
     """A learner of encoded rows whose tasks come one after the other, each for an equal share of the steps.
 
     task_of: the place of each labelled row's task in the order, -1 for rows without a label. own: which classes each
@@ -40,9 +39,8 @@ class ContinualLearner(RowLearner):
 
     begun: Tensor
 
-    def __init__(self, network: Network, data: Data, encoding: InputEncoding, target: Target | None, seed: int) -> None:
+    def __init__(self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int) -> None:
         super().__init__(network, data, encoding, target, seed)
-        assert target is not None
         self.tasks = Tasks.of(data)
         self.task_of = np.full(len(self.rows), -1)
         for at, rows in enumerate(self.tasks.rows):
@@ -83,7 +81,7 @@ ContinualT = TypeVar("ContinualT", bound=ContinualLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
+class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
     """Learns tasks in their order, one after the other, each from its own rows for an equal share of the steps.
 
     The order is that of the column with the role time, where there is one; otherwise that of the tasks, where they are
@@ -135,7 +133,7 @@ class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
         inputs = learner.take(rows)
         return {
             "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
-            "labels": learner.labels_at(rows),
+            **learner.labels_of(rows),
             "allowed": self.allowed(learner, rows, task).to(learner.device),
         }
 
@@ -150,7 +148,7 @@ class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
         return learner.own[: task + 1].any(0).expand(len(rows), -1)
 
     def loss(self, learner: ContinualT, batch: Batch) -> Loss:
-        return loss_among(learner.network(batch["inputs"]), batch["labels"], batch["allowed"]), {}
+        return learner.label_loss(among(learner.network(batch["inputs"]), batch["allowed"]), batch), {}
 
     def after(self, learner: ContinualT, step: int) -> None:
         task = learner.task_at(step)
@@ -163,7 +161,6 @@ class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
 
     def make_model(self, learner: ContinualT) -> Model:
         target = learner.target
-        assert target is not None
         if self.scenario == "task":
             return TaskPredictor(network=learner.network, inputs=learner.encoding, target=target, tasks=learner.tasks)
         network = copy.deepcopy(learner.network)
@@ -191,6 +188,6 @@ class ContinualMethod(RowMethod[ContinualT], Generic[ContinualT]):
         return {"tasks": list(learner.tasks.names[: int(learner.begun)])} if steps else {}
 
 
-def loss_among(outputs: Tensor, labels: Tensor, allowed: Tensor) -> Tensor:
-    """Cross-entropy of class codes int64 [rows] among the `allowed` classes only; both [rows, classes]."""
-    return cross_entropy(outputs.float().masked_fill(~allowed, float("-inf")), labels)
+def among(outputs: Tensor, allowed: Tensor) -> Tensor:
+    """Logits [rows, classes] with no probability outside of the `allowed` classes, bool of the same shape."""
+    return outputs.float().masked_fill(~allowed, float("-inf"))

@@ -11,7 +11,7 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, loss_among
+from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, among
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.method import Ablations
 from manyways.models.model import Model
@@ -121,9 +121,9 @@ class EWC(ContinualMethod[EWCLearner]):
                 torch.manual_seed(mix(learner.seed, task, number, FISHER_STREAM))
                 positions = learner.pick(rows, size, number, stream=FISHER_STREAM)
                 allowed = self.allowed(learner, positions, task).to(learner.device)
-                outputs = network(learner.take(positions)).float().masked_fill(~allowed, float("-inf"))
+                outputs = among(network(learner.take(positions)), allowed)
                 drawn = outputs.detach().softmax(1).multinomial(1)[:, 0]
-                total = size * loss_among(outputs, drawn, allowed)
+                total = size * learner.target.loss(outputs, drawn)
                 parts = torch.autograd.grad(total, [p for p in network.parameters() if p.requires_grad])
                 found += torch.cat([part.flatten() for part in parts]).square() / size
         network.train()

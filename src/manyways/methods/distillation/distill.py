@@ -5,38 +5,26 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import kl_div, mse_loss
 
 from manyways.data.data import Data
+from manyways.data.targets import predictions
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Positive, Share
-from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
 from manyways.models.model import Model
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 
-def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² KL(teacher ‖ student) of class probabilities at temperature T (Hinton et al. 2015); logits [rows, classes]."""
-    divergence = kl_div(
-        (student.float() / temperature).log_softmax(1),
-        (teacher.float() / temperature).log_softmax(1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return divergence * temperature**2
-
-
-class DistillLearner(RowLearner):
+class DistillLearner(LabelledLearner):
     """A learner of encoded rows, and the teacher's outputs on all of them, float32 [rows, outputs]."""
 
     teacher_outputs: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distill(RowMethod[DistillLearner]):
+class Distill(LabelledMethod[DistillLearner]):
     """Teach a new network of any kind and size (`backbone=`, `size=`) what a model says of all rows, labelled or not.
 
     The student reads its inputs as the teacher does; a student with a checkpoint for a backbone reads them its own way.
@@ -48,8 +36,8 @@ class Distill(RowMethod[DistillLearner]):
     """Weight of the labels' own loss where rows have them; the rest is the teacher's."""
 
     needs: ClassVar = (Input,)
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
-    takes: ClassVar = frozenset({"classify", "regress"})
+    gives: ClassVar = predictions() | {"embed"}
+    takes: ClassVar = predictions()
     missing_inputs: ClassVar = True
     requires_model: ClassVar = True
     uses_all_rows: ClassVar = True
@@ -73,17 +61,15 @@ class Distill(RowMethod[DistillLearner]):
         return {
             "inputs": learner.views.weak(learner.take(rows), rng),
             "teacher_outputs": learner.teacher_outputs[torch.from_numpy(rows).to(learner.device)],
-            "labels": learner.labels_at(rows),
+            **learner.labels_of(rows),
         }
 
     def loss(self, learner: DistillLearner, batch: Batch) -> Loss:
-        outputs, labels = learner.network(batch["inputs"]), batch["labels"]
-        if labels.dtype == torch.int64:
-            taught, known = distillation_loss(outputs, batch["teacher_outputs"], self.temperature), labels >= 0
-        else:
-            taught, known = mse_loss(outputs.float(), batch["teacher_outputs"]), ~labels.isnan()
-        if self.label_weight == 0 or not known.any():
+        outputs, target, weight = learner.network(batch["inputs"]), learner.target, self.label_weight
+        taught = target.distillation_loss(outputs, batch["teacher_outputs"], self.temperature)
+        known = target.known(batch["labels"])
+        if weight == 0 or not known.any():
             return taught, {"teacher": taught}
-        told = label_loss(outputs[known], labels[known])
-        weight = self.label_weight
-        return (1 - weight) * taught + weight * told, {"teacher": taught, "labels": told}
+        labelled: Batch = {name: batch[name][known] for name in ("labels", "weights") if name in batch}
+        supervised = learner.label_loss(outputs[known], labelled)
+        return (1 - weight) * taught + weight * supervised, {"teacher": taught, "labels": supervised}

@@ -6,33 +6,41 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
-from manyways.data.targets import Target
+from manyways.data.targets import Target, predictions
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, NotNegative, Share
-from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
-from manyways.methods.needs import Input, Label, SeveralInputs
+from manyways.methods.needs import AnyLabel, Input, SeveralInputs
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 
-def weighted_vote(apart: Tensor, there: Tensor, weights: Tensor, classes: bool) -> Tensor:
-    """What the inputs of a row say together: the weighted mean of what each says, over those that are there.
+def weighted_vote(apart: Tensor, there: Tensor, weights: Tensor, activation: str) -> Tensor:
+    """The weighted mean of what the inputs of a row say, over those that are there: outputs [rows, outputs].
 
-    apart: what each input says, [rows, inputs, outputs], logits where `classes`; there: bool [rows, inputs]; weights:
-    logits of the inputs' weights [inputs]. Classes: log Σ w p, the logarithm of the mean of their probabilities;
-    numbers: Σ w x. Weights of inputs that a row lacks go to the others; a row without any is what all say of nothing.
+    Weights of inputs that a row lacks go to the others; a row without any is what all say of nothing.
+
+    Args:
+        apart: The outputs of each input, [rows, inputs, outputs].
+        there: Which inputs a row has, bool [rows, inputs].
+        weights: Logits of the inputs' weights [inputs].
+        activation: What outputs are: "softmax", logits of classes: log Σ w p; "sigmoid", logits each of its own: the
+            logit of Σ w p; "identity": Σ w x.
     """
     counted = there | ~there.any(1, keepdim=True)
     shares = weights.expand(len(there), -1).masked_fill(~counted, float("-inf")).log_softmax(1)
-    if classes:
+    if activation == "softmax":
         return (apart.log_softmax(2) + shares[:, :, None]).logsumexp(1)
+    if activation == "sigmoid":
+        on, off = (logsigmoid(sign * apart) + shares[:, :, None] for sign in (1, -1))
+        return on.logsumexp(1) - off.logsumexp(1)
     return (apart * shares.exp()[:, :, None]).sum(1)
 
 
@@ -51,11 +59,11 @@ class VotingHead(Head):
 
     name = "voting"
 
-    def __init__(self, widths: Sequence[int], outputs: int, classes: bool) -> None:
+    def __init__(self, widths: Sequence[int], outputs: int, activation: str) -> None:
         super().__init__()
-        self.config = {"widths": list(widths), "outputs": outputs, "classes": classes}
+        self.config = {"widths": list(widths), "outputs": outputs, "activation": activation}
         self.width = sum(widths) + len(widths)
-        self.widths, self.classes = tuple(widths), classes
+        self.widths, self.activation = tuple(widths), activation
         self.heads = nn.ModuleList(nn.Linear(width, outputs) for width in widths)
         self.weights = nn.Parameter(torch.zeros(len(widths)))
 
@@ -66,11 +74,11 @@ class VotingHead(Head):
         return torch.stack(said, dim=1).float(), there > 0
 
     def forward(self, features: Tensor) -> Tensor:
-        return weighted_vote(*self.apart(features), self.weights, self.classes)
+        return weighted_vote(*self.apart(features), self.weights, self.activation)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fusion(RowMethod[RowLearner]):
+class Fusion(LabelledMethod[LabelledLearner]):
     """Learn one label from several inputs, early or late fused, so that a row may lack some of them.
 
     Early: a joint network reads the features of all inputs. Late: every input has a head and learns to predict alone,
@@ -92,8 +100,8 @@ class Fusion(RowMethod[RowLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = (SeveralInputs, Input, Label)
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    needs: ClassVar = (SeveralInputs, Input, AnyLabel)
+    gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     suggests: ClassVar = ("fusion", "fusion(kind='late')")
@@ -113,17 +121,17 @@ class Fusion(RowMethod[RowLearner]):
 
     def make_head(self, network: Network, target: Target) -> Head:
         if self.kind == "late":
-            return VotingHead(network.widths, target.width, target.classification)
+            return VotingHead(network.widths, target.width, target.activation)
         return JointHead(network.width, self.hidden, target.width, self.dropout)
 
     def goes_on_with(self, head: Head | None) -> bool:
         return isinstance(head, VotingHead if self.kind == "late" else JointHead)
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
         seen = learner.views.weak(inputs, rng) if self.augment else inputs
-        return {"inputs": self.hidden_from(seen, learner.network, rng), "labels": learner.labels_at(rows)}
+        return {"inputs": self.hidden_from(seen, learner.network, rng), **learner.labels_of(rows)}
 
     def hidden_from(self, inputs: Inputs, network: Network, rng: torch.Generator) -> Inputs:
         """`inputs` of which some are hidden at random."""
@@ -133,14 +141,16 @@ class Fusion(RowMethod[RowLearner]):
         left = hide_inputs(there, self.hide, rng)
         return inputs | {present(name): left[:, at] for at, name in enumerate(network.names)}
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
-        features, labels, head = learner.network.features(batch["inputs"]), batch["labels"], learner.network.head
+    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
+        features, head = learner.network.features(batch["inputs"]), learner.network.head
         if not isinstance(head, VotingHead):
-            assert head is not None
-            return label_loss(head(features), labels), {}
+            return learner.label_loss(learner.network.predict(features), batch), {}
         apart, there = head.apart(features)
-        fused = label_loss(weighted_vote(apart, there, head.weights, head.classes), labels)
-        parts = zip(apart.unbind(1), there.unbind(1), strict=True)
-        own = [label_loss(said[seen], labels[seen]) for said, seen in parts if seen.any()]
-        alone = torch.stack(own).mean()
+        fused = learner.label_loss(weighted_vote(apart, there, head.weights, head.activation), batch)
+        labels = {name: batch[name] for name in ("labels", "weights") if name in batch}
+        alone = torch.stack([
+            learner.label_loss(outputs[seen], {name: part[seen] for name, part in labels.items()})
+            for outputs, seen in zip(apart.unbind(1), there.unbind(1), strict=True)
+            if seen.any()
+        ]).mean()  # fmt: skip
         return fused + self.alone_weight * alone, {"fused": fused, "alone": alone}

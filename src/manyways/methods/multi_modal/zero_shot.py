@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.data.targets import Target
+from manyways.data.targets import ClassTarget
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.models.dual_encoder import LABEL, TEMPLATE, DualEncoder, check_class_names
 from manyways.models.model import Model, of_kind
@@ -87,6 +87,6 @@ class ZeroShot(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         start = of_kind(DualEncoder, model)
-        target = Target(self.label, self.classes) if self.classes else Target(data.label.name, data.classes)
+        target = ClassTarget(self.label, self.classes) if self.classes else ClassTarget(data.label.name, data.classes)
         nothing: NDArray[np.bool_] = np.zeros(len(data), bool)  # names were looked at, and no row
         return Learned(start.comparing(target, self.template), nothing, (start,))

@@ -18,11 +18,10 @@ from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import EncodedMethod
 from manyways.methods.fields import Count
-from manyways.methods.losses import label_loss
 from manyways.methods.needs import Input, SeveralLabels
+from manyways.metrics import metric_of
 from manyways.models.heads import Head, JointHead, LinearHead
 from manyways.models.labels_predictor import LabelsPredictor
-from manyways.models.metrics import metric_of
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.networks import Networks
@@ -58,7 +57,7 @@ def without_conflicts(products: Tensor, orders: Sequence[Sequence[int]]) -> Tens
 
 
 class LabelsLearner(EncodedLearner):
-    """A learner of encoded rows with several labels, float32 [rows, labels], NaN where a row lacks one."""
+    """A learner of encoded rows with several labels, float32 [rows, code widths], NaN where a row lacks one."""
 
     network: Networks
 
@@ -170,18 +169,17 @@ class MultiTask(EncodedMethod[LabelsLearner]):
         if self.weighting != "uncertainty":
             return together.sum(), parts
         asked = [at for at, name in enumerate(learner.targets.names) if name in losses]
-        classes = torch.tensor([learner.targets.each[at].classification for at in asked], device=together.device)
+        classes = torch.tensor([learner.targets.each[at].probabilistic for at in asked], device=together.device)
         return by_uncertainty(together, learner.log_variances[asked], classes), parts
 
     def _losses(self, learner: LabelsLearner, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The loss of each label that some row of the batch has."""
         losses = {}
-        said = torch.split(outputs, learner.targets.widths, dim=1)
-        for target, own, truth in zip(learner.targets.each, said, labels.unbind(1), strict=True):
-            known = ~truth.isnan()
+        blocks = torch.split(outputs, learner.targets.widths, dim=1)
+        for target, own, truth in zip(learner.targets.each, blocks, learner.targets.split(labels), strict=True):
+            known = target.known(truth)
             if known.any():
-                codes = truth[known].long() if target.classification else truth[known]
-                losses[target.name] = label_loss(own[known], codes)
+                losses[target.name] = target.loss(own[known], truth[known])
         return losses
 
     def gradients(self, learner: LabelsLearner, batch: Batch) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Needs of labels: one of any kind, a class or a number, a class, several columns, rows without one."""
 
 from manyways.data.data import Data
+from manyways.data.targets import kind_of
 from manyways.methods.needs.base import Need
 
 
@@ -17,6 +18,23 @@ def _any_label(data: Data) -> str | None:
     if not data.training.labelled.any():
         return f"it needs labels, and no training row has one in {data.label.name!r}. Label some rows."
     return None
+
+
+def _label(data: Data) -> str | None:
+    if reason := _any_label(data):
+        return reason
+    if data.label.kind in ("category", "number"):
+        return None
+    return (
+        f"it needs a class or a number for each row, and the label {data.label.name!r} is of the kind "
+        f"{data.label.kind}. Of such labels learns supervised."
+    )
+
+
+def _discrete_label(data: Data) -> str | None:
+    if reason := _any_label(data):
+        return reason
+    return None if kind_of(data).activation != "identity" else _classes(data)
 
 
 def _labels(data: Data) -> str | None:
@@ -37,8 +55,9 @@ def _classes(data: Data) -> str | None:
     if data.classification:
         return None
     name = data.label.name
+    what = "a number" if data.label.kind == "number" else f"of the kind {data.label.kind}"
     return (
-        f"it needs classes, and the label {name!r} is a number. If its values are classes: "
+        f"it needs classes, and the label {name!r} is {what}. If its values are classes: "
         f'kinds={{"{name}": "category"}}.'
     )
 
@@ -52,7 +71,9 @@ def _unlabelled(data: Data) -> str | None:
     )
 
 
-Label = Need("label", "some rows with a label", _any_label, labelled=True)
+AnyLabel = Need("label", "some rows with a label", _any_label, labelled=True)
+Label = Need("class-or-number", "some rows with a label", _label, labelled=True)
+DiscreteLabel = Need("discrete-label", "a label of classes, one or several", _discrete_label, labelled=True)
 SeveralLabels = Need("labels", "several labels", _labels, labelled=True)
 Classes = Need("classes", "a label that is a category", _classes, labelled=True)
 Unlabelled = Need("unlabelled", "rows without a label", _unlabelled)

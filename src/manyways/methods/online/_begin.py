@@ -1,6 +1,7 @@
 """Where a stream is taken up: at its first row, or where a model left it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from manyways.data.categories import as_objects, places_in
 from manyways.data.data import Data, by_kind
 from manyways.data.storage import RowNumbers
-from manyways.data.targets import Target
+from manyways.data.targets import ClassTarget, NumberTarget, Target
 from manyways.errors import DataError, ModelError
 from manyways.methods.features import start_features
 from manyways.methods.online._inputs import Inputs, fresh_inputs, grown_inputs
@@ -46,7 +47,7 @@ def begin(
     name, classes = data.label.name, data.classes if data.classification else ()
     outputs = max(1, len(classes))
     head = StreamHead(inputs.network.width, outputs, bool(classes), standardise, detector)
-    return Begun(inputs, Target(name, classes), head, model is None)
+    return Begun(inputs, _target(name, classes), head, model is None)
 
 
 def _go_on(data: Data, positions: RowNumbers, model: StreamPredictor, standardise: bool, detector: str) -> Begun:
@@ -57,7 +58,7 @@ def _go_on(data: Data, positions: RowNumbers, model: StreamPredictor, standardis
             f"OnlineSGD.standardise must be {before.standardise}, as it was for the rows that the model learned; got "
             f"{standardise}."
         )
-    target = Target(target.name, _more_classes(target, data))
+    target = _target(target.name, _more_classes(target, data))
     inputs, columns = grown_inputs(model, data, positions)
     assert model.target is not None
     classes = np.array([target.classes.index(known) for known in model.target.classes], np.int64)
@@ -83,7 +84,12 @@ def _go_on(data: Data, positions: RowNumbers, model: StreamPredictor, standardis
     return Begun(inputs, target, head, model.own_inputs)
 
 
-def _more_classes(target: Target, data: Data) -> tuple[object, ...]:
+def _target(name: str, classes: tuple[Any, ...]) -> Target:
+    """The label `name`: one of `classes`, or a number in its own unit where there are none."""
+    return ClassTarget(name, classes) if classes else NumberTarget(name)
+
+
+def _more_classes(target: Target, data: Data) -> tuple[Any, ...]:
     """The model's classes and the new ones of `data`, in the order that `Data.classes` has."""
     name = data.label.name
     if name != target.name:

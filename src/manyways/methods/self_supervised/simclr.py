@@ -51,8 +51,6 @@ class SimCLR(RowMethod[SimCLRLearner]):
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
-    predicts: ClassVar = False
-    uses_all_rows: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
 

@@ -6,32 +6,32 @@ from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
+from manyways.data.targets import Target, predictions
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
-from manyways.methods.needs import Classes, Input, Unlabelled
+from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 BALANCE_DECAY = 0.98
 
 
-def pseudo_label_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the strong views' logits against the weak views' guesses of at least `threshold`.
+def pseudo_label_loss(target: Target, weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """The loss of the strong views' outputs against pseudo-labels of the weak views, of at least `threshold`.
 
-    weak: probabilities, strong: logits, both [rows, classes]; the mean is over all rows, confident or not. Also gives
+    weak: probabilities, strong: outputs, both [rows, width]; the mean is over all rows, confident or not. Also gives
     the share that was confident.
     """
-    confidence, guess = weak.max(1)
-    confident = (confidence >= threshold).float()
-    return (cross_entropy(strong.float(), guess, reduction="none") * confident).mean(), confident.mean()
+    guess = target.pseudo_labels(weak, threshold)
+    confident = target.known(guess)
+    losses = target.losses(strong, target.where_known(guess, confident))
+    return (losses * confident.float()).mean(), confident.float().mean()
 
 
 class ClassBalance(nn.Module):
@@ -45,24 +45,24 @@ class ClassBalance(nn.Module):
     guessed: Tensor
     latest: Tensor
 
-    def __init__(self, labels: Tensor, classes: int) -> None:
+    def __init__(self, target: Target, labels: Tensor) -> None:
         super().__init__()
-        shares = torch.bincount(labels, minlength=classes) / len(labels)
+        self.target = target
+        shares = target.shares(labels)
         for name in ("wanted", "guessed", "latest"):
             self.register_buffer(name, shares.clone())
 
     def forward(self, guesses: Tensor) -> Tensor:
         """`guesses` [rows, classes], aligned."""
         self.latest = guesses.mean(0)
-        aligned = guesses * (self.wanted / self.guessed.clamp_min(1e-6))
-        return aligned / aligned.sum(1, keepdim=True)
+        return self.target.aligned(guesses, self.wanted, self.guessed)
 
     def follow(self) -> None:
         """Take the latest guesses into the moving average."""
         self.guessed.lerp_(self.latest, 1 - BALANCE_DECAY)
 
 
-class FixMatchLearner(RowLearner):
+class FixMatchLearner(LabelledLearner):
     """A learner of encoded rows, the average of its network, and how often each class is guessed."""
 
     average: AverageNetwork[Network]
@@ -70,7 +70,7 @@ class FixMatchLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixMatch(RowMethod[FixMatchLearner]):
+class FixMatch(LabelledMethod[FixMatchLearner]):
     """Learn from few labels and many unlabelled rows: a guess on a weak view, if confident, labels a strong view."""
 
     learning_rate: Positive = 5e-3
@@ -90,8 +90,8 @@ class FixMatch(RowMethod[FixMatchLearner]):
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
 
-    needs: ClassVar = (Input, Classes, Unlabelled)
-    gives: ClassVar = frozenset({"classify", "embed"})
+    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
+    gives: ClassVar = predictions(discrete=True) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
@@ -108,8 +108,7 @@ class FixMatch(RowMethod[FixMatchLearner]):
     def begin(self, data: Data, model: Model | None, seed: int) -> FixMatchLearner:
         learner = super().begin(data, model, seed)
         learner.average = AverageNetwork(learner.network, self.average_decay)
-        assert learner.target is not None
-        learner.balance = ClassBalance(learner.labels_at(learner.labelled), learner.target.width)
+        learner.balance = ClassBalance(learner.target, learner.labels_at(learner.labelled))
         return learner
 
     def draw(self, learner: FixMatchLearner, step: int, rng: torch.Generator) -> Batch:
@@ -119,19 +118,17 @@ class FixMatch(RowMethod[FixMatchLearner]):
         return {
             "weak": learner.views.weak(hidden, rng),
             "taught": {name: torch.cat([labelled[name], strong[name]]) for name in hidden},
-            "labels": learner.labels_at(shown),
+            **learner.labels_of(shown),
         }
 
     def loss(self, learner: FixMatchLearner, batch: Batch) -> Loss:
         with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
-            weak = learner.network(batch["weak"]).float().softmax(1)
+            weak = learner.target.probabilities(learner.network(batch["weak"]))
             aligned = learner.balance(weak)
-        labels = batch["labels"]
-        outputs = learner.network(batch["taught"])
-        supervised = label_loss(outputs[: len(labels)], labels)
-        consistency, confident = pseudo_label_loss(
-            aligned if self.align_classes else weak, outputs[len(labels) :], self.threshold
-        )
+        outputs, labelled = learner.network(batch["taught"]), len(batch["labels"])
+        supervised = learner.label_loss(outputs[:labelled], batch)
+        guesses = aligned if self.align_classes else weak
+        consistency, confident = pseudo_label_loss(learner.target, guesses, outputs[labelled:], self.threshold)
         parts = {"supervised": supervised, "consistency": consistency, "confident": confident}
         return supervised + self.unlabelled_weight * consistency, parts
 

@@ -6,27 +6,18 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 import torch
-from torch import Tensor
-from torch.nn.functional import mse_loss
 
 from manyways.data.data import Data
+from manyways.data.targets import predictions
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
-from manyways.methods.losses import label_loss
 from manyways.methods.method import Ablations
-from manyways.methods.needs import Input, Label, Unlabelled
+from manyways.methods.needs import AnyLabel, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
-from manyways.training.learner import RowLearner
-
-
-def consistency_loss(student: Tensor, teacher: Tensor, classification: bool) -> Tensor:
-    """Mean squared difference of class probabilities, or of numbers; outputs [rows, width], the teacher's fixed."""
-    if classification:
-        return mse_loss(student.float().softmax(1), teacher.float().softmax(1))
-    return mse_loss(student.float(), teacher.float())
+from manyways.training.learner import LabelledLearner
 
 
 def ramp_up(progress: float) -> float:
@@ -34,14 +25,14 @@ def ramp_up(progress: float) -> float:
     return exp(-5 * (1 - min(1.0, progress)) ** 2)
 
 
-class MeanTeacherLearner(RowLearner):
+class MeanTeacherLearner(LabelledLearner):
     """A learner of encoded rows with a teacher, the average of its network."""
 
     teacher: AverageNetwork[Network]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanTeacher(RowMethod[MeanTeacherLearner]):
+class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
     """Learn from labels, and agree on all rows with a teacher whose weights are a moving average of one's own."""
 
     batch_size: Count = 32
@@ -51,12 +42,12 @@ class MeanTeacher(RowMethod[MeanTeacherLearner]):
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the teacher's average; the paper takes 0.99 at first, 0.999 later in long runs."""
     consistency_weight: NotNegative = 10.0
-    """Weight of the agreement, once it has risen; per class, times the number of classes as in the paper's code."""
+    """Weight of the agreement, once it has risen; of classes it is a sum over them, as in the paper's code."""
     ramp_up_share: Share = 0.2
     """Share of the steps over which the weight rises."""
 
-    needs: ClassVar = (Input, Label, Unlabelled)
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    needs: ClassVar = (Input, AnyLabel, Unlabelled)
+    gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
@@ -82,22 +73,20 @@ class MeanTeacher(RowMethod[MeanTeacherLearner]):
         return {
             "student": learner.views.weak(rows, rng),
             "teacher": learner.views.weak(rows, rng),
-            "labels": learner.labels_at(shown),
+            **learner.labels_of(shown),
             "progress": learner.progress(step),
         }
 
     def loss(self, learner: MeanTeacherLearner, batch: Batch) -> Loss:
-        outputs, labels = learner.network(batch["student"]), batch["labels"]
+        outputs = learner.network(batch["student"])
         # Batch statistics, as the student's: its running ones lag far behind while it still learns fast.
         teacher = learner.teacher.network.train()
         with torch.no_grad():
             guesses = teacher(batch["teacher"])
-        supervised = label_loss(outputs[: len(labels)], labels)
-        classification = labels.dtype == torch.int64
-        consistency = consistency_loss(outputs, guesses, classification)
+        supervised = learner.label_loss(outputs[: len(batch["labels"])], batch)
+        consistency = learner.target.consistency_loss(outputs, guesses)
         rise = ramp_up(batch["progress"] / self.ramp_up_share) if self.ramp_up_share else 1.0
-        scale = outputs.shape[1] if classification else 1
-        weight = self.consistency_weight * scale * rise
+        weight = self.consistency_weight * rise
         return supervised + weight * consistency, {"supervised": supervised, "consistency": consistency}
 
     def after(self, learner: MeanTeacherLearner, step: int) -> None:

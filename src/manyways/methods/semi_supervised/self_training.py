@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.targets import predictions
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations, Learned, Method
-from manyways.methods.needs import Classes, Input, Unlabelled
+from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.methods.starts import learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -33,8 +34,8 @@ class SelfTraining(Method):
     rounds: Count = 3
     """Trainings in all; the first on the given labels alone."""
 
-    needs: ClassVar = (Input, Classes, Unlabelled)
-    gives: ClassVar = frozenset({"classify", "embed"})
+    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
+    gives: ClassVar = predictions(discrete=True) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     paper: ClassVar = "Yarowsky, Unsupervised word sense disambiguation, ACL 1995; Lee, Pseudo-label (2013)"
@@ -84,17 +85,19 @@ class SelfTraining(Method):
         return Learned(last, used, tuple(trained), int(steps), seconds)
 
     def _with_guesses(self, data: Data, hidden: NDArray[Any], probabilities: NDArray[Any], model: Model) -> Data:
-        sure = probabilities.max(axis=1) >= self.threshold
-        if not sure.any() or model.target is None:
+        target = model.label_target
+        # Of a label that answers several questions every answer must be sure.
+        sure = target.distributions(probabilities).max(axis=2).min(axis=1) >= self.threshold
+        if not sure.any():
             return data
-        return data.with_label_values(hidden[sure], model.target.decode(probabilities[sure].argmax(axis=1)))
+        return data.with_label_values(hidden[sure], target.decode(target.most_probable(probabilities[sure])))
 
 
 def require_classifier(method: Method, base: Method) -> None:
     """Raise NeedsError unless `base` learns from labels and gives class probabilities."""
     from manyways.errors import NeedsError
 
-    if "classify" not in base.gives or not learns_from_labels(base):
+    if not predictions() & base.gives or not learns_from_labels(base):
         raise NeedsError(
             f"{type(method).__name__}.base must be a method that learns to classify from labels, such as supervised, "
             f"fixmatch or linear_probe; got {base}."

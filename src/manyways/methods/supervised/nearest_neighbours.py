@@ -11,6 +11,7 @@ from torch import Tensor
 
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
+from manyways.data.targets.number import unit_of
 from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Count
 from manyways.methods.needs import Input, Label
@@ -108,7 +109,7 @@ class NearestNeighboursHead(ClosedFormHead):
         return head
 
     def solve(self, target: Target) -> None:
-        self.unit.copy_(torch.tensor([target.mean, target.scale], dtype=torch.float64))
+        self.unit.copy_(torch.tensor(unit_of(target), dtype=torch.float64))
         moments = Moments(1, self.rows.shape[1])
         moments.move(self.rows, torch.zeros(len(self.rows), dtype=torch.int64), 1)
         self.mean.copy_(moments.mean()[0])

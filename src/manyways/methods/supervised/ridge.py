@@ -11,6 +11,7 @@ from torch import Tensor
 
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
+from manyways.data.targets.number import unit_of
 from manyways.errors import NeedsError
 from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
@@ -171,13 +172,13 @@ class RidgeHead(ClosedFormHead):
         spread = self.moments.variance()[0]
         varies = torch.nonzero(spread > 0).flatten()
         scale = spread[varies].sqrt() if self.standardise else torch.ones(len(varies), dtype=torch.float64)
-        mean, said, unit = self.moments.mean()[0], self._said(), target.scale
+        mean, said, (middle, unit) = self.moments.mean()[0], self._said(), unit_of(target)
         found = self._dual(varies, mean, scale) if self.dual else self._primal(spread, varies, scale)
         weights, self.condition = found.weights / scale, found.condition
         self.chosen.fill_(found.penalty)
         self.coefficients.zero_()
         self.coefficients[:, varies] = weights / unit
-        self.intercept.copy_((said - target.mean - weights @ mean[varies]) / unit)
+        self.intercept.copy_((said - middle - weights @ mean[varies]) / unit)
 
     def _primal(self, spread: Tensor, varies: Tensor, scale: Tensor) -> Solution:
         # What never varied, or varied in rows that are gone, is exactly that again: rounding leaves no trace.

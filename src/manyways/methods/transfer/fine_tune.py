@@ -6,23 +6,23 @@ from typing import Annotated, ClassVar
 import torch
 
 from manyways.data.data import Data
+from manyways.data.targets import predictions
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Interval, Positive, Share
-from manyways.methods.losses import label_loss
-from manyways.methods.needs import Input, Label
+from manyways.methods.needs import AnyLabel, Input
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 from manyways.training.steps import ParameterGroup
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTune(Adapting, RowMethod[RowLearner]):
+class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     """Adapt all layers of a model, or of a pretrained checkpoint (`backbone=`), to the labelled rows.
 
     Lower layers may learn more slowly, and may stay frozen at first. With `lora`, pretrained backbones of transformers
@@ -38,8 +38,8 @@ class FineTune(Adapting, RowMethod[RowLearner]):
     augment: bool = True
     """Whether batches are seen through weak views."""
 
-    needs: ClassVar = (Input, Label)
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    needs: ClassVar = (Input, AnyLabel)
+    gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     requires_model: ClassVar = True
@@ -53,7 +53,7 @@ class FineTune(Adapting, RowMethod[RowLearner]):
     def needs_start(self) -> bool:
         return not is_checkpoint(self.backbone)
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> LabelledLearner:
         learner = super().begin(data, model, seed)
         if self.lora is not None:
             pretrained = [part for part in learner.network.backbones if isinstance(part, Pretrained)]
@@ -67,21 +67,21 @@ class FineTune(Adapting, RowMethod[RowLearner]):
             learner.leave_out_frozen()
         return learner
 
-    def finish(self, learner: RowLearner) -> Network:
+    def finish(self, learner: LabelledLearner) -> Network:
         return learner.network if self.lora is None else without_inserted(learner.network)
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
         return {
             "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
-            "labels": learner.labels_at(rows),
+            **learner.labels_of(rows),
         }
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
-        return label_loss(learner.network(batch["inputs"]), batch["labels"]), {}
+    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
+        return learner.label_loss(learner.network(batch["inputs"]), batch), {}
 
-    def parameter_groups(self, learner: RowLearner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: LabelledLearner) -> list[ParameterGroup]:
         groups = [[p for p in group if p.requires_grad] for group in learner.network.layer_groups()]
         from_top = [group for group in groups if group][::-1]
         return [

@@ -2,23 +2,24 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
-from manyways.data.targets import Target
+from manyways.data.targets import Target, predictions
 from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Input, Label
+from manyways.methods.needs import AnyLabel, Input
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
+from manyways.training.learner import label_weights
 from manyways.training.run import Run
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -40,9 +41,12 @@ class LinearProbe(Method):
 
     penalty: Positive | None = None
     """L2 penalty: the inverse of scikit-learn's C for classes, its alpha for numbers. None: by cross-validation."""
+    class_weight: Literal["balanced"] | None = None
+    """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
 
-    needs: ClassVar = (Input, Label)
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    needs: ClassVar = (Input, AnyLabel)
+    uses: ClassVar = ("weight",)
+    gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
 
@@ -53,9 +57,8 @@ class LinearProbe(Method):
         features, labels = frozen.of(rows), target.encode(rows)
         mean, scale = features.mean(0), features.std(0)
         scale[scale < 1e-6] = 1.0
-        fit = _logistic if target.classification else _ridge
-        say = partial(announce, run, budget)
-        weight, bias = fit((features - mean) / scale, labels, target.width, self.penalty, seed, say)
+        fitting = Fitting(self.penalty, seed, self._weights(rows, target, labels), partial(announce, run, budget))
+        weight, bias = FITS[target.activation]((features - mean) / scale, labels, target.width, fitting)
         with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
             head = LinearHead(frozen.network.width, target.width)
         with torch.no_grad():
@@ -67,9 +70,24 @@ class LinearProbe(Method):
             Predictor(network=frozen.network, inputs=frozen.encoding, target=target), used, (model,) if model else ()
         )
 
+    def _weights(self, rows: Data, target: Target, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        balanced = self.class_weight == "balanced"
+        weights = label_weights(rows, target, torch.from_numpy(labels), balanced=balanced)
+        return None if weights is None else weights.double().numpy()
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a fit of scikit-learn is given besides features and labels: `weights` are sample weights, or None."""
+
+    penalty: float | None
+    seed: int
+    weights: NDArray[np.float64] | None
+    say: Say
+
 
 def _logistic(
-    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int, say: Say
+    features: NDArray[Any], labels: NDArray[Any], classes: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -79,6 +97,7 @@ def _logistic(
 
     if len(seen := np.unique(labels)) == 1:  # nothing to tell apart: a shard, or a client, may hold one class
         return np.zeros((classes, features.shape[1])), np.where(np.arange(classes) == seen[0], 0.0, -30.0)
+    penalty = fitting.penalty
     fewest = int(np.bincount(labels)[np.unique(labels)].min())
     if penalty is None and fewest < 2:
         penalty = 1.0  # a class with one row leaves nothing to validate on
@@ -88,12 +107,13 @@ def _logistic(
         often = "once" if fits == 1 else f"{fits} times"
         work = f"Fitting {len(seen):,} classes on {len(features):,} rows, {often},"
         instead = f"Ridge takes seconds{'.' if fits == 1 else ', and penalty=1.0 fits once.'}"
-        say(fits * TYPICAL_PASSES * each, work, instead)
+        fitting.say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
-        folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
-        scores = [cross_val_score(make(p), features, labels, cv=folds, scoring="neg_log_loss").mean() for p in GRID]
+        folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=fitting.seed)
+        how: Any = {"cv": folds, "scoring": "neg_log_loss", "params": {"sample_weight": fitting.weights}}
+        scores = [cross_val_score(make(p), features, labels, **how).mean() for p in GRID]
         penalty = GRID[int(np.argmax(scores))]
-    fitted = make(penalty).fit(features, labels)
+    fitted = make(penalty).fit(features, labels, sample_weight=fitting.weights)
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, -30.0)
     if len(fitted.classes_) == 2:  # scikit-learn keeps one row of weights for two classes
         weight[fitted.classes_], bias[fitted.classes_] = (
@@ -120,10 +140,26 @@ def _seconds_of_a_pass(features: NDArray[Any], labels: NDArray[Any]) -> float:
     return seconds_of(a_pass) * len(features) / len(some)
 
 
+def _logistic_each(
+    features: NDArray[Any], labels: NDArray[Any], classes: int, fitting: Fitting
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A logistic regression for each class that a row may have or not (binary relevance)."""
+    weight, bias = np.zeros((classes, features.shape[1])), np.zeros(classes)
+    for at in range(classes):
+        both, offsets = _logistic(features, labels[:, at].astype(np.int64), 2, fitting)
+        weight[at], bias[at] = both[1] - both[0], offsets[1] - offsets[0]
+    return weight, bias
+
+
 def _ridge(
-    features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float | None, seed: int, say: Say
+    features: NDArray[Any], labels: NDArray[Any], outputs: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import Ridge, RidgeCV
 
-    fitted = (RidgeCV(alphas=GRID) if penalty is None else Ridge(alpha=penalty)).fit(features, labels)
+    unfitted = RidgeCV(alphas=GRID) if fitting.penalty is None else Ridge(alpha=fitting.penalty)
+    fitted = unfitted.fit(features, labels, sample_weight=fitting.weights)
     return fitted.coef_[None], np.atleast_1d(fitted.intercept_)
+
+
+FITS = {"softmax": _logistic, "sigmoid": _logistic_each, "identity": _ridge}
+"""The fit of a linear model for outputs of each activation."""

@@ -11,7 +11,6 @@ from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.storage import RowNumbers
 from manyways.methods.bases.language import copy_of
-from manyways.methods.losses import label_losses
 from manyways.models.language.adapters import has_adapters, merged
 from manyways.models.language.attention import use_own_attention
 from manyways.models.language.forward import answer_log_probabilities, plain
@@ -20,7 +19,7 @@ from manyways.models.language.probe import packs
 from manyways.models.language_model import LanguageModel
 from manyways.models.model import Model, of_kind
 from manyways.models.predictor import Predictor
-from manyways.training.learner import Learner, RowLearner
+from manyways.training.learner import LabelledLearner, Learner
 
 ROWS_AT_ONCE = 128
 
@@ -88,18 +87,19 @@ class Unlearner(Learner):
 UnlearnerT = TypeVar("UnlearnerT", bound=Unlearner)
 
 
-class RowUnlearner(Unlearner, RowLearner):
+class RowUnlearner(Unlearner, LabelledLearner):
     """A classifier, or a model of numbers, with its rows as tensors."""
 
     def __init__(self, start: Predictor, data: Data, seed: int) -> None:
-        RowLearner.__init__(self, start.copy_of_network().requires_grad_(True), data, start.inputs, start.target, seed)
+        network = start.copy_of_network().requires_grad_(True)
+        LabelledLearner.__init__(self, network, data, start.inputs, start.label_target, seed)
         self._divide(data, data.labelled)
 
     def batch(self, positions: RowNumbers) -> Any:
         return {"inputs": self.take(positions), "labels": self.labels_at(positions)}
 
     def losses(self, network: nn.Module, batch: Any) -> Tensor:
-        return label_losses(network(batch["inputs"]), batch["labels"])
+        return self.target.losses(network(batch["inputs"]), batch["labels"])
 
     def model(self) -> Model:
         return Predictor(network=self.network, inputs=self.encoding, target=self.target)

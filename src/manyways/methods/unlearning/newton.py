@@ -16,7 +16,6 @@ from manyways.data.targets import Target
 from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import Features
 from manyways.methods.fields import Count, NotNegative, Positive
-from manyways.methods.losses import label_loss
 from manyways.methods.method import Learned
 from manyways.methods.needs import Forget, Input, Label
 from manyways.methods.unlearning._approximate import OfMarkedRows, no_proof, unfit
@@ -89,9 +88,9 @@ class Newton(OfMarkedRows):
         features = Features(network, model.inputs, uses_all_rows=False)
         labels = [torch.from_numpy(target.encode(rows)) for rows in (rest, gone)]
         held = [torch.from_numpy(features.of(rows)) for rows in (rest, gone)]
-        before = [_mean_loss(head, *each) for each in zip(held, labels, strict=True)]
+        before = [_mean_loss(target, head, *each) for each in zip(held, labels, strict=True)]
         _step(head, held, labels, self.penalty, partial(announce, run, budget))
-        after = [_mean_loss(head, *each) for each in zip(held, labels, strict=True)]
+        after = [_mean_loss(target, head, *each) for each in zip(held, labels, strict=True)]
         facts = no_proof(len(gone))
         if caution := _overshot(before, after, target):
             facts["caution"] = caution
@@ -125,7 +124,7 @@ class Newton(OfMarkedRows):
         for at in chosen:
             with torch.enable_grad():
                 said = network(rows.batch(np.array([at])))
-                gradients = torch.autograd.grad(label_loss(said, _drawn(said, model, rng)), weights)
+                gradients = torch.autograd.grad(model.label_target.loss(said, _drawn(said, model, rng)), weights)
             for held, gradient in zip(total, gradients, strict=True):
                 held.addcmul_(gradient, gradient, value=1 / len(chosen))
         return total
@@ -139,10 +138,10 @@ def _drawn(said: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def _mean_loss(head: LinearHead, features: Tensor, labels: Tensor) -> float:
+def _mean_loss(target: Target, head: LinearHead, features: Tensor, labels: Tensor) -> float:
     """The mean cross-entropy of the head on some rows, or the mean squared error, in variances of the labels."""
     pieces = zip(_pieces(features, head.linear.weight), _pieces(labels, head.linear.weight), strict=True)
-    return sum(float(label_loss(head(some), wanted)) * len(some) for some, wanted in pieces) / len(features)
+    return sum(float(target.loss(head(some), wanted)) * len(some) for some, wanted in pieces) / len(features)
 
 
 def _overshot(before: list[float], after: list[float], target: Target) -> str | None:

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
+from manyways.data.targets.classes import kl_distillation
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.distillation.distill import distillation_loss
 from manyways.methods.fields import Count, NotNegative, Positive
 from manyways.methods.needs import Classes, Forget, Input
 from manyways.methods.unlearning._approximate import Approximate
@@ -100,7 +100,7 @@ class SCRUB(Approximate[SCRUBLearner]):
         if batch["rising"]:
             doubt = cross_entropy(outputs.float(), batch["teacher_outputs"].argmax(1))
             return -doubt, {"forget": doubt}
-        apart = distillation_loss(outputs, batch["teacher_outputs"], self.temperature)
+        apart = kl_distillation(outputs, batch["teacher_outputs"], self.temperature)
         told = cross_entropy(outputs.float(), batch["labels"])
         return self.keep_weight * apart + self.label_weight * told, {"retain": apart, "labels": told}
 

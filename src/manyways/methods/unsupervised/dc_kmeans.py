@@ -15,7 +15,7 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.parts import TRAINING
 from manyways.data.specs import Spec, TableSpec
 from manyways.data.splits import parts_of
-from manyways.data.targets import Target
+from manyways.data.targets import ClassTarget, Target
 from manyways.methods.features import Features, plain_features
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
@@ -105,7 +105,7 @@ class DCKMeans(Method):
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         frozen = plain_features(data, model)
         count = self.clusters or (4 * len(data.classes) if has_classes(data) else 8)
-        target = Target.fit(data) if has_classes(data) else Target("cluster", tuple(range(count)))
+        target = Target.fit(data) if has_classes(data) else ClassTarget("cluster", tuple(range(count)))
         head = DCCentroidHead(count, frozen.network.width, target.width, self.leaves)
         self._cluster(head, frozen, data, np.arange(self.leaves), seed, raw=model is None)
         made = _predictor(frozen, head, target)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manyways.data.data import Data
-from manyways.data.targets import Target
+from manyways.data.targets import ClassTarget, Target
 from manyways.errors import NeedsError
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count
@@ -75,7 +75,7 @@ class KMeans(Method):
             raise NeedsError(f"KMeans.clusters must be at most the {len(features)} training rows; got {count}.")
         centres, member = _cluster(features, count, self.restarts, seed)
         if target is None:
-            target, names = Target("cluster", tuple(range(count))), np.log(np.eye(count) + 1e-6)
+            target, names = ClassTarget("cluster", tuple(range(count))), np.log(np.eye(count) + 1e-6)
         else:
             names = name_centres(centres, member, target.encode(training), target.width)
         head = CentroidHead(count, features.shape[1], names.shape[1])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.data import Data, with_label_kind
 from manyways.data.parts import TEST
-from manyways.data.targets import Target, Targets, check_labels
+from manyways.data.targets import NumberTarget, Target, Targets, check_labels
 from manyways.errors import DataError
 
 
@@ -98,7 +98,7 @@ def test_rows_without_the_column_have_no_label_unless_scores_are_asked() -> None
         DataError, match=r"The model predicts 'y', and new has no column of that name; .* columns are x"
     ):
         target.encode(new, hidden=True)
-    numbers = Target("y", (), 1.0, 2.0)
+    numbers = NumberTarget("y", 1.0, 2.0)
     assert np.isnan(numbers.encode(new)).all()
 
 
@@ -132,11 +132,11 @@ def test_several_labels_are_codes_and_standardised_numbers() -> None:
 
 def test_several_outputs_are_a_field_each() -> None:
     targets = Targets.fit(several())
-    said = targets.decode(np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 1.0]], np.float32))
+    said = targets.predict(np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 1.0]], np.float32))
     assert said["kind"].tolist() == ["b", "a"]
     assert said["size"] == pytest.approx([targets.each[1].mean, targets.each[1].mean + targets.each[1].scale])
     assert said[0].tolist()[0] == "b"
-    assert len(targets.decode(np.zeros((0, 3), np.float32))) == 0
+    assert len(targets.predict(np.zeros((0, 3), np.float32))) == 0
 
 
 def test_each_of_several_labels_is_checked() -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from manyways.errors import DataError
-from manyways.models.metrics import HIGHER_IS_BETTER, class_metrics, default_metric, number_metrics
+from manyways.metrics import CLASS_METRICS, METRICS, NUMBER_METRICS, class_metrics, higher_is_better, number_metrics
 
 
 def test_classes_by_hand() -> None:
@@ -64,14 +64,14 @@ def test_no_rows_have_no_score() -> None:
 
 
 def test_the_usual_metric_of_a_label() -> None:
-    assert (default_metric(True), default_metric(False)) == ("accuracy", "r2")
+    assert (CLASS_METRICS[0], NUMBER_METRICS[0]) == ("accuracy", "r2")
 
 
 def test_every_metric_that_is_given_has_a_direction() -> None:
     classes = class_metrics(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))
     numbers = number_metrics(np.array([1.0, 2.0]), np.array([1.0, 3.0]))
-    assert set(classes) | set(numbers) <= set(HIGHER_IS_BETTER)
+    assert set(classes) | set(numbers) <= set(METRICS)
     better = class_metrics(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))
     worse = class_metrics(np.array([[0.4, 0.6], [0.8, 0.2]]), np.array([0, 1]))
     for name in classes:
-        assert (better[name] > worse[name]) == HIGHER_IS_BETTER[name]
+        assert (better[name] > worse[name]) == higher_is_better(name)

@@ -1,0 +1,107 @@
+"""Scores of predictions against the truth, and which way each of them is better."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.errors import DataError, ParameterError
+from manyways.registry import Registry
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score by name, of which more is better unless it says otherwise."""
+
+    name: str
+    higher_is_better: bool = True
+
+
+METRICS: Registry[Metric] = Registry("metrics", Metric, "manyways.metrics", "manyways.data.targets")
+"""Every metric by its name: those of this file, of kinds of labels, and of the entry-point group `manyways.metrics`."""
+
+ACCURACY = Metric("accuracy")
+BALANCED_ACCURACY = Metric("balanced_accuracy")
+F1 = Metric("f1")
+LOG_LOSS = Metric("log_loss", higher_is_better=False)
+R2 = Metric("r2")
+MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", higher_is_better=False)
+ROOT_MEAN_SQUARED_ERROR = Metric("root_mean_squared_error", higher_is_better=False)
+NATS_PER_TOKEN = Metric("nats_per_token", higher_is_better=False)
+NATS_PER_CHARACTER = Metric("nats_per_character", higher_is_better=False)
+PERPLEXITY = Metric("perplexity", higher_is_better=False)
+PREFERENCE_ACCURACY = Metric("preference_accuracy")
+MARGIN = Metric("margin")
+ACCURACY_INTERVAL = Metric("accuracy_interval", higher_is_better=False)
+MEAN_SCORE = Metric("mean_score")
+RECALL_AT_1 = Metric("recall_at_1")
+RECALL_AT_5 = Metric("recall_at_5")
+RECALL_AT_10 = Metric("recall_at_10")
+MEDIAN_RANK = Metric("median_rank", higher_is_better=False)
+RECALL_AT_10_BY_CHANCE = Metric("recall_at_10_by_chance")
+AVERAGE_ACCURACY = Metric("average_accuracy")
+FORGETTING = Metric("forgetting", higher_is_better=False)
+BACKWARD_TRANSFER = Metric("backward_transfer")
+FRECHET_DISTANCE = Metric("frechet_distance", higher_is_better=False)
+SAMPLE_PRECISION = Metric("sample_precision")
+SAMPLE_RECALL = Metric("sample_recall")
+NATS_PER_ROW = Metric("nats_per_row", higher_is_better=False)
+BITS_PER_DIMENSION = Metric("bits_per_dimension", higher_is_better=False)
+MEAN_REWARD = Metric("mean_reward")
+STD_REWARD = Metric("std_reward", higher_is_better=False)
+
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1", "log_loss")
+NUMBER_METRICS = ("r2", "mean_absolute_error", "root_mean_squared_error")
+
+
+def metric_of(metric: str, what: str) -> str:
+    """The name of `metric` of one label, or of what is found by what, among those of all: "accuracy of shape"."""
+    return f"{metric} of {what}"
+
+
+def plain_metric(name: str) -> str:
+    """The metric that `name` is one of: "accuracy" for "accuracy of shape"."""
+    return name.partition(" of ")[0]
+
+
+def higher_is_better(name: str) -> bool:
+    """True if more of the metric `name` is better; of a metric "of" something, as of the metric: see `metric_of`.
+
+    Raises ParameterError where there is no such metric.
+    """
+    return METRICS.find(plain_metric(name), ParameterError).higher_is_better
+
+
+def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """Accuracy, balanced accuracy, macro F1 and log loss; probabilities [rows, classes], truth class codes [rows]."""
+    from sklearn.metrics import f1_score, recall_score
+
+    _some(truth)
+    guess = probabilities.argmax(axis=1)
+    present = np.unique(truth)
+    right = np.clip(probabilities[np.arange(len(truth)), truth].astype(np.float64), 1e-12, 1)
+    return {
+        "accuracy": float((guess == truth).mean()),
+        "balanced_accuracy": float(recall_score(truth, guess, labels=present, average="macro", zero_division=0)),
+        "f1": float(f1_score(truth, guess, labels=present, average="macro", zero_division=0)),
+        "log_loss": float(-np.log(right).mean()),
+    }
+
+
+def number_metrics(guess: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """R², mean absolute and root mean squared error, in the label's own units; both [rows]."""
+    _some(truth)
+    errors = guess - truth
+    spread = ((truth - truth.mean()) ** 2).sum()
+    varies = truth.max() > truth.min()  # of equal numbers the spread is not 0 but what rounding leaves of it
+    return {
+        "r2": float(1 - (errors**2).sum() / spread) if varies else float("nan"),
+        "mean_absolute_error": float(np.abs(errors).mean()),
+        "root_mean_squared_error": float(np.sqrt((errors**2).mean())),
+    }
+
+
+def _some(truth: NDArray[Any]) -> None:
+    if not len(truth):
+        raise DataError("There is no row with a known label to compute a score on.")

@@ -1,0 +1,103 @@
+"""Samplers: who picks the rows of a step."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from manyways.data.storage import RowNumbers
+from manyways.errors import NeedsError
+from manyways.randomness import epoch_positions, mix
+from manyways.registry import Classes
+
+if TYPE_CHECKING:
+    from manyways.training.learner import LabelledLearner
+
+
+class Sampler(nn.Module, ABC):
+    """Rule by which the rows of a step are picked: a function of (seed, step), so that a killed run goes on the same.
+
+    What it must remember is a buffer, and so part of the learner's state.
+
+    Attributes:
+        name: What a method's field `sampler` calls it.
+        by_weight: True if it draws rows by their sample weights, so that the loss must not weigh them again.
+    """
+
+    name: ClassVar[str]
+    by_weight: ClassVar[bool] = False
+
+    def look(self, learner: "LabelledLearner") -> None:
+        """Take from the training rows what the picks depend on, once: weights, classes, difficulty."""
+
+    @abstractmethod
+    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
+        """`size` of the positions in `pool` for `step`."""
+
+
+SAMPLERS: Classes[Sampler] = Classes("samplers", Sampler, "manyways.training.samplers")
+"""Every sampler by its name: those of this file, and of the entry-point group `manyways.samplers`."""
+
+
+class Epochs(Sampler):
+    """Uniform sampling without replacement: every row once before any comes again, in ever new orders."""
+
+    name = "epochs"
+
+    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
+        return pool[epoch_positions(len(pool), size, step, seed)]
+
+
+class Weighted(Sampler):
+    """Weighted random sampling with replacement: each row as often as its sample weight says."""
+
+    name = "weighted"
+    by_weight = True
+    weights: torch.Tensor
+
+    def look(self, learner: "LabelledLearner") -> None:
+        if learner.weights is None:
+            raise NeedsError(
+                "The sampler 'weighted' draws rows by their weights, and there are none. Name a column, weight=\"…\", "
+                "or weigh the classes: class_weight='balanced'."
+            )
+        self.register_buffer("weights", learner.weights.double())
+
+    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
+        shares = self.weights.cpu().numpy()[pool]
+        cumulative = np.cumsum(shares)
+        if not cumulative[-1]:
+            return pool[epoch_positions(len(pool), size, step, seed)]
+        drawn = np.random.Generator(np.random.Philox(mix(seed, step, len(pool)))).random(size) * cumulative[-1]
+        drawn_rows: RowNumbers = pool[np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(pool) - 1)]
+        return drawn_rows
+
+
+class Balanced(Sampler):
+    """Class-balanced sampling: every class as often as any other, the rows of one uniformly with replacement."""
+
+    name = "balanced"
+    codes: torch.Tensor
+
+    def look(self, learner: "LabelledLearner") -> None:
+        if not learner.target.classification:
+            raise NeedsError(
+                f"The sampler 'balanced' draws classes equally often, and the label {learner.target.name!r} is none. "
+                "Leave it out: sampler='epochs'."
+            )
+        self.register_buffer("codes", learner.labels.clone())
+
+    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
+        codes = self.codes.cpu().numpy()[pool]
+        present = np.unique(codes[codes >= 0])
+        if not len(present):
+            return pool[epoch_positions(len(pool), size, step, seed)]
+        rng = np.random.Generator(np.random.Philox(mix(seed, step, len(pool))))
+        order = np.argsort(codes, kind="stable")
+        first, last = np.searchsorted(codes[order], present), np.searchsorted(codes[order], present, side="right")
+        drawn = rng.integers(len(present), size=size)
+        within = (rng.random(size) * (last - first)[drawn]).astype(np.int64)
+        drawn_rows: RowNumbers = pool[order[first[drawn] + within]]
+        return drawn_rows
