@@ -103,4 +103,5 @@ def _order(method: "Method", wanted: frozenset[str], data: "Data | None") -> tup
     tried = bool(parts[-1].suggestions(data))
     needs = sum(len(part.needs) for part in parts)
     name = parts[-1].method_name()
-    return len(parts), -len(gives & wanted), not tried, len(gives - wanted), needs, name != PLAIN, str(method)
+    besides = gives - wanted - predictions()  # however many kinds of labels a method predicts
+    return len(parts), -len(gives & wanted), not tried, len(besides), needs, name != PLAIN, str(method)
