@@ -66,7 +66,7 @@ def linear_gaussian(
     """The model x = W z + noise with q(z | x) = N(A x, e^spread)."""
     encoding = InputEncoding.fit(table)
     encoder = make_network(encoding.specs, projection=LATENT)
-    likelihood = TableLikelihood.of(encoding.specs["table"])  # type: ignore[arg-type]
+    likelihood = TableLikelihood.for_spec(encoding.specs["table"])  # type: ignore[arg-type]
     network = VariationalNetwork(encoder, LinearDecoder(weight, torch.zeros(WIDTH)), likelihood)
     likelihood.log_deviation.data.fill_(log(DEVIATION))
 

@@ -165,11 +165,13 @@ class Committee(Model):
                 raise ModelError(f"{folder} names the folder {inner!r} of one of its models, which lies outside of it.")
             return read_kind(str(stored["kind"]), folder / inner, stored["own"], frozenset(stored["gives"]), own)
 
-        held = described(saved, "the committee", ModelError)
+        description = described(saved, "the committee", ModelError)
         seats = tuple(
-            Seat(seat.get("number", int), tuple(map(part, seat.get("models", list)))) for seat in held.objects("seats")
+            Seat(seat.get("number", int), tuple(map(part, seat.get("models", list))))
+            for seat in description.objects("seats")
         )
-        if any(not seat.models for seat in seats) or not _voters(seats) or held.get("vote", str) not in get_args(Vote):
+        vote = description.get("vote", str)
+        if any(not seat.models for seat in seats) or not _voters(seats) or vote not in get_args(Vote):
             raise ModelError(f"The committee in {folder} has no seats that vote in a way that there is; {DAMAGED}.")
         return cls(
             network=nn.ModuleList([voter.network for voter in _voters(seats)]).eval(),

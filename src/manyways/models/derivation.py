@@ -14,9 +14,9 @@ BUDGET = "1,000 steps"
 
 
 def derived(
-    made: ModelT, parent: Model, name: str, data: Data, fields: Mapping[str, Any], defaults: Mapping[str, Any]
+    model: ModelT, parent: Model, name: str, data: Data, fields: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> ModelT:
-    """Return `made` with the lineage of a model that was derived from `parent`.
+    """Return `model` with the lineage of a model that was derived from `parent`.
 
     Args:
         made: The new model.
@@ -38,7 +38,7 @@ def derived(
         rows=data.ids,
         parents=(parent.lineage,),
         versions=versions(),
-        facts=made.facts,
-        machine=machine(str(next(made.network.parameters()).device)),
+        facts=model.facts,
+        machine=machine(str(next(model.network.parameters()).device)),
     )
-    return replace(made, network=made.network.eval(), lineage=lineage)
+    return replace(model, network=model.network.eval(), lineage=lineage)

@@ -75,9 +75,9 @@ class DualEncoder(Model):
         """
         if k < 1:
             raise ParameterError(f"k must be 1 or more; got {k}.")
-        asked = self._rows(queries, by)
+        query_rows = self._rows(queries, by)
         if by is None:
-            by, *others = self._sides(asked)
+            by, *others = self._sides(query_rows)
             if others:
                 raise ParameterError(
                     f"The queries have both inputs, {' and '.join(self.names)}; say which is asked by: by={by!r}."
@@ -85,7 +85,7 @@ class DualEncoder(Model):
         held = self._rows(among, None)
         sides = self._sides(held)
         found = next((name for name in sides if name != by), by)
-        return nearest(self._vectors(asked, by), self._vectors(held, found), k)
+        return nearest(self._vectors(query_rows, by), self._vectors(held, found), k)
 
     def classifier(self, classes: Sequence[str], template: str = TEMPLATE, label: str = LABEL) -> Predictor:
         """Zero-shot classifier (Radford et al. 2021): tells `classes` apart by their names, which may all be new.
@@ -192,13 +192,13 @@ class DualEncoder(Model):
     def _sides(self, data: Data) -> list[str]:
         """The inputs that `data` has, one at least."""
         encoders = self.inputs.encoders
-        found = [name for name in self.names if all(column in data.columns for column in encoders[name].columns)]
-        if not found:
+        sides = [name for name in self.names if all(column in data.columns for column in encoders[name].columns)]
+        if not sides:
             raise DataError(
                 f"{data.name} has neither {' nor '.join(map(repr, self.names))}, the inputs that the model knows; its "
                 f"columns are {', '.join(data.columns)}."
             )
-        return found
+        return sides
 
     def _rows(self, source: Source, name: str | None) -> Data:
         """`source` as rows; texts are rows of the input that is text."""

@@ -101,8 +101,8 @@ def dimensions(spec: ImageSpec | TableSpec) -> int:
 
 def noise_of_rows(ids: NDArray[np.uint64], shape: tuple[int, ...], *seeds: int, uniform: bool = False) -> Tensor:
     """Gaussian noise, or uniform in [0, 1), for each row by its id and `seeds` alone, [rows, *shape]."""
-    found = torch.empty(len(ids), *shape)
+    noise = torch.empty(len(ids), *shape)
     for at, (first, second) in enumerate(ids.tolist()):
         rng = generator(first, second, *seeds)
-        found[at] = torch.rand(shape, generator=rng) if uniform else torch.randn(shape, generator=rng)
-    return found
+        noise[at] = torch.rand(shape, generator=rng) if uniform else torch.randn(shape, generator=rng)
+    return noise

@@ -103,7 +103,7 @@ class LanguageModel(Model):
         reader, padding = self.reader(), int(self.tokenizer.pad_token_id)
         room = max(1, self.context - longest, self.context // 2)
         rng = torch.Generator().manual_seed(seed)
-        said: list[str] = []
+        texts: list[str] = []
         for at in range(0, len(prompts), PROMPTS_AT_ONCE):
             # A network has to read something before it can say something.
             asked = [row[-room:] or [reader.end] for row in prompts[at : at + PROMPTS_AT_ONCE]]
@@ -111,8 +111,8 @@ class LanguageModel(Model):
                 self.network, asked, count=1, longest=min(longest, self.context - max(map(len, asked))),
                 ends=reader.ends, padding=padding, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng,
             )  # fmt: skip
-            said += [reader.ends.text(answer[0]) for answer in answers]
-        return said
+            texts += [reader.ends.text(answer[0]) for answer in answers]
+        return texts
 
     def reply(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
         """The assistant's next turn in a conversation; options as for `generate`.
@@ -280,19 +280,20 @@ class LanguageModel(Model):
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LanguageModel":
         from manyways.models.language.architectures import load_network
 
-        held = described(saved, f"the description of the language model in {folder}", ModelError)
-        objective, dtype = held.get("objective", str), held.get("dtype", str, "float32")
+        description = described(saved, f"the description of the language model in {folder}", ModelError)
+        objective, dtype = description.get("objective", str), description.get("dtype", str, "float32")
         if objective not in ABLE or dtype not in DTYPES:
             raise ModelError(
                 f"{folder} is said to hold a model that is {shown(objective)} in {shown(dtype)}; objectives "
                 f"{', '.join(ABLE)}, numbers are {', '.join(DTYPES)}."
             )
-        base = held.object("base") if "base" in saved else Described({}, "", ModelError)
+        base = description.object("base") if "base" in saved else Described({}, "", ModelError)
         place = base.get("place", str, None)
         network, tokenizer = load_network(str(folder), objective, base.get("fingerprint", str, None), DTYPES[dtype])
         return cls(
-            network=network.eval(), tokenizer=tokenizer, objective=objective, columns=tuple(held.all("columns", str)),
-            base=None if place == BASE else place, gives=gives, lineage=lineage,
+            network=network.eval(), tokenizer=tokenizer, objective=objective,
+            columns=tuple(description.all("columns", str)), base=None if place == BASE else place, gives=gives,
+            lineage=lineage,
         )  # fmt: skip
 
 

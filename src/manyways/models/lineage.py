@@ -82,20 +82,20 @@ class Lineage:
     @staticmethod
     def from_json(saved: Mapping[str, Any], rows: list[NDArray[np.uint64]]) -> "Lineage":
         """The lineage that `to_json` wrote; takes its row ids from the front of `rows`, in the order of `stages`."""
-        held = described(saved, "the lineage", ModelError)
+        description = described(saved, "the lineage", ModelError)
         if not rows:
             raise ModelError(f"The lineage tells of more stages than there are sets of rows; {DAMAGED}.")
         own = rows.pop(0)
         fields: dict[str, Any] = {
-            name: held.get(name, kind) for name, kind in _FIELDS.items() if name in _NEEDED or name in saved
+            name: description.get(name, kind) for name, kind in _FIELDS.items() if name in _NEEDED or name in saved
         }
         for name in ("plan", "versions", "machine"):
-            for part in held.get(name, dict, {}):
+            for part in description.get(name, dict, {}):
                 if name == "plan":
-                    held.object(name).all(part, int)
+                    description.object(name).all(part, int)
                 else:
-                    held.object(name).get(part, str)
-        parents = tuple(Lineage.from_json(parent.members, rows) for parent in held.objects("parents"))
+                    description.object(name).get(part, str)
+        parents = tuple(Lineage.from_json(parent.members, rows) for parent in description.objects("parents"))
         return Lineage(**fields, rows=own, parents=parents)
 
 

@@ -81,7 +81,7 @@ class MetaBatch:
         self, function: Callable[[Call, Weights, Any], Any], inputs: Any, vectorised: bool
     ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         """The loss and parts of every task, and the gradient of the mean loss."""
-        count, weights, said = count_of(inputs), self._trained(), []
+        count, weights, outputs = count_of(inputs), self._trained(), []
         gradients = [torch.zeros_like(weight) for weight in weights]
         for given in self._chunks(inputs, vectorised):
             loss, parts = self._carry_out(function, given, vectorised)
@@ -89,8 +89,8 @@ class MetaBatch:
             for total, gradient in zip(gradients, found, strict=True):
                 if gradient is not None:
                     total.add_(gradient)
-            said.append(mapped(Tensor.detach, (loss, parts)))
-        losses, parts = joined(said)
+            outputs.append(mapped(Tensor.detach, (loss, parts)))
+        losses, parts = joined(outputs)
         return losses, parts, gradients
 
     def _chunks(self, inputs: Any, vectorised: bool) -> Iterator[Any]:

@@ -68,20 +68,20 @@ class Moments(nn.Module):
 
     def together(self) -> "Moments":
         """The moments of all groups as one."""
-        made = Moments(1, self.sums.shape[2])
-        made.count[0] = self.count.sum()
-        for ours, theirs in ((made.sums, self.sums), (made.squares, self.squares)):
+        total = Moments(1, self.sums.shape[2])
+        total.count[0] = self.count.sum()
+        for ours, theirs in ((total.sums, self.sums), (total.squares, self.squares)):
             ours[0, 0], ours[1, 0] = summed((theirs[0], theirs[1]))
-        return made
+        return total
 
     def select(self, features: Tensor) -> "Moments":
         """Those of some `features`, int64 positions."""
-        made = Moments(self.groups, len(features))
-        made.lost = self.lost
-        made.count.copy_(self.count)
-        made.sums.copy_(self.sums[:, :, features])
-        made.squares.copy_(self.squares[:, :, features])
-        return made
+        part = Moments(self.groups, len(features))
+        part.lost = self.lost
+        part.count.copy_(self.count)
+        part.sums.copy_(self.sums[:, :, features])
+        part.squares.copy_(self.squares[:, :, features])
+        return part
 
     def mean(self) -> Tensor:
         """The mean of each feature, float64 [groups, width]; 0 in a group without rows."""

@@ -38,11 +38,11 @@ class NearestRows(nn.Module):
         wanted = min(count + SPARE, len(self.rows))
         size = max(1, min(AT_ONCE // len(self.rows), AT_ONCE // (wanted * queries.shape[1])))
         # Written in place: small results kept between large blocks would keep the allocator from using those again.
-        found = torch.empty(len(queries), count, dtype=torch.long, device=queries.device)
+        nearest = torch.empty(len(queries), count, dtype=torch.long, device=queries.device)
         for at in range(0, len(queries), size):
             part = queries[at : at + size]
-            found[at : at + size] = self._nearest(part, self._candidates(part, wanted), count)
-        return found
+            nearest[at : at + size] = self._nearest(part, self._candidates(part, wanted), count)
+        return nearest
 
     def _candidates(self, queries: Tensor, wanted: int) -> Tensor:
         """The `wanted` rows nearest by the product, in any order."""

@@ -70,12 +70,12 @@ class Network(nn.Module):
 
         Rows that lack a modality have features of 0 there and a mask that is False everywhere.
         """
-        found: dict[str, Tokens] = {}
+        tokens_of: dict[str, Tokens] = {}
         for name, part in zip(self.names, self.parts, strict=True):
             tokens = part.tokens(inputs[name])
             there = inputs.get(present(name)) if name in self.may_lack else None
-            found[name] = tokens if there is None else tokens.only(there)
-        return found
+            tokens_of[name] = tokens if there is None else tokens.only(there)
+        return tokens_of
 
     def joined(self, inputs: Inputs) -> Tensor:
         """The features of the backbones side by side, [rows, joined width]."""

@@ -109,10 +109,10 @@ def _size(func: Any, args: Any, given: Any) -> float:
     if any(each.name == "device" for each in func._schema.arguments):
         given = {**given, "device": torch.device("meta")}
     try:
-        made = func(*args, **given)
+        built = func(*args, **given)
     except NotImplementedError:  # its result follows from the numbers, and is as large as one of its arguments
         return 0
     except (RuntimeError, OverflowError):
         return math.inf
-    found = [each for each in torch.utils._pytree.tree_leaves(made) if isinstance(each, Tensor)]
+    found = [each for each in torch.utils._pytree.tree_leaves(built) if isinstance(each, Tensor)]
     return sum(each.numel() * each.element_size() for each in found)

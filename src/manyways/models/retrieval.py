@@ -22,22 +22,25 @@ class Found:
     similarity: NDArray[np.float32]
 
 
-def nearest(asked: NDArray[np.float32], among: NDArray[np.float32], k: int) -> Found:
-    """The `k` of `among` [rows, width] that are most similar to each of `asked` [queries, width]; vectors of length 1.
+def nearest(queries: NDArray[np.float32], among: NDArray[np.float32], k: int) -> Found:
+    """The `k` of `among` [rows, width] most similar to each of `queries` [queries, width]; vectors of length 1.
 
     All of them where there are fewer; the first of two that are as near.
     """
     k = min(k, len(among))
-    rows, similarity = np.empty((len(asked), k), np.int64), np.empty((len(asked), k), np.float32)
-    for chunk in chunks_of(len(asked), each=8 * max(1, len(among))):
-        found = asked[chunk] @ among.T
+    rows, similarity = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+    for chunk in chunks_of(len(queries), each=8 * max(1, len(among))):
+        found = queries[chunk] @ among.T
         rows[chunk] = np.argsort(-found, axis=1, kind="stable")[:, :k]
         similarity[chunk] = np.take_along_axis(found, rows[chunk], axis=1)
     return Found(rows, similarity)
 
 
 def ranks(
-    asked: NDArray[np.float32], found: NDArray[np.float32], same_asked: NDArray[np.int64], same_found: NDArray[np.int64]
+    asked: NDArray[np.float32],
+    found: NDArray[np.float32],
+    same_asked: NDArray[np.int64],
+    same_found: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rank of the first right one of each query, from 1; and the share of what could be found that is right.
 

@@ -45,7 +45,7 @@ def run_rows(
     data = inputs_of(source, encoding)
     rows = encoding.encode(data)
     check_gaps(rows, data, encoding, network)
-    found = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
+    outputs = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
     done = 0
     with torch.inference_mode():
         for batch in _batches(rows, network):
@@ -54,9 +54,9 @@ def run_rows(
                 raise ModelError(
                     f"The network gives {part.shape[1:]} numbers a row, and {width} mean something. {OTHER}"
                 )
-            found[done : done + len(part)] = part
+            outputs[done : done + len(part)] = part
             done += len(part)
-    return found
+    return outputs
 
 
 def _result(function: Callable[[Inputs], Tensor], batch: Inputs, encoding: InputEncoding) -> NDArray[np.float32]:

@@ -163,9 +163,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")
-    held = read(path, str(path), ModelError, deepest=DEEPEST)
-    saved = dict(held.members)
-    stated = held.get("hash", str)
+    description = read(path, str(path), ModelError, deepest=DEEPEST)
+    saved = dict(description.members)
+    stated = description.get("hash", str)
     del saved["hash"]
     if stated != _text_hash(saved):
         raise ModelError(f"{path} has been edited since the model was saved (its hash differs); it is not loaded.")
@@ -174,11 +174,11 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{path} has the format {shown(saved.get('format'))}; this version reads format {FORMAT}. Install the "
             "version that wrote it."
         )
-    held.get("kind", str), held.all("gives", str), held.get("lineage", dict)
-    for name in held.get("files", dict):
-        held.object("files").get(name, str)
+    description.get("kind", str), description.all("gives", str), description.get("lineage", dict)
+    for name in description.get("files", dict):
+        description.object("files").get(name, str)
     if "rows" in saved:
-        held.all("rows", int)
+        description.all("rows", int)
     return saved
 
 

@@ -229,11 +229,11 @@ class StreamPredictor(Predictor):
         assert isinstance(model, StreamPredictor)
         if model.network.head is None or model.network.head.name != StreamHead.name:
             raise ModelError(f"The model in {folder} is of a stream, and its head is none; {DAMAGED}.")
-        held = described(saved["stream"], "`stream` of the model", ModelError)
-        last = held.members.get("last_time")
+        description = described(saved["stream"], "`stream` of the model", ModelError)
+        last = description.members.get("last_time")
         if not isinstance(last, int | float | None):
             raise ModelError(f"The model in {folder} states {shown(last)} for the time of its last row; {DAMAGED}.")
         return replace(
-            model, time=held.get("time", str, None), last_time=last, dates=held.get("dates", bool),
-            own_inputs=held.get("own_inputs", bool),
+            model, time=description.get("time", str, None), last_time=last, dates=description.get("dates", bool),
+            own_inputs=description.get("own_inputs", bool),
         )  # fmt: skip

@@ -169,11 +169,11 @@ class VariationalAutoencoder(Generator):
         if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
             raise ParameterError(f"samples must be a whole number in [1, inf); got {samples!r}.")
         data = inputs_of(source, self.inputs)
-        rows, found = self.inputs.encode(data), np.empty(len(data))
+        rows, bounds = self.inputs.encode(data), np.empty(len(data))
         with torch.inference_mode():
             for piece in in_pieces(len(rows), max(1, DECODED_AT_ONCE // samples)):
-                found[piece] = self._log_likelihood(rows, data.ids[piece], piece, samples, seed)
-        return found
+                bounds[piece] = self._log_likelihood(rows, data.ids[piece], piece, samples, seed)
+        return bounds
 
     def _log_likelihood(
         self, rows: Encoded, ids: NDArray[np.uint64], piece: slice, samples: int, seed: int

@@ -111,7 +111,7 @@ def _population(
         inputs = {
             name: part.reshape(*chosen.shape, *part.shape[1:]) for name, part in encoded.batch(chosen.ravel()).items()
         }
-        loss = model.target.losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
+        loss = target.losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         _clip(members)

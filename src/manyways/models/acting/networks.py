@@ -125,13 +125,13 @@ class ActorCritic(ActingNetwork):
     def judge(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The log-probability of each action [n], the entropy of the choice [n], and the value [n]."""
         seen = self.seen(observations)
-        said, value = self.actor(seen), self.critic(seen).squeeze(-1)
+        outputs, value = self.actor(seen), self.critic(seen).squeeze(-1)
         if self.continuous:
             deviation = self.log_deviation
-            squares = ((actions - said) * (-deviation).exp()).square()
+            squares = ((actions - outputs) * (-deviation).exp()).square()
             likely = -(0.5 * squares + deviation + 0.5 * log(2 * pi)).sum(-1)
-            return likely, (deviation + 0.5 * log(2 * pi) + 0.5).sum().expand(len(said)), value
-        logs = said.log_softmax(-1)
+            return likely, (deviation + 0.5 * log(2 * pi) + 0.5).sum().expand(len(outputs)), value
+        logs = outputs.log_softmax(-1)
         return logs.gather(-1, actions[:, None]).squeeze(-1), -(logs.exp() * logs).sum(-1), value
 
     def seen(self, observations: Tensor) -> Tensor:

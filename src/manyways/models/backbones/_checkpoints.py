@@ -289,11 +289,11 @@ def _preprocessor(checkpoint: str) -> dict[str, Any]:
     if folder.is_dir():
         path = folder / "preprocessor_config.json"
     else:
-        found = guarded(
+        file = guarded(
             checkpoint,
             lambda: cached_file(checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False),
         )
-        path = Path(found) if found else folder / "absent"
+        path = Path(file) if file else folder / "absent"
     if not path.is_file():
         return {}
     return dict(read(path, str(path), ModelError).members)

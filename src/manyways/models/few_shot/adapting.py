@@ -124,11 +124,11 @@ class GradientSteps(Adaptation):
 
         # With a pass and many queries to an episode, little is gained by running several at once.
         tasks, device = MetaBatch(network, how="one by one"), device_of(network)
-        found = []
+        shares = []
         for at in chunks_of(len(support.positions), tasks.chunk):
             batch = {"support": batch_of(rows, support[at], device), "queries": batch_of(rows, queries[at], device)}
-            found.append(tasks.run(share, batch).cpu())
-        return np.asarray(torch.cat(found).numpy(), np.float64)
+            shares.append(tasks.run(share, batch).cpu())
+        return np.asarray(torch.cat(shares).numpy(), np.float64)
 
 
 def features_of(network: Network, rows: Encoded) -> Tensor:

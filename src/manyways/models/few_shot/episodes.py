@@ -67,15 +67,15 @@ class Episodes:
                     f"{int(lost.sum())} of {len(shown)} labelled rows of {data.name} have no task in the column "
                     f"{column!r}; name theirs, or leave those rows out."
                 )
-        found: dict[tuple[Any, Any], list[int]] = {}
+        by_task: dict[tuple[Any, Any], list[int]] = {}
         for position, task, label in zip(shown.tolist(), group.tolist(), labels.tolist(), strict=True):
-            found.setdefault((task, label), []).append(position)
-        keys = sorted(found, key=lambda key: (str(key[0]), str(type(key[1])), key[1]))
+            by_task.setdefault((task, label), []).append(position)
+        keys = sorted(by_task, key=lambda key: (str(key[0]), str(type(key[1])), key[1]))
         tasks: dict[Any, list[int]] = {}
         for number, (task, _) in enumerate(keys):
             tasks.setdefault(task, []).append(number)
         return Episodes(
-            [np.array(found[key]) for key in keys],
+            [np.array(by_task[key]) for key in keys],
             [str(label) for _, label in keys],
             [np.array(members) for members in tasks.values()],
             [f"the task {task!r} of {data.name}" if data.has("task") else data.name for task in tasks],
@@ -97,7 +97,7 @@ class Episodes:
         """The reason why episodes of so many classes and rows cannot be drawn, with what to type; None if they can."""
         if not self.rows:
             return f"episodes are made of labelled rows, and {self.source} has none. Label some rows."
-        few = [at for at, members in enumerate(self.tasks) if len(members) * self.quarter_turns < ways]
+        few = [task for task, members in enumerate(self.tasks) if len(members) * self.quarter_turns < ways]
         if few:
             have = len(self.tasks[few[0]]) * self.quarter_turns
             others = f", and {len(few) - 1} more of {len(self.tasks)} tasks have too few" if len(few) > 1 else ""
@@ -106,12 +106,12 @@ class Episodes:
             return (
                 f"episodes of {ways} classes are asked for, and {self.task_names[few[0]]} has {have}{others}. {advice}."
             )
-        short = [at for at, members in enumerate(self.rows) if len(members) < shots + queries]
+        short = [task for task, members in enumerate(self.rows) if len(members) < shots + queries]
         if short:
-            at, have = short[0], len(self.rows[short[0]])
+            task, have = short[0], len(self.rows[short[0]])
             return (
                 f"an episode takes {shots} + {queries} labelled rows of a class (shots and queries), and "
-                f"{self.names[at]!r} in {self.source} has {have}"
+                f"{self.names[task]!r} in {self.source} has {have}"
                 f"{f'; {len(short)} of {len(self.rows)} classes have too few' if len(short) > 1 else ''}. "
                 f"Ask for fewer, or leave such classes out."
             )

@@ -30,12 +30,12 @@ def descend(
 
 def _gradients(loss: Callable[[Weights], Tensor], weights: Weights, twice: bool) -> Weights:
     """∇loss by autograd, which is quicker than `torch.func` where nothing is vmapped; twice: can be differentiated."""
-    held = {
+    learned = {
         name: weight if twice and weight.requires_grad else weight.detach().requires_grad_()
         for name, weight in weights.items()
     }
     with torch.enable_grad():
         found = torch.autograd.grad(
-            loss(held), list(held.values()), create_graph=twice, allow_unused=True, materialize_grads=True
+            loss(learned), list(learned.values()), create_graph=twice, allow_unused=True, materialize_grads=True
         )
-    return dict(zip(held, found, strict=True))
+    return dict(zip(learned, found, strict=True))

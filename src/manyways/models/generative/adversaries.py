@@ -48,11 +48,11 @@ class GeneratorNetwork(nn.Module):
         """Rows as this network gives them as they are encoded: bytes, or a category that is one."""
         if isinstance(self.spec, ImageSpec):
             return ((rows + 1) * 127.5).round().to(torch.uint8)
-        found = rows.clone()
+        parts = rows.clone()
         for at, (start, stop) in enumerate(self.spec.groups):
             if at not in self.spec.numeric:
-                found[:, start:stop] = F.one_hot(rows[:, start:stop].argmax(1), stop - start).to(rows)
-        return found
+                parts[:, start:stop] = F.one_hot(rows[:, start:stop].argmax(1), stop - start).to(rows)
+        return parts
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild` makes the same architecture."""

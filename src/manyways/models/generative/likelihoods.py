@@ -180,15 +180,15 @@ class TableLikelihood(Likelihood):
         return found
 
     def draw(self, raw: Tensor, rng: torch.Generator) -> Tensor:
-        found = raw.float().clone()
+        drawn = raw.float().clone()
         noise = torch.randn(len(raw), len(self.numbers), generator=rng).to(raw.device)
-        found[:, self.numbers] += self.deviation * noise
+        drawn[:, self.numbers] += self.deviation * noise
         for start, stop in self.categories:
             # The largest of logits with Gumbel noise is a draw from their softmax.
             gumbel = -torch.empty(len(raw), stop - start).exponential_(generator=rng).log().to(raw.device)
             chosen = (raw[:, start:stop].float() + gumbel).argmax(1)
-            found[:, start:stop] = F.one_hot(chosen, stop - start).to(found)
-        return found
+            drawn[:, start:stop] = F.one_hot(chosen, stop - start).to(drawn)
+        return drawn
 
 
 def make_likelihood(spec: ImageSpec | TableSpec, name: str, *, black_and_white: bool) -> Likelihood:

@@ -234,14 +234,14 @@ def _common(one: str, other: str) -> int:
 
 def _texts(message: Message) -> list[str]:
     """Texts of a message, at any depth."""
-    found: list[str] = []
+    texts: list[str] = []
     open_values: list[Any] = [value for name, value in message.items() if name != "role"]
     while open_values:
         value = open_values.pop()
         if isinstance(value, str):
-            found.append(value)
+            texts.append(value)
         elif isinstance(value, dict):
             open_values += value.values()
         elif isinstance(value, list):
             open_values += value
-    return found
+    return texts

@@ -55,12 +55,12 @@ def messages_of(text: str, where: str) -> list[Message]:
     that is no conversation, for a speaker that no template knows and for a content that is no text.
     """
     try:
-        held = json.loads(text)
+        messages = json.loads(text)
     except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, list) or not held or not all(isinstance(each, dict) for each in held):
+        messages = None
+    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         raise _no_conversation(text, where)
-    return [_message(each, f"turn {turn} of {where}", text, where) for turn, each in enumerate(held)]
+    return [_message(each, f"turn {turn} of {where}", text, where) for turn, each in enumerate(messages)]
 
 
 def must_answer(messages: Sequence[Message], where: str) -> list[Message]:
@@ -81,20 +81,20 @@ def asked(messages: Sequence[Message]) -> list[Message]:
     return list(messages[:last])
 
 
-def _message(held: Mapping[str, Any], here: str, text: str, where: str) -> Message:
-    if "from" in held and "value" in held and "role" not in held:
-        held = {"role": SHAREGPT.get(str(held["from"]), held["from"]), "content": held["value"]}
-    role = held.get("role")
-    if role not in ROLES or not ("content" in held or held.get("tool_calls")):
+def _message(message: Mapping[str, Any], here: str, text: str, where: str) -> Message:
+    if "from" in message and "value" in message and "role" not in message:
+        message = {"role": SHAREGPT.get(str(message["from"]), message["from"]), "content": message["value"]}
+    role = message.get("role")
+    if role not in ROLES or not ("content" in message or message.get("tool_calls")):
         raise _no_conversation(text, where)
-    return {**held, "content": _content(held, here)}
+    return {**message, "content": _content(message, here)}
 
 
-def _content(held: Mapping[str, Any], here: str) -> str:
-    content = held.get("content")
+def _content(message: Mapping[str, Any], here: str) -> str:
+    content = message.get("content")
     if isinstance(content, str):
         return content
-    if content is None and held.get("tool_calls"):
+    if content is None and message.get("tool_calls"):
         return ""  # the form of a turn that only calls tools
     if isinstance(content, list) and all(isinstance(part, str | dict) for part in content):
         return "".join(part if isinstance(part, str) else _text_of(part, here) for part in content)

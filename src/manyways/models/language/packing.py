@@ -91,11 +91,11 @@ def pack(groups: Sequence[Group], padding: int, packed: bool = True) -> Packed:
             line = _Line(len(lines), length, padding)
             lines.append(line)
         line.add(groups[at], int(first[at]))
-    said = [np.concatenate(parts) for parts in zip(*(part for line in lines for part in line.said), strict=True)]
-    order = np.argsort(said[2], kind="stable")
+    answers = [np.concatenate(parts) for parts in zip(*(part for line in lines for part in line.said), strict=True)]
+    order = np.argsort(answers[2], kind="stable")
     ends = np.concatenate([line.ends for line in lines])
     laid = {name: torch.from_numpy(np.stack([getattr(line, name) for line in lines])) for name in _Line.NAMES}
-    sources, targets, owners = (torch.from_numpy(each[order]) for each in said)
+    sources, targets, owners = (torch.from_numpy(each[order]) for each in answers)
     return Packed(
         **laid,
         sources=sources,

@@ -77,12 +77,12 @@ def _agree(network: Any, groups: Sequence[Group], alone: Tensor, *, packed: bool
     """True if all sequences in one batch give what each gives `alone`."""
     batch = pack(groups, 0, packed).to(_device(network))
     try:
-        found = hidden_states(network, batch)[batch.sources] if _scores(network) else target_logits(network, batch)
+        outputs = hidden_states(network, batch)[batch.sources] if _scores(network) else target_logits(network, batch)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError):
         if packed:  # an architecture that cannot be given a mask
             return False
         raise
-    return found.shape == alone.shape and _close(network, found, alone)
+    return outputs.shape == alone.shape and _close(network, outputs, alone)
 
 
 def _agree_in_double(network: Any, groups: Sequence[Group]) -> bool:
@@ -167,13 +167,13 @@ def _may_pack(network: Any) -> bool:
 def short_windows(network: Any) -> Iterator[None]:
     """Let windows of attention be a few tokens wide within this context, so that short sequences reach beyond them."""
     config = network.config.get_text_config()
-    held = {name: size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0}
-    for name in held:
+    originals = {name: size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0}
+    for name in originals:
         setattr(config, name, WINDOWS[name])
     try:
         yield
     finally:
-        for name, size in held.items():
+        for name, size in originals.items():
             setattr(config, name, size)
 
 

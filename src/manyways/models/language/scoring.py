@@ -26,12 +26,12 @@ def of_each_answer(
     """
     device, packed = next(network.parameters()).device, packs(network)
     first = torch.tensor([0, *(len(group.answers) for group in groups)]).cumsum(0)
-    found = torch.empty(int(first[-1]))
+    values = torch.empty(int(first[-1]))
     for rows in _batches(groups, tokens_at_once(network)):
         batch = pack([groups[row] for row in rows], padding, packed).to(device)
         places = torch.cat([torch.arange(int(first[row]), int(first[row + 1])) for row in rows])
-        found[places] = value(network, batch).float().cpu()
-    return found
+        values[places] = value(network, batch).float().cpu()
+    return values
 
 
 def tokens_at_once(network: Any) -> int:
