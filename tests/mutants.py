@@ -29,7 +29,7 @@ class Mutant:
 FIXMATCH, TEACHER = "methods/semi_supervised/fixmatch.py", "methods/semi_supervised/mean_teacher.py"
 ACTIVE, KTO = "methods/active/active_learning.py", "methods/preference/kto.py"
 TESTS_OF_FIXMATCH = "tests/methods/semi_supervised/test_fixmatch.py"
-TESTS_OF_TEACHER = "tests/methods/semi_supervised/test_mean_teacher.py tests/methods/test_kept.py"
+TESTS_OF_TEACHER = "tests/methods/semi_supervised/test_mean_teacher.py tests/methods/test_whole_steps.py"
 TESTS_OF_ACTIVE = "tests/methods/active/test_active_learning.py"
 
 MUTANTS = (
