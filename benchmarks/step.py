@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import manyways as mw
 from manyways.data.data import Data
 from manyways.data.specs import ImageSpec
-from manyways.data.views import strong_view, weak_view
+from manyways.data.views import view_of
 from manyways.methods.bases.rows import RowMethod
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
@@ -42,7 +42,7 @@ def by_hand(data: Data, method: RowMethod, network: nn.Module, semi: bool) -> Ca
     images = torch.from_numpy(column.take(training.rows))
     labels = torch.tensor([training.classes.index(value) for value in training.take("label").tolist()])
     spec = spec_of(images)
-    weak, strong, rng = weak_view(spec), strong_view(spec), torch.Generator().manual_seed(0)
+    weak, strong, rng = view_of("weak", spec), view_of("strong", spec), torch.Generator().manual_seed(0)
     shown = torch.from_numpy(training.labelled).nonzero().flatten()
     hidden = torch.from_numpy(~training.labelled).nonzero().flatten()
     matrices = [p for p in network.parameters() if p.ndim >= 2]

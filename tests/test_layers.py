@@ -122,13 +122,13 @@ def test_no_modules_import_each_other_as_they_are_imported() -> None:
     "line",
     [
         "training.loop methods.bases.gradient", "models.heads methods.discovery", "data.read models.model",
-        "errors data.storage", "comparison.plan lineage", "sklearn cli.fit", "lineage.store.store cli",
+        "errors data.storage", "comparison.job lineage", "sklearn cli.fit", "lineage.store.store cli",
         "lineage.store.integrity lineage.forgetting.receipt", "lineage.audit.roc lineage.forgetting.request",
     ],
 )  # fmt: skip
 def test_what_reaches_up_is_seen(line: str) -> None:
     lower, higher = line.split()
-    upwards = lower != "comparison.plan"
+    upwards = lower != "comparison.job"
     assert reaches_up(Import(lower, 1, higher, eager=False)) == upwards
     assert reaches_up(Import(lower, 1, "", eager=False)), "the root package can load any"
     assert not reaches_up(Import(lower, 1, lower, eager=False))

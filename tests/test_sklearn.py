@@ -24,7 +24,13 @@ from manyways.sklearn import Classifier, Regressor
 IRIS = load_iris(return_X_y=True)
 
 
-@parametrize_with_checks([Classifier(budget=100), Regressor(budget=100)])
+BATCHES = "rows of weight 0 are drawn into batches all the same, so that other rows stand in the others"
+
+
+@parametrize_with_checks(
+    [Classifier(budget=100), Regressor(budget=100)],
+    expected_failed_checks=lambda estimator: {"check_sample_weight_equivalence_on_dense_data": BATCHES},
+)
 def test_scikit_learns_own_checks(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
@@ -283,3 +289,26 @@ def test_generalises_about_as_well_as_scikit_learns_own_network() -> None:
         theirs.fit(StandardScaler().fit_transform(train_x), train_y)
     peer = theirs.score(StandardScaler().fit(train_x).transform(test_x), test_y)
     assert ours > peer - 0.02
+
+
+# --- sample weights ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["supervised", "linear_probe", "self_training(base=linear_probe)"])
+def test_rows_of_weight_zero_teach_nothing(method: str) -> None:
+    """Half of the rows have turned labels; weighing them with 0 is as good as leaving them out."""
+    x, y = IRIS
+    wrong = np.random.default_rng(0).random(len(y)) < 0.45
+    turned = np.where(wrong, (y + 1) % 3, y)
+    if method.startswith("self"):
+        turned[::10] = -1
+    weighed = Classifier(method, budget=200, random_state=0).fit(x, turned, sample_weight=(~wrong).astype(float))
+    assert weighed.score(x, y) > 0.93
+
+
+def test_a_method_that_weighs_no_rows_refuses_sample_weights() -> None:
+    x, y = IRIS
+    with pytest.raises(NeedsError, match="does not use the role weight"):
+        Classifier("nearest_neighbours").fit(x, y, sample_weight=np.ones(len(y)))
+    with pytest.raises(DataError, match="sample_weight"):
+        Classifier(budget=10).fit(x, y, sample_weight=np.ones(3))

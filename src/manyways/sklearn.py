@@ -54,10 +54,17 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from the rows of X [rows, features] and their labels y [rows].
 
-        Raises ParameterError for a method that does not fit the estimator, ValueError for unusable X or y.
+        Args:
+            X: The rows.
+            y: Their labels.
+            sample_weight: How much each row counts [rows], 0 or more; None: all the same.
+
+        Raises:
+            ParameterError: The method does not fit the estimator.
+            ValueError: X, y or sample_weight cannot be used; or the method does not weigh rows.
         """
         method = self._method()
         if y is None:
@@ -68,7 +75,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         values = check_array(values, ensure_2d=False, dtype=numeric, input_name="y")
         check_consistent_length(X, values)
         roles = {"input": [column.name for column in inputs], "label": ["y"]}
-        data = Data.from_columns([*inputs, self._target(values, method)], roles, name="X")
+        columns = [*inputs, self._target(values, method)]
+        if sample_weight is not None:
+            columns.append(Column("weight", "number", _weights(sample_weight, len(values))))
+            roles["weight"] = ["weight"]
+        data = Data.from_columns(columns, roles, name="X")
         self.model_ = method.fit(data, budget=self.budget, seed=self._seed())
         return self
 
@@ -197,6 +208,16 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
     def _target(self, y: NDArray[Any], method: Method) -> Column:
         return Column("y", "number", y.astype(np.float64))
+
+
+def _weights(given: Any, count: int) -> NDArray[np.float64]:
+    """The sample weights `given`, one for each of `count` rows. Raises ValueError where they are none."""
+    weights = check_array(given, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight")
+    if weights.shape != (count,):
+        raise DataError(f"sample_weight.shape == {weights.shape}, expected {(count,)}: one weight for each row of X.")
+    if not weights.any():
+        raise DataError("sample_weight is zero in all rows, so that none counts: give some a weight above 0.")
+    return np.asarray(weights)
 
 
 def _stages(method: Method) -> Sequence[Method]:

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from manyways.comparison.assemble import assemble, interval, label_points, make_entry, summarise
+from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome
-from manyways.comparison.plan import Plan, make_plan
 from manyways.data.read import read
 from manyways.training.budget import Budget
 
@@ -18,7 +18,7 @@ CHAIN = "simclr >> fine-tune"
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> ComparisonPlan:
     """Two ways with three seeds on 40 of 1,347 labels of digits."""
     data = read("digits").with_test(0.25)
     return make_plan(data, ["supervised", CHAIN], 40, Budget.of("20 steps"), 3, None, 0.2, 0)
@@ -30,7 +30,7 @@ def outcome(score: float, **more: Any) -> Outcome:
     return Outcome(score=score, **(given | more))
 
 
-def outcomes_of(plan: Plan, scores: Sequence[float]) -> dict[Job, Outcome]:
+def outcomes_of(plan: ComparisonPlan, scores: Sequence[float]) -> dict[Job, Outcome]:
     """Scores for the jobs of the chain by seed; plain supervision at n labels has 0.5 with 40 and 0.9 with all."""
     line = dict(zip(plan.curve, [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95], strict=False))
     found = {}
@@ -44,7 +44,7 @@ def outcomes_of(plan: Plan, scores: Sequence[float]) -> dict[Job, Outcome]:
     return found
 
 
-def entry_of(plan: Plan, outcomes: dict[Job, Outcome], interrupted: bool = False) -> Any:
+def entry_of(plan: ComparisonPlan, outcomes: dict[Job, Outcome], interrupted: bool = False) -> Any:
     """The row of the chain."""
     return make_entry(plan, CHAIN, plan.methods[CHAIN], outcomes, label_points(plan, outcomes), interrupted)
 
@@ -58,7 +58,7 @@ def test_interval_is_students() -> None:
     assert interval([0.7, 0.7]) == (0.7, 0.7)
 
 
-def test_an_entry_is_the_mean_over_its_seeds(plan: Plan) -> None:
+def test_an_entry_is_the_mean_over_its_seeds(plan: ComparisonPlan) -> None:
     found = outcomes_of(plan, [0.6, 0.7, 0.8])
     for job in found:
         if job.method == CHAIN:
@@ -80,12 +80,12 @@ def test_an_entry_is_the_mean_over_its_seeds(plan: Plan) -> None:
     assert [stage["name"] for stage in entry.hyperparameters["stages"]] == ["simclr", "fine-tune"]
 
 
-def test_scores_are_in_the_order_of_the_seeds(plan: Plan) -> None:
+def test_scores_are_in_the_order_of_the_seeds(plan: ComparisonPlan) -> None:
     backwards = replace(plan, seeds=(2, 0, 1))
     assert entry_of(backwards, outcomes_of(plan, [0.6, 0.7, 0.8])).scores == (0.8, 0.6, 0.7)
 
 
-def test_a_seed_that_failed_fails_the_entry(plan: Plan) -> None:
+def test_a_seed_that_failed_fails_the_entry(plan: ComparisonPlan) -> None:
     found = outcomes_of(plan, [0.6, 0.7, 0.8])
     second = next(job for job in found if job.method == CHAIN and job.seed == 1)
     found[second] = Outcome(error="out of luck", wall_seconds=3.0)
@@ -95,12 +95,12 @@ def test_a_seed_that_failed_fails_the_entry(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize(("scores", "pending"), [([], True), ([0.6], True), ([0.6, 0.7, 0.8], False)])
-def test_what_had_not_finished_is_pending(plan: Plan, scores: list[float], pending: bool) -> None:
+def test_what_had_not_finished_is_pending(plan: ComparisonPlan, scores: list[float], pending: bool) -> None:
     assert entry_of(plan, outcomes_of(plan, scores), interrupted=True).pending is pending
     assert not entry_of(plan, outcomes_of(plan, scores)).pending
 
 
-def test_label_points_are_plain_supervision_alone(plan: Plan) -> None:
+def test_label_points_are_plain_supervision_alone(plan: ComparisonPlan) -> None:
     points = label_points(plan, outcomes_of(plan, [0.99, 0.99, 0.99]))
     assert [point.labels for point in points] == list(plan.curve)
     assert (points[0].labels, points[-1].labels) == (40, 1348)
@@ -109,7 +109,7 @@ def test_label_points_are_plain_supervision_alone(plan: Plan) -> None:
     assert (points[0].low, points[0].high) == pytest.approx(interval([0.49, 0.5, 0.51]))
 
 
-def test_labels_that_plain_supervision_would_need(plan: Plan) -> None:
+def test_labels_that_plain_supervision_would_need(plan: ComparisonPlan) -> None:
     second = plan.curve[1]
     assert entry_of(plan, outcomes_of(plan, [0.6] * 3)).labels_equivalent == pytest.approx(second)
     halfway = entry_of(plan, outcomes_of(plan, [0.55] * 3)).labels_equivalent
@@ -118,7 +118,7 @@ def test_labels_that_plain_supervision_would_need(plan: Plan) -> None:
     assert (beyond.labels_equivalent, beyond.labels_note) == (None, "more than 1,348")
 
 
-def test_an_unfinished_comparison_has_no_best(plan: Plan, tmp_path: Path) -> None:
+def test_an_unfinished_comparison_has_no_best(plan: ComparisonPlan, tmp_path: Path) -> None:
     found = assemble(plan, {}, tmp_path, interrupted=True)
     assert [entry.pending for entry in found.entries] == [True, True]
     assert found.best is None
@@ -127,7 +127,7 @@ def test_an_unfinished_comparison_has_no_best(plan: Plan, tmp_path: Path) -> Non
     assert found.conclusion.recommended is None
 
 
-def test_summary_counts_what_is_shown_and_what_is_known(plan: Plan) -> None:
+def test_summary_counts_what_is_shown_and_what_is_known(plan: ComparisonPlan) -> None:
     data = summarise(plan)
     assert (data.rows, data.training_rows, data.test_rows) == (1797, 1348, 449)
     assert (data.labels_shown, data.labels_known, data.label) == (40, 1348, "label")
@@ -138,7 +138,7 @@ def test_summary_counts_what_is_shown_and_what_is_known(plan: Plan) -> None:
     assert data.fingerprint == plan.data.fingerprint
 
 
-def test_plain_supervision_is_worth_the_labels_that_it_had(plan: Plan, tmp_path: Path) -> None:
+def test_plain_supervision_is_worth_the_labels_that_it_had(plan: ComparisonPlan, tmp_path: Path) -> None:
     """Also where its scores happen to fall with more labels."""
     counts = plan.curve
     scores = {job: 0.9 - 0.1 * counts.index(job.labels) if job.labels in counts else 0.5 for job in plan.jobs()}

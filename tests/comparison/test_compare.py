@@ -15,8 +15,8 @@ import torch
 import manyways as mw
 from manyways.comparison import workers
 from manyways.comparison.compare import CompareProgress, describe
+from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome, run_job
-from manyways.comparison.plan import Plan, make_plan
 from manyways.comparison.results import Comparison, read_results, write_results
 from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -53,16 +53,16 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 @pytest.fixture
 def two_workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Options for two processes of one thread each, whatever the machine has."""
-    monkeypatch.setattr("manyways.comparison.plan.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("manyways.comparison.comparison_plan.os.cpu_count", lambda: 2)
     return {"workers": 2}
 
 
-def plan_of(data: Data, *methods: str, labels: int | None = 300, seeds: int = 1) -> Plan:
+def plan_of(data: Data, *methods: str, labels: int | None = 300, seeds: int = 1) -> ComparisonPlan:
     """The plan of `compare` with these arguments."""
     return make_plan(data, methods, labels, Budget.of(BUDGET), seeds, None, 0.2, 0)
 
 
-def kept_models(plan: Plan, home: Path) -> dict[str, Model]:
+def kept_models(plan: ComparisonPlan, home: Path) -> dict[str, Model]:
     """The model that a comparison kept of each of its methods."""
     folder = home / "comparisons" / plan.key
     return {job.method: load_model(folder / job.key / "model") for job in plan.jobs() if job.keep_model}

@@ -7,7 +7,7 @@ import pytest
 
 import manyways as mw
 from manyways.comparison.compare import compare
-from manyways.comparison.plan import make_plan
+from manyways.comparison.comparison_plan import make_plan
 from manyways.comparison.report import write_report
 from manyways.data.columns import Column
 from manyways.data.data import Data

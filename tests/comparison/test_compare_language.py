@@ -14,8 +14,8 @@ from rich.console import Console
 
 import manyways as mw
 from manyways.comparison.compare import compare
+from manyways.comparison.comparison_plan import make_plan, suggested
 from manyways.comparison.conclusion import START
-from manyways.comparison.plan import make_plan, suggested
 from manyways.comparison.report import render_report, settings
 from manyways.comparison.results import Comparison, Entry, read_results, write_results
 from manyways.comparison.start import Start, folder_key, open_start
@@ -282,7 +282,7 @@ def test_what_is_tried_follows_from_the_start(sums: Data, pairs: Data, answers: 
 
 
 def test_worker_processes_open_the_start(answers: Data, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manyways.comparison.plan.os.cpu_count", lambda: 1)
+    monkeypatch.setattr("manyways.comparison.comparison_plan.os.cpu_count", lambda: 1)
     model = mw.load(checkpoint)
     found = compare(answers, start=model, methods=["sft"], budget="3 steps", seeds=1, workers=1)
     here = compare(answers, start=model, methods=["sft"], budget="3 steps", seeds=1, workers=0, fresh=True)

@@ -40,7 +40,7 @@ def test_images_without_a_label_are_compared_by_what_is_drawn(images: Data) -> N
 
 
 def test_nothing_named_both_are_tried(images: Data) -> None:
-    from manyways.comparison.plan import suggested
+    from manyways.comparison.comparison_plan import suggested
     from manyways.comparison.tasks import task_of
 
     assert list(map(str, suggested(images, task_of(images)))) == ["gan", "vae"]

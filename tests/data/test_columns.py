@@ -71,6 +71,7 @@ def test_kinds_are_what_values_look_like(values: NDArray[Any], kind: str) -> Non
         (np.delete(np.arange(30), 7).repeat(5), "number"),
         (np.arange(30).repeat(2) / 2, "number"),
         (objects("a", "b", None), "category"),
+        (objects(None, None), "category"),
     ],
 )
 def test_a_label_is_a_number_only_where_it_must_be(values: NDArray[Any], kind: str) -> None:

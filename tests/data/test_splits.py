@@ -13,7 +13,7 @@ def ids(count: int, seed: int = 0) -> NDArray[np.uint64]:
 
 
 def draw(strata: NDArray[np.int64], count: int, seed: int = 0, each: int = 1) -> NDArray[np.int64]:
-    return stratified(strata, count, seed, ids=ids(len(strata)), what=f"{count} labels", each=each)
+    return stratified(strata, count, seed, ids=ids(len(strata)), what=f"{count} labels", fewest=each)
 
 
 def test_every_draw_is_exact_nested_and_covers_each_stratum() -> None:

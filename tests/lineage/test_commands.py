@@ -76,7 +76,7 @@ def test_what_cannot_be_kept_is_saved_all_the_same(
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("manyways.lineage.store.weights.folder_hash", full)
+    monkeypatch.setattr("manyways.lineage.store.weight_store.folder_hash", full)
     code, _, err = run(capsys, "fit", "linear-probe(penalty=1.0)", str(faces), "--out", "model")
     assert code == 2
     assert "the disk is full. The model itself is saved: model." in err

@@ -19,7 +19,7 @@ from manyways.lineage.forgetting.model_verification import model_id
 from manyways.lineage.forgetting.receipt import _data, receipt_hash, receipt_json
 from manyways.lineage.forgetting.verification import Verification
 from manyways.lineage.store.manifest import Manifest
-from manyways.lineage.store.weights import weights_hash
+from manyways.lineage.store.weight_store import weights_hash
 
 METHODS: tuple[Callable[[], mw.Method], ...] = (mw.Ridge, mw.NaiveBayes)
 ROWS = 60

@@ -10,7 +10,7 @@ import pytest
 import manyways as mw
 from manyways.data.data import Data
 from manyways.lineage.forgetting.verification import verify
-from manyways.lineage.store.weights import DESCRIPTION
+from manyways.lineage.store.weight_store import DESCRIPTION
 from manyways.models.dual_encoder import DualEncoder
 from manyways.models.predictor import Predictor
 from manyways.testing.trial import difference

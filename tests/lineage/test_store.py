@@ -14,7 +14,7 @@ from manyways.data.data import Data
 from manyways.errors import StoreError
 from manyways.lineage.store import row_registry
 from manyways.lineage.store.manifest import Manifest
-from manyways.lineage.store.weights import folder_hash
+from manyways.lineage.store.weight_store import folder_hash
 from manyways.testing.trial import difference
 
 
@@ -209,7 +209,10 @@ def test_a_kill_leaves_no_half_of_a_model(people: Data, store: mw.Store, monkeyp
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("manyways.lineage.store.record_writer.keep_stages", "manyways.lineage.store.weights.folder_hash"):
+    for place in (
+        "manyways.lineage.store.record_writer.keep_stages",
+        "manyways.lineage.store.weight_store.folder_hash",
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(place, killed)
             with pytest.raises(KeyboardInterrupt):
@@ -248,7 +251,7 @@ def test_what_was_learned_is_not_lost_where_it_cannot_be_kept(
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("manyways.lineage.store.weights.folder_hash", full)
+    monkeypatch.setattr("manyways.lineage.store.weight_store.folder_hash", full)
     with pytest.raises(StoreError, match="Weights cannot be written to .*: the disk is full") as caught:
         probe(people, store)
     assert caught.value.model.predict(people).shape == (len(people),)

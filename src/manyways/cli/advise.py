@@ -28,7 +28,7 @@ class Advise:
     """Say which ways of learning your data allows, and what the others lack."""
 
     data: Source
-    """What there is to learn from; `manyways --help` lists what can be read."""
+    """The data to learn from; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
 
 
@@ -38,13 +38,13 @@ def main(arguments: Sequence[str]) -> int:
     data = options.reading.read(options.data, quiet=True)
     from manyways.comparison.advise import advise
 
-    found = advise(data)
+    suggestions = advise(data)
     out = console()
     for name, what in summary(data):
         out.print(f"{name:<12}{what}", soft_wrap=True)
-    _print_methods(out, found)
+    _print_methods(out, suggestions)
     out.print()
-    out.print(f"Type next:\n  {next_command(data, found, arguments)}", soft_wrap=True)
+    out.print(f"Type next:\n  {next_command(data, suggestions, arguments)}", soft_wrap=True)
     return 0
 
 
@@ -70,14 +70,14 @@ def summary(data: "Data") -> list[tuple[str, str]]:
 
 def inputs(data: "Data") -> str:
     """The inputs by kind: `30 numbers, 2 categories, 1 image of 8×8 pixels (photo)`."""
-    said = []
+    phrases = []
     counts = Counter(column.of for column in data.inputs)
     for kind, count in counts.items():
         names = [column.name for column in data.inputs if column.of is kind]
         word = kind.words[count > 1]
         shown = ", ".join(names[:SHOWN]) + (", …" if count > SHOWN else "")
-        said.append(f"{count} {word} ({shown})")
-    return ", ".join(said) or "none"
+        phrases.append(f"{count} {word} ({shown})")
+    return ", ".join(phrases) or "none"
 
 
 def _label_lines(data: "Data") -> list[tuple[str, str]]:
@@ -97,23 +97,23 @@ def _label_lines(data: "Data") -> list[tuple[str, str]]:
     return [*lines, ("labelled", f"{labelled:,} training rows have a label, {rest:,} have none")]
 
 
-def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
+def _print_methods(out: "Console", suggestions: "Sequence[Advice]") -> None:
     from rich.table import Table
 
     def table(*headings: str, first: int | None = None) -> Table:
-        made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         for at, heading in enumerate(headings):
-            made.add_column(heading, no_wrap=first is None and at == 0, max_width=None if at else first)
-        return made
+            grid.add_column(heading, no_wrap=first is None and at == 0, max_width=None if at else first)
+        return grid
 
     possible = table("possible: write", "gives", "what it does")
-    for advice in found:
+    for advice in suggestions:
         if advice.possible:
             possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
     out.print()
     out.print(possible if possible.rows else "No method can learn from this data as it is.")
     reasons: dict[str, list[str]] = {}
-    for advice in found:
+    for advice in suggestions:
         if not advice.possible:
             reasons.setdefault(as_typed(advice.reason), []).append(advice.name)
     impossible = table("not as it is", "why, and what to type instead", first=NAMES_WIDTH)
@@ -124,9 +124,9 @@ def _print_methods(out: "Console", found: "Sequence[Advice]") -> None:
         out.print(impossible)
 
 
-def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[str]) -> str:
-    """What to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
-    from manyways.comparison.plan import suggested
+def next_command(data: "Data", suggestions: "Sequence[Advice]", arguments: Sequence[str]) -> str:
+    """The command to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
+    from manyways.comparison.comparison_plan import suggested
     from manyways.comparison.tasks import all_tasks, task_of
 
     training = data.training
@@ -143,7 +143,7 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
     scored = not data.has("label") or bool(training.known.any())
     if scored and any(task.asked(data) and not task.has_labels for task in all_tasks()):
         return command_line("compare", *arguments, "--report", "report.html")
-    possible = [advice for advice in found if advice.possible]
+    possible = [advice for advice in suggestions if advice.possible]
     if not possible:
         return command_line("advise", "--help")
     alone = [advice for advice in possible if not advice.from_labels and ">>" not in advice.write]
@@ -152,5 +152,5 @@ def next_command(data: "Data", found: "Sequence[Advice]", arguments: Sequence[st
 
 
 def _can_be_told_apart(data: "Data") -> bool:
-    """Whether a comparison can score what is predicted of the label: one class alone is no question."""
+    """True if a comparison can score what is predicted of the label: one class alone is no question."""
     return not data.classification or len(data.classes) > 1

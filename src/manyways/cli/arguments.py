@@ -55,7 +55,7 @@ Decimal = Annotated[str | None, one(str, ". or ,", "{.,,}"), UNSAID]
 
 @dataclass(frozen=True)
 class Reading:
-    """How the data is read."""
+    """Options of reading the data."""
 
     label: Column = None
     """Column to predict; by default the one called label. '' for none. Several: --role label=shape label=colour."""
@@ -72,11 +72,11 @@ class Reading:
     validation: OtherSource = None
     """The validation rows, where they lie elsewhere."""
     bad_rows: Literal["refuse", "skip", "fill"] = "refuse"
-    """What to do with rows that have NaN, empty text or a file that cannot be decoded."""
+    """The treatment of rows that have NaN, empty text or a file that cannot be decoded."""
     image_size: Annotated[int | None, one(int, "a whole number of pixels", "PIXELS"), UNSAID] = None
     """Height and width of images; by default their median, at most 96."""
     image_white: Annotated[float | None, one(float, "a number", "WHITE"), UNSAID] = None
-    """What is white in images of more than 8 bits; by default the largest number of the depth that they need."""
+    """White in images of more than 8 bits; by default the largest number of the depth that they need."""
     sample_rate: Annotated[int | None, one(int, "a whole number of hertz", "HZ"), UNSAID] = None
     """Samples per second of sound; by default the most common rate, at most 16,000."""
     seconds: Annotated[float | None, one(float, "a number of seconds", "S"), UNSAID] = None
@@ -84,15 +84,15 @@ class Reading:
     label_pattern: Annotated[str | None, one(str, "a regular expression", "REGEX"), UNSAID] = None
     """Regular expression for file names, whose named groups become columns."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
-    """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    """A CSV or TSV file begins with the names of its columns: yes or no; by default its first row tells."""
     decimal: Decimal = None
-    """What stands before the fraction of a number in a CSV or TSV file, . or , where the cells leave it open."""
+    """The mark before the fraction of a number in a CSV or TSV file, . or , where the cells leave it open."""
     environment: Pairs = ()
     """Options of an environment: is_slippery=false map_name=8x8."""
     clients: Count = None
     """Simulate so many clients: each class is dealt to them in unequal shares, drawn from a Dirichlet distribution."""
     clients_alpha: Annotated[float, one(float, "a number", "ALPHA")] = 0.5
-    """How alike simulated clients are: near 0 each holds one class or two, above 100 all hold the same."""
+    """Likeness of simulated clients: near 0 each holds one class or two, above 100 all hold the same."""
     tasks: Count = None
     """Divide the classes into so many tasks, which are learned one after the other (ewc, replay)."""
 
@@ -165,26 +165,26 @@ def refusal(kind: type, command: str, unknown: Sequence[str]) -> ParameterError:
 
 def flags(kind: type) -> list[str]:
     """All flags of the options `kind`."""
-    found: list[str] = []
+    names: list[str] = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
         inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if isinstance(inner, type) and is_dataclass(inner):
-            found += flags(inner)
+            names += flags(inner)
         elif tyro.conf.Positional not in getattr(hint, "__metadata__", ()):
             flag = name.replace("_", "-")
-            found += [f"--{flag}", f"--no-{flag}"] if inner is bool else [f"--{flag}"]
-    return found
+            names += [f"--{flag}", f"--no-{flag}"] if inner is bool else [f"--{flag}"]
+    return names
 
 
 def pairs(flag: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
     """`("a=b", …)` as pairs. Raises ParameterError where one has no `=`."""
-    found = []
+    parsed = []
     for text in given:
         key, equals, value = text.rpartition("=") if flag == "--kinds" else text.partition("=")
         if not (key and equals and value):
             raise ParameterError(f"{flag} must be {form}; got {text!r}.")
-        found.append((key, value))
-    return found
+        parsed.append((key, value))
+    return parsed
 
 
 def functions_of(given: Sequence[str]) -> dict[str, Callable[..., Any]]:
@@ -194,12 +194,12 @@ def functions_of(given: Sequence[str]) -> dict[str, Callable[..., Any]]:
     """
     from manyways.typed import function_typed
 
-    found: dict[str, Callable[..., Any]] = {}
+    functions: dict[str, Callable[..., Any]] = {}
     for name, place in pairs("--function", given, "NAME=MODULE:FUNCTION, such as rewards.short=my_rewards:short"):
-        found[name] = function_typed(place, f"--function {name}")
-        if not callable(found[name]):
-            raise ParameterError(f"--function {name} must be a function; {place} is {type(found[name]).__name__}.")
-    return found
+        functions[name] = function_typed(place, f"--function {name}")
+        if not callable(functions[name]):
+            raise ParameterError(f"--function {name} must be a function; {place} is {type(functions[name]).__name__}.")
+    return functions
 
 
 def constant(word: str) -> Any:

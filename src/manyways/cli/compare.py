@@ -42,7 +42,7 @@ class Compare:
     """
 
     data: Source
-    """What to compare on; `manyways --help` lists what can be read."""
+    """The data to compare on; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
     """Training labels that every way may see; by default all there are."""
@@ -50,7 +50,7 @@ class Compare:
     """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
     By default all that the data allows."""
     budget: Annotated[str, arg(metavar="BUDGET")] = "10s"
-    """What each training may spend: 20s, '2 minutes', '500 steps', '10000 examples' or '2 tflops'."""
+    """The budget of each training: 20s, '2 minutes', '500 steps', '10000 examples' or '2 tflops'."""
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
     """Trainings of each way, each with other labels and another start."""
     metric: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None

@@ -1,4 +1,4 @@
-"""How a comparison goes: an overall bar and a line for each running training, or plain lines."""
+"""Progress of a comparison: an overall bar and a line for each running training, or plain lines."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Self

@@ -37,7 +37,7 @@ LONGEST_PROMPT = 60
 MOST_FACTS = 10
 """Of what a method states; longer lists, of rows or of clients, are in the lineage alone."""
 NO_DATA = "-"
-"""What stands in the place of DATA where there is none."""
+"""The word in the place of DATA where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +51,14 @@ class Fit:
     method: Annotated[str, tyro.conf.Positional, arg(metavar="METHOD")]
     """A method, which comes first: fixmatch, 'fixmatch(threshold=0.9)' or 'simclr >> fixmatch'."""
     data: Annotated[str, tyro.conf.Positional, arg(metavar="[DATA]", help_behavior_hint="")] = NO_DATA
-    """What to learn from; `manyways --help` lists what can be read. Methods that need none do without it, or with -."""
+    """Data to learn from; `manyways --help` lists what can be read. Methods that need none do without it, or with -."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to save the model in; a model that is there is replaced."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
     """Training labels that the method may see, drawn by the seed; by default all there are."""
     budget: Annotated[str | None, one(str, "a budget", "BUDGET"), UNSAID] = None
-    """What training may spend: 20s, '2 minutes', '10000 examples' or '2 tflops'; by default '1000 steps'."""
+    """The budget of training: 20s, '2 minutes', '10000 examples' or '2 tflops'; by default '1000 steps'."""
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
     """The same seed, data and budget in steps give the same weights."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.0
@@ -67,7 +67,7 @@ class Fit:
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
     store: bool = True
-    """Whether the model is kept in the store with its lineage, so that rows can be found and forgotten again."""
+    """Keep the model in the store with its lineage, so that rows can be found and forgotten again."""
 
     def check(self) -> None:
         """Raise ParameterError or ModelError for what is wrong before any data is read."""
@@ -211,7 +211,7 @@ def _nothing(options: Fit, method: "Method") -> "Data":
 
 
 def gives(method: "Method") -> frozenset[str]:
-    """What the model of `method` can do: that of a chain's last stage."""
+    """Abilities of the model of `method`: those of a chain's last stage."""
     from manyways.methods.chain import Chain
 
     return gives(method.stages[-1]) if isinstance(method, Chain) else method.gives
@@ -248,7 +248,7 @@ def _print_result(
 
 
 def stated(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What a method states of its model, in words: rounds, privacy, a prequential score. Lists are left out."""
+    """Facts that a method states of its model, in words: rounds, privacy, a prequential score. Lists are left out."""
 
     def short(value: Any) -> bool:
         return not isinstance(value, dict | list | tuple)
@@ -256,13 +256,13 @@ def stated(facts: Mapping[str, Any]) -> dict[str, str]:
     def said(value: Any) -> str:
         return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
-    found = {}
+    written = {}
     for name, fact in facts.items():
         if short(fact):
-            found[name] = said(fact)
+            written[name] = said(fact)
         elif isinstance(fact, dict) and len(fact) <= MOST_FACTS and all(map(short, fact.values())):
-            found[name] = ", ".join(f"{part.replace('_', ' ')} {said(value)}" for part, value in fact.items())
-    return found
+            written[name] = ", ".join(f"{part.replace('_', ' ')} {said(value)}" for part, value in fact.items())
+    return written
 
 
 def scores_of(model: "Model", data: "Data") -> dict[str, float]:
@@ -278,7 +278,7 @@ def scores_of(model: "Model", data: "Data") -> dict[str, float]:
 
 
 def next_command(options: Fit, data: "Data", model: "Model") -> str:
-    """What can be done with the model that was made."""
+    """The command to use the model that was made."""
     from manyways.data.targets import predictions
 
     source = options.data if len(data) or data.environment else "DATA"

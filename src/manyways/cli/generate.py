@@ -35,7 +35,7 @@ class Generate:
     data: Annotated[str | None, tyro.conf.Positional, one(str, "a source", "[DATA]"), UNSAID] = None
     """Prompts: a table with a column prompt, or a .txt file with one on each line."""
     prompt: Annotated[tuple[str, ...], arg(metavar="TEXT …", help_behavior_hint="")] = ()
-    """What to go on from; - reads one from the terminal or a pipe."""
+    """The beginning to go on from; - reads one from the terminal or a pipe."""
     role: Pairs = ()
     """The column of prompts, where it has another name: prompt=question."""
     chat: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -54,7 +54,7 @@ class Generate:
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
     """Another seed draws other tokens, or other rows."""
     count: Count = None
-    """How many rows are drawn; by default 64."""
+    """The number of rows that are drawn; by default 64."""
     of_class: Annotated[str | None, one(str, "a class", "CLASS"), UNSAID] = None
     """The class of all that is drawn, by a model that was told classes: gan(conditional=True)."""
     out: Annotated[str, arg(metavar="FILE")] = "-"
@@ -102,10 +102,10 @@ def main(arguments: Sequence[str]) -> int:
     model = load_model(options.model)
     if options.data is None:
         prompts = [sys.stdin.read() if text == "-" else text for text in options.prompt]
-        write_out("\n".join(said(model, prompts, options)) + "\n")
+        write_out("\n".join(answers(model, prompts, options)) + "\n")
         return 0
     prompts = prompts_of(options.data, dict(pairs("--role", options.role, "ROLE=COL, such as prompt=question")))
-    rows = zip(range(len(prompts)), prompts, said(model, prompts, options), strict=True)
+    rows = zip(range(len(prompts)), prompts, answers(model, prompts, options), strict=True)
     text = as_csv([["row", "prompt", "completion"], *rows], options.spreadsheet_safe)
     if options.out == "-":
         write_out(text)
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def draws_rows(folder: Path) -> bool:
-    """Whether the model saved in `folder` draws rows, as its description says; nothing is loaded."""
+    """True if the model saved in `folder` draws rows, as its description says; nothing is loaded."""
     path = folder / DESCRIPTION
     try:
         return "sample" in json.loads(path.read_text(encoding="utf-8"))["gives"]
@@ -126,8 +126,8 @@ def draws_rows(folder: Path) -> bool:
         return False
 
 
-def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:
-    """What `model` says after each of `prompts`."""
+def answers(model: "Model", prompts: list[str], options: Generate) -> list[str]:
+    """The answers of `model` to each of `prompts`."""
     sampling: dict[str, Any] = {
         name: getattr(options, name) for name in ("longest", "temperature", "top_k", "top_p", "seed")
     }
@@ -137,7 +137,7 @@ def said(model: "Model", prompts: list[str], options: Generate) -> list[str]:
 
 
 def turns_by_default(model: "Model", folder: Path) -> bool:
-    """Whether prompts are turns where nothing is said of it; says on stderr what that means for this model.
+    """True if prompts are turns where nothing is said of it; says on stderr what that means for this model.
 
     A checkpoint with a chat template of its own has learned to answer turns, and says little or nothing after a bare
     prompt. What it has been trained on here since may have been either.
@@ -148,12 +148,12 @@ def turns_by_default(model: "Model", folder: Path) -> bool:
     if tokenizer is None or not knows_chats(tokenizer) or "generate" not in model.gives:
         return False
     trained_here = (folder / DESCRIPTION).is_file()
-    said = (
+    reason = (
         "A prompt is read as it is. If the model has learned conversations, --chat makes it the user's turn"
         if trained_here
         else "A prompt is taken for the user's turn; --raw reads it as it is"
     )
-    say(f"{folder} has a chat template of its own. {said}.")
+    say(f"{folder} has a chat template of its own. {reason}.")
     return not trained_here
 
 

@@ -34,25 +34,25 @@ class MethodField:
 def method_fields(kind: type[Method]) -> list[MethodField]:
     """The fields of the method `kind`, its own and inherited."""
     texts, annotations = field_texts(kind), hints(kind)
-    found = []
-    for each in fields(kind):
-        values, read = _described(annotations[each.name])
-        default = default_of(each)
-        found.append(
+    described = []
+    for member in fields(kind):
+        values, read = _described(annotations[member.name])
+        default = default_of(member)
+        described.append(
             MethodField(
-                each.name,
+                member.name,
                 values,
                 str(default) if isinstance(default, Method) else default,
-                texts.get(each.name, ""),
+                texts.get(member.name, ""),
                 read,
             )
         )
-    return found
+    return described
 
 
 def field_texts(kind: type) -> dict[str, str]:
     """The docstring under each field of `kind` and the classes it builds on; none without source."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for owner in reversed(kind.__mro__[:-1]):
         try:
             source = textwrap.dedent(inspect.getsource(owner))
@@ -65,8 +65,8 @@ def field_texts(kind: type) -> dict[str, str]:
                 text = (
                     after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
                 )
-                found[before.target.id] = " ".join(str(text).split())
-    return found
+                texts[before.target.id] = " ".join(str(text).split())
+    return texts
 
 
 def default_of(spec: "Field[Any]") -> Any:
@@ -78,28 +78,28 @@ def default_of(spec: "Field[Any]") -> Any:
 
 def options_class(kind: type[Method], taken: set[str]) -> type:
     """A dataclass with the fields of `kind` that can be typed and whose names are not `taken`."""
-    made = []
-    for each in method_fields(kind):
-        if each.type is None or each.name in taken:
+    options = []
+    for member in method_fields(kind):
+        if member.type is None or member.name in taken:
             continue
-        described = f"{each.text} {each.values[0].upper()}{each.values[1:]}."
-        made.append((each.name, Annotated[each.type, arg(help=described.strip())], field(default=each.default)))
-    text = " ".join((kind.__doc__ or "").split())
-    return make_dataclass(f"{kind.__name__}Fields", made, frozen=True, namespace={"__doc__": text})
+        text = f"{member.text} {member.values[0].upper()}{member.values[1:]}."
+        options.append((member.name, Annotated[member.type, arg(help=text.strip())], field(default=member.default)))
+    summary = " ".join((kind.__doc__ or "").split())
+    return make_dataclass(f"{kind.__name__}Fields", options, frozen=True, namespace={"__doc__": summary})
 
 
 def given_fields(kind: type[Method], options: Any) -> dict[str, Any]:
     """The fields in `options` that differ from the defaults of `kind`; methods are read from their text."""
-    types_of, found = hints(kind), {}
-    for each in fields(options):
-        value = getattr(options, each.name)
-        if value != each.default:
-            found[each.name] = parse_method(value) if is_method(types_of[each.name]) and value else value
-    return found
+    types_of, given = hints(kind), {}
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if value != option.default:
+            given[option.name] = parse_method(value) if is_method(types_of[option.name]) and value else value
+    return given
 
 
 def is_method(annotation: Any) -> bool:
-    """Whether the values of `annotation` are methods."""
+    """True if the values of `annotation` are methods."""
     if get_origin(annotation) in (Union, types.UnionType, Annotated):
         return any(is_method(option) for option in get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, Method)

@@ -87,7 +87,7 @@ def _show(kind: "type[Method]") -> None:
 
 
 def needs(kind: "type[Method]") -> str:
-    """What the data must have, in words."""
+    """The needs of a method, in words."""
 
     said = ", ".join(need.meaning for need in kind.needs) or "no data"
     return f"{said}, a model to start from" if kind.requires_model else said
@@ -96,7 +96,7 @@ def needs(kind: "type[Method]") -> str:
 def _table(*headings: str) -> "Table":
     from rich.table import Table
 
-    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for at, heading in enumerate(headings):
-        made.add_column(heading, no_wrap=at == 0, overflow="fold")
-    return made
+        grid.add_column(heading, no_wrap=at == 0, overflow="fold")
+    return grid

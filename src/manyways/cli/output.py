@@ -1,4 +1,4 @@
-"""What the commands print, and whether their files can be written."""
+"""Output of the commands, and checks that their files can be written."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ WIDTH_OF_FILES = 120
 
 
 def console() -> "Console":
-    """Where results go: stdout."""
+    """The console of results: stdout."""
     from manyways.terminal import Terminal
 
     return Terminal(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
@@ -40,11 +40,11 @@ def write_out(text: str) -> None:
 SHOWN = 8
 """Columns that were left out, and notes on how others were understood, that are shown."""
 NO_ROLE = "no role was given to it"
-"""Why a column is left out that nobody asked for."""
+"""The reason why a column is left out that nobody asked for."""
 
 
 def notes(data: "Data", *, left_out: bool = True) -> list[tuple[str, str]]:
-    """What reading left out of `data` and how it understood what is open, in a few lines: (what, text)."""
+    """Notes on columns that reading left out of `data` and on what it understood, in a few lines: (what, text)."""
     from manyways.cli.wording import as_typed
     from manyways.data.encoders.categories import sharing
 
@@ -52,10 +52,10 @@ def notes(data: "Data", *, left_out: bool = True) -> list[tuple[str, str]]:
     lines = [("left out", f"{name}: {as_typed(why)}") for name, why in gone[:SHOWN]]
     if len(gone) > SHOWN:
         lines.append(("left out", f"{len(gone) - SHOWN} more columns"))
-    held = [*data.notes.items(), *(sharing(data) if left_out else {}).items()]
-    lines += [("note", f"{name}: {as_typed(note)}") for name, note in held[:SHOWN]]
-    if len(held) > SHOWN:
-        lines.append(("note", f"{len(held) - SHOWN} more columns were understood so"))
+    readings = [*data.notes.items(), *(sharing(data) if left_out else {}).items()]
+    lines += [("note", f"{name}: {as_typed(note)}") for name, note in readings[:SHOWN]]
+    if len(readings) > SHOWN:
+        lines.append(("note", f"{len(readings) - SHOWN} more columns were understood so"))
     return lines
 
 
@@ -79,7 +79,7 @@ def check_console(text: str) -> None:
 
 
 def agreed(question: str) -> bool:
-    """Whether the person at the terminal answers `question` with yes."""
+    """True if the person at the terminal answers `question` with yes."""
     print(f"{question} [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

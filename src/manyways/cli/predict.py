@@ -45,9 +45,9 @@ class Predict:
     """Rows that cannot be used: refuse all, skip them (their numbers are left out of the CSV), or fill their gaps with
     the means of the rows that the model learned from and the category (missing)."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
-    """Whether a CSV or TSV file begins with the names of its columns; by default its first row tells."""
+    """A CSV or TSV file begins with the names of its columns: yes or no; by default its first row tells."""
     decimal: Decimal = None
-    """What stands before the fraction of a number in a CSV or TSV file, where the cells leave it open."""
+    """The mark before the fraction of a number in a CSV or TSV file, where the cells leave it open."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,11 +80,11 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
     if "score" in model.gives:
         yield from scores(model, data)
         return
-    said = model.predict(data)
-    numbers, predictions = data.source_rows.tolist(), said.tolist()
-    if said.dtype.names is not None:
-        yield ["row", *said.dtype.names]
-        yield from ([row, *each] for row, each in zip(numbers, predictions, strict=True))
+    outputs = model.predict(data)
+    numbers, predictions = data.source_rows.tolist(), outputs.tolist()
+    if outputs.dtype.names is not None:
+        yield ["row", *outputs.dtype.names]
+        yield from ([row, *values] for row, values in zip(numbers, predictions, strict=True))
         return
     if not probabilities or model.target is None:
         yield ["row", "prediction"]
@@ -92,8 +92,8 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
         return
     yield ["row", "prediction", *(f"probability_{name}" for name in model.target.classes)]
     shares = model.probabilities(data).tolist()
-    for row, prediction, each in zip(numbers, predictions, shares, strict=True):
-        yield [row, prediction, *(f"{share:.6g}" for share in each)]
+    for row, prediction, chances in zip(numbers, predictions, shares, strict=True):
+        yield [row, prediction, *(f"{share:.6g}" for share in chances)]
 
 
 def scores(model: "Model", data: "Data") -> Iterator[list[Any]]:

@@ -1,4 +1,4 @@
-"""Where the checkpoints of a `manyways fit` lie until it is done."""
+"""The folder of the checkpoints of a `manyways fit` until it is done."""
 
 import contextlib
 import shutil
@@ -62,7 +62,7 @@ class RunFolder:
             self.path.parent.rmdir()
 
     def kept(self) -> str:
-        """What an interrupted run leaves behind."""
+        """Files that an interrupted run leaves behind."""
         parts = [f"{title(stage)} is done" for stage in self.stages()]
         if self.saved is not None:
             parts.append(f"{title(self.saved.stage)} is kept at step {self.saved.step:,} of {self.saved.steps:,}")

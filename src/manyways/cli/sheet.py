@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 FORMULA = re.compile(r"[=+\-@\t\r\n]")
-"""What a cell begins with that spreadsheets take for a formula."""
+"""First characters of a cell that spreadsheets take for a formula."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-?(inf|nan)")
 
 

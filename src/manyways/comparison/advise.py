@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Advice:
-    """Whether one method can learn from the data.
+    """One method: if it can learn from the data, and the reason if not.
 
     title: what it does, in a line. reason: what is missing and what to type instead, or what must come first;
     empty where nothing is. write: the method or chain to type, empty where the data does not allow it.
@@ -33,7 +33,7 @@ class Advice:
 
 
 def advise(data: "Source") -> list[Advice]:
-    """What every method there is could do with `data`, the possible ones first, by name.
+    """Advice on every method there is for `data`, the possible ones first, by name.
 
     data: a `Data`, or anything that `manyways.read` reads. Raises DataError where it cannot be read.
     """
@@ -45,7 +45,7 @@ def advise(data: "Source") -> list[Advice]:
 
 
 def one_line(kind: type[Method]) -> str:
-    """What the method does, in the first line of its docstring."""
+    """The first line of the method's docstring."""
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.label_efficiency import labels_needed
-from manyways.comparison.plan import Plan
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -33,7 +33,7 @@ CONFIDENCE = 0.95
 Outcomes = Mapping[Job, Outcome]
 
 
-def assemble(plan: Plan, outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
+def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
     """The comparison that `outcomes` of the jobs of `plan` amount to."""
     import torch
 
@@ -79,22 +79,22 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     return mean - half, mean + half
 
 
-def label_points(plan: Plan, outcomes: Outcomes) -> list[LabelPoint]:
+def label_points(plan: ComparisonPlan, outcomes: Outcomes) -> list[LabelPoint]:
     """Plain supervision at growing numbers of labels."""
     points = []
     for count in plan.curve:
-        found = [
+        scores = [
             outcome.score
             for job, outcome in outcomes.items()
             if job.method == BASELINE and job.labels == count and outcome.score is not None
         ]
-        if found:
-            points.append(LabelPoint(count, float(np.mean(found)), *interval(found), tuple(found)))
+        if scores:
+            points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
     return points
 
 
 def make_entry(
-    plan: Plan,
+    plan: ComparisonPlan,
     name: str,
     method: Method,
     outcomes: Outcomes,
@@ -149,7 +149,7 @@ def make_entry(
     )
 
 
-def start_entry(plan: Plan, outcomes: Outcomes, interrupted: bool) -> Entry:
+def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> Entry:
     """The row of the model that all started from, as it is: one score, which stands for every seed."""
     assert plan.start is not None
     model = plan.start.model
@@ -184,7 +184,7 @@ def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:
     return points
 
 
-def _best(plan: Plan, comparison: Comparison, folder: Path) -> Best | None:
+def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | None:
     for entry in comparison.contestants():
         job = next(job for job in plan.jobs() if job.method == entry.name)
         place = Path(job.start) if job.method == START and job.start else folder / job.key / "model"
@@ -193,8 +193,8 @@ def _best(plan: Plan, comparison: Comparison, folder: Path) -> Best | None:
     return None
 
 
-def summarise(plan: Plan) -> DataSummary:
-    """What the comparison was made on."""
+def summarise(plan: ComparisonPlan) -> DataSummary:
+    """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
     shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
     return DataSummary(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
+from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
-from manyways.comparison.plan import Plan, make_plan
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareProgress:
-    """How far a comparison is: jobs done, those running with their progress in [0, 1], and the last that ended."""
+    """Progress of a comparison: jobs done, those running with their progress in [0, 1], and the last that ended."""
 
     done: int
     total: int
@@ -106,7 +106,7 @@ def compare(
 
 
 @contextmanager
-def _reports(plan: Plan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Report]]:
+def _reports(plan: ComparisonPlan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Report]]:
     if plan.workers == 0 or not jobs:
         yield run_here(jobs, plan.methods, plan.data, lambda job: folder / job.key)
         return
@@ -140,7 +140,9 @@ def _keep(folder: Path, outcome: Outcome) -> None:
 class _Progress:
     """Counts jobs and guesses the time that remains from those that ended."""
 
-    def __init__(self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: Plan) -> None:
+    def __init__(
+        self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: ComparisonPlan
+    ) -> None:
         self._total, self._done, self._tell, self._plan = total, done, tell, plan
         self._running: dict[Job, float] = {}
         self._began, self._ended_here = time.monotonic(), 0

@@ -10,7 +10,7 @@ from manyways.comparison.results import Comparison, Conclusion, Entry
 BASELINE = "supervised"
 START = "start"
 BASELINES = {BASELINE: "plain supervision", START: "the untrained start"}
-"""What others are held against, where it is among the entries, and how it is called."""
+"""The entry that others are compared with, where it is among the entries, and how it is called."""
 PER_TOKEN = ("nats_per_token", "perplexity")
 FEW_SEEDS = 3
 CHEAPER = 0.5
@@ -19,7 +19,7 @@ WIDE = 0.025
 
 @dataclass(frozen=True)
 class Gap:
-    """How far an entry lies behind the best.
+    """The distance of an entry from the best.
 
     `mean` is positive where the best is better, `error` its standard error and `half` half the width of its
     interval; both None where the numbers give none.
@@ -31,12 +31,12 @@ class Gap:
 
     @property
     def distinguishable(self) -> bool:
-        """Whether the interval of the difference leaves out zero."""
+        """True if the interval of the difference leaves out zero."""
         return self.half is not None and self.mean > self.half
 
 
 def conclude(comparison: Comparison) -> Conclusion:
-    """Which way to take, and why.
+    """The way to take, and the reason.
 
     Two entries are told apart by the paired t interval of their differences over the seeds. Among those that
     cannot be told apart from the best, the cheapest is recommended if it also lies within one standard error of
@@ -59,7 +59,7 @@ def conclude(comparison: Comparison) -> Conclusion:
 
 
 def gap(comparison: Comparison, best: Entry, other: Entry) -> Gap:
-    """How far `other` lies behind `best`: paired over the seeds where both have all of them.
+    """The distance of `other` from `best`: paired over the seeds where both have all of them.
 
     With one seed, an accuracy falls back on the error of the test set, taken as two independent samples.
     """
@@ -80,7 +80,7 @@ def gap(comparison: Comparison, best: Entry, other: Entry) -> Gap:
 
 
 def t_quantile(confidence: float, freedom: float) -> float:
-    """How many standard errors an interval of level `confidence` in (0, 1) reaches; `freedom` may be inf."""
+    """The number of standard errors that an interval of level `confidence` in (0, 1) reaches; `freedom` may be inf."""
     from scipy.special import ndtri, stdtrit
 
     upper = (1 + confidence) / 2
@@ -105,7 +105,7 @@ def _test_margin(comparison: Comparison, score: float | None) -> float | None:
 
 
 def _close(behind: Gap) -> bool:
-    """Whether a tie is near enough to be taken instead of the best: few seeds cannot prove much apart."""
+    """True if a tie is near enough to be taken instead of the best: few seeds cannot prove much apart."""
     return behind.mean <= (behind.error or 0.0)
 
 
@@ -183,7 +183,7 @@ def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) 
 
 
 def _bounds(comparison: Comparison) -> list[str]:
-    """What those reach that learn under easier conditions."""
+    """Scores of those that learn under easier conditions, in words."""
     return [
         f"{entry.title}, which learns {entry.bound}, reaches {_reached(comparison, entry)}."
         for entry in comparison.ranked()

@@ -1,4 +1,4 @@
-"""What people would rather look at than read: items to see or hear, what was found for what, and matrices."""
+"""Exhibits, which people rather look at than read: items to see or hear, what was found for what, and matrices."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class Item(Record):
 
 @dataclass(frozen=True)
 class Hits(Record):
-    """What was asked for, and what was found for it, the best first."""
+    """A query, and the items that were found for it, the best first."""
 
     asked: Item
     found: tuple[Item, ...]
@@ -64,7 +64,7 @@ class Matrix(Record):
 
 @dataclass(frozen=True)
 class Exhibit(Record):
-    """What people would rather look at than read: a grid of items, what was found for what, or a matrix."""
+    """Something that people would rather look at than read: a grid of items, what was found for what, or a matrix."""
 
     title: str
     note: str = ""

@@ -69,7 +69,7 @@ class Follower:
         return self._watch.scores()
 
     def exhibits(self) -> tuple[Exhibit, ...]:
-        """What was noted on the way, to be looked at."""
+        """Notes taken on the way, to be looked at."""
         return self._watch.exhibits() if self._watch else ()
 
     def _score(self, event: Event, model: "Model") -> Point | None:

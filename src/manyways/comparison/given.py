@@ -1,4 +1,4 @@
-"""What may be asked of a comparison."""
+"""Checks of the arguments of a comparison."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -10,9 +10,9 @@ from manyways.methods.method import Method
 from manyways.models.model import Model
 
 
-def check_given(asked: dict[str, Any]) -> None:
+def check_given(arguments: dict[str, Any]) -> None:
     """Raise ParameterError for an argument of `compare` that is of another type than it may be, or out of its range."""
-    methods, seeds = asked["methods"], asked["seeds"]
+    methods, seeds = arguments["methods"], arguments["seeds"]
     if isinstance(methods, str):
         raise ParameterError(f"methods must be a list; got the text {methods!r}. Type methods=[{methods!r}].")
     if methods is not None and not (_several(methods) and all(isinstance(each, Method | str) for each in methods)):
@@ -24,20 +24,22 @@ def check_given(asked: dict[str, Any]) -> None:
     if any(seed < 0 for seed in ([seeds] if _whole(seeds) else seeds)):
         raise ParameterError(f"seeds must be whole numbers of at least 0; got {seeds!r}.")
     for name, least in (("labels", 1), ("workers", 0)):
-        value = asked[name]
+        value = arguments[name]
         if value is not None and not (_whole(value) and value >= least):
             raise ParameterError(f"{name} must be a whole number in [{least}, inf), or None; got {value!r}.")
-    share = asked["test_share"]
+    share = arguments["test_share"]
     if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
         raise ParameterError(f"test_share must be a number in (0, 1); got {share!r}.")
-    if not isinstance(asked["metric"], str | None):
+    if not isinstance(arguments["metric"], str | None):
         raise ParameterError(
-            f"metric must be the name of a score, such as 'accuracy', or None; got {asked['metric']!r}."
+            f"metric must be the name of a score, such as 'accuracy', or None; got {arguments['metric']!r}."
         )
-    if not isinstance(asked["start"], Model | str | Path | None):
-        raise ParameterError(f"start must be a model or its folder; got {asked['start']!r}.")
-    if asked["on_progress"] is not None and not callable(asked["on_progress"]):
-        raise ParameterError(f"on_progress must be a function of one CompareProgress; got {asked['on_progress']!r}.")
+    if not isinstance(arguments["start"], Model | str | Path | None):
+        raise ParameterError(f"start must be a model or its folder; got {arguments['start']!r}.")
+    if arguments["on_progress"] is not None and not callable(arguments["on_progress"]):
+        raise ParameterError(
+            f"on_progress must be a function of one CompareProgress; got {arguments['on_progress']!r}."
+        )
 
 
 def _whole(value: Any) -> bool:

@@ -61,7 +61,7 @@ def fields_of(method: Method) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: a score, or the reason why there is none."""
+    """The outcome of a job: a score, or the reason why there is none."""
 
     score: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Outcome:
 
 
 def _shown(learner: Method, data: Data, labels: int) -> int:
-    """How many of the `labels` a method starts with; it asks for the others itself."""
+    """The number of the `labels` that a method starts with; it asks for the others itself."""
     asks = learner.asks(labels)
     first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
     if asks and first < classes <= labels:
@@ -152,7 +152,7 @@ def _scored(model: Model, data: Data, metric: str, noted: dict[str, float]) -> d
 
 
 def _untrained(job: Job, start: Model, data: Data) -> Outcome:
-    """What the start reaches as it is."""
+    """The score of the start as it is."""
     metrics = _scored(start, data, job.metric, {})
     return Outcome(score=metrics[job.metric], metrics=metrics, parameters=start.parameters)
 
@@ -206,24 +206,24 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
 
 def outcome_from_json(saved: Mapping[str, Any], where: str = "the outcome") -> Outcome:
     """The outcome that `outcome_to_json` wrote. Raises DataError, naming `where` it is, for anything else."""
-    held = described(saved, where, DataError)
-    metrics, curve = held.object("metrics"), []
-    for at, point in enumerate(held.all("curve", list)):
+    outcome = described(saved, where, DataError)
+    metrics, curve = outcome.object("metrics"), []
+    for place, point in enumerate(outcome.all("curve", list)):
         named = dict(zip(POINT, point, strict=False))
         if len(point) != len(POINT):
-            raise DataError(f"point {at} of `curve` of {where} must hold a step, seconds and a score; {DAMAGED}.")
-        one = Described(named, f"point {at} of `curve` of {where}", DataError)
+            raise DataError(f"point {place} of `curve` of {where} must hold a step, seconds and a score; {DAMAGED}.")
+        one = Described(named, f"point {place} of `curve` of {where}", DataError)
         curve.append((one.get("step", int), one.get("seconds", float), one.get("score", float)))
     return Outcome(
-        score=held.get("score", float, None),
+        score=outcome.get("score", float, None),
         metrics={name: metrics.get(name, float) for name in metrics.members},
-        seconds=held.get("seconds", float),
-        wall_seconds=held.get("wall_seconds", float),
-        steps=held.get("steps", int),
-        parameters=held.get("parameters", int),
-        peak_memory_mb=held.get("peak_memory_mb", float, None),
+        seconds=outcome.get("seconds", float),
+        wall_seconds=outcome.get("wall_seconds", float),
+        steps=outcome.get("steps", int),
+        parameters=outcome.get("parameters", int),
+        peak_memory_mb=outcome.get("peak_memory_mb", float, None),
         curve=curve,
-        exhibits=tuple(Exhibit.from_json(each.members, each.where) for each in held.objects("exhibits")),
-        error=held.get("error", str, None),
-        caution=held.get("caution", str),
+        exhibits=tuple(Exhibit.from_json(each.members, each.where) for each in outcome.objects("exhibits")),
+        error=outcome.get("error", str, None),
+        caution=outcome.get("caution", str),
     )

@@ -24,7 +24,7 @@ def label_counts(shown: int, known: int, fewest: int) -> list[int]:
 def labels_needed(
     counts: Sequence[int], scores: Sequence[float], score: float, higher_is_better: bool
 ) -> tuple[float | None, str]:
-    """How many labels give `score` on the curve of `scores` at `counts`: a number, or None and why there is none.
+    """The number of labels that give `score` on the curve of `scores` at `counts`, or None and why there is none.
 
     The curve is made monotone first (isotonic regression, Barlow et al. 1972), as more labels do not harm on
     average, and read in the logarithm of the labels.
@@ -41,8 +41,8 @@ def labels_needed(
         return None, f"more than {counts[-1]:,}"
     if wanted < y[0] - 1e-12:
         return None, f"fewer than {counts[0]:,}"
-    at = int(np.searchsorted(y, wanted - 1e-12))
-    if at == 0 or y[at] == y[at - 1]:
-        return float(counts[at]), ""
-    share = (wanted - y[at - 1]) / (y[at] - y[at - 1])
-    return float(exp(x[at - 1] + share * (x[at] - x[at - 1]))), ""
+    place = int(np.searchsorted(y, wanted - 1e-12))
+    if place == 0 or y[place] == y[place - 1]:
+        return float(counts[place]), ""
+    share = (wanted - y[place - 1]) / (y[place] - y[place - 1])
+    return float(exp(x[place - 1] + share * (x[place] - x[place - 1]))), ""

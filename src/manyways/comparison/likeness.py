@@ -1,4 +1,4 @@
-"""How like real rows those are that a model draws."""
+"""Likeness of the rows that a model draws to real ones."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ def _among(rows: NDArray[np.floating], others: NDArray[np.floating], neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """What rows are compared by, and the features of the real ones.
+    """The features that rows are compared by, and those of the real ones.
 
     Rows of a table are compared as they are encoded, standardised. Images by the leading principal components of the
     features of a network that was trained for it on the training rows: to tell their classes apart where they have
@@ -96,7 +96,7 @@ class Judge:
         return Judge(encoding, network, centre, axes, real)
 
     def features(self, data: Data) -> NDArray[np.float64]:
-        """What the rows of `data` are compared by, [rows, width]."""
+        """The features that the rows of `data` are compared by, [rows, width]."""
         found: NDArray[np.float64] = (_features(self.network, self.encoding, data) - self.centre) @ self.axes
         return found
 

@@ -41,11 +41,11 @@ class Record:
             raise DataError(f"{where} must be an object; got {type(saved).__name__}.")
         hints = typing.get_type_hints(cls)
         values = {}
-        for each in fields(cls):
-            if each.name in saved:
-                values[each.name] = _decode(hints[each.name], saved[each.name], f"{where}.{each.name}")
-            elif each.default is MISSING and each.default_factory is MISSING:
-                raise DataError(f"{where} lacks the key {each.name!r}; found {', '.join(saved) or 'no keys'}.")
+        for member in fields(cls):
+            if member.name in saved:
+                values[member.name] = _decode(hints[member.name], saved[member.name], f"{where}.{member.name}")
+            elif member.default is MISSING and member.default_factory is MISSING:
+                raise DataError(f"{where} lacks the key {member.name!r}; found {', '.join(saved) or 'no keys'}.")
         return cls(**values)
 
 

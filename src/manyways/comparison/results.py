@@ -1,4 +1,4 @@
-"""What a comparison found: plain records that travel as JSON (docs/results.md describes the schema)."""
+"""Results of a comparison: plain records that travel as JSON (docs/results.md describes the schema)."""
 
 import json
 import math
@@ -60,7 +60,7 @@ class DataSummary(Record):
 
 @dataclass(frozen=True)
 class Machine(Record):
-    """Where it ran: processor cores, threads that each run used, and versions."""
+    """The machine it ran on: processor cores, threads that each run used, and versions."""
 
     cores: int
     threads: int
@@ -130,7 +130,7 @@ class Entry(Record):
 
     @property
     def scored(self) -> bool:
-        """Whether the entry has a score to compare."""
+        """True if the entry has a score to compare."""
         return self.error is None and self.score is not None
 
 
@@ -234,12 +234,12 @@ class Comparison(Record):
 
     @property
     def labelled(self) -> bool:
-        """Whether a label was to be predicted, of which some may have been hidden."""
+        """True if a label was to be predicted, of which some may have been hidden."""
         return self.data.labels_known > 0
 
     @property
     def percent(self) -> bool:
-        """Whether the metric is a fraction of 1 that people read in per cent."""
+        """True if the metric is a fraction of 1 that people read in per cent."""
         return self.metric in FRACTIONS
 
     def ranked(self) -> list[Entry]:

@@ -22,7 +22,7 @@ LONGEST_SHOWN = 64
 
 
 def showcase(name: str, model: Model, test: Data) -> Best:
-    """What `model` does on the rows of `test` whose label is known."""
+    """Confusions and mistakes of `model` on the rows of `test` whose label is known."""
     known = test.select(test.known)
     target = model.label_target
     review = target.review(model.outputs(known), target.encode(known, hidden=True), MOST_MISTAKES, SCATTER_LIMIT)
@@ -38,7 +38,7 @@ def showcase(name: str, model: Model, test: Data) -> Best:
 
 
 def showcase_of_answers(name: str, model: Model, test: Data) -> Best:
-    """Where `model` is wrong on rows of a language model: pairs that it sees the other way round, other answers.
+    """Mistakes of `model` on rows of a language model: pairs that it sees the other way round, other answers.
 
     Of running text there is nothing to show.
     """
@@ -52,17 +52,17 @@ def showcase_of_answers(name: str, model: Model, test: Data) -> Best:
     answered = test.has("prompt") and test.has("completion") and not test.has("label")
     if "generate" not in model.gives or not answered:
         return Best(name)
-    asked = test.select(np.linspace(0, len(test) - 1, min(MOST_ASKED, len(test))).astype(int))
-    said = model.generate([_text(asked, "prompt", row) for row in range(len(asked))], longest=LONGEST_SHOWN)
-    others = [row for row in range(len(asked)) if said[row].strip() != _text(asked, "completion", row).strip()]
-    mistakes = tuple(_answered(asked, row, "completion", said[row]) for row in others[:MOST_MISTAKES])
+    prompts = test.select(np.linspace(0, len(test) - 1, min(MOST_ASKED, len(test))).astype(int))
+    said = model.generate([_text(prompts, "prompt", row) for row in range(len(prompts))], longest=LONGEST_SHOWN)
+    others = [row for row in range(len(prompts)) if said[row].strip() != _text(prompts, "completion", row).strip()]
+    mistakes = tuple(_answered(prompts, row, "completion", said[row]) for row in others[:MOST_MISTAKES])
     return Best(name, mistakes=mistakes, heading="Where {} says something else", called=("in the data", "said"))
 
 
-def _answered(data: Data, row: int, role: str, said: str) -> Mistake:
+def _answered(data: Data, row: int, role: str, answer: str) -> Mistake:
     """A prompt with what should have been said and what was."""
     asked = _text(data, "prompt", row) if data.has("prompt") else ""
-    return Mistake(id_text(data.ids[row]), _text(data, role, row), said, "text", asked)
+    return Mistake(id_text(data.ids[row]), _text(data, role, row), answer, "text", asked)
 
 
 def _text(data: Data, role: str, row: int) -> str:
@@ -77,25 +77,25 @@ def _mistake(data: Data, row: int, truth: str | float, guess: str | float, confi
 
 def row_shown(data: Data, row: int) -> tuple[Kind, str | dict[str, Any]]:
     """A row of `data` ready to be shown: by its first picture or sound, its only text, or all its columns."""
-    at = data.rows[[row]]
+    rows = data.rows[[row]]
     for column in data.inputs:
         if column.kind == "image":
-            return "image", picture(column.take(at)[0])
+            return "image", picture(column.take(rows)[0])
         if column.kind == "audio":
-            return "audio", sound(column, column.take(at)[0])
+            return "audio", sound(column, column.take(rows)[0])
         if column.kind == "text" and len(data.inputs) == 1:
-            return "text", str(column.take(at)[0])
-    return "table", {column.name: _cell(column.take(at)[0]) for column in data.inputs}
+            return "text", str(column.take(rows)[0])
+    return "table", {column.name: _cell(column.take(rows)[0]) for column in data.inputs}
 
 
 def column_shown(data: Data, modality: str, row: int) -> tuple[Kind, str | dict[str, Any]]:
     """One input of a row of `data` ready to be shown, a table by all of its columns."""
-    at = data.rows[[row]]
+    rows = data.rows[[row]]
     if modality not in data.columns:
         columns = [column for column in data.columns.values() if column.of.modality == TABLE]
-        return "table", {column.name: _cell(column.take(at)[0]) for column in columns}
+        return "table", {column.name: _cell(column.take(rows)[0]) for column in columns}
     column = data.columns[modality]
-    value = column.take(at)[0]
+    value = column.take(rows)[0]
     if column.kind == "image":
         return "image", picture(value)
     return ("audio", sound(column, value)) if column.kind == "audio" else ("text", str(value))

@@ -29,13 +29,13 @@ class Start:
         return saved_model(str(self.folder))
 
     def begins(self, method: Method, task: Task) -> bool:
-        """Whether `method` starts from it: where it must, and for language tasks wherever it can."""
+        """True if `method` starts from it: where it must, and for language tasks wherever it can."""
         first = stages(method)[0]
         wanted = first.needs_start() if task.has_labels else True
         return wanted and bool(first.takes & self.model.gives)
 
     def scored_by(self, task: Task) -> bool:
-        """Whether it can be scored on the task as it is."""
+        """True if it can be scored on the task as it is."""
         return self.model.target is not None if task.labelled else bool(self.model.gives & task.scored)
 
 

@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """What `render_table` returns: rich asks it to draw itself in the width at hand."""
+    """The result of `render_table`: rich asks it to draw itself in the width at hand."""
 
     comparison: Comparison
 
@@ -106,13 +106,13 @@ class ComparisonTable:
         ]
 
     def _legend(self, columns: Iterable[str]) -> str:
-        said = []
+        lines = []
         if "margin" in columns:
             seeds = len(self.comparison.seeds)
-            said.append(f"±: {self.comparison.confidence:.0%} interval of the mean over {seeds} seeds")
+            lines.append(f"±: {self.comparison.confidence:.0%} interval of the mean over {seeds} seeds")
         if "labels worth" in columns:
-            said.append("labels worth: labels that plain supervision needs for the same score")
-        return "; ".join(said)
+            lines.append("labels worth: labels that plain supervision needs for the same score")
+        return "; ".join(lines)
 
     def _axis(self, width: int) -> str:
         low, high = (wording.score(self.comparison, end) for end in score_range(self.comparison))
@@ -126,11 +126,11 @@ class ComparisonTable:
             return
         yield Text()
         for entry in rest:
-            said = f"failed: {wording.reason(entry)}" if entry.error is not None else "not finished"
+            reason = f"failed: {wording.reason(entry)}" if entry.error is not None else "not finished"
             lines = Table.grid(padding=(0, GAP, 0, 0))
             lines.add_column(no_wrap=True)
             lines.add_column(overflow="fold")
-            lines.add_row(Text(f"x {entry.name}"), Text(said))
+            lines.add_row(Text(f"x {entry.name}"), Text(reason))
             yield lines
 
     def _conclusion(self) -> Iterable[RenderableType]:

@@ -27,7 +27,7 @@ def metric_words(name: str) -> str:
 
 
 def mean_of(name: str) -> str:
-    """What is meant over seeds: "mean accuracy"; of a metric that is a mean itself, the metric."""
+    """The name of the mean over seeds: "mean accuracy"; of a metric that is a mean itself, the metric."""
     words = metric_words(name)
     return words if words.startswith("mean ") else f"mean {words}"
 
@@ -113,7 +113,7 @@ def quantity(value: float | None) -> str:
 
 
 def labels(entry: Entry) -> str:
-    """How many labels plain supervision needs to match `entry`, or the note that stands for the number."""
+    """The number of labels that plain supervision needs to match `entry`, or the note that stands for the number."""
     if entry.labels_equivalent is not None:
         return count(entry.labels_equivalent)
     return entry.labels_note or MISSING

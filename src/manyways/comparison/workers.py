@@ -21,7 +21,7 @@ from manyways.methods.method import Method
 PACKAGES = Path(__file__).parents[2]
 """Where Manyways was loaded from here, which need not be among the libraries."""
 WORKER = f"import sys; sys.path.append({str(PACKAGES)!r}); from manyways.comparison.worker import main; main()"
-"""What a process runs."""
+"""The code that a process runs."""
 MOST_STILLBORN = 3
 """Processes for each worker that may end before they have said a word."""
 
@@ -137,11 +137,11 @@ class Workers:
 
 
 def _message(line: str) -> Outcome | float:
-    """What a worker says in a line: an outcome, or progress in [0, 1], which is 0 where it is ready for a job."""
-    held = described(parse(line, "what a worker says", DataError), "what a worker says", DataError)
-    if "outcome" in held.members:
-        return outcome_from_json(held.get("outcome", dict))
-    return held.get("progress", float, 0.0)
+    """The message of a worker in a line: an outcome, or progress in [0, 1], which is 0 where it is ready for a job."""
+    message = described(parse(line, "what a worker says", DataError), "what a worker says", DataError)
+    if "outcome" in message.members:
+        return outcome_from_json(message.get("outcome", dict))
+    return message.get("progress", float, 0.0)
 
 
 def _close(process: subprocess.Popen[str]) -> None:

@@ -1,1 +1,1 @@
-"""What there is to learn from: data with roles, its readers, encoders, views and splits."""
+"""Data to learn from: tables with roles, its readers, encoders, views and splits."""

@@ -50,7 +50,7 @@ class Column:
 
     @cached_property
     def gaps(self) -> NDArray[np.bool_] | None:
-        """Which rows have no value; None where all have one."""
+        """True for each row without a value; None where all have one."""
         if self.values.dtype.kind not in "fO" and self.absent is None:
             return None
         chunks = chunks_of(len(self), 1 << 16, each=row_bytes(self.values) if self.absent is None else 1)
@@ -86,11 +86,11 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
         texts = list(zip(*(column.take(rows) for column in objects), strict=True)) if objects else [()] * len(rows)
         lacking = [(column.name, column.absent[rows]) for column in fixed if column.absent is not None]
         digests = bytearray()
-        for at, (row, text) in enumerate(zip(cells, texts, strict=True)):
+        for place, (row, text) in enumerate(zip(cells, texts, strict=True)):
             hasher = start.copy()
             hasher.update(row.data)
             for name, absent in lacking:
-                if absent[at]:  # a picture that is missing is no black one
+                if absent[place]:  # a picture that is missing is no black one
                     hasher.update(f"{name} is missing".encode())
             for value in text:
                 encoded = repr(value).encode()
@@ -101,19 +101,19 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
 
 
 def places_of(ids: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Where each of `ids` [n, 2] stands in `known` [m, 2], int64 [n]; -1 where it does not."""
+    """The places of `ids` [n, 2] in `known` [m, 2], int64 [n]; -1 where it does not."""
     order = np.argsort(known[:, 0], kind="stable")
     firsts = known[order, 0]
-    at = np.searchsorted(firsts, ids[:, 0])
+    ranks = np.searchsorted(firsts, ids[:, 0])
     places = np.full(len(ids), -1, np.int64)
-    open_ = np.flatnonzero(at < len(firsts))
+    open_ = np.flatnonzero(ranks < len(firsts))
     while len(open_):  # once, but for ids that share their first half
-        open_ = open_[firsts[at[open_]] == ids[open_, 0]]
-        found = known[order[at[open_]], 1] == ids[open_, 1]
-        places[open_[found]] = order[at[open_[found]]]
+        open_ = open_[firsts[ranks[open_]] == ids[open_, 0]]
+        found = known[order[ranks[open_]], 1] == ids[open_, 1]
+        places[open_[found]] = order[ranks[open_[found]]]
         open_ = open_[~found]
-        at[open_] += 1
-        open_ = open_[at[open_] < len(firsts)]
+        ranks[open_] += 1
+        open_ = open_[ranks[open_] < len(firsts)]
     return places
 
 

@@ -45,13 +45,13 @@ class Data:
     source: str = ""
     ignored: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
-    """How reading understood what could be understood otherwise, by column, and what to type if that is wrong."""
+    """Readings of what could be understood otherwise, by column, and what to type if that is wrong."""
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
     origin: Origin | None = None
     """Where the rows can be read again; None for what was in memory, or has been given other labels since."""
     numbers: RowNumbers | None = None
-    """Which row of its source each row of the table was, where some were left out; None where none was."""
+    """The number of each row of the table in its source, where some were left out; None where none was."""
 
     @staticmethod
     def from_columns(
@@ -109,22 +109,22 @@ class Data:
     def __repr__(self) -> str:
         if self.environment is not None:
             return f"Data({self.name!r}, an environment)"
-        said = [repr(self.name), f"rows={len(self):,}"]
+        facts = [repr(self.name), f"rows={len(self):,}"]
         if self.inputs:
             inputs = ", ".join(f"{column.name}: {column.kind}" for column in self.inputs[:6])
             more = f", … {len(self.inputs) - 6} more" if len(self.inputs) > 6 else ""
-            said.append(f"inputs=[{inputs}{more}]")
+            facts.append(f"inputs=[{inputs}{more}]")
         for role, names in self.roles.items():
             if role not in ("input", "label"):
-                said.append(f"{role}={', '.join(names)}")
+                facts.append(f"{role}={', '.join(names)}")
         if self.has("label"):
-            said.append(f"label={', '.join(self.roles['label'])}, labelled={self.labelled.sum():,}")
-        return f"Data({', '.join(said)})"
+            facts.append(f"label={', '.join(self.roles['label'])}, labelled={self.labelled.sum():,}")
+        return f"Data({', '.join(facts)})"
 
     # --- columns and roles -------------------------------------------------------------------------
 
     def has(self, role: str) -> bool:
-        """Whether any column has `role`."""
+        """True if any column has `role`."""
         return bool(self.roles.get(role))
 
     @property
@@ -202,7 +202,7 @@ class Data:
 
     @property
     def source_rows(self) -> RowNumbers:
-        """Which row of its source each of these rows was, counted from 0."""
+        """The number of each of these rows in its source, counted from 0."""
         return self.rows if self.numbers is None else self.numbers[self.rows]
 
     def select(self, which: NDArray[Any]) -> "Data":
@@ -255,18 +255,18 @@ class Data:
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """Which of these rows have a label that may be seen."""
+        """True for each of these rows whose label may be seen."""
         return self.visible[self.rows]
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which of these rows have a label at all, seen or hidden."""
+        """True for each of these rows that has a label at all, seen or hidden."""
         labels = self.labels or [self.label]
         return np.asarray(np.any([~label.missing(self.rows) for label in labels], axis=0))
 
     @cached_property
     def classification(self) -> bool:
-        """Whether the label is a category; False where it is a number, and where there are several."""
+        """True if the label is a category; False where it is a number, and where there are several."""
         return len(self.roles.get("label", ())) < 2 and self.label_kind == "category"
 
     @cached_property
@@ -326,7 +326,7 @@ class Data:
 
     @property
     def forgotten(self) -> NDArray[np.bool_]:
-        """Which of these rows are to be forgotten: none without a column of that role.
+        """True for each of these rows that is to be forgotten: none without a column of that role.
 
         Raises DataError where its values are not true or false, 1 or 0.
         """
@@ -357,7 +357,7 @@ class Data:
 
 
 def by_kind(value: Any) -> tuple[str, Any]:
-    """What classes are sorted by: those of one type among themselves, as a number and a word have no order."""
+    """The key by which classes are sorted: those of one type among themselves, as a number and a word have no order."""
     return str(type(value)), value
 
 

@@ -71,7 +71,7 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class InputEncoding:
-    """What a model knows of its inputs: an encoder per modality."""
+    """The encoding of inputs that a model knows: an encoder per modality."""
 
     encoders: Mapping[str, Encoder]
 
@@ -167,7 +167,7 @@ class InputEncoding:
 
 
 def _left_out(lost: list[str], data: "Data") -> str:
-    """What to do about columns that were there and were left out when the rows were read."""
+    """The remedy for columns that were there and were left out when the rows were read."""
     gone = [name for name in lost if name in data.ignored]
     if not gone:
         return ""

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
 ID = re.compile(r"(?:(?P<module>[\w.]+):)?(?P<name>(?:(?P<namespace>[\w-]+)/)?[\w.-]+-v\d+)")
-"""How Gymnasium writes ids: `CartPole-v1`, `ALE/Pong-v5`, and `module:Name-v0` for one that a module registers."""
+"""Ids as Gymnasium writes them: `CartPole-v1`, `ALE/Pong-v5`, and `module:Name-v0` for one that a module registers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """How to make an environment, as often as it is wanted.
+    """The making of an environment, as often as it is wanted.
 
     name: its id with options, or that of the function that makes it. id: as it was given, with the module that
     registers it. spec: Gymnasium's, or None where `factory` makes single environments.
@@ -49,7 +49,7 @@ class Environment:
 
     @property
     def own_vectors(self) -> bool:
-        """Whether many are made by the environment's own vector class; else they are stepped one by one.
+        """True if many are made by the environment's own vector class; else they are stepped one by one.
 
         Its own class is taken where it has one that knows all options, and no wrapper lies around the environment.
         """
@@ -67,7 +67,7 @@ class Environment:
 
     @cached_property
     def spaces(self) -> tuple[Space, Space]:
-        """What is observed in it, and what may be done. Raises DataError where it cannot be made or learned from."""
+        """The spaces of observations and actions. Raises DataError where it cannot be made or learned from."""
         vector = self.make(1)
         try:
             observed = read_space(vector.single_observation_space, f"observations of {self.name}")
@@ -81,7 +81,7 @@ class Environment:
         return self.spec.max_episode_steps if self.spec else None
 
     def to_json(self) -> dict[str, Any]:
-        """What another process makes the same of. Raises DataError for what it could not make."""
+        """The description of which another process makes the same. Raises DataError for what it could not make."""
         options = {**(self.spec.kwargs if self.spec else {}), **self.options}
         named = self.spec is not None and not self.spec.additional_wrappers and _plain(options)
         if not named or self.spec is None:
@@ -98,9 +98,9 @@ class Environment:
 
         try:
             if self.own_vectors and self.spec:
-                made = gymnasium.make_vec(self.spec, count, "vector_entry_point", **self.options)
+                environments = gymnasium.make_vec(self.spec, count, "vector_entry_point", **self.options)
             else:
-                made = SyncVectorEnv([self.make_one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+                environments = SyncVectorEnv([self.make_one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
         except DataError:
             raise
         except Exception as error:
@@ -108,7 +108,7 @@ class Environment:
             raise DataError(
                 f"The environment {self.name} cannot be made: {type(error).__name__}: {_first_line(error)} {hint}"
             ) from error
-        vectors: VectorEnv[Any, Any, Any] = made
+        vectors: VectorEnv[Any, Any, Any] = environments
         mode = vectors.metadata.get("autoreset_mode")
         if not isinstance(mode, AutoresetMode):
             raise DataError(
@@ -125,10 +125,10 @@ class Environment:
             # The checker warns of what is looked at here anyway, at every step.
             return gymnasium.make(self.spec, disable_env_checker=True, **self.options)
         assert self.factory is not None
-        made = self.factory()
-        if not isinstance(made, gymnasium.Env):
-            raise DataError(f"{self.name} must make a gymnasium.Env; it made {type(made).__name__!r}.")
-        return made
+        environment = self.factory()
+        if not isinstance(environment, gymnasium.Env):
+            raise DataError(f"{self.name} must make a gymnasium.Env; it made {type(environment).__name__!r}.")
+        return environment
 
 
 def find_environment(source: Any, options: Mapping[str, Any] | None = None) -> Environment | None:
@@ -141,10 +141,10 @@ def find_environment(source: Any, options: Mapping[str, Any] | None = None) -> E
     given = dict(options or {})
     if isinstance(source, str):
         return _by_id(source, given)
-    found = _by_object(source)
-    if found is not None and given:
-        raise DataError(f"{found.name} is an object, so it has its options already; got environment={given!r}.")
-    return found
+    environment = _by_object(source)
+    if environment is not None and given:
+        raise DataError(f"{environment.name} is an object, so it has its options already; got environment={given!r}.")
+    return environment
 
 
 def environment_from_json(saved: Mapping[str, Any]) -> Environment:

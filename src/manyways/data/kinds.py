@@ -207,7 +207,8 @@ class Several(ColumnKind):
         joined = [value for value in known if STROKE in value]
         classes = {part.strip() for value in known if value != STROKE for part in value.split(STROKE)}
         # Of sets the same few classes come again and again, in many combinations; a stroke in a name is alone.
-        return len(joined) >= len(known) * LEAST_JOINED and "" not in classes and len(classes) * 2 <= len(known)
+        often = bool(joined) and len(joined) >= len(known) * LEAST_JOINED
+        return often and "" not in classes and len(classes) * 2 <= len(known)
 
     def stored(self, name: str, values: Rows, decimal: Decimal | None = None, *, learned: bool = False) -> Rows:
         cells = loaded(values)

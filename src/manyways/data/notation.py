@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Decimal = Literal[".", ","]
-"""What stands before the fraction of a number."""
+"""The mark before the fraction of a number."""
 DECIMALS: tuple[Decimal, ...] = get_args(Decimal)
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 """Words that mean `no value` in a column of numbers or of file names, whatever their case."""
@@ -23,7 +23,7 @@ MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 LEADING_ZERO = r"^\s*[+-]?0[0-9]"
 SPACES = "[\u00a0\u2007\u2009\u202f]"
 GROUPS = {".": r"(?:,[0-9]{2,3})*,[0-9]{3}", ",": r"(?:\.[0-9]{3})+"}
-"""What follows the first digits where thousands are marked; in India in hundreds beyond the first thousand."""
+"""The digits after the first ones where thousands are marked; in India in hundreds beyond the first thousand."""
 
 
 def _pattern(mark: Decimal) -> str:
@@ -74,7 +74,7 @@ class Written:
 
     @property
     def marked(self) -> bool:
-        """Whether a point or a comma stands in a cell."""
+        """True if a point or a comma stands in a cell."""
         return bool(self.texts.str.contains("[.,]").any())
 
     def example(self, decimal: Decimal) -> tuple[str, str] | None:
@@ -124,10 +124,10 @@ def as_numbers(
     """
     import polars as pl
 
-    held = np.asarray(values)
-    if held.dtype.kind in "iufb":
-        return held.astype(np.float64), np.empty(0, np.int64)
-    texts = [None if gone else str(value) for value, gone in zip(held.tolist(), is_missing(held), strict=True)]
+    array = np.asarray(values)
+    if array.dtype.kind in "iufb":
+        return array.astype(np.float64), np.empty(0, np.int64)
+    texts = [None if gone else str(value) for value, gone in zip(array.tolist(), is_missing(array), strict=True)]
     texts = [TRUTH.get(text.strip().lower(), text) if text else None for text in texts]
     written = Written.of(pl.Series(texts, dtype=pl.String))
     mark = decimal or written.decimal

@@ -83,10 +83,10 @@ def _sizes(columns: Collection[Column]) -> dict[str, Any]:
         (column.rate, int(column.values.shape[1])) for column in columns if column.kind == "audio" and column.rate
     }
     whites = {column.white for column in columns if column.white is not None}
-    found: dict[str, Any] = {"image_white": whites.pop()} if len(whites) == 1 else {}
+    options: dict[str, Any] = {"image_white": whites.pop()} if len(whites) == 1 else {}
     if len(images) == 1:
-        found["image_size"] = list(images.pop())
+        options["image_size"] = list(images.pop())
     if len(sounds) == 1:
         rate, samples = sounds.pop()
-        found |= {"sample_rate": rate, "seconds": samples / rate}
-    return found
+        options |= {"sample_rate": rate, "seconds": samples / rate}
+    return options

@@ -1,4 +1,4 @@
-"""Which rows a model learns from, which it is stopped by, and which it is tested on."""
+"""Parts: the rows that a model learns from, is stopped by, and is tested on."""
 
 import hashlib
 from dataclasses import replace
@@ -35,7 +35,7 @@ def with_part(data: "Data", part: int, share: float, seed: int = 0) -> "Data":
         raise DataError(f"{data.name} has {len(candidates)} {kind}rows: too few for a {PARTS[part]} part.")
     by_class = labelled and data.classification
     strata = data.label.take(data.rows[candidates]) if by_class else np.zeros(len(candidates), int)
-    chosen = candidates[stratified(strata, count, seed, ids=data.ids[candidates], what="a split", each=0)]
+    chosen = candidates[stratified(strata, count, seed, ids=data.ids[candidates], what="a split", fewest=0)]
     moved = data.part.copy()
     moved[data.rows[chosen]] = part
     return replace(data, part=moved)

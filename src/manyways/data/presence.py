@@ -1,4 +1,4 @@
-"""Which rows lack an input: a picture that was never taken, a text left empty, a sound that was lost."""
+"""Rows that lack an input: a picture that was never taken, a text left empty, a sound that was lost."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,12 +22,12 @@ def present(modality: str) -> str:
 
 
 def is_presence(name: str) -> bool:
-    """Whether an entry of a batch is such a mask and no modality."""
+    """True if an entry of a batch is such a mask and no modality."""
     return name.endswith("\0present")
 
 
 def absent_by_modality(groups: Mapping[str, list[Column]]) -> dict[str, NDArray[np.bool_]]:
-    """Which rows lack a modality, for those of `groups` that some row lacks.
+    """Masks of the rows that lack a modality, for those of `groups` that some row lacks.
 
     A table alone is not asked: where it is all there is, its encoder refuses what is missing.
     """
@@ -38,7 +38,7 @@ def absent_by_modality(groups: Mapping[str, list[Column]]) -> dict[str, NDArray[
 
 
 def absent_rows(columns: Iterable[Column]) -> NDArray[np.bool_] | None:
-    """Which rows have no value in any of `columns`, those of one modality; None where there is no such row."""
+    """True for each row without a value in any of `columns`, those of one modality; None where there is no such row."""
     gaps = [column.gaps for column in columns]
     known = [each for each in gaps if each is not None]
     if len(known) < len(gaps):

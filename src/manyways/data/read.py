@@ -91,17 +91,17 @@ def read(
             f"environment={dict(environment)!r} are options of an environment, and {source!r} is none; name one, such "
             "as 'FrozenLake-v1'."
         )
-    asked = {
+    options = {
         "kinds": kinds, "test": test, "validation": validation, "part": part, "bad_rows": bad_rows,
         "image_size": image_size, "image_white": image_white, "sample_rate": sample_rate, "seconds": seconds,
         "label_pattern": label_pattern, "header": header, "decimal": decimal,
     }  # fmt: skip
-    return _read(source, {"label": label, "input": input, **roles}, asked, NOTHING_KNOWN)
+    return _read(source, {"label": label, "input": input, **roles}, options, NOTHING_KNOWN)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a model knows of columns before rows are read: their kinds, and which of them are labels.
+    """Knowledge that a model has of columns before rows are read: their kinds, and which of them are labels.
 
     Rows need have none of these columns; those that they have are of that kind.
     """
@@ -119,23 +119,23 @@ def read_as(source: Any, known: Known, **options: Any) -> Data:
     return _read(source, roles, {**dict.fromkeys(OPTIONS), "bad_rows": "refuse", **options}, known)
 
 
-def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known: Known) -> Data:
-    """The rows of `source` with `roles`, None where none is named, and the options `asked` for."""
-    label, bad_rows, kinds, part = roles.get("label"), asked["bad_rows"], asked["kinds"] or {}, asked["part"]
+def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], known: Known) -> Data:
+    """The rows of `source` with `roles`, None where none is named, and the options `settings`."""
+    label, bad_rows, kinds, part = roles.get("label"), settings["bad_rows"], settings["kinds"] or {}, settings["part"]
     names = {**roles, "label": () if memory.is_values(label) else label}
     given = {role: _names(role, value) for role, value in names.items() if value is not None}
-    check_options(asked)
+    check_options(settings)
     labels = given.get("label", known.labels or ("label",))
     options = Options(
         {**known.kinds, **kinds},
         "fill" if isinstance(bad_rows, Mapping) else bad_rows,
-        asked["image_size"],
-        asked["sample_rate"],
-        asked["seconds"],
-        asked["label_pattern"],
-        asked["header"],
-        asked["decimal"],
-        asked["image_white"],
+        settings["image_size"],
+        settings["sample_rate"],
+        settings["seconds"],
+        settings["label_pattern"],
+        settings["header"],
+        settings["decimal"],
+        settings["image_white"],
         labels=labels,
         wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
     )
@@ -145,7 +145,7 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
         given["label"] = ("label",)
     elif "label" not in given and (found := [name for name in known.labels if name in table.columns]):
         given["label"] = tuple(found)
-    table = resized(_with_parts(table, asked["test"], asked["validation"], options), options.image_size)
+    table = resized(_with_parts(table, settings["test"], settings["validation"], options), options.image_size)
     table, parts = parts_of(table, part, given)
     ignored = dict(table.ignored)
     given = roles_of(table, given, ignored, kinds, options.kinds)
@@ -170,7 +170,7 @@ def _read(source: Any, roles: Mapping[str, Any], asked: Mapping[str, Any], known
     if left_out:
         notes["bad rows"] = left_out
     decimal = next((column.decimal for column in table.columns.values() if column.decimal), options.decimal)
-    repeatable = {**asked, "kinds": dict(options.kinds) or None, "decimal": decimal}
+    repeatable = {**settings, "kinds": dict(options.kinds) or None, "decimal": decimal}
     origin = None if memory.is_values(label) else find_origin(source, repeatable, columns, given)
     return Data.from_columns(
         columns.values(),

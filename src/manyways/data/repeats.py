@@ -1,4 +1,4 @@
-"""Which rows are the same."""
+"""Rows that are the same."""
 
 import hashlib
 

@@ -41,7 +41,7 @@ class Choices:
 
     @property
     def width(self) -> int:
-        """How many numbers `features` makes of a value."""
+        """The number of features that `features` makes of a value."""
         return self.count
 
     def features(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -55,11 +55,11 @@ class Choices:
         return np.asarray(values, np.int64) - self.start
 
     def actions(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """What the environment is told for the numbers from 0 that a network chose."""
+        """The actions of the environment for the numbers from 0 that a network chose."""
         return np.asarray(outputs, np.int64) + self.start
 
     def to_json(self) -> dict[str, Any]:
-        """What `space_from_json` reads."""
+        """The description that `space_from_json` reads."""
         return {"kind": "choices", "count": self.count, "start": self.start}
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Numbers:
 
     @property
     def width(self) -> int:
-        """How many numbers there are."""
+        """The count of the numbers."""
         return prod(self.shape)
 
     def features(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -88,7 +88,7 @@ class Numbers:
         return np.array(values, np.float32).reshape(len(values), -1)  # a copy: some environments reuse their arrays
 
     def actions(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """What the environment is told for the outputs [n, width] of a network.
+        """The actions of the environment for the outputs [n, width] of a network.
 
         A bounded number is asked for in [-1, 1], which is its whole range; what lies outside is clipped.
         """
@@ -104,7 +104,7 @@ class Numbers:
         return (low + high) / 2, (high - low) / 2
 
     def to_json(self) -> dict[str, Any]:
-        """What `space_from_json` reads; None stands for a bound that is not there."""
+        """The description that `space_from_json` reads; None stands for a bound that is not there."""
         low, high = ([None if abs(end) == inf else end for end in ends] for ends in (self.low, self.high))
         return {"kind": "numbers", "shape": list(self.shape), "low": low, "high": high, "dtype": self.dtype}
 
@@ -141,12 +141,12 @@ def read_space(space: "gym_spaces.Space[Any]", what: str) -> Space:
 
 def space_from_json(saved: Mapping[str, Any]) -> Space:
     """The space that `to_json` wrote. Raises ModelError for anything else."""
-    held = described(saved, "the space", ModelError)
-    if held.get("kind", str) == "choices":
-        return Choices(held.get("count", int), held.get("start", int))
-    low = tuple(-inf if end is None else float(end) for end in held.get("low", list))
-    high = tuple(inf if end is None else float(end) for end in held.get("high", list))
-    shape, dtype = tuple(held.all("shape", int)), held.get("dtype", str)
+    saved_space = described(saved, "the space", ModelError)
+    if saved_space.get("kind", str) == "choices":
+        return Choices(saved_space.get("count", int), saved_space.get("start", int))
+    low = tuple(-inf if end is None else float(end) for end in saved_space.get("low", list))
+    high = tuple(inf if end is None else float(end) for end in saved_space.get("high", list))
+    shape, dtype = tuple(saved_space.all("shape", int)), saved_space.get("dtype", str)
     if dtype not in DTYPES or any(side < 0 for side in shape) or not {len(low), len(high)} <= {1, prod(shape)}:
         raise ModelError(f"The space of {dtype} with the shape {shape} and {len(low)} bounds is none; {DAMAGED}.")
     return Numbers(shape, low, high, dtype)

@@ -1,4 +1,4 @@
-"""What an encoded input looks like: all that a view or a backbone needs to know of it."""
+"""Specs of encoded inputs: all that a view or a backbone needs to know of it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Which rows go where: by their own ids and a seed."""
+"""Splits of rows by their own ids and a seed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,33 +21,33 @@ def shuffle_keys(ids: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
 
 
 def stratified(
-    strata: NDArray[Any], count: int, seed: int, *, ids: NDArray[np.uint64], what: str, each: int = 1
+    strata: NDArray[Any], count: int, seed: int, *, ids: NDArray[np.uint64], what: str, fewest: int = 1
 ) -> NDArray[np.int64]:
-    """Positions of `count` rows drawn in proportion to the strata, at least `each` of every stratum, sorted.
+    """Positions of `count` rows drawn in proportion to the strata, at least `fewest` of every stratum, sorted.
 
     Within a stratum the rows with the smallest keys are drawn; strata take turns by the method of Sainte-Laguë (1910).
     So more rows asked keep those drawn before, which largest remainders would not. Raises DataError where `count` is
-    smaller than `each` per stratum asks for.
+    smaller than `fewest` per stratum asks for.
     """
     names, codes = np.unique(strata.astype(str), return_inverse=True)
-    if count < each * len(names):
+    if count < fewest * len(names):
         raise DataError(
-            f"{what} cannot cover {len(names)} classes with one row each; ask for at least {each * len(names)}."
+            f"{what} cannot cover {len(names)} classes with one row each; ask for at least {fewest * len(names)}."
         )
     order = np.lexsort((shuffle_keys(ids, seed), codes))
     sizes = np.bincount(codes, minlength=len(names))
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    turn = np.where(rank < each, -1.0, (rank + 0.5) / np.repeat(sizes, sizes))
+    turn = np.where(rank < fewest, -1.0, (rank + 0.5) / np.repeat(sizes, sizes))
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 
 def parts_of(ids: NDArray[np.uint64], count: int, seed: int) -> NDArray[np.int64]:
-    """Which of `count` parts each row belongs to: by its own id and the seed alone, so that no other row matters."""
+    """The number of each row's part among `count`: by its own id and the seed alone, so that no other row matters."""
     return np.asarray((shuffle_keys(ids, seed) >> np.uint64(33)) * np.uint64(count) >> np.uint64(31), np.int64)
 
 
 def classes_by_task(classes: Sequence[Any], count: int, seed: int | None) -> dict[Any, int]:
-    """Which of the tasks 1 … `count` each class belongs to: as many to each as can be, or one more to the first.
+    """The task 1 … `count` of each class: as many to each as can be, or one more to the first.
 
     Classes are taken in their order; with a seed, in one that follows from it and their names.
     """
@@ -65,16 +65,16 @@ CLIENTS = 0xC11E47
 def dirichlet_clients(
     strata: NDArray[Any], count: int, alpha: float, seed: int, *, ids: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """Which of `count` clients holds each row [rows]: of every stratum each has a share drawn from Dirichlet(alpha).
+    """The client of each row [rows] among `count`: of every stratum each has a share drawn from Dirichlet(alpha).
 
     A row's client follows from its id, its stratum and the seed; other rows do not matter.
     """
     names, codes = np.unique(strata.astype(str), return_inverse=True)
     chance = (shuffle_keys(ids, seed + CLIENTS) >> np.uint64(11)) * 2.0**-53
-    held = np.empty(len(codes), np.int64)
+    clients = np.empty(len(codes), np.int64)
     for code, name in enumerate(names):
         stream = int.from_bytes(hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest())
         shares = np.random.default_rng(stream).dirichlet(np.full(count, alpha))
         rows = codes == code
-        held[rows] = np.minimum(np.searchsorted(shares.cumsum(), chance[rows], side="right"), count - 1)
-    return held
+        clients[rows] = np.minimum(np.searchsorted(shares.cumsum(), chance[rows], side="right"), count - 1)
+    return clients

@@ -54,12 +54,12 @@ class FileRows:
         for run in np.split(np.arange(len(numbers)), breaks):
             if len(run):
                 part = out[run[0] : run[-1] + 1].reshape(-1).view(np.uint8).data
-                at = self.offset + int(numbers[run[0]]) * self._row_bytes
+                offset = self.offset + int(numbers[run[0]]) * self._row_bytes
                 while part:
-                    count = os.preadv(self._file.fileno(), [part], at)
+                    count = os.preadv(self._file.fileno(), [part], offset)
                     if count == 0:
                         raise DataError(f"{self._file.name} ends before row {numbers[run[-1]]}; read it again.")
-                    part, at = part[count:], at + count
+                    part, offset = part[count:], offset + count
         return out
 
 
@@ -69,7 +69,7 @@ def loaded(rows: Rows) -> NDArray[Any]:
 
 
 def home_folder() -> Path:
-    """Where Manyways keeps what it makes: $MANYWAYS_HOME, else the user's cache folder."""
+    """The folder for what Manyways makes: $MANYWAYS_HOME, else the user's cache folder."""
     if place := os.environ.get("MANYWAYS_HOME"):
         return Path(place)
     import platformdirs
@@ -78,7 +78,7 @@ def home_folder() -> Path:
 
 
 def store_folder() -> Path:
-    """Where models are kept with their lineage: in $MANYWAYS_HOME, else in the user's data folder."""
+    """The folder of models with their lineage: in $MANYWAYS_HOME, else in the user's data folder."""
     if place := os.environ.get("MANYWAYS_HOME"):
         return Path(place) / "store"
     import platformdirs

@@ -64,12 +64,12 @@ class Tasks:
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "Tasks":
         """The tasks that `to_json` wrote, without rows. Raises ModelError for anything else."""
-        held = described(saved, "the tasks", ModelError)
-        classes = tuple(tuple(each) for each in held.all("classes", list))
-        names = tuple(held.get("names", list))
+        saved_tasks = described(saved, "the tasks", ModelError)
+        classes = tuple(tuple(each) for each in saved_tasks.all("classes", list))
+        names = tuple(saved_tasks.get("names", list))
         if len(names) != len(classes):
             raise ModelError(f"The model tells of {len(names)} tasks and of the classes of {len(classes)}; {DAMAGED}.")
-        return Tasks(held.get("column", str), names, tuple(np.empty(0, np.int64) for _ in classes), classes)
+        return Tasks(saved_tasks.get("column", str), names, tuple(np.empty(0, np.int64) for _ in classes), classes)
 
     def title(self, at: int) -> str:
         """The task at a place in the order, as people read it: its name, or "task 3" where that is a number."""
@@ -83,25 +83,25 @@ class Tasks:
                 f"Each row's task must be known, and {data.name} has no column {self.column!r}; its columns are "
                 f"{', '.join(data.columns)}."
             )
-        places = {name: at for at, name in enumerate(self.names)}
+        places = {name: task for task, name in enumerate(self.names)}
         values = data.take(self.column).tolist()
-        found = np.array([places.get(value, -1) for value in values], np.int64)
-        if (found < 0).any():
-            at = int(np.flatnonzero(found < 0)[0])
+        tasks = np.array([places.get(value, -1) for value in values], np.int64)
+        if (tasks < 0).any():
+            task = int(np.flatnonzero(tasks < 0)[0])
             raise DataError(
-                f"{int((found < 0).sum()):,} of {len(found):,} rows of {data.name} are of a task that was not learned, "
-                f"the first of {values[at]!r}; tasks in {self.column!r} are {', '.join(map(repr, self.names[:10]))}"
+                f"{int((tasks < 0).sum()):,} of {len(tasks):,} rows of {data.name} are of a task that was not learned, "
+                f"the first of {values[task]!r}; tasks in {self.column!r} are {', '.join(map(repr, self.names[:10]))}"
                 f"{', …' if len(self.names) > 10 else ''}."
             )
-        return found
+        return tasks
 
 
 def _in_order(training: Data, shown: RowNumbers, values: list[Any]) -> dict[Any, RowNumbers]:
     """For each task in its order which of the rows `shown` are of it."""
-    found: dict[Any, list[int]] = {}
+    tasks: dict[Any, list[int]] = {}
     for position, name in enumerate(values):
-        found.setdefault(name, []).append(position)
-    rows = {name: np.asarray(positions) for name, positions in found.items()}
+        tasks.setdefault(name, []).append(position)
+    rows = {name: np.asarray(positions) for name, positions in tasks.items()}
     names = list(rows)
     if training.has("time"):
         times = moments(training.columns[training.roles["time"][0]], training.rows[shown])

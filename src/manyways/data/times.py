@@ -32,7 +32,7 @@ def moments(column: Column, rows: RowNumbers) -> NDArray[Any]:
 
 
 def is_dates(column: Column) -> bool:
-    """Whether `moments` reads the column's values as dates."""
+    """True if `moments` reads the column's values as dates."""
     return column.values.dtype.kind not in "iuf"
 
 

@@ -41,10 +41,10 @@ def save_table(data: Data, folder: Path) -> Path:
             "kind": column.kind,
             "rate": column.rate,
             "white": column.white,
-            "absent": None if column.absent is None else _save_array(column.absent, folder / f"absent-{at}"),
-            **_save_values(column, folder / f"column-{at}"),
+            "absent": None if column.absent is None else _save_array(column.absent, folder / f"absent-{place}"),
+            **_save_values(column, folder / f"column-{place}"),
         }
-        for at, column in enumerate(data.columns.values())
+        for place, column in enumerate(data.columns.values())
     ]
     arrays = {"part": data.part, "visible": data.visible, "rows": data.rows, "all_ids": data.all_ids}
     description = {

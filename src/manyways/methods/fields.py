@@ -36,19 +36,19 @@ class Interval:
 
 @dataclass(frozen=True)
 class Named:
-    """The names in a registry, and some words besides: `Named(DECODERS, "auto")`."""
+    """The names in a registry, or those that a function gives, and some words besides: `Named(DECODERS, "auto")`."""
 
-    registry: Registry[Any]
+    names: Registry[Any] | Callable[[], Iterable[str]]
     besides: tuple[str, ...]
 
-    def __init__(self, registry: Registry[Any], *besides: str) -> None:
-        object.__setattr__(self, "registry", registry)
+    def __init__(self, names: Registry[Any] | Callable[[], Iterable[str]], *besides: str) -> None:
+        object.__setattr__(self, "names", names)
         object.__setattr__(self, "besides", besides)
 
     @property
     def allowed(self) -> tuple[str, ...]:
         """Every value that a field may have."""
-        return (*self.besides, *self.registry)
+        return (*self.besides, *(self.names if isinstance(self.names, Registry) else self.names()))
 
     def check(self, where: str, value: object) -> None:
         """Raise ParameterError where `value` of the field `where` is none of them."""

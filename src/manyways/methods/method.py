@@ -213,9 +213,17 @@ class Method(ABC):
             )
         return None
 
+    def roles_used(self) -> tuple[str, ...]:
+        """The roles that change how it learns, where the data has them; of a method of methods, those that they use."""
+        return (*self.uses, *map(str, self.needs))
+
+    def _unused(self, data: Data) -> str | None:
+        """The role of `data` that is of labels, which this method learns from, and that it does not use."""
+        return unused(self.roles_used(), data) if any(need.labelled for need in self.needs) else None
+
     def lacks_of(self, data: Data) -> str | None:
         """Why `data` is not enough for this method, whatever model it starts from."""
-        if reason := lacking(self.needs, data) or unused((*self.uses, *map(str, self.needs)), data):
+        if reason := lacking(self.needs, data) or self._unused(data):
             return reason
         return lacking_inputs(data, some_may_lack=self.missing_inputs) if Input in self.needs else None
 

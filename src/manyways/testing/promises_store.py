@@ -9,7 +9,7 @@ import numpy as np
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.lineage.store.store import Store
-from manyways.lineage.store.weights import weights_hash
+from manyways.lineage.store.weight_store import weights_hash
 from manyways.methods.starts import starts
 from manyways.models.model import Model
 from manyways.testing.trial import SEED, STEPS, Trial, answers, difference, require, takes

@@ -203,4 +203,5 @@ def label_weights(data: "Data", target: Target, labels: Tensor, *, balanced: boo
     seen = torch.from_numpy(np.flatnonzero(data.labelled))
     if balanced:
         weights[seen] *= target.class_weights(labels[seen])
-    return weights / weights[seen].mean()
+    weights = weights / weights[seen].mean()
+    return None if bool((weights[seen] == weights[seen][0]).all()) else weights

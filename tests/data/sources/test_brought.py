@@ -56,4 +56,4 @@ def test_a_source_and_a_kind_are_found_by_their_entry_points(tmp_path: Path) -> 
     first, second, third = done.stdout.splitlines()
     assert first == "category tags ('blue', 'red') 2.5 30"
     assert second == "True"
-    assert third.endswith("number, category, text, image, audio, tags; got 'tag'. Did you mean 'tags'?")
+    assert third.endswith(", tags; got 'tag'. Did you mean 'tags'?")

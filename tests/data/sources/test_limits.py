@@ -235,3 +235,8 @@ def test_a_line_that_never_ends_is_cut_between_words(monkeypatch: pytest.MonkeyP
     assert all(piece.endswith(" ") and len(piece) <= 10_000 for piece in found)
     solid = "x" * 35_000
     assert [len(piece) for piece in running_text.pieces(solid)] == [10_000, 10_000, 10_000, 5_000]
+
+
+def test_messages_of_other_libraries_are_the_same_each_time() -> None:
+    """NumPy's name what they could not read, and where it lies in memory."""
+    assert limits.reason(ValueError(f"malformed node: {object()!r}.")) == "malformed node: <object>"

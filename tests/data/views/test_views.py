@@ -4,12 +4,11 @@ import torch
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.views import (
     ImageContrastive,
-    TableStrong,
+    TableContrastive,
     TextStrong,
     Views,
-    contrastive_view,
-    strong_view,
-    weak_view,
+    view_names,
+    view_of,
 )
 from manyways.errors import DataError, ParameterError
 
@@ -62,19 +61,24 @@ def test_the_global_generator_is_left_alone() -> None:
 
 
 def test_contrastive_views_are_those_of_the_field() -> None:
-    assert isinstance(contrastive_view(SPECS["photo"]), ImageContrastive)
-    assert contrastive_view(SPECS["columns"]) == TableStrong(SPECS["columns"], corruption=0.6, noise=0.0)
-    assert contrastive_view(SPECS["caption"]) == TextStrong(SPECS["caption"])
+    assert isinstance(view_of("contrastive", SPECS["photo"]), ImageContrastive)
+    assert view_of("contrastive", SPECS["columns"]) == TableContrastive(SPECS["columns"], corruption=0.6, noise=0.0)
+    assert view_of("contrastive", SPECS["caption"]) == TextStrong(SPECS["caption"])
 
 
 def test_options_reach_the_view_and_unknown_ones_are_refused() -> None:
-    still = weak_view(SPECS["photo"], shift=0.0, flip=False)
+    still = view_of("weak", SPECS["photo"], shift=0.0, flip=False)
     batch = inputs()["photo"]
     torch.testing.assert_close(still(batch, torch.Generator()), batch / 255)
     with pytest.raises(ParameterError, match="TextStrong has no option rotation; its options are drop, swap"):
-        strong_view(SPECS["caption"], rotation=3)
+        view_of("strong", SPECS["caption"], rotation=3)
 
 
 def test_an_input_without_a_spec_is_refused() -> None:
     with pytest.raises(DataError, match="No spec describes the input video; described are photo"):
         Views(SPECS).weak({"video": torch.zeros(2, 2)}, torch.Generator())
+
+
+def test_a_view_that_a_kind_of_input_has_not_is_its_weak_one() -> None:
+    assert view_of("mirrored", SPECS["caption"]) == view_of("weak", SPECS["caption"])
+    assert {"weak", "strong", "contrastive"} == set(view_names())

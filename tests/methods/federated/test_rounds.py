@@ -6,12 +6,12 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from manyways.methods.bases._rounds import Plan, Rounds
+from manyways.methods.bases._rounds import RoundPlan, Rounds
 
 HELD = [np.arange(0, 23), np.arange(23, 24), np.arange(24, 44), np.arange(44, 51)]
 
 
-def rounds(plan: Plan, seed: int = 0) -> Rounds:
+def rounds(plan: RoundPlan, seed: int = 0) -> Rounds:
     return Rounds(HELD, plan, seed)
 
 
@@ -29,7 +29,7 @@ def read(made: Rounds, number: int) -> dict[int, list[list[int]]]:
 
 
 def test_a_pass_reads_every_row_once() -> None:
-    made = rounds(Plan(batch_size=5, epochs=2))
+    made = rounds(RoundPlan(batch_size=5, epochs=2))
     for number in range(3):
         for client, batches in read(made, number).items():
             size = len(HELD[client])
@@ -44,7 +44,7 @@ def test_a_pass_reads_every_row_once() -> None:
 
 
 def test_as_many_steps_of_every_client() -> None:
-    made = rounds(Plan(batch_size=5, steps=7))
+    made = rounds(RoundPlan(batch_size=5, steps=7))
     batches = read(made, 0)
     assert {len(each) for each in batches.values()} == {7}
     assert batches[1] == [[23]] * 7
@@ -52,7 +52,7 @@ def test_as_many_steps_of_every_client() -> None:
 
 
 def test_those_with_more_steps_come_first_and_the_others_stop() -> None:
-    made = rounds(Plan(batch_size=5))
+    made = rounds(RoundPlan(batch_size=5))
     found = made.round(0)
     assert found.clients.tolist() == [0, 2, 3, 1]
     assert [len(found.batch(local)[1]) for local in range(5)] == [4, 3, 2, 2, 1]
@@ -60,12 +60,12 @@ def test_those_with_more_steps_come_first_and_the_others_stop() -> None:
 
 
 def test_steps_are_those_of_rounds_one_after_the_other() -> None:
-    made = rounds(Plan(share=0.5, batch_size=5, dropout_rate=0.3))
+    made = rounds(RoundPlan(share=0.5, batch_size=5, dropout_rate=0.3))
     lengths = [made.length(number) for number in range(30)]
     assert len(set(lengths)) > 2
     expected = [(number, local) for number, length in enumerate(lengths) for local in range(length)]
     assert [made.at(step) for step in range(len(expected))] == expected
-    again = rounds(Plan(share=0.5, batch_size=5, dropout_rate=0.3))
+    again = rounds(RoundPlan(share=0.5, batch_size=5, dropout_rate=0.3))
     assert again.at(len(expected) - 1) == expected[-1], "asked for the last step first"
     ends = np.cumsum(lengths) - 1
     assert [step for step in range(len(expected)) if made.ends(step)] == ends.tolist()
@@ -74,30 +74,30 @@ def test_steps_are_those_of_rounds_one_after_the_other() -> None:
 
 def test_rows_of_a_client_do_not_depend_on_who_else_takes_part() -> None:
     """And everything follows from the seed."""
-    few, all_of_them = rounds(Plan(share=0.5)), rounds(Plan())
+    few, all_of_them = rounds(RoundPlan(share=0.5)), rounds(RoundPlan())
     number = next(number for number in range(20) if 0 in few.reporting(number))
     assert read(few, number)[0] == read(all_of_them, number)[0]
-    assert read(few, number) == read(rounds(Plan(share=0.5)), number)
-    assert read(few, number) != read(rounds(Plan(share=0.5), seed=1), number)
+    assert read(few, number) == read(rounds(RoundPlan(share=0.5)), number)
+    assert read(few, number) != read(rounds(RoundPlan(share=0.5), seed=1), number)
 
 
-def reports(plan: Plan, clients: int = 40, many: int = 500) -> Iterator[int]:
+def reports(plan: RoundPlan, clients: int = 40, many: int = 500) -> Iterator[int]:
     made = Rounds([np.array([at]) for at in range(clients)], plan, 3)
     return (len(made.reporting(number)) for number in range(many))
 
 
 def test_as_many_are_asked_every_time_or_each_by_a_throw() -> None:
-    assert set(reports(Plan(share=0.25))) == {10}
-    thrown = np.array(list(reports(Plan(share=0.25, poisson=True))))
+    assert set(reports(RoundPlan(share=0.25))) == {10}
+    thrown = np.array(list(reports(RoundPlan(share=0.25, poisson=True))))
     assert thrown.mean() == pytest.approx(10, abs=0.5)
     assert thrown.var() == pytest.approx(40 * 0.25 * 0.75, rel=0.2)
-    assert Rounds([np.array([0])] * 40, Plan(share=0.25), 0).most == 10
-    assert Rounds([np.array([0])] * 40, Plan(share=0.25, poisson=True), 0).most == 40
-    assert set(reports(Plan(share=0.001))) == {1}, "one client at least"
+    assert Rounds([np.array([0])] * 40, RoundPlan(share=0.25), 0).most == 10
+    assert Rounds([np.array([0])] * 40, RoundPlan(share=0.25, poisson=True), 0).most == 40
+    assert set(reports(RoundPlan(share=0.001))) == {1}, "one client at least"
 
 
 def test_every_client_is_asked_as_often() -> None:
-    made = Rounds([np.array([at]) for at in range(40)], Plan(share=0.25, dropout_rate=0.5), 5)
+    made = Rounds([np.array([at]) for at in range(40)], RoundPlan(share=0.25, dropout_rate=0.5), 5)
     counts = np.bincount(np.concatenate([made.reporting(number) for number in range(800)]), minlength=40)
     assert counts.sum() / 800 == pytest.approx(5, abs=0.3)
     assert counts.min() > 65
@@ -105,7 +105,7 @@ def test_every_client_is_asked_as_often() -> None:
 
 
 def test_a_round_without_reports_takes_one_step() -> None:
-    made = Rounds(HELD, Plan(dropout_rate=0.9), 0)
+    made = Rounds(HELD, RoundPlan(dropout_rate=0.9), 0)
     number = next(number for number in range(50) if not len(made.reporting(number)))
     assert made.length(number) == 1
     positions, counts = made.round(number).batch(0)
@@ -114,5 +114,5 @@ def test_a_round_without_reports_takes_one_step() -> None:
 
 
 def test_rows_per_step() -> None:
-    assert rounds(Plan(batch_size=5)).rows_per_step() == 51 / 5
-    assert rounds(Plan(batch_size=5, steps=4)).rows_per_step() == (5 * 4 + 4 + 20 + 14) / 4
+    assert rounds(RoundPlan(batch_size=5)).rows_per_step() == 51 / 5
+    assert rounds(RoundPlan(batch_size=5, steps=4)).rows_per_step() == (5 * 4 + 4 + 20 + 14) / 4

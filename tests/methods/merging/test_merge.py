@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 import manyways as mw
-from manyways.comparison.plan import make_plan
+from manyways.comparison.comparison_plan import make_plan
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.merging._formulas import random_mask, randomness

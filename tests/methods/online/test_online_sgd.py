@@ -211,7 +211,7 @@ def test_listeners_hear_the_prequential_score(elec: Arrays, table: Table) -> Non
 
 
 def test_a_comparison_tries_it_where_rows_have_a_time(elec: Arrays, table: Table) -> None:
-    from manyways.comparison.plan import make_plan
+    from manyways.comparison.comparison_plan import make_plan
 
     def tried(data: Data) -> list[str]:
         plan = make_plan(data, None, None, Budget(1, "seconds"), 1, None, 0.2, 0)

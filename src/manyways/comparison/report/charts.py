@@ -39,8 +39,8 @@ def forest(comparison: Comparison) -> Chart | None:
     if not drawn:
         return None
     traces: list[dict[str, Any]] = []
-    for row, each in enumerate(drawn):
-        entry = each.entry
+    for row, mark in enumerate(drawn):
+        entry = mark.entry
         seeds = [value for value in entry.scores if value is not None]
         if len(seeds) > 1:
             traces.append(
@@ -48,28 +48,28 @@ def forest(comparison: Comparison) -> Chart | None:
                     "x": seeds,
                     "y": [row + 0.26] * len(seeds),
                     "mode": "markers",
-                    "marker": {"size": 5, "color": each.look.faint(0.55)},
-                    "hovertemplate": f"{each.title}, one seed: %{{x}}<extra></extra>",
-                    "meta": each.meta,
+                    "marker": {"size": 5, "color": mark.look.faint(0.55)},
+                    "hovertemplate": f"{mark.title}, one seed: %{{x}}<extra></extra>",
+                    "meta": mark.meta,
                 }
             )
         mean: dict[str, Any] = {
-            "x": [each.score],
+            "x": [mark.score],
             "y": [row],
             "mode": "markers",
-            "marker": {"size": 11, "color": each.look.colour, "symbol": each.look.symbol},
-            "hovertemplate": f"{each.title}<br>{_told(comparison, entry)}<extra></extra>",
-            "meta": each.meta,
+            "marker": {"size": 11, "color": mark.look.colour, "symbol": mark.look.symbol},
+            "hovertemplate": f"{mark.title}<br>{_told(comparison, entry)}<extra></extra>",
+            "meta": mark.meta,
         }
         if entry.low is not None and entry.high is not None:
             mean["error_x"] = {
                 "type": "data",
                 "symmetric": False,
-                "array": [entry.high - each.score],
-                "arrayminus": [each.score - entry.low],
+                "array": [entry.high - mark.score],
+                "arrayminus": [mark.score - entry.low],
                 "thickness": 2.5,
                 "width": 0,
-                "color": each.look.colour,
+                "color": mark.look.colour,
             }
         traces.append(mean)
     values = [
@@ -79,10 +79,10 @@ def forest(comparison: Comparison) -> Chart | None:
             "xanchor": "left",
             "xshift": 10,
             "y": row,
-            "text": wording.score(comparison, each.score),
+            "text": wording.score(comparison, mark.score),
             "showarrow": False,
         }
-        for row, each in enumerate(drawn)
+        for row, mark in enumerate(drawn)
     ]
     layout = {
         "height": 74 + 36 * len(drawn),
@@ -90,7 +90,7 @@ def forest(comparison: Comparison) -> Chart | None:
         "xaxis": score_axis(comparison, wording.score_range(comparison)),
         "yaxis": {
             "tickvals": list(range(len(drawn))),
-            "ticktext": [each.title for each in drawn],
+            "ticktext": [mark.title for mark in drawn],
             "range": [len(drawn) - 0.4, -0.6],
             "showgrid": False,
             "automargin": True,
@@ -105,7 +105,7 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
     points = _measured(comparison.label_curve)
     if len(points) < 2:
         return None
-    drawn = [each for each in drawn_entries(comparison) if each.entry.name != BASELINE]
+    drawn = [mark for mark in drawn_entries(comparison) if mark.entry.name != BASELINE]
     reference = Look(GREY, "circle", "solid")
     band = _band(comparison, points, [point.labels for point in points], reference)
     traces = [{**band, "meta": {"entry": BASELINE}}]
@@ -122,23 +122,23 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
         }
     )
     first, last = points[0].labels, points[-1].labels
-    for each in drawn:
-        end, symbol, worth = _landing(comparison, each.entry, (first, last))
+    for mark in drawn:
+        end, symbol, worth = _landing(comparison, mark.entry, (first, last))
         traces.append(
             {
                 "x": [comparison.data.labels_shown, end],
-                "y": [each.score, each.score],
+                "y": [mark.score, mark.score],
                 "mode": "lines+markers",
-                "line": {"color": each.look.colour, "width": 1.5, "dash": each.look.dash},
-                "marker": {"size": [7, 9], "symbol": ["circle-open", symbol], "color": each.look.colour},
-                "hovertemplate": f"{each.title}<br>{_told(comparison, each.entry)}{worth}<extra></extra>",
-                "meta": each.meta,
+                "line": {"color": mark.look.colour, "width": 1.5, "dash": mark.look.dash},
+                "marker": {"size": [7, 9], "symbol": ["circle-open", symbol], "color": mark.look.colour},
+                "hovertemplate": f"{mark.title}<br>{_told(comparison, mark.entry)}{worth}<extra></extra>",
+                "meta": mark.meta,
             }
         )
     scores = [point.score for point in points if point.score is not None]
-    scores += [each.score for each in drawn]
+    scores += [mark.score for mark in drawn]
     axis = score_axis(comparison, (min(scores), max(scores)))
-    labelled = [(each.title, each.look.colour, each.score) for each in drawn]
+    labelled = [(mark.title, mark.look.colour, mark.score) for mark in drawn]
     labelled.append(("Plain supervision", reference.colour, points[-1].score or 0.0))
     return Chart(
         "labels",
@@ -156,7 +156,7 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
 
 
 def _landing(comparison: Comparison, entry: Entry, ends: tuple[int, int]) -> tuple[float, str, str]:
-    """Where the line of `entry` ends: the number of labels, the marker there, what to say of it."""
+    """The end of the line of `entry`: the number of labels, the marker there, what to say of it."""
     worth = f"<br>worth {escape(wording.labels(entry), quote=False)} labels"
     if entry.labels_equivalent is not None:
         return entry.labels_equivalent, "circle", worth
@@ -169,27 +169,27 @@ def _landing(comparison: Comparison, entry: Entry, ends: tuple[int, int]) -> tup
 
 def learning_curves(comparison: Comparison) -> Chart | None:
     """The test score of every entry while it trained."""
-    drawn = [each for each in drawn_entries(comparison) if len(_measured(each.entry.curve)) > 1]
+    drawn = [mark for mark in drawn_entries(comparison) if len(_measured(mark.entry.curve)) > 1]
     if not drawn:
         return None
     traces, ends = [], []
-    for each in drawn:
-        points = _measured(each.entry.curve)
+    for mark in drawn:
+        points = _measured(mark.entry.curve)
         steps = [point.step for point in points]
-        traces.append({**_band(comparison, points, steps, each.look), "meta": each.meta})
+        traces.append({**_band(comparison, points, steps, mark.look), "meta": mark.meta})
         traces.append(
             {
                 "x": steps,
                 "y": [point.score for point in points],
                 "mode": "lines",
-                "line": {"color": each.look.colour, "width": 2, "dash": each.look.dash},
+                "line": {"color": mark.look.colour, "width": 2, "dash": mark.look.dash},
                 "customdata": [wording.score(comparison, point.score) for point in points],
-                "hovertemplate": f"{each.title}<br>%{{x:,}} steps: %{{customdata}}<extra></extra>",
-                "meta": each.meta,
+                "hovertemplate": f"{mark.title}<br>%{{x:,}} steps: %{{customdata}}<extra></extra>",
+                "meta": mark.meta,
             }
         )
-        ends.append((each.title, each.look.colour, points[-1].score or 0.0))
-    scores = [point.score for each in drawn for point in each.entry.curve if point.score is not None]
+        ends.append((mark.title, mark.look.colour, points[-1].score or 0.0))
+    scores = [point.score for mark in drawn for point in mark.entry.curve if point.score is not None]
     axis = score_axis(comparison, (min(scores), max(scores)))
     return Chart(
         "curves",
@@ -211,49 +211,49 @@ def costs(comparison: Comparison) -> Chart | None:
 
     Markers too close together to be named in place are named at the side, in their colours.
     """
-    drawn = [each for each in drawn_entries(comparison) if each.entry.seconds]
+    drawn = [mark for mark in drawn_entries(comparison) if mark.entry.seconds]
     if len(drawn) < 2:
         return None
-    times = [each.entry.seconds or 1.0 for each in drawn]
-    scores = [each.score for each in drawn]
+    times = [mark.entry.seconds or 1.0 for mark in drawn]
+    scores = [mark.score for mark in drawn]
     axis = score_axis(comparison, (min(scores), max(scores)))
     low, high = math.log10(min(times)) - 0.15, math.log10(max(times)) + 0.15
     bottom, top = sorted(axis["range"])
-    margin = side_margin([each.title for each in drawn])
+    margin = side_margin([mark.title for mark in drawn])
     area = (PAGE_WIDTH - margin["r"], HEIGHT - MARGIN["t"] - MARGIN["b"])
     pixels = [
-        ((math.log10(time) - low) / (high - low) * area[0], (each.score - bottom) / (top - bottom) * area[1])
-        for time, each in zip(times, drawn, strict=True)
+        ((math.log10(time) - low) / (high - low) * area[0], (mark.score - bottom) / (top - bottom) * area[1])
+        for time, mark in zip(times, drawn, strict=True)
     ]
-    places = beside(pixels, [7.0 * len(each.entry.title) for each in drawn], area)
-    largest = max((each.entry.parameters or 0 for each in drawn), default=0)
+    places = beside(pixels, [7.0 * len(mark.entry.title) for mark in drawn], area)
+    largest = max((mark.entry.parameters or 0 for mark in drawn), default=0)
     traces = []
-    for each, time, place in zip(drawn, times, places, strict=True):
-        entry = each.entry
+    for mark, time, place in zip(drawn, times, places, strict=True):
+        entry = mark.entry
         size = 10 + 18 * math.sqrt((entry.parameters or 0) / largest) if largest else 12
         traces.append(
             {
                 "x": [time],
-                "y": [each.score],
+                "y": [mark.score],
                 "mode": "markers+text" if place else "markers",
-                "text": [each.title],
+                "text": [mark.title],
                 "textposition": place or "middle right",
                 "marker": {
                     "size": size,
-                    "color": each.look.faint(0.8),
-                    "symbol": each.look.symbol,
-                    "line": {"width": 1, "color": each.look.colour},
+                    "color": mark.look.faint(0.8),
+                    "symbol": mark.look.symbol,
+                    "line": {"width": 1, "color": mark.look.colour},
                 },
-                "hovertemplate": f"{each.title}<br>{_told(comparison, entry)}<br>{wording.seconds(time)}, "
+                "hovertemplate": f"{mark.title}<br>{_told(comparison, entry)}<br>{wording.seconds(time)}, "
                 f"{wording.quantity(entry.parameters)} parameters<extra></extra>",
-                "meta": each.meta,
+                "meta": mark.meta,
                 "cliponaxis": False,
             }
         )
     ticks = time_ticks([10**low, 10**high])
     xaxis = {"type": "log", "range": [low, high], "title": {"text": "training time"}, **ticks}
-    crowded = [each for each, place in zip(drawn, places, strict=True) if not place]
-    aside = side_labels([(each.title, each.look.colour, each.score) for each in crowded], axis["range"], HEIGHT)
+    crowded = [mark for mark, place in zip(drawn, places, strict=True) if not place]
+    aside = side_labels([(mark.title, mark.look.colour, mark.score) for mark in crowded], axis["range"], HEIGHT)
     layout = {"height": HEIGHT, "margin": margin if crowded else MARGIN, "xaxis": xaxis, "yaxis": axis}
     return Chart("costs", {"data": traces, "layout": {**layout, "annotations": aside}})
 
@@ -267,12 +267,12 @@ def _band(
 ) -> dict[str, Any]:
     """The interval along a line as one filled outline; points without an interval are left out."""
     along = [
-        (at, point.low, point.high)
-        for at, point in zip(x, points, strict=True)
+        (steps, point.low, point.high)
+        for steps, point in zip(x, points, strict=True)
         if point.low is not None and point.high is not None
     ]
     least, most = (0.0, 1.0) if comparison.percent else (-math.inf, math.inf)
-    places = [at for at, _, _ in along]
+    places = [steps for steps, _, _ in along]
     lows = [max(low, least) for _, low, _ in along]
     highs = [min(high, most) for _, _, high in along]
     return {

@@ -24,7 +24,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 @dataclass(frozen=True)
 class Look:
-    """How an entry is drawn; entries beyond the palette repeat its colours with other symbols and dashes."""
+    """The drawing of an entry; entries beyond the palette repeat its colours with other symbols and dashes."""
 
     colour: str
     symbol: str

@@ -22,12 +22,12 @@ class Shelf:
 
 def shelves(comparison: Comparison) -> list[Shelf]:
     """All exhibits of the entries that have a score, by title in the order in which titles first come."""
-    found: dict[str, Shelf] = {}
+    by_title: dict[str, Shelf] = {}
     for entry in comparison.ranked():
         for exhibit in entry.exhibits:
-            shelf = found.setdefault(exhibit.title, Shelf(exhibit.title, exhibit.note))
+            shelf = by_title.setdefault(exhibit.title, Shelf(exhibit.title, exhibit.note))
             (shelf.shown if len(shelf.shown) < OPEN else shelf.folded).append((entry, exhibit))
-    return list(found.values())
+    return list(by_title.values())
 
 
 def shares(matrix: Matrix) -> Callable[[float | None], float]:

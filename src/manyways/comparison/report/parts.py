@@ -35,7 +35,7 @@ class Drawn:
 
     @property
     def meta(self) -> dict[str, str]:
-        """What the page finds the traces of an entry by."""
+        """The key by which the page finds the traces of an entry."""
         return {"entry": self.entry.name}
 
 

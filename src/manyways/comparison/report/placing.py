@@ -1,4 +1,4 @@
-"""Where labels go so that they do not cover each other."""
+"""Places of labels so that they do not cover each other."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -14,20 +14,20 @@ def spread(positions: Sequence[float], spacing: float, lowest: float, highest: f
     if len(positions) < 2:
         return [min(max(position, lowest), highest) for position in positions]
     spacing = min(spacing, (highest - lowest) / (len(positions) - 1))
-    order = sorted(range(len(positions)), key=lambda at: positions[at])
+    order = sorted(range(len(positions)), key=lambda place: positions[place])
     # Without their spacing, the places must only not decrease: blocks that would are averaged (isotonic fit).
     blocks: list[list[float]] = []
-    for rank, at in enumerate(order):
-        blocks.append([positions[at] - rank * spacing])
+    for rank, place in enumerate(order):
+        blocks.append([positions[place] - rank * spacing])
         while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
             last = blocks.pop()
             blocks[-1] += last
     level = [fmean(block) for block in blocks for _ in block]
     top = highest - (len(order) - 1) * spacing
     placed = dict.fromkeys(order, 0.0)
-    for rank, at in enumerate(order):
-        placed[at] = min(max(level[rank], lowest), top) + rank * spacing
-    return [placed[at] for at in range(len(order))]
+    for rank, place in enumerate(order):
+        placed[place] = min(max(level[rank], lowest), top) + rank * spacing
+    return [placed[place] for place in range(len(order))]
 
 
 Box = tuple[float, float, float, float]

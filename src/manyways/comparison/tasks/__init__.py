@@ -34,20 +34,20 @@ def find_task(name: str) -> Task:
 
 
 def task_of(data: "Data", metric: str | None = None) -> Task:
-    """What the roles of `data` ask for; with a `metric`, the first that is scored by it, asked for or allowed besides.
+    """The task that `data` asks for; with a `metric`, the first that is scored by it, asked for or allowed besides.
 
     Raises DataError where nothing could be scored, ParameterError for a metric that nothing could be scored by.
     """
-    asked = [task for task in all_tasks() if task.asked(data)]
-    possible = [*asked, *(task for task in all_tasks() if task not in asked and task.allowed(data))]
-    if asked and metric is None:
-        return asked[0]
+    asking = [task for task in all_tasks() if task.asked(data)]
+    possible = [*asking, *(task for task in all_tasks() if task not in asking and task.allowed(data))]
+    if asking and metric is None:
+        return asking[0]
     if found := next((task for task in possible if metric in task.metrics), None):
         return found
-    if asked:
+    if asking:
         others = "".join(f" For {task.name} there is {', '.join(task.metrics)}." for task in possible[1:])
         raise ParameterError(
-            f"metric must be one of {', '.join(asked[0].metrics)} for {asked[0].name}; got {metric!r}."
+            f"metric must be one of {', '.join(asking[0].metrics)} for {asking[0].name}; got {metric!r}."
             f"{did_you_mean(metric or '', [name for task in possible for name in task.metrics])}{others}"
         )
     raise DataError(

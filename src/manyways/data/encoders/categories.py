@@ -100,11 +100,11 @@ def category_codes(columns: Sequence[Column], rows: RowNumbers) -> dict[str, Cat
 
     Up to 1,024 categories are told apart one by one, as long as all columns have 4,096 features at most.
     """
-    found = {column.name: _sorted(column.take(rows[~column.missing(rows)])) for column in columns}
+    codes = {column.name: _sorted(column.take(rows[~column.missing(rows)])) for column in columns}
     most = ONE_HOT
-    while most > FEWEST_FEATURES and sum(min(len(each), most) for each in found.values()) > MOST_FEATURES:
+    while most > FEWEST_FEATURES and sum(min(len(each), most) for each in codes.values()) > MOST_FEATURES:
         most //= 2
-    return {name: code_of(name, categories, most) for name, categories in found.items()}
+    return {name: code_of(name, categories, most) for name, categories in codes.items()}
 
 
 def sharing(data: "Data") -> dict[str, str]:
@@ -116,7 +116,7 @@ def sharing(data: "Data") -> dict[str, str]:
 
 
 def said_of_sharing(code: CategoryCode) -> str:
-    """How the categories of `code` share features, in words."""
+    """The features that categories of `code` share, in words."""
     return (
         f"{len(code.shared):,} of its {len(code.known):,} categories share {HASHES * code.buckets:,} features, "
         f"{HASHES} each by hashing: a network tells them apart, a linear method less well"

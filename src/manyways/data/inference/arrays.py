@@ -106,7 +106,7 @@ def _chunks(values: Rows) -> Iterator[NDArray[Any]]:
 
 
 def scale_of(values: Rows, name: str, where: str) -> float:
-    """What pixels are multiplied by: 255 for truth values and fractions, 1 for whole numbers up to 255."""
+    """The factor that pixels are multiplied by: 255 for truth values and fractions, 1 for whole numbers up to 255."""
     if values.dtype.kind == "b":
         return 255.0
     low, high, finite, whole = 0.0, 0.0, True, True

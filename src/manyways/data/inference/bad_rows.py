@@ -43,33 +43,33 @@ def handle(
     whole, its text or all its numbers, and has another one whole, is no bad row, and only left out by "skip":
     methods learn from what is there, or refuse it. unread: what is to be said of files that are no rows at all.
     """
-    found = {
-        name: bad
+    bad = {
+        name: rows
         for role, names in roles.items()
         for name in names
-        if role not in MAY_LACK and len(bad := _bad_in(columns[name]))
+        if role not in MAY_LACK and len(rows := _bad_in(columns[name]))
     }
     out = dict(columns)
     count = len(part)
     if bad_rows == "fill":
-        for name in [name for name in found if columns[name].of.fillable]:
-            out[name] = _filled(columns[name], found.pop(name), part, where, (fills or {}).get(name))
+        for name in [name for name in bad if columns[name].of.fillable]:
+            out[name] = _filled(columns[name], bad.pop(name), part, where, (fills or {}).get(name))
     if bad_rows != "skip":
-        found = _without_gaps(found, out, roles.get("input", ()))
-    if not found and not undecoded:
+        bad = _without_gaps(bad, out, roles.get("input", ()))
+    if not bad and not undecoded:
         return out, np.arange(count), ""
-    gone = np.unique(np.concatenate([np.fromiter(undecoded, np.int64), *found.values()]))
+    gone = np.unique(np.concatenate([np.fromiter(undecoded, np.int64), *bad.values()]))
     if bad_rows != "skip":
-        said = f"{where}: {len(gone):,} of {count_of(count, 'row')} cannot be used."
-        raise DataError(f"{said} {_report(columns, found, undecoded, bad_rows)}{unread}")
+        message = f"{where}: {len(gone):,} of {count_of(count, 'row')} cannot be used."
+        raise DataError(f"{message} {_report(columns, bad, undecoded, bad_rows)}{unread}")
     kept = np.setdiff1d(np.arange(count), gone)
     if not len(kept):
-        raise DataError(f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, found, undecoded)}")
-    said = f"{len(gone):,} of {count_of(count, 'row')} left out. {_reasons(columns, found, undecoded)}"
+        raise DataError(f"{where}: all {count_of(count, 'row')} are bad. {_reasons(columns, bad, undecoded)}")
+    message = f"{len(gone):,} of {count_of(count, 'row')} left out. {_reasons(columns, bad, undecoded)}"
     for name in roles.get("label", ()):
         lost = sorted(_words(columns[name], np.arange(count)) - _words(columns[name], kept))
-        said += f" No row is left with the {name} {listed_names(lost)}." if lost else ""
-    return {name: column.select(kept, select(column.values, kept)) for name, column in out.items()}, kept, said
+        message += f" No row is left with the {name} {listed_names(lost)}." if lost else ""
+    return {name: column.select(kept, select(column.values, kept)) for name, column in out.items()}, kept, message
 
 
 def _words(label: Column, rows: RowNumbers) -> set[str]:
@@ -81,7 +81,7 @@ def _words(label: Column, rows: RowNumbers) -> set[str]:
 
 
 def _without_gaps(
-    found: Mapping[str, RowNumbers], columns: Mapping[str, Column], inputs: Sequence[str]
+    bad: Mapping[str, RowNumbers], columns: Mapping[str, Column], inputs: Sequence[str]
 ) -> dict[str, RowNumbers]:
     """`found` without the rows that lack one of the `inputs` and have another."""
     groups = modalities(columns[name] for name in inputs)
@@ -91,8 +91,8 @@ def _without_gaps(
     for name, group in groups.items():
         whole_in[name] = np.ones(count, bool)
         for column in group:
-            whole_in[name][found.get(column.name, [])] = False
-    out = dict(found)
+            whole_in[name][bad.get(column.name, [])] = False
+    out = dict(bad)
     for name, gone in absent.items():
         others = np.any([whole for other, whole in whole_in.items() if other != name], axis=0)
         for column in groups[name]:
@@ -139,29 +139,29 @@ def _median(training: NDArray[np.float64], name: str, where: str) -> NDArray[np.
 
 def _report(
     columns: Mapping[str, Column],
-    found: Mapping[str, RowNumbers],
+    bad: Mapping[str, RowNumbers],
     undecoded: Mapping[int, str],
-    asked: BadRows,
+    treatment: BadRows,
 ) -> str:
-    fills = asked == "refuse" and not undecoded and all(columns[n].of.fillable for n in found)
+    fills = treatment == "refuse" and not undecoded and all(columns[n].of.fillable for n in bad)
     advice = 'Correct them, or pass bad_rows="skip" to leave those rows out'
     if fills:
         advice += ', or bad_rows="fill" to put medians and the category (missing) in place'
-    if asked == "fill":
+    if treatment == "fill":
         advice = f'bad_rows="fill" cannot fill these: {advice}'
-    return f"{_reasons(columns, found, undecoded)} {advice}."
+    return f"{_reasons(columns, bad, undecoded)} {advice}."
 
 
-def _reasons(columns: Mapping[str, Column], found: Mapping[str, RowNumbers], undecoded: Mapping[int, str]) -> str:
-    said = [
+def _reasons(columns: Mapping[str, Column], bad: Mapping[str, RowNumbers], undecoded: Mapping[int, str]) -> str:
+    reasons = [
         f"{name!r} is {columns[name].of.gap} in {count_of(len(rows), 'row')} "
         f"({', '.join(map(str, rows[:SHOWN]))}{', …' if len(rows) > SHOWN else ''}; rows count from 0)."
-        for name, rows in list(found.items())[:SHOWN]
+        for name, rows in list(bad.items())[:SHOWN]
     ]
-    if len(found) > SHOWN:
-        said.append(f"{len(found) - SHOWN} more columns have such rows.")
+    if len(bad) > SHOWN:
+        reasons.append(f"{len(bad) - SHOWN} more columns have such rows.")
     if undecoded:
         shown = "; ".join(f"row {row}: {undecoded[row]}" for row in sorted(undecoded)[:SHOWN])
         more = f"; {len(undecoded) - SHOWN:,} more" if len(undecoded) > SHOWN else ""
-        said.append(f"{count_of(len(undecoded), 'file')} cannot be decoded ({shown}{more}).")
-    return " ".join(said)
+        reasons.append(f"{count_of(len(undecoded), 'file')} cannot be decoded ({shown}{more}).")
+    return " ".join(reasons)

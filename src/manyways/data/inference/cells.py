@@ -70,12 +70,12 @@ class _Column:
 
     @property
     def words(self) -> bool:
-        """Whether the cells are words because somebody says so."""
+        """True if the cells are words because somebody says so."""
         return self.kind in ("category", "text")
 
     @property
     def asks(self) -> bool:
-        """Whether the decimal mark of other columns may tell how these cells are read."""
+        """True if the decimal mark of other columns may tell how these cells are read."""
         return not self.words and self.plain is None and bool(self.written.decimals)
 
     @property
@@ -88,7 +88,7 @@ class _Column:
 
     @property
     def grouped(self) -> bool:
-        """Whether each point in numbers as Python writes them may stand between thousands: 12.345."""
+        """True if each point in numbers as Python writes them may stand between thousands: 12.345."""
         pointed = self.plain is not None and bool(self.plain.str.contains(".", literal=True).any())
         return pointed and "," in self.written.decimals
 

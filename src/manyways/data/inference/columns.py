@@ -77,7 +77,7 @@ def finished(
 
 
 def _may_hold_words(column: TypedColumn, role: str) -> bool:
-    """Whether words among numbers are values like others: in a label they are, unless its numbers are no classes."""
+    """True if words among numbers are values like others: in a label they are, unless its numbers are no classes."""
     if role != "label":
         return ROLES.find(role).holds is not None
     numbers = []
@@ -90,7 +90,7 @@ def _may_hold_words(column: TypedColumn, role: str) -> bool:
 
 
 def _holds_conversations(column: TypedColumn) -> bool:
-    """Whether the first value that is there was a list of messages, which is JSON by now."""
+    """True if the first value that is there was a list of messages, which is JSON by now."""
     if column.kind != "text" or column.values.dtype.kind != "O":
         return False
     first = next((value for value in column.values[np.arange(min(len(column.values), FEWEST))] if value), "")
@@ -114,21 +114,21 @@ def _kind_by_role(column: TypedColumn, role: str) -> Kind:
 
 
 def useless(column: TypedColumn, kind: Kind | None) -> str | None:
-    """Why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
+    """The reason why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
     if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
         return None
-    held = loaded(values)
-    if held.dtype.kind in "Of" and is_missing(held).all():
+    cells = loaded(values)
+    if cells.dtype.kind in "Of" and is_missing(cells).all():
         return "it is empty in every row"
-    if len(held) < FEWEST:
+    if len(cells) < FEWEST:
         return None
-    if held.dtype.kind in "iu":
-        counts = bool((np.diff(held) == 1).all()) and held[0] in (0, 1)
+    if cells.dtype.kind in "iu":
+        counts = bool((np.diff(cells) == 1).all()) and cells[0] in (0, 1)
         return "it counts the rows" if counts else None
-    if held.dtype.kind == "O" and infer_kind(held) == "category":
-        known = [value for value in held.tolist() if value is not None and value != ""]
+    if cells.dtype.kind == "O" and infer_kind(cells) == "category":
+        known = [value for value in cells.tolist() if value is not None and value != ""]
         distinct = len(set(known))
         if distinct > NEARLY_ALL * len(known) and len(known) >= FEWEST:
             hint = f'; if its text is numbers: kinds={{{column.name!r}: "number"}}' if _are_numbers(known) else ""
@@ -138,7 +138,7 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 
 
 def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> str | None:
-    """How `column` was understood where it could be otherwise, unless its kind was `asked` for; else None."""
+    """The reading of `column` where it could be another, unless its kind was `asked` for; else None."""
     if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
@@ -174,7 +174,7 @@ def _understood_label(column: Column, otherwise: str) -> str | None:
 
 
 def _beside(texts: list[Any]) -> str:
-    """What to say of texts that are numbers with the same sign of a currency beside each, or a unit behind it."""
+    """The hint on texts that are numbers with the same sign of a currency beside each, or a unit behind it."""
     around = {AMOUNT.sub("\0", str(text).strip()) for text in texts[:LOOKED_AT]}
     form = around.pop() if len(around) == 1 else ""
     words = form.replace("\0", "").strip()

@@ -119,12 +119,12 @@ def _planes(images: Rows, rows: RowNumbers) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images[rows]).reshape(-1, *images.shape[2:])
 
 
-def common_size(sizes: Sequence[tuple[int, int]], asked: int | tuple[int, int] | None) -> tuple[int, int]:
+def common_size(sizes: Sequence[tuple[int, int]], wanted: int | tuple[int, int] | None) -> tuple[int, int]:
     """Height and width for all: as asked, else the medians of `sizes`, scaled so that the longer is at most 96."""
-    if asked is not None:
-        size = (asked, asked) if isinstance(asked, int) else tuple(asked)
+    if wanted is not None:
+        size = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)
         if len(size) != 2 or min(size) < 1:
-            raise ParameterError(f"image_size must be a positive number or (height, width) in pixels; got {asked!r}.")
+            raise ParameterError(f"image_size must be a positive number or (height, width) in pixels; got {wanted!r}.")
         return size[0], size[1]
     height, width = (float(median(side)) for side in zip(*sizes, strict=True))
     scale = min(1.0, LARGEST / max(height, width))

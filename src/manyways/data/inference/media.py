@@ -85,7 +85,7 @@ def files_of(
 
 
 def may_be_files(names: Sequence[str]) -> bool:
-    """Whether half of `names` at least end like an image or a sound: the others are files that cannot be read."""
+    """True if half of `names` at least end like an image or a sound: the others are files that cannot be read."""
     known = [name for name in names if name.strip().lower() not in MISSING_WORDS]
     endings = [f".{name.rpartition('.')[2].lower()}" for name in known]
     return 2 * sum(ending in IMAGES or ending in SOUNDS for ending in endings) >= max(1, len(known))

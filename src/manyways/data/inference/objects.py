@@ -23,22 +23,22 @@ def column_from_objects(name: str, values: Sequence[Any], where: str) -> TypedCo
     become JSON text. Numbers and words in one column are kept as words, with the problem noted for whoever wants
     numbers. Raises DataError for values of any other type.
     """
-    found = {_sort_of(each) for each in set(map(type, values))} - {"none"}
-    if "other" in found:
+    sorts = {_sort_of(each) for each in set(map(type, values))} - {"none"}
+    if "other" in sorts:
         odd = next(value for value in values if _sort_of(type(value)) == "other")
         raise DataError(
             f"{where}: the column {name!r} holds values of type {type(odd).__qualname__}; allowed are numbers, "
             "strings, truth values, dates, lists and mappings. Leave the column out, or turn it into one of those."
         )
-    if found & {"list", "mapping"}:
-        matrix = _matrix(values) if found == {"list"} else None
+    if sorts & {"list", "mapping"}:
+        matrix = _matrix(values) if sorts == {"list"} else None
         nested = TypedColumn(name, as_objects([_as_json(value) for value in values]), "text")
         return nested if matrix is None else _vectors_or_images(name, matrix, where)
-    if found & {"integer", "real"}:
+    if sorts & {"integer", "real"}:
         return _numbers_and_words(name, values, where)
-    if found == {"boolean"} and all(value is not None for value in values):
+    if sorts == {"boolean"} and all(value is not None for value in values):
         return TypedColumn(name, np.array(values, bool))
-    if found <= {"string"} or found == {"boolean"}:
+    if sorts <= {"string"} or sorts == {"boolean"}:
         return TypedColumn(name, as_objects(values))
     return TypedColumn(name, as_objects([None if value is None else str(value) for value in values]))
 
@@ -67,7 +67,7 @@ def _numbers_and_words(name: str, values: Sequence[Any], where: str) -> TypedCol
 
 
 def mixed(name: str, where: str, numbers: int, words: Mapping[int, Any]) -> str:
-    """What to say where a column holds `numbers` numbers and, by row, `words`."""
+    """The message where a column holds `numbers` numbers and, by row, `words`."""
     row, value = next(iter(words.items()))
     return (
         f"{where}: the column {name!r} holds numbers in {count_of(numbers, 'row')} and something else in "
@@ -147,12 +147,12 @@ def array_of(values: Any) -> NDArray[Any] | None:
     if not _are_arrays(values):
         # NumPy would make text as wide as the longest of it, for each element.
         try:
-            held = np.array(values, object)
+            nested = np.array(values, object)
         except ValueError:
             return None
-        if held.ndim > DEEPEST:
+        if nested.ndim > DEEPEST:
             return None
-        if not all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in set(map(type, held.flat))):
+        if not all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in set(map(type, nested.flat))):
             return None
     try:
         matrix = np.array(values)

@@ -22,7 +22,7 @@ CLEAR = ("RGBA", "LA", "La", "PA", "RGBa")
 """Modes of images that are transparent in places."""
 _ONE_LARGE = Lock()
 DEEP = ("I", "F")
-"""How the modes of images of more than 8 bits begin."""
+"""First letters of the modes of images of more than 8 bits."""
 WHITES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """The largest number of 8, 10, 12, 14 and 16 bits."""
 MOST_PIXELS = 179_000_000
@@ -44,13 +44,13 @@ def _open(item: Item) -> Image.Image:
         raise OSError("it is no file, but a folder, a pipe or a device")
     image = Image.open(item if isinstance(item, Path) else io.BytesIO(item))
     pixels = image.width * image.height
-    held = item.stat().st_size if isinstance(item, Path) else len(item)
-    each = PER_BYTE_OF_TWO if image.mode == "1" else PER_BYTE
-    most = min(MOST_PIXELS, max(ALWAYS, each * held))
+    size = item.stat().st_size if isinstance(item, Path) else len(item)
+    ratio = PER_BYTE_OF_TWO if image.mode == "1" else PER_BYTE
+    most = min(MOST_PIXELS, max(ALWAYS, ratio * size))
     if pixels > most:
         image.close()
         raise ValueError(
-            f"it claims {image.width:,}x{image.height:,} pixels; its {held:,} bytes may hold {most:,}. Shrink it first"
+            f"it claims {image.width:,}x{image.height:,} pixels; its {size:,} bytes may hold {most:,}. Shrink it first"
         )
     return image
 
@@ -66,7 +66,7 @@ class Header:
 
 
 def header_of(item: Item) -> Header | str:
-    """What the header alone says of an image; or why it cannot be read."""
+    """The header of an image, or the reason why it cannot be read."""
     try:
         with _open(item) as image:
             width, height = image.size
@@ -109,7 +109,7 @@ def pixels_of(item: Item, shape: tuple[int, int, int], white: float | None) -> N
 
 
 def white_of(items: Sequence[Item], pool: ThreadPoolExecutor) -> float:
-    """What is white in images of more than 8 bits: the largest number of the depth that the brightest of them needs.
+    """White in images of more than 8 bits: the largest number of the depth that the brightest of them needs.
 
     Fractions of at most 1 are parts of white.
     """
@@ -132,13 +132,13 @@ def _brightest(item: Item) -> float | None:
 
 
 def _one_at_a_time(work: Callable[[bool], Found | None]) -> Found:
-    """What `work` gives; where it gives nothing, as an image is large, then once it is alone with one."""
-    found = work(False)
-    if found is None:
+    """The result of `work`; where it gives nothing, as an image is large, then once it is alone with one."""
+    result = work(False)
+    if result is None:
         with _ONE_LARGE:
-            found = work(True)
-    assert found is not None
-    return found
+            result = work(True)
+    assert result is not None
+    return result
 
 
 def _is_large(image: Image.Image) -> bool:

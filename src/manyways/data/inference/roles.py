@@ -43,15 +43,15 @@ def roles_of(
     table: Table,
     given: Mapping[str, tuple[str, ...]],
     ignored: dict[str, str],
-    asked: Iterable[str],
+    stated: Iterable[str],
     kinds: Mapping[str, Kind],
 ) -> dict[str, tuple[str, ...]]:
     """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`.
 
-    asked: the columns whose kind was asked for, which must be there; kinds: all kinds that are known.
+    stated: the columns whose kind was asked for, which must be there; kinds: all kinds that are known.
     """
     roles = dict(given)
-    wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(asked)}
+    wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(stated)}
     for what, names in wanted.items():
         if lost := [name for name in names if name not in table.columns]:
             hint = f" It is left out: {ignored[lost[0]]}." if lost[0] in ignored else ""
@@ -87,10 +87,10 @@ def roles_of(
 def _named_after_roles(columns: Iterable[str], taken: set[str], labelled: bool) -> tuple[str, ...]:
     """The text roles that the names of `columns` say, as the field's data sets name them."""
     free = set(columns) - taken
-    found: set[str] = {"messages", "prompt"} & free
+    roles: set[str] = {"messages", "prompt"} & free
     for together in ({"prompt", "completion"}, {"chosen", "rejected"}):
-        found |= together if together <= free else set()
+        roles |= together if together <= free else set()
     # A column called text beside a label is what a classifier reads.
-    if "text" in free and not labelled and (found or free == {"text"}):
-        found.add("text")
-    return tuple(role for role in text_roles() if role in found)
+    if "text" in free and not labelled and (roles or free == {"text"}):
+        roles.add("text")
+    return tuple(role for role in text_roles() if role in roles)

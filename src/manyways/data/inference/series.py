@@ -105,19 +105,19 @@ def _text_bytes(series: "pl.Series") -> int:
     """The bytes of memory that the values of a column take as Python values."""
     import polars as pl
 
-    each = OBJECT * len(series)
+    objects = OBJECT * len(series)
     if series.dtype == pl.String:
-        return each + int(series.str.len_bytes().sum())
+        return objects + int(series.str.len_bytes().sum())
     if series.dtype == pl.Binary:
-        return each + int(series.bin.size().sum())
+        return objects + int(series.bin.size().sum())
     if isinstance(series.dtype, pl.Categorical | pl.Enum):
         counts = series.alias("text").value_counts(name="count")
-        return each + int((counts["text"].cast(pl.String).str.len_bytes() * counts["count"].cast(pl.Int64)).sum())
+        return objects + int((counts["text"].cast(pl.String).str.len_bytes() * counts["count"].cast(pl.Int64)).sum())
     if isinstance(series.dtype, pl.List | pl.Array):
-        return each + _text_bytes(series.explode())
+        return objects + _text_bytes(series.explode())
     if isinstance(series.dtype, pl.Struct):
-        return each + sum(_text_bytes(series.struct.field(field.name)) for field in series.dtype.fields)
-    return each
+        return objects + sum(_text_bytes(series.struct.field(field.name)) for field in series.dtype.fields)
+    return objects
 
 
 def _vectors(series: "pl.Series") -> NDArray[Any] | None:

@@ -91,7 +91,7 @@ def _header(soundfile: Any, item: Item) -> tuple[int, int] | str:
 
 
 def _beyond(rate: int, channels: int) -> str | None:
-    """What is wrong with what a header claims; None where it can be."""
+    """The fault in what a header claims; None where it can be."""
     if not LOWEST <= rate <= HIGHEST:
         return f"its header claims {rate:,} samples per second; allowed are {LOWEST:,} … {HIGHEST:,}"
     if not 1 <= channels <= CHANNELS:

@@ -17,15 +17,12 @@ from manyways.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class TypedColumn:
-    """Values of one type.
+    """Values of one type, and their `kind` where the source or they themselves say it.
 
-    kind: Where the source or the values say it.
-    problem: The message where words lie among numbers.
-    absent: True for each row without an image or sound; None where all have theirs.
-    exact: Whole numbers that `values`, being floats, cannot tell apart: the categories that they are.
-    note: A reading of values that could be understood otherwise.
-    decimal: The mark with which numbers were read that leave it open.
-    white: The number that became 255 in images of more than 8 bits.
+    `problem` is the message where words lie among numbers. `absent` is True for each row without an image or sound,
+    None where all have theirs. `exact` are whole numbers that `values`, being floats, cannot tell apart. `note` is a
+    reading that could be another, `decimal` the mark with which numbers were read that leave it open, `white` the
+    number that became 255 in images of more than 8 bits.
     """
 
     name: str

@@ -34,11 +34,8 @@ def _typed(raw: Raw, options: Options) -> Table:
         tables.append((part, table))
     table = tables[0][1]
     if [part for part, _ in tables] != [TRAINING]:
-        table = joined(tables, raw.name, raw.source, (*options.labels, *raw.labels))
-    table = replace(
-        table, name=raw.name, source=raw.source, ignored={**table.ignored, **raw.ignored},
-        notes={**table.notes, **raw.notes},
-    )  # fmt: skip
+        table = joined(tables, raw.name, raw.source, options.labels)
+    table = replace(table, name=raw.name, source=raw.source, ignored={**table.ignored, **raw.ignored})
     return table if raw.given is None else with_labels(table, raw.given)
 
 

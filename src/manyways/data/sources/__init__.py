@@ -23,7 +23,7 @@ LONGEST_NAME = 4096
 
 
 class Source(Protocol):
-    """What a source module offers."""
+    """The functions of a source module."""
 
     ORDER: int
 
@@ -119,9 +119,9 @@ def _refusal(source: Any) -> str:
         missing = f"There is no file or folder {str(source)!r}, and no built-in data of that name."
         return f"{missing}{hint} {allowed}{names}."
     if path.is_dir():
-        held = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
+        content = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
         endings = Counter(file.suffix.lower() for file in files_below(path))
         shown = ", ".join(f"{count:,} {ending or 'without an ending'}" for ending, count in endings.most_common(5))
-        held += f" (files: {shown})" if endings else ""
-        return f"The folder {path} has no layout that can be read; it holds {held}. {allowed}{names}."
+        content += f" (files: {shown})" if endings else ""
+        return f"The folder {path} has no layout that can be read; it holds {content}. {allowed}{names}."
     return f"The file {path} has a form that cannot be read. {allowed}{names}."

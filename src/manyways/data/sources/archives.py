@@ -20,7 +20,7 @@ LARGEST = 64 << 30
 
 UNPACKED = ".unpacked"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-"""How members may be packed: by ways whose memory does not depend on what the archive claims."""
+"""Packing of members: by ways whose memory does not depend on what the archive claims."""
 AGAIN = "Download or pack it again."
 MOST_FILES = 5_000_000
 ALWAYS = 1 << 30
@@ -33,7 +33,7 @@ def accepts(source: Any) -> bool:
 
 
 def load(source: Path, options: Options) -> Raw:
-    """What the archive's folder holds, read like any folder; a single folder at its top is looked into.
+    """The raw tables of the archive's folder, read like any folder; a single folder at its top is looked into.
 
     Raises DataError for a damaged or encrypted archive, for members that point outside it, and for one that
     unpacks to more than 64 GiB, 5 million files, or 200 times its size (above 1 GiB).

@@ -40,7 +40,7 @@ PART_WORDS = {
 
 @dataclass(frozen=True)
 class Options:
-    """How a source is to be read; `read` documents each. Test rows may lack the columns of `labels`.
+    """Options of reading a source; `read` documents each. Test rows may lack the columns of `labels`.
 
     wanted: the columns that roles or the part name, for sources that would else leave them out.
     """
@@ -95,12 +95,10 @@ class Media:
 
 @dataclass(frozen=True, eq=False)
 class RawColumn:
-    """A column as it stands in its source.
+    """A column as it stands in its source, and its `kind` where the source states it.
 
-    kind: Where the source states it.
-    where: The place that messages name; that of the table where it is empty.
-    key: The key of images that are made of an array, in the cache; without one it is that of their content.
-    media: The name where the values turn out to be images or sounds; the same one where it is empty.
+    `where` is the place that messages name, that of the table where it is empty; `key` that of images made of an array
+    in the cache, by their content where it is empty; `media` the name of a column that turns out to hold such files.
     """
 
     name: str
@@ -115,14 +113,10 @@ class RawColumn:
 class RawTable:
     """The columns of one file, split or object in memory, of which nothing is inferred yet.
 
-    where: The place that messages name.
-    part: Of each row, where the source says it.
-    folder: Where names of images and sounds are looked up; without one, no string is such a name.
-    rows: The names of the rows in messages; numbers where there are none.
-    ignored: Reasons why columns or files were left out.
-    notes: Readings of what is no column and could be understood otherwise.
-    label: The column that the source itself calls the label.
-    headless: The reason why a file's first row was read as values.
+    `where` is the place that messages name, and `rows` are the names of rows in them, numbers where there are none.
+    Names of images and sounds are looked up in `folder`. `ignored` are reasons why columns or files were left out,
+    `notes` readings of what is no column, `label` the column that the source itself calls so, `headless` the reason why
+    the first row of a file was read as values.
     """
 
     columns: Sequence[RawColumn]
@@ -141,17 +135,13 @@ class RawTable:
 class Raw:
     """All that a reader yields: tables one under the other, each with its part, read when they are asked for.
 
-    labels: Columns that later tables may lack, besides those that are the label.
-    given: Labels that were handed over beside the table.
-    alias: A path that messages must not name, and the name in its place.
+    `given` are labels handed over beside them, `alias` a path that messages must not name, and the name in its place.
     """
 
     tables: Iterable[tuple[int, RawTable]]
     name: str
     source: str
     ignored: Mapping[str, str] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
-    labels: tuple[str, ...] = ()
     given: Values | None = None
     alias: tuple[str, str] | None = None
 

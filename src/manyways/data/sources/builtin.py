@@ -26,17 +26,16 @@ def load(source: str, options: Options) -> Raw:
     from sklearn import datasets
 
     if source in ("digits", "digit-halves"):
-        held = datasets.load_digits()
-        images = np.round(held.images * (255 / 16)).astype(np.uint8)[:, None]
+        bunch = datasets.load_digits()
+        images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
         seen = {"image": images} if source == "digits" else {"upper": images[:, :, :4], "lower": images[:, :, 4:]}
         inputs = [RawColumn(name, np.ascontiguousarray(part), "image") for name, part in seen.items()]
-        return alone(RawTable([*inputs, RawColumn("label", held.target)], source, source))
-    held = getattr(datasets, f"load_{source.replace('-', '_')}")()
-    columns = [
-        RawColumn(str(name).replace(" ", "_"), held.data[:, at], "number") for at, name in enumerate(held.feature_names)
-    ]
-    classes = getattr(held, "target_names", None)
-    label = held.target if classes is None else [str(classes[code]) for code in held.target]
+        return alone(RawTable([*inputs, RawColumn("label", bunch.target)], source, source))
+    bunch = getattr(datasets, f"load_{source.replace('-', '_')}")()
+    names = [str(name).replace(" ", "_") for name in bunch.feature_names]
+    columns = [RawColumn(name, bunch.data[:, place], "number") for place, name in enumerate(names)]
+    classes = getattr(bunch, "target_names", None)
+    label = bunch.target if classes is None else [str(classes[code]) for code in bunch.target]
     return alone(RawTable([*columns, RawColumn("label", label)], source, source))
 
 

@@ -45,7 +45,7 @@ class Strings:
 
 @dataclass(frozen=True)
 class _Form:
-    """How a file is written.
+    """The form of a file.
 
     named: whether its first line only names the separator; foreign: whether polars cannot read it as it is, since its
     lines end in CR or it is not UTF-8.
@@ -56,10 +56,10 @@ class _Form:
     foreign: bool
 
 
-def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> Strings:
+def read(path: Path, header: bool | None, wanted: Collection[str] = ()) -> Strings:
     """The file as a frame of strings, null where a cell is empty; a TSV's quotes are taken literally.
 
-    `header` None: whether the first row names the columns is told by the names `asked` for, and else by its cells
+    `header` None: whether the first row names the columns is told by the names `wanted`, and else by its cells
     (`first_row`); columns are named column_0, column_1, … where there is none. Blank lines are left out, and a first
     line such as sep=; says the separator. Lines may end in CR, and a mark at the beginning says that a file is UTF-16.
     Raises DataError for an empty file, rows of unequal length, bytes that are not UTF-8, two columns of one name, and
@@ -101,8 +101,8 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
         raise DataError(empty)
     check_table(len(frame), frame.width, str(path))
     first = frame.row(0)
-    told = first_row(frame, frozenset(asked)) if header is None else None
-    if header or (told is not None and told.names):
+    first_is = first_row(frame, frozenset(wanted)) if header is None else None
+    if header or (first_is is not None and first_is.names):
         frame = frame.slice(1)
         if not len(frame):
             raise DataError(f"{path} has a header and no rows below it; at least one is needed.")
@@ -112,7 +112,7 @@ def read(path: Path, header: bool | None, asked: Collection[str] = ()) -> String
     else:
         names = [None] * len(first)
     frame.columns = _named(names, path)
-    return Strings(frame, form.separator, told.why if told else "", told.doubtful if told else False)
+    return Strings(frame, form.separator, first_is.why if first_is else "", first_is.doubtful if first_is else False)
 
 
 def _named(given: list[str | None], path: Path) -> list[str]:
@@ -141,7 +141,7 @@ def _form(path: Path) -> _Form:
 
 
 def _zero_bytes(beginning: bytes, path: Path) -> str:
-    """What to say of text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
+    """The message on text with zero bytes, as UTF-16 has them that does not say so, or that was taken for Latin 1."""
     if beginning.startswith(("\xff\xfe".encode(), "\xfe\xff".encode())):
         return f"{path} was UTF-16 and has been converted as if it were Latin 1. Convert the original: iconv -f utf-16."
     encoding = "utf-16le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16be"
@@ -152,7 +152,7 @@ def _zero_bytes(beginning: bytes, path: Path) -> str:
 
 
 def _content(path: Path, form: _Form) -> Path | bytes:
-    """What polars is given: the file, or its bytes unpacked within limits, in UTF-8, their lines ended by LF."""
+    """The content for polars: the file, or its bytes unpacked within limits, in UTF-8, their lines ended by LF."""
     if not form.foreign:
         return read_whole(path) if path.suffix.lower() == ".gz" else path
     with open_binary(path) as file:
@@ -217,7 +217,7 @@ def _check_lengths(path: Path, form: _Form) -> list[int]:
 
 
 def _repeated(path: Path, form: _Form, header: tuple[str | None, ...]) -> str:
-    """What to say where the header comes again, with its lines."""
+    """The message on a header that comes again, with its lines."""
     lines: list[int] = []
     with _cells(path, form) as rows:
         names = [name or "" for name in header]

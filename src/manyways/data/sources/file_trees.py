@@ -62,10 +62,10 @@ def unread(files: Iterable[Path], read: Iterable[Path], root: Path, what: str) -
     left = [path for path in files if path not in kept]
     alive = {parent for path in kept for parent in path.parents}
     counts = Counter(path.suffix.lower() for path in left)
-    said = {}
+    reasons = {}
     for ending in sorted(counts):
         dead = {path.parent for path in left if path.suffix.lower() == ending and path.parent not in alive}
         lost = [each.relative_to(root).as_posix() for each in sorted(dead)]
         whole = f"; nothing is left of {listed_names(lost)}" if lost else ""
-        said[f"*{ending}"] = f"{count_of(counts[ending], 'file')} cannot be read as {what}{whole}"
-    return said
+        reasons[f"*{ending}"] = f"{count_of(counts[ending], 'file')} cannot be read as {what}{whole}"
+    return reasons

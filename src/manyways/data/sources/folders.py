@@ -9,7 +9,7 @@ from typing import Any
 from manyways.data.parts import TRAINING
 from manyways.data.phrases import count_of
 from manyways.data.sources import media
-from manyways.data.sources.base import PART_WORDS, Cells, Media, Options, Raw, RawColumn, RawTable
+from manyways.data.sources.base import PART_WORDS, Cells, Media, Options, Raw, RawColumn, RawTable, alone
 from manyways.data.sources.file_trees import files_below, is_hidden, loops_below, unread, walk
 from manyways.errors import DataError, ParameterError
 
@@ -53,7 +53,7 @@ def _load(root: Path, options: Options, source: Path) -> Raw:
         return _without_lone_class([(TRAINING, _load_part(root, root, options, source))], source)
     if options.label_pattern is None and _are_classes(named, root):
         notes = {child.name: "the folder is taken for a class, as those beside it are" for child in named}
-        return Raw([(TRAINING, _load_part(root, root, options, source))], source.name, str(root), notes=notes)
+        return alone(replace(_load_part(root, root, options, source), notes=notes))
     parts = [(PART_WORDS[child.name.lower()], child) for child in named]
     names = ", ".join(sorted(child.name for child in named))
     if outside := [path for path in _media_in(root) if not any(child in path.parents for child in named)]:
@@ -69,7 +69,7 @@ def _load(root: Path, options: Options, source: Path) -> Raw:
 
 
 def _are_classes(named: Sequence[Path], root: Path) -> bool:
-    """Whether folders that are `named` like parts hold files themselves, and others beside them do, too."""
+    """True if folders that are `named` like parts hold files themselves, and others beside them do, too."""
     beside = [child for child in _folders(root) if child not in named and child.name.lower() not in UNLABELLED]
     return any(map(_holds_media, beside)) and all(
         _holds_media(child) and not any(_media_in(deeper) for deeper in _folders(child)) for child in named

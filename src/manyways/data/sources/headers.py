@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 LOOKED_AT = 1000
 """Rows that are looked at to tell a header from a row of values."""
 CERTAIN = 3
-"""What a word above numbers weighs, and the word label; a word that none of a few values is weighs 1."""
+"""The weight of a word above numbers, and the word label; a word that none of a few values is weighs 1."""
 FEWEST = 3
 """Numbers that must lie below others for these to be far away from them, and numbers that count columns."""
 UNNAMED = re.compile(r"column_\d+")
-"""What columns without names are called."""
+"""Names of columns without one."""
 SHOWN = 4
 
 
 @dataclass(frozen=True)
 class FirstRow:
-    """What the first row is: names, or values; of values `why`, and whether it is doubtful, as words are among them."""
+    """The first row: names, or values; of values `why`, and if it is doubtful, as words are among them."""
 
     names: bool
     why: str = ""
@@ -35,26 +35,26 @@ class FirstRow:
 
 @dataclass(frozen=True)
 class _Vote:
-    """How much a cell speaks for a row of names, and why it speaks against it; a number may yet be a name."""
+    """The vote of a cell for a row of names, and why it speaks against it; a number may yet be a name."""
 
     weight: int
     why: str = ""
     number: float | None = None
 
 
-def first_row(frame: "pl.DataFrame", asked: Collection[str]) -> FirstRow:
+def first_row(frame: "pl.DataFrame", wanted: Collection[str]) -> FirstRow:
     """Tell whether the first row of `frame`, all strings, names its columns.
 
-    It does where one of the names `asked` for stands in it, and does not where one of them is that of a column without
+    It does where one of the names `wanted` stands in it, and does not where one of them is that of a column without
     a name. Else its cells vote: a word above a column of numbers, the
     word label, and a word that is none of the few values below it speak for names; a number, and a value that comes
     again below it, for a row of values. Numbers that lie far outside of those below them (2019, 2020 above shares) and
     the numbers 0, 1, 2, … of unnamed columns may be names.
     """
     first = ["" if cell is None else cell.strip() for cell in frame.row(0)]
-    if not set(asked).isdisjoint(first):
+    if not set(wanted).isdisjoint(first):
         return FirstRow(True)
-    if unnamed := next((name for name in sorted(asked) if UNNAMED.fullmatch(name)), None):
+    if unnamed := next((name for name in sorted(wanted) if UNNAMED.fullmatch(name)), None):
         return FirstRow(False, f"the first row was read as values, as {unnamed!r} was asked for")
     rest = frame.slice(1, LOOKED_AT)
     if frame.width > 1:  # of files joined end to end the header comes again
@@ -63,15 +63,15 @@ def first_row(frame: "pl.DataFrame", asked: Collection[str]) -> FirstRow:
     votes = [
         _vote(cell, column, plain) for cell, column, plain in zip(first, below, _are_plain_numbers(below), strict=True)
     ]
-    numbers = [at for at, vote in enumerate(votes) if vote.number is not None]
-    if _are_names([first[at] for at in numbers], [below.to_series(at) for at in numbers]):
+    numbers = [place for place, vote in enumerate(votes) if vote.number is not None]
+    if _are_names([first[place] for place in numbers], [below.to_series(place) for place in numbers]):
         votes = [vote for vote in votes if vote.number is None]
     against = [vote for vote in votes if vote.weight < 0]
     if not against or sum(vote.weight for vote in votes) > 0:
         return FirstRow(True)
     shown = ", ".join(map(repr, first[:SHOWN])) + (", …" if len(first) > SHOWN else "")
     why = f"the first row ({shown}) was read as values, as {against[0].why}"
-    return FirstRow(False, why, any(cell and at not in numbers for at, cell in enumerate(first)))
+    return FirstRow(False, why, any(cell and place not in numbers for place, cell in enumerate(first)))
 
 
 def rows_like(frame: "pl.DataFrame", row: Sequence[str | None]) -> NDArray[np.int64]:
@@ -99,7 +99,7 @@ def _trimmed(frame: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _are_plain_numbers(frame: "pl.DataFrame") -> list[bool]:
-    """Which columns hold nothing but numbers as Python writes them, one at least."""
+    """True for each column that holds nothing but numbers as Python writes them, one at least."""
     import polars as pl
 
     known = frame.select(pl.all().count()).row(0)
@@ -123,7 +123,7 @@ def _vote(cell: str, below: "pl.Series", plain: bool) -> _Vote:
 
 
 def _are_names(cells: Sequence[str], below: "Sequence[pl.Series]") -> bool:
-    """Whether numbers in a first row are names: 0, 1, 2, … as pandas writes them, or all far from those below them."""
+    """True if numbers in a first row are names: 0, 1, 2, … as pandas writes them, or all far from those below them."""
     if len(cells) >= FEWEST and list(cells) == [str(at) for at in range(len(cells))]:
         return not any((column == cell).any() for cell, column in zip(cells, below, strict=True))
     return len(cells) > 1 and all(_is_far(cell, column) for cell, column in zip(cells, below, strict=True))

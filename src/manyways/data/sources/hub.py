@@ -11,7 +11,7 @@ from manyways.hub import one_try
 
 ORDER = 5
 HUB = "hub:"
-"""What stands before the name of a data set on the Hub, so that a mistyped path is none."""
+"""The prefix of the name of a data set on the Hub, so that a mistyped path is none."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?")
 
 
@@ -30,20 +30,20 @@ def load(source: Any, options: Options) -> Raw:
     be reached, or a split's name says no part.
     """
     name = source if isinstance(source, str) else "data set"
-    held = _download(source) if isinstance(source, str) else source
-    if not isinstance(held, dict):
-        return alone(_table(held, name))
+    rows = _download(source) if isinstance(source, str) else source
+    if not isinstance(rows, dict):
+        return alone(_table(rows, name))
     splits: list[tuple[int, Any]] = []
-    for split in held:
+    for split in rows:
         part = PART_WORDS.get(str(split).lower())
         if part is None:
             raise DataError(
-                f"{name} has the splits {', '.join(map(str, held))}; {str(split)!r} names no part (train, validation, "
+                f"{name} has the splits {', '.join(map(str, rows))}; {str(split)!r} names no part (train, validation, "
                 "test). Choose: read(splits['a'], test=splits['b'])."
             )
         splits.append((part, split))
     splits.sort(key=lambda each: each[0])
-    tables = ((part, _table(held[split], f"{name}[{split}]")) for part, split in splits)
+    tables = ((part, _table(rows[split], f"{name}[{split}]")) for part, split in splits)
     return Raw(tables, name.rsplit("/", 1)[-1], name)
 
 

@@ -135,9 +135,9 @@ def _stream(
         )
 
 
-def _wrong_length(path: Path, shape: tuple[int, ...], need: int, held: int) -> str:
-    what = "is cut short" if held < need else "is too long"
+def _wrong_length(path: Path, shape: tuple[int, ...], need: int, size: int) -> str:
+    what = "is cut short" if size < need else "is too long"
     return (
-        f"{path} {what}: its header announces {'x'.join(map(str, shape))} values in {need:,} bytes, it holds {held:,}. "
+        f"{path} {what}: its header announces {'x'.join(map(str, shape))} values in {need:,} bytes, it holds {size:,}. "
         "Download it again."
     )

@@ -69,19 +69,19 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
     if not text.strip():
         raise DataError(f"{path} is empty; it needs an array of objects.")
     check_memory(_cost(text), str(path), "JSON as Python values", INSTEAD)
-    held = _parse(text, path, 1)
-    if isinstance(held, dict) and held and all(isinstance(each, list) for each in held.values()):
-        if len({len(each) for each in held.values()}) > 1:
-            raise DataError(f"{path}: the arrays {listed_names(held)} must have one length.")
-        check_table(0, len(held), str(path))
-        return held
-    if not isinstance(held, list):
-        raise DataError(f"{path} holds {_called(held)}; an array of objects is needed: [{{…}}, {{…}}].")
+    content = _parse(text, path, 1)
+    if isinstance(content, dict) and content and all(isinstance(element, list) for element in content.values()):
+        if len({len(element) for element in content.values()}) > 1:
+            raise DataError(f"{path}: the arrays {listed_names(content)} must have one length.")
+        check_table(0, len(content), str(path))
+        return content
+    if not isinstance(content, list):
+        raise DataError(f"{path} holds {_called(content)}; an array of objects is needed: [{{…}}, {{…}}].")
     columns: dict[str, list[Any]] = {}
     given = 0
-    for number, each in enumerate(held):
-        given += _add(columns, each, number, f"{path}, element {number:,}", given)
-    return _filled(columns, len(held), path, given)
+    for number, element in enumerate(content):
+        given += _add(columns, element, number, f"{path}, element {number:,}", given)
+    return _filled(columns, len(content), path, given)
 
 
 def _parse(text: str, path: Path, line: int) -> Any:
@@ -108,19 +108,19 @@ def _check(value: Any, where: str) -> None:
     """Raise DataError for what is nested too deeply, and for text with half of a surrogate pair."""
     ahead = [(value, 1)]
     while ahead:
-        each, depth = ahead.pop()
+        node, depth = ahead.pop()
         if depth > DEEPEST:
             raise DataError(f"{where}: nested too deeply; allowed are {DEEPEST} levels. Flatten it.")
-        if isinstance(each, str) and SURROGATES.search(each):
+        if isinstance(node, str) and SURROGATES.search(node):
             raise DataError(
-                f"{where}: {shown(each)} holds half of a surrogate pair (\\ud800 … \\udfff), which is no character. "
+                f"{where}: {shown(node)} holds half of a surrogate pair (\\ud800 … \\udfff), which is no character. "
                 "Whatever wrote it cut a character in two; write it again."
             )
-        if isinstance(each, dict):
-            ahead += [(key, depth) for key in each]
-            ahead += [(part, depth + 1) for part in each.values()]
-        elif isinstance(each, list):
-            ahead += [(part, depth + 1) for part in each]
+        if isinstance(node, dict):
+            ahead += [(key, depth) for key in node]
+            ahead += [(inner, depth + 1) for inner in node.values()]
+        elif isinstance(node, list):
+            ahead += [(inner, depth + 1) for inner in node]
 
 
 def _add(columns: dict[str, list[Any]], row: Any, count: int, where: str, given: int) -> int:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,14 +103,14 @@ def need_of(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> int:
     return prod(shape) * dtype.itemsize
 
 
-def check_held(need: int, held: int, where: str, *, packed: bool = False) -> None:
-    """Raise DataError where a header announces `need` bytes of values, more than the `held` bytes can be.
+def check_held(need: int, size: int, where: str, *, packed: bool = False) -> None:
+    """Raise DataError where a header announces `need` bytes of values, more than the `size` bytes can be.
 
     packed: whether those are packed by Deflate, by which a byte can hold 1,032.
     """
-    most = held * DEFLATE + BLOCK if packed else held
+    most = size * DEFLATE + BLOCK if packed else size
     if need > most:
-        how = f"{held:,} packed bytes, which can hold {most:,} at most" if packed else f"{held:,}"
+        how = f"{size:,} packed bytes, which can hold {most:,} at most" if packed else f"{size:,}"
         raise DataError(
             f"{where} is cut short: {need:,} bytes of values are announced, it holds {how}. Download or save it again."
         )
@@ -152,17 +153,17 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
 
 
 class _Bounded(io.RawIOBase):
-    """What a packed file unpacks to, up to the limit."""
+    """The bytes that a packed file unpacks to, up to the limit."""
 
     def __init__(self, packed: gzip.GzipFile, path: Path) -> None:
         self._packed, self._path, self._size = packed, path, path.stat().st_size
         self._most = max(UNPACKED, min(HIGHEST_RATIO * self._size, memory()))
         with path.open("rb") as file:  # a packed file ends in the size of what it holds; it need not be true
             file.seek(max(0, self._size - 4))
-            said = int.from_bytes(file.read(4), "little")
+            size = int.from_bytes(file.read(4), "little")
         self._left = self._most
-        if UNPACKED < said <= DEFLATE * self._size:
-            self._take(said)
+        if UNPACKED < size <= DEFLATE * self._size:
+            self._take(size)
             self._left = self._most
 
     def readable(self) -> bool:
@@ -183,8 +184,12 @@ class _Bounded(io.RawIOBase):
             )
 
 
+ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
+"""The place of an object in memory, which is another one each time."""
+
+
 @contextmanager
-def decoding(where: str, instead: str = "Download or save it again.", *, said: str = "is damaged") -> Iterator[None]:
+def decoding(where: str, instead: str = "Download or save it again.", *, fault: str = "is damaged") -> Iterator[None]:
     """A step in which another library decodes bytes: whatever it raises is a DataError that the file is damaged.
 
     Libraries document none of what they raise for bytes that nobody expected; polars even panics. Nothing of our own
@@ -197,16 +202,16 @@ def decoding(where: str, instead: str = "Download or save it again.", *, said: s
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise DataError(f"{where} {said}: {reason(error)}. {instead}") from error
+        raise DataError(f"{where} {fault}: {reason(error)}. {instead}") from error
 
 
 def reason(error: BaseException) -> str:
-    """What an error of another library says, on one line."""
+    """The message of another library's error, on one line."""
     if isinstance(error, MemoryError):
         return "what it announces does not fit into memory"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    words = " ".join(str(error).split())
+    words = ADDRESS.sub("", " ".join(str(error).split()))
     return (words[:200] or type(error).__name__).rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""What is in memory already: arrays, tensors, data frames, a pair (inputs, labels), a mapping of columns."""
+"""Values in memory: arrays, tensors, data frames, a pair (inputs, labels), a mapping of columns."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def _table(columns: Sequence[RawColumn], name: str) -> Raw:
 
 
 def is_values(value: Any) -> bool:
-    """Whether `value` is an array, a tensor or a series: values of a column rather than names of columns."""
+    """True if `value` is an array, a tensor or a series: values of a column rather than names of columns."""
     return isinstance(value, np.ndarray) or _is_lazy(value)
 
 
@@ -128,7 +128,7 @@ def _from_pandas(series: Any) -> NDArray[Any]:
 
 
 def _is(value: Any, module: str, name: str) -> bool:
-    """Whether `value` is an instance of `module.name`, without importing a module."""
+    """True if `value` is an instance of `module.name`, without importing a module."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))
 

@@ -103,8 +103,10 @@ def _load_npz(archive: zipfile.ZipFile, path: Path, options: Options) -> Raw:
             if of == part:
                 values = _read_member(archive, members[key], headers[key], path)
                 columns.append(RawColumn(column, values, where=f"{path}[{key!r}]"))
-        tables.append((part, RawTable(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored)))
-    return Raw(tables, plain_name(path), str(path), labels=("label",))
+        tables.append(
+            (part, RawTable(columns, plain_name(path), f"{path}[{inputs!r}]", ignored=ignored, label="label"))
+        )
+    return Raw(tables, plain_name(path), str(path))
 
 
 def _beside(name: str, part: int, keys: dict[str, str]) -> str | None:
@@ -115,7 +117,7 @@ def _beside(name: str, part: int, keys: dict[str, str]) -> str | None:
 
 
 def _row_axes(inputs: tuple[int, ...], labels: tuple[int, ...]) -> int:
-    """How many axes count rows: all of the labels' where images have them, too, as in [classes, rows, H, W]."""
+    """Axes that count rows: all of the labels' where images have them, too, as in [classes, rows, H, W]."""
     return len(labels) if len(inputs) >= len(labels) + 2 and inputs[: len(labels)] == labels else 1
 
 
@@ -146,7 +148,7 @@ def _only_pair(keys: dict[str, str], headers: dict[str, Header], path: Path) -> 
 
 def _header(file: IO[bytes], name: str, path: Path) -> Header:
     where = str(path) if name == path.name else f"{path}: {name}"
-    with decoding(where, "Save it again with numpy.savez.", said="is no NumPy array"):
+    with decoding(where, "Save it again with numpy.savez.", fault="is no NumPy array"):
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)

@@ -1,4 +1,4 @@
-"""What a Parquet file claims, told from its footer and the headers of its pages before anything is unpacked.
+"""Claims of a Parquet file, told from its footer and the headers of its pages before anything is unpacked.
 
 The format: `PAR1`, pages, a footer in Thrift's compact protocol, its length as a little-endian uint32, `PAR1`.
 """
@@ -34,7 +34,7 @@ def check_parquet(content: Path | bytes, path: Path) -> None:
     """
     with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
-        with decoding(str(path), AGAIN, said="cannot be read as Parquet"):
+        with decoding(str(path), AGAIN, fault="cannot be read as Parquet"):
             footer = _footer(file, size)
             chunks = [chunk[CHUNK] for group in footer.get(GROUPS, []) for chunk in group[COLUMNS]]
             columns = max((len(group[COLUMNS]) for group in footer.get(GROUPS, [])), default=0)
@@ -68,24 +68,24 @@ def _footer(file: BinaryIO, size: int) -> Struct:
 
 def _unpacked(file: BinaryIO, chunk: Struct, size: int) -> int:
     """The bytes to which the headers of a chunk's pages say that they unpack."""
-    at = chunk.get(DICTIONARY) or chunk[FIRST_PAGE]
-    end, found = at + chunk[PACKED_SIZE], 0
-    if not 0 <= at <= end <= size:
+    start = chunk.get(DICTIONARY) or chunk[FIRST_PAGE]
+    end, total = start + chunk[PACKED_SIZE], 0
+    if not 0 <= start <= end <= size:
         raise ValueError("it is cut short: a column lies beyond its end")
-    while at < end:
-        file.seek(at)
-        thrift = _Thrift(file.read(min(HEADER, end - at)))
+    while start < end:
+        file.seek(start)
+        thrift = _Thrift(file.read(min(HEADER, end - start)))
         try:
             header = thrift.struct()
         except IndexError:
-            file.seek(at)
-            thrift = _Thrift(file.read(end - at))
+            file.seek(start)
+            thrift = _Thrift(file.read(end - start))
             header = thrift.struct()
         if header[PAGE_PACKED] < 0 or header[PAGE_UNPACKED] < 0:
             raise ValueError("a page claims less than no bytes")
-        found += header[PAGE_UNPACKED]
-        at += thrift.at + header[PAGE_PACKED]
-    return found
+        total += header[PAGE_UNPACKED]
+        start += thrift.at + header[PAGE_PACKED]
+    return total
 
 
 class _Thrift:

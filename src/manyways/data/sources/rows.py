@@ -86,14 +86,14 @@ def keep(chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: DTypeLik
         path = cache_folder() / f"{key}.rows"
         return open_rows(path, shape, dtype) if path.exists() else write_rows(path, chunks, shape, dtype)
     out = np.empty(shape, dtype)
-    at = 0
+    start = 0
     for chunk in chunks:
-        if at + len(chunk) > len(out):
+        if start + len(chunk) > len(out):
             raise DataError(f"More than the {shape[0]:,} rows that were announced.")
-        out[at : at + len(chunk)] = chunk
-        at += len(chunk)
-    if at != shape[0]:
-        raise DataError(f"{at:,} rows were found, {shape[0]:,} announced.")
+        out[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    if start != shape[0]:
+        raise DataError(f"{start:,} rows were found, {shape[0]:,} announced.")
     return out
 
 
@@ -118,7 +118,7 @@ def key_of_file(path: Path, *more: Any) -> str:
 
 
 def load_note(key: str) -> dict[str, Any] | None:
-    """What `save_note` kept under `key`; None where it kept nothing or its rows are gone."""
+    """The note that `save_note` kept under `key`; None where it kept nothing or its rows are gone."""
     folder = cache_folder()
     note = folder / f"{key}.json"
     if not note.exists() or not (folder / f"{key}.rows").exists():

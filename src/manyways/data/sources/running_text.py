@@ -39,10 +39,10 @@ def load(source: Path, options: Options) -> Raw:
     Files that a folder calls train, validation or test are those parts. Raises DataError where one is empty.
     """
     files = [source] if source.is_file() else _files(source)
-    found = [pieces(_read(path)) for path in files]
+    texts = [pieces(_read(path)) for path in files]
     parts = [TRAINING if source.is_file() else part_of(path.name) or TRAINING for path in files]
-    text = [piece for each in found for piece in each]
-    part = np.repeat(np.asarray(parts, np.uint8), [len(each) for each in found])
+    text = [piece for each in texts for piece in each]
+    part = np.repeat(np.asarray(parts, np.uint8), [len(each) for each in texts])
     left = (
         {} if source.is_file() else unread(files_below(source), files, source, "running text, whose files end in .txt")
     )
@@ -71,22 +71,22 @@ def pieces(text: str) -> list[str]:
 
     A line of more than a million characters is cut behind a space.
     """
-    found: list[str] = []
-    at = 0
-    while at < len(text):
-        stop = at + LONGEST
-        end = text.find("\n\n", at + PIECE, stop)
-        line = text.find("\n", at + 2 * PIECE, stop)
+    parts: list[str] = []
+    start = 0
+    while start < len(text):
+        stop = start + LONGEST
+        end = text.find("\n\n", start + PIECE, stop)
+        line = text.find("\n", start + 2 * PIECE, stop)
         if end >= 0 or line >= 0:
             end = end + 2 if end >= 0 and (line < 0 or end < line) else line + 1
         elif stop >= len(text):
             end = len(text)
         else:  # a line that never ends, as of text8: between two words
-            end = text.rfind(" ", at + PIECE, stop) + 1 or stop
+            end = text.rfind(" ", start + PIECE, stop) + 1 or stop
         # A row of nothing but line breaks could not be learned from.
-        if found and not (text[at:end].strip() and found[-1].strip()):
-            found[-1] += text[at:end]
+        if parts and not (text[start:end].strip() and parts[-1].strip()):
+            parts[-1] += text[start:end]
         else:
-            found.append(text[at:end])
-        at = end
-    return found
+            parts.append(text[start:end])
+        start = end
+    return parts

@@ -127,5 +127,5 @@ def _read_parquet(path: Path) -> "pl.DataFrame":
 
     content = read_whole(path) if path.suffix.lower() == ".gz" else path
     check_parquet(content, path)
-    with decoding(str(path), AGAIN, said="cannot be read as Parquet"):
+    with decoding(str(path), AGAIN, fault="cannot be read as Parquet"):
         return pl.read_parquet(content, glob=False)

@@ -30,7 +30,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether the first bytes of `path` say that it is encoded otherwise than in UTF-8."""
+    """True if the first bytes of `path` say that it is encoded otherwise than in UTF-8."""
     with opened(path) as file:
         return mark_of(file.peek(4)[:4]) is not None
 
@@ -63,13 +63,13 @@ def check_utf8(path: Path) -> None:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 # The decoder sees what it held back from the last chunk before this one.
-                at = offset - pending + error.start
+                place = offset - pending + error.start
                 line += chunk[: max(0, error.start - pending)].count(b"\n")
                 wrong = error.object[error.start]
                 # Windows has letters and quotes where Latin 1 has control characters.
                 encoding = "cp1252" if 0x80 <= wrong < 0xA0 else "latin1"
                 raise DataError(
-                    f"{path} is not UTF-8: byte {wrong:#04x} at byte offset {at:,}, line {line:,}. "
+                    f"{path} is not UTF-8: byte {wrong:#04x} at byte offset {place:,}, line {line:,}. "
                     f"Text must be UTF-8; convert it: iconv -f {encoding} -t utf-8 {path.name} > utf8-{path.name}"
                 ) from error
             if not chunk:

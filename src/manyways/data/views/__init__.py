@@ -4,9 +4,9 @@ A weak view changes what surely keeps the label, a strong one all that probably 
 what an embedding should not depend on. All randomness comes from the generator passed in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,74 +14,67 @@ from torch import Tensor
 from manyways.data.presence import is_presence
 from manyways.data.specs import Spec
 from manyways.data.views.audio import AudioStrong, AudioWeak
+from manyways.data.views.base import View
 from manyways.data.views.images import ImageContrastive, ImageStrong, ImageWeak
-from manyways.data.views.tables import TableStrong, TableWeak
+from manyways.data.views.tables import TableContrastive, TableStrong, TableWeak
 from manyways.data.views.text import TextStrong, TextWeak
 from manyways.errors import DataError, ParameterError
+from manyways.registry import Classes
 
 __all__ = [
+    "VIEWS",
     "AudioStrong",
     "AudioWeak",
     "ImageContrastive",
     "ImageStrong",
     "ImageWeak",
+    "TableContrastive",
     "TableStrong",
     "TableWeak",
     "TextStrong",
     "TextWeak",
     "View",
     "Views",
-    "contrastive_view",
-    "strong_view",
-    "weak_view",
+    "view_names",
+    "view_of",
 ]
 
 
-class View(Protocol):
-    """A random change of a batch: same rows, new values; the same state of `rng` gives the same bits."""
-
-    def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor: ...
-
-
-WEAK: dict[str, type[Any]] = {"image": ImageWeak, "table": TableWeak, "text": TextWeak, "audio": AudioWeak}
-STRONG: dict[str, type[Any]] = {
-    "image": ImageStrong,
-    "table": TableStrong,
-    "text": TextStrong,
-    "audio": AudioStrong,
-}
+VIEWS: Classes[View] = Classes("views", View, "manyways.data.views")
+"""Every view by its name: those of this folder, and of the entry-point group `manyways.views`."""
+USUAL = {"contrastive": "strong", "strong": "weak"}
+"""The view of a kind of input that has none of that name."""
 
 
-def weak_view(spec: Spec, **options: Any) -> View:
-    """The weak view of the inputs that `spec` describes; `options` are the fields of its dataclass.
+def view_names() -> tuple[str, ...]:
+    """What views are called, whatever the kind of input: weak, strong, contrastive, …"""
+    return tuple(dict.fromkeys(name.partition("-")[2] for name in VIEWS))
 
-    Raises ParameterError on an unknown option or one out of range.
+
+def view_of(name: str, spec: Spec, **options: Any) -> View:
+    """The view called `name` of the inputs that `spec` describes: "weak", "strong", "contrastive", …
+
+    Contrastive views are SimCLR's for images, SCARF's for tables, else the strong ones; of a kind of input that has no
+    view of that name it is the weak one.
+
+    Args:
+        name: The view, without the kind of input.
+        spec: The inputs.
+        **options: Fields of its dataclass.
+
+    Raises:
+        ParameterError: An option is unknown or out of range.
     """
-    return _build(WEAK[spec.kind], spec, options)
-
-
-def strong_view(spec: Spec, **options: Any) -> View:
-    """The strong view of the inputs that `spec` describes; see `weak_view`."""
-    return _build(STRONG[spec.kind], spec, options)
-
-
-def contrastive_view(spec: Spec, **options: Any) -> View:
-    """The view for contrastive learning: SimCLR's for images, SCARF's for tables, else the strong one."""
-    if spec.kind == "image":
-        return _build(ImageContrastive, spec, options)
-    if spec.kind == "table":
-        return _build(TableStrong, spec, {"corruption": 0.6, "noise": 0.0, **options})
-    return strong_view(spec, **options)
-
-
-def _build(kind: type[Any], spec: Spec, options: Mapping[str, Any]) -> View:
-    allowed = [field.name for field in fields(kind) if field.name != "spec"]
+    while (full := f"{spec.kind}-{name}") not in VIEWS and name != "weak":
+        name = USUAL.get(name, "weak")
+    kind = VIEWS.find(full)
+    allowed = [field.name for field in fields(kind) if field.name != "spec"]  # type: ignore[arg-type]
     if unknown := sorted(set(options) - set(allowed)):
         raise ParameterError(
             f"{kind.__name__} has no option {', '.join(unknown)}; its options are {', '.join(allowed)}."
         )
-    view: View = kind(spec, **options)
-    return view
+    make: Callable[..., View] = kind
+    return make(spec, **options)
 
 
 class Views:
@@ -93,21 +86,25 @@ class Views:
 
     def __init__(self, specs: Mapping[str, Spec]) -> None:
         self.specs = dict(specs)
-        self._weak = {name: weak_view(spec) for name, spec in specs.items()}
-        self._strong = {name: strong_view(spec) for name, spec in specs.items()}
-        self._contrastive = {name: contrastive_view(spec) for name, spec in specs.items()}
+        self._made: dict[str, dict[str, View]] = {}
 
     def weak(self, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """The weak view of every input."""
-        return self._apply(self._weak, inputs, rng)
+        return self.see("weak", inputs, rng)
 
     def strong(self, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """The strong view of every input."""
-        return self._apply(self._strong, inputs, rng)
+        return self.see("strong", inputs, rng)
 
     def contrastive(self, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """The contrastive view of every input."""
-        return self._apply(self._contrastive, inputs, rng)
+        return self.see("contrastive", inputs, rng)
+
+    def see(self, name: str, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+        """The view called `name` of every input; see `view_of`."""
+        if name not in self._made:
+            self._made[name] = {modality: view_of(name, spec) for modality, spec in self.specs.items()}
+        return self._apply(self._made[name], inputs, rng)
 
     def _apply(
         self, views: Mapping[str, View], inputs: Mapping[str, Tensor], rng: torch.Generator

@@ -1,18 +1,20 @@
 """Weak and strong views of batches of waveforms."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from manyways.data.specs import AudioSpec
+from manyways.data.views.base import View
 from manyways.data.views.ranges import coin, gaussian, integers, require_range, require_shape, uniform
 from manyways.errors import ParameterError
 
 
 @dataclass(frozen=True)
-class AudioWeak:
+class AudioWeak(View):
     """Moved in time and made louder or softer.
 
     shift: largest shift as a fraction of the clip, in [0, 0.5]; silence enters at the other end.
@@ -20,6 +22,7 @@ class AudioWeak:
     Takes int16, or float in [-1, 1], [B, T]; gives float32 in [-1, 1].
     """
 
+    name: ClassVar = "audio-weak"
     spec: AudioSpec
     shift: float = 0.1
     gain: float = 3.0
@@ -37,7 +40,7 @@ class AudioWeak:
 
 
 @dataclass(frozen=True)
-class AudioStrong:
+class AudioStrong(View):
     """The weak view with a change of speed, masks in time and frequency (SpecAugment, Park 2019) and noise.
 
     shift, gain: as for `AudioWeak`.
@@ -48,6 +51,7 @@ class AudioStrong:
     Takes int16, or float in [-1, 1], [B, T]; gives float32 in [-1, 1].
     """
 
+    name: ClassVar = "audio-strong"
     spec: AudioSpec
     shift: float = 0.1
     gain: float = 3.0

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from manyways.data.specs import ImageSpec
 from manyways.data.views import geometry, photometry
+from manyways.data.views.base import View
 from manyways.data.views.ranges import coin, gaussian, integers, require_range, require_shape, uniform
 from manyways.errors import ParameterError
 
@@ -36,7 +38,7 @@ GREY_OPERATIONS = tuple(name for name in OPERATIONS if name not in ("saturation"
 
 
 @dataclass(frozen=True)
-class ImageWeak:
+class ImageWeak(View):
     """A small shift, and a mirror with probability 1/2 (FixMatch, Sohn 2020) or a small turn and zoom.
 
     shift: largest shift as a fraction of height and width, in [0, 0.5].
@@ -47,6 +49,7 @@ class ImageWeak:
     Takes uint8, or float in [0, 1], [B, C, H, W]; gives float32 in [0, 1].
     """
 
+    name: ClassVar = "image-weak"
     spec: ImageSpec
     shift: float = 0.125
     flip: bool | None = None
@@ -86,7 +89,7 @@ class ImageWeak:
 
 
 @dataclass(frozen=True)
-class ImageStrong:
+class ImageStrong(View):
     """The weak view, then RandAugment (Cubuk 2020) and Cutout (DeVries 2017) as in FixMatch (Sohn 2020).
 
     Each image gets `draws` different operations: first all geometric ones as one resampling, then the others
@@ -101,6 +104,7 @@ class ImageStrong:
     turn: of the weak view that comes first.
     """
 
+    name: ClassVar = "image-strong"
     spec: ImageSpec
     shift: float = 0.125
     flip: bool | None = None
@@ -186,7 +190,7 @@ class ImageStrong:
 
 
 @dataclass(frozen=True)
-class ImageContrastive:
+class ImageContrastive(View):
     """The recipe of SimCLR (Chen 2020): random resized crop, mirror, colour jitter, greyscale, blur.
 
     area: smallest part of the image that a crop shows, in [0.01, 1]; None is 0.08 from 64 pixels on, 0.2
@@ -197,6 +201,7 @@ class ImageContrastive:
     blur: blur every second image with σ in [0.1, 2] pixels; None blurs from 64 pixels on.
     """
 
+    name: ClassVar = "image-contrastive"
     spec: ImageSpec
     area: float | None = None
     flip: bool | None = None

@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from manyways.data.specs import TableSpec
+from manyways.data.views.base import View
 from manyways.data.views.ranges import gaussian, require_range, require_shape
 
 
 @dataclass(frozen=True)
-class TableWeak:
+class TableWeak(View):
     """A little Gaussian noise on the numbers; categories stay.
 
     noise: standard deviation in units of the standardised columns, in [0, 1].
     Takes and gives float32 [B, D].
     """
 
+    name: ClassVar = "table-weak"
     spec: TableSpec
     noise: float = 0.05
 
@@ -30,7 +33,7 @@ class TableWeak:
 
 
 @dataclass(frozen=True)
-class TableStrong:
+class TableStrong(View):
     """Some source columns replaced by those of other rows (SCARF, Bahri 2022), then the weak view's noise.
 
     corruption: probability that a source column is replaced, in [0, 1]; SCARF contrasts views at 0.6, too
@@ -39,6 +42,7 @@ class TableStrong:
     Takes and gives float32 [B, D]; the columns of one category move together, so one-hot stays one-hot.
     """
 
+    name: ClassVar = "table-strong"
     spec: TableSpec
     corruption: float = 0.3
     noise: float = 0.05
@@ -50,6 +54,16 @@ class TableStrong:
         require_shape(batch, self.spec.width)
         mixed = corrupt(batch, self.spec, self.corruption, rng)
         return add_noise(mixed, self.spec, self.noise, rng)
+
+
+@dataclass(frozen=True)
+class TableContrastive(TableStrong):
+    """SCARF's view: most source columns replaced by those of other rows, and no noise (Bahri et al., ICLR 2022)."""
+
+    name: ClassVar = "table-contrastive"
+
+    corruption: float = 0.6
+    noise: float = 0.0
 
 
 def add_noise(rows: Tensor, spec: TableSpec, deviation: float, rng: torch.Generator) -> Tensor:

@@ -1,22 +1,25 @@
 """Weak and strong views of batches of token ids."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from manyways.data.specs import TextSpec
+from manyways.data.views.base import View
 from manyways.data.views.ranges import require_range, require_shape
 
 
 @dataclass(frozen=True)
-class TextWeak:
+class TextWeak(View):
     """A few tokens dropped; the others move up and padding fills the end.
 
     drop: probability that a token is dropped, in [0, 0.9]. The start token and one more always stay.
     Takes int32 or int64 [B, L]; gives int64 [B, L].
     """
 
+    name: ClassVar = "text-weak"
     spec: TextSpec
     drop: float = 0.05
 
@@ -29,7 +32,7 @@ class TextWeak:
 
 
 @dataclass(frozen=True)
-class TextStrong:
+class TextStrong(View):
     """Deletion, local swaps, replacement and a masked span: EDA (Wei and Zou, 2019) without a thesaurus.
 
     drop: probability that a token is deleted, in [0, 0.9].
@@ -40,6 +43,7 @@ class TextStrong:
     Takes int32 or int64 [B, L]; gives int64 [B, L]. The start token and one more always stay.
     """
 
+    name: ClassVar = "text-strong"
     spec: TextSpec
     drop: float = 0.1
     swap: float = 0.1

@@ -9,7 +9,7 @@ from manyways.data.columns import ids_from_text
 from manyways.lineage.forgetting.receipt_rows import ReceiptCheck
 from manyways.lineage.store import row_registry
 from manyways.lineage.store.store import Store, reached_by
-from manyways.lineage.store.weights import weights_hash
+from manyways.lineage.store.weight_store import weights_hash
 from manyways.models.model import Model
 from manyways.models.saving import load_model
 

@@ -18,7 +18,7 @@ from manyways.lineage.forgetting.retraining import SourceModels, environment_dif
 from manyways.lineage.store.lineage_hash import lineage_hash
 from manyways.lineage.store.model_record import FORGOTTEN
 from manyways.lineage.store.store import Store
-from manyways.lineage.store.weights import weights_hash
+from manyways.lineage.store.weight_store import weights_hash
 from manyways.lineage.terms import DELETE, NEARLY, NO_PROOF
 from manyways.methods.saved import Functions
 from manyways.models.lineage import Lineage

@@ -13,7 +13,7 @@ from manyways.lineage.store.forgetting_plan import ForgettingStep
 from manyways.lineage.store.manifest import Manifest
 from manyways.lineage.store.model_record import ModelRecord
 from manyways.lineage.store.row_registry import load_set
-from manyways.lineage.store.weights import Weights
+from manyways.lineage.store.weight_store import WeightStore
 from manyways.lineage.terms import (
     AGAIN,
     ASSEMBLE,
@@ -52,7 +52,7 @@ class Planner:
     """Plans one forgetting: of the rows `gone`, with models that are left as they are looked up in `weights`."""
 
     def __init__(
-        self, db: sqlite3.Connection, weights: Weights, sources: DataSources, gone: BitMap, *, how: str = EXACT,
+        self, db: sqlite3.Connection, weights: WeightStore, sources: DataSources, gone: BitMap, *, how: str = EXACT,
         delete: bool = False, other_versions: bool = False,
     ) -> None:  # fmt: skip
         self._db, self._weights, self._sources, self._gone = db, weights, sources, gone

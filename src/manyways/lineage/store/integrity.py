@@ -7,7 +7,7 @@ from manyways.errors import StoreError
 from manyways.lineage.store.checked_values import digest
 from manyways.lineage.store.database import Database
 from manyways.lineage.store.database_scan import DatabaseScan
-from manyways.lineage.store.weights import Weights
+from manyways.lineage.store.weight_store import WeightStore
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class IntegrityReport:
         return not self.problems
 
 
-def check_integrity(database: Database, weights: Weights, *, remove_orphans: bool = False) -> IntegrityReport:
+def check_integrity(database: Database, weights: WeightStore, *, remove_orphans: bool = False) -> IntegrityReport:
     """Look at everything in a store; with `remove_orphans` folders of weights that no model has are deleted.
 
     What is damaged is told, however much it is; nothing is deleted where the database is, for then nobody knows which
@@ -70,7 +70,7 @@ def check_integrity(database: Database, weights: Weights, *, remove_orphans: boo
     return IntegrityReport(len(scan.records), len(used), tuple(problems), tuple(orphans), remove_orphans, unfinished)
 
 
-def _orphans(database: Database, weights: Weights, remove: bool) -> tuple[set[str], list[str]]:
+def _orphans(database: Database, weights: WeightStore, remove: bool) -> tuple[set[str], list[str]]:
     """The weights that models have, and the folders that no model has."""
     if remove:
         database.check_writable()

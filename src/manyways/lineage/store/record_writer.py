@@ -18,7 +18,7 @@ from manyways.lineage.store.event_log import events_of
 from manyways.lineage.store.lineage_hash import lineage_hash, nearest_parents
 from manyways.lineage.store.manifest import Manifest
 from manyways.lineage.store.model_record import FORGOTTEN, SHORT, keep_stages
-from manyways.lineage.store.weights import Weights
+from manyways.lineage.store.weight_store import WeightStore
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def write_record(
-    database: Database, weights: Weights, model: "Model", data: "Data | None", sources: Mapping[str, str],
+    database: Database, weights: WeightStore, model: "Model", data: "Data | None", sources: Mapping[str, str],
     run: "Run | None", forget: int | None = None, by_fit: bool = False,
 ) -> str:  # fmt: skip
     """Keep `model`, made from the models `sources`, in one transaction; see `Store.keep` and `Store.keep_pending`."""

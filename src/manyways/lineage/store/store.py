@@ -24,7 +24,7 @@ from manyways.lineage.store.lineage_hash import lineage_hash
 from manyways.lineage.store.manifest import Manifest
 from manyways.lineage.store.model_record import MODEL_FILE, ModelRecord, load_lineage, load_records, saved_lineage
 from manyways.lineage.store.record_writer import write_record
-from manyways.lineage.store.weights import Weights
+from manyways.lineage.store.weight_store import WeightStore
 from manyways.models.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Store:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder).expanduser() if folder is not None else store_folder()
         self.database = Database(self.folder)
-        self.weights = Weights(self.folder)
+        self.weights = WeightStore(self.folder)
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"

@@ -14,6 +14,7 @@ from manyways.methods.fields import Count
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.methods.semi_supervised.self_training import require_classifier
+from manyways.methods.starts import last
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -68,6 +69,9 @@ class ActiveLearning(Method):
 
     def asks(self, labels: int) -> int:
         return min(self.questions if self.questions is not None else labels // 2, labels - 1)
+
+    def roles_used(self) -> tuple[str, ...]:
+        return last(self.base).roles_used()
 
     def fewest_steps(self) -> int:
         return (self.rounds + 1) * self.base.fewest_steps()

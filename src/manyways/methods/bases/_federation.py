@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.methods.bases._privacy import clip_updates
-from manyways.methods.bases._rounds import Plan, Rounds
+from manyways.methods.bases._rounds import RoundPlan, Rounds
 from manyways.models.population import Population, Weights
 from manyways.training.learner import LabelledLearner
 
@@ -29,7 +29,7 @@ class Federation(nn.Module):
     reported: Tensor
     fitted: tuple[str, ...] = ()
 
-    def __init__(self, learner: LabelledLearner, plan: Plan, seed: int) -> None:
+    def __init__(self, learner: LabelledLearner, plan: RoundPlan, seed: int) -> None:
         super().__init__()
         (column,) = learner.data.roles["client"]
         holders = learner.training_data.take(column)[learner.labelled]

@@ -16,7 +16,7 @@ WHO, ORDER = 1, 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class RoundPlan:
     """How rounds go.
 
     share: of the clients that are asked in a round, in (0, 1]; poisson: whether each is asked by a throw of its own, so
@@ -64,7 +64,7 @@ class Rounds:
     held: the positions of the rows that each client holds, at least one; seed: what all chance follows from.
     """
 
-    def __init__(self, held: Sequence[RowNumbers], plan: Plan, seed: int) -> None:
+    def __init__(self, held: Sequence[RowNumbers], plan: RoundPlan, seed: int) -> None:
         self.plan, self.seed = plan, seed
         self.sizes = np.array([len(rows) for rows in held], np.int64)
         self._rows = np.concatenate(held)

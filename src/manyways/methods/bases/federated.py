@@ -24,7 +24,7 @@ from manyways.methods.bases._privacy import (
     refuse_batch_norm,
     uncovered,
 )
-from manyways.methods.bases._rounds import Plan, Rounds
+from manyways.methods.bases._rounds import RoundPlan, Rounds
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
@@ -80,6 +80,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     """Largest norm of each client's gradient; None does not clip."""
     precision: Literal["float32"] = "float32"
     """Arithmetic of the loss: that of a population."""
+    class_weight: Literal["balanced"] | None = None
+    """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
     augment: bool = False
     """Whether clients see their rows through weak views."""
     dropout_rate: Annotated[float, Interval("[0, 1)")] = 0.0
@@ -94,6 +96,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     """What noise and its throws follow from; None draws a secret, other in every run, on which the privacy rests."""
 
     needs: ClassVar = (Input, Label, Client)
+    uses: ClassVar = ("weight",)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
 
@@ -116,6 +119,11 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
             )
         if self.private:
             check_private(name, self.clip_update, self.local_steps, self.local_epochs)
+        if self.private and self.class_weight is not None:
+            raise ParameterError(
+                f"{name}.class_weight counts clients' labels, which are not looked at where there is noise: leave it "
+                f"out; got {self.class_weight!r}."
+            )
         if self.private and self.patience != type(self).patience:
             raise ParameterError(
                 f"{name}.patience waits for scores on validation rows, which are clients' own and are not looked at "
@@ -136,6 +144,10 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     def private(self) -> bool:
         """Whether there is noise, and so a guarantee."""
         return self.noise_multiplier > 0
+
+    def roles_used(self) -> tuple[str, ...]:
+        """Without weights where there is noise: their mean would tell of all clients."""
+        return tuple(role for role in super().roles_used() if not (self.private and role == "weight"))
 
     def unrepeatable(self) -> str | None:
         return "its noise follows from a secret that nobody keeps" if self.private and self.noise_seed is None else None
@@ -175,11 +187,12 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> FederatedT:
         learner = super().begin(data, model, seed)
+        learner.weigh(balanced=self.class_weight == "balanced")
         if self.private:
             epsilon(1, self.participation, self.noise_multiplier, self.delta)  # before training, not after it
             refuse_batch_norm(learner.network, type(self).__name__)
         learner.private, learner.secret = self.private, self.private and self.noise_seed is None
-        plan = Plan(
+        plan = RoundPlan(
             share=self.participation, poisson=self.private, dropout_rate=self.dropout_rate,
             batch_size=self.batch_size, epochs=self.local_epochs, steps=self.local_steps,
         )  # fmt: skip
@@ -215,6 +228,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         if self.augment and len(positions):
             inputs = learner.views.weak(inputs, rng)
         weights = (np.arange(rounds.width) < counts[:, None]) / counts[:, None].astype(np.float32)
+        if learner.weights is not None:
+            weights *= learner.weights.numpy()[positions]
         return {
             "inputs": _by_client(inputs, positions),
             "labels": learner.labels_at(positions.ravel()).view(positions.shape),

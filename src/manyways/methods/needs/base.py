@@ -51,7 +51,7 @@ def lacking(needs: Iterable[Need], data: Data) -> str | None:
 
 
 def unused(used: Iterable[str], data: Data) -> str | None:
-    """The first role of `data` that changes how rows are learned from, and is not among the `used` ones.
+    """The first role of `data` that changes how labels are learned from, and is not among the `used` ones.
 
     Returns:
         Why a method that uses no more roles cannot learn from `data`, with what to type instead; None if it can.

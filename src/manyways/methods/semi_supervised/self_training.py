@@ -12,7 +12,7 @@ from manyways.data.targets import predictions
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
-from manyways.methods.starts import learns_from_labels
+from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
@@ -51,6 +51,9 @@ class SelfTraining(Method):
 
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "its guesses": (replace(self, threshold=1 - 1e-12), data)}
+
+    def roles_used(self) -> tuple[str, ...]:
+        return last(self.base).roles_used()
 
     def fewest_steps(self) -> int:
         return self.rounds * self.base.fewest_steps()

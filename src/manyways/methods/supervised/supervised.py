@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar
 import torch
 
 from manyways.data.targets import predictions
+from manyways.data.views import view_names
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
-from manyways.methods.fields import Interval
+from manyways.methods.fields import Interval, Named
 from manyways.methods.needs import AnyLabel, Input
 from manyways.training.learner import LabelledLearner
 
@@ -22,7 +23,9 @@ class Supervised(LabelledMethod[LabelledLearner]):
     """
 
     augment: bool = True
-    """Whether batches are seen through weak views."""
+    """Whether batches are seen through a view."""
+    view: Annotated[str, Named(view_names)] = "weak"
+    """Which: weak, strong, contrastive, or another that a package brings."""
     label_smoothing: Annotated[float, Interval("[0, 1)")] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
 
@@ -36,7 +39,7 @@ class Supervised(LabelledMethod[LabelledLearner]):
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
         return {
-            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
+            "inputs": learner.views.see(self.view, inputs, rng) if self.augment else inputs,
             **learner.labels_of(rows),
         }
 

@@ -7,11 +7,12 @@ import torch
 
 from manyways.data.data import Data
 from manyways.data.targets import predictions
+from manyways.data.views import view_names
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
-from manyways.methods.fields import Interval, Positive, Share
+from manyways.methods.fields import Interval, Named, Positive, Share
 from manyways.methods.needs import AnyLabel, Input
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
@@ -36,7 +37,9 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     unfreeze: Share = 0.0
     """Share of the steps over which layers are unfrozen one by one from the top (gradual unfreezing; 0: at once)."""
     augment: bool = True
-    """Whether batches are seen through weak views."""
+    """Whether batches are seen through a view."""
+    view: Annotated[str, Named(view_names)] = "weak"
+    """Which: weak, strong, contrastive, or another that a package brings."""
 
     needs: ClassVar = (Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}
@@ -74,7 +77,7 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
         rows = learner.pick(learner.labelled, self.batch_size, step)
         inputs = learner.take(rows)
         return {
-            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
+            "inputs": learner.views.see(self.view, inputs, rng) if self.augment else inputs,
             **learner.labels_of(rows),
         }
 

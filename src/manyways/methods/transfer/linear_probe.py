@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,10 @@ from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.learner import label_weights
 from manyways.training.run import Run
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 LARGE = 1 << 30
@@ -90,7 +94,7 @@ def _logistic(
     features: NDArray[Any], labels: NDArray[Any], classes: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.model_selection import StratifiedKFold
 
     def make(strength: float) -> LogisticRegression:
         return LogisticRegression(C=1 / strength, max_iter=2000)
@@ -110,8 +114,7 @@ def _logistic(
         fitting.say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
         folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=fitting.seed)
-        how: Any = {"cv": folds, "scoring": "neg_log_loss", "params": {"sample_weight": fitting.weights}}
-        scores = [cross_val_score(make(p), features, labels, **how).mean() for p in GRID]
+        scores = [_validated(make(strength), features, labels, folds, fitting.weights) for strength in GRID]
         penalty = GRID[int(np.argmax(scores))]
     fitted = make(penalty).fit(features, labels, sample_weight=fitting.weights)
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, -30.0)
@@ -124,6 +127,24 @@ def _logistic(
     else:
         weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
     return weight, bias
+
+
+def _validated(
+    model: "LogisticRegression", features: NDArray[Any], labels: NDArray[Any], folds: "StratifiedKFold",
+    weights: NDArray[np.float64] | None,
+) -> float:  # fmt: skip
+    """The mean over folds of minus the log loss on the rows left out, weighted where rows are."""
+    from sklearn.metrics import log_loss
+
+    scores = []
+    for kept, left in folds.split(features, labels):
+        some, others = (None, None) if weights is None else (weights[kept], weights[left])
+        if others is not None and not others.any():
+            continue
+        model.fit(features[kept], labels[kept], sample_weight=some)
+        said = model.predict_proba(features[left])
+        scores.append(-log_loss(labels[left], said, sample_weight=others, labels=model.classes_))
+    return float(np.mean(scores)) if scores else 0.0
 
 
 def _seconds_of_a_pass(features: NDArray[Any], labels: NDArray[Any]) -> float:

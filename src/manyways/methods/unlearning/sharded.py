@@ -73,6 +73,9 @@ class Sharded(Method):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(shards=3, slices=2)
 
+    def roles_used(self) -> tuple[str, ...]:
+        return last(self.method).roles_used()
+
     def fewest_steps(self) -> int:
         return self.shards * self.slices * self.method.fewest_steps()
 

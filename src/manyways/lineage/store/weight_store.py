@@ -26,7 +26,7 @@ LEFT_BEHIND = 24 * 3600.0
 """Seconds after which a folder that was being written is taken for one whose process was killed."""
 
 
-class Weights:
+class WeightStore:
     """The folder `weights` of a store."""
 
     def __init__(self, store: Path) -> None:
@@ -126,7 +126,7 @@ def folder_hash(folder: Path) -> str:
 
 def weights_hash(model: "Model", scratch: Path) -> str:
     """The hash that a store would keep the weights of `model` under; they are written into `scratch` and deleted."""
-    with Weights(scratch).written(model) as (key, _):
+    with WeightStore(scratch).written(model) as (key, _):
         return key
 
 

@@ -1,4 +1,4 @@
-"""What a comparison will do: which methods on which rows, under which conditions, and the trainings of it."""
+"""The plan of a comparison: which methods on which rows, under which conditions, and the trainings of it."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is compared: the data with its test part, the methods by their text, and the conditions for all."""
+class ComparisonPlan:
+    """The plan of a comparison: the data with its test part, the methods by their text, and the conditions for all."""
 
     data: Data
     methods: dict[str, Method]
@@ -83,7 +83,7 @@ class Plan:
 def make_plan(
     data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
     metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
-) -> Plan:  # fmt: skip
+) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None else [_method(method) for method in methods]
     if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
@@ -127,7 +127,7 @@ def make_plan(
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
         raise ParameterError(f"workers must be 0 or more; got {count}.")
-    return Plan(
+    return ComparisonPlan(
         data=data,
         methods=texts,
         labels=labels,
@@ -152,7 +152,7 @@ def _method(given: Method | str) -> Method:
 
 
 def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
-    """What the methods suggest for `data`, those that `start` begins as they are, others from nothing, by name."""
+    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name."""
     kinds = all_methods().values()
     candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
     if start is not None and task.has_labels:

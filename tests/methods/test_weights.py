@@ -1,0 +1,193 @@
+"""Sample weights, class weights and samplers, in every method that draws labelled rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import manyways as mw
+from manyways.data.columns import Column
+from manyways.data.data import Data
+from manyways.data.targets import ClassTarget
+from manyways.errors import DataError, NeedsError, ParameterError
+from manyways.methods.bases.rows import LabelledMethod
+from manyways.methods.discovery import all_methods
+from manyways.randomness import generator
+from manyways.training.learner import label_weights
+from manyways.training.samplers import SAMPLERS, Balanced, Epochs, Weighted
+
+USERS = sorted(name for name, kind in all_methods().items() if "weight" in kind.uses)
+
+
+def rows(count: int = 240, *, wrong: float = 0.45, seed: int = 0) -> Data:
+    """Two classes by the sign of a number; a share of the training labels is turned and weighs nothing."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, 2))
+    part = (np.arange(count) % 4 == 3).astype(np.uint8) * 2
+    turned = (rng.random(count) < wrong) & (part == 0)
+    label = np.where((x[:, 0] > 0) != turned, "up", "down").astype(object)
+    columns = [
+        Column("x", "number", x), Column("y", "category", label), Column("w", "number", (~turned).astype(float)),
+        Column("task", "category", np.arange(count) % 2), Column("client", "category", np.arange(count) % 3),
+    ]  # fmt: skip
+    roles = {"input": ["x"], "label": ["y"], "weight": ["w"]}
+    return Data.from_columns(columns, roles, part=part, name="toy")
+
+
+def made(name: str) -> mw.Method:
+    kind = all_methods()[name]
+    return kind(epochs=1) if name == "never" else kind()
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_rows_of_weight_zero_teach_nothing(name: str) -> None:
+    """With 45% of the labels turned a method that weighed all alike would learn next to nothing."""
+    data, method = rows(), made(name)
+    if name in ("fixmatch", "mean-teacher"):
+        data = data.hide(np.flatnonzero((data.part == 0) & (np.arange(len(data)) % 5 == 0)))
+    if "task" in map(str, method.needs):
+        data = Data.from_columns(data.columns.values(), {**data.roles, "task": ("task",)}, part=data.part, name="toy")
+    if "client" in map(str, method.needs):
+        data = Data.from_columns(data.columns.values(), {**data.roles, "client": ("client",)}, part=data.part)
+    start = mw.SimCLR().fit(data, budget=2) if method.needs_start() else None
+    if name == "distill":
+        start = mw.Supervised().fit(data, budget=150)
+    if name == "fusion":
+        pytest.skip("it needs several inputs")
+    model = method.fit(data, start, budget=300)
+    assert model.evaluate(data.test)["accuracy"] > 0.85
+
+
+def test_the_weighted_loss_is_the_mean_of_weight_times_loss() -> None:
+    target = ClassTarget("y", ("a", "b", "c"))
+    outputs, labels = torch.randn(5, 3, generator=generator(0)), torch.tensor([0, 2, 1, 1, 0])
+    weights = torch.tensor([0.0, 1.0, 2.0, 0.5, 1.5])
+    by_hand = sum(
+        float(w) * -float(out.log_softmax(0)[label]) for w, out, label in zip(weights, outputs, labels, strict=True)
+    )
+    assert float(target.loss(outputs, labels, weights)) == pytest.approx(by_hand / 5, rel=1e-5)
+
+
+def test_weights_are_one_on_average_over_the_labelled_rows() -> None:
+    data = rows(40).hide(np.arange(5)).training
+    target = ClassTarget("y", ("down", "up"))
+    labels = torch.from_numpy(target.encode(data))
+    weights = label_weights(data, target, labels, balanced=False)
+    assert weights is not None
+    assert float(weights[torch.from_numpy(data.labelled)].mean()) == pytest.approx(1)
+
+
+def test_balanced_class_weights_are_scikit_learns() -> None:
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    labels = torch.tensor([0, 0, 0, 1, 2, 2])
+    ours = ClassTarget("y", ("a", "b", "c")).class_weights(labels)
+    np.testing.assert_allclose(ours.numpy(), compute_sample_weight("balanced", labels.numpy()), rtol=1e-6)
+
+
+def test_balanced_classes_find_the_rare_one() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 1))
+    label = np.where(x[:, 0] + rng.normal(size=600) > 2.2, "rare", "common")
+    data = mw.read({"x": x[:, 0], "y": label.tolist()}, label="y").with_test(0.5)
+    scores = [
+        mw.Supervised(class_weight=weight, sampler=sampler).fit(data, budget=150).evaluate(data.test)
+        for weight, sampler in ((None, "epochs"), ("balanced", "epochs"), (None, "balanced"), ("balanced", "weighted"))
+    ]
+    plain, *others = [score["balanced_accuracy"] for score in scores]
+    assert all(other > plain + 0.05 for other in others)
+
+
+def test_class_weights_of_numbers_are_refused() -> None:
+    data = mw.read({"x": np.arange(40.0), "y": np.arange(40.0) / 3}, label="y")
+    with pytest.raises((ParameterError, NeedsError, mw.errors.ModelError), match="class_weight must be None"):
+        mw.Supervised(class_weight="balanced").fit(data, budget=2)
+
+
+def test_weights_below_zero_are_refused_with_their_rows() -> None:
+    data = mw.read({"x": np.arange(20.0), "w": [1.0] * 7 + [-1.0] + [1.0] * 12, "y": list("ab") * 10}, label="y",
+                   input="x", weight="w")  # fmt: skip
+    with pytest.raises(DataError, match=r"The weight 'w' must be a number of 0 or more.*\(7; rows count from 0\)"):
+        mw.Supervised().fit(data, budget=2)
+    nothing = mw.read({"x": np.arange(20.0), "w": [0.0] * 20, "y": list("ab") * 10}, label="y", input="x", weight="w")
+    with pytest.raises(DataError, match="The weight 'w' is 0 in all rows"):
+        mw.Supervised().fit(nothing, budget=2)
+
+
+# --- samplers ------------------------------------------------------------------------------------
+
+
+def learner_with(weights: list[float], codes: list[int]) -> object:
+    class Looked:
+        target = ClassTarget("y", ("a", "b", "c"))
+
+    looked = Looked()
+    looked.weights, looked.labels = torch.tensor(weights), torch.tensor(codes)  # type: ignore[attr-defined]
+    return looked
+
+
+def test_every_sampler_is_a_function_of_seed_and_step() -> None:
+    pool = np.array([0, 2, 3, 5])
+    for kind in SAMPLERS.all().values():
+        sampler, again = kind(), kind()
+        for each in (sampler, again):
+            each.look(learner_with([1, 1, 2, 3, 1, 0.5], [0, 1, 2, 0, 1, 2]))  # type: ignore[arg-type]
+        sampler.positions(pool, 3, 0, 7)
+        first, second = sampler.positions(pool, 64, 5, 7), again.positions(pool, 64, 5, 7)
+        np.testing.assert_array_equal(first, second)
+        assert set(first.tolist()) <= set(pool.tolist())
+        assert not np.array_equal(first, sampler.positions(pool, 64, 6, 7))
+        assert not np.array_equal(first, sampler.positions(pool, 64, 5, 8))
+
+
+def test_epochs_take_each_row_once_before_any_again() -> None:
+    pool = np.arange(10)
+    drawn = np.concatenate([Epochs().positions(pool, 4, step, 0) for step in range(5)])
+    assert sorted(drawn[:10].tolist()) == sorted(drawn[10:].tolist()) == pool.tolist()
+
+
+def test_weighted_sampling_draws_by_weight_and_balanced_by_class() -> None:
+    weighted, balanced = Weighted(), Balanced()
+    for sampler in (weighted, balanced):
+        sampler.look(learner_with([0, 1, 3, 4], [0, 1, 1, 1]))  # type: ignore[arg-type]
+    shares = np.bincount(weighted.positions(np.arange(4), 40_000, 0, 0), minlength=4) / 40_000
+    np.testing.assert_allclose(shares, [0, 1 / 8, 3 / 8, 4 / 8], atol=0.01)
+    shares = np.bincount(balanced.positions(np.arange(4), 40_000, 0, 0), minlength=4) / 40_000
+    np.testing.assert_allclose(shares, [1 / 2, 1 / 6, 1 / 6, 1 / 6], atol=0.01)
+
+
+def test_weighted_sampling_does_not_weigh_twice() -> None:
+    method = mw.Supervised(sampler="weighted")
+    assert isinstance(method, LabelledMethod)
+    batch = method.draw(method.begin(rows(), None, 0), 0, generator(0))
+    assert "weights" not in batch
+    assert "weights" in mw.Supervised().draw(mw.Supervised().begin(rows(), None, 0), 0, generator(0))
+
+
+def test_a_run_that_was_killed_goes_on_with_its_sampler(tmp_path: Path) -> None:
+    data, method = rows(), mw.Supervised(sampler="weighted")
+    whole = method.fit(data, budget=20)
+    part = mw.Run(tmp_path / "run", checkpoint_seconds=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(data, budget=20, run=mw.Run(tmp_path / "run", checkpoint_seconds=0.0, listeners=(Stop(8),)))
+    again = method.fit(data, budget=20, run=part)
+    for ours, theirs in zip(again.network.parameters(), whole.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+class Stop:
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, event: object) -> None:
+        if getattr(event, "kind", "") == "checkpoint" and getattr(event, "step", 0) >= self.step:
+            raise KeyboardInterrupt
+
+
+def test_weighted_sampling_without_weights_says_what_to_type() -> None:
+    data = Data.from_columns(rows().columns.values(), {"input": ["x"], "label": ["y"]}, name="toy")
+    with pytest.raises(NeedsError, match=r"no(ne)?.*weight=\"…\".*class_weight='balanced'"):
+        mw.Supervised(sampler="weighted").fit(data, budget=2)
+    with pytest.raises(ParameterError, match="Supervised.sampler must be one of 'epochs', 'weighted', 'balanced'"):
+        mw.Supervised(sampler="wieghted")
