@@ -50,7 +50,7 @@ def names() -> list[Any]:
         {"function": f"{HERE}.reward"},
         {"function": f"{IMPORTABLE}.reward"},
         {"function": "manyways.comparison.workers.subprocess.Popen"},
-        {"function": "manyways.methods.preference._rewards.likeness"},
+        {"function": "manyways.methods.bases._rewards.likeness"},
     ]
 
 

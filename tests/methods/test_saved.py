@@ -71,7 +71,7 @@ def test_functions_are_found_by_their_names() -> None:
 
 
 def test_a_text_that_names_a_function_is_one(tmp_path: Path) -> None:
-    name = "manyways.methods.preference._rewards:likeness"
+    name = "manyways.methods.bases._rewards:likeness"
     chain = {"name": "chain", "stages": [kept(mw.SFT()), kept(mw.GRPO(reward=name))], "shares": None}
     assert list(functions_in(chain)) == [("stages[1].reward", name)]
     with pytest.raises(ParameterError, match=r"stages\[1\].reward is the function 'manyways.*:likeness'"):

@@ -13,14 +13,14 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import TrainingError
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowLearnerT, RowMethod
+from manyways.methods.bases.rows import LabelledLearnerT, LabelledMethod
 from manyways.methods.needs import Input, Label
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training import plan
 from manyways.training.budget import Budget
 from manyways.training.events import Event, JsonLines
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 from manyways.training.progress import ProgressBar
 from manyways.training.run import Run
 
@@ -31,21 +31,21 @@ def wine() -> Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plain(RowMethod[RowLearnerT], Generic[RowLearnerT]):
+class Plain(LabelledMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
     """Supervised learning on a learner of any class."""
 
     needs: ClassVar = (Input, Label)
     gives: ClassVar = frozenset({"classify"})
 
-    def draw(self, learner: RowLearnerT, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: LabelledLearnerT, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         return {"inputs": learner.take(rows), "labels": learner.labels_at(rows)}
 
-    def loss(self, learner: RowLearnerT, batch: Batch) -> Loss:
+    def loss(self, learner: LabelledLearnerT, batch: Batch) -> Loss:
         return cross_entropy(learner.network(batch["inputs"]), batch["labels"]), {}
 
 
-class LearnerInParts(RowLearner):
+class LearnerInParts(LabelledLearner):
     """A learner of which something ends after 7 steps, and after all."""
 
     def milestones(self, steps: int) -> dict[int, str]:
@@ -120,7 +120,7 @@ class Signs:
         return "It went wrong. Try something else." if self.taken >= 30 else None
 
 
-class WrongLearner(RowLearner):
+class WrongLearner(LabelledLearner):
     """A learner with signs of trouble."""
 
     signs: Signs

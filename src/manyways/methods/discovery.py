@@ -23,7 +23,7 @@ def modules() -> dict[str, str]:
     known: dict[str, str] = {}
     for module in modules_in(GROUP):
         folder, _, file = module.removeprefix(f"{GROUP}.").rpartition(".")
-        if folder and folder not in SHARED:
+        if folder and folder.partition(".")[0] not in SHARED:
             known[normal(file)] = module
     return known | {normal(point.name): point.module for point in points_of("methods")}
 

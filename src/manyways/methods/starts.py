@@ -100,8 +100,8 @@ def _found(wanted: frozenset[str], data: "Data | None", longest: int) -> "Iterat
 
 def _order(method: "Method", wanted: frozenset[str], data: "Data | None") -> tuple[object, ...]:
     gives, parts = last(method).gives, stages(method)
+    besides = gives - wanted - predictions()  # to predict one kind of label more makes no method less plain
     tried = bool(parts[-1].suggestions(data))
     needs = sum(len(part.needs) for part in parts)
     name = parts[-1].method_name()
-    besides = gives - wanted - predictions()  # however many kinds of labels a method predicts
     return len(parts), -len(gives & wanted), not tried, len(besides), needs, name != PLAIN, str(method)

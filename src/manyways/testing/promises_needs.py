@@ -42,8 +42,14 @@ def missing_model_is_named(trial: Trial) -> None:
     if trial.method.needs_start():
         _refuses(trial.method, trial.data, None, "no model to start from")
     if takes(trial.method):
-        useless = replace(trial.start or trial.start_model(), gives=frozenset({"nothing"}))
+        useless = replace(trial.start or _suited(trial), gives=frozenset({"nothing"}))
         _refuses(trial.method, trial.data, useless, "a model that gives nothing")
+
+
+def _suited(trial: Trial) -> Model:
+    """A model that gives what the method takes: its own, where that does."""
+    own = trial.reference
+    return own if own.gives & takes(trial.method) else trial.start_model()
 
 
 def _needs(method: Method) -> set[Need]:

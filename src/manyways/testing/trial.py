@@ -97,8 +97,15 @@ class Trial:
 
     @cached_property
     def validated(self) -> "Trial":
-        """The same method on trial with its data, of which some rows are for validation."""
-        return self.on(with_validation(self.data))
+        """The same method and start on trial with its data, of which some rows are for validation.
+
+        Models that are scored by episodes learn without them: each look at validation rows takes a thousand.
+        """
+        if self.method.new_classes:
+            return self
+        other = self.on(with_validation(self.data))
+        vars(other)["start"] = self.start
+        return other
 
     @cached_property
     def method(self) -> Method:

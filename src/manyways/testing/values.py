@@ -69,7 +69,7 @@ def _other_numbers(base: type, intervals: list[Interval], now: Any) -> Iterator[
     if base is int:
         tried = [3, 2, 1] if now is None else [now - 1, now + 1, 1]
     else:
-        tried = [0.5, 1e-3, 2.0] if now is None else [now / 2, now * 2, (1 + now) / 2, 0.25]
+        tried = [0.5, 1e-3, 2.0] if now is None else [now / 2, (1 + now) / 2, now * 2, 0.25]
     for value in dict.fromkeys(map(base, tried)):
         if value != now and all(value in interval for interval in intervals):
             yield value

@@ -9,20 +9,22 @@ import pytest
 
 from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError
-from manyways.methods.active.active_learning import ActiveLearning, uncertainty
+from manyways.methods.active.active_learning import ActiveLearning
+from manyways.methods.bases.acquisition import ACQUISITIONS
+from manyways.methods.bases.acquisition.uncertainty import Entropy, LeastConfidence, Margin
 from manyways.methods.semi_supervised.fixmatch import FixMatch
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.model import Model
 
 BASE = LinearProbe(penalty=1.0)
-P = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], np.float32)
+P = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
 
 
 def test_uncertainties_by_hand() -> None:
-    np.testing.assert_allclose(uncertainty(P, "least-confidence"), [0.3, 0.6, 0.5, 0.0], atol=1e-6)
-    np.testing.assert_allclose(uncertainty(P, "margin"), [-0.5, -0.05, 0.0, -1.0], atol=1e-6)
+    np.testing.assert_allclose(LeastConfidence().uncertainty(P), [0.3, 0.6, 0.5, 0.0], atol=1e-6)
+    np.testing.assert_allclose(Margin().uncertainty(P), [-0.5, -0.05, 0.0, -1.0], atol=1e-6)
     entropies = [-sum(p * math.log(p) for p in row if p > 0) for row in P.astype(float).tolist()]
-    np.testing.assert_allclose(uncertainty(P, "entropy"), entropies, atol=1e-6)
+    np.testing.assert_allclose(Entropy().uncertainty(P), entropies, atol=1e-6)
 
 
 def _rows(ids: np.ndarray) -> set[tuple[int, int]]:  # type: ignore[type-arg]
@@ -38,7 +40,7 @@ def test_asks_for_the_rows_it_is_least_sure_of(strategy: Any, digits: Data) -> N
     few = digits.with_labels(40)
     model = ActiveLearning(base=BASE, strategy=strategy, questions=15, rounds=1).fit(few)
     hidden = few.training.select(~few.training.labelled)
-    doubt = uncertainty(BASE.fit(few).probabilities(hidden), strategy)
+    doubt = ACQUISITIONS.find(strategy)().scores(BASE.fit(few), hidden, np.random.default_rng(0))
     expected = _rows(hidden.ids[np.argsort(-doubt, kind="stable")[:15]])
     assert _asked(model, few) == expected
 

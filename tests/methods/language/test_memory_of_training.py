@@ -12,8 +12,8 @@ from torch import Tensor, nn
 import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import ParameterError
+from manyways.methods.bases._rewards import likeness
 from manyways.methods.bases.language import LanguageMethod
-from manyways.methods.preference._rewards import likeness
 from manyways.methods.preference.grpo import GRPO
 from manyways.models.language.checkpointing import gradient_checkpointing
 from manyways.models.language.forward import plain

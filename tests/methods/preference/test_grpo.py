@@ -15,9 +15,9 @@ from torch import Tensor
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError, TrainingError
+from manyways.methods.bases._rewards import likeness
+from manyways.methods.bases._rollouts import NOTHING, RolloutLearner
 from manyways.methods.expressions import parse_method
-from manyways.methods.preference._rewards import likeness
-from manyways.methods.preference._rollouts import NOTHING, RolloutLearner
 from manyways.methods.preference.grpo import GRPO, advantages, aggregate, divergence, surrogate
 from manyways.methods.preference.reward_model import RewardModel
 from manyways.models.language.packing import Answer, Group, pack

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.targets import predictions
 from manyways.errors import DataError
-from manyways.methods.fields import Count
+from manyways.methods.bases.acquisition import ACQUISITIONS
+from manyways.methods.fields import Count, Named
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.methods.semi_supervised.self_training import require_classifier
@@ -19,19 +20,6 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
-
-Strategy = Literal["least-confidence", "margin", "entropy", "random"]
-
-
-def uncertainty(probabilities: NDArray[np.float32], strategy: Strategy) -> NDArray[np.float64]:
-    """How unsure a model is of each row, higher is less sure (Settles 2009); probabilities [rows, classes]."""
-    p = probabilities.astype(np.float64)
-    if strategy == "least-confidence":
-        return np.asarray(1 - p.max(axis=1))
-    if strategy == "margin":
-        top = np.sort(p, axis=1)[:, -2:]
-        return np.asarray(top[:, 0] - top[:, 1])
-    return np.asarray(-(p * np.log(np.clip(p, 1e-12, None))).sum(axis=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +31,8 @@ class ActiveLearning(Method):
 
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
-    strategy: Strategy = "margin"
-    """Which rows are asked for; `random` is the yardstick."""
+    strategy: Annotated[str, Named(ACQUISITIONS)] = "margin"
+    """Which rows are asked for: see `manyways.methods.bases.acquisition`; `random` is the yardstick."""
     questions: Count | None = None
     """Labels to ask for in all. None: as many as are given."""
     rounds: Count = 4
@@ -122,12 +110,8 @@ class ActiveLearning(Method):
     def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
         candidates = self._candidates(data)
         rows = data.select(candidates)
-        doubt = (
-            np.random.default_rng(seed).random(len(candidates))
-            if self.strategy == "random"
-            else uncertainty(model.probabilities(rows), self.strategy)
-        )
-        chosen = candidates[np.argsort(-doubt, kind="stable")[:count]]
+        strategy = ACQUISITIONS.find(self.strategy)()
+        chosen = candidates[strategy.choose(model, rows, count, np.random.default_rng(seed))]
         if self.oracle is None:
             return data.reveal(chosen)
         return data.with_label_values(chosen, answers_of(self.oracle(data.select(chosen)), count, data.classes))

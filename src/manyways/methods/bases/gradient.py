@@ -4,7 +4,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Generic, Literal
+from typing import Annotated, Any, ClassVar, Generic, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,12 +19,13 @@ from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.randomness import mix
 from manyways.training.budget import Budget, Planned
+from manyways.training.learner import Learner
 from manyways.training.loop import autocast, train
 from manyways.training.optimizer import schedule as warm_cosine
 from manyways.training.run import Run
 from manyways.training.steps import Batch, LearnerT, ParameterGroup
 
-__all__ = ["Batch", "GradientMethod", "LearnerT", "Loss"]
+__all__ = ["Batch", "GradientMethod", "LearnerT", "Loss", "learner_class"]
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 
@@ -169,3 +170,10 @@ class GradientMethod(Method, Generic[LearnerT]):
                 lambda: self.as_model(learned(0, 0), data, budget, seed),
             )
             return learned(done.step, done.seconds, run.planned or done.planned, done.caution)
+
+
+def learner_class(method: type, kind: type[Learner]) -> Any:
+    """The subclass of `kind` that `method`, or the nearest of its bases, names in brackets; `kind` where none does."""
+    bases = (base for each in method.__mro__ for base in vars(each).get("__orig_bases__", ()))
+    named = (given for base in bases for given in get_args(base) if isinstance(given, type))
+    return next((given for given in named if issubclass(given, kind)), kind)

@@ -1,7 +1,7 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
+from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ParameterError
-from manyways.methods.bases.gradient import GradientMethod
+from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
@@ -110,7 +110,7 @@ class RowMethod(EncodedMethod[RowLearnerT], Generic[RowLearnerT]):
         """A copy of `model`'s network or a new one, without a head. A method that holds more adds it here."""
         network, encoding, _ = self.start_backbones(data, model)
         network.head = None
-        learner: RowLearnerT = _learner_class(type(self))(network, data, encoding, seed)
+        learner: RowLearnerT = learner_class(type(self), RowLearner)(network, data, encoding, seed)
         return learner
 
     def finish(self, learner: RowLearnerT) -> Network:
@@ -141,7 +141,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
         self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int
     ) -> LabelledLearnerT:
         """A learner of the class in brackets."""
-        learner: LabelledLearnerT = _learner_class(type(self))(network, data, encoding, target, seed)
+        learner: LabelledLearnerT = learner_class(type(self), LabelledLearner)(network, data, encoding, target, seed)
         return learner
 
     def finish(self, learner: LabelledLearnerT) -> Network:
@@ -199,10 +199,3 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
         learner.sampler = SAMPLERS.find(self.sampler)()
         learner.sampler.look(learner)
         return learner
-
-
-def _learner_class(method: type) -> Any:
-    """The class that `method`, or the nearest of its bases that does, names in brackets."""
-    bases = (base for each in method.__mro__ for base in vars(each).get("__orig_bases__", ()))
-    named = (given for base in bases for given in get_args(base) if isinstance(given, type))
-    return next(given for given in named if issubclass(given, RowLearner))

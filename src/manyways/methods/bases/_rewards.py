@@ -13,7 +13,7 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.errors import DataError, TrainingError
-from manyways.methods.preference._reward_names import Reward, find_reward, name_of, short, wanted
+from manyways.methods.bases._reward_names import Reward, find_reward, name_of, short, wanted
 from manyways.models.language.rows import strings
 from manyways.models.model import Model
 

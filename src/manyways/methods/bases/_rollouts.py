@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.errors import DataError, ParameterError
+from manyways.methods.bases._reward_names import Reward
+from manyways.methods.bases._rewards import Judge
 from manyways.methods.bases.language import LanguageLearner, copy_of
-from manyways.methods.preference._reward_names import Reward
-from manyways.methods.preference._rewards import Judge
 from manyways.models.language.adapters import has_adapters, without_adapters
 from manyways.models.language.forward import token_log_probabilities
 from manyways.models.language.packing import Answer, Group, Packed

@@ -1,0 +1,50 @@
+"""Uncertainty sampling (Lewis & Gale 1994; Settles 2009): rows that a model is least sure of."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.methods.bases.acquisition import Acquisition
+from manyways.models.model import Model
+
+
+class Uncertainty(Acquisition):
+    """A score of the probabilities that a model gives the classes of a row."""
+
+    def scores(self, model: Model, data: Data, rng: np.random.Generator) -> NDArray[np.float64]:
+        return self.uncertainty(model.probabilities(data).astype(np.float64))
+
+    @abstractmethod
+    def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The uncertainty of rows by their probabilities [rows, classes]; higher is less sure."""
+
+
+class LeastConfidence(Uncertainty):
+    """One minus the probability of the most probable class."""
+
+    name: ClassVar = "least-confidence"
+
+    def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(1 - probabilities.max(axis=1))
+
+
+class Margin(Uncertainty):
+    """How little the most probable class leads over the second."""
+
+    name: ClassVar = "margin"
+
+    def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        top = np.sort(probabilities, axis=1)[:, -2:]
+        return np.asarray(top[:, 0] - top[:, 1])
+
+
+class Entropy(Uncertainty):
+    """The entropy of the class, in nats."""
+
+    name: ClassVar = "entropy"
+
+    def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(-(probabilities * np.log(np.clip(probabilities, 1e-12, None))).sum(axis=1))
