@@ -57,7 +57,7 @@ MUTANTS = (
            "self._with_guesses(data,", "self._with_guesses(current,",
            "tests/methods/semi_supervised/test_self_training.py"),
     Mutant("PCGrad in a fixed order", "methods/multi_task/multi_task.py",
-           "torch.randperm(len(flat)).tolist()", "list(range(len(flat)))",
+           "torch.randperm(len(gradients)).tolist()", "list(range(len(gradients)))",
            "tests/methods/multi_task/test_multi_task.py"),
     Mutant("EWC with half of λ", "methods/continual/ewc.py",
            "return loss + self.penalty * held", "return loss + self.penalty / 2 * held",

@@ -162,11 +162,11 @@ def test_every_round_asks_the_model_of_that_round(digits: Data) -> None:
     few = digits.with_labels(40)
     model = ActiveLearning(base=BASE, questions=20, rounds=2).fit(few)
     first = few.training.select(~few.training.labelled)
-    asked = first.ids[np.argsort(-uncertainty(BASE.fit(few).probabilities(first), "margin"), kind="stable")[:10]]
+    asked = first.ids[np.argsort(-Margin().uncertainty(BASE.fit(few).probabilities(first)), kind="stable")[:10]]
     known = np.isin(few.ids[:, 0], asked[:, 0]) & (few.part[few.rows] == 0)
     second = few.reveal(np.flatnonzero(known))
     left = second.training.select(~second.training.labelled)
-    doubt = uncertainty(BASE.fit(second).probabilities(left), "margin")
+    doubt = Margin().uncertainty(BASE.fit(second).probabilities(left))
     then = left.ids[np.argsort(-doubt, kind="stable")[:10]]
     assert _asked(model, few) == _rows(asked) | _rows(then)
 
