@@ -134,6 +134,8 @@ class NaiveBayes(ClosedForm):
         "for naive Bayes text classification, AAAI workshop 1998"
     )
 
+    field_trials: ClassVar = {"smoothing": "Words and categories are smoothed, and a trial has pixels."}
+
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> NaiveBayesHead:
         parts = [("gaussian", 0, width)] if specs is None else _parts(specs)
         balanced = self.class_weight == "balanced"
