@@ -56,7 +56,7 @@ class Federation(nn.Module):
 
     @property
     def erased(self) -> bool:
-        """Whether the seed is gone."""
+        """True if the seed is gone."""
         return int(self.seed) == ERASED
 
     def erase(self, steps: int) -> None:
@@ -67,7 +67,7 @@ class Federation(nn.Module):
             self._rounds = None
 
     def _reported(self, steps: int) -> Tensor:
-        """Who reported in the rounds begun in `steps`, a mask [clients]."""
+        """A mask [clients] of those that reported in the rounds begun in `steps`."""
         mask = torch.zeros(len(self.names), dtype=torch.bool)
         for number in range(self.rounds.begun(steps)):
             mask[torch.from_numpy(self.rounds.reporting(number))] = True
@@ -101,7 +101,7 @@ class Federation(nn.Module):
         return start | self.members.mean(shares)
 
     def updates(self, start: Weights) -> Weights:
-        """How far each member's weights have moved from `start`, buffers left out [members, ...]."""
+        """The moves of each member's weights from `start`, [members, ...], buffers left out."""
         return {name: stacked - start[name] for name, stacked in self.members.weights().items()}
 
 

@@ -71,7 +71,7 @@ def epsilon(rounds: int, share: float, noise_multiplier: float, delta: float) ->
 
 
 def guarantee(rounds: int, share: float, noise_multiplier: float, delta: float) -> dict[str, Any]:
-    """What may be said of a model after `rounds`, as JSON values."""
+    """The guarantee of a model after `rounds`, as JSON values."""
     return {
         "epsilon": epsilon(rounds, share, noise_multiplier, delta),
         "delta": delta,
@@ -84,7 +84,7 @@ def guarantee(rounds: int, share: float, noise_multiplier: float, delta: float) 
 
 
 def uncovered(fitted: Sequence[str], *, secret: bool) -> dict[str, Any]:
-    """What a guarantee does not cover, in words; `secret`: whether nobody knows the seed of the noise."""
+    """The limits of a guarantee, in words; `secret`: True if nobody knows the seed of the noise."""
     outside = [*ALWAYS_OUTSIDE, *fitted, *([] if secret else [SEED_OUTSIDE])]
     return {"outside": "; ".join(outside), "secret_noise": secret}
 
@@ -107,7 +107,7 @@ def check_private(method: str, clip_update: float | None, steps: int | None, epo
 
 
 def fitted_on_clients(learner: LabelledLearner, begun: Predictor | None) -> tuple[str, ...]:
-    """What was fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
+    """The parts that were fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
     inputs = ", ".join(map(repr, learner.encoding.encoders))
     encoders = f"the encoders and statistics of the inputs {inputs}, which were fitted on all clients' rows"
     said = () if begun else (encoders,)

@@ -79,9 +79,9 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
     augment: bool = False
-    """Whether clients see their rows through weak views."""
+    """True if clients see their rows through weak views."""
     dropout_rate: Annotated[float, Interval("[0, 1)")] = 0.0
-    """How probably a client that was asked drops out before it reports."""
+    """The probability that a client which was asked drops out before it reports."""
     clip_update: Positive | None = None
     """Largest norm of what a client's weights move in a round; None does not clip."""
     noise_multiplier: NotNegative = 0.0
@@ -89,7 +89,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     delta: Annotated[float, Interval("(0, 1)")] = 1e-5
     """The δ for which ε is stated; it should be far below one by the number of clients."""
     noise_seed: Annotated[int, Interval("[0, 9007199254740992)")] | None = None
-    """What noise and its throws follow from; None draws a secret, other in every run, on which the privacy rests."""
+    """The seed of the noise and its throws; None draws a secret, other in every run, on which the privacy rests."""
 
     needs: ClassVar = (Input, Label, Client)
     uses: ClassVar = ("weight",)
@@ -133,7 +133,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     @property
     def private(self) -> bool:
-        """Whether there is noise, and so a guarantee."""
+        """True if there is noise, and so a guarantee."""
         return self.noise_multiplier > 0
 
     def roles_used(self) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     @abstractmethod
     def local_losses(self, learner: FederatedT, batch: Batch) -> Tensor:
-        """What each client at work descends in a local step, float [clients]."""
+        """The loss of each client at work that a local step descends, float [clients]."""
 
     @abstractmethod
     def aggregate(self, learner: FederatedT, number: int) -> Weights:
@@ -301,7 +301,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         return said
 
     def _expected(self, rounds: Rounds) -> float:
-        """How many clients are expected to report in a round."""
+        """The number of clients that are expected to report in a round."""
         return self.participation * (1 - self.dropout_rate) * len(rounds.sizes)
 
     def _epsilon(self, rounds: int) -> float:

@@ -43,7 +43,7 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
     test_steps: Count = 3
     """Steps on the examples of new classes."""
     how: Literal["auto", "vectorised", "one by one"] = "auto"
-    """Whether the episodes of a batch are run in one program or in turns, which differ by rounding; auto times both."""
+    """Run the episodes of a batch in one program or in turns, which differ by rounding; auto times both."""
     precision: Literal["float32"] = "float32"
     """Arithmetic of the loss: of less, little is left in a second derivative."""
 
@@ -54,7 +54,7 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
 
     @abstractmethod
     def outer_loss(self, call: Call, weights: Weights, adapted: Weights, queries: Any) -> Loss:
-        """What the `weights` descend in an episode whose steps led to the `adapted` ones, and its parts."""
+        """The loss that the `weights` descend in an episode whose steps led to the `adapted` ones, and its parts."""
 
     def adapt(self, call: Call, weights: Weights, shots: Any) -> Weights:
         """The weights after the inner steps: plain descent of all of them, through which gradients flow."""
@@ -79,7 +79,7 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
         return LinearHead(width, ways)
 
     def adaptation(self) -> Adaptation:
-        """How the model turns to new classes."""
+        """The way in which the model turns to new classes."""
         return GradientSteps(self.inner_rate, self.test_steps)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeT:

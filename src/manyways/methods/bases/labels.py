@@ -66,7 +66,7 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
     joint: Count | None = None
     """Width of a layer on top of all features, which the heads share. None: 128 for several inputs, none for one."""
     augment: bool = True
-    """Whether batches are seen through weak views."""
+    """True if batches are seen through weak views."""
 
     needs: ClassVar = (Input, SeveralLabels)
     gives: ClassVar = frozenset({"labels", "embed"})
@@ -115,7 +115,7 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
         }
 
     def together(self, learner: LabelsT, losses: dict[str, Tensor]) -> Tensor:
-        """What is descended, of the `losses` of those labels that some row of the batch has: here their sum."""
+        """The loss that is descended, of the `losses` of the labels that rows of the batch have: here their sum."""
         return torch.stack(list(losses.values())).sum()
 
     def loss(self, learner: LabelsT, batch: Batch) -> Loss:

@@ -84,7 +84,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
     """Type of the weights; bfloat16 halves what frozen ones take, and needs lora: small updates would be lost in it."""
 
     objective: ClassVar[str] = "causal"
-    """What the network says: causal, the next token; masked, hidden ones."""
+    """The objective of the network: causal, the next token; masked, hidden ones."""
     rates: ClassVar[Rates]
     """The highest learning rates by default."""
 
@@ -138,7 +138,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         return from_checkpoint(self.checkpoint, self.objective, getattr(torch, self.dtype))
 
     def reader(self, start: LanguageModel) -> Reader:
-        """How rows become tokens."""
+        """The reader that turns rows into tokens."""
         return start.reader(self.too_long)
 
     def make_model(self, learner: LanguageLearnerT) -> Model:
