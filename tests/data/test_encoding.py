@@ -183,5 +183,5 @@ def test_encodings_travel_as_json_and_damage_is_named() -> None:
     }
     with pytest.raises(ModelError, match="The saved encoder of 'table' is damaged"):
         InputEncoding.from_json({**saved, "table": {"kind": "table"}})
-    with pytest.raises(ModelError, match="The saved encoder of 'image' is damaged: KeyError\\('video'\\)"):
+    with pytest.raises(ModelError, match="The saved encoder of 'image' is damaged: .*There is no encoder 'video'"):
         InputEncoding.from_json({"image": {"kind": "video"}})
