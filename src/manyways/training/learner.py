@@ -88,7 +88,11 @@ class Learner(nn.Module):
     def milestones(self, steps: int) -> Mapping[int, str]:
         """The ends on the way, by the number of steps before them: listeners are offered the model there, too.
 
-        steps: those of the whole run. Raises TrainingError where they are too few.
+        Args:
+            steps: Those of the whole run.
+
+        Raises:
+            TrainingError: They are too few.
         """
         return {}
 

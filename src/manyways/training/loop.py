@@ -37,7 +37,9 @@ def train(
 
     Ctrl-C ends it after the step under way, with a checkpoint where the run has a folder, and raises KeyboardInterrupt.
     Where training diverges, a learner with a `recovery` ends with its last good weights, and a caution that says so.
-    Raises TrainingError when there are none and when a checkpoint cannot be written.
+
+    Raises:
+        TrainingError: Training diverged and no weights were kept, or a checkpoint cannot be written.
     """
     learner.train()
     state = State(method, learner, identity, snapshot)

@@ -88,7 +88,16 @@ class Federation(nn.Module):
 
     @torch.no_grad()
     def mean_by_rows(self, number: int, start: Weights, clip_update: float | None) -> Weights:
-        """`start` with the mean of those who report in the round `number`, each by its rows and clipped before."""
+        """The mean of the members' weights after a round, each by its rows.
+
+        Args:
+            number: The round.
+            start: The state of the network in which it began.
+            clip_update: The largest norm of a member's move; None does not clip.
+
+        Returns:
+            The state of the network after it; `start` where nobody reports.
+        """
         clients = self.rounds.round(number).clients
         if not len(clients):
             return start
@@ -134,3 +143,8 @@ class FederatedLearner(LabelledLearner):
 def secret_seed() -> int:
     """A seed that nobody knows, from the system's own source of randomness."""
     return secrets.randbits(63)
+
+
+def by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:
+    """Rows [clients · width, ...] as [clients, width, ...]."""
+    return {name: rows.reshape(*positions.shape, *rows.shape[1:]) for name, rows in inputs.items()}

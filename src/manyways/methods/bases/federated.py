@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
-from manyways.methods.bases._federation import FederatedLearner, Federation, secret_seed
+from manyways.methods.bases._federation import FederatedLearner, Federation, by_client, secret_seed
 from manyways.methods.bases._privacy import (
     check_private,
     clip_updates,
@@ -30,7 +30,7 @@ from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.needs import Client, Input, Label
 from manyways.models.model import Model
-from manyways.models.population import Weights, member_norms, per_member
+from manyways.models.population import Weights, clip_members
 from manyways.randomness import generator, mix
 from manyways.training.steps import ParameterGroup
 
@@ -187,7 +187,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
             share=self.participation, poisson=self.private, dropout_rate=self.dropout_rate,
             batch_size=self.batch_size, epochs=self.local_epochs, steps=self.local_steps,
         )  # fmt: skip
-        learner.federation = Federation(learner, plan, self._chance(seed))
+        chosen = self.noise_seed if self.private else seed
+        learner.federation = Federation(learner, plan, secret_seed() if chosen is None else mix(chosen, NOISE))
         if self.private:
             learner.federation.fitted = fitted_on_clients(learner, None if model is None else model.as_predictor(data))
         return learner
@@ -202,12 +203,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     def prepare(self, learner: FederatedT) -> None:
         federation = learner.federation
         positions = federation.some_rows(federation.rounds.width)
-        federation.members.calibrate(_by_client(learner.take(positions.ravel()), positions))
-
-    def _chance(self, seed: int) -> int:
-        if not self.private:
-            return mix(seed, NOISE)
-        return secret_seed() if self.noise_seed is None else mix(self.noise_seed, NOISE)
+        federation.members.calibrate(by_client(learner.take(positions.ravel()), positions))
 
     # --- a step ------------------------------------------------------------------------------------
 
@@ -222,7 +218,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         if learner.weights is not None:
             weights *= learner.weights.numpy()[positions]
         return {
-            "inputs": _by_client(inputs, positions),
+            "inputs": by_client(inputs, positions),
             "labels": learner.labels_at(positions.ravel()).view(positions.shape),
             "weights": torch.from_numpy(weights).to(learner.device),
             "epsilon": self._epsilon(rounds.begun(step + 1)) if self.private else None,
@@ -249,8 +245,6 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         learner.network.load_state_dict(self.aggregate(learner, number))
         federation.members.set_all(learner.network.state_dict())
 
-    # --- how it is optimised -----------------------------------------------------------------------
-
     def parameter_groups(self, learner: FederatedT) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.federation.members.parameters()), self.learning_rate)]
 
@@ -264,11 +258,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
         """Bound the gradient of each client by `clip`."""
-        gradients = {str(at): p.grad for at, p in enumerate(parameters) if p.grad is not None}
-        if self.clip is not None and gradients:
-            factors = (self.clip / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
-            for gradient in gradients.values():
-                gradient.mul_(per_member(factors, gradient))
+        if self.clip is not None:
+            clip_members(parameters, self.clip)
 
     def examples_per_step(self, learner: FederatedT) -> int:
         rounds = learner.federation.rounds
@@ -306,8 +297,3 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def _epsilon(self, rounds: int) -> float:
         return epsilon(rounds, self.participation, self.noise_multiplier, self.delta)
-
-
-def _by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:
-    """Rows [clients · width, ...] as [clients, width, ...]."""
-    return {name: rows.reshape(*positions.shape, *rows.shape[1:]) for name, rows in inputs.items()}

@@ -61,9 +61,14 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
         return self.descended(call, weights, shots, first_order=False)
 
     def descended(self, call: Call, weights: Weights, shots: Any, *, first_order: bool, only: str = "") -> Weights:
-        """The weights after `inner_steps` on the shots, of which those move whose names begin with `only`.
+        """The weights after `inner_steps` on the shots.
 
-        first_order: the gradients of the steps count as constants.
+        Args:
+            call: The network, of weights and inputs.
+            weights: The weights in which the episode begins.
+            shots: The inputs and labels that are learned from.
+            first_order: True if the gradients of the steps count as constants.
+            only: The beginning of the names of the weights that move; empty: all.
         """
         moved = descend(
             {name: weight for name, weight in weights.items() if name.startswith(only)},

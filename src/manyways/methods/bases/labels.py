@@ -135,10 +135,13 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
     def combined_gradients(
         self, learner: LabelsT, batch: Batch, combine: Callable[[Tensor], Tensor]
     ) -> dict[str, Tensor]:
-        """As `gradients`, where `combine` makes one gradient [weights] of those of the labels [labels, weights].
+        """As `gradients`, with the labels' gradients of the shared weights combined.
 
-        It is asked about the shared weights: a row of the last layer belongs to one label, so there is nothing to
-        combine.
+        Args:
+            learner: The learner.
+            batch: The batch.
+            combine: A function that makes one gradient [weights] of those of the labels [labels, weights]. It is asked
+                about shared weights alone: a row of the last layer belongs to one label.
         """
         with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)
