@@ -57,7 +57,9 @@ class Registry(Generic[T]):
         if key in self._entries:
             return self._entries[key]
         known = list(self.all())
-        hint = did_you_mean(str(name), known) or f" A package brings another by the entry points {PREFIX}.{self.group}."
+        # A file's word is no slip of the fingers: what is missing is the package that brought it.
+        slip = "" if issubclass(error, ModelError) else did_you_mean(str(name), known)
+        hint = slip or f" A package brings another by the entry points {PREFIX}.{self.group}."
         raise error(f"There is no {self.noun} {name!r}; {self.words} are {', '.join(known)}.{hint}")
 
     def all(self) -> dict[str, T]:

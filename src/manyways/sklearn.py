@@ -167,7 +167,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """The probability of each class, float32 [rows, classes] in the order of `classes_`."""
         data = self._data(X)
-        return self.model_.probabilities(data)
+        return np.asarray(self.model_.probabilities(data))
 
     def _target(self, y: NDArray[Any], method: Method) -> Column:
         hidden = np.zeros(len(y), bool)
@@ -204,7 +204,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.float32]:
         """The number of each row, float32 [rows]: the precision that the network computes in."""
         data = self._data(X)
-        return self.model_.predict(data).astype(np.float32)
+        return np.asarray(self.model_.predict(data), np.float32)
 
     def _target(self, y: NDArray[Any], method: Method) -> Column:
         return Column("y", "number", y.astype(np.float64))

@@ -13,8 +13,9 @@ from torch import nn
 import manyways as mw
 from manyways.errors import ModelError
 from manyways.methods.discovery import find_method
+from manyways.models.abilities import ABILITIES, Embeds, Predicts
 from manyways.models.lineage import Lineage
-from manyways.models.model import DOERS, Model
+from manyways.models.model import Model
 from manyways.models.saving import load_model
 
 
@@ -53,7 +54,8 @@ def test_a_verb_that_a_kind_has_not_is_refused_with_one_that_has(verb: str, said
     with pytest.raises(ModelError) as error:
         getattr(mute, verb)(np.zeros((4, 3)))
     assert (
-        str(error.value) == f"silence gives dance, sing: it cannot {said}. A method whose models can is {DOERS[said]}."
+        str(error.value)
+        == f"silence gives dance, sing: it cannot {said}. A method whose models can is {ABILITIES.find(said).maker}."
     )
 
 
@@ -62,10 +64,18 @@ def test_what_has_no_rows_is_no_predictor(mute: Mute) -> None:
         mute.as_predictor()
 
 
-@pytest.mark.parametrize("verb", ["predict", "embed"])
-def test_the_method_that_is_named_can_do_it(verb: str) -> None:
-    gives = find_method(DOERS[verb]).gives
-    assert gives & ({"classify", "regress"} if verb == "predict" else {"embed"})
+@pytest.mark.parametrize("name", sorted(ABILITIES.all()))
+def test_the_method_that_is_named_can_do_it(name: str) -> None:
+    ability = ABILITIES.find(name)
+    assert find_method(ability.maker).gives & ability.words()
+
+
+def test_abilities_are_protocols_that_a_model_has_or_has_not(mute: Mute) -> None:
+    assert not isinstance(mute, Predicts)
+    assert not isinstance(mute, Embeds)
+    assert not hasattr(mute, "generate")
+    with pytest.raises(AttributeError, match=r"Mute has no 'evaluat'\. Did you mean 'evaluate'\?"):
+        _ = mute.evaluat
 
 
 def test_parameters_are_all_numbers_of_the_network(mute: Mute) -> None:
@@ -91,5 +101,5 @@ def test_fitting_from_a_model_leaves_it_as_it_was() -> None:
 
 def test_a_kind_that_this_version_does_not_know_is_refused(mute: Mute, tmp_path: Path) -> None:
     """Kinds are found in the package; this one is a test's own."""
-    with pytest.raises(ModelError, match="knows no kind of model called 'mute'; upgrade it"):
+    with pytest.raises(ModelError, match="There is no model 'mute'; models are adversarial-generator, "):
         load_model(mute.save(tmp_path / "model"))

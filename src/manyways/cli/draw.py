@@ -82,7 +82,8 @@ def _check(options: "Generate", path: Path | None) -> None:
 def _drawn(model: "Model", options: "Generate") -> "Data":
     count = options.count or COUNT
     if options.of_class is None:
-        return model.sample(count, seed=options.seed)
+        rows: Data = model.sample(count, seed=options.seed)
+        return rows
     from manyways.models.adversarial_generator import AdversarialGenerator
 
     if not isinstance(model, AdversarialGenerator) or model.condition is None:

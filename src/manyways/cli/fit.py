@@ -278,28 +278,14 @@ def scores_of(model: "Model", data: "Data") -> dict[str, float]:
 
 
 def next_command(options: Fit, data: "Data", model: "Model") -> str:
-    """The command to use the model that was made."""
-    from manyways.data.targets import predictions
+    """The command to use the model that was made, by what it can do."""
+    from manyways.models.abilities import Saved, next_words
 
     source = options.data if len(data) or data.environment else "DATA"
-    if "act" in model.gives:
-        own = ["--environment", *options.reading.environment] if options.reading.environment else []
-        on = [*own, "--start", str(options.out), "--out", f"{options.out}-tuned"]
-        return command_line("fit", str(model.lineage.method["name"]), source, *on)
-    if "adapt" in model.gives:
-        return command_line("fit", "adapt", "EXAMPLES", "--start", str(options.out), "--out", f"{options.out}-adapted")
-    if model.gives & {"generate", "sample"}:
-        pictures = any(column.kind == "image" for column in data.inputs)
-        drawn = ["--out", "drawn.png" if pictures else "drawn.csv"]
-        how = drawn if "sample" in model.gives else ["--prompt", beginning(data)]
-        return command_line("generate", str(options.out), *how)
-    if "retrieve" in model.gives:
-        classes = ["--classes", "NAME", "NAME", "--start", str(options.out), "--out", f"{options.out}-classes"]
-        return command_line("fit", "zero-shot", *classes)
-    if model.gives & (predictions() | {"labels", "cluster", "score"}):
-        return command_line("predict", str(options.out), source, "--out", "predictions.csv")
-    tuned = ["--start", str(options.out), "--out", f"{options.out}-tuned"]
-    return command_line("fit", "fine-tune", source, *tuned)
+    saved = Saved(model, str(options.out), source, data, beginning(data))
+    words = next_words(saved) or ("fit", "fine-tune", source, "--start", saved.folder, "--out", f"{saved.folder}-tuned")
+    own = ["--environment", *options.reading.environment] if options.reading.environment else []
+    return command_line(*words, *own)
 
 
 def beginning(data: "Data") -> str:

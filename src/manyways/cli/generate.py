@@ -132,8 +132,11 @@ def answers(model: "Model", prompts: list[str], options: Generate) -> list[str]:
         name: getattr(options, name) for name in ("longest", "temperature", "top_k", "top_p", "seed")
     }
     if options.chat or (not options.raw and turns_by_default(model, options.model)):
-        return model.replies([[{"role": "user", "content": prompt}] for prompt in prompts], **sampling)
-    return model.generate(prompts, **sampling)
+        turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
+        replies: list[str] = model.replies(turns, **sampling)
+        return replies
+    completions: list[str] = model.generate(prompts, **sampling)
+    return completions
 
 
 def turns_by_default(model: "Model", folder: Path) -> bool:

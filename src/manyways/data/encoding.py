@@ -14,7 +14,7 @@ from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.presence import absent_by_modality, present, without_gaps
 from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
-from manyways.errors import DataError, ModelError
+from manyways.errors import DataError, ManywaysError, ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -162,7 +162,8 @@ class InputEncoding:
             try:
                 encoders[name] = ENCODERS.find(fields["kind"]).from_json(fields)
             except (KeyError, TypeError, ValueError) as error:
-                raise ModelError(f"The saved encoder of {name!r} is damaged: {error!r}.") from error
+                fault = str(error) if isinstance(error, ManywaysError) else f"{error!r}."
+                raise ModelError(f"The saved encoder of {name!r} is damaged: {fault}") from error
         return InputEncoding(encoders)
 
 

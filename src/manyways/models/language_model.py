@@ -15,6 +15,7 @@ from torch import nn
 from manyways.checked_json import Described, described, shown
 from manyways.damaged import damaged
 from manyways.errors import DataError, ModelError, ParameterError
+from manyways.models.abilities.language import LONGEST
 from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
 from manyways.models.language.conversations import messages_of
 from manyways.models.language.forward import plain
@@ -35,7 +36,7 @@ from manyways.models.language.scoring import (
 )
 from manyways.models.language.tokenizers import token_ids
 from manyways.models.lineage import Lineage
-from manyways.models.model import LONGEST, Model
+from manyways.models.model import Model
 
 if TYPE_CHECKING:
     from manyways.data.data import Data

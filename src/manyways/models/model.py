@@ -1,17 +1,16 @@
 """Model: what was learned, what it can do, and which rows shaped it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.targets import Target
-from manyways.errors import ModelError
+from manyways.errors import ModelError, did_you_mean
+from manyways.models.abilities import ABILITIES, ability_of
 from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.registry import Classes
 
@@ -20,26 +19,19 @@ if TYPE_CHECKING:
     from manyways.data.encoding import InputEncoding
     from manyways.data.read import Source
     from manyways.models.predictor import Predictor
-    from manyways.models.retrieval import Found
 
-LONGEST = 128
-"""Tokens of an answer, unless another number is asked for."""
 
-DOERS = {
-    "predict": "supervised", "embed": "simclr", "generate": "pretrain", "score": "reward-model", "adapt": "proto-net",
-    "retrieve": "clip", "sample": "vae", "reconstruct": "vae", "density": "vae",
-}  # fmt: skip
-"""For each verb a method whose models can do it, for messages that say what to type."""
-IN_WORDS = {"density": "say how probable a row is", "sample": "draw rows", "reconstruct": "put rows together again"}
-"""Verbs that a message says in other words."""
+class LacksAbilityError(ModelError, AttributeError):
+    """A model cannot do what is asked: it has no such verb."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model(ABC):
     """A fitted network and all that is needed to use it on data it has not seen.
 
-    `gives` says what it can do. Each kind of model (`Predictor`, `LanguageModel`, …) is a file in `models/` and does
-    its own verbs; the others raise a ModelError that says so.
+    `gives` says what it can do: each kind of model (`Predictor`, `LanguageModel`, …) is a file in `models/` and has the
+    verbs of its abilities (`models/abilities`: `Predicts`, `Embeds`, `Generates`, …). Others are refused by a
+    ModelError that names a method whose models have them.
     """
 
     kind: ClassVar[str]
@@ -123,75 +115,18 @@ class Model(ABC):
         """Whether it predicts a label, or several, so that it is scored on rows that have one."""
         return self.target is not None
 
-    def predict(self, source: "Source") -> NDArray[Any]:
-        """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it has none."""
-        self._cannot("predict")
+    def __getattr__(self, name: str) -> Any:
+        """Refuse a verb that this kind of model has not, with a method whose models have it: `models/abilities`."""
+        if not name.startswith("_") and (ability := ability_of(name)):
+            self._cannot(ability.name)
+        raise AttributeError(f"{type(self).__name__} has no {name!r}.{did_you_mean(name, dir(type(self)))}")
 
-    def probabilities(self, source: "Source") -> NDArray[np.float32]:
-        """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
-        self._cannot("predict")
-
-    def outputs(self, source: "Source") -> NDArray[np.float32]:
-        """The head's raw outputs, float32 [rows, outputs]: logits of classes, or the standardised number."""
-        self._cannot("predict")
-
-    def embed(self, source: "Source") -> NDArray[np.float32]:
-        """The features of each row, float32 [rows, width]."""
-        self._cannot("embed")
-
-    def generate(
-        self, prompts: str | Sequence[str], *, longest: int = LONGEST, temperature: float = 0.0,
-        top_k: int | None = None, top_p: float | None = None, seed: int = 0,
-    ) -> list[str]:  # fmt: skip
-        """What the model says after each of `prompts`, up to its end token or `longest` tokens.
-
-        temperature: 0 says the most probable token; 1 samples from the model's own distribution. top_k, top_p: sample
-        only from the k most probable tokens, or from the fewest that hold a share p in (0, 1].
-        """
-        self._cannot("generate")
-
-    def replies(self, conversations: Sequence[Sequence[Mapping[str, Any]]], **options: Any) -> list[str]:
-        """The assistant's next turn in each of `conversations`, in the model's chat template; options of `generate`."""
-        self._cannot("generate")
-
-    def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
-        """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything."""
-        self._cannot("score")
-
-    def sample(self, count: int, *, seed: int = 0) -> "Data":
-        """`count` rows like those that it learned from, as data with the same columns; the same seed, the same rows."""
-        self._cannot("sample")
-
-    def reconstruct(self, source: "Source") -> "Data":
-        """Each row as the model sees it, as data with the columns that it learned from."""
-        self._cannot("reconstruct")
-
-    def log_likelihood(self, source: "Source") -> NDArray[np.float64]:
-        """ln p(x) of each row in nats, float64 [rows]."""
-        self._cannot("density")
-
-    def adapt(self, support: "Source") -> "Predictor":
-        """A model of the classes in `support`, which may be new, made of a few labelled rows of each."""
-        self._cannot("adapt")
-
-    def retrieve(self, queries: "Source", among: "Source", k: int = 10, *, by: str | None = None) -> "Found":
-        """The rows of `among` that are nearest to each of `queries`, one input of a pair by the other."""
-        self._cannot("retrieve")
-
-    def classifier(
-        self, classes: Sequence[str], template: str = "a picture of {}", label: str = "label"
-    ) -> "Predictor":
-        """A model that tells `classes` apart by their names, which it need never have seen."""
-        self._cannot("retrieve")
-
-    def margins(self, source: "Source") -> NDArray[np.float32]:
-        """By how much each row's chosen answer is worth more to the model than the rejected one, float32 [rows]."""
-        self._cannot("score")
-
-    def _cannot(self, verb: str) -> NoReturn:
-        raise ModelError(
-            f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {IN_WORDS.get(verb, verb)}. "
-            f"A method whose models can is {DOERS[verb]}."
+    def _cannot(self, name: str) -> NoReturn:
+        """Raise ModelError as this model lacks the ability `name`."""
+        ability = ABILITIES.find(name)
+        raise LacksAbilityError(
+            f"{self.lineage.title} gives {', '.join(sorted(self.gives))}: it cannot {ability.meaning}. "
+            f"A method whose models can is {ability.maker}."
         )
 
 

@@ -45,7 +45,7 @@ class Policy(Model):
     observation_space: Space
     action_space: Space
 
-    def predict(  # type: ignore[override]  # as policies are asked everywhere: about observations, not rows
+    def predict(  # as policies are asked everywhere: about observations, not rows
         self,
         observation: Any,
         state: Any = None,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from manyways.errors import ModelError
 from manyways.methods.chain import Chain
 from manyways.metrics import METRICS, plain_metric
+from manyways.models.abilities import ABILITIES
 from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require
 
 
@@ -50,6 +51,15 @@ def scores_are_finite(trial: Trial) -> None:
     require(not bad, f"they are not: {bad}.")
     unknown = set(map(plain_metric, scores)) - set(METRICS)
     require(not unknown, f"of {', '.join(sorted(unknown))} nobody knows whether more is better.")
+
+
+def it_has_the_verbs_of_its_abilities(trial: Trial) -> None:
+    """A model has every verb of the abilities that it says it has."""
+    model = trial.reference
+    for ability in ABILITIES.all().values():
+        verbs = ", ".join(sorted(ability.verbs))
+        kept = not ability.given_by(model) or isinstance(model, ability.protocol)
+        require(kept, f"it gives {', '.join(sorted(model.gives))}, and lacks a verb of {ability.name!r}: {verbs}.")
 
 
 def probabilities_are_probabilities(trial: Trial) -> None:
