@@ -40,7 +40,11 @@ class Head(nn.Module):
 
     @classmethod
     def taken_from(cls, network: "Network") -> Self:
-        """Take the head off `network` and return it. Raises ModelError where it is of another kind."""
+        """Take the head off `network` and return it.
+
+        Raises:
+            ModelError: It is of another kind.
+        """
         head = network.head
         if not isinstance(head, cls):
             raise ModelError(f"The head of the model must be a {cls.__name__}; got {type(head).__name__}.")

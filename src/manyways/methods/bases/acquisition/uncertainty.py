@@ -36,7 +36,7 @@ class LeastConfidence(Uncertainty):
 
 
 class Margin(Uncertainty):
-    """How little the most probable class leads over the second."""
+    """Minus the lead of the most probable class over the second."""
 
     name: ClassVar = "margin"
 
