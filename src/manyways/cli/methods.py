@@ -88,7 +88,6 @@ def _show(kind: "type[Method]") -> None:
 
 def needs(kind: "type[Method]") -> str:
     """The needs of a method, in words."""
-
     said = ", ".join(need.meaning for need in kind.needs) or "no data"
     return f"{said}, a model to start from" if kind.requires_model else said
 
