@@ -8,6 +8,7 @@ from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last, starts
+from manyways.models.abilities import any_of
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -83,7 +84,7 @@ def _after_a_start(method: Method, data: "Data") -> tuple[str, str]:
     """
     if reason := method.lacks_of(data):
         return "", reason
-    wanted = f"it starts from a model that gives {' or '.join(sorted(method.takes))}"
+    wanted = f"it starts from a model that gives {any_of(method.takes)}"
     own = [chain for chain in map(parse_method, method.suggestions(data)) if type(last(chain)) is type(method)]
     for each in (*own, method):
         if chain := completed(each, data):

@@ -18,6 +18,7 @@ from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import Input, Need, lacking, lacking_inputs, unused
 from manyways.methods.written import as_tuple, default, plain, written
+from manyways.models.abilities import any_of
 from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
 from manyways.training.budget import Budget, Planned
@@ -208,7 +209,7 @@ class Method(ABC):
             return None if not self.needs_start() else f"it starts from a model; {starts.start_hint(self, data)}."
         if self.takes and not self.takes & model.gives:
             return (
-                f"it starts from a model that gives {' or '.join(sorted(self.takes))}; {model.lineage.title} gives "
+                f"it starts from a model that gives {any_of(self.takes)}; {model.lineage.title} gives "
                 f"{', '.join(sorted(model.gives))}. Start from one that does; {starts.start_hint(self, data)}."
             )
         return None
