@@ -38,7 +38,7 @@ def one_try() -> Iterator[None]:
 
 
 def reachable() -> bool:
-    """Whether the Hub answers a single request."""
+    """True if the Hub answers a single request."""
     if not _answers or time.monotonic() - _answers[0][0] > REMEMBERED:
         _answers[:] = [(time.monotonic(), _asked())]
     return _answers[0][1]

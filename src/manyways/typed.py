@@ -1,4 +1,4 @@
-"""What a person typed may be imported, from the current folder, too; what a file names never is."""
+"""Import of what a person typed, from the current folder, too; what a file names is never imported."""
 
 import importlib
 import os

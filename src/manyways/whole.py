@@ -80,7 +80,7 @@ def sync(path: Path) -> None:
 
 
 def is_full(fault: BaseException) -> bool:
-    """Whether `fault` says that a disk, or what one may use of it, is full."""
+    """True if `fault` says that a disk, or what one may use of it, is full."""
     if isinstance(fault, OSError) and fault.errno is not None:
         return fault.errno in FULL
     return any(f"os error {number}" in str(fault) for number in FULL)

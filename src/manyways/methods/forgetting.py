@@ -20,7 +20,7 @@ Ids = NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class Forgetting:
-    """What is taken out of a model.
+    """The forget set of one model: what is taken out of it.
 
     rest: the data without the rows to be forgotten. gone: those of them that shaped the model. left: of the rows that
     stay, in the order of `rest`, their places among those that shaped the model. budget, seed: as it was made with.
@@ -45,7 +45,7 @@ def forgetting(
     budget: Budget | str | int | None = None,
     seed: int | None = None,
 ) -> Forgetting:
-    """What `method` has to take out of `model` so that it forgets `rows` of `data`.
+    """The forget set of `method` in `model`, so that it forgets `rows` of `data`.
 
     shaping: which rows of `data` the method learns from (a mask). own: the ids of the rows that it learned from to make
     the model. before: the lineages of the models that it started from. Rows that did not shape the model are passed

@@ -118,7 +118,7 @@ def _functions_of(value: Any, place: str, code: bool) -> Iterator[tuple[str, str
 
 
 def _may_hold_code(annotation: Any) -> bool:
-    """Whether a field may hold a function, so that a text in it may be the name of one."""
+    """True if a field may hold a function, so that a text in it may be the name of one."""
     origin = get_origin(annotation)
     if annotation is Callable or origin is Callable:
         return True
@@ -127,7 +127,7 @@ def _may_hold_code(annotation: Any) -> bool:
 
 
 def _is_folder(text: str) -> bool:
-    """Whether a text in a field that may hold a function is a folder instead, that of a model."""
+    """True if a text in a field that may hold a function is a folder instead, that of a model."""
     return 0 < len(text) < 4096 and "\0" not in text and Path(text).is_dir()
 
 

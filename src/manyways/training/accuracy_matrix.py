@@ -70,7 +70,7 @@ class AccuracyMatrix:
 
     @property
     def complete(self) -> bool:
-        """Whether every task was learned, and earlier ones can be scored."""
+        """True if every task was learned, and earlier ones can be scored."""
         return len(self.rows) == len(self.titles) > 1 and bool(self._earlier())
 
     def _earlier(self) -> list[int]:

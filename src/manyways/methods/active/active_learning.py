@@ -32,7 +32,7 @@ class ActiveLearning(Method):
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
     strategy: Annotated[str, Named(ACQUISITIONS)] = "margin"
-    """Which rows are asked for: see `manyways.methods.bases.acquisition`; `random` is the yardstick."""
+    """The acquisition of rows to label: see `manyways.methods.bases.acquisition`; `random` is the yardstick."""
     questions: Count | None = None
     """Labels to ask for in all. None: as many as are given."""
     rounds: Count = 4
@@ -118,7 +118,7 @@ class ActiveLearning(Method):
 
 
 def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]:
-    """What an oracle said, as labels [count] of the classes' own type; it may name a class that no row had yet.
+    """Labels from an oracle, [count], of the classes' own type; it may name a class that no row had yet.
 
     Raises DataError for another number of answers, and for what is no label: nothing, or a value of another type.
     """

@@ -14,7 +14,7 @@ from manyways.models.population import Population, Weights
 from manyways.training.learner import LabelledLearner
 
 ERASED = -1
-"""What stands in place of a seed that is gone."""
+"""The number in place of a seed that is gone."""
 
 
 class Federation(nn.Module):

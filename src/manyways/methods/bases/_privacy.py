@@ -28,7 +28,7 @@ ALWAYS_OUTSIDE = (
     "the choice of this model among others by rows of clients",
     "the number of rounds, where the budget was in seconds or operations",
 )
-"""What no guarantee covers, in words."""
+"""Limits of every guarantee, in words."""
 SEED_OUTSIDE = "anybody who knows noise_seed, which stands among the fields of the method"
 
 

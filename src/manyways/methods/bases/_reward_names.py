@@ -1,4 +1,4 @@
-"""What a field called reward may hold: a function or a model, or the name of one."""
+"""Values of fields called reward: a function or a model, or the name of one."""
 
 import hashlib
 import inspect
@@ -47,7 +47,7 @@ def find_reward(reward: Reward) -> Callable[..., Any] | Model | None:
 
 
 def content_of(reward: Reward) -> str | None:
-    """What tells the model that rewards from others, whatever its folder is called; None for a function."""
+    """The identity of a model that rewards, whatever its folder is called; None for a function."""
     if isinstance(reward, Model):
         stages = reward.lineage.stages()
         facts: Any = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]

@@ -163,7 +163,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
         return network, encoding
 
     def make_target(self, data: Data, model: Model | None) -> Target:
-        """What the labels are; here as those of `data` are."""
+        """The target; here that of the labels of `data`."""
         return Target.fit(data)
 
     def make_head(self, network: Network, target: Target) -> Head:

@@ -43,7 +43,7 @@ class Balance(nn.Module):
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if nothing is wrong."""
         return int(self.right_for) == 0 and int(self.alike_for) == 0
 
     def trouble(self, steps: int) -> str | None:

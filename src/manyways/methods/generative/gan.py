@@ -86,7 +86,7 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
     latent: Count = 64
     """Latent numbers that a row is drawn from."""
     conditional: bool = False
-    """Whether rows are drawn by their class, which can be asked for; then only labelled rows are learned from."""
+    """True to draw rows by their class, which can be asked for; then only labelled rows are learned from."""
     penalty: NotNegative = 0.1
     """Weight γ of the discriminator's squared gradient at real rows (R1, Mescheder et al. 2018)."""
     penalty_every: Annotated[int, Interval("[1, 1024]")] = 16

@@ -17,7 +17,7 @@ OBJECTIVES = {
     "ForMaskedLM": "masked",
     "ForSequenceClassification": "reward",
 }
-"""What language models say, by the endings of their classes in transformers."""
+"""Objectives of language models, by the endings of their classes in transformers."""
 
 
 def write_checkpoint(folder: Path, write: Callable[[Path], Any]) -> Path:

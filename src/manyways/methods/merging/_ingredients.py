@@ -33,7 +33,7 @@ class Ingredient:
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """The kind of model, in words."""
         return f"a {self.saved['kind']} of Manyways" if self.saved else "a checkpoint of transformers"
 
     @cached_property

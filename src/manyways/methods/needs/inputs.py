@@ -12,7 +12,7 @@ from manyways.methods.needs.base import Need
 
 
 def lacking_inputs(data: Data, *, some_may_lack: bool) -> str | None:
-    """Which rows to learn from lack an input, with what to type instead; None if none does.
+    """The rows to learn from that lack an input, with what to type instead; None if none does.
 
     Args:
         data: The rows.

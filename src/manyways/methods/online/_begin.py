@@ -21,7 +21,7 @@ OF_DETECTOR = ("ticks", "width", "total", "spread", "lowest")
 
 @dataclass(frozen=True, eq=False)
 class Begun:
-    """What there is before the next row: how inputs become features, what the outputs mean, and the head."""
+    """The state before the next row: how inputs become features, what the outputs mean, and the head."""
 
     inputs: Inputs
     target: Target

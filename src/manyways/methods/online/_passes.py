@@ -25,7 +25,7 @@ Learned = tuple[int, int, int]
 """How many rows a pass learned, drifts it found and windows it filled."""
 
 NO_DRIFT, ADWIN, PAGE_HINKLEY = 0, 1, 2
-"""Which detector is told the errors."""
+"""Code of the detector that follows the errors."""
 
 
 class Settings(NamedTuple):

@@ -58,13 +58,13 @@ class OnlineSGD(Method):
     l2: NotNegative = 0.0
     """L2 penalty of the weights, half its square."""
     standardise: bool = True
-    """Whether each input is divided by the running standard deviation, after the running mean is taken away."""
+    """True to divide each input by its running standard deviation, after its running mean is taken away."""
     multinomial: bool = False
-    """Whether two classes are told apart by multinomial regression, too, which learns them twice as fast."""
+    """True to tell two classes apart by multinomial regression, too, which learns them twice as fast."""
     drift: Literal["none", "adwin", "page_hinkley"] = "none"
-    """Which test watches the errors for a rise: adaptive windows (Bifet & Gavaldà 2007), or Page's (1954) sum."""
+    """Test of the errors for a rise: adaptive windows (Bifet & Gavaldà 2007), or Page's (1954) sum."""
     on_drift: Literal["adapt", "reset"] = "adapt"
-    """What a drift leads to: learning faster for a while (Gustafsson 2000), or beginning anew from nothing."""
+    """Reaction to a drift: learning faster for a while (Gustafsson 2000), or beginning anew from nothing."""
     boost: Annotated[float, Interval("[1, inf)")] = 10.0
     """Multiple of the learning rates right after a drift, where `on_drift` is adapt."""
     boost_rows: Count = 1000

@@ -81,11 +81,11 @@ class PPO(ActingMethod[PPOLearner]):
     entropy_weight: NotNegative = 0.0
     """Weight of the bonus for choices that are not certain."""
     normalise_advantages: bool = True
-    """Whether advantages have mean 0 and deviation 1 in each minibatch."""
+    """True to give advantages mean 0 and deviation 1 in each minibatch."""
     normalise_observations: bool = False
-    """Whether observations are standardised by what was seen so far."""
+    """True to standardise observations by what was seen so far."""
     normalise_rewards: bool = True
-    """Whether rewards are divided by the deviation of the discounted sums of rewards so far."""
+    """True to divide rewards by the deviation of the discounted sums of rewards so far."""
     widths: tuple[Count, ...] = (64, 64)
     """Units of each hidden layer, of the actor and of the critic alike."""
     clip: Positive | None = 0.5

@@ -51,7 +51,7 @@ class QLearning(ActingMethod[QLearner]):
     exploration_share: Annotated[float, Interval("(0, 1]")] = 0.5
     """Share of the run in which ε falls, linearly."""
     initial_value: Finite = 0.0
-    """What every action is thought to be worth at first; more than it can be makes all of them tried (optimism)."""
+    """First value of every action; more than it can be worth makes all of them tried (optimism)."""
     batch_size: Count = 64
     """That of others: a step learns from one transition of each of the `environments`."""
     weight_decay: NotNegative = 0.0

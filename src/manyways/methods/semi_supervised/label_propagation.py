@@ -77,7 +77,7 @@ class LabelPropagation(Method):
     """
 
     kernel: Literal["knn", "rbf"] = "knn"
-    """Which rows are neighbours: the nearest ones, or all of them by distance (up to 20,000 rows)."""
+    """Neighbours of a row: the nearest ones, or all rows by distance (up to 20,000 rows)."""
     neighbours: Count = 8
     """How many nearest rows are neighbours, the row itself among them."""
     gamma: Positive = 20.0

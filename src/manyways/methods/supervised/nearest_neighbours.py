@@ -136,9 +136,9 @@ class NearestNeighbours(ClosedForm):
     neighbours: Count = 5
     """Rows that vote (k); where there are fewer, all."""
     weights: Weights = "uniform"
-    """Whether all count alike, or each by one over its distance."""
+    """Weights of the neighbours: the same for all, or each one over its distance."""
     standardise: bool = True
-    """Whether features are divided by their standard deviation first."""
+    """True to divide features by their standard deviation first."""
 
     needs: ClassVar = (Input, Label)
     forgets: ClassVar = "bitwise"

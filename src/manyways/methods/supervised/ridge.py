@@ -226,7 +226,7 @@ class Ridge(ClosedForm):
     penalty: Positive | None = None
     """L2 penalty, scikit-learn's alpha. None: by generalised cross-validation."""
     standardise: bool = True
-    """Whether the penalty is on the weights of standardised features."""
+    """True to put the penalty on the weights of standardised features."""
 
     needs: ClassVar = (Input, Label)
     paper: ClassVar = "Hoerl & Kennard, Ridge regression, Technometrics 1970"

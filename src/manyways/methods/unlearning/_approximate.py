@@ -1,4 +1,4 @@
-"""What the approximate ways to forget have in common: they move a model's weights, and prove nothing."""
+"""Approximate ways to forget: they move a model's weights, and prove nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ class Approximate(OfMarkedRows, GradientMethod[UnlearnerT], Generic[UnlearnerT])
 
 
 def no_proof(rows: int) -> dict[str, Any]:
-    """What the lineage states of a model that forgot `rows` approximately."""
+    """The facts in the lineage of a model that forgot `rows` approximately."""
     return {"forgotten": rows, "proof": False}
 
 

@@ -1,4 +1,4 @@
-"""What approximate unlearning learns on: rows to forget and rows to keep, of a classifier or a language model."""
+"""Learners of approximate unlearning: a forget set and a retain set, of a classifier or a language model."""
 
 from abc import abstractmethod
 from typing import Any, Self, TypeVar

@@ -52,7 +52,7 @@ class Division:
 
 @contextlib.contextmanager
 def claimed(folder: Path | None, *, wait: bool) -> Iterator[bool]:
-    """Whether this process alone may work in `folder` now; with `wait`, only when it may.
+    """True if this process alone may work in `folder` now; with `wait`, only when it may.
 
     The system frees the folder when the process ends, however it does. Without a folder, or where the system has no
     such locks, nobody else is expected.

@@ -53,7 +53,7 @@ class Newton(OfMarkedRows):
     noise: NotNegative = 0.0
     """Standard deviation of the noise on a weight whose Fisher information is 1."""
     noisy: Literal["head", "all"] = "head"
-    """Which weights get noise."""
+    """Choice of the weights that get noise."""
     fisher_rows: Count = 500
     """Rows that the Fisher information is estimated on."""
 

@@ -41,13 +41,13 @@ class Sharded(Method):
     """
 
     method: Method = field(default_factory=Supervised)
-    """What trains each shard; any that learns from labels to predict them."""
+    """Method that trains each shard; any that learns from labels to predict them."""
     shards: Count = 20
     """Models in all; the more, the cheaper forgetting is, and the fewer rows each model sees."""
     slices: Count = 1
     """Pieces of a shard, trained one after the other; above 1 the method must be able to go on from its own model."""
     vote: Vote = "mean"
-    """Whether probabilities are averaged, or every model has one vote."""
+    """Vote of the models: their probabilities are averaged, or each has one vote."""
 
     needs: ClassVar = (Input, Label)
     gives: ClassVar = PREDICTS
@@ -208,7 +208,7 @@ def _stages_after(start: Lineage | None, stage: Lineage) -> list[Lineage]:
 
 
 def _shaping(data: Data, own: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which rows of `data` the method learns from: the labelled ones, and the others where it has learned from any."""
+    """The rows of `data` to learn from: the labelled ones, and the others where the method has learned from any."""
     training = data.part[data.rows] == TRAINING
     others = places_of(data.ids[training & ~data.labelled], own) >= 0
     used: NDArray[np.bool_] = training if others.any() else training & data.labelled

@@ -212,7 +212,7 @@ def _cleared(moments: Moments, groups: NDArray[np.int64]) -> Moments:
 
 
 def _numeric(specs: Mapping[str, Spec]) -> NDArray[np.bool_]:
-    """Which raw features are numbers of a table, whose units are to make no difference."""
+    """The raw features that are numbers of a table, whose units are to make no difference."""
     parts = []
     for spec in specs.values():
         mask = np.zeros(plain_backbone(spec).width, bool)

@@ -105,7 +105,7 @@ class KMeans(Method):
 
 
 def has_classes(data: Data) -> bool:
-    """Whether some training rows have a class, by which centres can be named."""
+    """True if some training rows have a class, by which centres can be named."""
     return data.has("label") and data.classification and bool(data.training.labelled.any())
 
 
