@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SECONDS = 5.0
-"""How long the Hub may take to answer at all."""
+"""Seconds that the Hub may take to answer at all."""
 REMEMBERED = 60.0
 """For so many seconds the answer holds: a checkpoint is several files."""
 _answers: list[tuple[float, bool]] = []
@@ -15,7 +15,7 @@ _answers: list[tuple[float, bool]] = []
 
 @contextmanager
 def one_try() -> Iterator[None]:
-    """Where the Hub cannot be reached, let its libraries take what was downloaded before, and fail at once without.
+    """If the Hub cannot be reached, let its libraries take what was downloaded before, and fail at once without.
 
     By themselves they try each file six times, for half a minute.
     """

@@ -87,7 +87,7 @@ def is_full(fault: BaseException) -> bool:
 
 
 def why(fault: BaseException, path: Path, needed: int | None = None) -> str:
-    """Why `path` could not be written, in words: of a full disk what was needed and what is free, where it is known."""
+    """The reason why `path` could not be written: of a full disk what was needed and is free, where it is known."""
     if not is_full(fault):
         return getattr(fault, "strerror", None) or " ".join(str(fault).split()) or type(fault).__name__
     facts = [] if needed is None else [f"{size(needed)} are needed"]

@@ -105,7 +105,7 @@ def check_mask(data: Data, rows: NDArray[np.bool_]) -> None:
 
 
 def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where the `kept` rows are among the model's `own`, and which of those `asked` are taken out.
+    """The places of the `kept` rows among the model's `own`, and which of those `asked` are taken out.
 
     Of equal rows the first stands for the first, and so on.
     """

@@ -74,12 +74,12 @@ class Method(ABC):
     new_classes: ClassVar[bool] = False
     """True if its models are scored on classes that need not be among those of the training rows."""
     forgets: ClassVar[str | None] = None
-    """How near what `forget` gives is to the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
+    """Distance of what `forget` gives from the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
     cannot forget faster than by training anew."""
     approximate: ClassVar[bool] = False
     """True if it makes a model resemble one that never saw some rows, and proves nothing: its `forget` is no proof."""
     paper: ClassVar[str] = ""
-    """Who described it, where and when."""
+    """Authors, title, place and year of the paper."""
     suggests: ClassVar[tuple[str, ...] | None] = None
     """The methods that a comparison tries of it where nothing is named; None: the method alone, if its models predict
     the label, adapt to classes, or act."""

@@ -1,4 +1,4 @@
-"""How training goes, as a bar on a terminal, or as a line now and then elsewhere."""
+"""Progress of training, as a bar on a terminal, or as a line now and then elsewhere."""
 
 import re
 import time
@@ -118,7 +118,7 @@ class ProgressBar:
         return "  ".join(facts)
 
     def _room(self, stage: str) -> int:
-        """How many characters are left beside the title and the bar."""
+        """The number of characters left beside the title and the bar."""
         return self._console.width - len(title(stage)) - BAR_WIDTH - 2
 
 

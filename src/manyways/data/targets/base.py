@@ -215,7 +215,7 @@ class Target(ABC):
         return outputs.float().softmax(-1) if self.activation == "softmax" else outputs.float().sigmoid()
 
     def distributions(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
-        """Probabilities of the answers to each question, [rows, questions, answers]; a class of several is one question."""
+        """Probabilities of answers, [rows, questions, answers]; one class of several is one question."""
         self.require_probabilities()
         shares = probabilities.astype(np.float64)
         return shares[:, None] if self.activation == "softmax" else np.stack([shares, 1 - shares], axis=2)
@@ -231,7 +231,7 @@ class Target(ABC):
         return labels.where(known, 0)
 
     def shares(self, labels: "Tensor") -> "Tensor":
-        """How often each class stands among encoded labels, [width]."""
+        """The shares of the classes among encoded labels, [width]."""
         raise ModelError(f"{self.name!r} has no classes.")
 
     def aligned(self, probabilities: "Tensor", wanted: "Tensor", guessed: "Tensor") -> "Tensor":

@@ -64,7 +64,7 @@ def short(text: str, most: int = 80) -> str:
 
 
 def name_of(reward: Reward) -> str:
-    """How errors call `reward`."""
+    """The name of `reward` in errors."""
     if isinstance(reward, str):
         return f"The reward {reward!r}"
     if isinstance(reward, Model):

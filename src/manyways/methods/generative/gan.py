@@ -104,7 +104,7 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
     warmup: Share = 0.0
     """Share of the steps in which the learning rate rises."""
     beta1: Annotated[float, Interval("[0, 1)")] = 0.5
-    """How slowly AdamW's first moment forgets; little momentum keeps two players from circling."""
+    """Decay of AdamW's first moment; little momentum keeps two players from circling."""
     clip: Positive | None = None
     """Largest norm of the gradient of each player; None does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"

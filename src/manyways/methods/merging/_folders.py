@@ -1,4 +1,4 @@
-"""Where a merge comes out: a folder as transformers has it, or a model in memory."""
+"""Results of a merge: a folder as transformers has it, or a model in memory."""
 
 from collections.abc import Callable
 from pathlib import Path

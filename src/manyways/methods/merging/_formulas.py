@@ -1,4 +1,4 @@
-"""How the tensors of several models become one, as the papers write it. Nothing that is given is written to.
+"""Formulas that make one tensor of several models', as the papers write them. Nothing that is given is written to.
 
 Tensors that are merged number by number may come in blocks; what is decided over all of a tensor, an angle or a
 threshold, is found first.

@@ -59,7 +59,7 @@ class Ingredient:
         return known | {token["content"]: token["id"] for token in saved.get("added_tokens", ())}
 
     def lineage(self) -> Lineage:
-        """How it was made; of a checkpoint only its name is known. Raises ModelError where a file has changed."""
+        """The lineage; of a checkpoint only its name is known. Raises ModelError where a file has changed."""
         return read_lineage(self.path, self.saved) if self.saved is not None else checkpoint_lineage(str(self.path))
 
 

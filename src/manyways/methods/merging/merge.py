@@ -163,7 +163,7 @@ class Merge(Method):
     def _recipe(
         self, seed: int, name: str, given: list[Tensor], exact: torch.dtype
     ) -> Callable[[list[Tensor]], Tensor]:
-        """Return the function that merges blocks of a tensor; `given` holds it of the models, then of the base if any."""
+        """The function that merges blocks of a tensor, `given` those of the models, then of the base if any."""
         count = len(self.models)
         weights = self.weights or (1.0,) * count
         if self.how == "linear":

@@ -1,4 +1,4 @@
-"""Where a stream is taken up: at its first row, or where a model left it."""
+"""Beginning of a stream: at its first row, or where a model left it."""
 
 from dataclasses import dataclass
 from typing import Any

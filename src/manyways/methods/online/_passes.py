@@ -22,14 +22,14 @@ from manyways.methods.online._row import (
 from manyways.models.stream import State
 
 Learned = tuple[int, int, int]
-"""How many rows a pass learned, drifts it found and windows it filled."""
+"""The numbers of rows a pass learned, drifts it found and windows it filled."""
 
 NO_DRIFT, ADWIN, PAGE_HINKLEY = 0, 1, 2
 """Code of the detector that follows the errors."""
 
 
 class Settings(NamedTuple):
-    """How a row is learned: the fields of `OnlineSGD` as numbers.
+    """Settings of a pass: the fields of `OnlineSGD` as numbers.
 
     fading: what is left after a row of what a drift added to the learning rates.
     """

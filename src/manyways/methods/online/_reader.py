@@ -50,7 +50,7 @@ class Reader:
         return self.width * (13 + 8 * len(self.state.bias))
 
     def scores(self) -> dict[str, float]:
-        """How well rows were predicted so far."""
+        """Prequential scores: those of the predictions so far."""
         return prequential_scores(self.state, self.begun.target.classification)
 
     def restore(self, head: StreamHead) -> None:

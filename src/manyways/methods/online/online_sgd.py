@@ -181,7 +181,7 @@ class OnlineSGD(Method):
 
     @classmethod
     def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
-        """Where rows have a time: without and with a look-out for drift."""
+        """Two entries where rows have a time: without and with a look-out for drift."""
         if data is None or not data.has("time"):
             return ()
         return cls.method_name(), f"{cls.method_name()}(drift='adwin')"
@@ -195,7 +195,7 @@ class OnlineSGD(Method):
         return model
 
     def _allowed(self, budget: Budget, reader: "Reader") -> int:
-        """How many rows of the stream `budget` allows, at least one; for seconds the clock decides."""
+        """The number of rows of the stream that `budget` allows, at least one; for seconds the clock decides."""
         there = len(reader.positions)
         if budget.unit == "seconds":
             return there
@@ -224,7 +224,7 @@ class OnlineSGD(Method):
 
 
 def _stops(rows: int, width: int, offered: set[int]) -> list[int]:
-    """Where a stream of `rows` is cut into pieces; what is learned does not depend on it."""
+    """The places at which a stream of `rows` is cut into pieces; what is learned does not depend on them."""
     piece = max(1, min(rows // PIECES, PIECE, CHUNK_BYTES // (4 * max(1, width))))
     return sorted({*range(piece, rows, piece), *(stop for stop in offered if stop > 0), rows})
 

@@ -62,7 +62,7 @@ class KTO(LanguageMethod[JudgedLearner]):
     """
 
     beta: Positive = 0.1
-    """How dear it is to leave the reference (β)."""
+    """Weight of the divergence from the reference (β)."""
     desirable_weight: NotNegative = 1.0
     """Weight of desirable answers (λ_D); with the other so that weight times number is 1 to 1.5 times the other's."""
     undesirable_weight: NotNegative = 1.0

@@ -75,7 +75,7 @@ class PPO(ActingMethod[PPOLearner]):
     clip_range: Positive = 0.2
     """ε: how far from 1 the ratio of new to old probability is rewarded."""
     clip_values: Positive | None = None
-    """How far the critic may move from what it said of a rollout at first; None does not clip."""
+    """Largest change of the critic's value from that of the rollout; None does not clip."""
     value_weight: NotNegative = 0.5
     """Weight of the critic's squared error, halved."""
     entropy_weight: NotNegative = 0.0
@@ -93,7 +93,7 @@ class PPO(ActingMethod[PPOLearner]):
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay of the matrices."""
     beta2: Annotated[float, Interval("[0, 1)")] = 0.999
-    """How slowly Adam's second moment forgets."""
+    """Decay of Adam's second moment."""
     warmup: Share = 0.0
     """Share of the steps in which the learning rate rises first."""
 
@@ -107,7 +107,7 @@ class PPO(ActingMethod[PPOLearner]):
 
     @property
     def minibatches(self) -> int:
-        """How many of them a rollout is divided into."""
+        """The number of minibatches that a rollout is divided into."""
         return max(1, round(self.environments * self.horizon / self.batch_size))
 
     def begin(self, data: Data, model: Model | None, seed: int) -> PPOLearner:

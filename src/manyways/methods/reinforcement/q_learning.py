@@ -157,7 +157,7 @@ def td_errors(
 
 
 def repeats(pairs: Tensor, real: Tensor) -> Tensor:
-    """How many of the `real` transitions share each one's number in `pairs` [n], at least 1."""
+    """The number of the `real` transitions that share each one's number in `pairs` [n], at least 1."""
     _, which = torch.unique(pairs, return_inverse=True)
     counts = torch.zeros(len(pairs), device=pairs.device).index_add_(0, which, real.float())
     return counts[which].clamp(min=1)

@@ -35,7 +35,7 @@ def pseudo_label_loss(target: Target, weak: Tensor, strong: Tensor, threshold: f
 
 
 class ClassBalance(nn.Module):
-    """How often each class is guessed, against how often it stands among the labels.
+    """Frequency of each class among the guesses, against that among the labels.
 
     Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020), which FixMatch adds where labels are fewest:
     guesses are multiplied by wanted / guessed shares, so that a class that swallows its neighbours gets less.

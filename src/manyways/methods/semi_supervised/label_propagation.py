@@ -79,7 +79,7 @@ class LabelPropagation(Method):
     kernel: Literal["knn", "rbf"] = "knn"
     """Neighbours of a row: the nearest ones, or all rows by distance (up to 20,000 rows)."""
     neighbours: Count = 8
-    """How many nearest rows are neighbours, the row itself among them."""
+    """Number of nearest rows that are neighbours, the row itself among them."""
     gamma: Positive = 20.0
     """Sharpness of the rbf kernel exp(−γ d²)."""
     alpha: Annotated[float, Interval("[0, 1)")] = 0.5

@@ -143,7 +143,7 @@ class NaiveBayes(ClosedForm):
 
 
 def _parts(specs: Mapping[str, Spec]) -> list[Part]:
-    """How the raw features of inputs like `specs` are distributed."""
+    """The distributions of the raw features of inputs like `specs`."""
     parts: list[Part] = []
     place = 0
     for spec in specs.values():

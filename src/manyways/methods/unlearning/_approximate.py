@@ -105,7 +105,7 @@ def no_proof(rows: int) -> dict[str, Any]:
 
 
 def unfit(name: str, data: Data, model: Model) -> str | None:
-    """Why steps of gradient descent cannot move `model` away from rows of `data`, with what to do; None if they can."""
+    """The reason why gradient steps cannot move `model` away from rows of `data`, with what to do; None if they can."""
     title = model.lineage.title
     if isinstance(model, LanguageModel):
         return None if data.has("text") or data.has("messages") or data.has("completion") else (

@@ -61,7 +61,7 @@ class Unlearner(Learner):
         """−log p of what each row says (its label, its tokens), in nats; squared errors of numbers. float32 [rows]."""
 
     def sizes(self, batch: Any) -> Tensor:
-        """How many labels or tokens each row says, float32 [rows]."""
+        """The number of labels or tokens of each row, float32 [rows]."""
         return torch.ones(1, device=self.device)
 
     def mean(self, network: nn.Module, batch: Any) -> Tensor:

@@ -22,7 +22,7 @@ SHARDS, SLICES, SEEDS = 0x5A4D, 0x511C, 0x5EED
 
 @dataclass(frozen=True, eq=False)
 class Division:
-    """Where each row of `data` that is no test row belongs: by its own id and the seed alone."""
+    """The shard and slice of each row of `data` that is no test row: by its own id and the seed alone."""
 
     data: Data
     shards: int

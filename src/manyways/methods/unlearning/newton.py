@@ -32,7 +32,7 @@ LARGE, TYPICAL_TURNS = 1 << 30, 50
 NUMBERS_AT_ONCE, MOST_KEPT = 1 << 22, 1 << 27
 """Outputs that are computed at a time, and that are kept from one turn to the next: a gigabyte."""
 MOST_GROWTH, MOST_IGNORANCE = 1.05, 2.0
-"""How many times as large the loss of the rows that stay may get, and the squared error of the others, unremarked."""
+"""Largest growth of the loss of the retain set, and of the squared error of the others, that goes unremarked."""
 BIAS = 1e-6
 """Penalty on the biases, by which the step is the shortest where adding a number to all of them changes nothing."""
 
@@ -145,7 +145,7 @@ def _mean_loss(target: Target, head: LinearHead, features: Tensor, labels: Tenso
 
 
 def _overshot(before: list[float], after: list[float], target: Target) -> str | None:
-    """How the step went too far, in words, by the losses of the rows that stay and of those that are gone; else None.
+    """The way in which the step went too far, by the losses of the retain set and the forget set, in words; else None.
 
     A step from the optimum makes the loss of the rows that stay smaller. Numbers that are gone are then said as well as
     by a model that never saw them, which is hardly worse than to say their mean; a class may be gone as a whole.

@@ -30,7 +30,7 @@ class NPO(Approximate[Unlearner]):
     """
 
     beta: Positive = 0.1
-    """How soon a row counts as forgotten (β); towards 0 this is gradient ascent."""
+    """Inverse temperature (β): the higher, the sooner a row counts as forgotten; towards 0 this is gradient ascent."""
     retain_weight: NotNegative = 1.0
     """Weight of the loss of the rows that stay."""
 

@@ -70,7 +70,7 @@ class DCCentroidHead(Head):
 
     @property
     def used(self) -> int:
-        """How many centres there are: as many as were asked for, unless leaves had fewer rows than that."""
+        """The number of centres: as many as were asked for, unless leaves had fewer rows than that."""
         return min(len(self.centres), int((self.leaf_counts > 0).sum()))
 
 
@@ -84,7 +84,7 @@ class DCKMeans(Method):
     """
 
     clusters: Count | None = None
-    """How many centres. None: 4 per class; 8 where there are no classes."""
+    """Number of centres. None: 4 per class; 8 where there are no classes."""
     leaves: Count = 16
     """Parts that are clustered by themselves; forgetting a row costs about one by so many of a training."""
     restarts: Count = 3
