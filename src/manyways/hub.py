@@ -40,11 +40,11 @@ def one_try() -> Iterator[None]:
 def reachable() -> bool:
     """True if the Hub answers a single request."""
     if not _answers or time.monotonic() - _answers[0][0] > REMEMBERED:
-        _answers[:] = [(time.monotonic(), _asked())]
+        _answers[:] = [(time.monotonic(), _ask())]
     return _answers[0][1]
 
 
-def _asked() -> bool:
+def _ask() -> bool:
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:

@@ -143,8 +143,8 @@ def make_plan(
     )
 
 
-def _label_curve(data: Data, shown: Data) -> tuple[int, ...]:
-    known, seen = int(data.training.known.sum()), int(shown.training.labelled.sum())
+def _label_curve(data: Data, visible: Data) -> tuple[int, ...]:
+    known, seen = int(data.training.known.sum()), int(visible.training.labelled.sum())
     return tuple(label_counts(seen, known, len(data.classes) if data.classification else 2))
 
 

@@ -76,7 +76,7 @@ class Outcome:
     caution: str = ""
 
 
-def _shown(learner: Method, data: Data, labels: int) -> int:
+def _first_labels(learner: Method, data: Data, labels: int) -> int:
     """The number of the `labels` that a method starts with; it asks for the others itself."""
     asks = learner.asks(labels)
     first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
@@ -107,7 +107,7 @@ def run_job(
         learner = method or _from_text(job)
         shown = data
         if job.labels is not None:
-            shown = data.with_labels(_shown(learner, data, job.labels), job.seed)
+            shown = data.with_labels(_first_labels(learner, data, job.labels), job.seed)
         task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)

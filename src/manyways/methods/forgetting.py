@@ -104,12 +104,12 @@ def check_mask(data: Data, rows: NDArray[np.bool_]) -> None:
         )
 
 
-def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The places of the `kept` rows among the model's `own`, and which of those `asked` are taken out.
+def _matched(own: Ids, kept: Ids, forgotten: Ids, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The places of the `kept` rows among the model's `own`, and which of those `forgotten` are taken out.
 
     Of equal rows the first stands for the first, and so on.
     """
-    _, codes = np.unique(np.concatenate([own, kept, asked]), axis=0, return_inverse=True)
+    _, codes = np.unique(np.concatenate([own, kept, forgotten]), axis=0, return_inverse=True)
     mine, left, named = np.split(codes.ravel(), [len(own), len(own) + len(kept)])
     have, keep, want = (np.bincount(each, minlength=int(codes.max(initial=-1)) + 1) for each in (mine, left, named))
     if strangers := int(np.maximum(keep - have, 0).sum()):

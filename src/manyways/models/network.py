@@ -160,7 +160,7 @@ def _where_there(part: Backbone, x: Tensor, there: Tensor) -> Tensor:
 def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel [channels] of uint8 `images`, pixels as numbers in [0, 1]."""
     counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
-    for positions in chunks_of(len(rows), each=row_bytes(images)):
+    for positions in chunks_of(len(rows), row_bytes=row_bytes(images)):
         pixels = torch.from_numpy(np.ascontiguousarray(images[rows[positions]]))
         for channel, values in enumerate(pixels.unbind(1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256)

@@ -127,9 +127,9 @@ def _offers(evaluations: int, steps: int, milestones: Mapping[int, str]) -> dict
 
 def _teller(run: Run) -> Callable[..., None]:
     def tell(
-        kind: Any, at: Progress, values: dict[str, float] | None = None, model: Any = None, note: str = ""
+        kind: Any, progress: Progress, values: dict[str, float] | None = None, model: Any = None, note: str = ""
     ) -> None:
-        run.tell(Event(kind, run.stage, at.step, at.steps, at.seconds, values or {}, model, note))
+        run.tell(Event(kind, run.stage, progress.step, progress.steps, progress.seconds, values or {}, model, note))
 
     return tell
 

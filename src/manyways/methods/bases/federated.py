@@ -211,7 +211,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def draw(self, learner: FederatedT, step: int, rng: torch.Generator) -> Batch:
         rounds = learner.federation.rounds
-        number, local = rounds.at(step)
+        number, local = rounds.round_of(step)
         positions, counts = rounds.round(number).batch(local)
         inputs = learner.take(positions.ravel())
         if self.augment and len(positions):
@@ -243,7 +243,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         federation = learner.federation
         if not (federation.rounds.ends(step) or step + 1 == learner.steps):  # the budget ends the last round
             return
-        number, _ = federation.rounds.at(step)
+        number, _ = federation.rounds.round_of(step)
         learner.network.load_state_dict(self.aggregate(learner, number))
         federation.members.set_all(learner.network.state_dict())
 

@@ -60,14 +60,14 @@ class GANLearner(GenerativeLearner):
         self.discriminator, self.target = discriminator, target
         self.average = AverageNetwork(network, average_decay)
         self.balance = Balance()
-        self.shown = self.everything
+        self.eligible = self.everything
         self.labels = torch.full((len(self.rows),), -1)
         if target is not None:
-            self.shown = np.flatnonzero(self.training_data.labelled)
+            self.eligible = np.flatnonzero(self.training_data.labelled)
             codes = target.encode(self.training_data)
             self.labels = torch.from_numpy(codes)
             for each in (network, self.average.network):
-                each.shares.copy_(frequencies(codes[self.shown], target.width))
+                each.shares.copy_(frequencies(codes[self.eligible], target.width))
 
     @property
     def recovery(self) -> Balance:
@@ -142,7 +142,7 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
         }
 
     def draw(self, learner: GANLearner, step: int, rng: torch.Generator) -> Batch:
-        rows = learner.pick(learner.shown, self.batch_size, step)
+        rows = learner.pick(learner.eligible, self.batch_size, step)
         real = learner.take(rows)[learner.modality]
         labels = learner.labels[torch.from_numpy(rows)].to(learner.device) if self.conditional else None
         return {

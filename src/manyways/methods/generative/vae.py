@@ -110,7 +110,7 @@ class VAE(GenerativeMethod[VAELearner]):
         noise = torch.randn(len(encoded), self.samples, network.latent, generator=rng)
         return {
             "values": values,
-            "inputs": {learner.modality: network.likelihood.shown(values, encoded)},
+            "inputs": {learner.modality: network.likelihood.encoder_inputs(values, encoded)},
             "noise": noise.to(encoded.device),
             "weight": self.beta * min(1.0, learner.progress(step) / self.warm_up if self.warm_up else 1.0),
         }

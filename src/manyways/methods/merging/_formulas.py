@@ -115,10 +115,10 @@ def dare(
     return merged
 
 
-def randomness(seed: int, name: str, at: int) -> np.random.Generator:
-    """The random numbers of the tensor `name` of the model at the place `at`: a function of these and the seed."""
+def randomness(seed: int, name: str, number: int) -> np.random.Generator:
+    """The random numbers of the tensor `name` of the model at the place `number`: a function of these and the seed."""
     key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-    return np.random.Generator(np.random.Philox(mix(seed, key, at)))
+    return np.random.Generator(np.random.Philox(mix(seed, key, number)))
 
 
 def random_mask(numbers: np.random.Generator, count: int, density: float) -> Tensor:

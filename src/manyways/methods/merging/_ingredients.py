@@ -163,8 +163,8 @@ def _target(saved: Mapping[str, Any] | None) -> str:
     return f"{saved['name']!r} of {len(classes)} classes ({shown})"
 
 
-def _others(count: int, shown: int = SHOWN) -> str:
-    return f"; and {count - shown} more" if count > shown else ""
+def _others(count: int, limit: int = SHOWN) -> str:
+    return f"; and {count - limit} more" if count > limit else ""
 
 
 def _json(path: Path) -> dict[str, Any]:

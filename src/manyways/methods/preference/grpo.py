@@ -68,13 +68,13 @@ class GRPO(RolloutMethod[RolloutLearner]):
 
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
         packed, which = batch["packed"], batch["which"]
-        now, old = self.said(learner, batch)
+        now, old = self.log_probs(learner, batch)
         better = advantages(learner.rewards, self.aggregation != "dr_grpo")[which].flatten()[packed.owners]
         high = self.clip_high if self.clip_high is not None else HIGHER if self.aggregation == "dapo" else CLIP
         ratios = (now - old).exp()
         values = surrogate(ratios, better, self.clip_low, high)
         clipped = ((ratios < 1 - self.clip_low) & (better < 0)) | ((ratios > 1 + high) & (better > 0))
-        answers, tokens = learner.rewards.numel(), int(learner.said.sum())
+        answers, tokens = learner.rewards.numel(), int(learner.token_mask.sum())
         parts = {**self.outcome(learner), "clipped": clipped.sum() / tokens}
         if self.beta > 0:
             penalty = divergence(now, learner.referred[self.places(learner, batch)])

@@ -133,4 +133,4 @@ def with_mismatched(groups: Sequence[Group], context: int, seed: int) -> list[Gr
 
 
 def _cut(answer: Answer, room: int) -> Answer:
-    return Answer(answer.ids[:room], None if answer.said is None else answer.said[:room])
+    return Answer(answer.ids[:room], None if answer.mask is None else answer.mask[:room])

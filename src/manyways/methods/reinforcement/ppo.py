@@ -30,7 +30,7 @@ class PPOLearner(ActingLearner):
     network: ActorCritic
     observations: Tensor
     actions: Tensor
-    likely: Tensor
+    log_probs: Tensor
     values: Tensor
     advantages: Tensor
     targets: Tensor
@@ -43,7 +43,7 @@ class PPOLearner(ActingLearner):
         actions = torch.zeros(size, config["outputs"]) if network.continuous else torch.zeros(size, dtype=torch.int64)
         self.register_buffer("observations", torch.zeros(size, config["inputs"]))
         self.register_buffer("actions", actions)
-        for name in ("likely", "values", "advantages", "targets"):
+        for name in ("log_probs", "values", "advantages", "targets"):
             self.register_buffer(name, torch.zeros(size))
         self.register_buffer("real", torch.ones(size, dtype=torch.bool))
         self.register_buffer("discounted", torch.zeros(count, dtype=torch.float64))
@@ -128,15 +128,15 @@ class PPO(ActingMethod[PPOLearner]):
         (real,) = learner.real.nonzero(as_tuple=True)
         order = torch.randperm(len(real), generator=generator(learner.seed, step // self.period(), epoch, 3))
         rows = real[order.to(real.device).tensor_split(self.minibatches)[piece]]
-        names = ("observations", "actions", "likely", "values", "advantages", "targets")
+        names = ("observations", "actions", "log_probs", "values", "advantages", "targets")
         return {name: getattr(learner, name)[rows] for name in names}
 
     def loss(self, learner: PPOLearner, batch: Batch) -> Loss:
-        likely, entropy, values = learner.network.judge(batch["observations"], batch["actions"])
+        log_probs, entropy, values = learner.network.judge(batch["observations"], batch["actions"])
         advantages = batch["advantages"]
         if self.normalise_advantages and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        policy = clipped_surrogate(likely - batch["likely"], advantages, self.clip_range)
+        policy = clipped_surrogate(log_probs - batch["log_probs"], advantages, self.clip_range)
         value = value_loss(values, batch["targets"], batch["values"], self.clip_values)
         spread = entropy.mean()
         loss = policy + self.value_weight * value
@@ -192,7 +192,7 @@ class PPO(ActingMethod[PPOLearner]):
         observations, done = torch.cat(seen[:-1]), torch.cat(actions)
         learner.observations.copy_(observations)
         learner.actions.copy_(done)
-        learner.likely.copy_(network.judge(observations, done)[0])
+        learner.log_probs.copy_(network.judge(observations, done)[0])
         learner.values.copy_(values[:-1].flatten())
         learner.advantages.copy_(advantages.flatten())
         learner.targets.copy_((advantages + values[:-1]).flatten())

@@ -70,7 +70,7 @@ class Unlearner(Learner):
         return losses.sum() / self.sizes(batch).expand_as(losses).sum()
 
     @torch.no_grad()
-    def each(self, positions: RowNumbers, context: Any) -> Tensor:
+    def row_losses(self, positions: RowNumbers, context: Any) -> Tensor:
         """The loss of every row at `positions` as the network is now, float32 [positions]."""
         with context:
             parts = [
@@ -114,7 +114,7 @@ class TokenUnlearner(Unlearner):
         super().__init__(network.requires_grad_(True), data, seed)
         self.start = start
         self.padding = int(start.tokenizer.pad_token_id)
-        self.groups = start.reader().said(data.training)
+        self.groups = start.reader().answers_or_text(data.training)
         self._divide(data, np.ones(len(data), bool))
 
     def batch(self, positions: RowNumbers) -> Any:

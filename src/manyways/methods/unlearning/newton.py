@@ -130,11 +130,11 @@ class Newton(OfMarkedRows):
         return total
 
 
-def _drawn(said: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
+def _drawn(outputs: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
     assert model.target is not None
     if model.target.classification:
-        return torch.multinomial(said.detach().float().softmax(1), 1, generator=rng)[:, 0]
-    return said.detach()[:, 0] + torch.randn(len(said), generator=rng)
+        return torch.multinomial(outputs.detach().float().softmax(1), 1, generator=rng)[:, 0]
+    return outputs.detach()[:, 0] + torch.randn(len(outputs), generator=rng)
 
 
 @torch.no_grad()

@@ -44,7 +44,7 @@ class NPO(Approximate[Unlearner]):
         return learner
 
     def prepare(self, learner: Unlearner) -> None:
-        learner.reference[torch.from_numpy(learner.forget)] = -learner.each(
+        learner.reference[torch.from_numpy(learner.forget)] = -learner.row_losses(
             learner.forget, autocast(self.precision, learner.device)
         )
 

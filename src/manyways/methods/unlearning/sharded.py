@@ -91,7 +91,7 @@ class Sharded(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         division = Division(data, self.shards, self.slices, seed)
-        return self._learned(division, model, budget, run, held={})
+        return self._learned(division, model, budget, run, former={})
 
     def forget(
         self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
@@ -119,16 +119,16 @@ class Sharded(Method):
 
     def _learned(
         self, division: Division, start: Model | None, budget: Budget, run: Run,
-        held: dict[int, tuple[Model | None, ...]],
+        former: dict[int, tuple[Model | None, ...]],
     ) -> Learned:  # fmt: skip
-        """The committee of `division`; of the models that are `held` those stay whose rows are the same."""
+        """The committee of `division`; of the models that are `former` those stay whose rows are the same."""
         seats: dict[int, Seat] = {}
         left = list(range(self.shards))
         for wait in (False, True):  # first those that no other process is at, then what the others have made
             for number in left:
                 with claimed(run.child(f"shard-{number}").folder, wait=wait) as mine:
                     if mine:
-                        models = self._train(division, number, start, budget, run, held.get(number, ()))
+                        models = self._train(division, number, start, budget, run, former.get(number, ()))
                         seats[number] = Seat(number, models)
             left = [number for number in left if number not in seats]
         table = [seats[number] for number in range(self.shards)]
@@ -151,13 +151,13 @@ class Sharded(Method):
 
     def _train(
         self, division: Division, number: int, start: Model | None, budget: Budget, run: Run,
-        held: Sequence[Model | None],
+        former: Sequence[Model | None],
     ) -> tuple[Model | None, ...]:  # fmt: skip
         """The models of a shard after each of its slices."""
         models: list[Model | None] = []
-        current, same, seed = start, bool(held), division.seed_of(number)
+        current, same, seed = start, bool(former), division.seed_of(number)
         for at, rows in enumerate(division.rows(number)):
-            before = held[at] if held else None
+            before = former[at] if former else None
             method = self.method if current is start else self.method.going_on()
             lacks = method.lacks(rows, current) is not None
             same = same and (lacks if before is None else before.lineage.fingerprint == rows.fingerprint)
