@@ -29,12 +29,12 @@ def function_typed(text: str, what: str) -> Any:
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
         raise ParameterError(f'{what} must be "package.module:function"; got {text!r}.')
     try:
-        found: Any = import_typed(module)
+        value: Any = import_typed(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except (ImportError, AttributeError) as error:
         raise ParameterError(f"{what} is {text!r}, which cannot be imported: {error}.") from error
-    return found
+    return value
 
 
 @contextmanager

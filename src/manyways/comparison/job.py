@@ -105,13 +105,13 @@ def run_job(
         if job.method == START and start is not None:
             return _untrained(job, start, data)
         learner = method or _from_text(job)
-        shown = data
+        visible = data
         if job.labels is not None:
-            shown = data.with_labels(_first_labels(learner, data, job.labels), job.seed)
+            visible = data.with_labels(_first_labels(learner, data, job.labels), job.seed)
         task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
-        model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
+        model = learner.fit(visible, start, budget=job.budget, seed=job.seed, run=run)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", DataWarning)
             metrics = _scored(model, data, job.metric, follower.finish(model))

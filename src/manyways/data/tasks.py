@@ -38,14 +38,14 @@ class Tasks:
         """
         (column,) = data.roles["task"]
         training = data.training
-        shown = np.flatnonzero(training.labelled)
-        values = training.take(column)[shown]
+        labelled = np.flatnonzero(training.labelled)
+        values = training.take(column)[labelled]
         if (lost := is_missing(values)).any():
             raise DataError(
-                f"{int(lost.sum()):,} of {len(shown):,} labelled training rows of {data.name} have no task in the "
+                f"{int(lost.sum()):,} of {len(labelled):,} labelled training rows of {data.name} have no task in the "
                 f"column {column!r}; name theirs, or leave those rows out."
             )
-        of_task = _in_order(training, shown, values.tolist())
+        of_task = _in_order(training, labelled, values.tolist())
         labels = training.take(data.label.name)
         return Tasks(
             column,

@@ -60,11 +60,11 @@ def forgetting(
             f"{method} forgets rows of models that it made with the same fields; this one was made by "
             f"{model.lineage.title}. Ask that method to forget."
         )
-    kept, asked = shaping & ~rows, np.flatnonzero(shaping & rows)
+    kept, forgotten = shaping & ~rows, np.flatnonzero(shaping & rows)
     if np.array_equal(own, data.ids[shaping]):
-        left, taken = np.flatnonzero(~rows[shaping]), np.ones(len(asked), bool)
+        left, taken = np.flatnonzero(~rows[shaping]), np.ones(len(forgotten), bool)
     else:  # it has forgotten some already, or the rows stand in another order
-        left, taken = _matched(own, data.ids[kept], data.ids[asked], data.name)
+        left, taken = _matched(own, data.ids[kept], data.ids[forgotten], data.name)
     if len(left) == len(own):
         raise NeedsError(
             f"There is nothing to forget: none of the {int(rows.sum())} rows shaped {model.lineage.title}."
@@ -77,7 +77,7 @@ def forgetting(
             f"budget and seed must be those that the model was made with, {made_with} and {model.lineage.seed}; got "
             f"{budget} and {seed}. Leave them out."
         )
-    gone = data.select(asked[taken])
+    gone = data.select(forgotten[taken])
     _refuse_earlier(model, gone, before)
     return Forgetting(
         rest=data.select(~rows),

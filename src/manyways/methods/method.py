@@ -150,12 +150,12 @@ class Method(ABC):
         run.claim(self.identity(table, model, allowed, seed))
         run = (run.store.following(run) if run.store else run).begun()
         learned = self.learn(table, model, allowed, seed, run)
-        made = self.as_model(learned, table, allowed, seed)
+        fitted = self.as_model(learned, table, allowed, seed)
         plan, where = run.all_plans(learned.planned), machine(run.pick_device())
-        made = replace(made, lineage=replace(made.lineage, plan=plan, machine=where))
+        fitted = replace(fitted, lineage=replace(fitted.lineage, plan=plan, machine=where))
         if run.store:
-            run.store.keep(made, table, start=model, method=self, run=run)
-        return made
+            run.store.keep(fitted, table, start=model, method=self, run=run)
+        return fitted
 
     @abstractmethod
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:

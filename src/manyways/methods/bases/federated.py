@@ -283,13 +283,13 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
             return {}
         federation = learner.federation
         rounds = federation.rounds.begun(steps)
-        said: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
+        stated: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
         if self.private:
             privacy = guarantee(rounds, self.participation, self.noise_multiplier, self.delta)
-            said["privacy"] = privacy | uncovered(federation.fitted, secret=self.noise_seed is None)
+            stated["privacy"] = privacy | uncovered(federation.fitted, secret=self.noise_seed is None)
         else:
-            said["took_part"] = federation.shares(steps)
-        return said
+            stated["took_part"] = federation.shares(steps)
+        return stated
 
     def _expected(self, rounds: Rounds) -> float:
         """The number of clients that are expected to report in a round."""

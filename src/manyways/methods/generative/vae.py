@@ -117,11 +117,11 @@ class VAE(GenerativeMethod[VAELearner]):
 
     def loss(self, learner: VAELearner, batch: Batch) -> Loss:
         network = learner.network
-        found, weight = terms(network, batch["values"], batch["inputs"], batch["noise"]), batch["weight"]
-        bound = found.evidence_bound(weight) if self.samples == 1 else found.importance_weighted(weight)
+        parts, weight = terms(network, batch["values"], batch["inputs"], batch["noise"]), batch["weight"]
+        bound = parts.evidence_bound(weight) if self.samples == 1 else parts.importance_weighted(weight)
         # In nats a dimension, so that gradients are as large for pictures as for tables.
         loss = -bound.mean() / dimensions(learner.spec)
-        return loss, {"nats": -found.evidence_bound().mean(), "divergence": found.divergence.mean()}
+        return loss, {"nats": -parts.evidence_bound().mean(), "divergence": parts.divergence.mean()}
 
     def make_model(self, learner: VAELearner) -> Model:
         return VariationalAutoencoder(network=learner.network, inputs=learner.encoding, units=learner.units)

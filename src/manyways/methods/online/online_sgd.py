@@ -106,15 +106,19 @@ class OnlineSGD(Method):
         reader = Reader(begun, data, positions, labels, self.settings(), self.multinomial)
 
         def learned(done: int, seconds: float) -> Learned:
-            made = reader.model()
+            fitted = reader.model()
             if times is not None:
                 name = data.roles["time"][0]
-                made = replace(made, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name]))
+                fitted = replace(
+                    fitted, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name])
+                )
             used = np.zeros(len(data), bool)
             used[positions[:done]] = True
-            facts = {"prequential": made.prequential} | ({} if self.drift == "none" else {"drifts": len(made.drifts)})
+            facts = {"prequential": fitted.prequential} | (
+                {} if self.drift == "none" else {"drifts": len(fitted.drifts)}
+            )
             planned = run.planned or Planned(done, done)
-            return Learned(made, used, (model,) if model else (), done, seconds, facts, planned)
+            return Learned(fitted, used, (model,) if model else (), done, seconds, facts, planned)
 
         def snapshot(done: int, seconds: float) -> Model:
             return self.as_model(learned(done, seconds), data, budget, seed)

@@ -95,7 +95,7 @@ class QLearning(ActingMethod[QLearner]):
         moved = learner.acting.step(learner.choices.actions(actions.numpy()))
         check_finite(learner.name, "rewards", moved.reward[None], step)
         learner.acting.keep(moved.reward[None], moved.ended[None])
-        found: dict[str, Any] = {
+        batch: dict[str, Any] = {
             "states": states,
             "actions": actions,
             "rewards": torch.from_numpy(moved.reward).float(),
@@ -103,7 +103,7 @@ class QLearning(ActingMethod[QLearner]):
             "terminated": torch.from_numpy(moved.terminated),
             "real": torch.from_numpy(~moved.idle),
         }
-        return {name: tensor.to(learner.device) for name, tensor in found.items()}
+        return {name: tensor.to(learner.device) for name, tensor in batch.items()}
 
     def loss(self, learner: QLearner, batch: Batch) -> Loss:
         values, real = learner.network.values, batch["real"]

@@ -152,13 +152,13 @@ def _overshot(before: list[float], after: list[float], target: Target) -> str | 
     """
     what = "cross-entropy" if target.classification else "mean squared error, in variances of the label,"
     if after[0] > MOST_GROWTH * before[0]:
-        told = f"the {what} of the rows that stay grew from {before[0]:.3g} to {after[0]:.3g}"
+        why = f"the {what} of the rows that stay grew from {before[0]:.3g} to {after[0]:.3g}"
     elif not target.classification and after[1] > MOST_IGNORANCE:
-        told = f"the {what} of the forgotten rows is {after[1]:.3g}, and about 1 where nothing is known of them"
+        why = f"the {what} of the forgotten rows is {after[1]:.3g}, and about 1 where nothing is known of them"
     else:
         return None
     return (
-        f"The step went too far: {told}. It takes the head to be at the optimum of its loss, where linear-probe leaves "
+        f"The step went too far: {why}. It takes the head to be at the optimum of its loss, where linear-probe leaves "
         "it: put that before it, or raise penalty."
     )
 
@@ -230,7 +230,7 @@ def _pieces(rows: Tensor, weights: Tensor) -> list[Tensor]:
 
 def conjugate_gradients(multiply: Callable[[Tensor], Tensor], wanted: Tensor) -> Tensor:
     """The solution x of A x = `wanted`, A symmetric and positive (Hestenes & Stiefel 1952)."""
-    found, left = torch.zeros_like(wanted), wanted.clone()
+    solution, left = torch.zeros_like(wanted), wanted.clone()
     direction, size = left.clone(), float(left.square().sum())
     enough = TOLERANCE**2 * size
     for _ in range(MOST_TURNS):
@@ -238,8 +238,8 @@ def conjugate_gradients(multiply: Callable[[Tensor], Tensor], wanted: Tensor) ->
             break
         image = multiply(direction)
         length = size / float((direction * image).sum())
-        found += length * direction
+        solution += length * direction
         left -= length * image
         before, size = size, float(left.square().sum())
         direction = left + size / before * direction
-    return found
+    return solution

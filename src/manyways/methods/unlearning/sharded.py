@@ -111,11 +111,13 @@ class Sharded(Method):
         division = Division(task.rest, self.shards, self.slices, task.seed)
         held = {seat.number: seat.models for seat in committee.seats}
         learned = self._learned(division, committee.start, task.budget, run, held)
-        made = of_kind(Committee, remade(self, learned, task, model, run))
+        successor = of_kind(Committee, remade(self, learned, task, model, run))
         plan = {
-            part: steps for part, steps in made.lineage.plan.items() if made.has(*map(_number, part.split("/")[:2]))
+            part: steps
+            for part, steps in successor.lineage.plan.items()
+            if successor.has(*map(_number, part.split("/")[:2]))
         }
-        return replace(made, lineage=replace(made.lineage, plan=plan))
+        return replace(successor, lineage=replace(successor.lineage, plan=plan))
 
     def _learned(
         self, division: Division, start: Model | None, budget: Budget, run: Run,

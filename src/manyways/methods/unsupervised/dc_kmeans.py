@@ -119,20 +119,20 @@ class DCKMeans(Method):
         task = forgetting(
             self, model, data, rows, _shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
         )
-        made = of_kind(Predictor, model)
+        predictor = of_kind(Predictor, model)
         self.check(task.rest)
-        network = made.copy_of_network()
+        network = predictor.copy_of_network()
         head = DCCentroidHead.taken_from(network)
-        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == made.inputs.to_json()
+        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == predictor.inputs.to_json()
         if not same or has_classes(task.rest) != has_classes(data):
             # Features, or what is said, are others without these rows: every leaf is clustered anew.
             learned = self.learn(task.rest, None, task.budget, task.seed, run or Run())
             return remade(self, learned, task, model, run)
-        frozen = Features(network, made.inputs, uses_all_rows=False)
+        frozen = Features(network, predictor.inputs, uses_all_rows=False)
         touched = np.unique(self._leaf(task.gone, task.seed))
         self._cluster(head, frozen, task.rest, touched, task.seed, raw=not before)
-        assert made.target is not None
-        learned = Learned(_predictor(frozen, head, made.target), _shaping(task.rest), before)
+        assert predictor.target is not None
+        learned = Learned(_predictor(frozen, head, predictor.target), _shaping(task.rest), before)
         return remade(self, learned, task, model, run)
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
