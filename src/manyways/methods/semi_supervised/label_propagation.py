@@ -155,7 +155,7 @@ class LabelPropagation(Method):
             flow.fit(features, labels)
         out = np.full((len(features), classes), 0.0)
         out[:, flow.classes_] = np.nan_to_num(flow.label_distributions_)
-        # Rows that no label reached have no opinion; all classes are as likely.
+        # Rows that no label reached have all classes equally probable.
         out[out.sum(1) == 0] = 1 / classes
         return np.asarray(out / out.sum(1, keepdims=True))
 
