@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import manyways as mw
 from manyways.comparison import workers
 from manyways.comparison.compare import CompareProgress, describe
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
-from manyways.comparison.job import Job, Outcome
+from manyways.comparison.job import Job, Outcome, run_job
 from manyways.comparison.results import Comparison, read_results, write_results
 from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -389,3 +390,18 @@ def test_active_learning_that_cannot_cover_the_classes_says_how(digits: Data, ho
     assert failed.error is not None
     assert "asks for 7 of the 15 labels, and the 8 it starts with cannot cover 10 classes" in failed.error
     assert "Show 19 labels, or let it ask for fewer: questions=5" in failed.error
+
+
+def test_every_seed_draws_labels_of_its_own_and_all_methods_the_same(digits: Data, tmp_path: Path) -> None:
+    """Otherwise the interval over seeds would leave out the luck of the draw."""
+    plan = plan_of(digits, "linear-probe(penalty=1.0)", "nearest-centroid", labels=60, seeds=3)
+    shown: dict[tuple[str, int], set[bytes]] = {}
+    for job in (job for job in plan.jobs() if job.labels == 60):
+        run_job(replace(job, keep_model=True), digits, tmp_path / job.key, lambda _: None)
+        rows = load_model(tmp_path / job.key / "model").lineage.rows
+        shown[job.method, job.seed] = {row.tobytes() for row in rows}
+    assert {len(rows) for rows in shown.values()} == {60}
+    for seed in range(3):
+        assert shown["linear-probe(penalty=1.0)", seed] == shown["nearest-centroid", seed]
+    draws = [shown["linear-probe(penalty=1.0)", seed] for seed in range(3)]
+    assert all(len(one & other) < 30 for one, other in combinations(draws, 2))

@@ -1,5 +1,6 @@
 """Encodings are made once, kept in the cache, and the same however they are stored."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.parts import TEST
+from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.specs import ImageSpec, TableSpec, TextSpec
 from manyways.data.storage import FileRows, RowNumbers
 from manyways.errors import DataError, ModelError
@@ -185,3 +186,21 @@ def test_encodings_travel_as_json_and_damage_is_named() -> None:
         InputEncoding.from_json({**saved, "table": {"kind": "table"}})
     with pytest.raises(ModelError, match="The saved encoder of 'image' is damaged: .*There is no encoder 'video'"):
         InputEncoding.from_json({"image": {"kind": "video"}})
+
+
+def test_encoders_are_fitted_on_training_rows_alone() -> None:
+    """Whatever the other rows hold, new words, categories, other scales, the encoders and their specs are the same."""
+    data = mixed(60)
+    part = np.repeat([TRAINING, VALIDATION, TEST], 20)
+    rest = part != TRAINING
+    others = {
+        "x": np.where(rest, 1000 + 7 * data.take("x"), data.take("x")),
+        "kind": np.where(rest, "new", data.take("kind")),
+        "says": np.where(rest, "nobody said this before", data.take("says")),
+        "image": np.where(rest[:, None, None, None], 255 - data.take("image"), data.take("image")),
+    }
+    changed = {name: replace(data.columns[name], values=values) for name, values in others.items()}
+    encodings = [InputEncoding.fit(replace(data, part=part, columns=columns)) for columns in (data.columns, changed)]
+    assert encodings[0].to_json() == encodings[1].to_json()
+    everything = InputEncoding.fit(replace(data, columns=changed, part=np.zeros(60, np.int8)))
+    assert everything.to_json() != encodings[0].to_json()

@@ -78,6 +78,16 @@ def check_names(kind: Any, given: Iterable[str]) -> None:
             )
 
 
+def refuse_others(method: Any, **why: str) -> None:
+    """Raise ParameterError for the first of the named fields, which a base has and `method` lacks, that is set."""
+    for field in fields(method):
+        if field.name in why and getattr(method, field.name) != field.default:
+            raise ParameterError(
+                f"{type(method).__name__}.{field.name} {why[field.name]}: leave it out; got "
+                f"{getattr(method, field.name)!r}."
+            )
+
+
 def check_fields(method: Any) -> None:
     """Raise ParameterError for the first field of a dataclass that is of a wrong type or out of its range."""
     annotations = hints(type(method))

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from manyways.methods.chain import Chain
 
 DEFAULT_BUDGET = Budget(1000, "steps")
+Ablations: TypeAlias = Mapping[str, tuple["Method", Data]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,9 @@ class Method(ABC):
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
     """The built-in data set on which the conformance suite tries it."""
+    field_trials: ClassVar[Mapping[str, Mapping[str, Any] | str]] = {}
+    """Fields that the conformance suite cannot try by themselves: with which values it does (those of other fields are
+    set beside), or why no other value changes what is learned. A class adds to those that it inherits."""
 
     def __new__(cls, *values: Any, **options: Any) -> Self:
         # Here rather than in __post_init__: the __init__ that a dataclass writes refuses with a TypeError before that.
@@ -288,6 +292,16 @@ class Method(ABC):
         an empty `folder`.
         """
         return cls()
+
+    def ablations(self, data: Data) -> "Ablations":
+        """Return this method and `data` without what defines it, by what is missing: what is learned must be another.
+
+        By default the data lose the signal of each need that has one: labels are exchanged among rows, preferences
+        turned round. A method with a signal of its own takes that away: a weight of 0, one round in place of several.
+        """
+        from manyways.methods.ablations import without_signal
+
+        return {what: (self, without) for what, without in without_signal(self.needs, data).items()}
 
     def unrepeatable(self) -> str | None:
         """Why the same seed, data and budget do not give the same weights; None where they do."""

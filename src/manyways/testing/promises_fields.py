@@ -1,10 +1,9 @@
 """Promises about hyper-parameters: each has a range, is checked, and can be written down and read again."""
 
 import json
-import types
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields, replace
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from manyways.errors import ManywaysError, ParameterError
 from manyways.methods.chain import Chain
@@ -13,6 +12,7 @@ from manyways.methods.expressions import parse_method
 from manyways.methods.fields import Interval, hints
 from manyways.methods.method import Method
 from manyways.testing.trial import Trial, require
+from manyways.testing.values import allowed_values, options
 
 
 def is_found_by_name(trial: Trial) -> None:
@@ -39,7 +39,7 @@ def is_frozen(trial: Trial) -> None:
 def numbers_have_a_range(trial: Trial) -> None:
     """Every field that is a number says which numbers are allowed."""
     for name, annotation in _fields(trial.method):
-        plain = [part for part in _options(annotation) if part in (int, float)]
+        plain = [part for part in options(annotation) if part in (int, float)]
         require(not plain, f'{name} is any number; annotate its range: Annotated[float, Interval("[0, 1)")].')
 
 
@@ -77,15 +77,9 @@ def _fields(method: Method) -> list[tuple[str, Any]]:
     return [(field.name, annotations[field.name]) for field in fields(method)]
 
 
-def _options(annotation: Any) -> list[Any]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [option for option in get_args(annotation) if option is not type(None)]
-    return [annotation]
-
-
 def _wrong_values(annotation: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
     """Values that must be refused, each with what the message must say is allowed."""
-    for option in _options(annotation)[:1]:
+    for option in options(annotation)[:1]:
         origin = get_origin(option)
         if origin is Annotated:
             base, *extras = get_args(option)
@@ -120,40 +114,8 @@ def _variants(method: Method) -> Iterator[Method]:
     """The method, and it with each field in turn at other values that are allowed."""
     yield method
     for name, annotation in _fields(method):
-        for value in _right_values(annotation, getattr(method, name)):
+        for value in allowed_values(annotation, getattr(method, name)):
             try:
                 yield replace(method, **{name: value})
             except ManywaysError:
                 continue  # two fields that do not go together
-
-
-def _right_values(annotation: Any, now: Any) -> Iterator[Any]:
-    if type(None) in get_args(annotation):
-        yield None
-    option = _options(annotation)[0]
-    origin = get_origin(option)
-    if origin is Annotated:
-        base, *extras = get_args(option)
-        inside = [extra for extra in extras if isinstance(extra, Interval)]
-        for value in (0, 1, 2, 3, 0.125, 1e-7, 12345.678):
-            fits = isinstance(value, int) or base is float
-            if fits and value != now and all(value in extra for extra in inside):
-                yield base(value)
-    elif origin is Literal:
-        yield from get_args(option)
-    elif option is bool:
-        yield not now
-    elif option is str:
-        yield from ("two-words and 'quotes'", "owner/some-name", "a, b >> c")
-    elif origin is tuple:
-        inner = list(_right_values(get_args(option)[0], None))
-        yield from ((), tuple(inner[:1]), tuple(inner))
-    elif isinstance(option, type) and issubclass(option, Method):
-        yield from _other_methods()
-
-
-def _other_methods() -> list[Method]:
-    from manyways.methods.semi_supervised.fixmatch import FixMatch
-    from manyways.methods.supervised.supervised import Supervised
-
-    return [Supervised(label_smoothing=0.1), FixMatch(threshold=0.5, backbone="audio-net")]

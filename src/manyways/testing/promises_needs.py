@@ -7,13 +7,14 @@ import numpy as np
 
 from manyways.data.data import Data
 from manyways.errors import NeedsError
+from manyways.methods.ablations import with_column
 from manyways.methods.chain import Chain
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.needs import Need, lacking
 from manyways.methods.starts import needs_data
 from manyways.models.model import Model
-from manyways.testing.trial import Trial, require, takes, with_column
+from manyways.testing.trial import Trial, require, takes
 
 
 def needs_are_known(trial: Trial) -> None:
@@ -41,8 +42,14 @@ def missing_model_is_named(trial: Trial) -> None:
     if trial.method.needs_start():
         _refuses(trial.method, trial.data, None, "no model to start from")
     if takes(trial.method):
-        useless = replace(trial.start or trial.start_model(), gives=frozenset({"nothing"}))
+        useless = replace(trial.start or _suited(trial), gives=frozenset({"nothing"}))
         _refuses(trial.method, trial.data, useless, "a model that gives nothing")
+
+
+def _suited(trial: Trial) -> Model:
+    """A model that gives what the method takes: its own, where that does."""
+    own = trial.reference
+    return own if own.gives & takes(trial.method) else trial.start_model()
 
 
 def _needs(method: Method) -> set[Need]:

@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.parts import VALIDATION
+from manyways.errors import TrainingError
+from manyways.methods.ablations import exchanged
 from manyways.models.model import Model
 from manyways.testing.trial import (
     OTHER_SEED,
@@ -16,6 +19,8 @@ from manyways.testing.trial import (
     other_hidden_labels,
     other_test_rows,
     require,
+    rows_of,
+    skip,
     weights,
 )
 
@@ -51,17 +56,37 @@ def arguments_are_untouched(trial: Trial) -> None:
 
 
 def hidden_labels_are_not_seen(trial: Trial) -> None:
-    """Labels that may not be seen make no difference."""
-    if not trial.data.has("label") or trial.method.asks(10) > 0:
-        return
-    wrong = difference(trial.reference, trial.fit(other_hidden_labels(trial.data)))
-    require(wrong is None, f"with the hidden labels mixed up the weights are others: {wrong}.")
+    """Labels that may not be seen make no difference, of training rows or of those for validation, nor how many."""
+    if not trial.data.has("label"):
+        skip("its example has no labels")
+    validated = trial.validated
+    wrong = difference(validated.reference, validated.fit(other_hidden_labels(validated.data, validated.reference)))
+    require(wrong is None, f"with all hidden labels of one class the weights are others: {wrong}.")
+
+
+def validation_labels_are_not_learned_from(trial: Trial) -> None:
+    """Labels of validation rows make no difference before early stopping could choose by them."""
+    if not trial.data.has("label"):
+        skip("its example has no labels")
+    if trial.validated is trial:
+        skip("a look at validation rows takes a thousand episodes")
+    data, steps = trial.validated.data, max(1, trial.method.fewest_steps())
+    rows = rows_of(data, VALIDATION)
+    other = data
+    for label in data.labels:
+        other = exchanged(other, label.name, rows[data.visible[rows]])
+    try:
+        models = [trial.validated.fit(each, budget=steps) for each in (data, other)]
+    except TrainingError:  # as many steps as there are tasks
+        models = [trial.validated.fit(each) for each in (data, other)]
+    wrong = difference(*models)
+    require(wrong is None, f"with the labels of validation rows exchanged the weights are others: {wrong}.")
 
 
 def test_rows_are_not_seen(trial: Trial) -> None:
-    """Test rows make no difference."""
+    """Test rows make no difference, whatever they hold: encoders are fitted on training rows alone."""
     wrong = difference(trial.reference, trial.fit(other_test_rows(trial.data)))
-    require(wrong is None, f"with the test rows mixed up the weights are others: {wrong}.")
+    require(wrong is None, f"with other test rows the weights are others: {wrong}.")
 
 
 def _facts_of_data(data: Data) -> dict[str, bytes]:

@@ -5,11 +5,14 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from functools import cache
+from unittest import SkipTest
 
 from manyways.methods.method import Method
+from manyways.testing.rows import KINDS
 from manyways.testing.trial import BrokenPromise, Trial
 
 Promise = Callable[[Trial], None]
+_ON_KINDS: set[Promise] = set()
 
 
 @cache
@@ -32,10 +35,14 @@ def checks_for(method: type[Method] | Method) -> list[tuple[str, Callable[[], No
     """The name of every promise with a function that holds `method` to it.
 
     The functions share what they train, so they are cheapest run one after the other in one process. Each
-    raises BrokenPromise, an AssertionError.
+    raises BrokenPromise, an AssertionError, or, where the promise does not apply, unittest's SkipTest with the reason.
     """
     trial = Trial(method)
-    return [(promise.__name__, _bound(promise, trial)) for promise in checks()]
+    return [
+        (f"{promise.__name__} on {kind}" if kind else promise.__name__, _bound(promise, trial, kind))
+        for promise in checks()
+        for kind in (KINDS if promise in _ON_KINDS else [""])
+    ]
 
 
 def check_method(method: type[Method] | Method) -> None:
@@ -46,16 +53,26 @@ def check_method(method: type[Method] | Method) -> None:
             check()
         except BrokenPromise as error:
             broken.append(str(error))
+        except SkipTest:
+            continue
     if broken:
         raise BrokenPromise("\n".join(broken))
 
 
-def _bound(promise: Promise, trial: Trial) -> Callable[[], None]:
+def on_every_kind(promise: Promise) -> Promise:
+    """Let `promise` be tried on rows of every kind."""
+    _ON_KINDS.add(promise)
+    return promise
+
+
+def _bound(promise: Promise, trial: Trial, kind: str) -> Callable[[], None]:
     stated = (inspect.getdoc(promise) or promise.__name__).splitlines()[0]
 
     def check() -> None:
         try:
-            promise(trial)
+            promise(trial.on_kind(kind) if kind else trial)
+        except SkipTest:
+            raise
         except BrokenPromise as error:
             raise BrokenPromise(f"{trial.method}: {stated} ({promise.__name__}) But {error}") from error
         except Exception as error:

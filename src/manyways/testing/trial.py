@@ -3,33 +3,37 @@
 import shutil
 import tempfile
 import weakref
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from unittest import SkipTest
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.data.columns import Column
+from manyways.data.columns import places_of
 from manyways.data.data import Data
-from manyways.data.parts import TEST, TRAINING
+from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import predictions
+from manyways.methods.ablations import exchanged, with_values
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import needs_data, stages, starts
 from manyways.models.model import Model
+from manyways.testing.rows import dressed, rows_of_kind, with_validation
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
-ROWS, LABELS, STEPS, START_STEPS = 240, 40, 12, 4
+ROWS, LABELS, STEPS, START_STEPS, KIND_STEPS = 240, 40, 12, 4, 6
 PREDICTS = predictions() | {"labels", "cluster"}
 """What a model gives of which each row has one answer, made of the outputs of its head."""
 SEED, OTHER_SEED = 3, 4
+READ = frozenset({"input", "text", "prompt", "completion", "chosen", "rejected"})
+"""Roles whose columns go through an encoder or a tokenizer."""
 
 
 class BrokenPromise(AssertionError):
@@ -42,6 +46,11 @@ def require(kept: bool, how: str) -> None:
         raise BrokenPromise(how)
 
 
+def skip(reason: str) -> NoReturn:
+    """Raise SkipTest: the promise does not apply, and why. pytest counts it as skipped."""
+    raise SkipTest(reason)
+
+
 class Trial:
     """One method with a few rows of its example data, of which some are labelled, and its first model.
 
@@ -51,11 +60,51 @@ class Trial:
     def __init__(self, method: type[Method] | Method) -> None:
         self.kind = method if isinstance(method, type) else type(method)
         self._given = None if isinstance(method, type) else method
+        self._of_kinds: dict[str, Trial | str] = {}
+        self.steps = STEPS
 
     def on(self, data: Data) -> "Trial":
         """The same method on trial with other data."""
         other = Trial(self._given or self.kind)
         vars(other)["data"] = data
+        return other
+
+    def on_kind(self, kind: str) -> "Trial":
+        """The same method on trial with a few rows of a `kind`. Raises SkipTest where it does not learn from those."""
+        if kind not in self._of_kinds:
+            self._of_kinds[kind] = self._on_kind(kind)
+        found = self._of_kinds[kind]
+        if isinstance(found, str):
+            skip(found)
+        return found
+
+    def _on_kind(self, kind: str) -> "Trial | str":
+        """The trial, or why there is none."""
+        if not needs_data(self.method):
+            return "it learns from no rows"
+        reasons = []
+        for data in dressed(rows_of_kind(kind)):
+            other = self.on(data)
+            other.steps = KIND_STEPS
+            needs_start = other.method.needs_start()
+            reason = other.method.lacks_of(data) if needs_start else other.method.lacks(data)
+            if reason is None and needs_start and not starts(takes(other.method), data):
+                reason = f"no method makes a start of the kind {kind}."
+            if reason is None:
+                return other
+            reasons.append(reason)
+        return f"of the kind {kind}: {reasons[0]}"
+
+    @cached_property
+    def validated(self) -> "Trial":
+        """The same method and start on trial with its data, of which some rows are for validation.
+
+        Models that are scored by episodes learn without them: each look at validation rows takes a thousand.
+        """
+        if self.method.new_classes:
+            return self
+        other = self.on(with_validation(self.data))
+        vars(other)["start"] = self.start
         return other
 
     @cached_property
@@ -91,7 +140,7 @@ class Trial:
 
     @cached_property
     def reference(self) -> Model:
-        """What the method learns in 12 steps."""
+        """What the method learns in `steps` steps."""
         return self.fit()
 
     @property
@@ -113,13 +162,13 @@ class Trial:
         self,
         data: Data | None = None,
         *,
-        budget: Budget | int = STEPS,
+        budget: Budget | int | None = None,
         seed: int = SEED,
         run: Run | None = None,
     ) -> Model:
         """The method's model of `data`, by default of its example, or of nothing where it needs none."""
         rows = self.learned_from if data is None else data
-        return self.method.fit(rows, self.start, budget=budget, seed=seed, run=run)
+        return self.method.fit(rows, self.start, budget=budget or self.steps, seed=seed, run=run)
 
 
 def takes(method: Method) -> frozenset[str]:
@@ -164,36 +213,42 @@ def answers_prompts(model: Model, data: Data) -> bool:
     return "generate" in model.gives and lacking((Prompts,), data) is None
 
 
-def with_column(data: Data, column: Column) -> Data:
-    """`data` with another column in the place of the one with its name; row ids stay."""
-    return replace(data, columns={**data.columns, column.name: column})
-
-
 def rows_of(data: Data, part: int) -> RowNumbers:
     """The table's row numbers of `data` that are in `part`."""
     rows: RowNumbers = data.rows[data.part[data.rows] == part]
     return rows
 
 
-def shuffled(data: Data, name: str, rows: RowNumbers, by: int = 1) -> Data:
-    """`data` with the values of the column `name` rotated among `rows`."""
-    column = data.columns[name]
-    values = np.array(column.values[np.arange(len(column))], copy=True)
-    values[rows] = np.roll(values[rows], by, axis=0)
-    return with_column(data, replace(column, values=values))
-
-
 def other_test_rows(data: Data) -> Data:
-    """`data` with what its test rows hold mixed up among them, each column in another way; labels stay."""
-    names = [name for role, columns in data.roles.items() if role != "label" for name in columns]
-    for by, name in enumerate(names, 1):
-        data = shuffled(data, name, rows_of(data, TEST), by)
+    """`data` whose test rows hold what no training row holds: other scales, categories, words, pictures and sounds.
+
+    Their labels, clients and tasks are those of other test rows.
+    """
+    rows = rows_of(data, TEST)
+    for role, names in data.roles.items():
+        for name in names:
+            if role in READ:
+                data = with_values(data, name, rows, _strange(data.columns[name].take(rows)))
+            else:
+                data = exchanged(data, name, rows)
     return data
 
 
-def other_hidden_labels(data: Data) -> Data:
-    """`data` with the labels that may not be seen mixed up among their training rows."""
-    rows = rows_of(data, TRAINING)
+def _strange(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind == "u":
+        return np.iinfo(values.dtype).max - values
+    if values.dtype.kind in "if":
+        return values * 7 + 100
+    return np.array([f"{value} zzz {value}" for value in values], object)
+
+
+def other_hidden_labels(data: Data, model: Model) -> Data:
+    """`data` with one label in place of all that may not be seen, of training and validation rows.
+
+    Those that `model` was given when its method asked for them stay.
+    """
+    asked = places_of(data.ids, model.lineage.all_rows()) >= 0 if model.lineage.facts.get("asked") else False
+    hidden = data.rows[(data.part[data.rows] != TEST) & ~data.labelled & ~np.asarray(asked)]
     for label in data.labels:
-        data = shuffled(data, label.name, rows[~data.visible[rows]])
+        data = with_values(data, label.name, hidden, label.take(data.rows[data.visible[data.rows]])[:1])
     return data

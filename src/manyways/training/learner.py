@@ -196,12 +196,24 @@ def label_weights(data: "Data", target: Target, labels: Tensor, *, balanced: boo
     Returns:
         None where all weigh the same.
     """
-    given = data.sample_weights
-    if given is None and not balanced:
-        return None
-    weights = torch.ones(len(labels)) if given is None else torch.from_numpy(given).float()
     seen = torch.from_numpy(np.flatnonzero(data.labelled))
-    if balanced:
-        weights[seen] *= target.class_weights(labels[seen])
-    weights = weights / weights[seen].mean()
-    return None if bool((weights[seen] == weights[seen][0]).all()) else weights
+    if not balanced:
+        return row_weights(data)
+    classes = torch.ones(len(labels))
+    classes[seen] = target.class_weights(labels[seen]).float()
+    return row_weights(data, classes)
+
+
+def row_weights(data: "Data", factors: Tensor | None = None) -> Tensor | None:
+    """The sample weights of the rows of `data`, float32 [rows], times `factors`; 1 on average over the labelled ones.
+
+    Returns:
+        None where all labelled rows weigh the same.
+    """
+    given = data.sample_weights
+    if given is None and factors is None:
+        return None
+    weights = torch.ones(len(data)) if given is None else torch.from_numpy(given).float()
+    weights = weights if factors is None else weights * factors
+    seen = weights[torch.from_numpy(np.flatnonzero(data.labelled))]
+    return None if bool((seen == seen[0]).all()) else weights / seen.mean()

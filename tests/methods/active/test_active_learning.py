@@ -155,3 +155,35 @@ def test_an_oracle_may_answer_in_arrays_and_name_a_new_class(digits: Data) -> No
     model = ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(digits.with_labels(40))
     assert model.target is not None
     assert 77 in model.target.classes
+
+
+def test_every_round_asks_the_model_of_that_round(digits: Data) -> None:
+    """The second questions are those of a model that knows the answers to the first ones."""
+    few = digits.with_labels(40)
+    model = ActiveLearning(base=BASE, questions=20, rounds=2).fit(few)
+    first = few.training.select(~few.training.labelled)
+    asked = first.ids[np.argsort(-Margin().uncertainty(BASE.fit(few).probabilities(first)), kind="stable")[:10]]
+    known = np.isin(few.ids[:, 0], asked[:, 0]) & (few.part[few.rows] == 0)
+    second = few.reveal(np.flatnonzero(known))
+    left = second.training.select(~second.training.labelled)
+    doubt = Margin().uncertainty(BASE.fit(second).probabilities(left))
+    then = left.ids[np.argsort(-doubt, kind="stable")[:10]]
+    assert _asked(model, few) == _rows(asked) | _rows(then)
+
+
+def test_only_training_rows_are_asked_for(digits: Data) -> None:
+    """Validation rows have hidden labels, too, and the model is unsure of them as well."""
+    few = digits.select(np.arange(400)).with_validation(0.6).with_labels(30)
+    hidden = int((~few.training.labelled).sum())
+    asked: list[Data] = []
+
+    def oracle(rows: Data) -> Sequence[int]:
+        asked.append(rows)
+        return list(rows.take("label"))
+
+    for method in (ActiveLearning(base=BASE, questions=hidden, rounds=2),
+                   ActiveLearning(base=BASE, questions=hidden, rounds=2, oracle=oracle)):  # fmt: skip
+        assert _rows(method.fit(few).lineage.rows) == _rows(few.training.ids)
+    assert all((rows.part[rows.rows] == 0).all() for rows in asked)
+    with pytest.raises(NeedsError, match=f"and {hidden} training rows have a hidden label"):
+        ActiveLearning(base=BASE, questions=hidden + 1, rounds=2).fit(few)

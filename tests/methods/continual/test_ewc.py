@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 import manyways as mw
 from manyways.data.data import Data
@@ -13,6 +14,8 @@ from manyways.methods.continual.ewc import EWC, added, elastic_penalty
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
 from manyways.training.accuracy_matrix import AccuracyMatrix
 from manyways.training.run import Run
+
+from ..steps import Step
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +148,27 @@ def test_less_is_forgotten_where_the_task_is_told(online: bool) -> None:
     EWC(scenario="task", online=online).fit(data, budget=450, run=Run(listeners=[held]))
     assert held.forgetting < plain.forgetting - 0.02, (held.forgetting, plain.forgetting)
     assert held.average_accuracy > plain.average_accuracy
+
+
+def test_a_whole_step(split: Data) -> None:
+    """In the second task the classes seen so far are told apart, plus λ/2 Σ F (θ − θ*)²; nothing else moves."""
+    torch.manual_seed(0)
+    method = EWC(penalty=30.0, fisher_batches=2, batch_size=16, clip=None)
+    count = sum(p.numel() for p in method.begin(split, None, 0).network.parameters())
+    importance, anchor = torch.rand(count), torch.randn(count) / 10
+
+    def after_a_task(learner: ContinualLearner) -> None:
+        learner.begun.fill_(1)
+        learner.get_buffer("importance").copy_(importance)
+        learner.get_buffer("anchor").copy_(anchor)
+
+    step = Step(method, split, step=13, steps=50, change=after_a_task)
+    learner, batch = step.by_hand, step.batch
+    outputs = learner.network(batch["inputs"])
+    assert set(batch["labels"].tolist()) == {2, 3}
+    weights = torch.cat([p.flatten() for p in learner.network.parameters()])
+    held = 30.0 / 2 * (importance * (weights - anchor) ** 2).sum()
+    loss = cross_entropy(outputs[:, :4], batch["labels"]) + held
+    step.descend(loss)
+    learner.begun.fill_(2)
+    step.agree(loss)

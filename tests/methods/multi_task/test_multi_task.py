@@ -1,9 +1,11 @@
 """MultiTask: its weightings against formulas, labels that are missing, and heads that help each other."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.networks import Networks
 from manyways.models.predictor import Predictor
 from manyways.randomness import generator
+from manyways.training.loop import take_step
+from manyways.training.optimizer import make_optimizer
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +174,23 @@ def test_a_learned_uncertainty_moves_with_the_loss(digits: Data) -> None:
         optimizer.step()
     noisy, learned = learner.log_variances.tolist()
     assert noisy > learned + 0.3
+
+
+def test_pcgrad_looks_at_labels_in_an_order_that_changes(digits: Data) -> None:
+    """By chance, as the algorithm wants it: all orders come, and each gradient has one of its own."""
+    method = MultiTask(weighting="pcgrad", augment=False, size=0.25, batch_size=8)
+    learner = method.begin(digits, None, 0)
+    orders: list[tuple[tuple[int, ...], ...]] = []
+
+    def noting(products: Tensor, given: Sequence[Sequence[int]]) -> Tensor:
+        orders.append(tuple(map(tuple, given)))
+        return without_conflicts(products, given)
+
+    with patch("manyways.methods.multi_task.multi_task.without_conflicts", noting):
+        for step in range(20):
+            take_step(method, learner, make_optimizer(method, learner), step, 20, 0)
+    assert {order for given in orders for order in given} == set(permutations(range(3)))
+    assert any(len(set(given)) > 1 for given in orders)
 
 
 # --- labels on fewer rows ------------------------------------------------------------------------

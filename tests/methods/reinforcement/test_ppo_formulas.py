@@ -204,3 +204,19 @@ def test_rewards_are_divided_by_the_deviation_of_their_sums(counting: Makes) -> 
         method.act(learners[-1], 0, generator(0))
     sums = torch.tensor([1.0, 2.5, 4.25, 6.125] * 4)
     torch.testing.assert_close(learners[0].targets * sums.std(unbiased=False), learners[1].targets)
+
+
+@pytest.mark.parametrize(("discount", "gae_lambda"), [(0.5, 0.0), (0.5, 0.5), (0.9, 1.0)])
+def test_a_rollout_is_learned_from_with_its_own_lambda(discount: float, gae_lambda: float, counting: Makes) -> None:
+    """Advantages of a rollout of 3 steps that earn 1, 2, 3, and then end; the critic says 4 times what it sees."""
+    data = mw.Data.of_environment(Modes(counting(terminate=3), AutoresetMode.SAME_STEP))
+    method = PPO(environments=2, horizon=3, discount=discount, gae_lambda=gae_lambda, normalise_rewards=False, epochs=1)
+    learner = method.begin(data, None, 0)
+    learner.network.value = lambda seen: 4 * seen[..., 0]  # type: ignore[method-assign]
+    method.act(learner, 0, generator(0))
+    errors = [1 + discount * 4 - 0, 2 + discount * 8 - 4, 3 - 8]
+    last = errors[2]
+    middle = errors[1] + discount * gae_lambda * last
+    first = errors[0] + discount * gae_lambda * middle
+    torch.testing.assert_close(learner.advantages.view(3, 2)[:, 0], torch.tensor([first, middle, last]))
+    torch.testing.assert_close(learner.targets.view(3, 2)[:, 0], torch.tensor([first, middle + 4, last + 8]))

@@ -5,11 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget
 from manyways.methods.semi_supervised.fixmatch import ClassBalance, FixMatch, pseudo_label_loss
 from manyways.randomness import generator
+
+from ..steps import Step, move_average
 
 
 def test_loss_by_hand() -> None:
@@ -97,3 +100,31 @@ def test_model_is_the_average_of_the_weights(digits: Data) -> None:
         sum(float(p.detach().square().sum()) for p in model.network.head.parameters()) for model in (averaged, last)
     ]  # type: ignore[union-attr]
     assert sizes[0] != sizes[1]
+
+
+def test_a_whole_step(digits: Data) -> None:
+    """Guesses lifted by wanted / guessed shares label the strong views; then the average and the balance move."""
+    method = FixMatch(batch_size=8, unlabelled_ratio=3, threshold=0.11, unlabelled_weight=0.7, average_decay=0.2)
+    uneven = torch.linspace(0.2, 0.02, 10)
+    step = Step(method, digits.with_labels(40), change=lambda learner: learner.balance.guessed.copy_(uneven))
+    learner, batch = step.by_hand, step.batch
+    with torch.no_grad():
+        weak = learner.network(batch["weak"]).softmax(1)
+        aligned = weak * learner.balance.wanted / uneven
+        confidence, guess = (aligned / aligned.sum(1, keepdim=True)).max(1)
+    assert not torch.equal(guess, weak.argmax(1))
+    outputs = learner.network(batch["taught"])
+    taught = cross_entropy(outputs[8:], guess, reduction="none") * (confidence >= 0.11)
+    loss = cross_entropy(outputs[:8], batch["labels"]) + 0.7 * taught.sum() / 24
+    step.descend(loss)
+    move_average(learner.average, learner.network, 0.2)
+    learner.balance.guessed.copy_(0.98 * uneven + 0.02 * weak.mean(0))
+    learner.balance.latest = weak.mean(0)
+    step.agree(loss)
+
+
+def test_the_balance_is_that_of_the_labels_it_sees(digits: Data) -> None:
+    few = digits.with_labels(40)
+    balance = FixMatch(batch_size=4).begin(few, None, 0).balance
+    seen = few.training.take("label")[few.training.labelled]
+    torch.testing.assert_close(balance.wanted, torch.from_numpy(np.bincount(seen, minlength=10) / 40).float())

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget, NumberTarget
@@ -13,6 +14,8 @@ from manyways.randomness import generator
 from manyways.training.average import AverageNetwork
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
+
+from ..steps import Step, move_average
 
 
 def test_consistency_of_classes_by_hand() -> None:
@@ -85,3 +88,30 @@ def test_unlabelled_rows_change_what_is_learned(cancer: Data) -> None:
     fewer = few.select(np.setdiff1d(np.arange(len(few)), hidden[100:]))
     models = [MeanTeacher().fit(data, budget=30) for data in (few, fewer)]
     assert not np.allclose(models[0].outputs(cancer.test), models[1].outputs(cancer.test), atol=1e-2)
+
+
+def test_a_whole_step(digits: Data) -> None:
+    """The student learns from labels and from the teacher's probabilities of another view; then the teacher moves."""
+    method = MeanTeacher(batch_size=4, unlabelled_ratio=2, consistency_weight=3.0, average_decay=0.2)
+    step = Step(method, digits.with_labels(40), step=1)
+    learner, batch = step.by_hand, step.batch
+    outputs = learner.network(batch["student"])
+    with torch.no_grad():
+        teacher = learner.teacher.network.train()(batch["teacher"]).softmax(1)
+    apart = (outputs.softmax(1) - teacher).square().mean()
+    loss = cross_entropy(outputs[:4], batch["labels"]) + 3.0 * 10 * math.exp(-5 * (1 - 0.1 / 0.2) ** 2) * apart
+    step.descend(loss)
+    move_average(learner.teacher, learner.network, 2 / 11)
+    step.agree(loss)
+
+
+def test_student_and_teacher_see_two_views_of_the_same_rows(digits: Data) -> None:
+    method = MeanTeacher(batch_size=4, unlabelled_ratio=2)
+    learner = method.begin(digits.with_labels(40), None, 0)
+    batch = method.draw(learner, 0, generator(0))
+    student, teacher = batch["student"]["image"], batch["teacher"]["image"]
+    rows = np.concatenate([learner.pick(learner.labelled, 4, 0), learner.pick(learner.unlabelled, 8, 0, 1)])
+    shown = learner.take(rows)["image"].float() / 255
+    apart = [float((view - shown).abs().mean()) for view in (student, teacher)]
+    assert not torch.equal(student, teacher)
+    assert max(apart) < float((student - shown.flip(0)).abs().mean()), "they are not views of these rows"

@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.errors import NeedsError
@@ -15,6 +16,7 @@ from manyways.methods.semi_supervised.fixmatch import FixMatch
 from manyways.methods.semi_supervised.self_training import SelfTraining
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.methods.unsupervised.kmeans import KMeans
+from manyways.models.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +102,22 @@ def test_lineage_holds_every_round(digits: Data) -> None:
 def test_a_base_without_labels_is_refused(base: Any) -> None:
     with pytest.raises(NeedsError, match=r"SelfTraining\.base must be a method that learns to classify"):
         SelfTraining(base=base)
+
+
+def test_guesses_of_an_earlier_round_do_not_stay(digits: Data) -> None:
+    """The first model is sure of the first 100 rows, the second of the next 100: only those are guesses at the end."""
+    few = digits.with_labels(40)
+    hidden = np.flatnonzero(~few.training.labelled)
+    sure_of: list[NDArray[np.int64]] = [np.arange(100), np.arange(100, 200)]
+
+    def probabilities(_: Predictor, rows: Data) -> NDArray[np.float32]:
+        said = np.full((len(rows), 10), 0.1, np.float32)
+        said[sure_of.pop(0)] = np.eye(10)[7]
+        return said
+
+    with patch.object(Predictor, "probabilities", probabilities):
+        SelfTraining(base=Watched(), threshold=0.9, rounds=3).fit(few)
+    given = set(np.flatnonzero(few.training.labelled))
+    for data, guessed in zip(Watched.seen[1:], (hidden[:100], hidden[100:200]), strict=True):
+        assert set(np.flatnonzero(data.training.labelled)) == given | set(guessed)
+        assert (data.training.take("label")[guessed] == 7).all()

@@ -1,7 +1,7 @@
 """Active learning: the model asks for the labels that would help it most."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from manyways.data.targets import predictions
 from manyways.errors import DataError
 from manyways.methods.bases.acquisition import ACQUISITIONS
 from manyways.methods.fields import Count, Named
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.methods.semi_supervised.self_training import require_classifier
 from manyways.methods.starts import last
@@ -46,9 +46,14 @@ class ActiveLearning(Method):
     missing_inputs: ClassVar = True
     paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"
 
+    field_trials: ClassVar = {"oracle": {"oracle": lambda rows: [0] * len(rows)}}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require_classifier(self, self.base)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "doubt": (replace(self, strategy="random"), data)}
 
     def asks(self, labels: int) -> int:
         return min(self.questions if self.questions is not None else labels // 2, labels - 1)

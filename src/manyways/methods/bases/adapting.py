@@ -1,7 +1,8 @@
 """Methods that may learn through adapters instead of all weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from torch import nn
 
@@ -21,6 +22,12 @@ class Adapting:
     """Share of an adapter's inputs that are dropped while it learns."""
     lora_modules: tuple[str, ...] = ("all-linear",)
     """Ends of the names of the linear layers that get adapters; all-linear: all but the head."""
+
+    field_trials: ClassVar[Mapping[str, Mapping[str, Any] | str]] = {
+        "lora_alpha": {"lora": 2, "lora_alpha": 1.0},
+        "lora_dropout": {"lora": 2, "lora_dropout": 0.5},
+        "lora_modules": {"lora": 2, "lora_modules": ("q_proj",)},
+    }
 
     def with_adapters(self, network: nn.Module, objective: str) -> Any:
         """`network` frozen, as peft wraps it, with adapters; itself where the method has none."""

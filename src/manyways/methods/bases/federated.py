@@ -43,6 +43,10 @@ NO_SECOND_MOMENT = 0.99
 FederatedT = TypeVar("FederatedT", bound=FederatedLearner)
 
 
+_NOISY: dict[str, Any] = {"clip_update": 1.0, "noise_multiplier": 1.0, "backbone": "vit", "size": 0.25}
+"""With these there is noise, on a network without batch normalisation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     """Learn from clients whose rows stay with them: each trains a copy for a while, and a server puts them together.
@@ -95,6 +99,11 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     uses: ClassVar = ("weight",)
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})
+
+    field_trials: ClassVar = {
+        "delta": {**_NOISY, "noise_seed": 1, "delta": 1e-3},
+        "noise_seed": {**_NOISY, "noise_seed": 1},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

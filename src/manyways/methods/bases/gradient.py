@@ -2,9 +2,9 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Generic, Literal, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, get_args
 
 import numpy as np
 import torch
@@ -50,6 +50,11 @@ class GradientMethod(Method, Generic[LearnerT]):
     """Looks at the validation rows without a better score before training stops; there are 20 in a run."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the loss; auto takes bfloat16 where the hardware has matrix units for it."""
+
+    field_trials: ClassVar[Mapping[str, Mapping[str, Any] | str]] = {
+        "clip": {"clip": 1e-3},
+        "patience": "Early stopping looks at labelled validation rows, of which a trial has none.",
+    }
 
     @abstractmethod
     def begin(self, data: Data, model: Model | None, seed: int) -> LearnerT:

@@ -2,7 +2,7 @@
 
 import copy
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self
 
@@ -13,6 +13,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.episodes import EpisodeMethod, EpisodeT
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive
+from manyways.methods.method import Ablations
 from manyways.models.few_shot.adapting import Adaptation, GradientSteps, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel
@@ -46,6 +47,9 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
     """Whether the episodes of a batch are run in one program or in turns, which differ by rounding; auto times both."""
     precision: Literal["float32"] = "float32"
     """Arithmetic of the loss: of less, little is left in a second derivative."""
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its inner steps": (replace(self, inner_rate=1e-12), data)}
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:

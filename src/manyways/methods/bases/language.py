@@ -83,6 +83,11 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights; bfloat16 halves what frozen ones take, and needs lora: small updates would be lost in it."""
 
+    field_trials: ClassVar = {
+        "checkpoint": {"checkpoint": "no-such-folder"},
+        "too_long": "No row of a trial is longer than the context.",
+        "gradient_checkpointing": "It saves memory, and changes nothing else.",
+    }
     objective: ClassVar[str] = "causal"
     """What the network says: causal, the next token; masked, hidden ones."""
     rates: ClassVar[Rates]

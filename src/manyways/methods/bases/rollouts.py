@@ -1,7 +1,7 @@
 """Methods on rollouts: the network under training answers prompts, and what it said is rewarded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
@@ -16,6 +16,7 @@ from manyways.methods.bases._rollouts import RolloutLearner
 from manyways.methods.bases.gradient import Batch, learner_class
 from manyways.methods.bases.language import LanguageMethod, Rates
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.method import Ablations
 from manyways.methods.needs import Prompts
 from manyways.models.language_model import LanguageModel
 from manyways.models.lineage import Lineage
@@ -67,6 +68,8 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
     rates: ClassVar = Rates(new=1e-4, pretrained=1e-6, adapters=1e-5)
     example: ClassVar = "arithmetic"
 
+    field_trials: ClassVar = {"longest": {"longest": 2}}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_reward(self.reward)
@@ -75,6 +78,9 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
                 f"{type(self).__name__}.lora_dropout must be 0: with dropout another policy would be trained than the "
                 f"one that samples; got {self.lora_dropout}."
             )
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"rewards that differ": (replace(self, reward=None), data)}
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:

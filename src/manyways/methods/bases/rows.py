@@ -44,6 +44,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
     only: tuple[str, ...] = ()
     """Inputs to learn from, where others are there, too; by default all."""
 
+    field_trials: ClassVar = {"backbone": {"backbone": "flat-perceptron"}, "only": {"only": ("no such input",)}}
+
     def lacks_of(self, data: Data) -> str | None:
         if not self.only or lacking((Input,), data):
             return super().lacks_of(data)

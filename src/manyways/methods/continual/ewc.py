@@ -1,7 +1,7 @@
 """Elastic weight consolidation: weights that mattered to earlier tasks are held back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -13,6 +13,7 @@ from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, among
 from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.method import Ablations
 from manyways.models.model import Model
 from manyways.randomness import mix
 
@@ -74,6 +75,9 @@ class EWC(ContinualMethod[EWCLearner]):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         """With a quick estimate: half a second is spent on three tasks."""
         return cls(fisher_batches=4)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its penalty": (replace(self, penalty=0.0), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> EWCLearner:
         learner = super().begin(data, model, seed)

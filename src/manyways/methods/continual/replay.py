@@ -1,6 +1,6 @@
 """Experience replay: a few rows of earlier tasks are kept, and learned again with every batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from manyways.data.data import Data
 from manyways.data.storage import RowNumbers
 from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod
 from manyways.methods.fields import Count, Interval
+from manyways.methods.method import Ablations
 from manyways.models.model import Model
 from manyways.randomness import mix
 
@@ -70,6 +71,13 @@ class Replay(ContinualMethod[ReplayLearner]):
     """Share of a batch that is of the memory, once a task has ended."""
 
     paper: ClassVar = "Chaudhry et al., On tiny episodic memories in continual learning, arXiv:1902.10486 (2019)"
+
+    def ablations(self, data: Data) -> Ablations:
+        from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
+
+        own = {"memory", "selection", "memory_share"}
+        shared = {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name not in own}
+        return {**super().ablations(data), "its memory": (SequentialFineTune(**shared), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> ReplayLearner:
         learner = super().begin(data, model, seed)

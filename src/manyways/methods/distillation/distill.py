@@ -1,6 +1,6 @@
 """Distillation: a student learns what a teacher says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from manyways.data.targets import predictions
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Positive, Share
+from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
 from manyways.models.model import Model
 from manyways.training.learner import LabelledLearner
@@ -42,6 +43,9 @@ class Distill(LabelledMethod[DistillLearner]):
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("fixmatch >> distill",)
     paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"its teacher": (replace(self, label_weight=1.0), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> DistillLearner:
         assert model is not None

@@ -1,6 +1,6 @@
 """Generative adversarial network: one network draws rows, another tells them from real ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from manyways.methods.bases.generative import GenerativeLearner, GenerativeMetho
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.generative._balance import Balance
+from manyways.methods.method import Ablations
 from manyways.methods.needs import Classes, lacking
 from manyways.models.adversarial_generator import AdversarialGenerator, frequencies
 from manyways.models.generative.adversaries import Discriminator, GeneratorNetwork, make_discriminator
@@ -115,6 +116,9 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         return super().lacks(data, model) or (lacking((Classes,), data) if self.conditional else None)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"a discriminator that learns": (replace(self, discriminator_rate=1e-12), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> GANLearner:
         encoding = InputEncoding.fit(data)

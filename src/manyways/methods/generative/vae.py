@@ -1,6 +1,6 @@
 """Variational autoencoder: an encoder and a decoder that agree on a few latent numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from manyways.errors import ParameterError
 from manyways.methods.bases.generative import GenerativeLearner, GenerativeMethod, is_black_and_white
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Named, Positive, Share
+from manyways.methods.method import Ablations
 from manyways.models.generative.decoders import DECODERS, make_decoder
 from manyways.models.generative.likelihoods import (
     LIKELIHOODS,
@@ -74,6 +75,11 @@ class VAE(GenerativeMethod[VAELearner]):
     takes: ClassVar = frozenset({"density"})
     suggests: ClassVar = ("vae",)
     paper: ClassVar = "Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014"
+
+    field_trials: ClassVar = {"backbone": {"backbone": "flat-perceptron"}}
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"the likelihood of its rows": (replace(self, beta=1e9), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> VAELearner:
         if model is not None:

@@ -13,7 +13,7 @@ from manyways.data.ragged import Ragged
 from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
-from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.fields import Count, Interval, NotNegative, refuse_others
 from manyways.methods.language.pretrain import new_model
 from manyways.methods.needs import Text
 from manyways.models.language.masking import Hidden, fill_in_loss, hide_tokens, padded
@@ -64,6 +64,19 @@ class MaskedLM(LanguageMethod[TextLearner]):
     suggests: ClassVar = ("masked_lm >> fine_tune",)
     paper: ClassVar = "Devlin et al., BERT, NAACL 2019"
     example: ClassVar = "arithmetic"
+
+    field_trials: ClassVar = {
+        "vocabulary": {"tokenizer": "words", "vocabulary": 300},
+        "too_long": {},
+        **dict.fromkeys(("lora_alpha", "lora_dropout", "lora_modules"), "A trial starts from nothing to adapt."),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_others(
+            self,
+            too_long="is of methods that read rows whole, and here the end of a long text is cut",
+        )
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:

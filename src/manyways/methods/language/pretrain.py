@@ -13,7 +13,7 @@ from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
-from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.fields import Count, Interval, NotNegative, refuse_others
 from manyways.methods.needs import Text
 from manyways.models.language.architectures import new_network
 from manyways.models.language.rows import strings, text_columns
@@ -62,6 +62,16 @@ class Pretrain(LanguageMethod[StreamLearner]):
     suggests: ClassVar = ("pretrain",)
     paper: ClassVar = "Radford et al., Improving language understanding by generative pre-training (2018)"
     example: ClassVar = "arithmetic"
+
+    field_trials: ClassVar = {
+        "vocabulary": {"tokenizer": "words", "vocabulary": 300},
+        "too_long": {},
+        **dict.fromkeys(("lora_alpha", "lora_dropout", "lora_modules"), "A trial starts from nothing to adapt."),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_others(self, too_long="is of methods whose rows are read whole, and running text is read in windows")
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:

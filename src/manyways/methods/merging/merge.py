@@ -20,7 +20,7 @@ from manyways.methods.merging import _formulas as formulas
 from manyways.methods.merging._folders import read_merged, write_checkpoint
 from manyways.methods.merging._ingredients import Ingredient, check_alike, open_ingredient
 from manyways.methods.merging._streaming import stream
-from manyways.methods.method import DEFAULT_BUDGET, Learned, Method
+from manyways.methods.method import DEFAULT_BUDGET, Ablations, Learned, Method
 from manyways.models.lineage import machine
 from manyways.models.model import Model
 from manyways.models.saving import fingerprint, write_folder
@@ -70,6 +70,11 @@ class Merge(Method):
         "arithmetic, ICLR 2023; Yadav et al., TIES-Merging, NeurIPS 2023; Yu et al., DARE, ICML 2024"
     )
 
+    field_trials: ClassVar = {
+        "models": {"models": ("no-such-folder", "no-other-folder")},
+        "weights": {"weights": (1.0, 2.0)},
+    }
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", _as_texts("models", self.models))
         object.__setattr__(self, "base", _as_text("base", self.base))
@@ -101,6 +106,9 @@ class Merge(Method):
             raise ParameterError(
                 f"Merge.weights of a mean must be 0 or more, and not all 0; got {self.weights!r} with {self.how!r}."
             )
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"the last of its models": (replace(self, weights=(*[1.0] * (len(self.models) - 1), 0.0)), data)}
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         if not self.models:

@@ -3,7 +3,8 @@
 import copy
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -103,6 +104,10 @@ class CLIP(EncodedMethod[PairLearner]):
         "Radford et al., Learning transferable visual models from natural language supervision, ICML 2021; Zhai et "
         "al., Sigmoid loss for language image pre-training, ICCV 2023"
     )
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(batch_size=32)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> PairLearner:
         if isinstance(model, DualEncoder):

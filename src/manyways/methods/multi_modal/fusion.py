@@ -1,19 +1,21 @@
 """Fusion: one prediction from several inputs, some of which a row may lack."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from manyways.data.data import Data
 from manyways.data.encoding import Encoded
 from manyways.data.presence import present
 from manyways.data.targets import Target, predictions
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, NotNegative, Share
+from manyways.methods.method import Ablations
 from manyways.methods.needs import AnyLabel, Input, SeveralInputs
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
@@ -108,6 +110,11 @@ class Fusion(LabelledMethod[LabelledLearner]):
         "Snoek, Worring & Smeulders, Early versus late fusion in semantic video analysis, ACM Multimedia 2005; "
         "Neverova et al., ModDrop, TPAMI 2016"
     )
+
+    field_trials: ClassVar = {"alone_weight": {"kind": "late", "alone_weight": 0.0}}
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "hidden inputs": (replace(self, hide=0.0), data)}
 
     def may_lack(self, network: Network, rows: Encoded) -> tuple[str, ...]:
         return network.names

@@ -1,6 +1,6 @@
 """Zero-shot classification: classes told apart by their names alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.models.dual_encoder import LABEL, TEMPLATE, DualEncoder, check_class_names
 from manyways.models.model import Model, of_kind
 from manyways.training.budget import Budget
@@ -41,6 +41,12 @@ class ZeroShot(Method):
     suggests: ClassVar = ()
     paper: ClassVar = "Radford et al., Learning transferable visual models from natural language supervision, ICML 2021"
 
+    field_trials: ClassVar = {
+        "classes": {"classes": ("one", "two")},
+        "template": {"template": "a {}"},
+        "label": {"label": "says"},
+    }
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_class_names(self.classes or None, self.template, "ZeroShot")
@@ -57,6 +63,9 @@ class ZeroShot(Method):
     def for_trial(cls, data: Data, folder: Path) -> Self:
         """The ten digits by their names."""
         return cls(classes=WORDS, template="{}")
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"the order of its names": (replace(self, classes=self.classes[::-1]), data)}
 
     def lacks_of(self, data: Data) -> str | None:
         if self.classes or (len(data.labels) == 1 and data.classification):

@@ -34,6 +34,10 @@ PIECES, PIECE = 20, 16_384
 """A stream is read in 20 pieces at least, and of so many rows at most; between two it can be followed and stopped."""
 
 
+_ALARMING = {"drift": "page_hinkley", "page_hinkley_threshold": 1e-3}
+"""With these a few rows are enough for an alarm."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OnlineSGD(Method):
     """Learn a stream in one pass, each row after it was predicted: logistic, multinomial or linear regression by SGD.
@@ -82,6 +86,15 @@ class OnlineSGD(Method):
         "Robbins & Monro, A stochastic approximation method, 1951; Gama, Sebastião & Rodrigues, On evaluating stream "
         "learning algorithms, Machine Learning 2013"
     )
+
+    field_trials: ClassVar = {
+        "on_drift": {**_ALARMING, "on_drift": "reset"},
+        "boost": {**_ALARMING, "boost": 2.0},
+        "boost_rows": {**_ALARMING, "boost_rows": 1},
+        "page_hinkley_tolerance": {**_ALARMING, "page_hinkley_tolerance": 100.0},
+        "page_hinkley_threshold": _ALARMING,
+        "adwin_delta": "ADWIN finds nothing in so few rows as a trial has labels.",
+    }
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         from manyways.methods.online._reader import Reader

@@ -61,6 +61,11 @@ class GRPO(RolloutMethod[RolloutLearner]):
     """How far above 1 it is followed; None: 0.28 for dapo, as there, else 0.2."""
     paper: ClassVar = "Shao et al., DeepSeekMath, 2024"
 
+    field_trials: ClassVar = {
+        "clip_low": {"updates": 3, "clip_low": 0.0},
+        "clip_high": {"updates": 3, "clip_high": 0.0},
+    }
+
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
         packed, which = batch["packed"], batch["which"]
         now, old = self.said(learner, batch)

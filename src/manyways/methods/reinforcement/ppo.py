@@ -99,6 +99,8 @@ class PPO(ActingMethod[PPOLearner]):
 
     paper: ClassVar = "Schulman et al., Proximal policy optimization algorithms, arXiv:1707.06347 (2017)"
 
+    field_trials: ClassVar = {"clip_range": {"clip_range": 1e-5}, "widths": {"widths": (8,)}}
+
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(environments=4, horizon=8, batch_size=16, epochs=2, widths=(16,))

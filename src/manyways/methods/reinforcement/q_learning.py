@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from manyways.data.spaces import Choices
 from manyways.errors import NeedsError
 from manyways.methods.bases.acting import ActingLearner, ActingMethod, check_finite
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.fields import Count, Finite, Interval, NotNegative, Positive, Share
+from manyways.methods.fields import Count, Finite, Interval, NotNegative, Positive, Share, refuse_others
 from manyways.methods.needs import AnyEnvironment, FiniteEnvironment
 from manyways.models.acting.networks import QTable
 from manyways.models.model import Model
@@ -53,11 +53,13 @@ class QLearning(ActingMethod[QLearner]):
     initial_value: Finite = 0.0
     """What every action is thought to be worth at first; more than it can be makes all of them tried (optimism)."""
     batch_size: Count = 64
-    """Not used: a step learns from one transition of each of the `environments`."""
+    """That of others: a step learns from one transition of each of the `environments`."""
     weight_decay: NotNegative = 0.0
     """Decay of all values towards zero, in each step by this multiple of α."""
     beta2: Annotated[float, Interval("[0, 1)")] = 0.99
-    """Not used: values move by plain gradient descent, which is Q-learning's own rule."""
+    """That of others: values move by plain gradient descent, which is Q-learning's own rule."""
+    precision: Literal["float32"] = "float32"
+    """Arithmetic of the values."""
     clip: Positive | None = None
     """Largest norm of the move of a step; None does not clip."""
     warmup: Share = 0.0
@@ -66,6 +68,13 @@ class QLearning(ActingMethod[QLearner]):
     needs: ClassVar = (AnyEnvironment, FiniteEnvironment)
     paper: ClassVar = "Watkins & Dayan, Q-learning, Machine Learning 8 (1992)"
     example: ClassVar = "FrozenLake-v1"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_others(
+            self, batch_size="is of methods with batches, and a step learns from one transition of each environment",
+            beta2="is AdamW's, and values move by plain gradient descent",
+        )  # fmt: skip
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:

@@ -1,7 +1,8 @@
 """SimCLR: two views of one row belong together."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
@@ -51,6 +53,13 @@ class SimCLR(RowMethod[SimCLRLearner]):
     missing_inputs: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(batch_size=32)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"differences of similarity": (replace(self, temperature=1e6), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> SimCLRLearner:
         learner = super().begin(data, model, seed)

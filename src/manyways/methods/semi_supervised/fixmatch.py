@@ -1,7 +1,8 @@
 """FixMatch: confident guesses on weak views teach strong views."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from manyways.data.targets import Target, predictions
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
+from manyways.methods.method import Ablations
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -94,6 +96,14 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Sohn et al., FixMatch, NeurIPS 2020"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        """With guesses that count from the first step on."""
+        return cls(threshold=0.1)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its unlabelled rows": (replace(self, unlabelled_weight=0.0), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> FixMatchLearner:
         learner = super().begin(data, model, seed)

@@ -1,7 +1,7 @@
 """Label propagation: labels flow to near neighbours."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from manyways.errors import NeedsError
 from manyways.methods.expected import announce, seconds_of
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count, Interval, Positive
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Classes, Input, Unlabelled
 from manyways.models.heads import Head
 from manyways.models.model import Model
@@ -92,6 +92,11 @@ class LabelPropagation(Method):
     gives: ClassVar = frozenset({"classify"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
+
+    field_trials: ClassVar = {"gamma": {"kernel": "rbf", "gamma": 0.1}}
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "labels that flow on": (replace(self, iterations=1), data)}
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         training, target = data.training, Target.fit(data)

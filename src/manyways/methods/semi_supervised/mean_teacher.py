@@ -1,8 +1,9 @@
 """Mean Teacher: agree with an average of oneself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import torch
 
@@ -11,6 +12,7 @@ from manyways.data.targets import predictions
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
+from manyways.methods.method import Ablations
 from manyways.methods.needs import AnyLabel, Input, Unlabelled
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -50,6 +52,13 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        return cls(batch_size=16)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its unlabelled rows": (replace(self, consistency_weight=0.0), data)}
 
     def begin(self, data: Data, model: Model | None, seed: int) -> MeanTeacherLearner:
         learner = super().begin(data, model, seed)

@@ -1,7 +1,8 @@
 """Self-training: what the model is sure of becomes a label."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.targets import predictions
 from manyways.methods.fields import Count, Interval
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
 from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
@@ -42,6 +43,14 @@ class SelfTraining(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_classifier(self, self.base)
+
+    @classmethod
+    def for_trial(cls, data: Data, folder: Path) -> Self:
+        """With guesses of which a model of a few steps is sure enough."""
+        return cls(threshold=0.2)
+
+    def ablations(self, data: Data) -> Ablations:
+        return {**super().ablations(data), "its guesses": (replace(self, threshold=1 - 1e-12), data)}
 
     def roles_used(self) -> tuple[str, ...]:
         return last(self.base).roles_used()

@@ -49,6 +49,10 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     suggests: ClassVar = ()
     paper: ClassVar = "Howard & Ruder, Universal language model fine-tuning, ACL 2018"
 
+    field_trials: ClassVar = dict.fromkeys(
+        ("lora_alpha", "lora_dropout", "lora_modules"), "Adapters are of pretrained backbones, which a trial has not."
+    )
+
     def needs_start(self) -> bool:
         return not is_checkpoint(self.backbone)
 

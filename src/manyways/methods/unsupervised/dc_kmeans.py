@@ -19,7 +19,7 @@ from manyways.data.targets import ClassTarget, Target
 from manyways.methods.features import Features, plain_features
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Input
 from manyways.methods.unsupervised.kmeans import has_classes, name_centres
 from manyways.models.backbones.raw import plain_backbone
@@ -98,6 +98,9 @@ class DCKMeans(Method):
     paper: ClassVar = (
         "Ginart, Guan, Valiant & Zou, Making AI forget you: data deletion in machine learning, NeurIPS 2019"
     )
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"its leaves": (replace(self, leaves=1), data)}
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         frozen = plain_features(data, model)

@@ -13,7 +13,7 @@ from manyways.data.targets import ClassTarget, Target
 from manyways.errors import NeedsError
 from manyways.methods.features import start_features
 from manyways.methods.fields import Count
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Input
 from manyways.models.heads import Head
 from manyways.models.model import Model
@@ -61,6 +61,9 @@ class KMeans(Method):
     gives: ClassVar = frozenset({"cluster", "classify"})
     takes: ClassVar = frozenset({"embed"})
     paper: ClassVar = "Lloyd (1957/1982); Arthur & Vassilvitskii, k-means++, SODA 2007"
+
+    def ablations(self, data: Data) -> Ablations:
+        return {"half of its rows": (self, data.without(data.training.ids[::2]))}
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         training = data.training

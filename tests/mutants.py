@@ -1,0 +1,105 @@
+"""Faults that tests must find: `python tests/mutants.py` puts in one after the other, and runs the tests named for it.
+
+A fault that no test notices lives, and is listed; so does one whose tests fail without it. Words after the command pick
+faults by name. The sources are copied: nothing in the working tree is changed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old`, which stands once in `file` under src/manyways, becomes `new`; one of `tests` fails then."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+FIXMATCH, TEACHER = "methods/semi_supervised/fixmatch.py", "methods/semi_supervised/mean_teacher.py"
+ACTIVE, KTO = "methods/active/active_learning.py", "methods/preference/kto.py"
+TESTS_OF_FIXMATCH = "tests/methods/semi_supervised/test_fixmatch.py"
+TESTS_OF_TEACHER = "tests/methods/semi_supervised/test_mean_teacher.py tests/methods/test_whole_steps.py"
+TESTS_OF_ACTIVE = "tests/methods/active/test_active_learning.py"
+
+MUTANTS = (
+    Mutant("FixMatch does not align classes", FIXMATCH,
+           "aligned if self.align_classes else weak", "weak", TESTS_OF_FIXMATCH),
+    Mutant("FixMatch takes its balance from hidden labels", FIXMATCH,
+           "ClassBalance(learner.target, learner.labels_at(learner.labelled))",
+           "ClassBalance(learner.target, torch.from_numpy(learner.target.encode(data.training, hidden=True)))",
+           TESTS_OF_FIXMATCH),
+    Mutant("FixMatch never moves its balance", FIXMATCH, ".follow()\n", "\n", TESTS_OF_FIXMATCH),
+    Mutant("PPO fixes gae_lambda", "methods/reinforcement/ppo.py",
+           "self.discount, self.gae_lambda,", "self.discount, 1.0,",
+           "tests/methods/reinforcement/test_ppo_formulas.py"),
+    Mutant("MeanTeacher keeps the student", TEACHER,
+           "return learner.teacher.network\n", "return learner.network\n", TESTS_OF_TEACHER),
+    Mutant("MeanTeacher shows both the same view", TEACHER,
+           '"student": learner.views.weak(rows, rng),\n            "teacher": learner.views.weak(rows, rng),',
+           '"student": (view := learner.views.weak(rows, rng)), "teacher": view,', TESTS_OF_TEACHER),
+    Mutant("ActiveLearning asks the first model", ACTIVE,
+           "self._ask(current, trained[-1]", "self._ask(current, trained[0]", TESTS_OF_ACTIVE),
+    Mutant("ActiveLearning asks for validation rows", ACTIVE,
+           "rows = ~data.labelled & (data.part[data.rows] == 0)", "rows = ~data.labelled & (data.part[data.rows] < 2)",
+           TESTS_OF_ACTIVE),
+    Mutant("SelfTraining piles guesses up", "methods/semi_supervised/self_training.py",
+           "self._with_guesses(data,", "self._with_guesses(current,",
+           "tests/methods/semi_supervised/test_self_training.py"),
+    Mutant("PCGrad in a fixed order", "methods/multi_task/multi_task.py",
+           "torch.randperm(len(gradients)).tolist()", "list(range(len(gradients)))",
+           "tests/methods/multi_task/test_multi_task.py"),
+    Mutant("EWC with half of λ", "methods/continual/ewc.py",
+           "return loss + self.penalty * held", "return loss + self.penalty / 2 * held",
+           "tests/methods/continual/test_ewc.py"),
+    Mutant("KTO without its clamp", KTO,
+           "mismatched.mean().clamp_min(0)", "mismatched.mean()", "tests/methods/preference/test_kto.py"),
+    Mutant("Encoders fitted on all rows", "data/encoding.py",
+           "fit_encoder(each, training.rows,", "fit_encoder(each, data.rows,", "tests/data/test_encoding.py"),
+    Mutant("The same labels for every seed", "comparison/job.py",
+           "_shown(learner, data, job.labels), job.seed)", "_shown(learner, data, job.labels), 0)",
+           "tests/comparison/test_compare.py"),
+)  # fmt: skip
+
+
+def main(words: list[str]) -> int:
+    """Try the faults whose names hold one of `words`, or all; 1 if any lives."""
+    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(shutil.copytree(ROOT / "src", Path(place) / "src"))
+        sound = {tests: run(tests, source) for tests in sorted({mutant.tests for mutant in chosen})}
+        living = [mutant.name for mutant in chosen if not (sound[mutant.tests] and dies(mutant, source))]
+    print(f"{len(chosen) - len(living)} of {len(chosen)} die; living: {', '.join(living) or 'none'}.")
+    return int(bool(living))
+
+
+def dies(mutant: Mutant, source: Path) -> bool:
+    """True if a test fails with the fault in the copy at `source`, which is mended again."""
+    file = source / "manyways" / mutant.file
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    dead = not run(mutant.tests, source)
+    file.write_text(text, encoding="utf-8")
+    print(f"{'dies ' if dead else 'LIVES'}  {mutant.name}", flush=True)
+    return dead
+
+
+def run(tests: str, source: Path) -> bool:
+    """True if the tests pass with the package at `source`."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
+    environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
