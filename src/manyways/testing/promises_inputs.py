@@ -7,10 +7,11 @@ import numpy as np
 from manyways.data.columns import Column, modalities
 from manyways.data.data import Data
 from manyways.errors import NeedsError
+from manyways.methods.ablations import with_column
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Input
-from manyways.testing.trial import STEPS, Trial, answers, require, with_column
+from manyways.testing.trial import STEPS, Trial, answers, require
 
 EVERY = 5
 """One row of so many lacks the input."""
