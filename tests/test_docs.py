@@ -18,7 +18,7 @@ SOURCE = Path(manyways.__file__).parent
 PAGE = ROOT / "docs" / "a-method-of-your-own.md"
 CODE_PAGES = (PAGE, ROOT / "docs" / "architecture.md")
 """Those that say where things lie in the code."""
-OUTSIDE = {"py", "toml", "md"}
+OUTSIDE = {"", "py", "toml", "md", "pyproject"}
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FILE = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -74,10 +74,11 @@ def test_no_code_of_the_page_is_left_out() -> None:
 
 
 @pytest.mark.quick
-def test_the_page_names_every_group_of_entry_points() -> None:
+@pytest.mark.parametrize(("page", "heading", "column"), [(PAGE, "| group |", 1), (CODE_PAGES[1], "| groups |", 2)])
+def test_a_page_names_every_group_of_entry_points(page: Path, heading: str, column: int) -> None:
     code = "\n".join(file.read_text(encoding="utf-8") for file in SOURCE.rglob("*.py"))
-    table = PAGE.read_text(encoding="utf-8").rpartition("| group |")[2]
-    named = [word for line in table.splitlines() if "|" in line for word in re.findall(r"`(\w+)`", line.split("|")[1])]
+    table = page.read_text(encoding="utf-8").partition(heading)[2].partition("\n\n")[0]
+    named = [word for row in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", row.split("|")[column])]
     assert sorted(named) == sorted({*REGISTRY.findall(code), *POINTS.findall(code)})
 
 
