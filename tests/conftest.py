@@ -61,10 +61,10 @@ def install() -> Callable[[Path, str, dict[str, dict[str, str]]], None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that is marked quick as soon as it, or a fixture that it asks for, takes a step of training."""
+    """Fail a test that is marked quick as soon as it, or a fixture that it asks for, starts to train."""
     with pytest.MonkeyPatch.context() as patch:
         if item.get_closest_marker("quick"):
-            patch.setattr("manyways.training.loop.take_step", _refuse)
+            patch.setattr("manyways.methods.bases.gradient.train", _refuse)
         return (yield)
 
 

@@ -6,6 +6,8 @@ import torch
 from manyways.errors import ModelError
 from manyways.models.heads import HEADS, LinearHead, NormalisedHead
 
+pytestmark = pytest.mark.quick
+
 
 def test_linear_is_an_affine_map() -> None:
     head = LinearHead(3, 2)
