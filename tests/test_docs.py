@@ -18,7 +18,7 @@ SOURCE = Path(manyways.__file__).parent
 PAGE = ROOT / "docs" / "a-method-of-your-own.md"
 CODE_PAGES = (PAGE, ROOT / "docs" / "architecture.md")
 """Those that say where things lie in the code."""
-OUTSIDE = {"", "py", "toml", "md", "pyproject"}
+OUTSIDE = {"", "py", "pyi", "toml", "md", "pyproject"}
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FILE = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

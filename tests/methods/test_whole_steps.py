@@ -28,8 +28,6 @@ from manyways.training.optimizer import make_optimizer
 
 from .steps import Step, begun, move_average
 
-pytestmark = pytest.mark.quick
-
 KINDS = {name: kind for name, kind in all_methods().items() if issubclass(kind, GradientMethod)}
 AVERAGES = {"fixmatch": "average.network", "mean-teacher": "teacher.network", "gan": "average.network"}
 """The network that is kept, where it is not the one that steps are taken on."""

@@ -28,7 +28,7 @@ class Recovery(Protocol):
         """True while the weights may be kept as the last good ones."""
 
     def trouble(self, steps: int) -> str | None:
-        """How a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
+        """The way in which a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
 
 
 class Learner(nn.Module):
@@ -86,14 +86,18 @@ class Learner(nn.Module):
         return None
 
     def milestones(self, steps: int) -> Mapping[int, str]:
-        """What ends on the way, by the number of steps after which it has: listeners are offered the model there, too.
+        """The ends on the way, by the number of steps before them: listeners are offered the model there, too.
 
-        steps: those of the whole run. Raises TrainingError where they are too few.
+        Args:
+            steps: Those of the whole run.
+
+        Raises:
+            TrainingError: They are too few.
         """
         return {}
 
     def changes(self, steps: int) -> int:
-        """How often the model has changed in `steps`: early stopping looks at no model twice."""
+        """The number of times that the model has changed in `steps`: early stopping looks at no model twice."""
         return steps
 
     def erase_secrets(self, steps: int) -> bool:

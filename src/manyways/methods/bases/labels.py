@@ -74,7 +74,7 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
     joint: Count | None = None
     """Width of a layer on top of all features, which the heads share. None: 128 for several inputs, none for one."""
     augment: bool = True
-    """Whether batches are seen through weak views."""
+    """True if batches are seen through weak views."""
 
     needs: ClassVar = (Input, SeveralLabels)
     uses: ClassVar = ("weight",)
@@ -124,7 +124,7 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
         }
 
     def together(self, learner: LabelsT, losses: dict[str, Tensor]) -> Tensor:
-        """What is descended, of the `losses` of those labels that some row of the batch has: here their sum."""
+        """The loss that is descended, of the `losses` of the labels that rows of the batch have: here their sum."""
         return torch.stack(list(losses.values())).sum()
 
     def loss(self, learner: LabelsT, batch: Batch) -> Loss:
@@ -145,10 +145,13 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
     def combined_gradients(
         self, learner: LabelsT, batch: Batch, combine: Callable[[Tensor], Tensor]
     ) -> dict[str, Tensor]:
-        """As `gradients`, where `combine` makes one gradient [weights] of those of the labels [labels, weights].
+        """As `gradients`, with the labels' gradients of the shared weights combined.
 
-        It is asked about the shared weights: a row of the last layer belongs to one label, so there is nothing to
-        combine.
+        Args:
+            learner: The learner.
+            batch: The batch.
+            combine: A function that makes one gradient [weights] of those of the labels [labels, weights]. It is asked
+                about shared weights alone: a row of the last layer belongs to one label.
         """
         with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)

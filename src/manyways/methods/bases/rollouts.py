@@ -132,7 +132,7 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
         return 1.0, {"packed": learner.packed(which), "which": which, "fresh": batch["fresh"]}
 
     def said(self, learner: RolloutT, batch: Batch) -> tuple[Tensor, Tensor]:
-        """log p of each token that is learned from, now and when it was sampled, float32 [tokens]."""
+        """Log-probabilities of the tokens that are learned from, now and when they were sampled, float32 [tokens]."""
         now = learner.log_probabilities(learner.network, batch["packed"])
         places = self.places(learner, batch)
         if batch["fresh"]:
@@ -140,12 +140,12 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
         return now, learner.old[places]
 
     def places(self, learner: RolloutT, batch: Batch) -> Tensor:
-        """Which places of the rollout hold the tokens of `batch`, bool [prompts, group, longest]."""
+        """The places of the rollout that hold the tokens of `batch`, bool [prompts, group, longest]."""
         which: Tensor = batch["which"]
         return learner.said & which[:, None, None]
 
     def outcome(self, learner: RolloutT) -> dict[str, Tensor]:
-        """How the rollout went, as parts of the loss to show."""
+        """The rewards and the length of the rollout's answers, as parts of the loss to show."""
         return {
             "reward": learner.rewards.mean(),
             "reward_std": learner.rewards.std(1).mean(),
