@@ -13,7 +13,7 @@ from manyways.training.learner import Learner
 from manyways.training.loop import OVERRUN, take_step
 from manyways.training.optimizer import make_optimizer
 
-SECONDS = 0.3
+SECONDS = 0.5
 SEVERAL = 4
 """Periods over which operations are counted: the rows of one may be longer than those of another."""
 
