@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 
-.PHONY: compare test slow lint bench peers models clean
+.PHONY: compare test slow lint stub bench peers models clean
 
 compare: $(READY)
 	$(BIN)/manyways compare digits --labels 40 --seeds 3 --report report.html --json results.json
@@ -21,6 +21,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The types of the public names, after one was added; a test says when.
+stub: $(READY)
+	$(BIN)/python tools/write_stub.py
 
 bench: $(READY) $(PEERS)/.ready
 	$(BIN)/python benchmarks/run.py

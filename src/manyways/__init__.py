@@ -9,29 +9,9 @@
 Importing this loads nothing heavy; torch comes with the first name that needs it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from manyways.version import __version__ as __version__
-
-if TYPE_CHECKING:
-    from manyways.comparison.advise import advise as advise
-    from manyways.comparison.compare import compare as compare
-    from manyways.data.data import Data as Data
-    from manyways.data.read import read as read
-    from manyways.lineage.audit.auditor import Auditor as Auditor
-    from manyways.lineage.forgetting.request import forget as forget
-    from manyways.lineage.forgetting.verification import receipt_sources as receipt_sources
-    from manyways.lineage.forgetting.verification import verify as verify
-    from manyways.lineage.store.store import Store as Store
-    from manyways.methods.chain import Chain as Chain
-    from manyways.methods.expressions import parse_method as parse_method
-    from manyways.methods.merging.merge import merge_folders as merge_folders
-    from manyways.methods.method import Method as Method
-    from manyways.models.model import Model as Model
-    from manyways.models.saving import load_model as load_model
-    from manyways.training.budget import Budget as Budget
-    from manyways.training.run import Run as Run
-
 
 _PLACES = {
     "Auditor": "lineage.audit.auditor",
@@ -52,6 +32,7 @@ _PLACES = {
     "receipt_sources": "lineage.forgetting.verification",
     "verify": "lineage.forgetting.verification",
 }
+"""The module of each public name, and its name there if it is another; `tools/write_stub.py` writes their types."""
 
 
 def __getattr__(name: str) -> Any:

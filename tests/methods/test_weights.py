@@ -35,15 +35,16 @@ def rows(count: int = 240, *, wrong: float = 0.45, seed: int = 0) -> Data:
     return Data.from_columns(columns, roles, part=part, name="toy")
 
 
-def made(name: str) -> mw.Method:
-    kind = all_methods()[name]
-    return kind(epochs=1) if name == "never" else kind()
+def with_a_text(data: Data) -> Data:
+    """The same rows with a second input, a text that says nothing."""
+    text = Column("t", "text", np.array(["this and that"] * len(data), object))
+    return Data.from_columns([*data.columns.values(), text], {**data.roles, "input": ("x", "t")}, part=data.part)
 
 
 @pytest.mark.parametrize("name", USERS)
 def test_rows_of_weight_zero_teach_nothing(name: str) -> None:
     """With 45% of the labels turned a method that weighed all alike would learn next to nothing."""
-    data, method = rows(), made(name)
+    data, method = rows(), all_methods()[name]()
     if name in ("fixmatch", "mean-teacher"):
         data = data.hide(np.flatnonzero((data.part == 0) & (np.arange(len(data)) % 5 == 0)))
     if "task" in map(str, method.needs):
@@ -54,9 +55,25 @@ def test_rows_of_weight_zero_teach_nothing(name: str) -> None:
     if name == "distill":
         start = mw.Supervised().fit(data, budget=150)
     if name == "fusion":
-        pytest.skip("it needs several inputs")
+        data = with_a_text(data)
+    if "labels" in map(str, method.needs):
+        columns = [*data.columns.values(), Column("z", "category", data.columns["y"].values)]
+        data = Data.from_columns(columns, {**data.roles, "label": ("y", "z")}, part=data.part, name="toy")
     model = method.fit(data, start, budget=300)
-    assert model.evaluate(data.test)["accuracy"] > 0.85
+    scores = model.evaluate(data.test)
+    assert scores.get("accuracy", scores.get("accuracy of y")) > 0.85
+
+
+def test_balanced_naive_bayes_takes_classes_as_equally_probable() -> None:
+    from sklearn.naive_bayes import GaussianNB
+
+    rng = np.random.default_rng(1)
+    x, label = rng.normal(size=(200, 3)), np.where(np.arange(200) < 20, "rare", "usual")
+    x[:20] += 0.7
+    data = mw.read({"x": x, "y": label.tolist()}, label="y", input="x")
+    ours = mw.NaiveBayes(class_weight="balanced").fit(data).probabilities(data)
+    theirs = GaussianNB(priors=[0.5, 0.5]).fit(x, label).predict_proba(x)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_the_weighted_loss_is_the_mean_of_weight_times_loss() -> None:

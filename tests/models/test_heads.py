@@ -1,10 +1,15 @@
 """Heads: from features to outputs, found again by their names."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 
+import manyways as mw
+from manyways.data.targets import ClassTarget
 from manyways.errors import ModelError
-from manyways.models.heads import HEADS, LinearHead, NormalisedHead
+from manyways.models.backbones.tokens import Tokens
+from manyways.models.heads import HEADS, Head, LinearHead, NormalisedHead
 
 
 def test_linear_is_an_affine_map() -> None:
@@ -41,3 +46,32 @@ def test_an_unknown_head_and_a_wrong_config_are_refused() -> None:
         HEADS.rebuild({"name": "linear", "depth": 3})
     with pytest.raises(ModelError, match="There is no head None"):
         HEADS.rebuild({})
+
+
+class Peaks(Head):
+    """The largest of each feature over the positions of an input, and a linear map of them."""
+
+    name = "peaks"
+    reads_tokens = True
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.config, self.width = {"width": width, "outputs": outputs}, width
+        self.linear = torch.nn.Linear(width, outputs)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("it reads tokens")
+
+    def from_tokens(self, tokens: Mapping[str, Tokens]) -> torch.Tensor:
+        peaks = torch.cat([part.features.amax(1) for part in tokens.values()], 1)
+        outputs: torch.Tensor = self.linear(peaks)
+        return outputs
+
+
+def test_a_head_may_read_tokens_and_a_target_names_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(HEADS._entries, "peaks", Peaks)
+    monkeypatch.setattr(ClassTarget, "head", "peaks")
+    data = mw.read("digits").with_test(0.3)
+    model = mw.Supervised().fit(data, budget=150)
+    assert isinstance(model.network.head, Peaks)
+    assert model.evaluate(data.test)["accuracy"] > 0.8

@@ -33,7 +33,7 @@ Ablations: TypeAlias = Mapping[str, tuple["Method", Data]]
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What `learn` gives back; `fit` adds to the model what it gives and its lineage.
+    """The result of `learn`; `fit` adds to the model what it gives and its lineage.
 
     rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from, or their lineages;
     facts: what the method states of it, for its lineage; planned: the steps that the budget was turned into.
@@ -61,27 +61,27 @@ class Method(ABC):
     uses: ClassVar[tuple[str, ...]] = ()
     """Roles that it uses where the data has them, besides those that it needs: "weight"."""
     gives: ClassVar[frozenset[str]]
-    """What the model can do: classify, regress, labels (several), embed, cluster, retrieve, generate, …"""
+    """The abilities of the model: classify, regress, labels (several), embed, cluster, retrieve, generate, …"""
     takes: ClassVar[frozenset[str]] = frozenset()
-    """What a model before it in a chain must give, any one of these; empty: it starts from nothing."""
+    """The abilities of a model before it in a chain, any one of these; empty: it starts from nothing."""
     requires_model: ClassVar[bool] = False
-    """Whether it can only start from a model."""
+    """True if it can only start from a model."""
     single_pass: ClassVar[bool] = False
-    """Whether it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
+    """True if it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
     missing_inputs: ClassVar[bool] = False
-    """Whether it learns from rows that lack one of several inputs, too."""
+    """True if it learns from rows that lack one of several inputs, too."""
     new_classes: ClassVar[bool] = False
-    """Whether its models are scored on classes that need not be among those of the training rows."""
+    """True if its models are scored on classes that need not be among those of the training rows."""
     forgets: ClassVar[str | None] = None
     """How near what `forget` gives is to the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
     cannot forget faster than by training anew."""
     approximate: ClassVar[bool] = False
-    """Whether it makes a model resemble one that never saw some rows, and proves nothing: its `forget` is no proof."""
+    """True if it makes a model resemble one that never saw some rows, and proves nothing: its `forget` is no proof."""
     paper: ClassVar[str] = ""
     """Who described it, where and when."""
     suggests: ClassVar[tuple[str, ...] | None] = None
-    """What a comparison tries of it where nothing is named; None: the method alone, if its models predict the
-    label, adapt to classes, or act."""
+    """The methods that a comparison tries of it where nothing is named; None: the method alone, if its models predict
+    the label, adapt to classes, or act."""
     written: ClassVar[str | None] = None
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
@@ -188,7 +188,7 @@ class Method(ABC):
             raise NeedsError(f"{self} cannot learn{source}: {reason}")
 
     def fewest_steps(self) -> int:
-        """How many steps `fit` takes at least: one in each training by gradients."""
+        """The number of steps that `fit` takes at least: one in each training by gradients."""
         return 0
 
     def _check_steps(self, budget: Budget) -> None:
@@ -199,7 +199,7 @@ class Method(ABC):
             )
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        """Why `data` or `model` is not enough for this method, with what to type instead; None if they are."""
+        """The reason why `data` or `model` is not enough, with what to type instead; None if they are."""
         from manyways.methods import starts
 
         if reason := self.lacks_of(data):
@@ -222,7 +222,7 @@ class Method(ABC):
         return unused(self.roles_used(), data) if any(need.labelled for need in self.needs) else None
 
     def lacks_of(self, data: Data) -> str | None:
-        """Why `data` is not enough for this method, whatever model it starts from."""
+        """The reason why `data` is not enough for this method, whatever model it starts from."""
         if reason := lacking(self.needs, data) or self._unused(data):
             return reason
         return lacking_inputs(data, some_may_lack=self.missing_inputs) if Input in self.needs else None
@@ -232,7 +232,7 @@ class Method(ABC):
         return None
 
     def needs_start(self) -> bool:
-        """Whether this method, with these fields, can only start from a model."""
+        """True if this method, with these fields, can only start from a model."""
         return self.requires_model
 
     def going_on(self) -> "Method":
@@ -240,7 +240,7 @@ class Method(ABC):
         return self
 
     def asks(self, labels: int) -> int:
-        """How many of `labels` the method wants to choose itself; the others it is shown from the start."""
+        """The number of `labels` that the method wants to choose itself; the others it is shown from the start."""
         return 0
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
@@ -258,7 +258,7 @@ class Method(ABC):
 
     @final
     def lineage(self, data: Data, budget: Budget, seed: int) -> Lineage:
-        """What is known before anything is learned of how a model is made; rows and parents come later."""
+        """The lineage as far as it is known before anything is learned; rows and parents come later."""
         return Lineage(
             method=self.to_json(),
             title=str(self),
@@ -304,18 +304,18 @@ class Method(ABC):
         return {what: (self, without) for what, without in without_signal(self.needs, data).items()}
 
     def unrepeatable(self) -> str | None:
-        """Why the same seed, data and budget do not give the same weights; None where they do."""
+        """The reason why the same seed, data and budget do not give the same weights; None where they do."""
         held = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
         reasons = [each.unrepeatable() for each in held if isinstance(each, Method)]
         return next((reason for reason in reasons if reason), None)
 
     def default_budget(self, data: Data) -> Budget:
-        """What `fit` may spend on `data` where nothing is said."""
+        """The budget of `fit` on `data` where none is given."""
         return DEFAULT_BUDGET
 
     @classmethod
     def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
-        """What a comparison tries of this method where nothing is named; of `data`, where it is known."""
+        """The methods that a comparison tries of this one where nothing is named; of `data`, where it is known."""
         if cls.suggests is not None:
             return cls.suggests
         return (cls.method_name(),) if cls.gives & (predictions() | {"adapt", "act"}) else ()

@@ -27,7 +27,7 @@ def starts(wanted: frozenset[str], data: "Data | None" = None, longest: int = LO
 
 
 def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
-    """What a model that `method` makes can do; of `data` without labels none can learn to predict them."""
+    """The abilities of a model that `method` makes; of `data` without labels none can learn to predict them."""
     words = last(method).gives
     if data is None:
         return words
@@ -54,7 +54,7 @@ def giver(wanted: frozenset[str], data: "Data | None" = None) -> str:
 
 
 def start_hint(method: "Method", data: "Data") -> str:
-    """What to type for a model that `method` can start from; one that `data` allows, where it allows any."""
+    """The text to type for a model that `method` can start from; one that `data` allows, where it allows any."""
     chain = f"chain it: {giver(method.takes, data)} >> {method}"
     return f'name one, checkpoint="FOLDER", or {chain}' if method.at_a_checkpoint() else chain
 

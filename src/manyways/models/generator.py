@@ -79,7 +79,11 @@ def modelled(data: Data) -> str | None:
 
 
 def drawn(inputs: InputEncoding) -> tuple[str, ImageSpec | TableSpec]:
-    """The name and the form of the one input that a generator draws. Raises ModelError where `inputs` are others."""
+    """The name and the form of the one input that a generator draws.
+
+    Raises:
+        ModelError: `inputs` are others than one column of images, or a table.
+    """
     specs = inputs.specs
     name, spec = next(iter(specs.items()))
     if len(specs) > 1 or not isinstance(spec, ImageSpec | TableSpec):

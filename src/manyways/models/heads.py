@@ -11,6 +11,9 @@ from manyways.errors import ModelError
 from manyways.registry import Classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from manyways.models.backbones.tokens import Tokens
     from manyways.models.network import Network
 
 
@@ -24,14 +27,24 @@ class Head(nn.Module):
     config: dict[str, Any]
     width: int = 0
     """Features that it takes, where it can go on learning; 0 for a head that is fitted once."""
+    reads_tokens: ClassVar[bool] = False
+    """True if it reads the tokens of each input (`from_tokens`) in place of their pooled features."""
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
         """The outputs for `features`."""
 
+    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> Tensor:
+        """Return the outputs [rows, outputs] for the tokens of each input, where it `reads_tokens`."""
+        raise NotImplementedError
+
     @classmethod
     def taken_from(cls, network: "Network") -> Self:
-        """Take the head off `network` and return it. Raises ModelError where it is of another kind."""
+        """Take the head off `network` and return it.
+
+        Raises:
+            ModelError: It is of another kind.
+        """
         head = network.head
         if not isinstance(head, cls):
             raise ModelError(f"The head of the model must be a {cls.__name__}; got {type(head).__name__}.")

@@ -137,7 +137,11 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 def of_kind(kind: type[ModelT], model: Model | None) -> ModelT:
-    """`model` as one of `kind`, for methods that can start from no other. Raises ModelError where it is none."""
+    """`model` as one of `kind`, for methods that can start from no other.
+
+    Raises:
+        ModelError: It is none, or another kind of model.
+    """
     if isinstance(model, kind):
         return model
     got = "no model" if model is None else f"{model.lineage.title}, a {type(model).__name__}"

@@ -61,6 +61,15 @@ class Network(nn.Module):
         return [backbone.width for backbone in self.parts]
 
     @property
+    def token_width(self) -> int:
+        """Features per token, of all inputs together."""
+        return sum(backbone.token_width for backbone in self.parts)
+
+    def width_for(self, head: "Head | type[Head]") -> int:
+        """Features that a head is given: per row, or per token for one that reads tokens."""
+        return self.token_width if head.reads_tokens else self.width
+
+    @property
     def parts(self) -> list[Backbone]:
         """The backbones, in the order of the modalities."""
         return [part for part in self.backbones if isinstance(part, Backbone)]
@@ -95,6 +104,8 @@ class Network(nn.Module):
         return joined if self.projection is None else self.projection(joined)
 
     def forward(self, inputs: Inputs) -> Tensor:
+        if self.head is not None and self.head.reads_tokens:
+            return self.head.from_tokens(self.tokens(inputs))
         return self.predict(self.features(inputs))
 
     def predict(self, features: Tensor) -> Tensor:
@@ -107,7 +118,7 @@ class Network(nn.Module):
     @property
     def head_fits(self) -> bool:
         """True if the head can go on learning from these features."""
-        return self.head is not None and self.head.width == self.width
+        return self.head is not None and self.head.width == self.width_for(self.head)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from input to output; backbones of different depth are aligned at their outputs."""

@@ -1,7 +1,7 @@
 """Population: many networks of one architecture as one stack of parameters."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
@@ -162,6 +162,16 @@ def member_norms(tensors: Mapping[str, Tensor]) -> Tensor:
     """The Euclidean norm [members] of all that each member has in `tensors`, which have the members as first axis."""
     squares = [tensor.reshape(len(tensor), -1).float().square().sum(1) for tensor in tensors.values()]
     return torch.stack(squares).sum(0).sqrt()
+
+
+@torch.no_grad()
+def clip_members(stack: Iterable[nn.Parameter], bound: float) -> None:
+    """Shorten the gradient of each member, of all parameters in the `stack` together, to the norm `bound`."""
+    gradients = {str(at): p.grad for at, p in enumerate(stack) if p.grad is not None}
+    if gradients:
+        factors = (bound / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
+        for gradient in gradients.values():
+            gradient.mul_(per_member(factors, gradient))
 
 
 def per_member(factors: Tensor, tensor: Tensor) -> Tensor:

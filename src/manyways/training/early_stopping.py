@@ -30,7 +30,7 @@ class EarlyStopping:
 
     @property
     def done(self) -> bool:
-        """Whether the score has stopped improving."""
+        """True if the score has stopped improving."""
         return self._misses >= self._patience
 
     def look(self, step: int, steps: int) -> None:
@@ -61,7 +61,7 @@ class EarlyStopping:
             self._learner.load_state_dict(self.best)
 
     def facts(self) -> dict[str, Any]:
-        """What a checkpoint keeps besides the best weights."""
+        """The facts that a checkpoint keeps besides the best weights."""
         return {"score": self._score if self.best else None, "misses": self._misses, "changes": self._changes}
 
     def restore(self, best: dict[str, Tensor], facts: dict[str, Any]) -> None:

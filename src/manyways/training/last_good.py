@@ -15,7 +15,7 @@ LOOKS = 20
 
 
 def not_finite(values: Mapping[str, float], step: int, steps: int) -> str | None:
-    """Which of `values`, the parts of the loss at `step`, are NaN or infinite, in words; None where none is."""
+    """Those of `values`, the parts of the loss at `step`, that are NaN or infinite, in words; None where none is."""
     wrong = {name: value for name, value in values.items() if not abs(value) < float("inf")}
     if not wrong:
         return None
@@ -39,7 +39,7 @@ class LastGood:
             self.step = step
 
     def trouble(self, steps: int) -> str | None:
-        """How a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
+        """The way in which a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
         recovery = self._learner.recovery
         return recovery.trouble(steps) if recovery is not None else None
 

@@ -28,7 +28,7 @@ class Recovery(Protocol):
         """True while the weights may be kept as the last good ones."""
 
     def trouble(self, steps: int) -> str | None:
-        """How a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
+        """The way in which a run of `steps` has gone wrong beyond return, and what to try; None while it has not."""
 
 
 class Learner(nn.Module):
@@ -86,14 +86,18 @@ class Learner(nn.Module):
         return None
 
     def milestones(self, steps: int) -> Mapping[int, str]:
-        """What ends on the way, by the number of steps after which it has: listeners are offered the model there, too.
+        """The ends on the way, by the number of steps before them: listeners are offered the model there, too.
 
-        steps: those of the whole run. Raises TrainingError where they are too few.
+        Args:
+            steps: Those of the whole run.
+
+        Raises:
+            TrainingError: They are too few.
         """
         return {}
 
     def changes(self, steps: int) -> int:
-        """How often the model has changed in `steps`: early stopping looks at no model twice."""
+        """The number of times that the model has changed in `steps`: early stopping looks at no model twice."""
         return steps
 
     def erase_secrets(self, steps: int) -> bool:
@@ -196,12 +200,24 @@ def label_weights(data: "Data", target: Target, labels: Tensor, *, balanced: boo
     Returns:
         None where all weigh the same.
     """
-    given = data.sample_weights
-    if given is None and not balanced:
-        return None
-    weights = torch.ones(len(labels)) if given is None else torch.from_numpy(given).float()
     seen = torch.from_numpy(np.flatnonzero(data.labelled))
-    if balanced:
-        weights[seen] *= target.class_weights(labels[seen])
-    weights = weights / weights[seen].mean()
-    return None if bool((weights[seen] == weights[seen][0]).all()) else weights
+    if not balanced:
+        return row_weights(data)
+    classes = torch.ones(len(labels))
+    classes[seen] = target.class_weights(labels[seen]).float()
+    return row_weights(data, classes)
+
+
+def row_weights(data: "Data", factors: Tensor | None = None) -> Tensor | None:
+    """The sample weights of the rows of `data`, float32 [rows], times `factors`; 1 on average over the labelled ones.
+
+    Returns:
+        None where all labelled rows weigh the same.
+    """
+    given = data.sample_weights
+    if given is None and factors is None:
+        return None
+    weights = torch.ones(len(data)) if given is None else torch.from_numpy(given).float()
+    weights = weights if factors is None else weights * factors
+    seen = weights[torch.from_numpy(np.flatnonzero(data.labelled))]
+    return None if bool((seen == seen[0]).all()) else weights / seen.mean()

@@ -37,7 +37,9 @@ def train(
 
     Ctrl-C ends it after the step under way, with a checkpoint where the run has a folder, and raises KeyboardInterrupt.
     Where training diverges, a learner with a `recovery` ends with its last good weights, and a caution that says so.
-    Raises TrainingError when there are none and when a checkpoint cannot be written.
+
+    Raises:
+        TrainingError: Training diverged and no weights were kept, or a checkpoint cannot be written.
     """
     learner.train()
     state = State(method, learner, identity, snapshot)
@@ -133,7 +135,7 @@ def _teller(run: Run) -> Callable[..., None]:
 
 
 def _all_finite(parts: dict[str, Tensor]) -> bool:
-    """Whether a checkpoint is worth writing: one of weights gone wrong would replace the last that is not."""
+    """True if a checkpoint is worth writing: one of weights gone wrong would replace the last that is not."""
     return all(bool(part.isfinite().all()) for part in parts.values())
 
 
@@ -145,7 +147,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether `device` has matrix units for bfloat16; elsewhere it is emulated and slower than float32."""
+    """True if `device` has matrix units for bfloat16; elsewhere it is emulated and slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -20,7 +20,7 @@ def plan_steps(
     method: Steps[LearnerT], learner: LearnerT, optimizer: torch.optim.Optimizer, budget: Budget, seed: int,
     take_step: Callable[..., Any],
 ) -> int:  # fmt: skip
-    """How many steps `budget` allows, at least one.
+    """The number of steps that `budget` allows, at least one.
 
     For seconds and FLOPs a few steps are taken, measured, and taken back: learner and optimiser end as they began. What
     a method computes besides its steps is measured once, and paid for first.
@@ -67,7 +67,7 @@ def _flops(_: Budget, step: Callable[[int], Any]) -> float:
 
 
 def _once(unit: str, work: Callable[[], Any]) -> float:
-    """What `work` costs in seconds or operations, done once."""
+    """The seconds or operations that `work` costs, done once."""
     from torch.utils.flop_counter import FlopCounterMode
 
     began = time.perf_counter()

@@ -33,7 +33,7 @@ class ModelStore(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """How one `fit` is carried out; nothing in it changes what is learned.
+    """The way in which one `fit` is carried out; nothing in it changes what is learned.
 
     folder: where checkpoints go; with one, a `fit` that was killed and is called again with the same
         arguments goes on where it stopped and ends with bitwise the same weights.
@@ -141,7 +141,7 @@ class Run:
         return self.plans.get("")
 
     def all_plans(self, own: Planned | None) -> dict[str, list[int]]:
-        """What a lineage keeps of the steps: those of a method itself, `own`, and of its parts by name."""
+        """The steps as a lineage keeps them: those of a method itself, `own`, and of its parts by name."""
         plans = {"": [own.steps, own.last]} if own else {}
         for name, model in self.parts.items():
             plans |= {_joined(name, part): list(steps) for part, steps in model.lineage.plan.items()}
@@ -162,5 +162,5 @@ def _joined(whole: str, part: str) -> str:
 
 
 def _under(name: str, given: Mapping[str, T]) -> dict[str, T]:
-    """What `given` says of the part `name` and of its own parts."""
+    """The members of `given` for the part `name` and for its own parts."""
     return {key[len(name) + 1 :]: value for key, value in given.items() if key == name or key.startswith(f"{name}/")}

@@ -24,7 +24,7 @@ BEGIN_AGAIN = "Delete the folder of the run to begin it again."
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: steps done and planned, seconds of training, and whether the clock has ended it.
+    """The progress of a run: steps done and planned, seconds of training, and whether the clock has ended it.
 
     caution: what is to be said of its end.
     """
@@ -37,7 +37,7 @@ class Progress:
 
     @property
     def planned(self) -> Planned:
-        """What to tell another run, so that it takes the same steps."""
+        """The plan for another run that is to take the same steps."""
         return Planned(self.steps, self.step if self.cut else self.steps)
 
 

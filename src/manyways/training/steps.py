@@ -24,7 +24,7 @@ class ParameterGroup:
 
 
 class Steps(Protocol[LearnerT_contra]):
-    """How steps are taken on a learner; every `GradientMethod` is one."""
+    """All that the loop calls to take steps on a learner; every `GradientMethod` has it."""
 
     @property
     def weight_decay(self) -> float:

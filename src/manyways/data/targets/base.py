@@ -55,6 +55,7 @@ class Target(ABC):
         task: The name of the task of a comparison.
         metrics: Scores, the usual one first.
         activation: What turns outputs into predictions: "softmax", "sigmoid" (each output alone) or "identity".
+        head: The head that makes its outputs, a name in `manyways.models.heads.HEADS`.
         name: The label column.
     """
 
@@ -64,6 +65,7 @@ class Target(ABC):
     task: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     activation: ClassVar[str]
+    head: ClassVar[str] = "linear"
 
     name: str
 

@@ -17,7 +17,7 @@ from manyways.methods.saved import Functions, method_from_json
 from manyways.models.lineage import Lineage, versions
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
-from manyways.models.population import Population, member_norms, per_member
+from manyways.models.population import Population, clip_members
 from manyways.models.predictor import Predictor
 from manyways.randomness import epoch_positions, mix
 from manyways.training.budget import Budget
@@ -114,19 +114,11 @@ def _population(
         loss = target.losses(members(inputs), labels[torch.from_numpy(chosen)]).mean(1).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        _clip(members)
+        clip_members(members.stack.values(), CLIP)
         for group in optimizer.param_groups:
             group["lr"] = rate * schedule(step, steps, WARMUP)
         optimizer.step()
     return [_member(model, members, number, rows.select(half)) for number, half in enumerate(halves)]
-
-
-def _clip(members: Population[Network]) -> None:
-    """Bound the gradient of each member by itself."""
-    gradients = {name: p.grad for name, p in members.stack.items() if p.grad is not None}
-    factors = (CLIP / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
-    for gradient in gradients.values():
-        gradient.mul_(per_member(factors, gradient))
 
 
 def _fresh(model: Predictor, seed: int) -> Network:

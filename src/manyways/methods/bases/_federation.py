@@ -56,7 +56,7 @@ class Federation(nn.Module):
 
     @property
     def erased(self) -> bool:
-        """Whether the seed is gone."""
+        """True if the seed is gone."""
         return int(self.seed) == ERASED
 
     def erase(self, steps: int) -> None:
@@ -67,7 +67,7 @@ class Federation(nn.Module):
             self._rounds = None
 
     def _reported(self, steps: int) -> Tensor:
-        """Who reported in the rounds begun in `steps`, a mask [clients]."""
+        """A mask [clients] of those that reported in the rounds begun in `steps`."""
         mask = torch.zeros(len(self.names), dtype=torch.bool)
         for number in range(self.rounds.begun(steps)):
             mask[torch.from_numpy(self.rounds.reporting(number))] = True
@@ -88,7 +88,16 @@ class Federation(nn.Module):
 
     @torch.no_grad()
     def mean_by_rows(self, number: int, start: Weights, clip_update: float | None) -> Weights:
-        """`start` with the mean of those who report in the round `number`, each by its rows and clipped before."""
+        """The mean of the members' weights after a round, each by its rows.
+
+        Args:
+            number: The round.
+            start: The state of the network in which it began.
+            clip_update: The largest norm of a member's move; None does not clip.
+
+        Returns:
+            The state of the network after it; `start` where nobody reports.
+        """
         clients = self.rounds.round(number).clients
         if not len(clients):
             return start
@@ -101,7 +110,7 @@ class Federation(nn.Module):
         return start | self.members.mean(shares)
 
     def updates(self, start: Weights) -> Weights:
-        """How far each member's weights have moved from `start`, buffers left out [members, ...]."""
+        """The moves of each member's weights from `start`, [members, ...], buffers left out."""
         return {name: stacked - start[name] for name, stacked in self.members.weights().items()}
 
 
@@ -134,3 +143,8 @@ class FederatedLearner(LabelledLearner):
 def secret_seed() -> int:
     """A seed that nobody knows, from the system's own source of randomness."""
     return secrets.randbits(63)
+
+
+def by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:
+    """Rows [clients · width, ...] as [clients, width, ...]."""
+    return {name: rows.reshape(*positions.shape, *rows.shape[1:]) for name, rows in inputs.items()}

@@ -71,7 +71,7 @@ def epsilon(rounds: int, share: float, noise_multiplier: float, delta: float) ->
 
 
 def guarantee(rounds: int, share: float, noise_multiplier: float, delta: float) -> dict[str, Any]:
-    """What may be said of a model after `rounds`, as JSON values."""
+    """The guarantee of a model after `rounds`, as JSON values."""
     return {
         "epsilon": epsilon(rounds, share, noise_multiplier, delta),
         "delta": delta,
@@ -84,15 +84,27 @@ def guarantee(rounds: int, share: float, noise_multiplier: float, delta: float) 
 
 
 def uncovered(fitted: Sequence[str], *, secret: bool) -> dict[str, Any]:
-    """What a guarantee does not cover, in words; `secret`: whether nobody knows the seed of the noise."""
+    """The limits of a guarantee, as JSON values.
+
+    Args:
+        fitted: The parts that were fitted on all clients' rows, in words.
+        secret: True if nobody knows the seed of the noise.
+    """
     outside = [*ALWAYS_OUTSIDE, *fitted, *([] if secret else [SEED_OUTSIDE])]
     return {"outside": "; ".join(outside), "secret_noise": secret}
 
 
 def check_private(method: str, clip_update: float | None, steps: int | None, epochs: int) -> None:
-    """Raise ParameterError where the fields of `method` leave open how much one client may move the sum, or how often.
+    """Check that the fields of `method` say how much one client may move the sum, and how often.
 
-    steps, epochs: its `local_steps` and `local_epochs`.
+    Args:
+        method: Its name.
+        clip_update: The largest norm of a client's update.
+        steps: Its `local_steps`.
+        epochs: Its `local_epochs`.
+
+    Raises:
+        ParameterError: One of them is left open.
     """
     if clip_update is None:
         raise ParameterError(
@@ -107,7 +119,7 @@ def check_private(method: str, clip_update: float | None, steps: int | None, epo
 
 
 def fitted_on_clients(learner: LabelledLearner, begun: Predictor | None) -> tuple[str, ...]:
-    """What was fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
+    """The parts that were fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
     inputs = ", ".join(map(repr, learner.encoding.encoders))
     encoders = f"the encoders and statistics of the inputs {inputs}, which were fitted on all clients' rows"
     said = () if begun else (encoders,)

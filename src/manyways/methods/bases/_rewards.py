@@ -26,7 +26,7 @@ def exact_match(completions: Sequence[str], truth: Sequence[str]) -> list[float]
 
 
 def likeness(completions: Sequence[str], completion: Sequence[str]) -> list[float]:
-    """How much of a completion is that of the data, in [0, 1] (Ratcliff & Obershelp 1988): credit for coming close."""
+    """The likeness of a completion to that of the data, in [0, 1] (Ratcliff & Obershelp 1988)."""
     return [SequenceMatcher(None, said, true).ratio() for said, true in zip(completions, completion, strict=True)]
 
 
@@ -113,7 +113,7 @@ class Judge:
         return torch.tensor(numbers, dtype=torch.float32)
 
     def _raised(self, error: Exception, rows: NDArray[np.int64], completions: Sequence[str]) -> TrainingError:
-        """What to say of an `error`: that of the first completion which raises alone, where one does."""
+        """The error to raise for an `error`: that of the first completion which raises alone, where one does."""
         place = f"all {len(completions)} completions of a step, though for none alone"
         for at in range(len(completions)):
             try:

@@ -93,7 +93,7 @@ class RolloutLearner(LanguageLearner):
 
     @torch.no_grad()
     def _refer(self) -> None:
-        """What the reference says of the rollout's tokens."""
+        """Let the reference say how probable the rollout's tokens are."""
         everything = torch.ones(len(self.asked), dtype=torch.bool, device=self.device)
         packed = self.packed(everything)
         if self.reference is not None:
@@ -104,12 +104,12 @@ class RolloutLearner(LanguageLearner):
 
     @property
     def said(self) -> Tensor:
-        """Which places of the rollout hold a token, bool [prompts, group, longest]."""
+        """The places of the rollout that hold a token, bool [prompts, group, longest]."""
         return self.tokens != NOTHING
 
     @property
     def unequal(self) -> Tensor:
-        """Which prompts have answers of different rewards, bool [prompts]; at least one prompt is marked."""
+        """The prompts that have answers of different rewards, bool [prompts]; at least one prompt is marked."""
         found = (self.rewards != self.rewards[:, :1]).any(1)
         found[0] |= ~found.any()  # a pass over nothing has no gradient
         return found
@@ -157,7 +157,7 @@ def read_prompts(reader: Reader, data: Data, longest: int) -> tuple[list[list[in
 
 
 def prompt_texts(reader: Reader, data: Data, prompts: Sequence[Sequence[int]]) -> list[str]:
-    """What the network is asked, as text: the prompt column as it stands; of a conversation what its template makes."""
+    """The prompts as text: the column as it stands; of a conversation what its template makes."""
     if data.has("messages"):
         return [str(reader.tokenizer.decode(ids, skip_special_tokens=False)) for ids in prompts]
     return strings(data, data.roles["prompt"][0], np.arange(len(data)))

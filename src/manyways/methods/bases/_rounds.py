@@ -17,7 +17,7 @@ WHO, ORDER = 1, 2
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """How rounds go.
+    """The plan of the rounds.
 
     share: of the clients that are asked in a round, in (0, 1]; poisson: whether each is asked by a throw of its own, so
     that their number varies, or as many every time; dropout_rate: how probably one that was asked does not report.
@@ -87,7 +87,7 @@ class Rounds:
 
     @property
     def most(self) -> int:
-        """How many clients may report in one round."""
+        """The number of clients that may report in one round."""
         return len(self.sizes) if self.plan.poisson else _asked(len(self.sizes), self.plan.share)
 
     def at(self, step: int) -> tuple[int, int]:
@@ -98,7 +98,7 @@ class Rounds:
         return number, step - self._starts[number]
 
     def ends(self, step: int) -> bool:
-        """Whether `step` is the last of its round."""
+        """True if `step` is the last of its round."""
         number, local = self.at(step)
         return local + 1 == self.length(number)
 
@@ -112,7 +112,7 @@ class Rounds:
         return int(self.steps[self.reporting(number)].max(initial=1))
 
     def begun(self, steps: int) -> int:
-        """How many rounds have begun in `steps`."""
+        """The number of rounds that have begun in `steps`."""
         return self.at(steps - 1)[0] + 1 if steps else 0
 
     def rows_per_step(self, rounds: int = 20) -> float:

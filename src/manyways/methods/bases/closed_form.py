@@ -59,7 +59,7 @@ class ClosedFormHead(Head):
         """Make of what is kept what `forward` says; numbers are said standardised, as `target` has them."""
 
     def doubt(self) -> str | None:
-        """Why what `remove` left is not near enough to what the other rows alone give; None where it is."""
+        """The reason why what `remove` left is not near enough to what the other rows alone give; None where it is."""
         return None
 
 
@@ -71,7 +71,7 @@ class ClosedForm(Method):
     """
 
     counts_words: ClassVar[bool] = False
-    """Whether raw text is the number of its words; else which of them are there, in fewer dimensions."""
+    """True if raw text is the number of its words; else which of them are there, in fewer dimensions."""
 
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
     takes: ClassVar = frozenset({"embed"})

@@ -50,7 +50,7 @@ class EpisodeMethod(PredictingMethod[EpisodeT], Generic[EpisodeT]):
     queries: Count | None = None
     """Rows of each class that are asked. None: as many as every class has besides, up to 5."""
     turned_classes: bool = False
-    """Whether images turned by 90°, 180° and 270° are classes of their own (Santoro et al. 2016)."""
+    """True if images turned by 90°, 180° and 270° are classes of their own (Santoro et al. 2016)."""
 
     most_ways: ClassVar[int] = SCORED_WAYS
     most_queries: ClassVar[int] = 5
@@ -66,7 +66,7 @@ class EpisodeMethod(PredictingMethod[EpisodeT], Generic[EpisodeT]):
         return episodes.lacking(ways, self.shots, queries)
 
     def episodes_of(self, data: Data) -> tuple[Episodes, int, int]:
-        """What episodes are drawn from, the classes in one, and the rows of each that are asked."""
+        """The pool that episodes are drawn from, the classes in one, and the rows of each that are asked."""
         episodes = Episodes.of(data.training, quarter_turns=4 if self.turned_classes else 1)
         ways = self.ways or max(2, min(self.most_ways, episodes.fewest_classes))
         queries = self.queries or max(1, min(self.most_queries, episodes.fewest_rows - self.shots))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import ParameterError
-from manyways.methods.bases._federation import FederatedLearner, Federation, secret_seed
+from manyways.methods.bases._federation import FederatedLearner, Federation, by_client, secret_seed
 from manyways.methods.bases._privacy import (
     check_private,
     clip_updates,
@@ -30,7 +30,7 @@ from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
 from manyways.methods.needs import Client, Input, Label
 from manyways.models.model import Model
-from manyways.models.population import Weights, member_norms, per_member
+from manyways.models.population import Weights, clip_members
 from manyways.randomness import generator, mix
 from manyways.training.steps import ParameterGroup
 
@@ -83,9 +83,9 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
     augment: bool = False
-    """Whether clients see their rows through weak views."""
+    """True if clients see their rows through weak views."""
     dropout_rate: Annotated[float, Interval("[0, 1)")] = 0.0
-    """How probably a client that was asked drops out before it reports."""
+    """The probability that a client which was asked drops out before it reports."""
     clip_update: Positive | None = None
     """Largest norm of what a client's weights move in a round; None does not clip."""
     noise_multiplier: NotNegative = 0.0
@@ -93,7 +93,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     delta: Annotated[float, Interval("(0, 1)")] = 1e-5
     """The δ for which ε is stated; it should be far below one by the number of clients."""
     noise_seed: Annotated[int, Interval("[0, 9007199254740992)")] | None = None
-    """What noise and its throws follow from; None draws a secret, other in every run, on which the privacy rests."""
+    """The seed of the noise and its throws; None draws a secret, other in every run, on which the privacy rests."""
 
     needs: ClassVar = (Input, Label, Client)
     uses: ClassVar = ("weight",)
@@ -142,7 +142,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     @property
     def private(self) -> bool:
-        """Whether there is noise, and so a guarantee."""
+        """True if there is noise, and so a guarantee."""
         return self.noise_multiplier > 0
 
     def roles_used(self) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     @abstractmethod
     def local_losses(self, learner: FederatedT, batch: Batch) -> Tensor:
-        """What each client at work descends in a local step, float [clients]."""
+        """The loss of each client at work that a local step descends, float [clients]."""
 
     @abstractmethod
     def aggregate(self, learner: FederatedT, number: int) -> Weights:
@@ -196,7 +196,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
             share=self.participation, poisson=self.private, dropout_rate=self.dropout_rate,
             batch_size=self.batch_size, epochs=self.local_epochs, steps=self.local_steps,
         )  # fmt: skip
-        learner.federation = Federation(learner, plan, self._chance(seed))
+        chosen = self.noise_seed if self.private else seed
+        learner.federation = Federation(learner, plan, secret_seed() if chosen is None else mix(chosen, NOISE))
         if self.private:
             learner.federation.fitted = fitted_on_clients(learner, None if model is None else model.as_predictor(data))
         return learner
@@ -211,12 +212,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     def prepare(self, learner: FederatedT) -> None:
         federation = learner.federation
         positions = federation.some_rows(federation.rounds.width)
-        federation.members.calibrate(_by_client(learner.take(positions.ravel()), positions))
-
-    def _chance(self, seed: int) -> int:
-        if not self.private:
-            return mix(seed, NOISE)
-        return secret_seed() if self.noise_seed is None else mix(self.noise_seed, NOISE)
+        federation.members.calibrate(by_client(learner.take(positions.ravel()), positions))
 
     # --- a step ------------------------------------------------------------------------------------
 
@@ -231,7 +227,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         if learner.weights is not None:
             weights *= learner.weights.numpy()[positions]
         return {
-            "inputs": _by_client(inputs, positions),
+            "inputs": by_client(inputs, positions),
             "labels": learner.labels_at(positions.ravel()).view(positions.shape),
             "weights": torch.from_numpy(weights).to(learner.device),
             "epsilon": self._epsilon(rounds.begun(step + 1)) if self.private else None,
@@ -258,8 +254,6 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         learner.network.load_state_dict(self.aggregate(learner, number))
         federation.members.set_all(learner.network.state_dict())
 
-    # --- how it is optimised -----------------------------------------------------------------------
-
     def parameter_groups(self, learner: FederatedT) -> list[ParameterGroup]:
         return [ParameterGroup(list(learner.federation.members.parameters()), self.learning_rate)]
 
@@ -273,11 +267,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def clip_gradients(self, parameters: list[nn.Parameter]) -> None:
         """Bound the gradient of each client by `clip`."""
-        gradients = {str(at): p.grad for at, p in enumerate(parameters) if p.grad is not None}
-        if self.clip is not None and gradients:
-            factors = (self.clip / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
-            for gradient in gradients.values():
-                gradient.mul_(per_member(factors, gradient))
+        if self.clip is not None:
+            clip_members(parameters, self.clip)
 
     def examples_per_step(self, learner: FederatedT) -> int:
         rounds = learner.federation.rounds
@@ -310,13 +301,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         return said
 
     def _expected(self, rounds: Rounds) -> float:
-        """How many clients are expected to report in a round."""
+        """The number of clients that are expected to report in a round."""
         return self.participation * (1 - self.dropout_rate) * len(rounds.sizes)
 
     def _epsilon(self, rounds: int) -> float:
         return epsilon(rounds, self.participation, self.noise_multiplier, self.delta)
-
-
-def _by_client(inputs: dict[str, Tensor], positions: NDArray[np.int64]) -> dict[str, Tensor]:
-    """Rows [clients · width, ...] as [clients, width, ...]."""
-    return {name: rows.reshape(*positions.shape, *rows.shape[1:]) for name, rows in inputs.items()}

@@ -14,7 +14,7 @@ from manyways.training.steps import ParameterGroup
 
 @dataclass(frozen=True, eq=False)
 class Player:
-    """What one player moves, and at which multiple `scale` of the learning rate."""
+    """The parameters that one player moves, and the multiple `scale` of the learning rate at which it does."""
 
     parameters: list[nn.Parameter]
     scale: float = 1.0

@@ -57,7 +57,7 @@ class GenerativeMethod(GradientMethod[GenerativeT], Generic[GenerativeT]):
 
 
 def is_black_and_white(rows: Encoded, most: int = 2000) -> bool:
-    """Whether images are black or white in every pixel: of at most `most` rows, evenly spread."""
+    """True if images are black or white in every pixel: of at most `most` rows, evenly spread."""
     positions = np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)
     (images,) = rows.batch(positions).values()
     return images.dtype == torch.uint8 and bool(((images == 0) | (images == 255)).all())

@@ -61,7 +61,7 @@ class GradientMethod(Method, Generic[LearnerT]):
         """The learner before the first step, with all that the method holds: a teacher, a projector."""
 
     def prepare(self, learner: LearnerT) -> None:
-        """What is computed once, where the run is, before the first step: what a reference says of all rows.
+        """Compute once, where the run is, before the first step, what steps need: what a reference says of all rows.
 
         It goes into buffers that `begin` made; a run that is resumed finds them in its checkpoint.
         """
@@ -85,7 +85,7 @@ class GradientMethod(Method, Generic[LearnerT]):
         return {name: part.detach() for name, part in {"loss": loss, **parts}.items()}
 
     def after(self, learner: LearnerT, step: int) -> None:
-        """What moves without a gradient."""
+        """Move what moves without a gradient."""
 
     @abstractmethod
     def make_model(self, learner: LearnerT) -> Model:
@@ -95,7 +95,7 @@ class GradientMethod(Method, Generic[LearnerT]):
         """
 
     def rows_reached(self, learner: LearnerT, steps: int) -> NDArray[np.bool_]:
-        """Which rows of the learner's data shaped the network in `steps` (a mask): by default all training rows.
+        """The rows of the learner's data that shaped the network in `steps` (a mask): by default all training rows.
 
         steps: 0 while it is trained.
         """
@@ -104,11 +104,11 @@ class GradientMethod(Method, Generic[LearnerT]):
         return training
 
     def facts(self, learner: LearnerT, steps: int) -> dict[str, Any]:
-        """What the method states of a model after `steps` besides its fields, as JSON values for its lineage."""
+        """The facts on a model after `steps` besides the method's fields, as JSON values for its lineage."""
         return {}
 
     def besides(self, learner: LearnerT) -> tuple[int, Callable[[], object]] | None:
-        """What is computed now and then besides the steps: how often in a run, and a function that does it once.
+        """The work besides the steps: how often it is done in a run, and a function that does it once.
 
         Budgets in seconds and operations pay for it.
         """
@@ -118,11 +118,11 @@ class GradientMethod(Method, Generic[LearnerT]):
         return 1
 
     def parameter_groups(self, learner: LearnerT) -> list[ParameterGroup]:
-        """What is optimised, and how fast."""
+        """The parameters that are optimised, and their learning rates."""
         return [ParameterGroup(list(learner.parameters()), self.learning_rate)]
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """What turns gradients into steps: AdamW (Loshchilov & Hutter 2019) unless a method is defined with another."""
+        """The optimiser: AdamW (Loshchilov & Hutter 2019) unless a method is defined with another."""
         return torch.optim.AdamW(groups, betas=(0.9, self.beta2), fused=True)
 
     def schedule(self, step: int, steps: int) -> float:
@@ -143,7 +143,7 @@ class GradientMethod(Method, Generic[LearnerT]):
         return (model,) if model else ()
 
     def examples_per_step(self, learner: LearnerT) -> float:
-        """How many rows `draw` takes, on average, for budgets in examples."""
+        """The number of rows that `draw` takes, on average, for budgets in examples."""
         return self.batch_size
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:

@@ -44,7 +44,7 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
     test_steps: Count = 3
     """Steps on the examples of new classes."""
     how: Literal["auto", "vectorised", "one by one"] = "auto"
-    """Whether the episodes of a batch are run in one program or in turns, which differ by rounding; auto times both."""
+    """Run the episodes of a batch in one program or in turns, which differ by rounding; auto times both."""
     precision: Literal["float32"] = "float32"
     """Arithmetic of the loss: of less, little is left in a second derivative."""
 
@@ -58,16 +58,21 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
 
     @abstractmethod
     def outer_loss(self, call: Call, weights: Weights, adapted: Weights, queries: Any) -> Loss:
-        """What the `weights` descend in an episode whose steps led to the `adapted` ones, and its parts."""
+        """The loss that the `weights` descend in an episode whose steps led to the `adapted` ones, and its parts."""
 
     def adapt(self, call: Call, weights: Weights, shots: Any) -> Weights:
         """The weights after the inner steps: plain descent of all of them, through which gradients flow."""
         return self.descended(call, weights, shots, first_order=False)
 
     def descended(self, call: Call, weights: Weights, shots: Any, *, first_order: bool, only: str = "") -> Weights:
-        """The weights after `inner_steps` on the shots, of which those move whose names begin with `only`.
+        """The weights after `inner_steps` on the shots.
 
-        first_order: the gradients of the steps count as constants.
+        Args:
+            call: The network, of weights and inputs.
+            weights: The weights in which the episode begins.
+            shots: The inputs and labels that are learned from.
+            first_order: True if the gradients of the steps count as constants.
+            only: The beginning of the names of the weights that move; empty: all.
         """
         moved = descend(
             {name: weight for name, weight in weights.items() if name.startswith(only)},
@@ -83,7 +88,7 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
         return LinearHead(width, ways)
 
     def adaptation(self) -> Adaptation:
-        """How the model turns to new classes."""
+        """The way in which the model turns to new classes."""
         return GradientSteps(self.inner_rate, self.test_steps)
 
     def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeT:

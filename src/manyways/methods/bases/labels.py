@@ -23,7 +23,7 @@ from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.networks import Networks
-from manyways.training.learner import EncodedLearner
+from manyways.training.learner import EncodedLearner, row_weights
 from manyways.training.loop import autocast
 
 JOINT_WIDTH, JOINT_DROPOUT = 128, 0.1
@@ -39,6 +39,7 @@ class LabelsLearner(EncodedLearner):
         self.targets = targets
         self.labels = torch.from_numpy(targets.encode(self.training_data))
         self.labelled = np.flatnonzero(self.training_data.labelled)
+        self.weights = row_weights(self.training_data)
 
     @property
     def validation(self) -> Data | None:
@@ -50,6 +51,13 @@ class LabelsLearner(EncodedLearner):
     def labels_at(self, positions: NDArray[np.int64]) -> Tensor:
         """The labels at `positions`."""
         return self.labels[torch.from_numpy(positions)].to(self.device)
+
+    def labels_of(self, positions: NDArray[np.int64]) -> dict[str, Tensor]:
+        """The labels at `positions`, and their sample weights where rows weigh differently."""
+        labels = {"labels": self.labels_at(positions)}
+        if self.weights is not None:
+            labels["weights"] = self.weights[torch.from_numpy(positions)].to(self.device)
+        return labels
 
 
 LabelsT = TypeVar("LabelsT", bound=LabelsLearner)
@@ -66,9 +74,10 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
     joint: Count | None = None
     """Width of a layer on top of all features, which the heads share. None: 128 for several inputs, none for one."""
     augment: bool = True
-    """Whether batches are seen through weak views."""
+    """True if batches are seen through weak views."""
 
     needs: ClassVar = (Input, SeveralLabels)
+    uses: ClassVar = ("weight",)
     gives: ClassVar = frozenset({"labels", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
@@ -111,34 +120,38 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
         inputs = learner.take(rows)
         return {
             "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
-            "labels": learner.labels_at(rows),
+            **learner.labels_of(rows),
         }
 
     def together(self, learner: LabelsT, losses: dict[str, Tensor]) -> Tensor:
-        """What is descended, of the `losses` of those labels that some row of the batch has: here their sum."""
+        """The loss that is descended, of the `losses` of the labels that rows of the batch have: here their sum."""
         return torch.stack(list(losses.values())).sum()
 
     def loss(self, learner: LabelsT, batch: Batch) -> Loss:
-        losses = self._losses(learner, learner.network(batch["inputs"]), batch["labels"])
+        losses = self._losses(learner, learner.network(batch["inputs"]), batch)
         return self.together(learner, losses), {metric_of("loss", name): loss for name, loss in losses.items()}
 
-    def _losses(self, learner: LabelsT, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _losses(self, learner: LabelsT, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """The loss of each label that some row of the batch has."""
         losses = {}
+        labels, weights = batch["labels"], batch.get("weights")
         blocks = torch.split(outputs, learner.targets.widths, dim=1)
         for target, own, truth in zip(learner.targets.each, blocks, learner.targets.split(labels), strict=True):
             known = target.known(truth)
             if known.any():
-                losses[target.name] = target.loss(own[known], truth[known])
+                losses[target.name] = target.loss(own[known], truth[known], None if weights is None else weights[known])
         return losses
 
     def combined_gradients(
         self, learner: LabelsT, batch: Batch, combine: Callable[[Tensor], Tensor]
     ) -> dict[str, Tensor]:
-        """As `gradients`, where `combine` makes one gradient [weights] of those of the labels [labels, weights].
+        """As `gradients`, with the labels' gradients of the shared weights combined.
 
-        It is asked about the shared weights: a row of the last layer belongs to one label, so there is nothing to
-        combine.
+        Args:
+            learner: The learner.
+            batch: The batch.
+            combine: A function that makes one gradient [weights] of those of the labels [labels, weights]. It is asked
+                about shared weights alone: a row of the last layer belongs to one label.
         """
         with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)

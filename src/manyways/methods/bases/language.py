@@ -89,7 +89,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         "gradient_checkpointing": "It saves memory, and changes nothing else.",
     }
     objective: ClassVar[str] = "causal"
-    """What the network says: causal, the next token; masked, hidden ones."""
+    """The objective of the network: causal, the next token; masked, hidden ones."""
     rates: ClassVar[Rates]
     """The highest learning rates by default."""
 
@@ -143,7 +143,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         return from_checkpoint(self.checkpoint, self.objective, getattr(torch, self.dtype))
 
     def reader(self, start: LanguageModel) -> Reader:
-        """How rows become tokens."""
+        """The reader that turns rows into tokens."""
         return start.reader(self.too_long)
 
     def make_model(self, learner: LanguageLearnerT) -> Model:

@@ -140,12 +140,12 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
         return now, learner.old[places]
 
     def places(self, learner: RolloutT, batch: Batch) -> Tensor:
-        """Which places of the rollout hold the tokens of `batch`, bool [prompts, group, longest]."""
+        """The places of the rollout that hold the tokens of `batch`, bool [prompts, group, longest]."""
         which: Tensor = batch["which"]
         return learner.said & which[:, None, None]
 
     def outcome(self, learner: RolloutT) -> dict[str, Tensor]:
-        """How the rollout went, as parts of the loss to show."""
+        """The rewards and the length of the rollout's answers, as parts of the loss to show."""
         return {
             "reward": learner.rewards.mean(),
             "reward_std": learner.rewards.std(1).mean(),

@@ -1,5 +1,6 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -16,7 +17,7 @@ from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
 from manyways.models.backbones.pretrained import checkpoint_tokenizers
-from manyways.models.heads import Head, LinearHead
+from manyways.models.heads import HEADS, Head
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network
@@ -167,7 +168,9 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""
-        return LinearHead(network.width, target.width)
+        kind = HEADS.find(target.head)
+        make: Callable[[int, int], Head] = kind
+        return make(network.width_for(kind), target.width)
 
     def goes_on_with(self, head: Head | None) -> bool:
         """True if a head that learned the same target before may stay."""

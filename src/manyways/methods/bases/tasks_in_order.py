@@ -89,8 +89,8 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
     """
 
     scenario: Literal["class", "task"] = "class"
-    """What the model is asked: the class among all that were seen; or among those of the row's task, which it is told
-    (class- and task-incremental learning, van de Ven & Tolias 2019)."""
+    """The question that the model is asked: the class among all that were seen; or among those of the row's task, which
+    it is told (class- and task-incremental learning, van de Ven & Tolias 2019)."""
     learning_rate: Positive = 1e-3
     """Learning rate of AdamW, constant after the warm-up: tasks are equals."""
     warmup: Share = 0.0
@@ -98,7 +98,7 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay of the matrices."""
     augment: bool = False
-    """Whether batches are seen through weak views."""
+    """True if batches are seen through weak views."""
 
     needs: ClassVar = (Input, Classes, Task)
     gives: ClassVar = frozenset({"classify", "embed"})
@@ -157,7 +157,7 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
             self.end_of_task(learner, task)
 
     def end_of_task(self, learner: ContinualT, task: int) -> None:
-        """What is kept of `task`, whose rows have been seen for the last time: in buffers that `begin` made."""
+        """Keep what is kept of `task`, whose rows have been seen for the last time, in buffers that `begin` made."""
 
     def make_model(self, learner: ContinualT) -> Model:
         target = learner.target

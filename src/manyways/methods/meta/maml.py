@@ -26,11 +26,11 @@ class MAML(InnerLoopMethod[EpisodeLearner]):
     """
 
     head: Literal["auto", "normalised", "linear"] = "auto"
-    """What the features go through to the outputs: linear is the authors' affine map; normalised one, zero at first, of
+    """The head between features and outputs: linear is the authors' affine map; normalised one, zero at first, of
     layer-normalised features, for which a step suffices many times sooner; auto takes that for the second order, and
     linear for the first, which leaves out that the map follows from the features."""
     first_order: bool = False
-    """Whether the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
+    """True if the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
 
     paper: ClassVar = "Finn, Abbeel & Levine, Model-agnostic meta-learning, ICML 2017"
 

@@ -69,10 +69,10 @@ class MultiTask(LabelsMethod[MultiTaskLearner]):
     """
 
     shared: bool = True
-    """Whether the labels share a network; otherwise each has one of its own."""
+    """True if the labels share a network; otherwise each has one of its own."""
     weighting: Literal["equal", "uncertainty", "pcgrad"] = "equal"
-    """How the losses go together: as they are; by learned uncertainties (Kendall et al.); or with gradients of the
-    shared weights that do not conflict (PCGrad)."""
+    """The way in which losses go together: as they are; by learned uncertainties (Kendall et al.); or with gradients of
+    the shared weights that do not conflict (PCGrad)."""
 
     suggests: ClassVar = (
         "multi-task", "multi-task(weighting='uncertainty')", "multi-task(weighting='pcgrad')",

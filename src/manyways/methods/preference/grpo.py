@@ -17,7 +17,7 @@ CLIP, HIGHER = 0.2, 0.28
 
 
 def advantages(rewards: Tensor, scaled: bool) -> Tensor:
-    """How much better each answer is than the others to its prompt, float32 [prompts, answers].
+    """The lead of each answer over the others to its prompt, float32 [prompts, answers].
 
     (R − mean) / (std + 1e-4) over the answers to a prompt, std with Bessel's correction; R − mean where not `scaled`.
     """

@@ -132,7 +132,11 @@ class QLearning(ActingMethod[QLearner]):
 
 
 def counted(environment: Environment) -> tuple[Choices, Choices]:
-    """The states and the actions of `environment`. Raises NeedsError where they are not Discrete."""
+    """The states and the actions of `environment`.
+
+    Raises:
+        NeedsError: They are not Discrete.
+    """
     states, actions = environment.spaces
     if not (isinstance(states, Choices) and isinstance(actions, Choices)):
         raise NeedsError(f"Q-learning needs Discrete states and actions; {environment.name} has {states}, {actions}.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -40,16 +40,16 @@ class NaiveBayesHead(ClosedFormHead):
 
     def __init__(
         self, width: int, outputs: int, parts: Sequence[Sequence[str | int]], smoothing: float,
-        variance_smoothing: float,
+        variance_smoothing: float, balanced: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.parts: list[Part] = [(str(kind), int(start), int(stop)) for kind, start, stop in parts]
         self.config = {
             "width": width, "outputs": outputs, "parts": [list(part) for part in self.parts], "smoothing": smoothing,
-            "variance_smoothing": variance_smoothing,
+            "variance_smoothing": variance_smoothing, "balanced": balanced,
         }  # fmt: skip
         self.width, self.outputs = width, outputs
-        self.smoothing, self.variance_smoothing = smoothing, variance_smoothing
+        self.smoothing, self.variance_smoothing, self.balanced = smoothing, variance_smoothing, balanced
         self.moments = Moments(outputs, width)
         self.register_buffer("log_prior", torch.zeros(outputs, dtype=torch.float64))
         for name in ("mean", "variance", "weights"):
@@ -82,7 +82,7 @@ class NaiveBayesHead(ClosedFormHead):
             size = int(((kept >= start) & (kept < stop)).sum())
             parts.append((kind, place, place + size))
             place += size
-        head = NaiveBayesHead(len(kept), self.outputs, parts, self.smoothing, self.variance_smoothing)
+        head = NaiveBayesHead(len(kept), self.outputs, parts, self.smoothing, self.variance_smoothing, self.balanced)
         head.moments = self.moments.select(kept)
         return head
 
@@ -91,7 +91,8 @@ class NaiveBayesHead(ClosedFormHead):
 
     def solve(self, target: Target) -> None:
         count = self.moments.count.double()
-        self.log_prior.copy_(torch.where(count > 0, (count / count.sum()).log(), 0.0))
+        present = (count > 0).double() if self.balanced else count
+        self.log_prior.copy_(torch.where(count > 0, (present / present.sum()).log(), 0.0))
         self.mean.zero_()
         self.variance.fill_(1.0)
         self.weights.zero_()
@@ -122,6 +123,8 @@ class NaiveBayes(ClosedForm):
     """Rows that every word and category is credited with (Laplace); scikit-learn's alpha."""
     variance_smoothing: Positive = 1e-9
     """Share of the largest variance that is added to all."""
+    class_weight: Literal["balanced"] | None = None
+    """Prior of the classes; balanced: each as probable as any other. None: as frequent as among the labels."""
 
     counts_words: ClassVar = True
     needs: ClassVar = (Input, Classes)
@@ -135,7 +138,8 @@ class NaiveBayes(ClosedForm):
 
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> NaiveBayesHead:
         parts = [("gaussian", 0, width)] if specs is None else _parts(specs)
-        return NaiveBayesHead(width, target.width, parts, self.smoothing, self.variance_smoothing)
+        balanced = self.class_weight == "balanced"
+        return NaiveBayesHead(width, target.width, parts, self.smoothing, self.variance_smoothing, balanced)
 
 
 def _parts(specs: Mapping[str, Spec]) -> list[Part]:

@@ -135,7 +135,11 @@ class TokenUnlearner(Unlearner):
 
 
 def unlearner(model: Model | None, data: Data, seed: int) -> Unlearner:
-    """The learner of a language model or of a model over rows. Raises ModelError for any other."""
+    """The learner of a language model or of a model over rows.
+
+    Raises:
+        ModelError: `model` is neither.
+    """
     if isinstance(model, LanguageModel):
         return TokenUnlearner(model, data, seed)
     return RowUnlearner(of_kind(Predictor, model), data, seed)

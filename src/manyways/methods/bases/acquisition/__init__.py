@@ -18,7 +18,7 @@ class Acquisition(ABC):
 
     @abstractmethod
     def scores(self, model: Model, data: Data, rng: np.random.Generator) -> NDArray[np.float64]:
-        """How much the label of each row of `data` would help `model`, the higher the more, float64 [rows]."""
+        """The value of the label of each row of `data` to `model`, higher is better, float64 [rows]."""
 
     def choose(self, model: Model, data: Data, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """The positions of `count` rows of `data` to ask about: those of the highest scores, the first among equals."""

@@ -12,14 +12,18 @@ from manyways.models.model import Model
 
 
 class Uncertainty(Acquisition):
-    """A score of the probabilities that a model gives the classes of a row."""
+    """A score of the probabilities that a model gives the answers to a row's question: its class.
+
+    Of a set of classes each is a question of its own, and the score is the mean over them.
+    """
 
     def scores(self, model: Model, data: Data, rng: np.random.Generator) -> NDArray[np.float64]:
-        return self.uncertainty(model.probabilities(data).astype(np.float64))
+        answers = model.label_target.distributions(model.probabilities(data))
+        return np.asarray(self.uncertainty(answers).mean(axis=1), np.float64)
 
     @abstractmethod
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The uncertainty of rows by their probabilities [rows, classes]; higher is less sure."""
+        """The uncertainty of probabilities [..., answers], over the last axis; higher is less sure."""
 
 
 class LeastConfidence(Uncertainty):
@@ -28,17 +32,17 @@ class LeastConfidence(Uncertainty):
     name: ClassVar = "least-confidence"
 
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(1 - probabilities.max(axis=1))
+        return np.asarray(1 - probabilities.max(axis=-1))
 
 
 class Margin(Uncertainty):
-    """How little the most probable class leads over the second."""
+    """Minus the lead of the most probable class over the second."""
 
     name: ClassVar = "margin"
 
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        top = np.sort(probabilities, axis=1)[:, -2:]
-        return np.asarray(top[:, 0] - top[:, 1])
+        top = np.sort(probabilities, axis=-1)[..., -2:]
+        return np.asarray(top[..., 0] - top[..., 1])
 
 
 class Entropy(Uncertainty):
@@ -47,4 +51,4 @@ class Entropy(Uncertainty):
     name: ClassVar = "entropy"
 
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(-(probabilities * np.log(np.clip(probabilities, 1e-12, None))).sum(axis=1))
+        return np.asarray(-(probabilities * np.log(np.clip(probabilities, 1e-12, None))).sum(axis=-1))

@@ -1,0 +1,67 @@
+"""The public names and the built-in methods, for type checkers; `python tools/write_stub.py` writes this file."""
+
+from manyways.comparison.advise import advise as advise
+from manyways.comparison.compare import compare as compare
+from manyways.data.data import Data as Data
+from manyways.data.read import read as read
+from manyways.lineage.audit.auditor import Auditor as Auditor
+from manyways.lineage.forgetting.request import forget as forget
+from manyways.lineage.forgetting.verification import receipt_sources as receipt_sources
+from manyways.lineage.forgetting.verification import verify as verify
+from manyways.lineage.store.store import Store as Store
+from manyways.methods.active.active_learning import ActiveLearning as ActiveLearning
+from manyways.methods.chain import Chain as Chain
+from manyways.methods.continual.ewc import EWC as EWC
+from manyways.methods.continual.replay import Replay as Replay
+from manyways.methods.continual.sequential_fine_tune import SequentialFineTune as SequentialFineTune
+from manyways.methods.distillation.distill import Distill as Distill
+from manyways.methods.expressions import parse_method as parse_method
+from manyways.methods.federated.fed_avg import FedAvg as FedAvg
+from manyways.methods.few_shot.adapt import Adapt as Adapt
+from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
+from manyways.methods.generative.gan import GAN as GAN
+from manyways.methods.generative.vae import VAE as VAE
+from manyways.methods.language.masked_lm import MaskedLM as MaskedLM
+from manyways.methods.language.pretrain import Pretrain as Pretrain
+from manyways.methods.language.sft import SFT as SFT
+from manyways.methods.merging.merge import Merge as Merge
+from manyways.methods.merging.merge import merge_folders as merge_folders
+from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.method import Method as Method
+from manyways.methods.multi_modal.clip import CLIP as CLIP
+from manyways.methods.multi_modal.fusion import Fusion as Fusion
+from manyways.methods.multi_modal.zero_shot import ZeroShot as ZeroShot
+from manyways.methods.multi_task.multi_task import MultiTask as MultiTask
+from manyways.methods.online.online_sgd import OnlineSGD as OnlineSGD
+from manyways.methods.preference.dpo import DPO as DPO
+from manyways.methods.preference.grpo import GRPO as GRPO
+from manyways.methods.preference.kto import KTO as KTO
+from manyways.methods.preference.reward_model import RewardModel as RewardModel
+from manyways.methods.reinforcement.ppo import PPO as PPO
+from manyways.methods.reinforcement.q_learning import QLearning as QLearning
+from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
+from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
+from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
+from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
+from manyways.methods.semi_supervised.self_training import SelfTraining as SelfTraining
+from manyways.methods.supervised.naive_bayes import NaiveBayes as NaiveBayes
+from manyways.methods.supervised.nearest_centroid import NearestCentroid as NearestCentroid
+from manyways.methods.supervised.nearest_neighbours import NearestNeighbours as NearestNeighbours
+from manyways.methods.supervised.ridge import Ridge as Ridge
+from manyways.methods.supervised.supervised import Supervised as Supervised
+from manyways.methods.transfer.fine_tune import FineTune as FineTune
+from manyways.methods.transfer.linear_probe import LinearProbe as LinearProbe
+from manyways.methods.unlearning.gradient_ascent import GradientAscent as GradientAscent
+from manyways.methods.unlearning.newton import Newton as Newton
+from manyways.methods.unlearning.npo import NPO as NPO
+from manyways.methods.unlearning.scrub import SCRUB as SCRUB
+from manyways.methods.unlearning.sharded import Sharded as Sharded
+from manyways.methods.unsupervised.dc_kmeans import DCKMeans as DCKMeans
+from manyways.methods.unsupervised.kmeans import KMeans as KMeans
+from manyways.models.model import Model as Model
+from manyways.models.saving import load_model
+from manyways.training.budget import Budget as Budget
+from manyways.training.run import Run as Run
+from manyways.version import __version__ as __version__
+
+load = load_model
