@@ -31,7 +31,7 @@ UNLABELLED = -1
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc]
-    """What `Classifier` and `Regressor` share: parameters, checks of the inputs, and `fit`."""
+    """Base of `Classifier` and `Regressor`: parameters, checks of the inputs, and `fit`."""
 
     model_: Model
     n_features_in_: int
@@ -139,11 +139,6 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """A scikit-learn classifier that learns in any of Manyways' ways.
 
-    method: a `Method`, its text such as `"fixmatch(threshold=0.9)"` or `"simclr >> fine_tune"`, or None for
-        supervised learning.
-    budget: as for `Method.fit`: `"20s"`, `"500 steps"`, …; 1,000 steps by default.
-    random_state: a whole number is the seed itself; a RandomState or None (NumPy's global one) draws it.
-
     X: numbers [rows, features]; a pandas or polars frame, whose columns of strings or of a categorical type
     are categories; or images [rows, height, width], [rows, channels, height, width] or [rows, height, width,
     channels] with 1 or 3 channels: whole numbers in [0, 255] or floats in [0, 1].
@@ -152,15 +147,24 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     from such rows: it needs "unlabelled" rows, or no labels at all. For all other methods -1 is a class like
     any other. Beside strings, -1 needs an array of objects.
 
-    After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (frames), and `model_`, the fitted `Model`
-    with its lineage, to be saved or inspected.
+    Args:
+        method: A `Method`, its text such as `"fixmatch(threshold=0.9)"` or `"simclr >> fine_tune"`, or None for
+            supervised learning.
+        budget: Budget as for `Method.fit`: `"20s"`, `"500 steps"`, …; 1,000 steps by default.
+        random_state: Seed, a whole number; a RandomState or None (NumPy's global one) draws it.
+
+    Attributes:
+        classes_: Classes, sorted.
+        model_: The fitted `Model` with its lineage, to be saved or inspected.
+        n_features_in_: Number of features.
+        feature_names_in_: Names of the features, of frames.
     """
 
     classes_: NDArray[Any]
     _gives = "classify"
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most likely class of each row, [rows]."""
+        """The most probable class of each row, [rows]."""
         codes = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[codes])
 
@@ -195,8 +199,17 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     """A scikit-learn regressor that learns in any of Manyways' ways that give numbers.
 
-    Parameters and X as for `Classifier`; y: one finite number per row. After `fit`: `n_features_in_`,
-    `feature_names_in_` (frames) and `model_`.
+    X as for `Classifier`; y: one finite number per row.
+
+    Args:
+        method: A `Method`, its text, or None for supervised learning.
+        budget: Budget as for `Method.fit`; 1,000 steps by default.
+        random_state: Seed, a whole number; a RandomState or None (NumPy's global one) draws it.
+
+    Attributes:
+        model_: The fitted `Model` with its lineage, to be saved or inspected.
+        n_features_in_: Number of features.
+        feature_names_in_: Names of the features, of frames.
     """
 
     _gives = "regress"
@@ -211,7 +224,11 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
 
 def _weights(given: Any, count: int) -> NDArray[np.float64]:
-    """The sample weights `given`, one for each of `count` rows. Raises ValueError where they are none."""
+    """The sample weights `given`, one for each of `count` rows.
+
+    Raises:
+        ValueError: They are no weights.
+    """
     weights = check_array(given, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight")
     if weights.shape != (count,):
         raise DataError(f"sample_weight.shape == {weights.shape}, expected {(count,)}: one weight for each row of X.")
@@ -225,7 +242,7 @@ def _stages(method: Method) -> Sequence[Method]:
 
 
 def _learns_without_labels(method: Method) -> bool:
-    """Whether a stage of `method` needs rows without labels, or no labels at all."""
+    """True if a stage of `method` needs rows without labels, or no labels at all."""
     return any(
         needs_any(stage, Unlabelled) or not learns_from_labels(stage) for stage in _stages(method) if stage.needs
     )

@@ -12,9 +12,9 @@ KEPT = {code: text for code, text in CONTROL.items() if chr(code) not in "\n\t"}
 
 
 def visible(text: str, *, one_line: bool = False) -> str:
-    """`text` with every control character but line ends and tabs replaced by what shows it: ␛ for an escape.
+    r"""`text` with every control character but line ends and tabs replaced by what shows it: ␛ for an escape.
 
-    Replaced are C0, DEL, C1, and marks that turn text around or cannot be seen; \\x9b and \\u202e are written so.
+    Replaced are C0, DEL, C1, and marks that turn text around or cannot be seen; \x9b and \u202e are written so.
     one_line: whether line ends and tabs are shown as well, since a stranger's name could fake a line of ours.
     """
     return text.translate(CONTROL if one_line else KEPT)

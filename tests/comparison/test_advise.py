@@ -47,7 +47,7 @@ def test_a_method_that_starts_from_a_model_is_shown_in_a_chain(wine: Data) -> No
     found = by_name(wine)
     assert found["fine-tune"].write == "simclr >> fine-tune"
     assert found["distill"].write == "supervised >> distill"
-    assert "starts from a model that gives classify or label sets or regress" in found["distill"].reason
+    assert "starts from a model that gives predictions" in found["distill"].reason
 
 
 def test_without_labels_only_methods_that_need_none_are_left() -> None:

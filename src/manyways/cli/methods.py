@@ -59,6 +59,7 @@ def _list() -> None:
 def _show(kind: "type[Method]") -> None:
     from manyways.cli.method_fields import method_fields
     from manyways.methods.starts import starts
+    from manyways.models.abilities import any_of
 
     name, out = kind.method_name(), console()
     out.print(f"{name} ({kind.__name__})\n")
@@ -66,7 +67,7 @@ def _show(kind: "type[Method]") -> None:
     facts = {"needs": needs(kind), "gives": ", ".join(sorted(kind.gives)), "described in": kind.paper}
     method = kind()
     if kind.takes:
-        start = f"a model that gives {' or '.join(sorted(kind.takes))}"
+        start = f"a model that gives {any_of(kind.takes)}"
         checkpoint = ", or a checkpoint of transformers" if method.at_a_checkpoint() else ""
         facts["starts from"] = f"{start if kind.requires_model else f'nothing, or {start}'}{checkpoint}"
     for what, text in facts.items():
@@ -88,7 +89,6 @@ def _show(kind: "type[Method]") -> None:
 
 def needs(kind: "type[Method]") -> str:
     """The needs of a method, in words."""
-
     said = ", ".join(need.meaning for need in kind.needs) or "no data"
     return f"{said}, a model to start from" if kind.requires_model else said
 

@@ -8,6 +8,7 @@ from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last, starts
+from manyways.models.abilities import any_of
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 class Advice:
     """One method: if it can learn from the data, and the reason if not.
 
-    title: what it does, in a line. reason: what is missing and what to type instead, or what must come first;
-    empty where nothing is. write: the method or chain to type, empty where the data does not allow it.
+    Attributes:
+        name: Name of the method.
+        title: Its docstring's first line.
+        possible: True if it can learn from the data.
+        reason: What is missing and what to type instead, or what must come first; empty where nothing is.
+        write: The method or chain to type; empty where the data does not allow it.
+        needs: Needs of the method.
+        gives: Abilities of its models.
+        from_labels: True if it learns from labels.
     """
 
     name: str
@@ -35,7 +43,11 @@ class Advice:
 def advise(data: "Source") -> list[Advice]:
     """Advice on every method there is for `data`, the possible ones first, by name.
 
-    data: a `Data`, or anything that `manyways.read` reads. Raises DataError where it cannot be read.
+    Args:
+        data: A `Data`, or anything that `manyways.read` reads.
+
+    Raises:
+        DataError: The data cannot be read.
     """
     from manyways.data.read import as_data
 
@@ -83,7 +95,7 @@ def _after_a_start(method: Method, data: "Data") -> tuple[str, str]:
     """
     if reason := method.lacks_of(data):
         return "", reason
-    wanted = f"it starts from a model that gives {' or '.join(sorted(method.takes))}"
+    wanted = f"it starts from a model that gives {any_of(method.takes)}"
     own = [chain for chain in map(parse_method, method.suggestions(data)) if type(last(chain)) is type(method)]
     for each in (*own, method):
         if chain := completed(each, data):

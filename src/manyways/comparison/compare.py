@@ -57,22 +57,33 @@ def compare(
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
-    """Try `methods` on `data` under one budget and say which way gets the most out of it.
-
-    data: anything that `manyways.read` reads, with a label, or with what language models learn from: pairs of answers,
-        answers, or running text. Rows without a test part give `test_share` to one.
-    methods: methods, or their text; None tries all that the roles of the data allow.
-    labels: how many training labels every method may see (stratified; anew for every seed); None: all there are.
-    metric: what to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
-    start: a model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
-        methods; it has a row of its own where it can be scored.
-    budget: what each training may spend; `"10s"` is seconds of training in one process.
-    seeds: how many, or which.
-    workers: processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
-    fresh: whether finished results of an earlier, same comparison are thrown away instead of used.
+    """Compare `methods` on `data` under one budget: the same rows, labels and seeds for all.
 
     A method that fails is an entry with its reason. After Ctrl-C what was finished is returned, the rest marked as
-    pending; the same call again goes on from there. Raises DataError or ParameterError where nothing can be compared.
+    pending; the same call again goes on from there.
+
+    Args:
+        data: A `Data`, or anything that `manyways.read` reads, with a label, or with what language models learn from:
+            pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
+        methods: Methods, or their text; None tries all that the roles of the data allow.
+        labels: Number of training labels that every method may see (stratified; anew for every seed); None: all.
+        budget: Budget of each training; `"10s"` is seconds of training in one process.
+        seeds: Number of seeds, or the seeds.
+        metric: Metric to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
+        test_share: Share of the rows that become the test part, where there is none.
+        workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
+        fresh: True to throw away finished results of an earlier, same comparison instead of using them.
+        start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
+            methods; it has a row of its own where it can be scored.
+        command: Command line that a report shows as the way to repeat this.
+        on_progress: Function that is given the progress, as it changes.
+
+    Returns:
+        The comparison: its entries with scores and intervals, and the conclusion.
+
+    Raises:
+        DataError: The data cannot be read, or nothing can be compared on them.
+        ParameterError: An argument is out of its range, or a method cannot be read.
     """
     from manyways.data.read import as_data
 

@@ -19,6 +19,7 @@ from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last, set_aside, stages
+from manyways.models.abilities import any_of
 from manyways.training.budget import Budget
 from manyways.version import __version__
 
@@ -98,7 +99,7 @@ def make_plan(
     wanted = task.gives | task.scored
     if named and not any(given(method) & wanted for method in named):
         raise NeedsError(
-            f"Models that give {' or '.join(sorted(wanted))} can be compared on {data.name} ({task.name}); "
+            f"Models that give {any_of(wanted)} can be compared on {data.name} ({task.name}); "
             f"{', '.join(map(str, named))} makes none. `manyways advise` says which methods do."
         )
     if labels is not None and not task.has_labels:

@@ -35,11 +35,23 @@ class InputColumn(Record):
 
 @dataclass(frozen=True)
 class DataSummary(Record):
-    """The data that was compared on. `labels_shown` of the `labels_known` training labels were used.
+    """The data that was compared on.
 
-    Where no single label is to be predicted `label` is empty, and both are 0. `task` is one of
-    `manyways.comparison.tasks`, `learned_from` what was learned from in words ("632 pairs"), `scored_on` over what a
-    score is the mean ("360 test rows").
+    Attributes:
+        name: Name of the data.
+        source: Place that they were read from.
+        fingerprint: Hash of the rows, their roles, parts and visible labels.
+        rows: Number of rows.
+        training_rows: Number of training rows.
+        test_rows: Number of test rows.
+        labels_shown: Number of training labels that were used; 0 where no single label is to be predicted.
+        labels_known: Number of training labels that there are; 0 likewise.
+        label: Label column; empty likewise.
+        task: Task, one of `manyways.comparison.tasks`.
+        classes: Classes, where the label has some.
+        inputs: Inputs.
+        learned_from: Training examples in words ("632 pairs").
+        scored_on: Test examples in words ("360 test rows").
     """
 
     name: str
@@ -95,13 +107,30 @@ class LabelPoint(Record):
 class Entry(Record):
     """One way of learning and what it reached.
 
-    `score` is the mean of `scores` (one per seed, in the order of the comparison's seeds), `low` and `high` its
-    interval; both None with one seed. `seconds` is the training time of one seed, `parameters` a count. `bound` is
-    empty but for an entry that learns under easier conditions than the others, which it says in words. `caution` says
-    what went wrong in a training that has a score all the same. `labels_equivalent` is how many labels plain
-    supervision needs for the same score; where that has no number, `labels_note` says why ("more than 1,437").
-    `error` is the reason of a failure, and then `score` is None. `pending` marks an entry that had not finished when
-    the comparison was interrupted. `exhibits` are made of its model of the first seed.
+    Attributes:
+        name: Name of the way.
+        title: Method as text.
+        score: Mean of `scores`; None where it failed.
+        low: Lower end of the score's interval; None with one seed.
+        high: Upper end; None with one seed.
+        scores: A score per seed, in the order of the comparison's seeds.
+        seconds: Training time of one seed.
+        peak_memory_mb: Largest memory of a training.
+        parameters: Number of parameters.
+        steps: Number of steps.
+        labels_equivalent: Number of labels that plain supervision needs for the same score.
+        labels_note: Reason why that has no number ("more than 1,437").
+        error: Reason of a failure.
+        metrics: All metrics by name.
+        curve: Scores during training.
+        needs: Needs of the method.
+        gives: Abilities of its models.
+        source: Paper.
+        hyperparameters: Fields of the method.
+        pending: True if it had not finished when the comparison was interrupted.
+        exhibits: Exhibits of its model of the first seed.
+        bound: Easier conditions that it learns under, in words; empty for most.
+        caution: Trouble in a training that has a score all the same.
     """
 
     name: str
@@ -206,11 +235,27 @@ class Conclusion(Record):
 
 @dataclass(frozen=True)
 class Comparison(Record):
-    """A whole comparison. Intervals are of the mean over seeds, at the level `confidence` in (0, 1).
+    """A whole comparison; intervals are of the mean over seeds.
 
-    `labels` is how many labels were asked for (None: all), `budget` what each entry could spend, `started`
-    an ISO 8601 time, `seconds` the time of the whole comparison, `command` what to type to repeat it, `exhibits` what
-    is to be seen of all entries together, `beside` the metrics that are shown beside the score.
+    Attributes:
+        data: Data that was compared on.
+        metric: Metric that entries are ranked by.
+        higher_is_better: True if a higher score is the better one.
+        labels: Number of labels that every method could see; None: all.
+        budget: Budget of each entry.
+        seeds: Seeds.
+        machine: Machine that it ran on.
+        version: Version of Manyways.
+        started: Time of the start (ISO 8601).
+        seconds: Time of the whole comparison.
+        entries: Entries.
+        label_curve: Scores of plain supervision at growing numbers of labels.
+        best: Best entry.
+        conclusion: Conclusion.
+        command: Command that repeats it.
+        confidence: Level of the intervals, in (0, 1).
+        beside: Metrics that are shown beside the score.
+        exhibits: Exhibits of all entries together.
     """
 
     data: DataSummary

@@ -66,7 +66,22 @@ class Data:
         origin: Origin | None = None,
         numbers: RowNumbers | None = None,
     ) -> "Data":
-        """A table from columns of one length. Raises DataError where roles, lengths or labels do not fit."""
+        """A table from columns of one length.
+
+        Args:
+            columns: Columns, in their order.
+            roles: Column names by role; `manyways.data.roles` lists the roles.
+            part: Part of each row: 0 training, 1 validation, 2 test; by default all are training rows.
+            name: Name of the data in messages and lineages.
+            source: Place that they were read from.
+            ignored: Columns that were left out, with the reason.
+            notes: Readings of what could be understood otherwise, by column.
+            origin: Origin from which the rows can be read again.
+            numbers: Number of each row in its source, where some were left out.
+
+        Raises:
+            DataError: Roles, lengths or labels do not fit, or there are no rows.
+        """
         table = {column.name: column for column in columns}
         checked = check_roles(table, roles)
         lengths = {column.name: len(column) for column in table.values()}
@@ -133,7 +148,12 @@ class Data:
         return [self.columns[name] for name in self.roles.get("input", ())]
 
     def with_inputs(self, names: Sequence[str]) -> "Data":
-        """The same rows with the inputs `names` only. Raises DataError for a name that is no input."""
+        """The same rows with the inputs `names` only.
+
+        Raises:
+            DataError: A name is no input.
+            ParameterError: `names` are no column names.
+        """
         known = self.roles.get("input", ())
         names = (names,) if isinstance(names, str) else names
         if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
@@ -147,7 +167,11 @@ class Data:
 
     @property
     def label(self) -> Column:
-        """The label column. Raises DataError where there is none, or several; see `labels`."""
+        """The label column; see `labels` where there are several.
+
+        Raises:
+            DataError: There is none, or several.
+        """
         names = self.roles.get("label", ())
         if len(names) != 1:
             wrong = "no column" if not names else f"{len(names)} columns ({', '.join(names)})"
@@ -163,7 +187,11 @@ class Data:
         return [self.columns[name] for name in self.roles.get("label", ())]
 
     def with_label(self, name: str) -> "Data":
-        """The same rows with `name` as their only label. Raises DataError where it is none of the labels."""
+        """The same rows with `name` as their only label.
+
+        Raises:
+            DataError: It is none of the labels.
+        """
         known = self.roles.get("label", ())
         if name not in known:
             raise DataError(
@@ -212,7 +240,8 @@ class Data:
     def without(self, ids: NDArray[np.uint64]) -> "Data":
         """A table in which no row has one of `ids` [n, 2], as if they had never been there; equal rows have one id.
 
-        Raises DataError where no row is left.
+        Raises:
+            DataError: No row is left.
         """
         from manyways.data.sources.rows import select
 
@@ -285,13 +314,17 @@ class Data:
         return tuple(sorted(set(values[~is_missing(values)].tolist()), key=by_kind))
 
     def hide(self, which: NDArray[Any]) -> "Data":
-        """The labels at positions `which` hidden."""
+        """The same rows with the labels at positions `which` hidden."""
         visible = self.visible.copy()
         visible[self.rows[which]] = False
         return replace(self, visible=visible)
 
     def reveal(self, which: NDArray[Any]) -> "Data":
-        """The labels at positions `which` shown. Raises DataError where the table holds none for a row."""
+        """The same rows with the labels at positions `which` visible.
+
+        Raises:
+            DataError: The table holds no label for one of the rows.
+        """
         rows = self.rows[which]
         if (lost := ~self.select(which).known).any():
             raise DataError(
@@ -318,7 +351,8 @@ class Data:
     def sample_weights(self) -> NDArray[np.float64] | None:
         """The sample weight of each of these rows, 0 or more; None without a column of the role weight.
 
-        Raises DataError for a weight that is missing, infinite or below 0, and where all are 0.
+        Raises:
+            DataError: A weight is missing, infinite or below 0, or all are 0.
         """
         if not self.has("weight"):
             return None
@@ -326,9 +360,10 @@ class Data:
 
     @property
     def forgotten(self) -> NDArray[np.bool_]:
-        """True for each of these rows that is to be forgotten: none without a column of that role.
+        """True for each row of the forget set: none without a column of the role forget.
 
-        Raises DataError where its values are not true or false, 1 or 0.
+        Raises:
+            DataError: Its values are not true or false, 1 or 0.
         """
         if not self.has("forget"):
             return np.zeros(len(self), bool)

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
 
 def with_labels(data: "Data", count: int, seed: int = 0) -> "Data":
-    """All labels hidden but a stratified `count` of the training rows; test labels stay.
+    """The same rows with all labels hidden but a stratified `count` of the training rows; test labels stay.
 
-    Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are
-    hidden too: they are labels that somebody would have to give. For a regression the rows are drawn at
-    random. Raises DataError where `count` is below 1 or the number of classes, or above the known labels.
+    Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are hidden too:
+    they are labels that somebody would have to give. For a regression the rows are drawn at random.
+
+    Args:
+        data: The rows.
+        count: Number of labels that stay visible.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: `count` is below 1 or the number of classes, or above the known labels.
     """
     from manyways.data.splits import stratified
 
@@ -40,12 +47,21 @@ def with_labels(data: "Data", count: int, seed: int = 0) -> "Data":
 
 
 def with_clients(data: "Data", count: int, alpha: float = 0.5, seed: int = 0) -> "Data":
-    """Every row given to one of `count` clients, in a new column `client` with that role: to simulate a federation.
+    """The same rows, each with one of `count` clients in a new column `client` of that role: to simulate a federation.
 
-    Of each class a client gets a share drawn from a Dirichlet distribution: of `alpha` near 0 a client holds one or
-    two classes, of a large one what all hold; clients have unequal numbers of rows, some perhaps none. Without
-    classes only the numbers differ. Which client a row gets follows from the row, its class and the seed alone.
-    Raises DataError where `count` is below 1 or `alpha` not above 0, or where there are clients already.
+    Of each class a client gets a share drawn from a Dirichlet distribution; clients have unequal numbers of rows, some
+    perhaps none. Without classes only the numbers differ. The client of a row follows from the row, its class and the
+    seed alone.
+
+    Args:
+        data: The rows.
+        count: Number of clients.
+        alpha: Concentration of the distribution: near 0 a client holds one or two classes, with a large one what all
+            hold.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: `count` is below 1 or `alpha` not above 0, or there are clients already.
 
     Source: Hsu et al., Measuring the effects of non-identical data distribution (2019); shares of each class over
     the clients, so that their sizes differ, as in Yurochkin et al., ICML 2019.
@@ -69,9 +85,10 @@ def with_clients(data: "Data", count: int, alpha: float = 0.5, seed: int = 0) ->
 
 
 def with_forgotten(data: "Data", which: NDArray[Any]) -> "Data":
-    """The rows at positions `which` marked as to be forgotten, and no others, in a column with the role `forget`.
+    """The same rows with those at positions `which` as the forget set, in a column with the role `forget`.
 
-    Raises DataError where a column of another role is called forget.
+    Raises:
+        DataError: A column of another role is called forget.
     """
     (name,) = data.roles.get("forget", ("forget",))
     if name in data.columns and not data.has("forget"):
@@ -83,12 +100,19 @@ def with_forgotten(data: "Data", which: NDArray[Any]) -> "Data":
 
 
 def with_tasks(data: "Data", count: int, seed: int | None = None, classes: Sequence[Any] | None = None) -> "Data":
-    """Every row given to one of `count` tasks by its class, in a new column `task` with that role.
+    """The same rows, each in one of `count` tasks by its class, in a new column `task` with that role.
 
     The classes are divided in their order into tasks 1, 2, …, as evenly as can be ("split" data sets in continual
-    learning: Zenke et al., ICML 2017); with a `seed` in another order. `classes` are those to divide, by default
-    those of the training rows. Rows without a class, or of another one, belong to none. Raises
-    DataError where there are fewer classes than tasks, or less than 1 of these, or where there are tasks already.
+    learning: Zenke et al., ICML 2017). Rows without a class, or of another one, belong to none.
+
+    Args:
+        data: The rows.
+        count: Number of tasks.
+        seed: Seed of another order of the classes.
+        classes: Classes to divide; by default those of the training rows.
+
+    Raises:
+        DataError: There are fewer classes than tasks, or less than one task, or there are tasks already.
     """
     from manyways.data.splits import classes_by_task
 

@@ -17,9 +17,12 @@ PARTS = ("training", "validation", "test")
 
 
 def with_part(data: "Data", part: int, share: float, seed: int = 0) -> "Data":
-    """A `share` of the training rows moved into `part`, stratified over their labels where they have some.
+    """The same rows with a `share` of the training rows moved into `part`, stratified over their labels if any.
 
-    Rows without a label stay where any has one. Raises DataError if none is left.
+    Rows without a label stay where any has one.
+
+    Raises:
+        DataError: `share` is not in (0, 1), or no row would be left on one side.
     """
     from manyways.data.splits import stratified
 
@@ -42,16 +45,18 @@ def with_part(data: "Data", part: int, share: float, seed: int = 0) -> "Data":
 
 
 def with_test(data: "Data", share: float = 0.2, seed: int = 0) -> "Data":
-    """A `share` of the training rows set aside as test rows; see `with_part`."""
+    """The same rows with a `share` of the training rows set aside as test rows; see `with_part`."""
     return data.with_part(TEST, share, seed)
 
 
 def with_test_classes(data: "Data", share: float = 0.2, seed: int = 0) -> "Data":
-    """All training rows of a `share` of the classes set aside as test rows: classes that a model never sees.
+    """The same rows with those of a `share` of the classes as test rows: classes that a model never sees.
 
-    One class is set aside at least, and two stay; rows without a label stay, too. Which classes follows from their
-    names and the seed. Raises DataError where `share` is not in (0, 1), for a regression, and for fewer than three
-    classes.
+    One class is set aside at least, and two stay; rows without a label stay, too. The classes follow from their names
+    and the seed.
+
+    Raises:
+        DataError: `share` is not in (0, 1), the labels are numbers, or there are fewer than three classes.
     """
     check_number(share=share)
     check_whole(seed=seed)
@@ -71,12 +76,12 @@ def with_test_classes(data: "Data", share: float = 0.2, seed: int = 0) -> "Data"
 
 
 def with_validation(data: "Data", share: float = 0.1, seed: int = 0) -> "Data":
-    """A `share` of the training rows set aside for early stopping; see `with_part`."""
+    """The same rows with a `share` of the training rows set aside for early stopping; see `with_part`."""
     return data.with_part(VALIDATION, share, seed)
 
 
 def with_some_as_test(data: "Data", share: float = 0.2, seed: int = 0) -> "Data":
-    """A `share` of the training rows as test rows: the last of those with a time and of pieces of a text, or drawn.
+    """The same rows with a `share` as test rows: the last of those with a time and of pieces of a text, or drawn.
 
     Where rows have a time a model must tell the later ones, as it will have to when it is used.
     """
@@ -88,10 +93,10 @@ def with_some_as_test(data: "Data", share: float = 0.2, seed: int = 0) -> "Data"
 
 
 def with_last_as_test(data: "Data", share: float = 0.1) -> "Data":
-    """The last `share` of the training rows, by their time or else in their order, as test rows.
+    """The same rows with the last `share` of the training rows, by their time or else in their order, as test rows.
 
-    Raises DataError where `share` is not in (0, 1), or too few rows are there for it, and for times that are
-    missing or cannot be read.
+    Raises:
+        DataError: `share` is not in (0, 1), there are too few rows for it, or a time is missing or cannot be read.
     """
     from manyways.data.times import moments
 

@@ -48,40 +48,49 @@ def read(
     environment: Mapping[str, Any] | None = None,
     **roles: Names,
 ) -> Data:
-    """Data from files, folders, arrays, data frames, Hugging Face data sets and built-in names.
+    """Read files, folders, arrays, data frames, Hugging Face data sets or built-in data as a `Data`; row order is kept.
 
-    `source`: a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files
-    of those; running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per
-    class of images or sounds; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of columns, an array,
-    tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`; `digits`, `breast-cancer`, `wine`,
-    `diabetes`, or `arithmetic` for language models. Row order is kept. A Gymnasium id such as `CartPole-v1`, an
-    environment, or a function that makes one is read as an environment to act in, which has no rows.
+    Where no role of language data (messages, prompt, prompt and completion, chosen and rejected, text) is there, every
+    column without another role is an input; columns that cannot tell a model anything are left out, with the reason in
+    `Data.ignored`. A row that lacks one of several inputs whole (no file is named, the text is empty, all numbers are
+    missing) is no bad row while it has another: it is kept, unless `bad_rows` is "skip", and methods learn from what is
+    there or refuse it by name. Whatever could be understood otherwise is in `Data.notes`.
 
-    `label`, `input` and `roles` (task, client, time, subject, forget, difficulty, weight, prompt, completion,
-    messages, text, chosen, rejected) name a column or several. Without `label`, a column called `label` is
-    the label; pass label=() for none, or an array of labels. Without `input`, columns called messages, prompt,
-    prompt and completion, or chosen and rejected have those roles, and text has its own beside them or alone,
-    without a label. Where none of these roles is there every column without another role is an input; columns that
-    cannot tell a model anything are left out, with the reason in `Data.ignored`. A label that is None, NaN or
-    empty is unlabelled. `messages` holds conversations: lists of {"role": …, "content": …}, or their JSON.
+    Args:
+        source: A CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files of those;
+            running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per class
+            of images or sounds; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of columns, an array,
+            tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`; `digits`, `breast-cancer`,
+            `wine`, `diabetes`, or `arithmetic` for language models. A Gymnasium id such as `CartPole-v1`, an
+            environment, or a function that makes one is read as an environment to act in, which has no rows.
+        label: Label column, or several; by default the one called `label`; () for none; or an array of labels. A label
+            that is None, NaN or empty is unlabelled.
+        input: Input column, or several. By default columns called messages, prompt, prompt and completion, or chosen
+            and rejected have those roles, and text has its own beside them or alone, without a label.
+        kinds: Kinds of columns by name: number, category, text, image or audio.
+        test: Source of the test rows.
+        validation: Source of the validation rows.
+        part: Column that says train, validation or test.
+        bad_rows: "refuse" raises an error, "skip" leaves them out, "fill" puts in medians and the category `(missing)`,
+            and so does a mapping from columns to the numbers to put in, which are medians for the others.
+        image_size: Size in pixels; by default that of files, and of arrays that differ, the median, at most 96; of
+            arrays their own.
+        image_white: White in files of more than 8 bits; by default the largest number of the depth that all need.
+        sample_rate: Rate of sounds in Hz; by default the most common, at most 16,000.
+        seconds: Length of sounds; by default the 95th percentile, at most 10.
+        label_pattern: Regular expression for whole file names without ending, whose named groups become columns.
+        header: True if a CSV or TSV has one; by default its first row tells.
+        decimal: Mark before the fraction in numbers of a text file, "." or ",", where these leave it open.
+        environment: Options of an environment that is named by its id.
+        **roles: Columns of other roles: task, client, time, subject, forget, difficulty, weight, prompt, completion,
+            messages (conversations: lists of {"role": …, "content": …}, or their JSON), text, chosen, rejected.
 
-    `kinds` sets the kind of a column: number, category, text, image or audio. `test` and `validation` are sources
-    of those rows; `part` is a column that says train, validation or test. `bad_rows`: "refuse" raises an error,
-    "skip" leaves them out, "fill" puts in medians and the category `(missing)`, and so does a mapping from columns to
-    the numbers to put in, which are medians for the others. A row that lacks one of several
-    inputs whole (no file is named, the text is empty, all numbers are missing) is no bad row while it has another:
-    it is kept, unless "skip" is asked for, and methods learn from what is there or refuse it by name. `image_size`
-    in pixels (default: of files, and of arrays that differ, the median, at most 96; of arrays their own), `image_white`
-    what is white in files of more than 8 bits (default: the largest number of the depth that all of them need),
-    `sample_rate` in Hz (default: the most common, at most 16,000), `seconds` of sound (default: the 95th
-    percentile, at most 10). `label_pattern`: a regular expression for whole file names without ending, whose named
-    groups become columns. `header`: whether a CSV or TSV has one (default: told by its first row). `environment`:
-    options of an environment that is named by its id.
+    Returns:
+        The rows as a table whose columns have roles.
 
-    `decimal`: the mark before the fraction in numbers of a text file, "." or ",", where these leave it open; how they
-    were read, and whatever else could be understood otherwise, is in `Data.notes`.
-
-    Raises DataError where the data cannot be read, ParameterError for an option or role out of its range.
+    Raises:
+        DataError: The data cannot be read.
+        ParameterError: An option or a role is unknown or out of its range.
     """
     if (found := find_environment(source, environment)) is not None:
         _refuse_roles(found.name, {"label": label, "input": input, "test": test, "validation": validation, **roles})

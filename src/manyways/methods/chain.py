@@ -9,6 +9,7 @@ from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.method import Learned, Method
 from manyways.methods.starts import giver
+from manyways.models.abilities import any_of
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -110,7 +111,7 @@ def _check_link(before: Method, after: Method) -> None:
     if not wanted & given:
         alone = "Put" if after.needs_start() else f"Write {after} alone, or put"
         raise NeedsError(
-            f"{before} >> {after}: {after.method_name()} starts from a model that gives {' or '.join(sorted(wanted))}; "
+            f"{before} >> {after}: {after.method_name()} starts from a model that gives {any_of(wanted)}; "
             f"{before.method_name()} gives {', '.join(sorted(given))}. {alone} a method that gives "
-            f"{' or '.join(sorted(wanted))} before it, such as {giver(wanted)} >> {after}."
+            f"{any_of(wanted)} before it, such as {giver(wanted)} >> {after}."
         )

@@ -14,9 +14,15 @@ _QUOTED_OR_DASH = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=[A-Za-z])-(?=[A-Za
 
 
 def parse_method(text: str) -> Method:
-    """The method that `text` writes: a name, fields in parentheses, `>>` between the stages of a chain.
+    """Parse a method: a name, fields in parentheses, `>>` between the stages of a chain.
 
-    Nothing is evaluated but constants and names of methods. Raises ParameterError for what it cannot read.
+    Nothing is evaluated but constants and names of methods.
+
+    Args:
+        text: The method as text, such as `simclr >> fixmatch(threshold=0.9)`.
+
+    Raises:
+        ParameterError: The text is no method, or a method does not take its fields.
     """
     method = _value(_tree(text), text)
     if not isinstance(method, Method):
@@ -41,7 +47,11 @@ def _tree(text: str) -> ast.expr:
 
 
 def make_method(name: str, options: dict[str, Any]) -> Method:
-    """The method `name` with `options` as its fields. Raises ParameterError for a field that it does not have."""
+    """The method `name` with `options` as its fields.
+
+    Raises:
+        ParameterError: There is no such method, or it does not have such a field.
+    """
     return find_method(name)(**options)
 
 

@@ -18,6 +18,7 @@ from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import Input, Need, lacking, lacking_inputs, unused
 from manyways.methods.written import as_tuple, default, plain, written
+from manyways.models.abilities import any_of
 from manyways.models.lineage import Lineage, machine, versions
 from manyways.models.model import Model
 from manyways.training.budget import Budget, Planned
@@ -114,14 +115,24 @@ class Method(ABC):
     ) -> Model:
         """Learn from `data`, starting from `model` where the method takes one. Neither is changed.
 
-        data: a `Data`, or anything that `manyways.read` reads; None for a method that needs none.
-        budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; by default what
-            `default_budget` says: 1,000 steps for most.
-        seed: the same seed, data and budget in steps give the same weights on the same machine.
-        run: where checkpoints go and who follows; see `Run`.
-        Raises NeedsError where the data or the model lack what the method needs, DataError for unusable data,
-        ParameterError for a budget of fewer steps than there are trainings, TrainingError where training cannot go on
-        and ModelError where the run's folder is another's; StoreError where the run's store cannot be written.
+        Args:
+            data: A `Data`, or anything that `manyways.read` reads; None for a method that needs none.
+            model: Model to start from.
+            budget: Budget: `"20s"`, `"500 steps"`, `"1e6 examples"`, `"2 tflops"`; by default `default_budget`, which
+                is 1,000 steps for most.
+            seed: Seed; the same seed, data and budget in steps give the same weights on the same machine.
+            run: Checkpoints, listeners, device and store; see `Run`.
+
+        Returns:
+            A new model with its lineage.
+
+        Raises:
+            NeedsError: The data or the model lack what the method needs.
+            DataError: The data are unusable.
+            ParameterError: The budget has fewer steps than there are trainings, or an argument is out of its range.
+            TrainingError: Training cannot go on.
+            ModelError: The run's folder is another's.
+            StoreError: The run's store cannot be written.
         """
         from manyways.data.read import as_data
 
@@ -160,14 +171,20 @@ class Method(ABC):
         seed: int | None = None,
         run: Run | None = None,
     ) -> Model:
-        """The model as it would be without `rows`, made faster than by training anew; how near to it says `forgets`.
+        """The model as it would be without `rows`, made faster than by training anew; `forgets` says how near to it.
 
-        model: one that this method made of `data`, with the same fields. Neither is changed.
-        rows: which rows of `data`, which still holds them, are forgotten (a mask).
-        budget, seed: those that the model was made with, by default as its lineage says; others are refused. The
-            lineage of what is made is that of a model that was trained without the rows.
-        Raises NeedsError where the method, this model or this data do not allow it, and where none of the rows shaped
-        the model.
+        Its lineage is that of a model that was trained without the rows.
+
+        Args:
+            model: Model that this method made of `data`, with the same fields; it is not changed.
+            data: Data that it was made of, which still holds the rows.
+            rows: Mask of the rows of `data` to forget.
+            budget: Budget that the model was made with, as its lineage says by default; others are refused.
+            seed: Seed that the model was made with, as its lineage says by default; others are refused.
+            run: Checkpoints, listeners and device; see `Run`.
+
+        Raises:
+            NeedsError: The method, this model or this data do not allow it, or none of the rows shaped the model.
         """
         raise NeedsError(
             f"{self} cannot take rows out of a model faster than by training anew. Train without them: "
@@ -176,7 +193,11 @@ class Method(ABC):
 
     @final
     def check(self, data: Data, model: Model | None = None) -> None:
-        """Raise NeedsError if `fit(data, model)` cannot work, before anything is trained."""
+        """Check that `fit(data, model)` can work, before anything is trained.
+
+        Raises:
+            NeedsError: The data or the model lack what the method needs, with what to type instead.
+        """
         from manyways.methods import starts
 
         if isinstance(model, str | os.PathLike):
@@ -208,7 +229,7 @@ class Method(ABC):
             return None if not self.needs_start() else f"it starts from a model; {starts.start_hint(self, data)}."
         if self.takes and not self.takes & model.gives:
             return (
-                f"it starts from a model that gives {' or '.join(sorted(self.takes))}; {model.lineage.title} gives "
+                f"it starts from a model that gives {any_of(self.takes)}; {model.lineage.title} gives "
                 f"{', '.join(sorted(model.gives))}. Start from one that does; {starts.start_hint(self, data)}."
             )
         return None

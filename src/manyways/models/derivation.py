@@ -19,7 +19,7 @@ def derived(
     """Return `model` with the lineage of a model that was derived from `parent`.
 
     Args:
-        made: The new model.
+        model: The new model.
         parent: The model that it was made of.
         name: The method that makes the same model of `parent`, by which a store makes it again.
         data: The rows that shaped it, all of them.

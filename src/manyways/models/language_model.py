@@ -55,9 +55,13 @@ ABLE = {
 class LanguageModel(Model):
     """A transformers network and its tokenizer.
 
-    objective: causal (says the next token), masked (fills in) or reward (scores answers). columns: the text columns
-    that it read, for methods that start from its features. base: the checkpoint that its adapters are for, where it is
-    one; a network with adapters and no such base is saved with the weights they are for.
+    Attributes:
+        network: The network.
+        tokenizer: Its tokenizer.
+        objective: causal (predicts the next token), masked (fills in) or reward (scores answers).
+        columns: Text columns that it read, for methods that start from its features.
+        base: Checkpoint that its adapters are for, where it is one; a network with adapters and no such base is saved
+            with the weights they are for.
     """
 
     kind: ClassVar[str] = "language-model"
@@ -116,10 +120,14 @@ class LanguageModel(Model):
         return texts
 
     def reply(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
-        """The assistant's next turn in a conversation; options as for `generate`.
+        """The assistant's next turn in a conversation.
 
-        messages: `{"role": …, "content": …}`, the last of which is answered. Special tokens in a content are text.
-        Raises DataError where they are no conversation, or the chat template refuses them.
+        Args:
+            messages: `{"role": …, "content": …}`, the last of which is answered. Special tokens in a content are text.
+            **options: Options of `generate`.
+
+        Raises:
+            DataError: The messages are no conversation, or the chat template refuses them.
         """
         return self.replies([messages], **options)[0]
 
@@ -161,7 +169,9 @@ class LanguageModel(Model):
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float32]:
         """The reward of each completion to its prompt, float32 [prompts]; only differences of rewards mean anything.
 
-        Raises ModelError if it is no reward model, ParameterError where there is not one completion to each prompt.
+        Raises:
+            ModelError: It is no reward model.
+            ParameterError: There is not one completion to each prompt.
         """
         if "score" not in self.gives:
             self._cannot("score")
@@ -203,7 +213,10 @@ class LanguageModel(Model):
     def margins(self, source: "Source") -> NDArray[np.float32]:
         """Reward of each row's chosen answer less that of the rejected one, float32 [rows].
 
-        Worth is what `evaluate` says it is. Raises DataError where rows are no pairs.
+        The reward is that of `evaluate`.
+
+        Raises:
+            DataError: The rows are no pairs.
         """
         from manyways.data.read import as_data
 
@@ -219,9 +232,10 @@ class LanguageModel(Model):
         return np.asarray(values[0::2] - values[1::2])
 
     def log_probabilities(self, source: "Source") -> NDArray[np.float32]:
-        """The mean log p of the tokens of each row's answer, or of its running text, float32 [rows].
+        """The mean log-probability of the tokens of each row's answer, or of its running text, float32 [rows].
 
-        Raises ModelError for a model that does not say the next token.
+        Raises:
+            ModelError: The model does not predict the next token.
         """
         from manyways.data.read import as_data
 
@@ -299,7 +313,11 @@ class LanguageModel(Model):
 
 
 def from_checkpoint(checkpoint: str, objective: str = "causal", dtype: torch.dtype = torch.float32) -> LanguageModel:
-    """The language model of a transformers folder, .gguf file or Hub name. Raises ModelError as `load_network` does."""
+    """The language model of a transformers folder, .gguf file or Hub name.
+
+    Raises:
+        ModelError: The network cannot be loaded, or cannot be read aright.
+    """
     from manyways.models.language.architectures import load_network
     from manyways.models.saving import checkpoint_lineage
 

@@ -35,16 +35,16 @@ class Model(ABC):
     """
 
     kind: ClassVar[str]
-    """What a saved model is called in its description."""
+    """The name of this kind of model in the description of a saved one."""
     network: nn.Module = field(repr=False)
     target: Target | None = None
-    """What its outputs mean, where it predicts a label."""
+    """The target that its outputs are for, where it predicts a label."""
     gives: frozenset[str] = frozenset()
     lineage: Lineage = NO_LINEAGE
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network holds: weights and fitted buffers."""
+        """The number of parameters of the network: weights and fitted buffers."""
         return sum(tensor.numel() for tensor in self.network.state_dict().values())
 
     @property
@@ -58,20 +58,32 @@ class Model(ABC):
 
     @abstractmethod
     def evaluate(self, source: "Source") -> dict[str, float]:
-        """Scores on `source` by name (`manyways.metrics`)."""
+        """Scores on `source` by name (`manyways.metrics`).
+
+        Args:
+            source: A `Data`, or anything that `manyways.read` reads.
+
+        Raises:
+            DataError: The rows lack what the scores need, such as labels.
+            ModelError: The model cannot be scored.
+        """
 
     @abstractmethod
     def write(self, folder: Path) -> dict[str, Any]:
-        """Write the network into `folder`, and give what `read` needs besides, as JSON values."""
+        """Write the network into `folder`, and return what `read` needs besides, as JSON values."""
 
     @classmethod
     @abstractmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Model":
-        """The model that `write` wrote. Raises ModelError where it does not fit."""
+        """The model that `write` wrote.
+
+        Raises:
+            ModelError: The description fits neither itself nor the weights.
+        """
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What it states of itself in its lineage, as JSON values."""
+        """Facts that it states of itself in its lineage, as JSON values."""
         return {}
 
     @property
@@ -80,29 +92,45 @@ class Model(ABC):
         return {}
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        """Which of `words`, all that its method may give, this model can do."""
+        """The abilities among `words`, all that its method may give, that this model has."""
         return words
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model as a folder of safetensors and JSON, all or nothing. Raises ModelError if it cannot be."""
+        """Write the model as a folder of safetensors and JSON, all or nothing.
+
+        Raises:
+            ModelError: The folder cannot be written, holds something else, or the disk is full.
+        """
         from manyways.models.saving import save_model
 
         return save_model(self, Path(folder))
 
     def as_predictor(self, data: "Data | None" = None) -> "Predictor":
-        """The same network as a model over rows, for methods that start from features. Raises ModelError.
+        """The same network as a model over rows, for methods that start from features.
 
-        data: the rows that they will be of, for a model that has not seen any yet.
+        Args:
+            data: Rows that the features will be of, for a model that has not seen any yet.
+
+        Raises:
+            ModelError: It has no features of rows.
         """
         self._cannot("embed")
 
     def encoding(self) -> "InputEncoding":
-        """How the inputs of a model over rows are read. Raises ModelError for one that reads no rows."""
+        """The encoding of the inputs of a model over rows.
+
+        Raises:
+            ModelError: It reads no rows.
+        """
         return self.as_predictor().inputs
 
     @property
     def label_target(self) -> Target:
-        """What its outputs mean. Raises ModelError where it predicts no label."""
+        """The target that its outputs are for.
+
+        Raises:
+            ModelError: It predicts no label.
+        """
         if self.target is None:
             raise ModelError(
                 f"{self.lineage.title} gives {', '.join(sorted(self.gives))}, no predictions; chain a method that "
@@ -112,7 +140,7 @@ class Model(ABC):
 
     @property
     def predicts(self) -> bool:
-        """Whether it predicts a label, or several, so that it is scored on rows that have one."""
+        """True if it predicts a label, or several, so that it is scored on rows that have one."""
         return self.target is not None
 
     def __getattr__(self, name: str) -> Any:

@@ -136,7 +136,7 @@ def summed(values: Sum) -> Sum:
 
 
 def plus(a: Sum, b: Sum) -> Sum:
-    """a + b."""
+    """Sum of `a` and `b`."""
     high, low = _two_sum(a[0], b[0])
     more, less = _two_sum(a[1], b[1])
     high, low = _renormalised(high, low + more)
@@ -144,20 +144,20 @@ def plus(a: Sum, b: Sum) -> Sum:
 
 
 def times(a: Sum, b: Sum) -> Sum:
-    """a · b."""
+    """Product of `a` and `b`."""
     high, low = product(a[0], b[0])
     return _renormalised(high, low + (a[0] * b[1] + a[1] * b[0]))
 
 
 def product(a: Tensor, b: Tensor) -> Sum:
-    """a · b of float64 numbers and its rounding error (Dekker 1971)."""
+    """Product of float64 `a` and `b`, and its rounding error (Dekker 1971)."""
     high = a * b
     (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
     return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
 def _two_sum(a: Tensor, b: Tensor) -> Sum:
-    """a + b and its rounding error (Knuth 1969)."""
+    """Sum of `a` and `b`, and its rounding error (Knuth 1969)."""
     high = a + b
     other = high - a
     return high, (a - (high - other)) + (b - other)

@@ -38,17 +38,34 @@ class Predictor(Model):
     inputs: InputEncoding = field(repr=False)
 
     def predict(self, source: "Source") -> NDArray[Any]:
-        """The label of each row: a class, a number, or the number of a cluster. Raises ModelError if it only embeds."""
+        """The label of each row: a class, a number, or the number of a cluster.
+
+        Args:
+            source: A `Data`, or anything that `manyways.read` reads, with the columns that the model learned from.
+
+        Raises:
+            DataError: A column is missing, or holds something else.
+            ModelError: The model only embeds.
+        """
         return self._predicting().predict(self.outputs(self._asked(source)))
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
-        """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
+        """The probability of each class, float32 [rows, classes] in the order of `target.classes`.
+
+        Raises:
+            DataError: A column is missing, or holds something else.
+            ModelError: The model only embeds, or its target has no probabilities.
+        """
         target = self._predicting()
         target.require_probabilities()
         return np.asarray(target.probabilities(torch.from_numpy(self.outputs(self._asked(source)))).numpy())
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
-        """The features of each row, float32 [rows, width]."""
+        """The features of each row, float32 [rows, width].
+
+        Raises:
+            DataError: A column is missing, or holds something else.
+        """
         return self._run(source, self.network.features)
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:

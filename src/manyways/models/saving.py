@@ -30,7 +30,8 @@ CHECKPOINTS = ("config.json", "adapter_config.json")
 def save_model(model: Model, folder: Path) -> Path:
     """Write `model` into `folder`, replacing a model that is there. All or nothing.
 
-    Raises ModelError where the folder cannot be written, holds something else, or the disk is full.
+    Raises:
+        ModelError: The folder cannot be written, holds something else, or the disk is full.
     """
     stored = sum(tensor.nbytes for tensor in model.network.state_dict().values())
     return write_folder(folder, model.kind, model.gives, model.lineage, model.write, stored)
@@ -40,9 +41,15 @@ def write_folder(
     folder: Path, kind: str, gives: frozenset[str], lineage: Lineage, write: Callable[[Path], dict[str, Any]],
     needed: int = 0,
 ) -> Path:  # fmt: skip
-    """Save a model as `save_model` does, where `write` writes the network into a folder; see `Model.write`.
+    """Save a model as `save_model` does.
 
-    needed: the bytes of the network, as far as they are known.
+    Args:
+        folder: Folder to write.
+        kind: Kind of model.
+        gives: Abilities of the model.
+        lineage: Its lineage.
+        write: Function that writes the network into a folder; see `Model.write`.
+        needed: Bytes of the network, as far as they are known.
     """
     if (
         folder.exists()
@@ -73,9 +80,16 @@ def write_folder(
 
 
 def load_model(folder: str | Path) -> Model:
-    """The model in `folder`, or the language model in a plain folder of transformers or peft, or in a .gguf file.
+    """Load the model in a folder that `save` wrote, or a language model of transformers, peft or llama.cpp.
 
-    Raises ModelError that says what is missing, changed or of the wrong shape.
+    Args:
+        folder: Folder of the model, a plain folder of transformers or peft, or a .gguf file.
+
+    Returns:
+        A model of the kind that was saved, with its lineage.
+
+    Raises:
+        ModelError: Something is missing, has changed, or has the wrong shape.
     """
     if not isinstance(folder, str | Path):
         raise ModelError(f"A model is loaded from the name of its folder, text or a Path; got {folder!r}.")
@@ -93,7 +107,8 @@ def load_model(folder: str | Path) -> Model:
 def read_kind(kind: str, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> Model:
     """The model of a kind whose network lies in `folder` and whose description is `saved`.
 
-    Raises ModelError where the description is of no such model, or fits neither itself nor the weights.
+    Raises:
+        ModelError: The description is of no such model, or fits neither itself nor the weights.
     """
     what = f"{folder / DESCRIPTION} describes no {kind} that can be made"
     advice = f"{DAMAGED[0].upper()}{DAMAGED[1:]}: copy the model again."
@@ -104,7 +119,8 @@ def read_kind(kind: str, folder: Path, saved: Mapping[str, Any], gives: frozense
 def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
     """The lineage in a model's folder and its description, after all its files are found to be as they were saved.
 
-    Raises ModelError for a file that is missing or has changed.
+    Raises:
+        ModelError: A file is missing or has changed.
     """
     for name, stated in saved["files"].items():
         path = folder / name
@@ -159,7 +175,11 @@ def fingerprint(folder: Path) -> str | None:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Content of `model.json` in `folder`. Raises ModelError where it is missing, damaged or edited."""
+    """Content of `model.json` in `folder`.
+
+    Raises:
+        ModelError: It is missing, damaged or edited.
+    """
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: it has no {DESCRIPTION}. Models are made by `manyways fit`.")

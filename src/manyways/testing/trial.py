@@ -23,6 +23,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import needs_data, stages, starts
+from manyways.models.abilities import any_of
 from manyways.models.model import Model
 from manyways.testing.rows import dressed, rows_of_kind, with_validation
 from manyways.training.budget import Budget
@@ -151,7 +152,7 @@ class Trial:
     def start_model(self) -> Model:
         """A model, trained for a few steps, that gives what the method takes: by the plainest methods that can."""
         found = starts(takes(self.method), self.data)
-        require(bool(found), f"no method makes a model that gives {' or '.join(sorted(takes(self.method)))}.")
+        require(bool(found), f"no method makes a model that gives {any_of(takes(self.method))}.")
         model: Model | None = None
         for stage in stages(found[0]):
             model = type(stage).for_trial(self.data, self._folder).fit(self.data, model, budget=START_STEPS, seed=SEED)

@@ -9,12 +9,14 @@ from manyways.methods.method import Method
 
 
 def options(annotation: Any) -> list[Any]:
+    """The types that an annotation allows besides None."""
     if get_origin(annotation) in (Union, types.UnionType):
         return [option for option in get_args(annotation) if option is not type(None)]
     return [annotation]
 
 
 def allowed_values(annotation: Any, now: Any) -> Iterator[Any]:
+    """Values that a field of type `annotation` allows, among them such as differ from its value `now`."""
     if type(None) in get_args(annotation):
         yield None
     option = options(annotation)[0]
@@ -40,6 +42,7 @@ def allowed_values(annotation: Any, now: Any) -> Iterator[Any]:
 
 
 def other_methods() -> list[Method]:
+    """Methods with fields off their defaults, for fields that hold a method."""
     from manyways.methods.semi_supervised.fixmatch import FixMatch
     from manyways.methods.supervised.supervised import Supervised
 

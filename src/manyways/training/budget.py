@@ -39,6 +39,13 @@ class Budget:
     Seconds and FLOPs are turned into steps before training by timing or counting a few steps, which are then
     taken back and do not count. So every run is a fixed number of steps, and a run that was killed ends as it
     would have.
+
+    Args:
+        amount: Amount, above 0.
+        unit: Unit: steps, examples, seconds or flops.
+
+    Raises:
+        ParameterError: The amount is not above 0, or the unit is unknown.
     """
 
     amount: float
@@ -59,7 +66,8 @@ class Budget:
     def of(given: "Budget | str | int") -> "Budget":
         """The budget that `given` means: `"20s"`, `"2 minutes"`, `"500 steps"`, `"1e4 examples"`, or a number of steps.
 
-        Raises ParameterError for anything else.
+        Raises:
+            ParameterError: `given` is anything else.
         """
         if isinstance(given, Budget):
             return given
@@ -84,9 +92,11 @@ class Budget:
         return Budget(max(1.0, amount) if self.unit in ("steps", "examples") else amount, self.unit)
 
     def divided(self, weights: Sequence[float], fewest: Sequence[int]) -> "list[Budget]":
-        """Parts in proportion to `weights`; steps are whole and add up, each part having as many as `fewest` says.
+        """Parts in proportion to `weights`; steps are whole and add up.
 
-        fewest: 0 for a part that takes none. Its sum is at most the steps that there are.
+        Args:
+            weights: A weight for each part.
+            fewest: Least steps of each part, 0 for one that takes none; their sum is at most the steps that there are.
         """
         if self.unit != "steps":
             return [self.share(weight / sum(weights)) for weight in weights]

@@ -35,15 +35,19 @@ class ModelStore(Protocol):
 class Run:
     """The way in which one `fit` is carried out; nothing in it changes what is learned.
 
-    folder: where checkpoints go; with one, a `fit` that was killed and is called again with the same
-        arguments goes on where it stopped and ends with bitwise the same weights.
-    listeners: called with every event.
-    checkpoint_seconds: time between checkpoints, in seconds.
-    evaluations: how many times, evenly spread, listeners are offered the model for evaluation.
-    device: "auto" takes a GPU where there is one.
-    store: where the model is kept with its lineage when it is done, and each stage of a chain, too.
-    plans: by the name of a part ("" for a method without parts) the steps that it takes, whatever the budget says.
-    done: parts that are known already, by name.
+    Args:
+        folder: Folder of the checkpoints; with one, a `fit` that was killed and is called again with the same arguments
+            goes on where it stopped and ends with bitwise the same weights.
+        listeners: Functions that are called with every event.
+        checkpoint_seconds: Time between checkpoints, in seconds.
+        evaluations: Number of times, evenly spread, that listeners are offered the model for evaluation.
+        device: Device to train on; "auto" takes a GPU where there is one.
+        stage: Name of the stage in events; empty for the whole.
+        store: Store that keeps the model with its lineage when it is done, and each stage of a chain, too.
+        plans: Steps by the name of a part ("" for a method without parts), whatever the budget says.
+        done: Models of parts that are known already, by name.
+        parts: Models of the parts by name, as `once` gave them; every fit begins with none.
+        within: Name of the part of the fit that this is the run of; empty for the whole.
     """
 
     folder: Path | None = None
@@ -56,9 +60,7 @@ class Run:
     plans: Mapping[str, Planned] = field(default_factory=dict)
     done: "Mapping[str, Model]" = field(default_factory=dict)
     parts: "dict[str, Model]" = field(default_factory=dict, repr=False)
-    """The models of the parts by name, as `once` gave them; every fit begins with none."""
     within: str = ""
-    """The part of the fit that this is the run of; empty for the whole."""
 
     def tell(self, event: Event) -> None:
         """Pass `event` on to every listener."""
@@ -72,7 +74,9 @@ class Run:
     def claim(self, identity: str) -> None:
         """Mark the folder as that of the run `identity`.
 
-        Raises ModelError where it is another run's, and TrainingError where it cannot be written.
+        Raises:
+            ModelError: It is another run's.
+            TrainingError: It cannot be written.
         """
         if self.folder is None:
             return
@@ -117,7 +121,10 @@ class Run:
     def once(self, name: str, learn: "Callable[[Run], Model]", *, stored: bool = False) -> "Model":
         """The model of the part `name`: learned now, or as it was saved when an earlier call finished it.
 
-        stored: whether it is a model in its own right, which the store keeps beside the whole.
+        Args:
+            name: Name of the part.
+            learn: Function that learns it, given its run.
+            stored: True if it is a model in its own right, which the store keeps beside the whole.
         """
         model = self.done.get(name) or self._learned(self.child(name, stored=stored), learn)
         self.parts[_joined(self.within, name)] = model

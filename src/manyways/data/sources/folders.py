@@ -30,8 +30,7 @@ def accepts(source: Any) -> bool:
 
 
 def load(source: Path, options: Options) -> Raw:
-    """The files, sorted by name, as a column `image` or `audio`; the class folder's name as the column
-    `label`.
+    """The files, sorted by name, as a column `image` or `audio`, and the names of class folders as the column `label`.
 
     The class is the first folder below the part. A folder called train that holds files itself, beside others that do,
     is a class of that name. With `label_pattern` each named group becomes a column instead. Files that are neither

@@ -47,12 +47,12 @@ USUAL = {"contrastive": "strong", "strong": "weak"}
 
 
 def view_names() -> tuple[str, ...]:
-    """What views are called, whatever the kind of input: weak, strong, contrastive, …"""
+    """The names of views, whatever the kind of input: weak, strong, contrastive and others."""
     return tuple(dict.fromkeys(name.partition("-")[2] for name in VIEWS))
 
 
 def view_of(name: str, spec: Spec, **options: Any) -> View:
-    """The view called `name` of the inputs that `spec` describes: "weak", "strong", "contrastive", …
+    """The view called `name` ("weak", "strong", "contrastive", …) of the inputs that `spec` describes.
 
     Contrastive views are SimCLR's for images, SCARF's for tables, else the strong ones; of a kind of input that has no
     view of that name it is the weak one.

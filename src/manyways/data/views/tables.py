@@ -92,8 +92,9 @@ def corrupt(rows: Tensor, spec: TableSpec, probability: float, rng: torch.Genera
 
 @lru_cache(maxsize=64)
 def _layout(spec: TableSpec) -> tuple[Tensor, Tensor]:
-    """The group of each column, the first of those that go together, int64 [D] (their number if none), and 1.0 where
-    it is numeric [D].
+    """The group of each column, int64 [D], and 1.0 where it is numeric [D].
+
+    The group is the first of those that go together; for a column in none, the number of groups.
     """
     group_of_column = torch.full((spec.width,), len(spec.groups))
     is_number = torch.zeros(spec.width)

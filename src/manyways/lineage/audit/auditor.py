@@ -15,12 +15,19 @@ REFERENCES = 8
 
 @dataclass(frozen=True)
 class Auditor:
-    """Audit of `forget(…, audit=Auditor())`: attacks that try to tell the forgotten rows from the test rows.
+    """Audit of `forget(…, audit=Auditor())`: attacks that try to tell the forget set from the test rows.
 
-    references: reference models trained for each model that was given the rows, on random halves of those that stay,
-    as long as that model was; their cost is that of so many trainings. 0 trains none and leaves the threshold on the
-    loss. functions: those that the methods of models name, by these names. Evidence, never proof. Raises
-    ParameterError for fewer than 0.
+    It is evidence, never proof.
+
+    Args:
+        references: Number of reference models trained for each model that was given the rows, on random halves of the
+            retain set, as long as that model was; their cost is that of so many trainings. 0 trains none and leaves the
+            threshold on the loss.
+        seed: Seed of the halves and the trainings.
+        functions: Functions that the methods of models name, by these names.
+
+    Raises:
+        ParameterError: `references` is below 0.
     """
 
     references: int = REFERENCES
@@ -36,8 +43,16 @@ class Auditor:
     ) -> dict[str, AuditResult]:
         """The result for each of `models`, which are one at several times; references are trained like the first.
 
-        start: what the references start from; it must not have seen the rows. Raises DataError and ModelError as
-        `audit` does.
+        Args:
+            models: The model at several times, by when.
+            forgotten: Rows of the forget set.
+            unseen: Rows that no model was given.
+            reference: Rows that the reference models are trained on.
+            start: Model that the references start from; it must not have seen the rows.
+
+        Raises:
+            DataError: There are too few rows, as for `audit`.
+            ModelError: A model cannot be attacked, as for `audit`.
         """
         first = next(iter(models.values()))
         count = self.references

@@ -205,7 +205,7 @@ def _lira(
 
 
 def _rmia(one: RowScores, outside: Sequence[RowScores]) -> NDArray[np.float64]:
-    """log p(x | model) − log p(x), where p(x) is what models with and without the row would say on average.
+    """Log ratio log p(x | model) − log p(x), where p(x) is the average over models with and without the row.
 
     The share of reference rows whose ratio a row's own exceeds, which is the published score, orders rows as the ratio
     does.

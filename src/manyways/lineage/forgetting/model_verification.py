@@ -202,8 +202,9 @@ def model_id(lineage: Lineage, weights: str) -> str:
 
 
 def relative_difference(first: Model, second: Model) -> float:
-    """The largest difference between numbers of two models, relative to the largest of their tensor; inf where tensors
-    are not alike.
+    """The largest difference between parameters of two models, relative to the largest of their tensor.
+
+    It is inf where the tensors are not alike.
     """
     ours, theirs = first.network.state_dict(), second.network.state_dict()
     if ours.keys() != theirs.keys() or any(ours[name].shape != theirs[name].shape for name in ours):

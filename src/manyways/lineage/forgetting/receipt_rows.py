@@ -50,8 +50,11 @@ class RowCounter:
             self._others += int((places_of(self._rows[places >= 0], theirs) < 0).sum())
 
     def checks(self, expected: Ids | None, in_store: bool) -> list[ReceiptCheck]:
-        """Return the checks. expected: the rows that were to be forgotten, where somebody else knows them. in_store:
-        whether the store is looked through for the rows and the subject, too.
+        """Return the checks.
+
+        Args:
+            expected: Rows that were to be forgotten, where somebody else knows them.
+            in_store: True if the store is looked through for the rows and the subject, too.
         """
         results = [self._expected(expected)] if expected is not None else []
         if not self._looked:

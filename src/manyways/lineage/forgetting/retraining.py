@@ -113,12 +113,13 @@ class DataSources:
 
 @dataclass(frozen=True, eq=False)
 class SourceModels:
-    """The models that another is made from: the one it starts from, the stages it is put together of by name, and the
-    values of fields that held a model or named its folder, by place."""
+    """The models that another is made from."""
 
     start: Model | None = None
     done: Mapping[str, Model] | None = None
+    """The stages that it is put together of, by name."""
     fields: Mapping[str, Any] | None = None
+    """The values of fields that held a model or named its folder, by place."""
 
 
 def retrain(

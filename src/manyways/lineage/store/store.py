@@ -41,9 +41,11 @@ class UnknownRows(StoreError):
 class Store:
     """A folder of models: `store.db`, and `weights` by the hash of their files. Any number of processes may use it.
 
-    folder: where it is; by default `store` in $MANYWAYS_HOME, else in the user's data folder.
     It holds no row's content: of each row its id, a hash, and of a subject the name. `Run(store=Store())` lets `fit`
     keep what it makes.
+
+    Args:
+        folder: Folder of the store; by default `store` in $MANYWAYS_HOME, else in the user's data folder.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -57,7 +59,11 @@ class Store:
     # --- keeping ---------------------------------------------------------------------------------
 
     def following(self, run: "Run") -> "Run":
-        """`run` with a listener that notes for the store how it went. Raises StoreError where nothing can be kept."""
+        """`run` with a listener that notes for the store how it went.
+
+        Raises:
+            StoreError: Nothing can be kept.
+        """
         with self.database.writing():  # before training rather than after it
             pass
         return replace(run, listeners=[*run.listeners, EventLog()])
@@ -91,7 +97,12 @@ class Store:
     ) -> str:
         """Keep `model`, made from `sources`, out of sight until the forgetting `forget` puts it in another's place.
 
-        by_fit: whether `sources` are all that it was made from.
+        Args:
+            model: The model.
+            data: Data that it was learned from.
+            sources: Ids of the models that it was made from, by their part in it.
+            forget: Number of the forgetting.
+            by_fit: True if `sources` are all that it was made from.
         """
         return write_record(self.database, self.weights, model, data, sources, None, forget, by_fit)
 
@@ -133,9 +144,10 @@ class Store:
             return load_records(db)
 
     def find(self, wanted: "str | Path | Model | Lineage") -> ModelRecord:
-        """The model with an id that begins with `wanted`, or the model in a folder or in memory.
+        """The record of the model with an id that begins with `wanted`, or of the model in a folder or in memory.
 
-        Raises StoreError where there is none, or several.
+        Raises:
+            StoreError: There is none, or several.
         """
         lineage = None
         if not isinstance(wanted, str | Path):
@@ -175,7 +187,11 @@ class Store:
             return digest(row[0], "`id` of a model") if row else None
 
     def load(self, wanted: "str | Path | Model") -> "Model":
-        """The model that `find` finds. Raises StoreError where its weights are missing or have changed."""
+        """The model that `find` finds.
+
+        Raises:
+            StoreError: There is none, or its weights are missing or have changed.
+        """
         record = self.find(wanted)
         with self.database.reading() as db:
             lineage = load_lineage(db, record)
@@ -221,7 +237,10 @@ class Store:
         """The models that any of `rows` [n, 2], or any row of `subject`, reached, the oldest first.
 
         A model is reached by the rows it was given to learn from or to stop by, used or not, and by those that reached
-        what it was made from. Raises StoreError for a subject or rows that the store does not know.
+        what it was made from.
+
+        Raises:
+            StoreError: The store does not know the subject, or any of the rows.
         """
         with self.database.reading() as db:
             return reached_by(db, self.rows_named(db, rows=rows, subject=subject))
@@ -229,7 +248,10 @@ class Store:
     def rows_like(self, source: "str | Path") -> NDArray[np.uint64]:
         """The ids of the rows in a table `source`, read as the data of the store's models was: those that it knows.
 
-        Where it knows none, as they are forgotten, those of all rows. Raises StoreError where it cannot be read so.
+        Where it knows none, as they are forgotten, those of all rows.
+
+        Raises:
+            StoreError: The table cannot be read so.
         """
         with self.database.reading() as db:
             known = row_registry.all_ids(db)
@@ -253,7 +275,11 @@ class Store:
     def rows_named(
         self, db: sqlite3.Connection, *, rows: NDArray[np.uint64] | None = None, subject: str | None = None
     ) -> "BitMap":
-        """The numbers of `rows`, or of a subject's. Raises StoreError where the store does not know any."""
+        """The numbers of `rows`, or of a subject's.
+
+        Raises:
+            StoreError: The store knows none of them.
+        """
         if subject is not None:
             subject_rows = row_registry.subject_rows(db, subject)
             if not subject_rows:

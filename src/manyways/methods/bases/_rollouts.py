@@ -124,7 +124,7 @@ class RolloutLearner(LanguageLearner):
         return self.pack(groups)
 
     def log_probabilities(self, network: Any, packed: Packed) -> Tensor:
-        """log p of each said token, at the temperature of the sampling, float32 [said tokens]."""
+        """Log-probabilities of the answers' tokens, at the temperature of the sampling, float32 [answer tokens]."""
         return token_log_probabilities(network, packed, temperature=self.temperature)
 
 

@@ -152,8 +152,6 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     def unrepeatable(self) -> str | None:
         return "its noise follows from a secret that nobody keeps" if self.private and self.noise_seed is None else None
 
-    # --- what a method says ------------------------------------------------------------------------
-
     @abstractmethod
     def local_losses(self, learner: FederatedT, batch: Batch) -> Tensor:
         """The loss of each client at work that a local step descends, float [clients]."""
@@ -183,8 +181,6 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         )
         return start | {name: start[name] + update for name, update in moved.items()}
 
-    # --- the federation ----------------------------------------------------------------------------
-
     def begin(self, data: Data, model: Model | None, seed: int) -> FederatedT:
         learner = super().begin(data, model, seed)
         learner.weigh(balanced=self.class_weight == "balanced")
@@ -210,11 +206,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         return super().make_target(data, model)
 
     def prepare(self, learner: FederatedT) -> None:
-        federation = learner.federation
-        positions = federation.some_rows(federation.rounds.width)
-        federation.members.calibrate(by_client(learner.take(positions.ravel()), positions))
-
-    # --- a step ------------------------------------------------------------------------------------
+        positions = learner.federation.some_rows(learner.federation.rounds.width)
+        learner.federation.members.calibrate(by_client(learner.take(positions.ravel()), positions))
 
     def draw(self, learner: FederatedT, step: int, rng: torch.Generator) -> Batch:
         rounds = learner.federation.rounds
@@ -275,8 +268,6 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         if self.private:  # as many as are expected, at most: what clients really hold would tell of them
             return max(1, round(self._expected(rounds) * self.batch_size))
         return max(1, round(rounds.rows_per_step()))
-
-    # --- what is said of it ------------------------------------------------------------------------
 
     def rows_reached(self, learner: FederatedT, steps: int) -> NDArray[np.bool_]:
         """The labelled training rows of the clients that took part; of all clients, while it is trained."""

@@ -132,7 +132,7 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
         return 1.0, {"packed": learner.packed(which), "which": which, "fresh": batch["fresh"]}
 
     def said(self, learner: RolloutT, batch: Batch) -> tuple[Tensor, Tensor]:
-        """log p of each token that is learned from, now and when it was sampled, float32 [tokens]."""
+        """Log-probabilities of the tokens that are learned from, now and when they were sampled, float32 [tokens]."""
         now = learner.log_probabilities(learner.network, batch["packed"])
         places = self.places(learner, batch)
         if batch["fresh"]:

@@ -215,8 +215,24 @@ def merge_folders(
 
     Of models that Manyways saved it makes one that `manyways.load` loads, with their lineage; of checkpoints of
     transformers it makes such a checkpoint, in as many files as the first has, with its configuration and tokenizer.
-    Raises ParameterError and NeedsError for what cannot be merged that way, ModelError for folders that do not go
-    together, are damaged, or cannot be written.
+
+    Args:
+        models: Folders of the models.
+        out: Folder to write.
+        how: Way of merging, as for `Merge`.
+        base: Folder of the model that all were trained from, for ways on a base.
+        weights: A weight per model; by default 1 for each.
+        density: Share of each tensor's parameters that is kept, for ties and dare.
+        scale: Factor of what is added to the base.
+        seed: Seed of the parameters that dare drops.
+
+    Returns:
+        The folder that was written.
+
+    Raises:
+        ParameterError: The fields do not go together.
+        NeedsError: The models cannot be merged that way.
+        ModelError: The folders do not go together, are damaged, or cannot be written.
     """
     method = Merge(
         models=_as_texts("models", models),

@@ -132,9 +132,9 @@ def _with_new(code: Code, column: Column, rows: RowNumbers) -> Code:
 
 
 def _arriving(code: CategoryCode, column: Column, rows: RowNumbers) -> CategoryCode:
-    """`code` with the categories of `rows`, in the order in which they come up; those after the first 1,024 share
-    features behind those of the others.
+    """`code` with the categories of `rows`, in the order in which they come up.
 
+    Those after the first 1,024 share features behind those of the others.
     In that order a category that comes up later changes nothing that was learned, wherever the stream is cut.
     """
     values = column.take(rows)

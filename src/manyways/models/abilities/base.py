@@ -1,9 +1,10 @@
 """Ability: one thing that models can do, its verbs, and what to type next with a model that has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from manyways.data.targets import predictions
 from manyways.registry import Registry
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ def next_words(saved: Saved) -> tuple[str, ...] | None:
         if ability.type_next is not None and ability.given_by(saved.model):
             return ability.type_next(saved)
     return None
+
+
+def any_of(gives: Iterable[str]) -> str:
+    """Words of `gives`, any of which will do, as the object of a sentence: "embed or predictions"."""
+    labels, given = predictions(), frozenset(gives)
+    return " or ".join(sorted(given - labels | {"predictions"} if labels <= given else given))
 
 
 def words(*fixed: str) -> Callable[[], frozenset[str]]:

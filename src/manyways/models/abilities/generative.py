@@ -33,7 +33,7 @@ class Densities(Protocol):
     """A density model, which gives the likelihood of rows."""
 
     def log_likelihood(self, source: "Source") -> NDArray[np.float64]:
-        """ln p(x) of each row in nats, float64 [rows]."""
+        """Log-likelihood ln p(x) of each row in nats, float64 [rows]."""
 
 
 def _sample(saved: Saved) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class Likelihood(nn.Module):
         return cls()
 
     def log_probability(self, raw: Tensor, values: Tensor) -> Tensor:
-        """ln p(values | raw) in nats, [n]; values as `observed` gives them."""
+        """Log-probability ln p(values | raw) in nats, [n]; values as `observed` gives them."""
         raise NotImplementedError
 
     def observed(self, encoded: Tensor, chance: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def logits_at(network: Any, places: Tensor, forward: Callable[[], Any]) -> Tenso
 
 
 def token_log_probabilities(network: Any, batch: Packed, temperature: float = 1.0) -> Tensor:
-    """log p of each target token, float32 [targets].
+    """Log-probability of each target token, float32 [targets].
 
     temperature: of the distribution that the tokens were sampled from.
     """
@@ -61,7 +61,7 @@ def token_log_probabilities(network: Any, batch: Packed, temperature: float = 1.
 
 
 def answer_log_probabilities(network: Any, batch: Packed) -> Tensor:
-    """log p(answer | prompt) of each answer, float32 [answers]: the sum over its target tokens."""
+    """Log-probability of each answer given its prompt, float32 [answers]: the sum over its target tokens."""
     return per_answer(token_log_probabilities(network, batch), batch)
 
 
