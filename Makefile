@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 
-.PHONY: compare test slow lint stub bench peers models clean
+.PHONY: compare test quick slow lint stub bench peers models clean
 
 compare: $(READY)
 	$(BIN)/manyways compare digits --labels 40 --seeds 3 --report report.html --json results.json
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# Formulas, errors, needs, the registry and the pages. Modules without such tests are not even collected.
+quick: $(READY)
+	$(BIN)/python -m pytest -m quick $$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.quick' tests)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

@@ -1,7 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,36 @@ def real_model() -> Callable[[str], Path]:
         return place
 
     return find
+
+
+@pytest.fixture(scope="session")
+def install() -> Callable[[Path, str, dict[str, dict[str, str]]], None]:
+    """Write into a folder what an installer would of a package with entry points, a group at a time."""
+
+    def write(folder: Path, name: str, points: dict[str, dict[str, str]]) -> None:
+        facts = folder / f"{name}-1.0.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        groups = [
+            f"[manyways.{group}]\n" + "".join(f"{key} = {value}\n" for key, value in members.items())
+            for group, members in points.items()
+        ]
+        (facts / "entry_points.txt").write_text("\n".join(groups))
+
+    return write
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that is marked quick as soon as it, or a fixture that it asks for, starts to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("quick"):
+            patch.setattr("manyways.methods.bases.gradient.train", _refuse)
+        return (yield)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    pytest.fail("A test that trains is not quick: take its mark off.")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,6 +8,8 @@ import pytest
 from manyways.checked_json import DEEPEST, described, parse, read
 from manyways.errors import StoreError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("text", "said"),

@@ -11,6 +11,8 @@ import pytest
 
 import manyways
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(manyways.__file__).parent
 BASE = "the base"
 ORDER: tuple[tuple[str, ...], ...] = (

@@ -9,6 +9,8 @@ from sklearn import metrics as reference
 from manyways.errors import DataError
 from manyways.metrics import CLASS_METRICS, METRICS, NUMBER_METRICS, class_metrics, higher_is_better, number_metrics
 
+pytestmark = pytest.mark.quick
+
 
 def test_classes_by_hand() -> None:
     """Two of three right; class 2 is never true, so that it counts in no average."""

@@ -41,23 +41,12 @@ POINTS = {
 }
 
 
-def install(folder: Path, name: str, points: dict[str, dict[str, str]]) -> None:
-    """Write what an installer would of a package with these entry points."""
-    facts = folder / f"{name}-1.0.dist-info"
-    facts.mkdir(parents=True)
-    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    groups = [
-        f"[manyways.{group}]\n" + "".join(f"{key} = {value}\n" for key, value in members.items())
-        for group, members in points.items()
-    ]
-    (facts / "entry_points.txt").write_text("\n".join(groups))
-
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Install = Callable[[Path, str, dict[str, dict[str, str]]], None]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, install: Install) -> Run:
     """Run a script in a process of its own, where the package is installed or, `alone`, is not."""
     install(tmp_path / "site", "stranger", POINTS)
 

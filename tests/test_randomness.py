@@ -9,6 +9,8 @@ from manyways.methods.supervised.supervised import Supervised
 from manyways.randomness import _order, epoch_positions, generator, mix, seed_global
 from manyways.training.learner import Learner
 
+pytestmark = pytest.mark.quick
+
 
 def steps_of(count: int, size: int, steps: int, seed: int = 0) -> list[list[int]]:
     """The positions of the first `steps` steps."""

@@ -9,6 +9,8 @@ from manyways.data.data import Data
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(scope="module")
 def wine() -> Data:

@@ -14,6 +14,8 @@ from manyways.comparison.job import Job, Outcome
 from manyways.data.read import read
 from manyways.training.budget import Budget
 
+pytestmark = pytest.mark.quick
+
 CHAIN = "simclr >> fine-tune"
 
 

@@ -9,6 +9,8 @@ import pytest
 from manyways.comparison.conclusion import conclude, gap, t_quantile
 from manyways.comparison.results import Comparison, Conclusion, Entry
 
+pytestmark = pytest.mark.quick
+
 MakeEntry = Callable[..., Entry]
 MakeComparison = Callable[..., Comparison]
 

@@ -10,6 +10,8 @@ from manyways.comparison.report.exhibits import OPEN, shares, shelves
 from manyways.comparison.results import Comparison, Entry
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )

@@ -6,6 +6,8 @@ import pytest
 
 from manyways.comparison.label_efficiency import MOST_POINTS, label_counts, labels_needed
 
+pytestmark = pytest.mark.quick
+
 COUNTS = [10, 100, 1000]
 
 

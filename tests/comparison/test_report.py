@@ -19,6 +19,8 @@ from manyways.comparison.report.placing import beside, spread
 from manyways.comparison.results import Best, Comparison, Confusion, Entry, Mistake
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 HOSTILE = "</script><script>alert(1)</script><img src=https://example.org/spy.png>"
 Figures = dict[str, dict[str, Any]]
 

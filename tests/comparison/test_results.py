@@ -12,6 +12,8 @@ from manyways.comparison.results import Best, Comparison, Confusion, Entry, Mist
 from manyways.errors import DataError
 from manyways.metrics import class_metrics, number_metrics
 
+pytestmark = pytest.mark.quick
+
 
 def test_round_trip_through_a_file_changes_nothing(full: Comparison, tmp_path: Path) -> None:
     path = write_results(full, tmp_path / "results.json")

@@ -11,6 +11,8 @@ from rich.console import Console
 from manyways.comparison.results import Comparison, Conclusion, Entry
 from manyways.comparison.table import render_table
 
+pytestmark = pytest.mark.quick
+
 
 def drawn(comparison: Comparison, width: int, encoding: str = "utf-8") -> list[str]:
     raw = io.BytesIO()

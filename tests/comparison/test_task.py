@@ -10,6 +10,8 @@ from manyways.comparison.tasks import all_tasks, find_task, task_of
 from manyways.errors import DataError, ParameterError
 from manyways.metrics import METRICS
 
+pytestmark = pytest.mark.quick
+
 WORDS = ["one and two", "three and four", "five and six", "seven and eight"]
 OTHER = [text.upper() for text in WORDS]
 TALK = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello"}]

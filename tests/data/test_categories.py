@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from manyways.data.categories import counts_of, in_one_spelling, places_in, spelling
 
+pytestmark = pytest.mark.quick
+
 
 def objects(*values: Any) -> NDArray[Any]:
     out = np.empty(len(values), object)

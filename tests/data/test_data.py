@@ -11,6 +11,8 @@ from manyways.data.data import Data
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 CLASSES = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
 
 

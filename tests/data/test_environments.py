@@ -16,6 +16,8 @@ from manyways.data.read import read
 from manyways.data.spaces import Choices
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 
 def made() -> Any:
     """An environment, made by a function."""

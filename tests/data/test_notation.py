@@ -6,6 +6,8 @@ import pytest
 
 from manyways.data.notation import Written, as_numbers, number_of
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("cells", "decimals", "numbers"),

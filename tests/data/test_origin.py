@@ -17,6 +17,8 @@ from manyways.data.origin import Origin
 from manyways.data.origin_reader import read_origin
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 
 

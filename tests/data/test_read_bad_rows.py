@@ -8,6 +8,8 @@ import pytest
 import manyways as mw
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 
 def write(path: Path, text: str) -> Path:
     path.write_text(text, "utf-8")

@@ -5,6 +5,8 @@ import pytest
 from manyways.data.roles import ROLES, check_roles
 from manyways.errors import DataError, ParameterError, did_you_mean
 
+pytestmark = pytest.mark.quick
+
 
 def test_given_roles_become_tuples_and_empty_ones_go() -> None:
     found = check_roles(["a", "b", "c"], {"input": ["a", "b"], "label": ["c"], "client": []})

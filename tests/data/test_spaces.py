@@ -11,6 +11,8 @@ from gymnasium import spaces
 from manyways.data.spaces import Choices, Numbers, read_space, space_from_json
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 
 def test_choices_are_ones_among_zeros_and_keep_their_start() -> None:
     space = read_space(spaces.Discrete(3, start=-1), "observations")

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from manyways.data.splits import shuffle_keys, stratified
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 
 def ids(count: int, seed: int = 0) -> NDArray[np.uint64]:
     return np.random.default_rng(seed).integers(0, 2**64, (count, 2), np.uint64)

@@ -13,6 +13,8 @@ from manyways.data import storage
 from manyways.data.storage import FileRows, chunks_of, home_folder, open_rows, row_numbers, write_rows
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def stored(tmp_path: Path) -> tuple[Path, NDArray[Any]]:

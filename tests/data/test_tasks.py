@@ -14,6 +14,8 @@ from manyways.data.transport import load_table, save_table
 from manyways.errors import DataError
 from manyways.methods.needs import Task, lacking
 
+pytestmark = pytest.mark.quick
+
 
 def table(tasks: list[object], labels: list[object], **more: list[object]) -> Data:
     """Numbered rows with a task and a label each."""

@@ -14,6 +14,8 @@ from manyways.data.read import read
 from manyways.errors import DataError
 from manyways.models.language.conversations import conversations
 
+pytestmark = pytest.mark.quick
+
 TALK = [{"role": "user", "content": "1+1="}, {"role": "assistant", "content": "2"}]
 OTHER = [{"role": "system", "content": "Add."}, *TALK, {"role": "user", "content": "Thanks"}]
 

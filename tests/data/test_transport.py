@@ -16,6 +16,8 @@ from manyways.data.storage import FileRows
 from manyways.data.transport import load_table, save_table
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 
 def objects(*values: Any) -> NDArray[Any]:
     out = np.empty(len(values), object)

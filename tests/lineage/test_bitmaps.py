@@ -8,6 +8,8 @@ from pyroaring import BitMap
 
 from manyways.lineage.store.bitmaps import is_bitmap
 
+pytestmark = pytest.mark.quick
+
 SETS: dict[str, list[int]] = {
     "nothing": [],
     "one": [7],

@@ -81,6 +81,7 @@ def test_many_fits_of_a_probe_are_announced(digits: Data, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.quick
 def test_a_pass_is_measured_by_some_rows() -> None:
     rng = np.random.default_rng(0)
     rows, labels = rng.normal(size=(4096, 50)).astype(np.float32), np.arange(4096) % 1000
@@ -103,6 +104,7 @@ def test_rows_by_classes_beyond_memory_are_refused_at_once(many_classes: Data) -
     assert time.process_time() - began < 5
 
 
+@pytest.mark.quick
 def test_what_is_short_is_not_announced() -> None:
     told: list[Event] = []
     run = mw.Run(listeners=[told.append])

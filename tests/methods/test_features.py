@@ -26,6 +26,7 @@ def test_features_of_a_network_are_bitwise_those_of_the_row_alone(kind: str, req
     assert frozen.alone(rows.select(np.arange(0))).shape == (0, network.width)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("kind", ["digits", "cancer", "sentences", "tones"])
 def test_plain_features_do_not_depend_on_the_rows_they_are_fitted_on(kind: str, request: pytest.FixtureRequest) -> None:
     data: Data = request.getfixturevalue(kind)
@@ -36,11 +37,13 @@ def test_plain_features_do_not_depend_on_the_rows_they_are_fitted_on(kind: str, 
         assert np.array_equal(whole.alone(data.test), part.alone(data.test))
 
 
+@pytest.mark.quick
 def test_plain_numbers_are_as_they_are(cancer: Data) -> None:
     table = np.stack([column.take(cancer.rows) for column in cancer.inputs], 1)
     assert np.array_equal(plain_features(cancer, None).alone(cancer), table.astype(np.float32))
 
 
+@pytest.mark.quick
 def test_hashed_words_are_counted_or_of_length_one(sentences: Data) -> None:
     counts = plain_features(sentences, None, counts=True).alone(sentences)
     words = [len(str(text).split()) for text in sentences.take("text")]

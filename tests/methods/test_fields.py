@@ -28,6 +28,7 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     "make",
     [
@@ -47,6 +48,7 @@ def test_an_unknown_field_is_refused_with_those_there_are(make: Callable[[], Any
     )
 
 
+@pytest.mark.quick
 def test_a_field_of_another_method_is_none_of_this_one() -> None:
     with pytest.raises(
         ParameterError, match=r"LinearProbe has no field 'threshold'; its fields are penalty, class_weight\.$"
@@ -56,11 +58,13 @@ def test_a_field_of_another_method_is_none_of_this_one() -> None:
         Chain(stages=(Supervised(), Supervised()), share=(1, 2))  # type: ignore[call-arg]
 
 
+@pytest.mark.quick
 def test_a_value_without_a_name_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"Supervised takes its fields by name, as in .*\(field=value\); got 0\.1"):
         Supervised(0.1)  # type: ignore[call-arg,misc]
 
 
+@pytest.mark.quick
 def test_python_knows_the_fields() -> None:
     """Editors, notebooks and scikit-learn ask for the signature."""
     signature = inspect.signature(FixMatch)
@@ -68,6 +72,7 @@ def test_python_knows_the_fields() -> None:
     assert signature.parameters["threshold"].default == FixMatch().threshold
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda method: pickle.loads(pickle.dumps(method))])
 def test_a_copy_is_equal(copied: Callable[[Any], Any]) -> None:
     method = SelfTraining(base=FixMatch(threshold=0.5), rounds=2)
@@ -90,6 +95,7 @@ class Several(Method):
         return Learned(KMeans(clusters=2).fit("wine"), np.zeros(len(data), bool))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -112,6 +118,7 @@ class Either(Several):
     what: Share | str | Callable[[], int] | None = None
 
 
+@pytest.mark.quick
 def test_a_field_of_several_kinds_takes_each_and_refuses_others_with_all_that_is_allowed() -> None:
     for value in (0.5, "half", int, None):
         assert Either(what=value).what == value

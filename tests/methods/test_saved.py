@@ -14,6 +14,8 @@ from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.methods.saved import functions_in, method_from_json, places
 
+pytestmark = pytest.mark.quick
+
 
 class Oracle:
     """A class with a function that has a name."""

@@ -15,6 +15,7 @@ def arithmetic() -> Data:
     return mw.read("arithmetic")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("wanted", "first"),
     [
@@ -41,6 +42,7 @@ def test_only_what_the_data_allows_is_a_start(arithmetic: Data) -> None:
     assert "fixmatch" in map(str, starts(frozenset({"embed"}), digits.with_labels(40)))
 
 
+@pytest.mark.quick
 def test_a_chain_is_a_start_where_no_single_method_is() -> None:
     """Fine-tuning gives classes and starts from features; it is not needed where one method gives both."""
     found = list(map(str, starts(frozenset({"classify"}))))
@@ -50,10 +52,12 @@ def test_a_chain_is_a_start_where_no_single_method_is() -> None:
     assert "simclr >> fine-tune" not in map(str, starts(frozenset({"classify"}), longest=1))
 
 
+@pytest.mark.quick
 def test_nothing_gives_what_no_method_gives() -> None:
     assert starts(frozenset({"sing"})) == []
 
 
+@pytest.mark.quick
 def test_without_labels_nothing_learns_to_predict_them(arithmetic: Data) -> None:
     unlabelled = mw.read("digits").hide(np.arange(1797))
     assert given(parse_method("kmeans"), unlabelled) == {"cluster"}
@@ -61,6 +65,7 @@ def test_without_labels_nothing_learns_to_predict_them(arithmetic: Data) -> None
     assert given(parse_method("supervised"), mw.read("diabetes")) == {"regress", "embed"}
 
 
+@pytest.mark.quick
 def test_the_stages_of_a_chain_are_those_of_its_parts_too() -> None:
     chain = mw.Chain(stages=(mw.SimCLR(), parse_method("fixmatch >> distill")), shares=(1.0, 2.0))
     assert list(map(str, stages(chain))) == ["simclr", "fixmatch", "distill"]
@@ -75,6 +80,7 @@ def test_what_lacks_a_start_names_one_that_the_data_allows(arithmetic: Data) -> 
         mw.FineTune().fit("wine")
 
 
+@pytest.mark.quick
 def test_a_link_that_does_not_hold_names_what_would() -> None:
     with pytest.raises(NeedsError, match="such as pretrain >> sft"):
         mw.SimCLR() >> mw.SFT()

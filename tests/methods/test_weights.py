@@ -76,6 +76,7 @@ def test_balanced_naive_bayes_takes_classes_as_equally_probable() -> None:
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.quick
 def test_the_weighted_loss_is_the_mean_of_weight_times_loss() -> None:
     target = ClassTarget("y", ("a", "b", "c"))
     outputs, labels = torch.randn(5, 3, generator=generator(0)), torch.tensor([0, 2, 1, 1, 0])
@@ -86,6 +87,7 @@ def test_the_weighted_loss_is_the_mean_of_weight_times_loss() -> None:
     assert float(target.loss(outputs, labels, weights)) == pytest.approx(by_hand / 5, rel=1e-5)
 
 
+@pytest.mark.quick
 def test_weights_are_one_on_average_over_the_labelled_rows() -> None:
     data = rows(40).hide(np.arange(5)).training
     target = ClassTarget("y", ("down", "up"))
@@ -95,6 +97,7 @@ def test_weights_are_one_on_average_over_the_labelled_rows() -> None:
     assert float(weights[torch.from_numpy(data.labelled)].mean()) == pytest.approx(1)
 
 
+@pytest.mark.quick
 def test_balanced_class_weights_are_scikit_learns() -> None:
     from sklearn.utils.class_weight import compute_sample_weight
 
@@ -144,6 +147,7 @@ def learner_with(weights: list[float], codes: list[int]) -> object:
     return looked
 
 
+@pytest.mark.quick
 def test_every_sampler_is_a_function_of_seed_and_step() -> None:
     pool = np.array([0, 2, 3, 5])
     for kind in SAMPLERS.all().values():
@@ -158,12 +162,14 @@ def test_every_sampler_is_a_function_of_seed_and_step() -> None:
         assert not np.array_equal(first, sampler.positions(pool, 64, 5, 8))
 
 
+@pytest.mark.quick
 def test_epochs_take_each_row_once_before_any_again() -> None:
     pool = np.arange(10)
     drawn = np.concatenate([Epochs().positions(pool, 4, step, 0) for step in range(5)])
     assert sorted(drawn[:10].tolist()) == sorted(drawn[10:].tolist()) == pool.tolist()
 
 
+@pytest.mark.quick
 def test_weighted_sampling_draws_by_weight_and_balanced_by_class() -> None:
     weighted, balanced = Weighted(), Balanced()
     for sampler in (weighted, balanced):
@@ -174,6 +180,7 @@ def test_weighted_sampling_draws_by_weight_and_balanced_by_class() -> None:
     np.testing.assert_allclose(shares, [1 / 2, 1 / 6, 1 / 6, 1 / 6], atol=0.01)
 
 
+@pytest.mark.quick
 def test_weighted_sampling_does_not_weigh_twice() -> None:
     method = mw.Supervised(sampler="weighted")
     assert isinstance(method, LabelledMethod)

@@ -12,12 +12,14 @@ from manyways.models.backbones.tokens import Tokens
 from manyways.models.heads import HEADS, Head, LinearHead, NormalisedHead
 
 
+@pytest.mark.quick
 def test_linear_is_an_affine_map() -> None:
     head = LinearHead(3, 2)
     x = torch.tensor([[1.0, 2.0, 3.0]])
     torch.testing.assert_close(head(x), x @ head.linear.weight.T + head.linear.bias)
 
 
+@pytest.mark.quick
 def test_normalised_is_an_affine_map_of_features_by_their_own_mean_and_deviation() -> None:
     head = NormalisedHead(4, 2)
     x = torch.tensor([[1.0, 2.0, 3.0, 6.0], [0.0, 1.0, 0.0, 1.0]])
@@ -27,6 +29,7 @@ def test_normalised_is_an_affine_map_of_features_by_their_own_mean_and_deviation
     torch.testing.assert_close(head(x), expected[:, :2])
 
 
+@pytest.mark.quick
 def test_a_head_is_made_again_from_its_name_and_config() -> None:
     head = HEADS.rebuild({"name": "linear", "width": 4, "outputs": 3})
     assert isinstance(head, LinearHead)
@@ -34,11 +37,13 @@ def test_a_head_is_made_again_from_its_name_and_config() -> None:
     assert head(torch.zeros(2, 4)).shape == (2, 3)
 
 
+@pytest.mark.quick
 def test_heads_that_methods_define_are_found() -> None:
     head = HEADS.rebuild({"name": "centroids", "centres": 2, "width": 3, "outputs": 5})
     assert head(torch.zeros(7, 3)).shape == (7, 5)
 
 
+@pytest.mark.quick
 def test_an_unknown_head_and_a_wrong_config_are_refused() -> None:
     with pytest.raises(ModelError, match=r"There is no head 'quadratic'; heads are .*centroids"):
         HEADS.rebuild({"name": "quadratic"})

@@ -17,6 +17,8 @@ from manyways.models.generative.likelihoods import (
     TableLikelihood,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def raw_of(pixels: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
     return torch.randn(1, 2, 1, pixels, generator=torch.Generator().manual_seed(seed)) * scale

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from manyways.models.moments import Moments
 
+pytestmark = pytest.mark.quick
+
 NUMBERS: dict[str, Callable[[torch.Generator], Tensor]] = {
     "pixels": lambda rng: torch.randint(0, 256, (600, 20), generator=rng).float() / 255,
     "normal": lambda rng: torch.randn(600, 20, generator=rng),

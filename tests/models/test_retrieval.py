@@ -5,6 +5,8 @@ import pytest
 
 from manyways.models.retrieval import nearest, ranks, recall_by_chance, retrieval_metrics
 
+pytestmark = pytest.mark.quick
+
 
 def unit(*rows: tuple[float, ...]) -> np.ndarray:  # type: ignore[type-arg]
     values = np.array(rows, np.float32)

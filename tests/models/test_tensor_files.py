@@ -13,6 +13,8 @@ from manyways.errors import ModelError
 from manyways.models.tensor_files import TYPES, TensorFacts, read_facts, read_metadata, read_tensor, write_tensors
 from manyways.models.weight_folders import INDEX, open_weights
 
+pytestmark = pytest.mark.quick
+
 NUMBERS = torch.arange(12).reshape(3, 4) - 6
 
 

@@ -14,18 +14,18 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING, VALIDATION
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import NotNegative
 from manyways.methods.merging.merge import Merge
 from manyways.methods.method import Method
 from manyways.methods.needs import AnyLabel, Input, Need
 from manyways.models.model import Model
 from manyways.testing import BrokenPromise, check_method, checks_for
-from manyways.training.learner import RowLearner
+from manyways.training.learner import LabelledLearner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sound(RowMethod[RowLearner]):
+class Sound(PredictingMethod[LabelledLearner]):
     """Learn from labelled rows, as one should."""
 
     needs: ClassVar[tuple[Need, ...]] = (Input, AnyLabel)
@@ -36,11 +36,11 @@ class Sound(RowMethod[RowLearner]):
     def for_trial(cls, data: Data, folder: Any) -> "Sound":
         return cls(batch_size=8, size=0.25, backbone="auto")
 
-    def draw(self, learner: RowLearner, step: int, rng: torch.Generator) -> Batch:
+    def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
         return {"inputs": learner.take(rows), "labels": learner.labels_at(rows)}
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
         return torch.nn.functional.cross_entropy(learner.network(batch["inputs"]), batch["labels"]), {}
 
 
@@ -48,7 +48,7 @@ class Sound(RowMethod[RowLearner]):
 class LearnsNothing(Sound):
     """Learn nothing: the loss has no slope."""
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
         return learner.network.features(batch["inputs"]).sum() * 0, {}
 
 
@@ -72,14 +72,14 @@ class EncodesEverything(Sound):
 class CountsHiddenLabels(Sound):
     """Weigh classes by how often they stand among all labels, hidden ones, too."""
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> LabelledLearner:
         learner = super().begin(data, model, seed)
         assert learner.target is not None
         codes = torch.from_numpy(learner.target.encode(data.training, hidden=True))
         learner.register_buffer("shares", torch.bincount(codes, minlength=learner.target.width) / len(codes))
         return learner
 
-    def loss(self, learner: RowLearner, batch: Batch) -> Loss:
+    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
         shares: Tensor = learner.get_buffer("shares")
         return torch.nn.functional.cross_entropy(learner.network(batch["inputs"]), batch["labels"], shares), {}
 
@@ -88,7 +88,7 @@ class CountsHiddenLabels(Sound):
 class LearnsFromValidation(Sound):
     """Learn from the labels of validation rows as if they were for training."""
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> RowLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> LabelledLearner:
         part = np.where(data.part == VALIDATION, TRAINING, data.part).astype(data.part.dtype)
         return super().begin(replace(data, part=part), model, seed)
 

@@ -22,6 +22,7 @@ def cancer() -> Data:
     return mw.read("breast-cancer")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("text", "amount", "unit"),
     [
@@ -55,11 +56,13 @@ def test_every_way_to_write_one(text: str | int, amount: float, unit: str) -> No
     assert (read.amount, read.unit) == (pytest.approx(amount), unit)
 
 
+@pytest.mark.quick
 def test_a_budget_is_itself() -> None:
     given = Budget(3, "seconds")
     assert Budget.of(given) is given
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("text", ["", "s", "20 parsecs", "-5 steps", "ten", "5 steps on", "1e 4", "1,5 s", True, None])
 def test_anything_else_is_refused_with_examples(text: Any) -> None:
     with pytest.raises(ParameterError, match=r"budget must be a number and a unit, such as 20s, .*; got ") as error:
@@ -67,29 +70,34 @@ def test_anything_else_is_refused_with_examples(text: Any) -> None:
     assert str(error.value).endswith(f"got {text!r}.")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("text", ["0", "0 s", "0.0 flops", "1.2.3 s", "1e999 steps"])
 def test_nothing_and_no_number_are_refused(text: str) -> None:
     with pytest.raises(ParameterError, match=f"budget must be above 0 and a number; got {text!r}"):
         Budget.of(text)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("amount", [0, -1, float("nan"), float("inf")])
 def test_an_amount_must_be_above_zero_and_end(amount: float) -> None:
     with pytest.raises(ParameterError, match=r"Budget\.amount must be above 0; got"):
         Budget(amount)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("amount", ["20s", True, None])
 def test_an_amount_in_words_is_told_where_words_are_read(amount: Any) -> None:
     with pytest.raises(ParameterError, match=r"Budget\.amount must be a number; got .*Budget\.of\('20s'\)"):
         Budget(amount)
 
 
+@pytest.mark.quick
 def test_an_unknown_unit_is_refused_with_those_there_are() -> None:
     with pytest.raises(ParameterError, match=r"must be one of steps, examples, seconds, flops; got 'minutes'"):
         Budget(1, "minutes")  # type: ignore[arg-type]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("unit", UNITS)
 def test_shares_add_up_to_the_whole(unit: Any) -> None:
     whole = Budget(1000, unit)
@@ -98,6 +106,7 @@ def test_shares_add_up_to_the_whole(unit: Any) -> None:
     assert {share.unit for share in shares} == {unit}
 
 
+@pytest.mark.quick
 def test_a_share_is_at_least_one_step_or_example_and_any_part_of_a_second() -> None:
     assert Budget(2, "steps").share(0.1).amount == 1
     assert Budget(2, "examples").share(0.1).amount == 1
@@ -105,6 +114,7 @@ def test_a_share_is_at_least_one_step_or_example_and_any_part_of_a_second() -> N
     assert Budget(2, "flops").share(0.1).amount == pytest.approx(0.2)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
@@ -165,6 +175,7 @@ def test_steps_that_were_taken_to_plan_are_taken_back(cancer: Data, monkeypatch:
         assert torch.equal(tensor, clocked.network.state_dict()[name]), name
 
 
+@pytest.mark.quick
 def test_time_is_that_of_the_median_step_after_the_first_two(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     lengths = iter([9.0, 9.0, 0.1, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1])
@@ -201,6 +212,7 @@ def test_steps_of_different_cost_are_planned_by_whole_periods(cancer: Data, monk
     assert Rolling(backbone="flat").fit(cancer, budget="12.1s").lineage.steps == 30
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("amount", [7, 10, 100, 101])
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.001, 1.0, 5.0), (5.0, 1.0, 0.001, 1.0)])
 def test_steps_that_are_divided_add_up(amount: int, weights: tuple[float, ...]) -> None:

@@ -37,6 +37,7 @@ def losses(events: list[Event]) -> dict[int, float]:
     return {event.step: event.values["loss"] for event in events if event.kind == "step"}
 
 
+@pytest.mark.quick
 def test_an_event_is_plain_json_without_the_model() -> None:
     event = Event("evaluate", "", 5, 10, 0.5, {"loss": 1.0}, model=lambda: pytest.fail("the model was made"))
     said = json.loads(json.dumps(event.to_json()))
@@ -45,6 +46,7 @@ def test_an_event_is_plain_json_without_the_model() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.quick
 def test_values_are_named_by_their_stage_where_there_is_one() -> None:
     assert STEP.named_values() == {"2-fixmatch/loss": 0.5, "2-fixmatch/confident": 0.25}
     assert Event("step", "", 1, 2, 0.0, {"loss": 1.0}).named_values() == {"loss": 1.0}
@@ -59,6 +61,7 @@ def test_lines_hold_every_event_in_order(tmp_path: Path) -> None:
     assert [line["kind"] for line in lines] == ["start", "step", "step", "end"]
 
 
+@pytest.mark.quick
 def test_lines_of_a_run_that_goes_on_follow_those_before(tmp_path: Path) -> None:
     for _ in range(2):
         JsonLines(tmp_path / "events.jsonl")(STEP)
@@ -91,6 +94,7 @@ def test_tensorboard_tells_stages_apart(tmp_path: Path) -> None:
     assert found["2-supervised/loss"] == pytest.approx(losses([e for e in heard if e.stage == "2-supervised"]))
 
 
+@pytest.mark.quick
 def test_tensorboard_has_everything_of_a_run_that_was_ended_early(tmp_path: Path) -> None:
     sink = TensorBoard(tmp_path)
     sink(STEP)
@@ -206,6 +210,7 @@ def test_where_mlflow_cannot_log_it_is_said_before_training(mlflow: Any) -> None
 # --- where they are not installed ----------------------------------------------------------------
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("module", "make", "extra"),
     [

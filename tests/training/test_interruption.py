@@ -31,6 +31,7 @@ def press() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.quick
 def test_the_first_waits_and_the_second_does_not() -> None:
     with pytest.raises(KeyboardInterrupt), between_steps(True) as interrupted:
         assert not interrupted()
@@ -41,6 +42,7 @@ def test_the_first_waits_and_the_second_does_not() -> None:
     assert signal.getsignal(signal.SIGINT) is PYTHONS_OWN
 
 
+@pytest.mark.quick
 def test_one_that_nobody_asked_for_is_raised_at_the_end() -> None:
     done = False
     with pytest.raises(KeyboardInterrupt), between_steps(True):
@@ -49,6 +51,7 @@ def test_one_that_nobody_asked_for_is_raised_at_the_end() -> None:
     assert done
 
 
+@pytest.mark.quick
 def test_it_is_left_alone_where_it_is_not_wanted_or_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt), between_steps(False):
         press()

@@ -83,6 +83,7 @@ def test_a_step_draws_then_learns_then_moves_what_follows(wine: Data) -> None:
     assert torch.equal(weights[2], weights[3])
 
 
+@pytest.mark.quick
 def test_a_step_is_a_function_of_seed_and_step(wine: Data) -> None:
     """What is drawn at step 2, dropout included, does not depend on whether steps 0 and 1 were taken here."""
     method = Watched()
@@ -99,6 +100,7 @@ def test_a_step_is_a_function_of_seed_and_step(wine: Data) -> None:
         assert not torch.equal(noise(range(3)), noise(range(3), seed=6))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("clip", [1e-3, None])
 def test_the_gradient_is_clipped_to_its_norm(clip: float | None, wine: Data) -> None:
     method = Supervised(clip=clip)
@@ -121,6 +123,7 @@ def test_the_learner_knows_how_far_the_run_is(wine: Data) -> None:
     assert shares == [0, 0.25, 0.5, 0.75]
 
 
+@pytest.mark.quick
 def test_rates_rise_then_fall_by_a_cosine_to_almost_nothing() -> None:
     rates = [schedule(step, 100, 0.1) for step in range(100)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
@@ -131,6 +134,7 @@ def test_rates_rise_then_fall_by_a_cosine_to_almost_nothing() -> None:
     assert schedule(0, 1, 0.05) == 1
 
 
+@pytest.mark.quick
 def test_groups_have_rates_of_their_own_and_start_when_they_should() -> None:
     one, other = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
     optimizer = torch.optim.SGD(
@@ -144,6 +148,7 @@ def test_groups_have_rates_of_their_own_and_start_when_they_should() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([whole / 2, whole])
 
 
+@pytest.mark.quick
 def test_only_matrices_decay(wine: Data) -> None:
     method = Supervised(weight_decay=0.3)
     with torch.random.fork_rng():

@@ -8,6 +8,8 @@ from rich.console import Console
 from manyways.training.events import Event
 from manyways.training.progress import ProgressBar, duration, title
 
+pytestmark = pytest.mark.quick
+
 
 def console(terminal: bool) -> Console:
     return Console(file=io.StringIO(), force_terminal=terminal, width=140, legacy_windows=False)

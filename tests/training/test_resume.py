@@ -75,6 +75,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         mw.Supervised().fit(data, budget="3 steps", seed=1, run=Run(tmp_path, checkpoint_seconds=0))
 
 
+@pytest.mark.quick
 def test_checkpoint_returns_what_was_written(tmp_path: Path) -> None:
     tensors = {"learner.a": torch.randn(3, 2), "optimizer.0.step": torch.tensor(4.0)}
     write_checkpoint(tmp_path, Checkpoint(tensors, {"identity": "x", "progress": 1}))
@@ -85,12 +86,14 @@ def test_checkpoint_returns_what_was_written(tmp_path: Path) -> None:
     assert list(back.under("optimizer")) == ["0.step"]
 
 
+@pytest.mark.quick
 def test_damaged_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"\x00" * 100)
     with pytest.raises(ModelError, match="delete it to begin the run again"):
         read_checkpoint(tmp_path, "x")
 
 
+@pytest.mark.quick
 def test_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = Checkpoint({"a": torch.ones(2)}, {"identity": "x"})
     write_checkpoint(tmp_path, before)

@@ -26,9 +26,9 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 class Population(nn.Module, Generic[NetworkT]):
     """`members` copies of `network`, each with weights of its own, in tensors with one leading axis.
 
-    Clients of a federation, tasks of a meta-batch, a committee, shards, seeds: what differs between them is only what
-    happens between the members. `population(inputs)` runs every member on its own rows: all inputs have the members as
-    their first axis, and so has what comes out. Inputs for fewer members than there are run the first so many.
+    Such are the clients of a federated round, and the reference models of an audit. `population(inputs)` runs every
+    member on its own rows: all inputs have the members as their first axis, and so has what comes out. Inputs for fewer
+    members than there are run the first so many.
 
     how: vectorised runs all in one program (torch.func, chunked so that memory is bounded), one by one is a loop; auto
     times both once, on the first rows in training, and keeps the quicker one: also for other populations of the same

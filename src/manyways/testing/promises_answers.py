@@ -9,7 +9,7 @@ from manyways.errors import ModelError
 from manyways.methods.chain import Chain
 from manyways.metrics import METRICS, plain_metric
 from manyways.models.abilities import ABILITIES
-from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require
+from manyways.testing.trial import PREDICTS, Trial, answers, answers_prompts, require, skip
 
 
 def gives_what_it_says(trial: Trial) -> None:
@@ -44,7 +44,7 @@ def scores_are_finite(trial: Trial) -> None:
     model, test = trial.reference, trial.data.test
     metric = model.metric_on(test)
     if metric is None or (model.predicts and not (test.has("label") and test.known.any())):
-        return
+        skip("no metric says how good it is on its example")
     scores = model.evaluate(test)
     require(metric in scores, f"{metric} says how good it is, but evaluate gives {', '.join(scores)}.")
     bad = {name: score for name, score in scores.items() if not np.isfinite(score)}
@@ -66,7 +66,7 @@ def probabilities_are_probabilities(trial: Trial) -> None:
     """Probabilities are finite, in [0, 1], sum to one, and their largest is the class that is predicted."""
     model = trial.reference
     if "classify" not in model.gives or model.target is None:
-        return
+        skip("its model gives no classes")
     given = model.probabilities(trial.data.test)
     shape = (len(trial.data.test), len(model.target.classes))
     require(given.shape == shape, f"they have the shape {given.shape}, not {shape}.")
@@ -80,14 +80,15 @@ def probabilities_are_probabilities(trial: Trial) -> None:
 def features_are_finite(trial: Trial) -> None:
     """Features are finite and float32 [rows, width]."""
     model = trial.reference
-    if "embed" in model.gives:
-        given = model.embed(trial.data.test)
-        rows, width = len(trial.data.test), model.as_predictor(trial.data).network.width
-        fits = given.shape == (rows, width) or (given.ndim == 2 and len(given) == rows and "retrieve" in model.gives)
-        require(fits, f"they have the shape {given.shape}, not {(rows, width)}.")
-        require(given.dtype == np.float32, f"they are {given.dtype}.")
-        require(bool(np.isfinite(given).all()), "some are not finite.")
-        require(bool(given.std(0).max() > 0), "they are the same for every row.")
+    if "embed" not in model.gives:
+        skip("its model gives no features")
+    given = model.embed(trial.data.test)
+    rows, width = len(trial.data.test), model.as_predictor(trial.data).network.width
+    fits = given.shape == (rows, width) or (given.ndim == 2 and len(given) == rows and "retrieve" in model.gives)
+    require(fits, f"they have the shape {given.shape}, not {(rows, width)}.")
+    require(given.dtype == np.float32, f"they are {given.dtype}.")
+    require(bool(np.isfinite(given).all()), "some are not finite.")
+    require(bool(given.std(0).max() > 0), "they are the same for every row.")
 
 
 def rows_are_answered_alone(trial: Trial) -> None:

@@ -7,13 +7,13 @@ from unittest.mock import patch
 
 from manyways.methods.bases.gradient import GradientMethod
 from manyways.randomness import generator
-from manyways.testing.trial import SEED, STEPS, Trial, require
+from manyways.testing.trial import SEED, STEPS, Trial, require, skip
 from manyways.training.budget import Budget
 from manyways.training.learner import Learner
 from manyways.training.loop import OVERRUN, take_step
 from manyways.training.optimizer import make_optimizer
 
-SECONDS = 0.3
+SECONDS = 0.5
 SEVERAL = 4
 """Periods over which operations are counted: the rows of one may be longer than those of another."""
 
@@ -29,7 +29,7 @@ def examples_are_honoured(trial: Trial) -> None:
     """A budget in examples buys as many steps as there are batches in it."""
     method = trial.method
     if not isinstance(method, GradientMethod):
-        return
+        skip("it takes no steps by gradients")
     learner = method.begin(trial.data, trial.start, SEED)
     counted = method.examples_per_step(learner)
     with patch.object(learner, "pick", wraps=learner.pick) as picked:
@@ -43,7 +43,7 @@ def examples_are_honoured(trial: Trial) -> None:
 def seconds_are_honoured(trial: Trial) -> None:
     """A budget in seconds is kept to within half of it."""
     if not trial.has_gradient:
-        return
+        skip("it takes no steps")
     lineage = trial.fit(budget=Budget(SECONDS, "seconds")).lineage
     # Every training in it takes one step at least, however long that lasts.
     most = OVERRUN * SECONDS + 2 * lineage.seconds / max(1, lineage.steps) * _trainings(trial)
@@ -56,7 +56,7 @@ def flops_are_honoured(trial: Trial) -> None:
     """A budget in floating-point operations buys as many steps as their count allows."""
     method = trial.method
     if not isinstance(method, GradientMethod) or not trial.has_gradient:  # asking trains: what is done once, is done
-        return
+        skip("it takes no steps by gradients")
     learner, period = method.begin(trial.data, trial.start, SEED), method.period()
     few, more = (_flops(partial(trial.fit, budget=count * period + 2)) for count in (1, 1 + SEVERAL))
     each, besides = (more - few) / (SEVERAL * period), 0

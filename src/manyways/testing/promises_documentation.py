@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import MISSING, fields
 
 from manyways.methods.chain import Chain
-from manyways.testing.trial import Trial, require
+from manyways.testing.trial import Trial, require, skip
 
 LONGEST_LINE = 140
 
@@ -34,7 +34,7 @@ def fields_are_documented(trial: Trial) -> None:
     """Every field has a default and a line that says what it means."""
     kind = type(trial.method)
     if kind is Chain:
-        return
+        skip("the stages of a chain are tried by themselves")
     documented = _documented(kind)
     for field in fields(kind):
         bare = field.default is MISSING and field.default_factory is MISSING

@@ -13,7 +13,7 @@ from manyways.methods.chain import Chain
 from manyways.methods.fields import hints
 from manyways.methods.method import Method
 from manyways.models.model import Model
-from manyways.testing.trial import ROWS, SEED, STEPS, Trial, answers, difference, require, skip
+from manyways.testing.trial import KIND_STEPS, ROWS, SEED, Trial, answers, difference, require, skip
 from manyways.testing.values import other_values
 
 
@@ -21,8 +21,8 @@ def no_field_is_dead(trial: Trial) -> None:
     """Another allowed value of each field changes the weights or the outcome, or is refused."""
     if isinstance(trial.method, Chain):
         skip("the stages of a chain are tried by themselves")
-    trials = _field_trials(type(trial.method))
-    dead = [name for name in _names(trial.method) if not _matters(trial, name, trials.get(name, {}))]
+    trials, plain = _field_trials(type(trial.method)), _made(trial, trial.method)
+    dead = [name for name in _names(trial.method) if not _matters(trial, plain, name, trials.get(name, {}))]
     require(not dead, f"{', '.join(dead)} could be left out: no other value that was tried changes anything. Read it, "
                       "or state in field_trials with which value it matters, or why none does.")  # fmt: skip
 
@@ -53,7 +53,7 @@ def _field_trials(kind: type[Method]) -> dict[str, Mapping[str, Any] | str]:
     return stated
 
 
-def _matters(trial: Trial, name: str, stated: Mapping[str, Any] | str) -> bool:
+def _matters(trial: Trial, plain: Model, name: str, stated: Mapping[str, Any] | str) -> bool:
     if isinstance(stated, str):
         return True
     beside = {field: value for field, value in stated.items() if field != name}
@@ -61,7 +61,7 @@ def _matters(trial: Trial, name: str, stated: Mapping[str, Any] | str) -> bool:
     values = [stated[name]] if name in stated else list(other_values(hints(type(base))[name], getattr(base, name)))
     if not values:
         return _has_no_other(hints(type(base))[name])
-    reference = _made(trial, base) if beside or trial.method.single_pass else trial.reference
+    reference = _made(trial, base) if beside else plain
     refused = 0
     for value in values:
         try:
@@ -81,7 +81,7 @@ def _has_no_other(annotation: Any) -> bool:
 
 
 def _made(trial: Trial, method: Method) -> Model:
-    budget = ROWS if trial.method.single_pass else STEPS  # a detector of drifts waits for some rows
+    budget = ROWS if trial.method.single_pass else KIND_STEPS  # a detector of drifts waits for some rows
     return method.fit(trial.learned_from, trial.start, budget=budget, seed=SEED)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from manyways.errors import NeedsError
 from manyways.models.model import Model
 from manyways.models.saving import load_model
-from manyways.testing.trial import SEED, STEPS, Trial, difference, require, weights
+from manyways.testing.trial import SEED, STEPS, Trial, difference, require, skip, weights
 
 SOME = 3
 """Rows that are forgotten at once."""
@@ -18,7 +18,7 @@ SOME = 3
 def forgets_as_if_it_had_never_seen(trial: Trial) -> None:
     """The model that forgot some rows, and then others, is by the guarantee the one trained without them."""
     if trial.method.forgets is None:
-        return
+        skip("it does not say that it forgets")
     first, second = _some(trial, 0), _some(trial, SOME)
     before = weights(trial.reference)
     once = trial.method.forget(trial.reference, trial.data, first)
@@ -38,7 +38,7 @@ def forgets_as_if_it_had_never_seen(trial: Trial) -> None:
 def forgotten_rows_are_in_no_file(trial: Trial) -> None:
     """No file of the model that forgot holds the id of a forgotten row."""
     if trial.method.forgets is None:
-        return
+        skip("it does not say that it forgets")
     rows = _some(trial, 0)
     ids = [row.tobytes() for row in trial.data.ids[rows]]
     made = trial.method.forget(trial.reference, trial.data, rows)
@@ -56,7 +56,7 @@ def forgets_only_what_it_has_seen(trial: Trial) -> None:
     """It refuses to forget where no row shaped the model, or that is not possible, and says what to do."""
     method, data = trial.method, trial.data
     if method.approximate:
-        return
+        skip("it proves nothing")
     if method.forgets is None:
         _refuses(trial, trial.reference, np.ones(len(data), bool), "it does not say that it forgets", "rain without")
         return
@@ -71,7 +71,7 @@ def says_that_it_proves_nothing(trial: Trial) -> None:
     """What an approximate method forgets is still in the lineage, which says that nothing is proved."""
     method, data, start = trial.method, trial.data, trial.start
     if not method.approximate or start is None:
-        return
+        skip("it does not forget approximately")
     rows = np.zeros(len(data), bool)
     rows[np.flatnonzero((data.part[data.rows] == 0) & data.labelled)[:SOME]] = True
     made = method.forget(start, data, rows, budget=STEPS, seed=SEED)

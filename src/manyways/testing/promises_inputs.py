@@ -7,10 +7,11 @@ import numpy as np
 from manyways.data.columns import Column, modalities
 from manyways.data.data import Data
 from manyways.errors import NeedsError
+from manyways.methods.ablations import with_column
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.methods.needs import Input
-from manyways.testing.trial import STEPS, Trial, answers, require
+from manyways.testing.trial import STEPS, Trial, answers, require, skip
 
 EVERY = 5
 """One row of so many lacks the input."""
@@ -19,8 +20,11 @@ EVERY = 5
 def rows_without_an_input_are_used_or_named(trial: Trial) -> None:
     """Rows that lack one of several inputs are learned from, or refused: which input, how many rows, and which."""
     if not _reads_inputs(trial.method) or not trial.data.inputs:
-        return
-    data, name = _with_gaps(trial.data)
+        skip("it reads no inputs")
+    whole = _with_two_inputs(trial)
+    if whole is None:
+        skip("it learns from one input alone")
+    data, name = _with_gaps(whole)
     reason = trial.method.lacks(data, trial.start)
     if reason is not None:
         rows = data.select(np.flatnonzero(data.part[data.rows] != 2))
@@ -44,22 +48,36 @@ def _reads_inputs(method: Method) -> bool:
     return any(Input in stage.needs for stage in stages)
 
 
+def _with_two_inputs(trial: Trial) -> Data | None:
+    """The rows with a second input where there is but one: numbers, or the same again where numbers are refused.
+
+    Returns:
+        None where the method learns from one input alone.
+    """
+    data = trial.data
+    groups = modalities(data.inputs)
+    if len(groups) > 1:
+        return data
+    numbers = Column("further", "number", np.random.default_rng(0).normal(size=len(data.part)))
+    ((name, columns),) = groups.items()
+    again = [] if name == "table" else [replace(columns[0], name="further")]
+    candidates = [_with_input(data, column) for column in (numbers, *again)]
+    return next((each for each in candidates if trial.method.lacks(each, trial.start) is None), None)
+
+
+def _with_input(data: Data, column: Column) -> Data:
+    names = (*data.roles["input"], column.name)
+    return replace(data, columns={**data.columns, column.name: column}, roles={**data.roles, "input": names})
+
+
 def _with_gaps(data: Data) -> tuple[Data, str]:
-    """`data` where every fifth row lacks the last of its inputs; where there is but one, numbers are a second."""
-    count = len(data.part)
-    gone = np.arange(count) % EVERY == 0
-    if len(modalities(data.inputs)) > 1:
-        column = data.inputs[-1]
-        if column.kind in ("image", "audio"):
-            column = replace(column, absent=gone)
-        else:
-            values = np.array(column.values[np.arange(count)], copy=True)
-            values[gone] = np.nan if column.kind == "number" else None
-            column = replace(column, values=values)
+    """`data` where every fifth row lacks the last of its inputs, and the name of that."""
+    gone = np.arange(len(data.part)) % EVERY == 0
+    column = data.inputs[-1]
+    if column.kind in ("image", "audio"):
+        column = replace(column, absent=gone)
     else:
-        numbers = np.random.default_rng(0).normal(size=count)
-        numbers[gone] = np.nan
-        column = Column("further", "number", numbers)
-    names = tuple(dict.fromkeys([*data.roles["input"], column.name]))
-    columns = {**data.columns, column.name: column}
-    return replace(data, columns=columns, roles={**data.roles, "input": names}), column.name
+        values = np.array(column.values[np.arange(len(gone))], copy=True)
+        values[gone] = np.nan if column.kind == "number" else None
+        column = replace(column, values=values)
+    return with_column(data, column), column.name

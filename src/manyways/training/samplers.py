@@ -24,10 +24,12 @@ class Sampler(nn.Module, ABC):
     Attributes:
         name: What a method's field `sampler` calls it.
         by_weight: True if it draws rows by their sample weights, so that the loss must not weigh them again.
+        uses: Roles that it uses where the data has them: "difficulty".
     """
 
     name: ClassVar[str]
     by_weight: ClassVar[bool] = False
+    uses: ClassVar[tuple[str, ...]] = ()
 
     def look(self, learner: "LabelledLearner") -> None:
         """Take from the training rows what the picks depend on, once: weights, classes, difficulty."""

@@ -18,6 +18,8 @@ from manyways.data.inference import pixels
 from manyways.data.sources import limits
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 TABLE = "x,label\n" + "".join(f"{at},{'ab'[at % 2]}\n" for at in range(30))
 
 

@@ -9,6 +9,8 @@ import manyways as mw
 from manyways.data.read import Known, read_as
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal(size=(60, 2)).round(3)
 ROWS = "".join(f"{x},{y},{'neg' if x < 0 else 'pos'}\n" for x, y in NUMBERS)

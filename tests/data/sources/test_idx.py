@@ -12,6 +12,8 @@ from manyways.data.sources import idx, rows
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 LABELS = np.array([0, 1, 2, 1])
 

@@ -21,6 +21,8 @@ from manyways.errors import DataError
 
 from .refusing import HUGE, refused, written
 
+pytestmark = pytest.mark.quick
+
 # --- arrays --------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ from manyways.errors import DataError
 
 from .refusing import HUGE, refused, written
 
+pytestmark = pytest.mark.quick
+
 # --- images --------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ import manyways as mw
 from manyways.data.sources import npz, rows
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 LABELS = np.array([0, 1, 2, 1])
 

@@ -7,6 +7,8 @@ from manyways.data.sources import rows
 from manyways.data.storage import loaded
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 A, B = np.arange(12).reshape(4, 3), np.arange(100, 106).reshape(2, 3)
 
 

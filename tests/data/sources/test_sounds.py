@@ -9,6 +9,8 @@ import manyways as mw
 from manyways.data.inference import sounds
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 soundfile = pytest.importorskip("soundfile")
 
 

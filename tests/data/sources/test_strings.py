@@ -8,6 +8,8 @@ import pytest
 import manyways as mw
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 60)).round(3)
 LABELS = ["pos" if a > 0 else "neg" for a in A]

@@ -14,6 +14,8 @@ from PIL import Image
 import manyways as mw
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 
 def write(path: Path, content: str | bytes) -> Path:
     data = content if isinstance(content, bytes) else content.encode()

@@ -9,6 +9,8 @@ import pytest
 import manyways as mw
 from manyways.errors import DataError
 
+pytestmark = pytest.mark.quick
+
 ROWS = [(f"{at % 7 + 0.5}", f"{at % 5 - 2.25}", "äß"[at % 2]) for at in range(40)]
 CSV = "a,b,label\n" + "".join(",".join(row) + "\n" for row in ROWS)
 

@@ -8,6 +8,8 @@ from manyways.data.specs import AudioSpec
 from manyways.data.views import AudioStrong, AudioWeak, audio
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 SPEC = AudioSpec(rate=8000, samples=4000)
 TIME = torch.arange(4000) / 8000
 

@@ -5,6 +5,8 @@ import torch
 
 from manyways.data.views import geometry
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def images() -> torch.Tensor:

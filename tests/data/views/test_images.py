@@ -6,6 +6,8 @@ from manyways.data.views import ImageContrastive, ImageStrong, ImageWeak
 from manyways.data.views.images import OPERATIONS
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 KINDS = [ImageWeak, ImageStrong, ImageContrastive]
 SPECS = [ImageSpec(1, 8, 8), ImageSpec(3, 32, 24), ImageSpec(3, 64, 64), ImageSpec(1, 1, 3)]
 

@@ -7,6 +7,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from manyways.data.views import photometry
 
+pytestmark = pytest.mark.quick
+
 PAIRS: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], Callable[..., Image.Image], list[float]]]
 PAIRS = {
     "brightness": (

@@ -5,6 +5,8 @@ from manyways.data.specs import TableSpec
 from manyways.data.views import TableStrong, TableWeak
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 SPEC = TableSpec(width=9, groups=((0, 1), (1, 5), (5, 6), (6, 9)), numeric=(0, 2))
 CATEGORIES = ((1, 5), (6, 9))
 

@@ -6,6 +6,8 @@ from manyways.data.views import TextStrong, TextWeak
 from manyways.data.views.text import drop_tokens, mask_span, replace_tokens, swap_tokens
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 SPEC = TextSpec(vocabulary=10_000, length=40)
 
 

@@ -12,6 +12,8 @@ from manyways.data.views import (
 )
 from manyways.errors import DataError, ParameterError
 
+pytestmark = pytest.mark.quick
+
 SPECS: dict[str, Spec] = {
     "photo": ImageSpec(3, 16, 16),
     "columns": TableSpec(4, ((0, 1), (1, 4)), (0,)),

@@ -20,6 +20,7 @@ BASE = LinearProbe(penalty=1.0)
 P = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
 
 
+@pytest.mark.quick
 def test_uncertainties_by_hand() -> None:
     np.testing.assert_allclose(LeastConfidence().uncertainty(P), [0.3, 0.6, 0.5, 0.0], atol=1e-6)
     np.testing.assert_allclose(Margin().uncertainty(P), [-0.5, -0.05, 0.0, -1.0], atol=1e-6)
@@ -102,6 +103,7 @@ def test_questions_are_spread_over_the_rounds(digits: Data) -> None:
     assert model.lineage.facts == {"asked": [2, 3, 2]}
 
 
+@pytest.mark.quick
 def test_asks_for_half_of_a_comparisons_labels() -> None:
     assert ActiveLearning().asks(40) == 20
     assert ActiveLearning(questions=5).asks(40) == 5
@@ -128,6 +130,7 @@ def test_what_it_asks_for_serves_better_than_chance(cancer: Data) -> None:
     assert score("margin") > score("random")
 
 
+@pytest.mark.quick
 def test_oracle_is_written_without_its_address(digits: Data) -> None:
     """What a run is known by must be the same in the next process."""
     written = str(ActiveLearning(oracle=_truth))

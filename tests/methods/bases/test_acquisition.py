@@ -82,12 +82,14 @@ def test_a_strategy_may_choose_a_batch(digits: Data, brought: Classes[Acquisitio
     assert asked(digits, "k-centre") != asked(digits, "margin")
 
 
+@pytest.mark.quick
 def test_a_method_with_it_is_saved_by_its_name(digits: Data, brought: Classes[Acquisition]) -> None:
     method = mw.ActiveLearning(strategy="darkest")
     assert method.to_json()["strategy"] == "darkest"
     assert str(method) == "active-learning(strategy='darkest')"
 
 
+@pytest.mark.quick
 def test_an_unknown_strategy_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"ActiveLearning\.strategy must be one of .*'margin'.*; got 'marign'"):
         mw.ActiveLearning(strategy="marign")

@@ -88,6 +88,7 @@ def test_it_learns_and_goes_on_where_it_stopped(wine: Data, tmp_path: Path) -> N
     assert np.array_equal(method.fit(wine, budget=80, run=mw.Run(folder=tmp_path)).outputs(wine), model.outputs(wine))
 
 
+@pytest.mark.quick
 def test_no_graph_is_made(wine: Data) -> None:
     """A network whose forward pass cannot be differentiated is trained all the same."""
     method = Evolution(size=0.1)

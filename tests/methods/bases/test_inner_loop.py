@@ -44,6 +44,7 @@ class ANIL(MAML):
         return self.descended(call, weights, shots, first_order=self.first_order, only="head.")
 
 
+@pytest.mark.quick
 def test_reptile_descends_towards_the_mean_of_where_episodes_led(digits: Data) -> None:
     """The gradient is θ − mean θ′, with θ′ by plain steps on a copy."""
     method = Reptile(ways=3, shots=2, queries=2, batch_size=3, inner_rate=0.1, inner_steps=2)
@@ -75,6 +76,7 @@ def test_its_model_turns_to_classes_never_seen(digits: Data, tmp_path: Path) -> 
     assert again.evaluate(digits.test, queries=1, episodes=5) == model.evaluate(digits.test, queries=1, episodes=5)
 
 
+@pytest.mark.quick
 def test_anil_moves_the_head_alone(digits: Data) -> None:
     method = ANIL(ways=3, shots=2, queries=2, inner_steps=2, how="one by one")
     learner = method.begin(digits, None, 0)

@@ -65,6 +65,7 @@ def shared_gradient(method: LabelsMethod[LabelsLearner], data: Data) -> tuple[Te
     return given, torch.stack([torch.cat([part.flatten() for part in parts]) for parts in apart])
 
 
+@pytest.mark.quick
 def test_losses_go_together_as_the_method_says(digits: Data) -> None:
     """The gradient of a geometric mean is G / n · Σ ∇L / L."""
     method = Geometric(augment=False, precision="float32")
@@ -76,6 +77,7 @@ def test_losses_go_together_as_the_method_says(digits: Data) -> None:
     torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.quick
 def test_gradients_go_together_as_the_method_says(digits: Data) -> None:
     """The shortest of all combinations raises no loss: its product with each gradient is at least its square."""
     given, apart = shared_gradient(MGDA(augment=False, precision="float32"), digits)

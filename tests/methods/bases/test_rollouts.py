@@ -96,6 +96,7 @@ def test_what_is_rewarded_is_said_more_often(
     assert seen[-1] > seen[0] + 0.2
 
 
+@pytest.mark.quick
 def test_a_sibling_is_checked_as_the_base_is() -> None:
     with pytest.raises(ParameterError, match=r"RLOO\.lora_dropout must be 0"):
         RLOO(lora=2, lora_dropout=0.1)

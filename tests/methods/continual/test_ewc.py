@@ -24,11 +24,13 @@ def split() -> Data:
     return mw.read("digits").with_test(0.25).with_tasks(5)
 
 
+@pytest.mark.quick
 def test_the_penalty_by_hand() -> None:
     weights, importance, anchor = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 0.5]), torch.tensor([0.0, 4.0])
     assert float(elastic_penalty(weights, importance, anchor)) == pytest.approx(0.5 * (3 * 1 + 0.5 * 4))
 
 
+@pytest.mark.quick
 def test_one_penalty_stands_for_those_of_all_tasks() -> None:
     """Its gradient is that of the sum of separate ones; its value differs by a constant."""
     rng = torch.Generator().manual_seed(0)
@@ -84,6 +86,7 @@ def test_the_fisher_information_is_that_of_single_rows(split: Data) -> None:
     assert float(torch.corrcoef(torch.stack([estimated, exact]))[0, 1]) > 0.98
 
 
+@pytest.mark.quick
 def test_outputs_of_other_tasks_do_not_matter_to_a_task(split: Data) -> None:
     """Told the task, the biases of other classes have no Fisher information."""
     learner = EWC(scenario="task").begin(split, None, 0)
@@ -93,6 +96,7 @@ def test_outputs_of_other_tasks_do_not_matter_to_a_task(split: Data) -> None:
     assert (of_bias[[0, 1, 4, 5, 6, 7, 8, 9]] == 0).all()
 
 
+@pytest.mark.quick
 def test_the_anchor_is_where_the_task_ended(split: Data) -> None:
     method = EWC(fisher_batches=2)
     learner = method.begin(split, None, 0)
@@ -106,6 +110,7 @@ def test_the_anchor_is_where_the_task_ended(split: Data) -> None:
     torch.testing.assert_close(learner.get_buffer("anchor")[held], weights[held])
 
 
+@pytest.mark.quick
 def test_online_importances_fade(split: Data) -> None:
     method = EWC(online=True, decay=0.5, fisher_batches=2)
     learner = method.begin(split, None, 0)
@@ -116,12 +121,14 @@ def test_online_importances_fade(split: Data) -> None:
     torch.testing.assert_close(learner.get_buffer("importance"), 0.5 * first + second)
 
 
+@pytest.mark.quick
 def test_after_the_last_task_nothing_is_computed(split: Data) -> None:
     learner = EWC(fisher_batches=2).begin(split, None, 0)
     EWC(fisher_batches=2).end_of_task(learner, 4)
     assert float(learner.get_buffer("importance").sum()) == 0
 
 
+@pytest.mark.quick
 def test_a_decay_is_of_the_online_variant() -> None:
     with pytest.raises(ParameterError, match=r"EWC\.decay is of the online variant: set online=True"):
         EWC(decay=0.9)
@@ -150,6 +157,7 @@ def test_less_is_forgotten_where_the_task_is_told(online: bool) -> None:
     assert held.average_accuracy > plain.average_accuracy
 
 
+@pytest.mark.quick
 def test_a_whole_step(split: Data) -> None:
     """In the second task the classes seen so far are told apart, plus λ/2 Σ F (θ − θ*)²; nothing else moves."""
     torch.manual_seed(0)

@@ -23,6 +23,7 @@ def split() -> Data:
     return mw.read("digits").with_test(0.25).with_tasks(5)
 
 
+@pytest.mark.quick
 def test_a_reservoir_keeps_every_row_with_the_same_probability() -> None:
     """Over many runs each of 100 rows, in two batches, is among the 10 kept in a tenth of them."""
     counts = np.zeros(100)
@@ -38,12 +39,14 @@ def test_a_reservoir_keeps_every_row_with_the_same_probability() -> None:
     assert abs(counts[:60].mean() - counts[60:].mean()) < 5
 
 
+@pytest.mark.quick
 def test_a_reservoir_that_is_not_full_keeps_everything() -> None:
     memory = reservoir(np.full(5, EMPTY), 0, np.array([7, 9]), np.random.default_rng(0))
     assert memory.tolist() == [7, 9, EMPTY, EMPTY, EMPTY]
     assert sorted(reservoir(memory, 2, np.array([11, 12, 13]), np.random.default_rng(0)).tolist()) == [7, 9, 11, 12, 13]
 
 
+@pytest.mark.quick
 def test_a_balanced_memory_has_as_many_of_each_class_as_fit() -> None:
     labels = np.repeat([0, 1, 2, 3], 50)
     rng = np.random.default_rng(0)
@@ -54,6 +57,7 @@ def test_a_balanced_memory_has_as_many_of_each_class_as_fit() -> None:
     assert set(later[labels[later] < 2].tolist()) <= set(memory.tolist()), "rows that were let go do not come back"
 
 
+@pytest.mark.quick
 def test_rare_classes_leave_their_places_to_others() -> None:
     labels = np.array([0] * 50 + [1] * 2)
     memory = balanced(np.full(10, EMPTY), np.arange(52), labels, np.random.default_rng(0))
@@ -68,6 +72,7 @@ def begun(data: Data, method: Replay) -> ContinualLearner:
     return learner
 
 
+@pytest.mark.quick
 def test_a_share_of_every_later_batch_is_of_the_memory(split: Data) -> None:
     method = Replay(memory=40, batch_size=20, memory_share=0.25)
     learner = begun(split, method)
@@ -84,6 +89,7 @@ def test_a_share_of_every_later_batch_is_of_the_memory(split: Data) -> None:
     assert len(before["labels"]) == 20
 
 
+@pytest.mark.quick
 def test_a_batch_of_one_row_is_of_the_task(split: Data) -> None:
     method = Replay(memory=10, batch_size=1)
     labels = method.draw(begun(split, method), 10, generator(0, 10))["labels"]
@@ -114,6 +120,7 @@ def test_another_seed_keeps_other_rows(split: Data) -> None:
     assert kept[0] == kept[1] != kept[2]
 
 
+@pytest.mark.quick
 def test_the_memory_is_part_of_what_survives_a_restart(split: Data) -> None:
     learner = begun(split, Replay(memory=12))
     assert torch.equal(learner.state_dict()["memory"], learner.get_buffer("memory"))

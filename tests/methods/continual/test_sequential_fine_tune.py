@@ -36,6 +36,7 @@ def begun(
     return method, learner
 
 
+@pytest.mark.quick
 def test_every_task_has_an_equal_share_of_the_steps(split: Data) -> None:
     _, learner = begun(split, 103)
     counted = np.bincount([learner.task_at(step) for step in range(103)])
@@ -44,6 +45,7 @@ def test_every_task_has_an_equal_share_of_the_steps(split: Data) -> None:
     assert [learner.since(step) for step in (0, 19, 20, 40, 41)] == [0, 19, 0, 20, 0]
 
 
+@pytest.mark.quick
 def test_a_step_draws_rows_of_its_own_task_alone(split: Data) -> None:
     method, learner = begun(split, 50)
     for step in range(50):
@@ -53,6 +55,7 @@ def test_a_step_draws_rows_of_its_own_task_alone(split: Data) -> None:
     assert first == {0, 1}
 
 
+@pytest.mark.quick
 def test_the_class_is_asked_among_those_seen_or_those_of_the_task(split: Data) -> None:
     for scenario, allowed in (("class", [4, 4, 6]), ("task", [2, 2, 2])):
         method, learner = begun(split, 50, SequentialFineTune(scenario=scenario))
@@ -60,6 +63,7 @@ def test_the_class_is_asked_among_those_seen_or_those_of_the_task(split: Data) -
         assert counts == allowed, scenario
 
 
+@pytest.mark.quick
 def test_the_loss_is_the_cross_entropy_among_allowed_classes() -> None:
     outputs, labels = torch.tensor([[1.0, 2.0, 3.0], [0.0, 5.0, 1.0]]), torch.tensor([1, 2])
     allowed = torch.tensor([[True, True, False], [True, False, True]])
@@ -146,12 +150,14 @@ def test_a_task_of_one_row_and_a_task_without_test_rows() -> None:
     assert len(model.lineage.rows) == 5
 
 
+@pytest.mark.quick
 def test_a_task_that_only_test_rows_have_is_named(split: Data) -> None:
     few = split.select(~((split.take("task") == 3) & (split.part[split.rows] == 0)))
     with pytest.raises(DataError, match="rows of digits are of a task that was not learned, the first of 3"):
         AccuracyMatrix(few)
 
 
+@pytest.mark.quick
 def test_a_task_whose_steps_were_not_taken_shaped_nothing(split: Data) -> None:
     """A run that the clock ends early names the rows of those tasks alone that it came to."""
     method, learner = begun(split, 50)
@@ -166,6 +172,7 @@ def test_validation_rows_do_not_end_it(split: Data) -> None:
     assert SequentialFineTune(patience=1).fit(data, budget=60).lineage.steps == 60
 
 
+@pytest.mark.quick
 def test_the_rate_is_the_same_for_every_task() -> None:
     assert {SequentialFineTune().schedule(step, 100) for step in range(100)} == {1.0}
     assert SequentialFineTune(warmup=0.1).schedule(0, 100) == pytest.approx(0.1)

@@ -29,6 +29,7 @@ def unlabelled(digits: Data) -> Data:
     )  # fmt: skip
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 def test_loss_by_hand(temperature: float) -> None:
     student, teacher = [[1.0, 0.0, -1.0], [0.0, 0.0, 3.0]], [[2.0, 1.0, 0.0], [1.0, -1.0, 0.5]]
@@ -45,6 +46,7 @@ def _softmax(values: list[float]) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
+@pytest.mark.quick
 def test_loss_is_nothing_between_equals() -> None:
     logits = torch.tensor([[1.0, -2.0, 0.3]])
     assert float(kl_distillation(logits, logits + 5, 3.0)) == pytest.approx(0, abs=1e-6)

@@ -26,6 +26,7 @@ def test_clients_are_simulated_and_privacy_is_said(tmp_path: Path, capsys: pytes
     assert f"epsilon {privacy['epsilon']:.6g}, delta 1e-05, unit client" in said
 
 
+@pytest.mark.quick
 def test_without_clients_it_says_what_to_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "fed-avg", "digits", "--out", str(tmp_path / "model")]) == 2
     said = capsys.readouterr().err

@@ -220,6 +220,7 @@ def test_rows_that_nobody_holds_are_refused(numbers: Data) -> None:
         FedAvg().fit(held_by(numbers, lambda _: names), budget=1)
 
 
+@pytest.mark.quick
 def test_fields_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(ParameterError, match="local_steps stands in place of local_epochs"):
         FedAvg(local_steps=3, local_epochs=2)

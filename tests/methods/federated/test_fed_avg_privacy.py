@@ -184,6 +184,7 @@ def test_nothing_is_picked_by_validation_rows(numbers: Data) -> None:
     assert stopped.lineage.steps < 40, "without noise there is nothing to hide"
 
 
+@pytest.mark.quick
 def test_fields_that_would_tell_of_clients_are_refused() -> None:
     with pytest.raises(
         ParameterError, match=r"noise_multiplier needs local_steps.*got local_epochs=1. Try local_steps"

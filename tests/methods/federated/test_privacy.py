@@ -10,6 +10,8 @@ from dp_accounting import rdp
 from manyways.methods.bases._privacy import clip_updates, epsilon, guarantee, noisy_mean
 from manyways.models.population import member_norms
 
+pytestmark = pytest.mark.quick
+
 
 def test_updates_are_shortened_to_the_bound_and_keep_their_direction() -> None:
     updates = {"a": torch.tensor([[3.0, 0.0], [0.3, 0.0], [0.0, 0.0]]), "b": torch.tensor([[4.0], [0.4], [0.0]])}

@@ -8,6 +8,8 @@ import pytest
 
 from manyways.methods.bases._rounds import RoundPlan, Rounds
 
+pytestmark = pytest.mark.quick
+
 HELD = [np.arange(0, 23), np.arange(23, 24), np.arange(24, 44), np.arange(44, 51)]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from manyways.data.data import Data
@@ -26,6 +27,7 @@ def test_digits_never_seen_are_told_apart() -> None:
     assert trained > untrained + 0.02
 
 
+@pytest.mark.quick
 def test_prototypes_and_nearness_by_hand() -> None:
     """Two classes of two rows each; a query's logits are minus its squared distances to the classes' means."""
     support = torch.tensor([[[[0.0, 0.0], [2.0, 0.0]], [[0.0, 4.0], [0.0, 6.0]]]])

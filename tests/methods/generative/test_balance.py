@@ -1,8 +1,11 @@
 """Balance: when a game between two networks is lost."""
 
+import pytest
 import torch
 
 from manyways.methods.generative._balance import Balance
+
+pytestmark = pytest.mark.quick
 
 
 def test_how_the_game_stands() -> None:

@@ -29,6 +29,7 @@ from manyways.training.optimizer import make_optimizer
 from manyways.training.run import Run
 
 
+@pytest.mark.quick
 def test_the_losses_by_hand() -> None:
     real, drawn = torch.tensor([1.0, -2.0]), torch.tensor([0.5])
 
@@ -40,6 +41,7 @@ def test_the_losses_by_hand() -> None:
     assert float(generator_loss(drawn)) == pytest.approx(-math.log(sigmoid(0.5)))
 
 
+@pytest.mark.quick
 def test_the_gradient_penalty_by_hand() -> None:
     """Of D(x) = ½ |x|² the gradient is x."""
     rows = torch.tensor([[1.0, 2.0], [0.0, 3.0]], requires_grad=True)
@@ -48,6 +50,7 @@ def test_the_gradient_penalty_by_hand() -> None:
     assert torch.autograd.grad(penalty, rows)[0].tolist() == [[1.0, 2.0], [0.0, 3.0]]
 
 
+@pytest.mark.quick
 def test_each_player_descends_its_own_loss(digits: Data) -> None:
     """The gradients are those that two separate players would compute, with the other one fixed."""
     method = GAN(batch_size=8)
@@ -75,6 +78,7 @@ def test_each_player_descends_its_own_loss(digits: Data) -> None:
         torch.testing.assert_close(found[f"network.{name}"], gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.quick
 def test_the_norm_of_each_player_is_bounded(digits: Data) -> None:
     method = GAN(batch_size=8, clip=0.01)
     learner = method.begin(digits, None, 0)
@@ -84,6 +88,7 @@ def test_the_norm_of_each_player_is_bounded(digits: Data) -> None:
         assert float(norm) == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.quick
 def test_the_discriminator_learns_at_a_rate_of_its_own(digits: Data) -> None:
     method = GAN(discriminator_rate=3.0)
     learner = method.begin(digits, None, 0)
@@ -94,6 +99,7 @@ def test_the_discriminator_learns_at_a_rate_of_its_own(digits: Data) -> None:
     assert len(rates) == len(list(learner.network.parameters())) + len(list(learner.discriminator.parameters()))
 
 
+@pytest.mark.quick
 def test_the_model_is_the_average_of_the_generator(digits: Data) -> None:
     method = GAN(batch_size=8, average_decay=0.9)
     learner = method.begin(digits, None, 0)
@@ -270,6 +276,7 @@ def test_a_collapse_is_seen(digits: Data) -> None:
     assert model.sample(50).take("image").astype(float).std(0).mean() > 20, "what is kept draws different rows"
 
 
+@pytest.mark.quick
 def test_architectures_for_images(digits: Data) -> None:
     small = GAN().begin(digits, None, 0)
     assert small.network.decoder.name == "perceptron"

@@ -12,6 +12,7 @@ import manyways as mw
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import NeedsError
+from manyways.methods.ablations import with_column
 from manyways.methods.generative.vae import VAE
 from manyways.methods.transfer.fine_tune import FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe
@@ -19,7 +20,6 @@ from manyways.models.generative.decoders import ConvolutionalDecoder, make_decod
 from manyways.models.generative.likelihoods import Bernoulli, DiscretisedLogistic
 from manyways.models.variational_autoencoder import VariationalAutoencoder, terms
 from manyways.randomness import generator
-from manyways.testing.trial import with_column
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 

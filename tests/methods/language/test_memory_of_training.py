@@ -115,6 +115,7 @@ def test_checkpointed_layers_keep_little(pairs: Data, checkpoint: str) -> None:
     assert all("forward" not in vars(part) for part in network.modules())
 
 
+@pytest.mark.quick
 def test_dropout_is_the_same_when_a_layer_is_computed_again() -> None:
     class Layer(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -146,6 +147,7 @@ def test_frozen_weights_may_be_of_half_the_size(pairs: Data, checkpoint: str, tm
     assert mw.load(whole.save(tmp_path / "whole")).network.dtype == torch.bfloat16
 
 
+@pytest.mark.quick
 def test_all_weights_do_not_learn_in_bfloat16() -> None:
     with pytest.raises(ParameterError, match=r"SFT\.dtype must be .float32. where all weights learn.*lora=8"):
         mw.SFT(dtype="bfloat16")

@@ -24,6 +24,7 @@ def test_the_loss_is_that_of_transformers(reader_of_sums: Model) -> None:
     torch.testing.assert_close(next_token_loss(network, ids), expected)
 
 
+@pytest.mark.quick
 def test_windows_cover_the_stream_about_once_an_epoch(sums: Data) -> None:
     method = Pretrain(tokenizer="characters", context=16, size=0.2, batch_size=8)
     learner = method.begin(sums, None, 0)

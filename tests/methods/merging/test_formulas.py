@@ -19,6 +19,8 @@ from manyways.methods.merging._formulas import (
     weighted_sum,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def vector(*numbers: float) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float32)

@@ -218,6 +218,7 @@ def test_a_comparison_tries_it_only_where_it_is_asked_to(folders: Folders, few: 
 # --- what does not go together --------------------------------------------------------------------
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

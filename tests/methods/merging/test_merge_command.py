@@ -53,6 +53,7 @@ def test_a_merge_is_written_as_a_method(folders: dict[str, str], out: Path, caps
     assert "1,797 training rows" in said
 
 
+@pytest.mark.quick
 def test_how_to_type_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     code, said, _ = run(capsys, "methods", "merge")
     assert code == 0
@@ -64,6 +65,7 @@ def test_how_to_type_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"--models \[STR", run(capsys, "fit", "merge", "--help")[1])
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "message"),
     [

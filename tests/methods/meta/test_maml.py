@@ -45,6 +45,7 @@ def test_fewer_classes_have_the_first_outputs(head: Literal["normalised", "linea
     assert model.evaluate(halves[1], ways=3, episodes=50)["accuracy"] > 0.4
 
 
+@pytest.mark.quick
 def test_first_order_leaves_second_derivatives_out(halves: tuple[Data, Data]) -> None:
     """At first, with a large inner rate, they even turn the gradient around."""
     learner = SMALL.begin(halves[0], None, 0)

@@ -54,6 +54,7 @@ def model(bars: Data) -> DualEncoder:
 # --- pairs ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_equal_texts_and_equal_pictures_of_a_batch_are_the_same(bars: Data) -> None:
     method = CLIP(batch_size=64)
     learner = method.begin(bars, None, 0)
@@ -187,6 +188,7 @@ def test_what_it_cannot_do_it_says(model: DualEncoder, bars: Data) -> None:
         mw.Supervised().fit("digits", budget=1).retrieve("a", "digits")
 
 
+@pytest.mark.quick
 def test_the_temperature_is_learned_and_bounded(bars: Data) -> None:
     method = CLIP(batch_size=32, temperature=0.0101, learning_rate=0.5)
     learner = method.begin(bars, None, 0)

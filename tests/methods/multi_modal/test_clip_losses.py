@@ -10,6 +10,8 @@ from torch.nn.functional import normalize
 from manyways.methods.multi_modal.clip import pair_loss, sigmoid_pair_loss
 from manyways.randomness import generator
 
+pytestmark = pytest.mark.quick
+
 
 def vectors(rows: int, seed: int) -> tuple[Tensor, Tensor]:
     a, b = normalize(torch.randn(2, rows, 6, generator=generator(seed), dtype=torch.float64), dim=2).unbind()

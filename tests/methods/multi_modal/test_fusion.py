@@ -39,6 +39,7 @@ def halves() -> Data:
 # --- formulas ------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_the_vote_is_a_mean_of_probabilities() -> None:
     said = torch.randn(5, 3, 4, generator=generator(0))
     weights = torch.tensor([0.0, 1.0, -1.0])
@@ -50,6 +51,7 @@ def test_the_vote_is_a_mean_of_probabilities() -> None:
     assert torch.allclose(numbers, (said[:, :, :1] * shares[None, :, None]).sum(1))
 
 
+@pytest.mark.quick
 def test_what_is_missing_has_no_vote() -> None:
     said, weights = torch.randn(4, 2, 3, generator=generator(0)), torch.tensor([0.3, -0.8])
     there = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
@@ -60,6 +62,7 @@ def test_what_is_missing_has_no_vote() -> None:
     assert torch.allclose(voted[3], weighted_vote(said, ~there, weights, "softmax").softmax(1)[3], atol=1e-6)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_inputs_are_hidden_and_one_always_stays(share: float) -> None:
     there = torch.rand(4000, 3, generator=generator(1)) < 0.7
@@ -71,6 +74,7 @@ def test_inputs_are_hidden_and_one_always_stays(share: float) -> None:
     assert float((left[both].sum(1) == 2).float().mean()) == pytest.approx(1 - share, abs=0.04)
 
 
+@pytest.mark.quick
 def test_each_input_learns_to_predict_alone(halves: Data) -> None:
     method = Fusion(kind="late", hide=0.0)
     learner = method.begin(halves, None, 0)
@@ -194,6 +198,7 @@ def test_one_input_is_not_several() -> None:
         Fusion().fit("digits")
 
 
+@pytest.mark.quick
 def test_masks_are_part_of_the_batch(halves: Data) -> None:
     method = Fusion(hide=0.5)
     learner = method.begin(halves, None, 0)

@@ -110,6 +110,7 @@ def test_saved_and_loaded_it_tells_the_same(model: DualEncoder, data: Data, tmp_
     assert loaded.lineage.parents[0].title == "clip(batch_size=64)"
 
 
+@pytest.mark.quick
 def test_templates_and_classes_are_checked() -> None:
     with pytest.raises(ParameterError, match=r"ZeroShot\.template must hold \{\}, .*; got 'a picture'"):
         ZeroShot(classes=("a", "b"), template="a picture")

@@ -45,6 +45,7 @@ def fitted(method: MultiTask, data: Data, budget: int) -> LabelsPredictor:
 # --- formulas ------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_uncertainties_by_hand() -> None:
     """L e^−s + s/2 for classes, L e^−s / 2 + s/2 for numbers; least where e^s is 2 L, and L."""
     losses, s = torch.tensor([2.0, 3.0]), torch.tensor([0.5, -1.0])
@@ -55,12 +56,14 @@ def test_uncertainties_by_hand() -> None:
     assert slope.abs().max() < 1e-6
 
 
+@pytest.mark.quick
 def test_gradients_that_do_not_conflict_are_summed() -> None:
     gradients = torch.tensor([[1.0, 0.0, 0.0], [0.5, 2.0, 0.0], [0.0, 1.0, 3.0]])
     weights = without_conflicts(gradients @ gradients.T, [[1, 2], [0, 2], [0, 1]])
     assert weights.tolist() == [1, 1, 1]
 
 
+@pytest.mark.quick
 def test_two_gradients_that_conflict_are_projected() -> None:
     """Each loses its part along the other: neither then points against the other's."""
     a, b = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 1.0])
@@ -83,6 +86,7 @@ def _by_the_paper(gradients: Tensor, orders: list[list[int]]) -> Tensor:
     return torch.stack(changed).sum(0)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("seed", range(4))
 def test_pcgrad_is_that_of_the_paper(seed: int) -> None:
     gradients = torch.randn(4, 9, generator=generator(seed), dtype=torch.float64)
@@ -95,6 +99,7 @@ def test_pcgrad_is_that_of_the_paper(seed: int) -> None:
 # --- losses and gradients ------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_each_label_is_learned_from_the_rows_that_have_it(digits: Data) -> None:
     method = MultiTask()
     learner = method.begin(digits, None, 0)
@@ -112,6 +117,7 @@ def test_each_label_is_learned_from_the_rows_that_have_it(digits: Data) -> None:
         assert float(part.detach()) == pytest.approx(float(by_hand.detach()), rel=1e-4)
 
 
+@pytest.mark.quick
 def test_pcgrad_changes_what_is_shared_and_leaves_the_heads(digits: Data) -> None:
     """The heads get the plain gradients, the shared weights those of the paper."""
     method = MultiTask(weighting="pcgrad", augment=False)
@@ -176,6 +182,7 @@ def test_a_learned_uncertainty_moves_with_the_loss(digits: Data) -> None:
     assert noisy > learned + 0.3
 
 
+@pytest.mark.quick
 def test_pcgrad_looks_at_labels_in_an_order_that_changes(digits: Data) -> None:
     """By chance, as the algorithm wants it: all orders come, and each gradient has one of its own."""
     method = MultiTask(weighting="pcgrad", augment=False, size=0.25, batch_size=8)
@@ -237,6 +244,7 @@ def test_one_label_is_not_several(digits: Data) -> None:
         Supervised().fit(digits, budget=1)
 
 
+@pytest.mark.quick
 def test_weightings_are_for_a_shared_network() -> None:
     with pytest.raises(ParameterError, match=r"with shared=False leave it out; got 'pcgrad'"):
         MultiTask(shared=False, weighting="pcgrad")

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 
+pytestmark = pytest.mark.quick
+
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 Table = Callable[..., Data]
 

@@ -210,6 +210,7 @@ def test_listeners_hear_the_prequential_score(elec: Arrays, table: Table) -> Non
     assert len(scores) == 3
 
 
+@pytest.mark.quick
 def test_a_comparison_tries_it_where_rows_have_a_time(elec: Arrays, table: Table) -> None:
     from manyways.comparison.comparison_plan import make_plan
 
@@ -222,6 +223,7 @@ def test_a_comparison_tries_it_where_rows_have_a_time(elec: Arrays, table: Table
     assert tried(table(inputs, labels)) == []
 
 
+@pytest.mark.quick
 def test_others_start_from_a_plain_model_as_before(digits: Data) -> None:
     """That it is the shortest way to a model that classifies does not make it what others are told to start from."""
     from manyways.methods.starts import starts

@@ -14,6 +14,7 @@ from manyways.models.language_model import LanguageModel
 from manyways.randomness import generator
 
 
+@pytest.mark.quick
 def test_at_the_reference_the_losses_are_those_of_the_papers() -> None:
     same = torch.tensor([0.0, -3.0, 2.0])
     assert float(dpo_loss(same, same, 0.1)) == pytest.approx(0.693147, abs=1e-6)
@@ -21,6 +22,7 @@ def test_at_the_reference_the_losses_are_those_of_the_papers() -> None:
     assert float(ipo_loss(same, same, 0.1)) == pytest.approx(25, abs=1e-5)
 
 
+@pytest.mark.quick
 def test_losses_by_hand() -> None:
     chosen, rejected = torch.tensor([2.0, -1.0]), torch.tensor([-3.0, 1.0])
     likely = [1 / (1 + np.exp(-0.5 * d)) for d in (5, -2)]

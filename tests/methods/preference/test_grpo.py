@@ -55,6 +55,7 @@ def begun(method: GRPO, sums: Data, start: LanguageModel, seed: int = 0) -> Roll
 # --- formulas ------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("log_ratio", "advantage", "expected"),
     [
@@ -72,11 +73,13 @@ def test_ratios_are_clipped_where_that_is_worse(log_ratio: float, advantage: flo
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.quick
 def test_the_upper_clip_is_its_own() -> None:
     found = surrogate(torch.tensor([1.25, 1.4, 0.5]), torch.tensor([1.0, 1.0, -1.0]), 0.2, 0.28)
     torch.testing.assert_close(found, torch.tensor([-1.25, -1.28, 0.8]))
 
 
+@pytest.mark.quick
 def test_advantages_compare_the_answers_to_a_prompt() -> None:
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [3.0, 3.0, 3.0, 7.0], [2.0, 2.0, 2.0, 2.0]])
     halves, one = 0.5 / (math.sqrt(1 / 3) + 1e-4), 1 / (2 + 1e-4)
@@ -86,6 +89,7 @@ def test_advantages_compare_the_answers_to_a_prompt() -> None:
     torch.testing.assert_close(advantages(rewards, scaled=False), plain)
 
 
+@pytest.mark.quick
 def test_divergence_is_an_unbiased_estimate_that_is_never_negative() -> None:
     said, reference = torch.tensor([-1.0, -1.0, -2.0]), torch.tensor([-1.0, 0.0, -3.0])
     expected = torch.tensor([0.0, math.e - 2, math.exp(-1)])
@@ -95,6 +99,7 @@ def test_divergence_is_an_unbiased_estimate_that_is_never_negative() -> None:
     assert float(found) == pytest.approx(float((ours.exp() * (ours - theirs)).sum()), abs=1e-6)
 
 
+@pytest.mark.quick
 def test_aggregations_weigh_tokens_differently() -> None:
     """Answers of one and three tokens to one prompt, of two to another."""
     batch = pack([Group([5], [Answer([6]), Answer([7, 8, 9])]), Group([5, 6], [Answer([7, 8])])], 0)
@@ -488,6 +493,7 @@ def test_numbers_of_all_kinds_are_rewards(sums: Data, reader_of_sums: LanguageMo
     assert learner.judge(np.array([0, 1]), ["a", "b"]).tolist() == [1.0, 1.0]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("reward", "message"),
     [

@@ -21,6 +21,7 @@ def sigmoid(x: float) -> float:
     return float(1 / (1 + np.exp(-x)))
 
 
+@pytest.mark.quick
 def test_loss_by_hand() -> None:
     """λ_D (1 − σ(β(r − z))) and λ_U (1 − σ(β(z − r))), where z is the mean of 1 and 4."""
     ratios, good = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([True, True, False])
@@ -29,6 +30,7 @@ def test_loss_by_hand() -> None:
     assert float(kto_loss(ratios, good, mismatched, 0.5, 2, 3)) == pytest.approx(np.mean(expected), abs=1e-6)
 
 
+@pytest.mark.quick
 def test_a_negative_divergence_counts_as_none() -> None:
     """z = max(0, …): at the reference, and wherever the estimate falls below it, every answer costs a half."""
     for good in (True, False):
@@ -36,6 +38,7 @@ def test_a_negative_divergence_counts_as_none() -> None:
         assert float(loss) == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.quick
 def test_the_divergence_carries_no_gradient() -> None:
     mismatched = torch.tensor([1.0, 4.0], requires_grad=True)
     ratios = torch.zeros(2, requires_grad=True)
@@ -45,6 +48,7 @@ def test_the_divergence_carries_no_gradient() -> None:
     assert ratios.grad[0] < 0 < ratios.grad[1]
 
 
+@pytest.mark.quick
 def test_every_prompt_gets_the_answer_to_another() -> None:
     groups = [Group([row], (Answer([10 + row]), Answer([20 + row]))) for row in range(7)]
     for seed in (0, 1):
@@ -56,6 +60,7 @@ def test_every_prompt_gets_the_answer_to_another() -> None:
     assert with_mismatched(groups, 8, 0)[0].answers[-1] != with_mismatched(groups, 8, 1)[0].answers[-1]
 
 
+@pytest.mark.quick
 def test_the_answer_to_another_is_cut_to_the_context() -> None:
     """A long one would not fit behind a long prompt; its own answer always does."""
     groups = [
@@ -67,6 +72,7 @@ def test_the_answer_to_another_is_cut_to_the_context() -> None:
     assert second.answers[1].ids == [2, 3]
 
 
+@pytest.mark.quick
 def test_one_row_has_no_other() -> None:
     with pytest.raises(DataError, match=r"there is 1 row to learn from"):
         with_mismatched([Group([1], (Answer([2]),))], 8, 0)

@@ -17,6 +17,7 @@ from manyways.models.language_model import LanguageModel
 from manyways.randomness import generator
 
 
+@pytest.mark.quick
 def test_loss_by_hand() -> None:
     equal = torch.tensor([1.5, -2.0])
     assert float(bradley_terry_loss(equal, equal)) == pytest.approx(0.693147, abs=1e-6)

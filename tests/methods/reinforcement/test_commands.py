@@ -32,6 +32,7 @@ def test_fit_scores_episodes_and_goes_on(tmp_path: Path, capsys: pytest.CaptureF
     assert "nothing about rows" in capsys.readouterr().err
 
 
+@pytest.mark.quick
 def test_unknown_environments_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "ppo", "CartPol-v1", "--out", str(tmp_path / "model")]) == 2
     assert "Did you mean 'CartPole-v1'?" in capsys.readouterr().err

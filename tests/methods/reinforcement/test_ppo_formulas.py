@@ -15,6 +15,8 @@ from manyways.methods.reinforcement.ppo import PPO, clipped_surrogate, generalis
 from manyways.models.acting.networks import ActorCritic
 from manyways.randomness import generator
 
+pytestmark = pytest.mark.quick
+
 SMALL = PPO(environments=4, horizon=8, batch_size=16, epochs=2, widths=(16,))
 
 Makes = Callable[..., Any]

@@ -19,6 +19,7 @@ from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 
 
+@pytest.mark.quick
 def test_errors_by_hand() -> None:
     values = torch.tensor([[1.0, 2.0], [3.0, 5.0], [0.0, 0.0]])
     states, actions, reached = torch.tensor([0, 1, 0]), torch.tensor([1, 0, 0]), torch.tensor([1, 0, 1])
@@ -28,6 +29,7 @@ def test_errors_by_hand() -> None:
     torch.testing.assert_close(errors, torch.tensor([2 - (1 + 2.5), 3 - (-1 + 1.0), 1 - 4.0]))
 
 
+@pytest.mark.quick
 def test_a_step_is_watkins_rule() -> None:
     """Q(s, a) moves by α times the error, by the mean of the errors where a pair came several times, and no other."""
     method = QLearning(environments=16, learning_rate=0.3, initial_value=0.5)
@@ -53,11 +55,13 @@ def test_a_step_is_watkins_rule() -> None:
     torch.testing.assert_close(learner.network.values.detach(), expected)
 
 
+@pytest.mark.quick
 def test_steps_that_begin_anew_do_not_count_as_repeats() -> None:
     pairs, real = torch.tensor([4, 7, 4, 4, 9]), torch.tensor([True, True, False, True, False])
     assert repeats(pairs, real).tolist() == [2, 1, 2, 2, 1]
 
 
+@pytest.mark.quick
 def test_exploration_falls_to_its_end_and_stays() -> None:
     method = QLearning(exploration=0.8, final_exploration=0.2, exploration_share=0.5)
     assert [method.epsilon(done) for done in (0, 0.25, 0.5, 0.9)] == pytest.approx([0.8, 0.5, 0.2, 0.2])

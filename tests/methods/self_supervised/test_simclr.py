@@ -24,6 +24,7 @@ def _by_loops(a: torch.Tensor, b: torch.Tensor, temperature: float) -> float:
     return total / (2 * count)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("rows", "temperature"), [(2, 0.5), (5, 0.1), (16, 1.0)])
 def test_loss_is_equation_one(rows: int, temperature: float) -> None:
     a, b = torch.randn(2, rows, 7, generator=generator(rows)).unbind()
@@ -31,6 +32,7 @@ def test_loss_is_equation_one(rows: int, temperature: float) -> None:
     assert float(loss) == pytest.approx(_by_loops(a, b, temperature), rel=1e-4)
 
 
+@pytest.mark.quick
 def test_loss_of_orthogonal_pairs_in_closed_form() -> None:
     """Partners equal, all others orthogonal: −log(e^(1/T) / (e^(1/T) + 2N − 2))."""
     views, temperature = torch.eye(8), 0.5
@@ -38,6 +40,7 @@ def test_loss_of_orthogonal_pairs_in_closed_form() -> None:
     assert float(normalised_temperature_cross_entropy(views, 3 * views, temperature)) == pytest.approx(expected)
 
 
+@pytest.mark.quick
 def test_loss_pulls_partners_together() -> None:
     a, b = torch.randn(2, 6, 4, generator=generator(0)).unbind()
     b.requires_grad_(True)
@@ -86,6 +89,7 @@ def test_projection_is_dropped_and_the_two_views_differ(digits: Data) -> None:
     assert model.embed(digits.test).shape[1] == learner.network.width != 5
 
 
+@pytest.mark.quick
 def test_a_batch_holds_no_row_twice(digits: Data) -> None:
     """In a data set smaller than the batch a row would be told apart from itself."""
     few = digits.select(np.arange(20))

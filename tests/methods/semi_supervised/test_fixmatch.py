@@ -15,6 +15,7 @@ from manyways.randomness import generator
 from ..steps import Step, move_average
 
 
+@pytest.mark.quick
 def test_loss_by_hand() -> None:
     """Of three rows one is below the threshold; it counts in the mean, but adds nothing."""
     weak = torch.tensor([[4.0, 0.0], [0.0, 3.0], [0.1, 0.0]])
@@ -26,6 +27,7 @@ def test_loss_by_hand() -> None:
     assert float(confident) == pytest.approx(2 / 3)
 
 
+@pytest.mark.quick
 def test_guesses_carry_no_gradient(digits: Data) -> None:
     """The gradient with guesses as they are made is that with the same guesses as constants."""
     method = FixMatch(batch_size=8, unlabelled_ratio=2, threshold=0.0, align_classes=False)
@@ -42,6 +44,7 @@ def test_guesses_carry_no_gradient(digits: Data) -> None:
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.quick
 def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
     """Labels are one of class 0 for three of class 1; all guesses were of class 0 for a long time."""
     balance = ClassBalance(ClassTarget("y", ("a", "b")), torch.tensor([0, 1, 1, 1]))
@@ -55,6 +58,7 @@ def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
     torch.testing.assert_close(balance(guesses), expected / expected.sum(1, keepdim=True))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("threshold", "share"), [(0.0, 1.0), (0.999999, 0.0)])
 def test_threshold_decides_who_teaches(threshold: float, share: float) -> None:
     weak, strong = torch.randn(2, 8, 4, generator=generator(1)).unbind()
@@ -75,6 +79,7 @@ def test_unlabelled_rows_make_it_better(digits: Data) -> None:
     assert scores[0] > 0.88
 
 
+@pytest.mark.quick
 def test_a_step_sees_labelled_weak_and_strong_rows(digits: Data) -> None:
     few = digits.with_labels(40)
     method = FixMatch(batch_size=8, unlabelled_ratio=3)
@@ -102,6 +107,7 @@ def test_model_is_the_average_of_the_weights(digits: Data) -> None:
     assert sizes[0] != sizes[1]
 
 
+@pytest.mark.quick
 def test_a_whole_step(digits: Data) -> None:
     """Guesses lifted by wanted / guessed shares label the strong views; then the average and the balance move."""
     method = FixMatch(batch_size=8, unlabelled_ratio=3, threshold=0.11, unlabelled_weight=0.7, average_decay=0.2)
@@ -123,6 +129,7 @@ def test_a_whole_step(digits: Data) -> None:
     step.agree(loss)
 
 
+@pytest.mark.quick
 def test_the_balance_is_that_of_the_labels_it_sees(digits: Data) -> None:
     few = digits.with_labels(40)
     balance = FixMatch(batch_size=4).begin(few, None, 0).balance

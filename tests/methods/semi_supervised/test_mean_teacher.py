@@ -18,22 +18,26 @@ from manyways.training.optimizer import make_optimizer
 from ..steps import Step, move_average
 
 
+@pytest.mark.quick
 def test_consistency_of_classes_by_hand() -> None:
     student, teacher = torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.0, 0.0]])
     # Probabilities are (1/4, 3/4) and (1/2, 1/2).
     assert float(ClassTarget("y", ("a", "b")).consistency_loss(student, teacher)) == pytest.approx(0.25**2 + 0.25**2)
 
 
+@pytest.mark.quick
 def test_consistency_of_numbers_by_hand() -> None:
     student, teacher = torch.tensor([[1.0], [5.0]]), torch.tensor([[0.0], [2.0]])
     assert float(NumberTarget("y").consistency_loss(student, teacher)) == pytest.approx((1 + 9) / 2)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("progress", "weight"), [(0.0, math.exp(-5)), (0.5, math.exp(-1.25)), (1, 1), (3, 1)])
 def test_ramp_up_is_the_papers(progress: float, weight: float) -> None:
     assert ramp_up(progress) == pytest.approx(weight)
 
 
+@pytest.mark.quick
 def test_teacher_is_the_moving_average(digits: Data) -> None:
     """After each step the teacher is decay · teacher + (1 − decay) · student, decay = min(0.99, (1+t)/(10+t))."""
     method = MeanTeacher(batch_size=4, unlabelled_ratio=1)
@@ -51,6 +55,7 @@ def test_teacher_is_the_moving_average(digits: Data) -> None:
         assert not p.requires_grad
 
 
+@pytest.mark.quick
 def test_loss_weighs_agreement_by_the_ramp(digits: Data) -> None:
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2, consistency_weight=3.0, ramp_up_share=0.5)
     learner = method.begin(digits.with_labels(40), None, 0)
@@ -90,6 +95,7 @@ def test_unlabelled_rows_change_what_is_learned(cancer: Data) -> None:
     assert not np.allclose(models[0].outputs(cancer.test), models[1].outputs(cancer.test), atol=1e-2)
 
 
+@pytest.mark.quick
 def test_a_whole_step(digits: Data) -> None:
     """The student learns from labels and from the teacher's probabilities of another view; then the teacher moves."""
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2, consistency_weight=3.0, average_decay=0.2)
@@ -105,6 +111,7 @@ def test_a_whole_step(digits: Data) -> None:
     step.agree(loss)
 
 
+@pytest.mark.quick
 def test_student_and_teacher_see_two_views_of_the_same_rows(digits: Data) -> None:
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2)
     learner = method.begin(digits.with_labels(40), None, 0)

@@ -98,6 +98,7 @@ def test_lineage_holds_every_round(digits: Data) -> None:
     assert len(model.lineage.rows) == len(few.training)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("base", [SimCLR(), KMeans()])
 def test_a_base_without_labels_is_refused(base: Any) -> None:
     with pytest.raises(NeedsError, match=r"SelfTraining\.base must be a method that learns to classify"):

@@ -132,6 +132,7 @@ def test_rounding_that_would_show_is_refused(cancer: Data) -> None:
         method.forget(method.fit(cancer), cancer, gone)
 
 
+@pytest.mark.quick
 def test_condition_is_that_of_the_matrix() -> None:
     factor = torch.randn(40, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     matrix = factor @ factor.T + 0.1 * torch.eye(40, dtype=torch.float64)

@@ -42,6 +42,7 @@ def test_wrong_labels_make_a_wrong_model(digits: Data) -> None:
     assert ((digits.test.take("label") + 1) % 10 == predicted).mean() > 0.85
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_label_loss_is_the_smoothed_cross_entropy(smoothing: float) -> None:
     logits, labels = torch.randn(6, 4, generator=generator(1)), torch.tensor([0, 1, 2, 3, 1, 0])
@@ -56,6 +57,7 @@ def test_label_loss_is_the_smoothed_cross_entropy(smoothing: float) -> None:
     )
 
 
+@pytest.mark.quick
 def test_label_loss_of_numbers_is_the_mean_squared_error() -> None:
     outputs, labels = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([1.5, 2.0, 1.0])
     assert float(NumberTarget("y").loss(outputs, labels)) == pytest.approx((0.25 + 0 + 9) / 3)
@@ -70,6 +72,7 @@ def test_label_smoothing_makes_the_model_less_sure(digits: Data) -> None:
     assert smooth < sure - 0.2
 
 
+@pytest.mark.quick
 def test_augment_off_shows_the_rows_as_they_are(digits: Data) -> None:
     few, rng = digits.with_labels(40), generator(0)
     for augment in (True, False):

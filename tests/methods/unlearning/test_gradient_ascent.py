@@ -96,6 +96,7 @@ def test_what_is_to_be_forgotten_must_be_said(one_class: Case) -> None:
         GradientAscent().forget(model, data.hide(one_class.rows), one_class.rows)
 
 
+@pytest.mark.quick
 def test_marks_are_read_from_a_column() -> None:
     table = {"x": np.arange(40.0), "label": ["a", "b"] * 20, "erase": ["true", "false"] + ["no"] * 38}
     data = read(table, forget="erase")

@@ -20,6 +20,7 @@ from manyways.training.events import Event
 from .conftest import Case
 
 
+@pytest.mark.quick
 def test_a_probe_is_moved_to_where_the_other_rows_alone_take_it() -> None:
     """Guo et al.: what is left of the distance is of second order in the share of rows that are gone."""
     rng = np.random.default_rng(0)
@@ -45,6 +46,7 @@ def test_a_probe_is_moved_to_where_the_other_rows_alone_take_it() -> None:
     assert left[60] < 0.2
 
 
+@pytest.mark.quick
 def test_numbers_are_moved_all_the_way() -> None:
     """The loss of a linear regression is a parabola, so that one step ends at the optimum of the rows that stay."""
     rng = np.random.default_rng(1)
@@ -61,6 +63,7 @@ def test_numbers_are_moved_all_the_way() -> None:
     np.testing.assert_allclose((now + step)[0], rest, rtol=1e-8)
 
 
+@pytest.mark.quick
 def test_curvature_and_slope_are_derivatives_of_the_cross_entropy() -> None:
     rng = torch.Generator().manual_seed(0)
     rows, labels = torch.randn(30, 4, generator=rng).double(), torch.randint(0, 3, (30,), generator=rng)

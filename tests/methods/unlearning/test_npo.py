@@ -19,11 +19,13 @@ from .conftest import Case, pets
 RATIOS = torch.tensor([0.0, -1.0, -2.0, 1.0], dtype=torch.float64)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("beta", "expected"), [(0.1, 13.400396), (1.0, 1.223299)])
 def test_loss_has_the_values_of_the_formula(beta: float, expected: float) -> None:
     assert float(npo_loss(RATIOS, beta)) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.quick
 def test_gradient_is_that_of_ascent_weighed_down_by_what_is_forgotten() -> None:
     """d/dr = 2 σ(β r): 1 where nothing has changed, as in gradient ascent, and less the less probable a row is."""
     ratios = RATIOS.clone().requires_grad_()

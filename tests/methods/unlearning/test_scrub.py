@@ -20,6 +20,7 @@ def test_a_class_is_forgotten_as_if_it_had_not_been_there(one_class: Case) -> No
     assert like > before[2] - 0.03
 
 
+@pytest.mark.quick
 def test_rounds_begin_with_passes_over_what_is_to_be_forgotten() -> None:
     """60 steps in 6 rounds; 90 rows are three batches of 32."""
     rising = [SCRUB().rising(step, 60, 90) for step in range(60)]

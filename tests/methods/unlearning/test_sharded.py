@@ -56,6 +56,7 @@ def _same(ours: Committee, theirs: Committee) -> bool:
     )
 
 
+@pytest.mark.quick
 def test_where_a_row_is_follows_from_the_row_and_the_seed(digits: Data) -> None:
     whole, some = Division(digits, 7, 3, 5), np.arange(len(digits)) % 3 == 0
     part = Division(digits.select(some), 7, 3, 5)
@@ -190,6 +191,7 @@ def test_a_budget_in_seconds_is_repeated_in_steps(digits: Data) -> None:
     assert sorted(forgot.lineage.plan) == ["shard-0/slice-1", "shard-1/slice-1"]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("base", [KMeans(), SimCLR()])
 def test_methods_that_do_not_learn_labels_are_refused(base: Method) -> None:
     with pytest.raises(NeedsError, match=r"Sharded\.method must be one that learns from labels .*; got"):

@@ -16,6 +16,8 @@ from manyways.models.backbones._mel import (
     window_length,
 )
 
+pytestmark = pytest.mark.quick
+
 RATES = [4000, 8000, 11_025, 16_000, 22_050, 44_100, 48_000]
 
 

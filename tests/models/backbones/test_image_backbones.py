@@ -8,6 +8,8 @@ from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import ImageBackbone, make_backbone
 from manyways.models.backbones.vit import sin_cos_positions
 
+pytestmark = pytest.mark.quick
+
 SPEC = ImageSpec(3, 32, 28)
 each_name = pytest.mark.parametrize("name", ["convnet", "resnet", "vit"])
 

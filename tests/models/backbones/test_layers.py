@@ -7,6 +7,8 @@ from torch.nn.functional import batch_norm
 
 from manyways.models.backbones._layers import batch_normalised
 
+pytestmark = pytest.mark.quick
+
 SHAPES = [(6, 3), (4, 3, 5), (3, 2, 4, 5)]
 
 

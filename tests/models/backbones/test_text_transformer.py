@@ -6,6 +6,8 @@ import torch
 from manyways.data.specs import TextSpec
 from manyways.models.backbones import Backbone, make_backbone
 
+pytestmark = pytest.mark.quick
+
 SPEC = TextSpec(vocabulary=30, length=16)
 
 

@@ -10,6 +10,8 @@ from manyways.models.language.architectures import new_network
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.randomness import generator
 
+pytestmark = pytest.mark.quick
+
 
 def test_shares_are_those_of_the_paper(tokenizer: Any) -> None:
     """15% hidden; of these 80% a mask, 10% any token, 10% themselves. Padding is never hidden."""

@@ -8,6 +8,8 @@ import torch
 from manyways.models.language.forward import answer_log_probabilities, hidden_states, token_log_probabilities
 from manyways.models.language.packing import Answer, Group, answer_lengths, pack, per_answer
 
+pytestmark = pytest.mark.quick
+
 GROUPS = [
     Group([5, 6, 7, 8], [Answer([9, 10]), Answer([11, 12, 13])]),
     Group([14, 15], [Answer([16, 17, 18, 19, 20], [True, False, False, True, True])]),

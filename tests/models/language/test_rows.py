@@ -11,6 +11,8 @@ from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.models.language.rows import Reader
 
+pytestmark = pytest.mark.quick
+
 
 def table(**columns: list[Any]) -> Data:
     made = [Column(name, "text", np.array(values, object)) for name, values in columns.items()]

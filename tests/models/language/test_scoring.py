@@ -23,6 +23,8 @@ from manyways.models.language.scoring import (
     with_scalar_head,
 )
 
+pytestmark = pytest.mark.quick
+
 GROUPS = [
     Group([5, 6], [Answer([7]), Answer([8, 9, 10])]),
     Group([5] * 9, [Answer([11, 12])]),

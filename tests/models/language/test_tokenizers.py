@@ -7,6 +7,8 @@ import pytest
 from manyways.errors import ModelError
 from manyways.models.language.tokenizers import CHAT_TEMPLATE, frame, make_tokenizer, token_ids, with_special_tokens
 
+pytestmark = pytest.mark.quick
+
 TEXTS = ["To be, or not to be:\nthat is the question.\n", "  two  spaces\tand a tab", "größer 😀"]
 
 

@@ -193,6 +193,10 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
 
     uses: ClassVar[tuple[str, ...]] = ("weight",)
 
+    def roles_used(self) -> tuple[str, ...]:
+        """Those of the method, and those of its sampler."""
+        return (*super().roles_used(), *SAMPLERS.find(self.sampler).uses)
+
     def make_learner(
         self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int
     ) -> LabelledLearnerT:

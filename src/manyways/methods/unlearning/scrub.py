@@ -57,6 +57,8 @@ class SCRUB(Approximate[SCRUBLearner]):
     takes: ClassVar = frozenset({"classify", "regress"})
     paper: ClassVar = "Kurmanji et al., Towards unbounded machine unlearning, NeurIPS 2023"
 
+    field_trials: ClassVar = {"forgetting_rounds": {"rounds": 2, "forgetting_rounds": 1}}
+
     def default_budget(self, data: Data) -> Budget:
         passes = -(-int(data.training.forgotten.sum()) // self.batch_size)
         return Budget(max(FEWEST, 2 * self.rounds * passes), "steps")
