@@ -10,6 +10,7 @@ import pytest
 
 import manyways
 
+pytestmark = pytest.mark.quick
 ROOT = Path(manyways.__file__).parent
 GLOSSARY = (Path(__file__).parents[1] / "docs" / "glossary.md").read_text(encoding="utf-8")
 TERMS, RULED_OUT = GLOSSARY.split("## Words that name nothing")
