@@ -57,13 +57,15 @@ def test_the_tests_of_the_page_pass(file: str, run: Run) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
-def test_the_commands_of_the_page_run(run: Run) -> None:
+@pytest.mark.parametrize("comparing", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_commands_of_the_page_run(comparing: bool, run: Run) -> None:
     (block,) = COMMANDS.findall(PAGE.read_text(encoding="utf-8"))
-    for line in block.splitlines():
-        prompt, program, *arguments = shlex.split(line)
-        assert (prompt, program) == ("$", "manyways")
-        done = run("-m", "manyways", *arguments)
-        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    commands = [shlex.split(line) for line in block.splitlines()]
+    assert {(prompt, program) for prompt, program, *_ in commands} == {("$", "manyways")}
+    for _, _, *arguments in commands:
+        if (arguments[0] == "compare") == comparing:
+            done = run("-m", "manyways", *arguments)
+            assert done.returncode == 0, f"{arguments}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
 @pytest.mark.quick

@@ -7,8 +7,9 @@ import pytest
 
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
+from manyways.methods.merging.merge import Merge
 from manyways.methods.method import Method
-from manyways.testing import checks_for
+from manyways.testing import checks_for, promises_documentation, promises_fields
 
 CHAINS = (
     "simclr >> fine-tune",
@@ -17,12 +18,18 @@ CHAINS = (
     "pretrain(tokenizer='bytes', context=64, size=0.2, batch_size=4) >> dpo(batch_size=4)",
 )
 TESTS = Path(__file__).parents[1]
+OF_WORDS = {*vars(promises_documentation), *vars(promises_fields)}
+"""Among others the names of the promises that train nothing."""
 
 
 def _cases() -> list[object]:
     methods: list[type[Method] | Method] = [*all_methods().values(), *map(parse_method, CHAINS)]
     return [
-        pytest.param(check, id=f"{method.method_name() if isinstance(method, type) else method}: {name}")
+        pytest.param(
+            check,
+            id=f"{method.method_name() if isinstance(method, type) else method}: {name}",
+            marks=[pytest.mark.quick] if name in OF_WORDS and method is not Merge else [],  # it trains what it merges
+        )
         for method in methods
         for name, check in checks_for(method)
     ]
@@ -33,6 +40,7 @@ def test_promise(check: Callable[[], None]) -> None:
     check()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("method", all_methods().values(), ids=all_methods())
 def test_has_tests_of_its_own_signal(method: type[Method]) -> None:
     *_, paradigm, name = method.__module__.split(".")
