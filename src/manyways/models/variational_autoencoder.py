@@ -70,7 +70,11 @@ class VariationalNetwork(nn.Module):
 
     @staticmethod
     def rebuild(saved: Mapping[str, Any]) -> "VariationalNetwork":
-        """The architecture that `config` described, with random weights. Raises ModelError where it does not fit."""
+        """The architecture that `config` described, with random weights.
+
+        Raises:
+            ModelError: It does not fit.
+        """
         parts = rebuild_network(saved["encoder"]), DECODERS.rebuild(saved["decoder"])
         return VariationalNetwork(*parts, LIKELIHOODS.rebuild(saved["likelihood"]))
 

@@ -64,7 +64,11 @@ class State:
         return Checkpoint(tensors, {"identity": self._identity, **facts})
 
     def restore(self, saved: Checkpoint) -> Progress:
-        """Go on from `saved`; how far it was. Raises ModelError where it does not fit what is trained."""
+        """Go on from `saved`; how far it was.
+
+        Raises:
+            ModelError: It does not fit what is trained.
+        """
         facts = described(saved.facts, "the checkpoint", ModelError)
         stopping, progress = facts.object("stopping"), facts.object("progress")
         counted = {name: stopping.get(name, int) for name in ("misses", "changes")}

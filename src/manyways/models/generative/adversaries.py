@@ -65,7 +65,11 @@ class GeneratorNetwork(nn.Module):
 
     @staticmethod
     def rebuild(saved: Mapping[str, Any]) -> "GeneratorNetwork":
-        """The architecture that `config` described, with random weights. Raises ModelError where it does not fit."""
+        """The architecture that `config` described, with random weights.
+
+        Raises:
+            ModelError: It does not fit.
+        """
         spec = spec_from_json(saved["spec"])
         if not isinstance(spec, ImageSpec | TableSpec):
             raise ModelError(f"A generator draws images or tables; the saved one draws {spec.kind}.")
