@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class AdversarialGenerator(Generator):
     """The generator of a generative adversarial network: it gives sample.
 
-    condition: the classes that it can be asked for; None where it was not told any.
+    Attributes:
+        condition: The classes that it can be asked for; None where it was not told any.
     """
 
     kind: ClassVar[str] = "adversarial-generator"

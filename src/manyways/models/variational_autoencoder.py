@@ -88,7 +88,10 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class Terms:
     """Terms of bounds on ln p(x), in nats, for z drawn from q(z | x).
 
-    reconstruction: ln p(x | z), and prior: ln p(z) − ln q(z | x), both [n, samples]; divergence: of q from p(z), [n].
+    Attributes:
+        reconstruction: ln p(x | z), [n, samples].
+        prior: ln p(z) − ln q(z | x), [n, samples].
+        divergence: Divergence of q from p(z), [n].
     """
 
     reconstruction: Tensor

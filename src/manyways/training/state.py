@@ -26,7 +26,8 @@ BEGIN_AGAIN = "Delete the folder of the run to begin it again."
 class Progress:
     """The progress of a run: steps done and planned, seconds of training, and whether the clock has ended it.
 
-    caution: what is to be said of its end.
+    Attributes:
+        caution: Trouble at its end, in words; empty where there was none.
     """
 
     step: int

@@ -21,7 +21,8 @@ SMALLEST_SIDE = 8
 class GeneratorNetwork(nn.Module):
     """Latent numbers, and a class where there are some, to rows: pixels in [-1, 1], or a table as it is encoded.
 
-    shares: how frequent each class was in training, empty without classes.
+    Attributes:
+        shares: Frequency of each class in training; empty without classes.
     """
 
     shares: Tensor
