@@ -108,7 +108,7 @@ def ours(start: LanguageModel, precision: Any) -> tuple[Callable[[], float], Any
     rng = torch.Generator().manual_seed(1)
     first = 4  # of the tokens that are not special
     learner.prompts = torch.randint(first, VOCABULARY, (PROMPTS, PROMPT), generator=rng).tolist()
-    learner.asked.copy_(torch.arange(PROMPTS))
+    learner.prompt_rows.copy_(torch.arange(PROMPTS))
     learner.tokens.copy_(torch.randint(first, VOCABULARY, learner.tokens.shape, generator=rng))
     learner.rewards.copy_(torch.rand(learner.rewards.shape, generator=rng))
     with torch.no_grad():

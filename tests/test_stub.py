@@ -23,6 +23,7 @@ mw.load(3)
 """
 
 
+@pytest.mark.quick
 def test_the_stub_is_what_its_script_writes() -> None:
     script = runpy.run_path(str(ROOT / "tools" / "write_stub.py"))
     written = script["STUB"].read_text(encoding="utf-8")
@@ -30,6 +31,7 @@ def test_the_stub_is_what_its_script_writes() -> None:
     assert (Path(manyways.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.quick
 def test_every_name_of_the_stub_can_be_had() -> None:
     stub = Path(manyways.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     names = re.findall(r" as (\w+)$|^(\w+) = ", stub, re.MULTILINE)

@@ -55,7 +55,7 @@ class Described:
             return default
         if key not in self.members:
             raise self.error(f"{self.where} lacks `{key}`, {_NAMES[kind]}; {DAMAGED}.")
-        return held(value, kind, f"`{key}` of {self.where}", self.error)
+        return checked(value, kind, f"`{key}` of {self.where}", self.error)
 
     def object(self, key: str) -> "Described":
         """The member `key`, an object."""
@@ -70,23 +70,25 @@ class Described:
     def all(self, key: str, kind: type[Held]) -> list[Held]:
         """The member `key`, a list whose entries are of type `kind`."""
         where = f"`{key}` of {self.where}"
-        return [held(each, kind, f"entry {at} of {where}", self.error) for at, each in enumerate(self.get(key, list))]
+        return [
+            checked(each, kind, f"entry {at} of {where}", self.error) for at, each in enumerate(self.get(key, list))
+        ]
 
 
-def held(value: Any, kind: type[Held], where: str, error: type[ManywaysError]) -> Held:
+def checked(value: Any, kind: type[Held], where: str, error: type[ManywaysError]) -> Held:
     """`value`, if it is of type `kind` as JSON has it; raises `error` otherwise."""
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if not fits:
-        raise error(f"{where} must be {_NAMES[kind]}, and is {shown(value)}; {DAMAGED}.")
+        raise error(f"{where} must be {_NAMES[kind]}, and is {brief(value)}; {DAMAGED}.")
     return float(value) if kind is float else value  # type: ignore[return-value]
 
 
 def described(value: Any, where: str, error: type[ManywaysError]) -> Described:
     """`value` as an object of which members can be asked; raises `error` where it is something else."""
-    return Described(held(value, dict, where, error), where, error)
+    return Described(checked(value, dict, where, error), where, error)
 
 
-def shown(value: Any, most: int = 60) -> str:
+def brief(value: Any, most: int = 60) -> str:
     """A value of a file in a few characters, on one line, without what a terminal would act on."""
     text = json.dumps(value) if not isinstance(value, (list, dict)) else f"{type(value).__name__} of {len(value)}"
     return text if len(text) <= most else f"{text[: most - 1]}…"
@@ -133,7 +135,7 @@ def _check(value: Any, where: str, error: type[ManywaysError], deepest: int) -> 
         if depth > deepest:
             raise error(f"{where} {TOO_DEEP.format(deepest)}")
         if isinstance(each, str) and any("\ud800" <= letter <= "\udfff" for letter in each):
-            raise error(f"{where} holds half of a surrogate pair, {shown(each)}, which is no text; it is damaged.")
+            raise error(f"{where} holds half of a surrogate pair, {brief(each)}, which is no text; it is damaged.")
         if isinstance(each, dict):
             ahead += [(part, depth + 1) for pair in each.items() for part in pair]
         elif isinstance(each, list):

@@ -1,4 +1,4 @@
-"""What a damaged file makes of the code that builds something from it: one error of ours, whatever it was there."""
+"""Damage of files: code that builds something from one raises one error of ours, whatever it was there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ FAULTS = (
     ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError, NotImplementedError,
     OSError, RecursionError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
-"""What Python, NumPy and torch raise for values that fit nothing."""
+"""The errors that Python, NumPy and torch raise for values that fit nothing."""
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def damaged(what: str, error: type[ManywaysError], advice: str) -> Iterator[None
 
 
 def reason(fault: BaseException) -> str:
-    """What `fault` says, in one line."""
+    """The message of `fault`, in one line."""
     if isinstance(fault, KeyError):
         return f"{fault.args[0]!r} is missing" if fault.args else "a member is missing"
     if isinstance(fault, MemoryError):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SECONDS = 5.0
-"""How long the Hub may take to answer at all."""
+"""Seconds that the Hub may take to answer at all."""
 REMEMBERED = 60.0
 """For so many seconds the answer holds: a checkpoint is several files."""
 _answers: list[tuple[float, bool]] = []
@@ -15,7 +15,7 @@ _answers: list[tuple[float, bool]] = []
 
 @contextmanager
 def one_try() -> Iterator[None]:
-    """Where the Hub cannot be reached, let its libraries take what was downloaded before, and fail at once without.
+    """If the Hub cannot be reached, let its libraries take what was downloaded before, and fail at once without.
 
     By themselves they try each file six times, for half a minute.
     """
@@ -38,13 +38,13 @@ def one_try() -> Iterator[None]:
 
 
 def reachable() -> bool:
-    """Whether the Hub answers a single request."""
+    """True if the Hub answers a single request."""
     if not _answers or time.monotonic() - _answers[0][0] > REMEMBERED:
-        _answers[:] = [(time.monotonic(), _asked())]
+        _answers[:] = [(time.monotonic(), _ask())]
     return _answers[0][1]
 
 
-def _asked() -> bool:
+def _ask() -> bool:
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:

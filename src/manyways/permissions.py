@@ -56,11 +56,11 @@ def _tighten_one(path: Path) -> None:
     if os.name == "nt":
         return
     with suppress(OSError):  # another process deleted it, or the file system knows no modes
-        found = path.stat(follow_symlinks=False)
-        if stat.S_ISLNK(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & stat.S_ISVTX:
+        status = path.stat(follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & stat.S_ISVTX:
             return
-        mode = stat.S_IMODE(found.st_mode)
-        private = mode & ~OTHERS | (FOLDER if stat.S_ISDIR(found.st_mode) else FILE)
+        mode = stat.S_IMODE(status.st_mode)
+        private = mode & ~OTHERS | (FOLDER if stat.S_ISDIR(status.st_mode) else FILE)
         if mode != private:
             path.chmod(private)
 

@@ -189,7 +189,7 @@ def points_of(group: str) -> "tuple[EntryPoint, ...]":
 
 
 def load(point: "EntryPoint") -> object | None:
-    """What an entry point names; None, with a warning that says so, where it cannot be loaded."""
+    """The member that an entry point names; None, with a warning that says so, where it cannot be loaded."""
     try:
         loaded: object = point.load()
         return loaded

@@ -1,4 +1,4 @@
-"""What a person typed may be imported, from the current folder, too; what a file names never is."""
+"""Import of what a person typed, from the current folder, too; what a file names is never imported."""
 
 import importlib
 import os
@@ -29,12 +29,12 @@ def function_typed(text: str, what: str) -> Any:
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
         raise ParameterError(f'{what} must be "package.module:function"; got {text!r}.')
     try:
-        found: Any = import_typed(module)
+        value: Any = import_typed(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except (ImportError, AttributeError) as error:
         raise ParameterError(f"{what} is {text!r}, which cannot be imported: {error}.") from error
-    return found
+    return value
 
 
 @contextmanager

@@ -80,14 +80,14 @@ def sync(path: Path) -> None:
 
 
 def is_full(fault: BaseException) -> bool:
-    """Whether `fault` says that a disk, or what one may use of it, is full."""
+    """True if `fault` says that a disk, or what one may use of it, is full."""
     if isinstance(fault, OSError) and fault.errno is not None:
         return fault.errno in FULL
     return any(f"os error {number}" in str(fault) for number in FULL)
 
 
 def why(fault: BaseException, path: Path, needed: int | None = None) -> str:
-    """Why `path` could not be written, in words: of a full disk what was needed and what is free, where it is known."""
+    """The reason why `path` could not be written: of a full disk what was needed and is free, where it is known."""
     if not is_full(fault):
         return getattr(fault, "strerror", None) or " ".join(str(fault).split()) or type(fault).__name__
     facts = [] if needed is None else [f"{size(needed)} are needed"]

@@ -225,7 +225,7 @@ def of_a_group(method: Any, learner: Any, batch: Any) -> Tensor:
     for row in range(len(rewards)):
         for at in range(rewards.shape[1]):
             answer = [token for token in learner.tokens[row, at].tolist() if token >= 0]
-            now = log_probabilities(learner.network, list(learner.prompts[learner.asked[row]]), answer)
+            now = log_probabilities(learner.network, list(learner.prompts[learner.prompt_rows[row]]), answer)
             if batch["which"][row]:
                 learner.old[row, at, : len(answer)] = now.detach()
             losses.append(-better[row, at] * (now - now.detach()).exp().mean())
@@ -237,7 +237,7 @@ def of_a_group(method: Any, learner: Any, batch: Any) -> Tensor:
 
 def of_a_rollout(method: Any, learner: Any, batch: Any) -> Tensor:
     """−min(r A, clip(r) A), half the critic's squared error by its weight."""
-    network, before = learner.network, batch["likely"]
+    network, before = learner.network, batch["log_probs"]
     logs = Categorical(logits=network.actor(network.seen(batch["observations"]))).log_prob(batch["actions"])
     ratio, better = (logs - before).exp(), batch["advantages"]
     better = (better - better.mean()) / (better.std() + 1e-8)

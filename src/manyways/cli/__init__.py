@@ -131,14 +131,14 @@ def _console() -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    shown: set[str] = set()
+    reported: set[str] = set()
     plain = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, DataWarning):
             plain(visible(str(message)), category, *where, **more)
-        elif str(message) not in shown:
-            shown.add(str(message))
+        elif str(message) not in reported:
+            reported.add(str(message))
             print(visible(f"caution: {message}"), file=sys.stderr)
 
     with warnings.catch_warnings():

@@ -141,7 +141,7 @@ def next_command(data: "Data", suggestions: "Sequence[Advice]", arguments: Seque
         few = ["--labels", str(labels)] if training.labelled.all() and labels <= len(training) // 2 else []
         return command_line("compare", *arguments, *few, "--report", "report.html")
     scored = not data.has("label") or bool(training.known.any())
-    if scored and any(task.asked(data) and not task.has_labels for task in all_tasks()):
+    if scored and any(task.applies(data) and not task.has_labels for task in all_tasks()):
         return command_line("compare", *arguments, "--report", "report.html")
     possible = [advice for advice in suggestions if advice.possible]
     if not possible:

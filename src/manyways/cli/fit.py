@@ -235,8 +235,8 @@ def _print_result(
     if scores:
         rows_scored = int(data.test.known.sum()) if model.predicts else len(data.test)
         what = f"{EPISODES} episodes" if data.environment else f"{rows_scored:,} rows"
-        said = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
-        lines.append(("test", f"{said} ({what})"))
+        as_text = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
+        lines.append(("test", f"{as_text} ({what})"))
     lines += [(name.replace("_", " "), fact) for name, fact in stated(lineage.facts).items()]
     lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
     if kept is not None:
@@ -253,15 +253,15 @@ def stated(facts: Mapping[str, Any]) -> dict[str, str]:
     def short(value: Any) -> bool:
         return not isinstance(value, dict | list | tuple)
 
-    def said(value: Any) -> str:
+    def as_text(value: Any) -> str:
         return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
     written = {}
     for name, fact in facts.items():
         if short(fact):
-            written[name] = said(fact)
+            written[name] = as_text(fact)
         elif isinstance(fact, dict) and len(fact) <= MOST_FACTS and all(map(short, fact.values())):
-            written[name] = ", ".join(f"{part.replace('_', ' ')} {said(value)}" for part, value in fact.items())
+            written[name] = ", ".join(f"{part.replace('_', ' ')} {as_text(value)}" for part, value in fact.items())
     return written
 
 

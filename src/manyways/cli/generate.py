@@ -58,7 +58,7 @@ class Generate:
     of_class: Annotated[str | None, one(str, "a class", "CLASS"), UNSAID] = None
     """The class of all that is drawn, by a model that was told classes: gan(conditional=True)."""
     out: Annotated[str, arg(metavar="FILE")] = "-"
-    """Where the CSV goes, - is the terminal; or a .png or .npz of what is drawn."""
+    """File of the CSV, - is the terminal; or a .png or .npz of what is drawn."""
 
     spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
     """Put an apostrophe before text that a spreadsheet would compute: what begins with = + - @, a tab or a line end,

@@ -35,7 +35,7 @@ class Predict:
     role: Pairs = ()
     """Columns that a language model reads, where they have other names: prompt=question."""
     out: Annotated[str, arg(metavar="FILE")] = "-"
-    """Where the CSV goes; - is the terminal."""
+    """File of the CSV; - is the terminal."""
     probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
     """Add a column with the probability of every class."""
     spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False

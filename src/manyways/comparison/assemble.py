@@ -196,7 +196,7 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 def summarise(plan: ComparisonPlan) -> DataSummary:
     """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
-    shown = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
+    visible = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
     return DataSummary(
         name=data.name,
         source=data.source,
@@ -204,7 +204,7 @@ def summarise(plan: ComparisonPlan) -> DataSummary:
         rows=len(data),
         training_rows=len(data.training),
         test_rows=len(data.test),
-        labels_shown=int(shown.training.labelled.sum()) if labelled else 0,
+        labels_shown=int(visible.training.labelled.sum()) if labelled else 0,
         labels_known=int(data.training.known.sum()) if labelled else 0,
         label=data.label.name if labelled else "",
         task=plan.task.name,
@@ -214,7 +214,7 @@ def summarise(plan: ComparisonPlan) -> DataSummary:
             for column in data.inputs
         )
         or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
-        learned_from=plan.task.learned_from(data, shown),
+        learned_from=plan.task.learned_from(data, visible),
         scored_on=plan.task.scored_on(data),
     )
 

@@ -111,10 +111,10 @@ def make_plan(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
-    shown = data.with_labels(labels, numbers[0]) if labels is not None else data
+    visible = data.with_labels(labels, numbers[0]) if labels is not None else data
     if task.has_labels:
-        check_labels(shown)
-    chosen = suggested(shown, task, start) if named is None else named
+        check_labels(visible)
+    chosen = suggested(visible, task, start) if named is None else named
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
@@ -137,14 +137,14 @@ def make_plan(
         metric=metric or task.usual(shared=start is not None),
         workers=count,
         threads=max(1, cores // max(1, count)),
-        curve=_label_curve(data, shown) if task.labelled else (),
+        curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
     )
 
 
-def _label_curve(data: Data, shown: Data) -> tuple[int, ...]:
-    known, seen = int(data.training.known.sum()), int(shown.training.labelled.sum())
+def _label_curve(data: Data, visible: Data) -> tuple[int, ...]:
+    known, seen = int(data.training.known.sum()), int(visible.training.labelled.sum())
     return tuple(label_counts(seen, known, len(data.classes) if data.classification else 2))
 
 

@@ -192,18 +192,18 @@ def _bounds(comparison: Comparison) -> list[str]:
 
 
 def _saving(comparison: Comparison, choice: Entry) -> list[str]:
-    shown = comparison.data.labels_shown
+    labels = comparison.data.labels_shown
     if choice.name == BASELINE:
         return []
     if choice.labels_equivalent is None:
         if not choice.labels_note.startswith(("more than", "fewer than")):
             return []
         return [f"Plain supervision would need {choice.labels_note} labels to match it."]
-    times = choice.labels_equivalent / max(shown, 1)
+    times = choice.labels_equivalent / max(labels, 1)
     needed = wording.count(choice.labels_equivalent)
     if times < 1.05:
         return [f"It saves no labels: plain supervision needs about {needed} to match it."]
-    often = f"{wording.number(times, 2)} times the {wording.count(shown)} used here"
+    often = f"{wording.number(times, 2)} times the {wording.count(labels)} used here"
     return [f"Plain supervision would need about {needed} labels to match it, {often}."]
 
 

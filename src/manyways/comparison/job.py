@@ -76,7 +76,7 @@ class Outcome:
     caution: str = ""
 
 
-def _shown(learner: Method, data: Data, labels: int) -> int:
+def _first_labels(learner: Method, data: Data, labels: int) -> int:
     """The number of the `labels` that a method starts with; it asks for the others itself."""
     asks = learner.asks(labels)
     first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
@@ -105,13 +105,13 @@ def run_job(
         if job.method == START and start is not None:
             return _untrained(job, start, data)
         learner = method or _from_text(job)
-        shown = data
+        visible = data
         if job.labels is not None:
-            shown = data.with_labels(_shown(learner, data, job.labels), job.seed)
+            visible = data.with_labels(_first_labels(learner, data, job.labels), job.seed)
         task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
-        model = learner.fit(shown, start, budget=job.budget, seed=job.seed, run=run)
+        model = learner.fit(visible, start, budget=job.budget, seed=job.seed, run=run)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", DataWarning)
             metrics = _scored(model, data, job.metric, follower.finish(model))

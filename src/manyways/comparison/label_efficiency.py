@@ -8,16 +8,16 @@ import numpy as np
 MOST_POINTS = 5
 
 
-def label_counts(shown: int, known: int, fewest: int) -> list[int]:
-    """At how many labels plain supervision is tried: from `shown` up to all `known`, evenly in the logarithm.
+def label_counts(visible: int, known: int, fewest: int) -> list[int]:
+    """At how many labels plain supervision is tried: from `visible` up to all `known`, evenly in the logarithm.
 
     Where no more are known than are shown they go down from there, to an eighth but at least `fewest`.
     """
-    if known > 1.2 * shown:
-        points = min(MOST_POINTS, 1 + int(np.ceil(np.log2(known / shown))))
-        counts = {round(exp(t)) for t in np.linspace(log(shown), log(known), points)}
+    if known > 1.2 * visible:
+        points = min(MOST_POINTS, 1 + int(np.ceil(np.log2(known / visible))))
+        counts = {round(exp(t)) for t in np.linspace(log(visible), log(known), points)}
     else:
-        counts = {max(fewest, round(shown / part)) for part in (8, 4, 2, 1)}
+        counts = {max(fewest, round(visible / part)) for part in (8, 4, 2, 1)}
     return sorted(counts)
 
 

@@ -112,7 +112,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Query:
     """Data by its content, so that what is made of it can be kept."""
 
     fingerprint: str
@@ -120,13 +120,13 @@ class _Asked:
 
 
 @lru_cache(maxsize=2)
-def _judge(asked: _Asked) -> Judge:
-    return Judge.of(asked.data)
+def _judge(query: _Query) -> Judge:
+    return Judge.of(query.data)
 
 
 def judge_of(data: Data) -> Judge:
     """The judge of models of `data`, made once in a process."""
-    return _judge(_Asked(data.fingerprint, data))
+    return _judge(_Query(data.fingerprint, data))
 
 
 def _features(network: Predictor | None, encoding: InputEncoding, data: Data) -> NDArray[np.float64]:

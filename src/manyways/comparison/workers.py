@@ -19,7 +19,7 @@ from manyways.errors import DataError, TrainingError
 from manyways.methods.method import Method
 
 PACKAGES = Path(__file__).parents[2]
-"""Where Manyways was loaded from here, which need not be among the libraries."""
+"""The folder that Manyways was loaded from here, which need not be among the libraries."""
 WORKER = f"import sys; sys.path.append({str(PACKAGES)!r}); from manyways.comparison.worker import main; main()"
 """The code that a process runs."""
 MOST_STILLBORN = 3

@@ -53,7 +53,7 @@ class Column:
         """True for each row without a value; None where all have one."""
         if self.values.dtype.kind not in "fO" and self.absent is None:
             return None
-        chunks = chunks_of(len(self), 1 << 16, each=row_bytes(self.values) if self.absent is None else 1)
+        chunks = chunks_of(len(self), 1 << 16, row_bytes=row_bytes(self.values) if self.absent is None else 1)
         found = np.concatenate([np.zeros(0, bool), *(self.missing(rows) for rows in chunks)])
         return found if found.any() else None
 
@@ -79,7 +79,7 @@ def row_ids(columns: Iterable[Column], count: int) -> NDArray[np.uint64]:
     prefix = "\x1f".join(f"{column.name}:{column.kind}" for column in columns).encode()
     start = hashlib.blake2b(prefix, digest_size=16)
     out = np.empty((count, 2), np.uint64)
-    for rows in chunks_of(count, each=sum(row_bytes(column.values) for column in fixed)):
+    for rows in chunks_of(count, row_bytes=sum(row_bytes(column.values) for column in fixed)):
         # All cells of fixed size lie side by side, so that a row is hashed in one call.
         blocks = [np.ascontiguousarray(column.take(rows)).reshape(len(rows), -1).view(np.uint8) for column in fixed]
         cells = np.concatenate(blocks, axis=1) if blocks else np.empty((len(rows), 0), np.uint8)

@@ -49,7 +49,7 @@ class Data:
     all_ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 2), np.uint64), repr=False)
     environment: "Environment | None" = None
     origin: Origin | None = None
-    """Where the rows can be read again; None for what was in memory, or has been given other labels since."""
+    """The origin from which rows can be read again; None for what was in memory, or has had other labels since."""
     numbers: RowNumbers | None = None
     """The number of each row of the table in its source, where some were left out; None where none was."""
 

@@ -142,7 +142,7 @@ class InputEncoding:
             return open_rows(path, shape, dtype)
         # Numbers are encoded in float64, and an image may shrink: a row's own bytes count, too.
         each = sum(row_bytes(column.values) for column in columns) + 2 * int(np.prod(shape[1:])) * dtype.itemsize
-        chunks = (encoder.encode(columns, rows) for rows in chunks_of(count, each=each))
+        chunks = (encoder.encode(columns, rows) for rows in chunks_of(count, row_bytes=each))
         return write_rows(path, chunks, shape, dtype)
 
     def to_json(self) -> dict[str, Any]:

@@ -172,8 +172,8 @@ def row_bytes(rows: Rows) -> int:
     return int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
 
 
-def chunks_of(count: int, size: int = 4096, *, each: int = 1) -> Iterable[RowNumbers]:
-    """Row numbers 0 … count-1 in runs of at most `size`, fewer where rows of `each` bytes would fill `CHUNK_BYTES`."""
-    size = max(1, min(size, CHUNK_BYTES // max(1, each)))
+def chunks_of(count: int, size: int = 4096, *, row_bytes: int = 1) -> Iterable[RowNumbers]:
+    """Row numbers 0 … count-1 in runs of at most `size`, fewer where rows of `row_bytes` would fill `CHUNK_BYTES`."""
+    size = max(1, min(size, CHUNK_BYTES // max(1, row_bytes)))
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))

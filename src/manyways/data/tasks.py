@@ -38,14 +38,14 @@ class Tasks:
         """
         (column,) = data.roles["task"]
         training = data.training
-        shown = np.flatnonzero(training.labelled)
-        values = training.take(column)[shown]
+        labelled = np.flatnonzero(training.labelled)
+        values = training.take(column)[labelled]
         if (lost := is_missing(values)).any():
             raise DataError(
-                f"{int(lost.sum()):,} of {len(shown):,} labelled training rows of {data.name} have no task in the "
+                f"{int(lost.sum()):,} of {len(labelled):,} labelled training rows of {data.name} have no task in the "
                 f"column {column!r}; name theirs, or leave those rows out."
             )
-        of_task = _in_order(training, shown, values.tolist())
+        of_task = _in_order(training, labelled, values.tolist())
         labels = training.take(data.label.name)
         return Tasks(
             column,
@@ -71,9 +71,9 @@ class Tasks:
             raise ModelError(f"The model tells of {len(names)} tasks and of the classes of {len(classes)}; {DAMAGED}.")
         return Tasks(saved_tasks.get("column", str), names, tuple(np.empty(0, np.int64) for _ in classes), classes)
 
-    def title(self, at: int) -> str:
+    def title(self, place: int) -> str:
         """The task at a place in the order, as people read it: its name, or "task 3" where that is a number."""
-        name = self.names[at]
+        name = self.names[place]
         return name if isinstance(name, str) else f"task {name}"
 
     def numbers(self, data: Data) -> NDArray[np.int64]:
@@ -96,16 +96,16 @@ class Tasks:
         return tasks
 
 
-def _in_order(training: Data, shown: RowNumbers, values: list[Any]) -> dict[Any, RowNumbers]:
-    """For each task in its order which of the rows `shown` are of it."""
+def _in_order(training: Data, labelled: RowNumbers, values: list[Any]) -> dict[Any, RowNumbers]:
+    """For each task in its order which of the rows `labelled` are of it."""
     tasks: dict[Any, list[int]] = {}
     for position, name in enumerate(values):
         tasks.setdefault(name, []).append(position)
     rows = {name: np.asarray(positions) for name, positions in tasks.items()}
     names = list(rows)
     if training.has("time"):
-        times = moments(training.columns[training.roles["time"][0]], training.rows[shown])
+        times = moments(training.columns[training.roles["time"][0]], training.rows[labelled])
         names.sort(key=lambda name: times[rows[name]].min())
     elif all(isinstance(name, int | float) for name in names):
         names.sort()
-    return {name: shown[rows[name]] for name in names}
+    return {name: labelled[rows[name]] for name in names}

@@ -17,7 +17,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.environments import environment_from_json
 from manyways.data.kinds import KINDS
-from manyways.data.sources.limits import decoding, shown
+from manyways.data.sources.limits import brief, decoding
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten
@@ -76,7 +76,7 @@ def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Da
         raise DataError(f"{where} is damaged: its columns, parts and rows do not fit each other. Make it again.")
     roles = {role: tuple(saved.object("roles").all(role, str)) for role in saved.get("roles", dict)}
     if lost := [name for names in roles.values() for name in names if name not in columns]:
-        raise DataError(f"{where} is damaged: it has no column {shown(lost[0])} for a role. Make it again.")
+        raise DataError(f"{where} is damaged: it has no column {brief(lost[0])} for a role. Make it again.")
     return Data(
         columns=columns,
         roles=roles,
@@ -95,7 +95,7 @@ def _fits(array: NDArray[Any], kind: Any, axes: tuple[int, ...]) -> bool:
 def _column(saved: Described) -> Column:
     name, kind = saved.get("name", str), saved.get("kind", str)
     if kind not in KINDS:
-        raise DataError(f"`kind` of {saved.where} must be one of {', '.join(KINDS)}, and is {shown(kind)}.")
+        raise DataError(f"`kind` of {saved.where} must be one of {', '.join(KINDS)}, and is {brief(kind)}.")
     absent = None if saved.members.get("absent") is None else np.array(_load_array(saved.object("absent")))
     values = _load_values(saved)
     if absent is not None and not (_fits(absent, np.bool_, (1,)) and len(absent) == len(values)):
@@ -117,7 +117,7 @@ def _load_values(saved: Described) -> Rows:
     path = Path(saved.get("objects", str))
     with decoding(str(path), "Make the table again."):
         values = json.loads(path.read_text(encoding="utf-8"))
-    return as_objects(checked_json.held(values, list, str(path), DataError))
+    return as_objects(checked_json.checked(values, list, str(path), DataError))
 
 
 def _save_array(values: Rows, path: Path) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _save_array(values: Rows, path: Path) -> dict[str, Any]:
     if isinstance(values, np.memmap) and isinstance(cast("object", values.base), mmap):
         return {**place, "path": str(values.filename), "offset": values.offset}
     write_rows(
-        path, (values[rows] for rows in chunks_of(len(values), each=row_bytes(values))), values.shape, values.dtype
+        path, (values[rows] for rows in chunks_of(len(values), row_bytes=row_bytes(values))), values.shape, values.dtype
     )
     return {**place, "path": str(path), "offset": 0}
 

@@ -96,7 +96,7 @@ class Chain(Method):
 
 
 def parts(method: Method) -> tuple[Method, ...]:
-    """What `method` stands for in a longer chain: its stages, where their shares are even, or itself."""
+    """The stages of `method` in a longer chain: its own, where their shares are even, or itself."""
     return method.stages if isinstance(method, Chain) and method.shares is None else (method,)
 
 

@@ -1,4 +1,4 @@
-"""What takes long whatever the budget is said before it starts."""
+"""Announcements of what takes long, whatever the budget, before it starts."""
 
 import time
 import warnings

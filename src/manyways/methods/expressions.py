@@ -89,5 +89,5 @@ def split_methods(text: str) -> list[str]:
 
 
 def is_method_name(name: str) -> bool:
-    """Whether there is a method of that name."""
+    """True if there is a method of that name."""
     return normal(name) in modules()

@@ -39,13 +39,13 @@ class Features:
         them: so all batches are of one size, and each ends with a text of full length.
         """
         rows = self.encoding.encode(data)
-        found = np.empty((len(rows), self.network.width), np.float32)
+        features = np.empty((len(rows), self.network.width), np.float32)
         with torch.inference_mode():
             for at in chunks_of(len(rows), TOGETHER):
                 batch = rows.batch(np.resize(at, TOGETHER))
                 full = {name: _with_longest(part, self.encoding.specs[name]) for name, part in batch.items()}
-                found[at] = self.network.features(full)[: len(at)]
-        return found
+                features[at] = self.network.features(full)[: len(at)]
+        return features
 
 
 def _with_longest(rows: Tensor, spec: Spec) -> Tensor:

@@ -20,7 +20,7 @@ Ids = NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class Forgetting:
-    """What is taken out of a model.
+    """The forget set of one model: what is taken out of it.
 
     rest: the data without the rows to be forgotten. gone: those of them that shaped the model. left: of the rows that
     stay, in the order of `rest`, their places among those that shaped the model. budget, seed: as it was made with.
@@ -45,7 +45,7 @@ def forgetting(
     budget: Budget | str | int | None = None,
     seed: int | None = None,
 ) -> Forgetting:
-    """What `method` has to take out of `model` so that it forgets `rows` of `data`.
+    """The forget set of `method` in `model`, so that it forgets `rows` of `data`.
 
     shaping: which rows of `data` the method learns from (a mask). own: the ids of the rows that it learned from to make
     the model. before: the lineages of the models that it started from. Rows that did not shape the model are passed
@@ -60,11 +60,11 @@ def forgetting(
             f"{method} forgets rows of models that it made with the same fields; this one was made by "
             f"{model.lineage.title}. Ask that method to forget."
         )
-    kept, asked = shaping & ~rows, np.flatnonzero(shaping & rows)
+    kept, forgotten = shaping & ~rows, np.flatnonzero(shaping & rows)
     if np.array_equal(own, data.ids[shaping]):
-        left, taken = np.flatnonzero(~rows[shaping]), np.ones(len(asked), bool)
+        left, taken = np.flatnonzero(~rows[shaping]), np.ones(len(forgotten), bool)
     else:  # it has forgotten some already, or the rows stand in another order
-        left, taken = _matched(own, data.ids[kept], data.ids[asked], data.name)
+        left, taken = _matched(own, data.ids[kept], data.ids[forgotten], data.name)
     if len(left) == len(own):
         raise NeedsError(
             f"There is nothing to forget: none of the {int(rows.sum())} rows shaped {model.lineage.title}."
@@ -77,7 +77,7 @@ def forgetting(
             f"budget and seed must be those that the model was made with, {made_with} and {model.lineage.seed}; got "
             f"{budget} and {seed}. Leave them out."
         )
-    gone = data.select(asked[taken])
+    gone = data.select(forgotten[taken])
     _refuse_earlier(model, gone, before)
     return Forgetting(
         rest=data.select(~rows),
@@ -104,12 +104,12 @@ def check_mask(data: Data, rows: NDArray[np.bool_]) -> None:
         )
 
 
-def _matched(own: Ids, kept: Ids, asked: Ids, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where the `kept` rows are among the model's `own`, and which of those `asked` are taken out.
+def _matched(own: Ids, kept: Ids, forgotten: Ids, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The places of the `kept` rows among the model's `own`, and which of those `forgotten` are taken out.
 
     Of equal rows the first stands for the first, and so on.
     """
-    _, codes = np.unique(np.concatenate([own, kept, asked]), axis=0, return_inverse=True)
+    _, codes = np.unique(np.concatenate([own, kept, forgotten]), axis=0, return_inverse=True)
     mine, left, named = np.split(codes.ravel(), [len(own), len(own) + len(kept)])
     have, keep, want = (np.bincount(each, minlength=int(codes.max(initial=-1)) + 1) for each in (mine, left, named))
     if strangers := int(np.maximum(keep - have, 0).sum()):

@@ -74,12 +74,12 @@ class Method(ABC):
     new_classes: ClassVar[bool] = False
     """True if its models are scored on classes that need not be among those of the training rows."""
     forgets: ClassVar[str | None] = None
-    """How near what `forget` gives is to the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
+    """Distance of what `forget` gives from the model that never saw the rows: "bitwise" or "1e-8" (relative); None: it
     cannot forget faster than by training anew."""
     approximate: ClassVar[bool] = False
     """True if it makes a model resemble one that never saw some rows, and proves nothing: its `forget` is no proof."""
     paper: ClassVar[str] = ""
-    """Who described it, where and when."""
+    """Authors, title, place and year of the paper."""
     suggests: ClassVar[tuple[str, ...] | None] = None
     """The methods that a comparison tries of it where nothing is named; None: the method alone, if its models predict
     the label, adapt to classes, or act."""
@@ -150,12 +150,12 @@ class Method(ABC):
         run.claim(self.identity(table, model, allowed, seed))
         run = (run.store.following(run) if run.store else run).begun()
         learned = self.learn(table, model, allowed, seed, run)
-        made = self.as_model(learned, table, allowed, seed)
+        fitted = self.as_model(learned, table, allowed, seed)
         plan, where = run.all_plans(learned.planned), machine(run.pick_device())
-        made = replace(made, lineage=replace(made.lineage, plan=plan, machine=where))
+        fitted = replace(fitted, lineage=replace(fitted.lineage, plan=plan, machine=where))
         if run.store:
-            run.store.keep(made, table, start=model, method=self, run=run)
-        return made
+            run.store.keep(fitted, table, start=model, method=self, run=run)
+        return fitted
 
     @abstractmethod
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:

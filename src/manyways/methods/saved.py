@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from manyways.checked_json import shown
+from manyways.checked_json import brief
 from manyways.errors import ParameterError
 from manyways.methods.chain import Chain
 from manyways.methods.discovery import find_method
@@ -38,7 +38,7 @@ class _Maker:
         if kind is Chain:
             stages, shares = saved.get("stages"), saved.get("shares")
             if not isinstance(stages, list) or not isinstance(shares, list | None):
-                raise ParameterError(f"A chain is saved with stages and shares, which are lists; got {shown(saved)}.")
+                raise ParameterError(f"A chain is saved with stages and shares, which are lists; got {brief(saved)}.")
             return Chain(stages=self._value(f"{where}stages", stages, False), shares=tuple(shares) if shares else None)
         names = [field.name for field in fields(kind)]
         if missing := [name for name in names if name not in saved]:
@@ -50,20 +50,20 @@ class _Maker:
             **{name: self._value(f"{where}{name}", saved[name], _may_hold_code(annotations[name])) for name in names}
         )
 
-    def _value(self, place: str, held: Any, code: bool) -> Any:
+    def _value(self, place: str, value: Any, code: bool) -> Any:
         if place in self._given:
             return self._given[place]
-        if isinstance(held, list):
-            return tuple(self._value(f"{place}[{at}]", each, code) for at, each in enumerate(held))
-        if isinstance(held, str) and code and not _is_folder(held):
-            return find_function(held, place, self._functions)
-        if not isinstance(held, Mapping):
-            return held
-        if "function" in held:
-            return find_function(str(held["function"]), place, self._functions)
-        if "model" in held:
-            raise ParameterError(f"{place} was the model {held['model']}, which must be given.")
-        return self.method(held, f"{place}.")
+        if isinstance(value, list):
+            return tuple(self._value(f"{place}[{at}]", each, code) for at, each in enumerate(value))
+        if isinstance(value, str) and code and not _is_folder(value):
+            return find_function(value, place, self._functions)
+        if not isinstance(value, Mapping):
+            return value
+        if "function" in value:
+            return find_function(str(value["function"]), place, self._functions)
+        if "model" in value:
+            raise ParameterError(f"{place} was the model {value['model']}, which must be given.")
+        return self.method(value, f"{place}.")
 
 
 def method_kind(saved: Any, where: str = "") -> type[Method]:
@@ -71,7 +71,7 @@ def method_kind(saved: Any, where: str = "") -> type[Method]:
     name = saved.get("name") if isinstance(saved, Mapping) else None
     if not isinstance(name, str):
         place = f"the field {where.removesuffix('.')}" if where else "a saved method"
-        raise ParameterError(f"The JSON of {place} is that of no method: it has no name; got {shown(saved)}.")
+        raise ParameterError(f"The JSON of {place} is that of no method: it has no name; got {brief(saved)}.")
     return Chain if name == Chain.method_name() else find_method(name)
 
 
@@ -118,7 +118,7 @@ def _functions_of(value: Any, place: str, code: bool) -> Iterator[tuple[str, str
 
 
 def _may_hold_code(annotation: Any) -> bool:
-    """Whether a field may hold a function, so that a text in it may be the name of one."""
+    """True if a field may hold a function, so that a text in it may be the name of one."""
     origin = get_origin(annotation)
     if annotation is Callable or origin is Callable:
         return True
@@ -127,7 +127,7 @@ def _may_hold_code(annotation: Any) -> bool:
 
 
 def _is_folder(text: str) -> bool:
-    """Whether a text in a field that may hold a function is a folder instead, that of a model."""
+    """True if a text in a field that may hold a function is a folder instead, that of a model."""
     return 0 < len(text) < 4096 and "\0" not in text and Path(text).is_dir()
 
 

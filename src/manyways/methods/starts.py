@@ -23,7 +23,7 @@ def starts(wanted: frozenset[str], data: "Data | None" = None, longest: int = LO
     A shorter chain is plainer; then one that gives all of `wanted`, that a comparison would try, that gives little
     besides, and needs little. With `data` only those that can learn from it, and give what they give there.
     """
-    return sorted(_found(wanted, data, longest), key=lambda method: _order(method, wanted, data))
+    return sorted(_candidates(wanted, data, longest), key=lambda method: _order(method, wanted, data))
 
 
 def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
@@ -83,7 +83,7 @@ def stages(method: "Method") -> "tuple[Method, ...]":
     return tuple(part for stage in method.stages for part in stages(stage))
 
 
-def _found(wanted: frozenset[str], data: "Data | None", longest: int) -> "Iterator[Method]":
+def _candidates(wanted: frozenset[str], data: "Data | None", longest: int) -> "Iterator[Method]":
     for kind in all_methods().values():
         method = kind()
         if not (needs_data(method) and given(method, data) & wanted):

@@ -37,5 +37,5 @@ def written(value: Any) -> str:
 
 
 def default(spec: Any) -> Any:
-    """What a field of a dataclass holds where nothing is said."""
+    """The value of a dataclass's field where none is given."""
     return spec.default_factory() if spec.default is MISSING and spec.default_factory is not MISSING else spec.default

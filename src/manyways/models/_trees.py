@@ -29,7 +29,7 @@ def count_of(tree: Any) -> int:
     return len(leaves(tree)[0])
 
 
-def at(tree: Any, number: int) -> Any:
+def sliced(tree: Any, number: int) -> Any:
     """The slice `number` of every tensor."""
     return mapped(lambda tensor: tensor[number], tree)
 

@@ -90,7 +90,7 @@ class Committee(Model):
         return words & {self.target.gives}
 
     def predict(self, source: "Source") -> NDArray[Any]:
-        data = self._asked(source)
+        data = self._known_rows(source)
         if self.target.classification:
             return self.target.decode(self._shares(data).argmax(1))
         with _silent():
@@ -101,7 +101,7 @@ class Committee(Model):
             raise ModelError(
                 f"The model predicts the number {self.target.name!r}, which has no probabilities; use predict."
             )
-        return self._shares(self._asked(source))
+        return self._shares(self._known_rows(source))
 
     def _shares(self, data: Data) -> NDArray[np.float32]:
         total = np.zeros((len(data), self.target.width))
@@ -111,7 +111,7 @@ class Committee(Model):
                 total += said if self.vote == "mean" else np.eye(self.target.width)[said.argmax(1)]
         return np.asarray(total / len(self.members), np.float32)
 
-    def _asked(self, source: "Source") -> Data:
+    def _known_rows(self, source: "Source") -> Data:
         """The rows of `source`, with a warning where they hold categories that no member ever saw."""
         data = inputs_of(source, self.encoding())
         warn_of_unseen(data, *(member.encoding() for member in self.members))

@@ -67,16 +67,16 @@ class FewShotModel(Model):
 
     def adapted(self, support: Data) -> Predictor:
         """Return the model adapted to the labelled training rows, without a lineage."""
-        shown = examples(support.training)
-        target = Target.fit(shown)
+        table = examples(support.training)
+        target = Target.fit(table)
         if not target.classification:
             raise DataError(
-                f"A few-shot model adapts to classes, and the label {target.name!r} of {shown.name} is a number. If "
+                f"A few-shot model adapts to classes, and the label {target.name!r} of {table.name} is a number. If "
                 f'its values are classes: kinds={{"{target.name}": "category"}}.'
             )
-        labels = torch.from_numpy(target.encode(shown)).to(device_of(self.network))
-        rows = self.inputs.encode(shown)
-        check_gaps(rows, shown, self.inputs, self.network)
+        labels = torch.from_numpy(target.encode(table)).to(device_of(self.network))
+        rows = self.inputs.encode(table)
+        check_gaps(rows, table, self.inputs, self.network)
         network = self.adaptation.adapted(self.network, rows, labels, target.width)
         return Predictor(network=network, inputs=self.inputs, target=target, gives=frozenset({"classify", "embed"}))
 

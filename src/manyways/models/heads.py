@@ -133,7 +133,7 @@ class JointHead(Head):
 
 
 class SimilarityHead(Head):
-    """How near features, projected to vectors of length 1, are to the vector of each class, times a scale."""
+    """Similarity of features, projected to vectors of length 1, to the vector of each class, times a scale."""
 
     name = "similarity"
     projection: Tensor

@@ -51,7 +51,7 @@ class LabelsPredictor(Model):
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
         """Raises ModelError: each label has probabilities of its own, those of `only(label)`."""
-        name = next((target.name for target in self.targets.each if target.probabilistic), None)
+        name = next((target.name for target in self.targets.members if target.probabilistic), None)
         hint = f" Ask for those of one: model.only({name!r}).probabilities(rows)." if name else ""
         raise ModelError(f"The model predicts several labels ({', '.join(self.targets.names)}).{hint}")
 
@@ -75,13 +75,13 @@ class LabelsPredictor(Model):
         By name: `mean_score`, `accuracy of colour`, … A number that is the same in all rows has no R², and is left out
         of the mean. Raises DataError where no row has a label.
         """
-        data = labelled(source, self.inputs, self.targets.each)
+        data = labelled(source, self.inputs, self.targets.members)
         data = data.select(data.known)
         warn_of_unseen(data, self.inputs)
         scores: dict[str, float] = {}
         usual = []
         parts = np.split(self.outputs(data), np.cumsum(self.targets.widths)[:-1], axis=1)
-        for target, outputs in zip(self.targets.each, parts, strict=True):
+        for target, outputs in zip(self.targets.members, parts, strict=True):
             if target.name in data.roles.get("label", ()):
                 found = _scores(target, outputs, target.encode(data.with_label(target.name), hidden=True))
                 scores |= {metric_of(name, target.name): value for name, value in found.items()}
@@ -101,10 +101,10 @@ class LabelsPredictor(Model):
         return True
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        return words if len(self.network.each) == 1 else words - {"embed"}
+        return words if len(self.network.members) == 1 else words - {"embed"}
 
     def as_predictor(self, data: "Data | None" = None) -> Predictor:
-        if len(self.network.each) > 1:
+        if len(self.network.members) > 1:
             raise ModelError(
                 f"{self.lineage.title} has a network for each label, and so no features of all. Take one: "
                 f"model.only({self.targets.names[0]!r})."
@@ -132,7 +132,7 @@ class LabelsPredictor(Model):
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LabelsPredictor":
         network = filled(lambda: rebuild_networks(saved["network"]), folder)
         inputs = InputEncoding.from_json(saved["inputs"], network.names)
-        for each in network.each:
+        for each in network.members:
             check_fit(each, inputs)
         return cls(
             network=network,
@@ -143,7 +143,7 @@ class LabelsPredictor(Model):
         )
 
     def _target(self, label: str) -> Target:
-        return self.targets.each[self.targets.names.index(label)]
+        return self.targets.members[self.targets.names.index(label)]
 
 
 def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> dict[str, float]:

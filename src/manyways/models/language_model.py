@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from manyways.checked_json import Described, described, shown
+from manyways.checked_json import Described, brief, described
 from manyways.damaged import damaged
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.abilities.language import LONGEST
@@ -202,8 +202,8 @@ class LanguageModel(Model):
             if _has_pairs(data):
                 scores |= scores_of_pairs(self._values(self.reader().pairs(data)))
             elif found := judged(data):
-                shown, good = found
-                scores |= scores_of_judged(self._values(self.reader().answers(shown)), good)
+                brief, good = found
+                scores |= scores_of_judged(self._values(self.reader().answers(brief)), good)
             if self.objective == "reward":
                 return scores
             if data.has("completion") or data.has("messages"):
@@ -241,7 +241,7 @@ class LanguageModel(Model):
 
         if self.objective != "causal":
             self._cannot("generate")
-        groups, padding = self.reader().said(as_data(source)), int(self.tokenizer.pad_token_id)
+        groups, padding = self.reader().answers_or_text(as_data(source)), int(self.tokenizer.pad_token_id)
         with torch.inference_mode():
             return of_each_answer(self.network, groups, padding, mean_log_probabilities).numpy()
 
@@ -299,7 +299,7 @@ class LanguageModel(Model):
         objective, dtype = description.get("objective", str), description.get("dtype", str, "float32")
         if objective not in ABLE or dtype not in DTYPES:
             raise ModelError(
-                f"{folder} is said to hold a model that is {shown(objective)} in {shown(dtype)}; objectives "
+                f"{folder} is said to hold a model that is {brief(objective)} in {brief(dtype)}; objectives "
                 f"{', '.join(ABLE)}, numbers are {', '.join(DTYPES)}."
             )
         base = description.object("base") if "base" in saved else Described({}, "", ModelError)

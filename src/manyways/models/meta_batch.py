@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import layer_norm
 
 from manyways.models._quicker import ONE_BY_ONE, VECTORISED, How, chosen
-from manyways.models._trees import at, count_of, joined, leaves, mapped, stacked
+from manyways.models._trees import count_of, joined, leaves, mapped, sliced, stacked
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.population import CALIBRATION_MEMBERS, Weights
 
@@ -117,7 +117,7 @@ class MetaBatch:
         with sdpa_kernel(SDPBackend.MATH), torch.autocast(leaves(given)[0].device.type, enabled=False):
             if vectorised:
                 return vmap(lambda each: function(call, weights, each), randomness="error")(given)
-            return stacked([function(call, weights, at(given, 0))])
+            return stacked([function(call, weights, sliced(given, 0))])
 
 
 def _layer_normalised(part: nn.LayerNorm, x: Tensor) -> Tensor:

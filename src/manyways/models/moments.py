@@ -63,8 +63,8 @@ class Moments(nn.Module):
         left = self.squares[0]
         self.lost = sign < 0 and bool(((left > 0) & (before > MOST_LOST * left)).any())
 
-    def _add(self, held: Tensor, groups: Tensor, more: Sum, sign: int) -> None:
-        held[0, groups], held[1, groups] = plus((held[0, groups], held[1, groups]), (sign * more[0], sign * more[1]))
+    def _add(self, sums: Tensor, groups: Tensor, more: Sum, sign: int) -> None:
+        sums[0, groups], sums[1, groups] = plus((sums[0, groups], sums[1, groups]), (sign * more[0], sign * more[1]))
 
     def together(self) -> "Moments":
         """The moments of all groups as one."""

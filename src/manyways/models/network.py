@@ -160,7 +160,7 @@ def _where_there(part: Backbone, x: Tensor, there: Tensor) -> Tensor:
 def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel [channels] of uint8 `images`, pixels as numbers in [0, 1]."""
     counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
-    for positions in chunks_of(len(rows), each=row_bytes(images)):
+    for positions in chunks_of(len(rows), row_bytes=row_bytes(images)):
         pixels = torch.from_numpy(np.ascontiguousarray(images[rows[positions]]))
         for channel, values in enumerate(pixels.unbind(1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256)
@@ -181,14 +181,14 @@ def make_network(
     """
     if names := backbones_by_name(backbone, specs):
         sizes = {name: 1.0 if is_checkpoint(each) else size for name, each in names.items()}
-        made = {name: make_backbone(names[name], spec, sizes[name]) for name, spec in specs.items()}
-        return Network(made, head, projection=projection)
+        backbones = {name: make_backbone(names[name], spec, sizes[name]) for name, spec in specs.items()}
+        return Network(backbones, head, projection=projection)
     names = {name: backbone if _reads(backbone, spec) else "auto" for name, spec in specs.items()}
     if backbone not in names.values():
         kinds = ", ".join(sorted({spec.kind for spec in specs.values()}))
         raise ParameterError(f"The backbone {backbone!r} reads none of this data's inputs, which are: {kinds}.")
-    made = {name: make_backbone(names[name], spec, size) for name, spec in specs.items()}
-    return Network(made, head, projection=projection)
+    backbones = {name: make_backbone(names[name], spec, size) for name, spec in specs.items()}
+    return Network(backbones, head, projection=projection)
 
 
 def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:

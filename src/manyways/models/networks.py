@@ -18,32 +18,32 @@ class Networks(nn.Module):
         self.networks = nn.ModuleList(networks)
 
     @property
-    def each(self) -> list[Network]:
+    def members(self) -> list[Network]:
         """The networks, in the order of their outputs."""
         return [network for network in self.networks if isinstance(network, Network)]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The inputs, in the order in which every network reads them."""
-        return self.each[0].names if self.each else ()
+        return self.members[0].names if self.members else ()
 
     @property
     def may_lack(self) -> tuple[str, ...]:
         """The modalities that rows may lack."""
-        return self.each[0].may_lack
+        return self.members[0].may_lack
 
     def forward(self, inputs: Inputs) -> Tensor:
-        said = [network(inputs) for network in self.each]
+        said = [network(inputs) for network in self.members]
         return said[0] if len(said) == 1 else torch.cat(said, dim=1)
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_networks` makes the same architecture."""
-        return {"networks": [network.config() for network in self.each]}
+        return {"networks": [network.config() for network in self.members]}
 
     def only(self, start: int, stop: int) -> Network:
         """A copy of the network that makes the outputs from `start` to `stop`, without its other outputs."""
         before = 0
-        for network in self.each:
+        for network in self.members:
             head = network.head
             assert head is not None
             assert head.last is not None

@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 
 from manyways.errors import ParameterError
 from manyways.models._quicker import CHOICES, ONE_BY_ONE, UNDECIDED, VECTORISED, How, chosen
-from manyways.models._trees import at, count_of, leaves, mapped, stacked
+from manyways.models._trees import count_of, leaves, mapped, sliced, stacked
 
 CALIBRATION_MEMBERS = 8
 CHUNK_BYTES = 1 << 28
@@ -138,7 +138,7 @@ class Population(nn.Module, Generic[NetworkT]):
                 return vmap(self._one, chunk_size=self.chunk, randomness="error")(tensors, inputs)
             parts = {name: tensor.unbind(0) for name, tensor in tensors.items()}  # one backward pass for all slices
             each = [dict(zip(parts, weights, strict=True)) for weights in zip(*parts.values(), strict=True)]
-            return stacked([self._one(weights, at(inputs, member)) for member, weights in enumerate(each)])
+            return stacked([self._one(weights, sliced(inputs, member)) for member, weights in enumerate(each)])
 
     def _facts(self, inputs: Any) -> tuple[Any, ...]:
         """Facts that decide which way is the quicker one."""
@@ -167,7 +167,7 @@ def member_norms(tensors: Mapping[str, Tensor]) -> Tensor:
 @torch.no_grad()
 def clip_members(stack: Iterable[nn.Parameter], bound: float) -> None:
     """Shorten the gradient of each member, of all parameters in the `stack` together, to the norm `bound`."""
-    gradients = {str(at): p.grad for at, p in enumerate(stack) if p.grad is not None}
+    gradients = {str(sliced): p.grad for sliced, p in enumerate(stack) if p.grad is not None}
     if gradients:
         factors = (bound / member_norms(gradients).clamp_min(1e-12)).clamp_max(1.0)
         for gradient in gradients.values():

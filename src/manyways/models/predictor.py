@@ -47,7 +47,7 @@ class Predictor(Model):
             DataError: A column is missing, or holds something else.
             ModelError: The model only embeds.
         """
-        return self._predicting().predict(self.outputs(self._asked(source)))
+        return self._predicting().predict(self.outputs(self._known_rows(source)))
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
         """The probability of each class, float32 [rows, classes] in the order of `target.classes`.
@@ -58,7 +58,7 @@ class Predictor(Model):
         """
         target = self._predicting()
         target.require_probabilities()
-        return np.asarray(target.probabilities(torch.from_numpy(self.outputs(self._asked(source)))).numpy())
+        return np.asarray(target.probabilities(torch.from_numpy(self.outputs(self._known_rows(source)))).numpy())
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
         """The features of each row, float32 [rows, width].
@@ -132,7 +132,7 @@ class Predictor(Model):
             )
         return self.label_target
 
-    def _asked(self, source: "Source") -> "Data":
+    def _known_rows(self, source: "Source") -> "Data":
         """The rows of `source`, with a warning where they hold categories that the model never saw."""
         self._predicting()
         data = inputs_of(source, self.inputs, **self.roles_read)

@@ -111,10 +111,10 @@ def _unseen(column: str, known: tuple[Any, ...], data: Data) -> str | None:
     if not unseen:
         return None
     count, of = sum(unseen.values()), int(np.count_nonzero(there))
-    shown = ", ".join(f"{value!r} {count_of(rows, 'time')}" for value, rows in unseen.most_common(SHOWN))
+    listed = ", ".join(f"{value!r} {count_of(rows, 'time')}" for value, rows in unseen.most_common(SHOWN))
     more = f", {len(unseen) - SHOWN:,} more" if len(unseen) > SHOWN else ""
     examples = ", ".join(map(repr, known[:SHOWN])) + (", …" if len(known) > SHOWN else "")
     return (
         f"{count:,} of {of:,} values of {column!r} in {data.name} were never seen in training, and tell the model "
-        f"nothing: {shown}{more}. It knows {len(known):,}: {examples}."
+        f"nothing: {listed}{more}. It knows {len(known):,}: {examples}."
     )

@@ -78,17 +78,17 @@ class Within(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = kwargs or {}
         self._calls -= 1
         if self._calls < 0:
-            raise ModelError(self._said("more layers"))
+            raise ModelError(self._misfit("more layers"))
         tensors = [each for each in torch.utils._pytree.tree_leaves((args, given)) if isinstance(each, Tensor)]
         largest = math.prod(max(1, each.numel()) * 8 for each in tensors)
         if not tensors or largest > self._most or "repeat" in func.__name__:
             size = _size(func, args, given)
             if size > self._most or (not tensors and size > self._left):
-                raise ModelError(self._said("larger tensors"))
+                raise ModelError(self._misfit("larger tensors"))
             self._left -= 0 if tensors else size
         return func(*args, **given)
 
-    def _said(self, what: str) -> str:
+    def _misfit(self, what: str) -> str:
         return (
             f"The description of the network asks for {what} than {self._path} holds; it is damaged or was written by "
             "something else. It is not built."

@@ -29,7 +29,7 @@ def nearest(queries: NDArray[np.float32], among: NDArray[np.float32], k: int) ->
     """
     k = min(k, len(among))
     rows, similarity = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-    for chunk in chunks_of(len(queries), each=8 * max(1, len(among))):
+    for chunk in chunks_of(len(queries), row_bytes=8 * max(1, len(among))):
         found = queries[chunk] @ among.T
         rows[chunk] = np.argsort(-found, axis=1, kind="stable")[:, :k]
         similarity[chunk] = np.take_along_axis(found, rows[chunk], axis=1)
@@ -37,26 +37,31 @@ def nearest(queries: NDArray[np.float32], among: NDArray[np.float32], k: int) ->
 
 
 def ranks(
-    asked: NDArray[np.float32],
-    found: NDArray[np.float32],
-    same_asked: NDArray[np.int64],
-    same_found: NDArray[np.int64],
+    query_vectors: NDArray[np.float32],
+    candidate_vectors: NDArray[np.float32],
+    query_ids: NDArray[np.int64],
+    candidate_ids: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rank of the first right one of each query, from 1; and the share of what could be found that is right.
 
-    asked, found: the vectors of pairs [pairs, width]; same_asked, same_found: numbers that are the same for what is the
-    same [pairs]. What is the same is asked, and can be found, but once; all that are paired with the same are right. Of
-    what is as near as the right one, half stands before it: a model that tells nothing apart ranks in the middle.
+    What is the same is a query, and a candidate, but once; all that are paired with the same are right. Of what is as
+    near as the right one, half stands before it: a model that tells nothing apart ranks in the middle.
+
+    Args:
+        query_vectors: Vectors of the queries, float32 [pairs, width].
+        candidate_vectors: Vectors of the candidates, float32 [pairs, width].
+        query_ids: Numbers that are the same for the same query [pairs].
+        candidate_ids: Numbers that are the same for the same candidate [pairs].
     """
-    queries, first_asked, query_of = np.unique(same_asked, return_index=True, return_inverse=True)
-    items, first_found, item_of = np.unique(same_found, return_index=True, return_inverse=True)
+    queries, first_asked, query_of = np.unique(query_ids, return_index=True, return_inverse=True)
+    items, first_found, item_of = np.unique(candidate_ids, return_index=True, return_inverse=True)
     query_of, item_of = query_of.reshape(-1), item_of.reshape(-1)
     order = np.argsort(query_of, kind="stable")
     bounds = np.searchsorted(query_of[order], np.arange(len(queries) + 1))
     where, share = np.empty(len(queries)), np.empty(len(queries))
-    vectors = found[first_found].T
-    for chunk in chunks_of(len(queries), each=8 * max(1, len(items))):
-        near = asked[first_asked[chunk]] @ vectors
+    vectors = candidate_vectors[first_found].T
+    for chunk in chunks_of(len(queries), row_bytes=8 * max(1, len(items))):
+        near = query_vectors[first_asked[chunk]] @ vectors
         right = np.zeros(near.shape, bool)
         for at, query in enumerate(chunk):
             right[at, item_of[order[bounds[query] : bounds[query + 1]]]] = True

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from manyways.checked_json import DAMAGED, read, shown
+from manyways.checked_json import DAMAGED, brief, read
 from manyways.damaged import damaged
 from manyways.errors import ModelError
 from manyways.models.lineage import Lineage
@@ -191,7 +191,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} has been edited since the model was saved (its hash differs); it is not loaded.")
     if saved.get("format") != FORMAT:
         raise ModelError(
-            f"{path} has the format {shown(saved.get('format'))}; this version reads format {FORMAT}. Install the "
+            f"{path} has the format {brief(saved.get('format'))}; this version reads format {FORMAT}. Install the "
             "version that wrote it."
         )
     description.get("kind", str), description.all("gives", str), description.get("lineage", dict)

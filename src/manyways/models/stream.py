@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.checked_json import DAMAGED, described, shown
+from manyways.checked_json import DAMAGED, brief, described
 from manyways.errors import ModelError
 from manyways.models.heads import Head
 from manyways.models.lineage import Lineage
@@ -232,7 +232,7 @@ class StreamPredictor(Predictor):
         description = described(saved["stream"], "`stream` of the model", ModelError)
         last = description.members.get("last_time")
         if not isinstance(last, int | float | None):
-            raise ModelError(f"The model in {folder} states {shown(last)} for the time of its last row; {DAMAGED}.")
+            raise ModelError(f"The model in {folder} states {brief(last)} for the time of its last row; {DAMAGED}.")
         return replace(
             model, time=description.get("time", str, None), last_time=last, dates=description.get("dates", bool),
             own_inputs=description.get("own_inputs", bool),

@@ -53,15 +53,17 @@ def read_facts(path: Path) -> dict[str, TensorFacts]:
     try:
         with safe_open(path, "pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
-            found = {name: TensorFacts(str(part.get_dtype()), tuple(part.get_shape())) for name, part in slices.items()}
+            tensors = {
+                name: TensorFacts(str(part.get_dtype()), tuple(part.get_shape())) for name, part in slices.items()
+            }
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is no whole safetensors file ({error}); pickled weights are never loaded.") from error
-    if strange := sorted(name for name, facts in found.items() if facts.kind not in TYPES):
+    if strange := sorted(name for name, facts in tensors.items() if facts.kind not in TYPES):
         raise ModelError(
-            f"{path} holds numbers of the type {found[strange[0]].kind} in {strange[0]!r}; types that can be read are "
-            f"{', '.join(TYPES)}."
+            f"{path} holds numbers of the type {tensors[strange[0]].kind} in {strange[0]!r}; types that can be read "
+            f"are {', '.join(TYPES)}."
         )
-    return found
+    return tensors
 
 
 def read_metadata(path: Path) -> dict[str, str]:

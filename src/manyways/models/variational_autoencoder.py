@@ -183,7 +183,7 @@ class VariationalAutoencoder(Generator):
         chance = noise_of_rows(ids, encoded.shape[1:], seed, 1, uniform=True).to(self.device)
         values = self.network.likelihood.observed(encoded, chance)
         noise = noise_of_rows(ids, (samples, self.network.latent), seed, 2).to(self.device)
-        seen = {name: self.network.likelihood.shown(values, encoded)}
+        seen = {name: self.network.likelihood.encoder_inputs(values, encoded)}
         found = terms(self.network, values, seen, noise)
         exact = Terms(found.reconstruction.double(), found.prior.double(), found.divergence)
         return np.asarray(exact.importance_weighted().cpu().numpy())

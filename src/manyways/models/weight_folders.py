@@ -69,10 +69,12 @@ def _shards(folder: Path) -> dict[str, dict[str, TensorFacts]]:
             f"{folder} lacks {len(lost)} of the {len(names)} files that {INDEX} names, the first is {lost[0]}. Copy "
             "the model again."
         )
-    held = {name: read_facts(folder / name) for name in names}
-    if absent := [name for name, file in place.items() if name not in held[file]]:
+    held_facts = {name: read_facts(folder / name) for name in names}
+    if absent := [name for name, file in place.items() if name not in held_facts[file]]:
         raise ModelError(
             f"{folder / place[absent[0]]} does not hold {absent[0]!r}, although {INDEX} says so; {len(absent)} tensors "
             "are missing. Copy the model again."
         )
-    return {file: {name: facts for name, facts in held[file].items() if place.get(name) == file} for file in names}
+    return {
+        file: {name: facts for name, facts in held_facts[file].items() if place.get(name) == file} for file in names
+    }

@@ -92,19 +92,19 @@ def features_are_finite(trial: Trial) -> None:
 
 
 def rows_are_answered_alone(trial: Trial) -> None:
-    """What a model says of a row does not depend on the rows asked with it, nor on their order."""
+    """Answers to a row do not depend on the rows asked with it, nor on their order."""
     model, rows = trial.reference, trial.data.test
     together = answers(model, rows)
     backwards = answers(model, rows.select(np.arange(len(rows))[::-1]))
-    for name, said in together.items():
-        _alike(said, backwards[name][::-1], f"{name} of rows in another order")
+    for name, answer in together.items():
+        _alike(answer, backwards[name][::-1], f"{name} of rows in another order")
         some = range(0, len(rows), 12)
         alone = np.concatenate([answers(model, rows.select(np.array([row])))[name] for row in some])
-        _alike(said[list(some)], alone, f"{name} of rows asked one by one")
+        _alike(answer[list(some)], alone, f"{name} of rows asked one by one")
     none = answers(model, rows.select(np.array([], int)))
-    for name, said in none.items():
+    for name, answer in none.items():
         shape = (0, *together[name].shape[1:])
-        require(said.shape == shape, f"for no rows the {name} have the shape {said.shape}, not {shape}.")
+        require(answer.shape == shape, f"for no rows the {name} have the shape {answer.shape}, not {shape}.")
 
 
 def _alike(first: NDArray[Any], second: NDArray[Any], what: str) -> None:

@@ -45,8 +45,8 @@ def fields_are_documented(trial: Trial) -> None:
 
 
 def _documented(kind: type) -> dict[str, str]:
-    """What is written under the fields of a class and of those it inherits from, the nearest first."""
-    found: dict[str, str] = {}
+    """The docstrings under the fields of a class and of those it inherits from, the nearest first."""
+    docstrings: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
         if owner.__module__ == "builtins" or "__dataclass_fields__" not in vars(owner):
             continue
@@ -56,5 +56,5 @@ def _documented(kind: type) -> dict[str, str]:
             if not isinstance(line, ast.AnnAssign) or not isinstance(line.target, ast.Name):
                 continue
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                found[line.target.id] = str(after.value.value).strip()
-    return found
+                docstrings[line.target.id] = str(after.value.value).strip()
+    return docstrings

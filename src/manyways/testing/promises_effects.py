@@ -21,14 +21,14 @@ def no_field_is_dead(trial: Trial) -> None:
     """Another allowed value of each field changes the weights or the outcome, or is refused."""
     if isinstance(trial.method, Chain):
         skip("the stages of a chain are tried by themselves")
-    trials, plain = _field_trials(type(trial.method)), _made(trial, trial.method)
+    trials, plain = _field_trials(type(trial.method)), _trained(trial, trial.method)
     dead = [name for name in _names(trial.method) if not _matters(trial, plain, name, trials.get(name, {}))]
     require(not dead, f"{', '.join(dead)} could be left out: no other value that was tried changes anything. Read it, "
                       "or state in field_trials with which value it matters, or why none does.")  # fmt: skip
 
 
 def field_trials_are_of_its_fields(trial: Trial) -> None:
-    """What the class states of trials of its fields is about fields that it has; reasons are sentences, and few."""
+    """Trials of fields that the class states are of fields that it has; reasons are sentences, and few."""
     stated = _field_trials(type(trial.method))
     unknown = stated.keys() - set(_names(trial.method))
     require(not unknown, f"it has no {', '.join(sorted(unknown))}.")
@@ -46,7 +46,7 @@ def _names(method: Method) -> list[str]:
 
 
 def _field_trials(kind: type[Method]) -> dict[str, Mapping[str, Any] | str]:
-    """What a class and those that it inherits from state."""
+    """The statements of a class and those that it inherits from."""
     stated: dict[str, Mapping[str, Any] | str] = {}
     for owner in reversed(kind.__mro__):
         stated |= vars(owner).get("field_trials", {})
@@ -61,16 +61,16 @@ def _matters(trial: Trial, plain: Model, name: str, stated: Mapping[str, Any] | 
     values = [stated[name]] if name in stated else list(other_values(hints(type(base))[name], getattr(base, name)))
     if not values:
         return _has_no_other(hints(type(base))[name])
-    reference = _made(trial, base) if beside else plain
+    reference = _trained(trial, base) if beside else plain
     refused = 0
     for value in values:
         try:
             other = replace(base, **{name: value})
-            made = _made(trial, other)
+            changed = _trained(trial, other)
         except ManywaysError:
             refused += 1
             continue
-        if _differ(trial, reference, made):
+        if _differ(trial, reference, changed):
             return True
     return refused == len(values)
 
@@ -80,7 +80,7 @@ def _has_no_other(annotation: Any) -> bool:
     return get_origin(annotation) is Literal and len(get_args(annotation)) == 1
 
 
-def _made(trial: Trial, method: Method) -> Model:
+def _trained(trial: Trial, method: Method) -> Model:
     budget = ROWS if trial.method.single_pass else KIND_STEPS  # a detector of drifts waits for some rows
     return method.fit(trial.learned_from, trial.start, budget=budget, seed=SEED)
 

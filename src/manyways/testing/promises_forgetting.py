@@ -68,17 +68,17 @@ def forgets_only_what_it_has_seen(trial: Trial) -> None:
 
 
 def says_that_it_proves_nothing(trial: Trial) -> None:
-    """What an approximate method forgets is still in the lineage, which says that nothing is proved."""
+    """Rows that an approximate method forgets are still in the lineage, which says that nothing is proved."""
     method, data, start = trial.method, trial.data, trial.start
     if not method.approximate or start is None:
         skip("it does not forget approximately")
     rows = np.zeros(len(data), bool)
     rows[np.flatnonzero((data.part[data.rows] == 0) & data.labelled)[:SOME]] = True
-    made = method.forget(start, data, rows, budget=STEPS, seed=SEED)
-    facts = made.lineage.facts
+    forgetful = method.forget(start, data, rows, budget=STEPS, seed=SEED)
+    facts = forgetful.lineage.facts
     require(facts.get("proof") is False, f"the facts of its lineage are {dict(facts)}, without proof: false.")
     require(facts.get("forgotten") == SOME, f"{SOME} rows were to be forgotten; the facts say {dict(facts)}.")
-    listed = {row.tobytes() for row in made.lineage.all_rows()}
+    listed = {row.tobytes() for row in forgetful.lineage.all_rows()}
     lost = sum(row.tobytes() not in listed for row in data.ids[rows])
     require(not lost, f"{lost} of {SOME} rows are no more in the lineage, as if they had left no trace.")
 
@@ -93,11 +93,11 @@ def _some(trial: Trial, skip: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _alike(trial: Trial, made: Model, gone: NDArray[np.bool_], when: str) -> None:
+def _alike(trial: Trial, model: Model, gone: NDArray[np.bool_], when: str) -> None:
     expected = trial.fit(trial.data.select(~gone))
-    wrong = difference(expected, made) if trial.method.forgets == "bitwise" else _further(trial, expected, made)
+    wrong = difference(expected, model) if trial.method.forgets == "bitwise" else _further(trial, expected, model)
     require(wrong is None, f"{when} the model is another than one trained without the rows: {wrong}.")
-    ours, theirs = made.lineage, expected.lineage
+    ours, theirs = model.lineage, expected.lineage
     require(len(ours.stages()) == len(theirs.stages()), f"{when} its lineage has {len(ours.stages())} stages.")
     for our, their in zip(ours.stages(), theirs.stages(), strict=True):
         require(np.array_equal(our.rows, their.rows), f"{when} {our.title} lists {len(our.rows)} rows.")
@@ -106,10 +106,10 @@ def _alike(trial: Trial, made: Model, gone: NDArray[np.bool_], when: str) -> Non
             require(given == wanted, f"{when} lineage.{name} of {our.title} is {given!r}, not {wanted!r}.")
 
 
-def _further(trial: Trial, expected: Model, made: Model) -> str | None:
-    """Where numbers differ by more than the guarantee, as a share of the largest of their tensor."""
+def _further(trial: Trial, expected: Model, model: Model) -> str | None:
+    """The place where parameters differ by more than the guarantee, as a share of the largest of their tensor."""
     allowed = float(trial.method.forgets or 0)
-    ours, theirs = made.network.state_dict(), expected.network.state_dict()
+    ours, theirs = model.network.state_dict(), expected.network.state_dict()
     if ours.keys() != theirs.keys():
         return f"its weights have other names: {sorted(ours.keys() ^ theirs.keys())[:4]}"
     for name, tensor in ours.items():
@@ -125,10 +125,10 @@ def _further(trial: Trial, expected: Model, made: Model) -> str | None:
     return None
 
 
-def _refuses(trial: Trial, model: Model, rows: NDArray[np.bool_], case: str, said: str) -> None:
+def _refuses(trial: Trial, model: Model, rows: NDArray[np.bool_], case: str, advice: str) -> None:
     try:
         trial.method.forget(model, trial.data, rows)
     except NeedsError as error:
-        require(said in str(error), f"where {case}, the refusal does not say what to do: {error}")
+        require(advice in str(error), f"where {case}, the refusal does not say what to do: {error}")
         return
     require(False, f"where {case}, a model is given; NeedsError must be raised.")

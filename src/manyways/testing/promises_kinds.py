@@ -8,7 +8,7 @@ from manyways.testing.trial import Trial, difference, other_hidden_labels, other
 
 @on_every_kind
 def only_training_rows_and_visible_labels_are_seen(trial: Trial) -> None:
-    """What test rows hold, and which the hidden labels are, makes no difference."""
+    """Values of test rows, and the hidden labels, make no difference."""
     changed = other_hidden_labels(other_test_rows(trial.data), trial.reference)
     wrong = difference(trial.reference, trial.fit(changed))
     require(wrong is None, f"with other test rows, and hidden labels of one class, the weights are others: {wrong}.")
@@ -16,6 +16,6 @@ def only_training_rows_and_visible_labels_are_seen(trial: Trial) -> None:
 
 @on_every_kind
 def answers_are_the_same_alone_and_after_saving(trial: Trial) -> None:
-    """What the model says of a row does not depend on other rows, nor on whether it was saved and loaded."""
+    """Answers to a row depend neither on other rows, nor on whether the model was saved and loaded."""
     rows_are_answered_alone(trial)
     saved_and_loaded_same_answers(trial)

@@ -91,7 +91,7 @@ def other_rows_make_no_difference(trial: Trial) -> None:
 
 
 def lineage_is_enough_to_learn_it_again(trial: Trial) -> None:
-    """What the lineage says, as JSON, gives the model again; without some rows the one that fit gives without them."""
+    """The lineage, as JSON, gives the model again; without some rows the one that fit gives without them."""
     saved = json.loads(json.dumps(trial.reference.lineage.to_json()))
     rest = trial.learned_from
     if len(rest.training) > FORGOTTEN:

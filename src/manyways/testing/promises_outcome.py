@@ -46,13 +46,13 @@ def arguments_are_untouched(trial: Trial) -> None:
     """Learning changes neither the data nor the model it starts from, nor any global state."""
     data, start = trial.data, trial.start
     before = (_facts_of_data(data), _facts_of_model(start), _global_state())
-    made = trial.fit()
+    model = trial.fit()
     after = (_facts_of_data(data), _facts_of_model(start), _global_state())
     for was, now in zip(before, after, strict=True):
         changed = [name for name in was if was[name] != now[name]]
         require(not changed, f"fit changed {', '.join(changed)}.")
     if start is not None:
-        shared = _memory(start) & _memory(made)
+        shared = _memory(start) & _memory(model)
         require(not shared, f"{len(shared)} tensors share memory with the model it started from.")
 
 

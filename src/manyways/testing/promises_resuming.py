@@ -50,16 +50,16 @@ def other_run_is_refused(trial: Trial) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "run"
         trial.fit(run=Run(folder))
-        made: Model | None = None
+        model: Model | None = None
         try:
-            made = trial.fit(seed=OTHER_SEED, run=Run(folder))
+            model = trial.fit(seed=OTHER_SEED, run=Run(folder))
         except ModelError as error:
             require(str(folder) in str(error), f"the refusal does not name the folder: {error}")
-        require(made is None, "with another seed the run went on in the folder of the first.")
+        require(model is None, "with another seed the run went on in the folder of the first.")
 
 
 def listeners_make_no_difference(trial: Trial) -> None:
-    """Who follows a run, and how often the model is evaluated on the way, changes nothing in it."""
+    """Listeners to a run, and evaluations of the model on the way, change nothing in it."""
     heard: list[str] = []
 
     def follow(event: Event) -> None:

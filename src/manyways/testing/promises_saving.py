@@ -47,7 +47,7 @@ def a_saved_model_is_a_start(trial: Trial) -> None:
 
 
 def opens_in_transformers(trial: Trial) -> None:
-    """What says that it is a model of transformers is one there: with bitwise the same weights, and a tokenizer."""
+    """A model that says it is one of transformers is: with bitwise the same weights, and a tokenizer."""
     model = trial.reference
     with tempfile.TemporaryDirectory() as place:
         folder = model.save(Path(place) / "model")

@@ -19,16 +19,16 @@ _ON_KINDS: set[Promise] = set()
 def checks() -> tuple[Promise, ...]:
     """Every promise: the public functions of this folder's `promises_*.py`, in the order they are written."""
     package = importlib.import_module("manyways.testing")
-    found: list[Promise] = []
+    promises: list[Promise] = []
     for entry in pkgutil.iter_modules(package.__path__):
         if entry.name.startswith("promises_"):
             module = importlib.import_module(f"{package.__name__}.{entry.name}")
-            found += [
+            promises += [
                 member
                 for name, member in vars(module).items()
                 if inspect.isfunction(member) and member.__module__ == module.__name__ and not name.startswith("_")
             ]
-    return tuple(found)
+    return tuple(promises)
 
 
 def checks_for(method: type[Method] | Method) -> list[tuple[str, Callable[[], None]]]:

@@ -31,7 +31,7 @@ from manyways.training.run import Run
 
 ROWS, LABELS, STEPS, START_STEPS, KIND_STEPS = 240, 40, 12, 4, 6
 PREDICTS = predictions() | {"labels", "cluster"}
-"""What a model gives of which each row has one answer, made of the outputs of its head."""
+"""Abilities with one answer for each row, made of the outputs of the head."""
 SEED, OTHER_SEED = 3, 4
 READ = frozenset({"input", "text", "prompt", "completion", "chosen", "rejected"})
 """Roles whose columns go through an encoder or a tokenizer."""
@@ -124,7 +124,7 @@ class Trial:
 
     @property
     def learned_from(self) -> Data:
-        """What `fit` is given: the rows, or nothing where the method needs none."""
+        """The data that `fit` is given: the rows, or nothing where the method needs none."""
         return self.data if needs_data(self.method) else Data.nothing()
 
     @cached_property
@@ -141,12 +141,12 @@ class Trial:
 
     @cached_property
     def reference(self) -> Model:
-        """What the method learns in `steps` steps."""
+        """The model that the method learns in `steps` steps."""
         return self.fit()
 
     @property
     def has_gradient(self) -> bool:
-        """Whether the method takes steps."""
+        """True if the method takes steps."""
         return self.reference.lineage.steps > 0
 
     def start_model(self) -> Model:
@@ -173,7 +173,7 @@ class Trial:
 
 
 def takes(method: Method) -> frozenset[str]:
-    """What a model that `method` starts from must give."""
+    """The abilities that a model that `method` starts from must have."""
     return method.stages[0].takes if isinstance(method, Chain) else method.takes
 
 
@@ -199,18 +199,18 @@ def difference(first: Model, second: Model) -> str | None:
 
 def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     """All that a model says of `data` by what it gives: features, outputs, and texts, which are objects."""
-    said: dict[str, NDArray[Any]] = {}
+    given: dict[str, NDArray[Any]] = {}
     if "embed" in model.gives:
-        said["features"] = model.embed(data)
+        given["features"] = model.embed(data)
     if model.gives & PREDICTS:
-        said["outputs"] = model.outputs(data)
+        given["outputs"] = model.outputs(data)
     if answers_prompts(model, data):
-        said["texts"] = model.predict(data)
-    return said
+        given["texts"] = model.predict(data)
+    return given
 
 
 def answers_prompts(model: Model, data: Data) -> bool:
-    """Whether `model` can say something to each row of `data`."""
+    """True if `model` can say something to each row of `data`."""
     return "generate" in model.gives and lacking((Prompts,), data) is None
 
 

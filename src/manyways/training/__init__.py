@@ -1,1 +1,1 @@
-"""How a step is taken: the loop, budgets, checkpoints and the events that others follow."""
+"""Training: the loop, budgets, checkpoints and the events that others follow."""

@@ -58,19 +58,19 @@ class AccuracyMatrix:
 
     @property
     def forgetting(self) -> float:
-        """How far each task but the last fell from its best before the end, on average (Chaudhry et al., ECCV 2018)."""
+        """The fall of each task but the last from its best before the end, on average (Chaudhry et al., ECCV 2018)."""
         *before, last = self._complete()
         return average([max(each[at] for each in before) - last[at] for at in self._earlier()])
 
     @property
     def backward_transfer(self) -> float:
-        """How much better each task but the last is known in the end than when it was learned, on average."""
+        """The gain of each task but the last between the time it was learned and the end, on average."""
         rows = self._complete()
         return average([rows[-1][at] - rows[at][at] for at in self._earlier()])
 
     @property
     def complete(self) -> bool:
-        """Whether every task was learned, and earlier ones can be scored."""
+        """True if every task was learned, and earlier ones can be scored."""
         return len(self.rows) == len(self.titles) > 1 and bool(self._earlier())
 
     def _earlier(self) -> list[int]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from manyways.training.learner import Learner
 
 LOOKS = 20
-"""How often, evenly spread over the run, the validation rows are scored."""
+"""The number of times, evenly spread over the run, that the validation rows are scored."""
 
 
 class EarlyStopping:

@@ -1,4 +1,4 @@
-"""What training tells others as it goes, and who may listen."""
+"""Events of training, and the listeners that are told them."""
 
 import json
 import time

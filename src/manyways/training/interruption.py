@@ -10,7 +10,7 @@ PYTHONS_OWN = signal.default_int_handler
 Handler = Callable[[int, FrameType | None], object]
 
 _heard: list[Handler] = [PYTHONS_OWN]
-"""What a SIGTERM does now: the last of these."""
+"""The actions of a SIGTERM: the last of these is taken."""
 _terminated: list[int] = []
 """The SIGTERMs that were heard."""
 
@@ -38,7 +38,7 @@ def terminable() -> Iterator[None]:
 
 
 def terminated() -> bool:
-    """Whether a SIGTERM has been heard since `terminable` began."""
+    """True if a SIGTERM has been heard since `terminable` began."""
     return bool(_terminated)
 
 

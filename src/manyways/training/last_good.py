@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from manyways.training.learner import Learner
 
 LOOKS = 20
-"""How often in a run, evenly spread, the weights are kept."""
+"""The number of times in a run, evenly spread, that the weights are kept."""
 
 
 def not_finite(values: Mapping[str, float], step: int, steps: int) -> str | None:

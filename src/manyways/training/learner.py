@@ -68,7 +68,7 @@ class Learner(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return next(self.parameters()).device
 
     @property

@@ -117,19 +117,19 @@ def take_step(
 
 def _offers(evaluations: int, steps: int, milestones: Mapping[int, str]) -> dict[int, list[tuple[str, str]]]:
     """After which steps listeners are offered the model: the kind of the event, and its note."""
-    found: dict[int, list[tuple[str, str]]] = {}
+    offers: dict[int, list[tuple[str, str]]] = {}
     for step in sorted({round(steps * (at + 1) / evaluations) for at in range(evaluations)}):
-        found.setdefault(step, []).append(("evaluate", ""))
+        offers.setdefault(step, []).append(("evaluate", ""))
     for step, note in milestones.items():
-        found.setdefault(step, []).append(("milestone", note))
-    return found
+        offers.setdefault(step, []).append(("milestone", note))
+    return offers
 
 
 def _teller(run: Run) -> Callable[..., None]:
     def tell(
-        kind: Any, at: Progress, values: dict[str, float] | None = None, model: Any = None, note: str = ""
+        kind: Any, progress: Progress, values: dict[str, float] | None = None, model: Any = None, note: str = ""
     ) -> None:
-        run.tell(Event(kind, run.stage, at.step, at.steps, at.seconds, values or {}, model, note))
+        run.tell(Event(kind, run.stage, progress.step, progress.steps, progress.seconds, values or {}, model, note))
 
     return tell
 

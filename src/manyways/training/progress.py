@@ -1,4 +1,4 @@
-"""How training goes, as a bar on a terminal, or as a line now and then elsewhere."""
+"""Progress of training, as a bar on a terminal, or as a line now and then elsewhere."""
 
 import re
 import time
@@ -45,7 +45,7 @@ class ProgressBar:
         self._stage: str | None = None
         self._values: Mapping[str, float] = {}
         self._first = (0, 0.0)
-        self._shown = time.monotonic()
+        self._last_drawn = time.monotonic()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -71,16 +71,16 @@ class ProgressBar:
         elif self._live:
             self._draw(event, over)
         elif over or event.kind == "resume" or self._is_due(event):
-            self._shown = time.monotonic()
+            self._last_drawn = time.monotonic()
             self._console.print(self._line(event), markup=False, highlight=False, soft_wrap=True)
 
     def _is_due(self, event: Event) -> bool:
         # The last step is followed by the end, which says the same.
-        return event.step < event.steps and time.monotonic() - self._shown >= self._line_seconds
+        return event.step < event.steps and time.monotonic() - self._last_drawn >= self._line_seconds
 
     def _begin(self, event: Event) -> None:
         self._stage, self._values, self._first = event.stage, {}, (event.step, event.seconds)
-        self._shown = time.monotonic()
+        self._last_drawn = time.monotonic()
         if self._live:
             self._task = self._bars.add_task(title(event.stage), total=event.steps, facts="")
 
@@ -90,8 +90,8 @@ class ProgressBar:
         # An early end is still an end: the bar is full, and the facts say at which step.
         done = event.steps if over else event.step
         self._bars.update(self._task, completed=done, facts=self._facts(event, over))
-        if over or time.monotonic() - self._shown >= REFRESH_SECONDS:
-            self._shown = time.monotonic()
+        if over or time.monotonic() - self._last_drawn >= REFRESH_SECONDS:
+            self._last_drawn = time.monotonic()
             self._bars.refresh()
 
     def _line(self, event: Event) -> str:
@@ -118,7 +118,7 @@ class ProgressBar:
         return "  ".join(facts)
 
     def _room(self, stage: str) -> int:
-        """How many characters are left beside the title and the bar."""
+        """The number of characters left beside the title and the bar."""
         return self._console.width - len(title(stage)) - BAR_WIDTH - 2
 
 

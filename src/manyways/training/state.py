@@ -53,13 +53,13 @@ class State:
         self.stopping = EarlyStopping(method.patience, learner, snapshot)
         self.kept = LastGood(learner)
 
-    def pack(self, at: Progress) -> Checkpoint:
+    def pack(self, reached: Progress) -> Checkpoint:
         """The checkpoint of this state."""
         tensors = {f"learner.{name}": tensor for name, tensor in self._learner.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.stopping.best.items()}
         tensors |= {f"good.{name}": tensor for name, tensor in self.kept.good.items()}
-        progress = {"step": at.step, "steps": at.steps, "seconds": at.seconds, "cut": at.cut}
+        progress = {"step": reached.step, "steps": reached.steps, "seconds": reached.seconds, "cut": reached.cut}
         facts = {"progress": progress, "stopping": self.stopping.facts(), "good": self.kept.step}
         return Checkpoint(tensors, {"identity": self._identity, **facts})
 

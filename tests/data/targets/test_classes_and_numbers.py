@@ -134,7 +134,7 @@ def test_several_outputs_are_a_field_each() -> None:
     targets = Targets.fit(several())
     said = targets.predict(np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 1.0]], np.float32))
     assert said["kind"].tolist() == ["b", "a"]
-    assert said["size"] == pytest.approx([targets.each[1].mean, targets.each[1].mean + targets.each[1].scale])
+    assert said["size"] == pytest.approx([targets.members[1].mean, targets.members[1].mean + targets.members[1].scale])
     assert said[0].tolist()[0] == "b"
     assert len(targets.predict(np.zeros((0, 3), np.float32))) == 0
 

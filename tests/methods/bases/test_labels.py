@@ -57,7 +57,7 @@ def shared_gradient(method: LabelsMethod[LabelsLearner], data: Data) -> tuple[Te
     learner = begun(method, data)
     batch = method.draw(learner, 0, generator(0, 0))
     _, parts = method.loss(learner, batch)
-    (network,) = learner.network.each
+    (network,) = learner.network.members
     shared = [p for name, p in network.named_parameters() if not name.startswith("head.")]
     apart = [torch.autograd.grad(part, shared, retain_graph=True) for part in parts.values()]
     method.gradients(learner, batch)

@@ -24,7 +24,7 @@ class RLOO(RolloutMethod[RolloutLearner]):
     """REINFORCE with the mean of the other answers as the baseline (Ahmadian et al., ACL 2024)."""
 
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
-        now, _ = self.said(learner, batch)
+        now, _ = self.log_probs(learner, batch)
         rewards, group = learner.rewards, learner.rewards.shape[1]
         better = (rewards - (rewards.sum(1, keepdim=True) - rewards) / (group - 1))[batch["which"]].flatten()
         return -(better * per_answer(now, batch["packed"])).sum() / rewards.numel(), self.outcome(learner)
@@ -37,7 +37,7 @@ class OnlineDPO(RolloutMethod[RolloutLearner]):
     beta: Positive = 0.5
 
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
-        now, _ = self.said(learner, batch)
+        now, _ = self.log_probs(learner, batch)
         ratios = per_answer(now - learner.referred[self.places(learner, batch)], batch["packed"])
         ratios, rewards = ratios.view(-1, self.group_size), learner.rewards[batch["which"]]
         best, worst = (ratios.gather(1, at[:, None]) for at in (rewards.argmax(1), rewards.argmin(1)))
@@ -74,7 +74,7 @@ def test_the_gradient_of_rloo_is_that_of_reinforce(sums: Data, reader: LanguageM
     weights = list(learner.network.parameters())
     ours = torch.autograd.grad(method.loss(learner, batch)[0], weights)
     total = torch.zeros(())
-    for row, answers, rewards in zip(learner.asked.tolist(), learner.tokens, learner.rewards, strict=True):
+    for row, answers, rewards in zip(learner.prompt_rows.tolist(), learner.tokens, learner.rewards, strict=True):
         for at, answer in enumerate(answers):
             ids = [token for token in answer.tolist() if token >= 0]
             prompt = learner.prompts[row]

@@ -66,9 +66,9 @@ def test_steps_are_those_of_rounds_one_after_the_other() -> None:
     lengths = [made.length(number) for number in range(30)]
     assert len(set(lengths)) > 2
     expected = [(number, local) for number, length in enumerate(lengths) for local in range(length)]
-    assert [made.at(step) for step in range(len(expected))] == expected
+    assert [made.round_of(step) for step in range(len(expected))] == expected
     again = rounds(RoundPlan(share=0.5, batch_size=5, dropout_rate=0.3))
-    assert again.at(len(expected) - 1) == expected[-1], "asked for the last step first"
+    assert again.round_of(len(expected) - 1) == expected[-1], "asked for the last step first"
     ends = np.cumsum(lengths) - 1
     assert [step for step in range(len(expected)) if made.ends(step)] == ends.tolist()
     assert [made.begun(steps) for steps in (0, 1, int(ends[0]) + 1, int(ends[0]) + 2)] == [0, 1, 1, 2]

@@ -175,7 +175,7 @@ def test_a_reference_is_the_network_without_its_adapters(pairs: Data, checkpoint
         packed = learner.packed(torch.ones(4, dtype=torch.bool))
         expected = learner.log_probabilities(start, packed)
         now = learner.log_probabilities(learner.network, packed)
-    torch.testing.assert_close(learner.referred[learner.said], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(learner.referred[learner.token_mask], expected, rtol=1e-4, atol=1e-5)
     assert (now - expected).abs().max() > 1e-3
 
 

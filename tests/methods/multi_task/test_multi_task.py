@@ -124,7 +124,7 @@ def test_pcgrad_changes_what_is_shared_and_leaves_the_heads(digits: Data) -> Non
     learner = method.begin(digits, None, 0).eval()
     batch = method.draw(learner, 0, generator(0))
     loss, parts = method.loss(learner, batch)
-    (network,) = learner.network.each
+    (network,) = learner.network.members
     assert network.head is not None
     heads = list(network.head.parameters())
     shared = [p for p in network.parameters() if id(p) not in set(map(id, heads))]
@@ -147,7 +147,7 @@ def test_networks_of_their_own_learn_as_if_alone(digits: Data) -> None:
     shown = digits.select(~digits.columns["even"].missing(digits.rows) & ~digits.columns["ink"].missing(digits.rows))
     apart = fitted(MultiTask(shared=False), shown, 30)
     assert isinstance(apart.network, Networks)
-    assert len(apart.network.each) == 3
+    assert len(apart.network.members) == 3
     plain = Supervised().fit(shown.with_label("label"), budget=30)
     scores = [model.evaluate(shown.with_label("label").test)["accuracy"] for model in (apart.only("label"), plain)]
     assert scores[0] == pytest.approx(scores[1], abs=0.1)

@@ -122,7 +122,7 @@ def by_hand(method: GRPO, learner: RolloutLearner, old: list[Tensor], start: Any
     high = 0.28 if method.aggregation == "dapo" else 0.2
     per_token: list[Tensor] = []
     at = 0
-    for row, answers, rewards in zip(learner.asked, learner.tokens, learner.rewards.double(), strict=True):
+    for row, answers, rewards in zip(learner.prompt_rows, learner.tokens, learner.rewards.double(), strict=True):
         centred = rewards - rewards.mean()
         better = centred if method.aggregation == "dr_grpo" else centred / (rewards.std() + 1e-4)
         for answer, advantage in zip(answers, better, strict=True):
@@ -147,7 +147,7 @@ def test_loss_by_hand(sums: Data, reader_of_sums: LanguageModel, aggregation: An
     optimizer = make_optimizer(method, learner)
     with torch.no_grad():
         method.draw(learner, 0, generator(0, 0))
-        lists = zip(learner.asked, learner.tokens, strict=True)
+        lists = zip(learner.prompt_rows, learner.tokens, strict=True)
         old = [
             alone(learner.network, learner.prompts[int(row)], answer[answer != NOTHING].tolist(), 0.7)
             for row, answers in lists
@@ -221,7 +221,7 @@ def test_a_rollout_is_of_the_network_as_it_is(sums: Data, reader_of_sums: Langua
     method.draw(again, 0, generator(0, 1))
     assert not torch.equal(learner.tokens, again.tokens)
     packed = batch["packed"]
-    prompts = [learner.prompts[int(row)] for row in learner.asked]
+    prompts = [learner.prompts[int(row)] for row in learner.prompt_rows]
     said = int((learner.tokens != NOTHING).sum())
     assert int((packed.segments > 0).sum()) == sum(map(len, prompts)) + said
     assert packed.answers == 8
@@ -431,7 +431,7 @@ def test_a_reward_model_rewards(sums: Data, reader_of_sums: LanguageModel, tmp_p
         str(learner.tokenizer.decode(ids[ids != NOTHING], skip_special_tokens=True))
         for ids in learner.tokens.flatten(0, 1)
     ]
-    prompts = [text for text in sums.training.take("prompt")[learner.asked.numpy()] for _ in range(4)]
+    prompts = [text for text in sums.training.take("prompt")[learner.prompt_rows.numpy()] for _ in range(4)]
     np.testing.assert_allclose(learner.rewards.flatten().numpy(), judge.score(prompts, texts), rtol=1e-5)
 
 

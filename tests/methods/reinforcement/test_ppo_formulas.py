@@ -176,7 +176,7 @@ def test_first_ratio_is_one() -> None:
     for step in (0, method.period()):
         batch = method.draw(learner, step, generator(step))
         likely = learner.network.judge(batch["observations"], batch["actions"])[0]
-        torch.testing.assert_close(likely, batch["likely"])
+        torch.testing.assert_close(likely, batch["log_probs"])
 
 
 def test_observations_are_standardised_by_what_was_seen() -> None:

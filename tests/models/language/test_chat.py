@@ -130,8 +130,8 @@ def test_an_answer_that_no_template_ends_ends_all_the_same() -> None:
     reader = Reader(tokenizer_of("words", OPEN), 99)
     (group,) = reader.answers(table(messages=[json.dumps(ROUNDS[:2])]))
     assert group.answers[0].ids[-1] == reader.end
-    assert group.answers[0].said is not None
-    assert group.answers[0].said[-1]
+    assert group.answers[0].mask is not None
+    assert group.answers[0].mask[-1]
 
 
 @pytest.mark.parametrize("kind", ["chatml", "metaspace", "no-template", "characters"])
@@ -215,7 +215,7 @@ def test_a_tool_is_called_where_the_template_writes_it() -> None:
     data = table(messages=[json.dumps([*turns, ROUNDS[1]])])
     reader = Reader(tokenizer_of("words", None), 400)
     (group,) = reader.answers(data)
-    learned = said(reader.chat, group.answers[0].ids, group.answers[0].said)
+    learned = said(reader.chat, group.answers[0].ids, group.answers[0].mask)
     assert "weigh" in learned
     assert "42 kg" not in learned
     with pytest.raises(DataError, match=r"Turn 1 of row 0 of chats .* calls a tool, and the model's chat template"):
@@ -242,7 +242,7 @@ def test_pairs_are_read_as_lists_of_messages() -> None:
         assert list(group.prompt) + list(group.answers[0].ids) == list(groups[0].prompt) + list(
             groups[0].answers[0].ids
         )
-        words = [said(reader.chat, answer.ids, answer.said) for answer in group.answers]
+        words = [said(reader.chat, answer.ids, answer.mask) for answer in group.answers]
         assert words == ["Dog 0 is good.<|im_end|>", "Bad dog.<|im_end|>"]
     with pytest.raises(DataError, match="chosen and rejected answer are the same"):
         reader.pairs(table(chosen=[json.dumps(prompt + good)], rejected=[json.dumps(prompt + good)]))

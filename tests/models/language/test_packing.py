@@ -35,7 +35,7 @@ def test_each_answer_is_as_probable_as_alone(causal: Any) -> None:
         for group in GROUPS:
             for answer in group.answers:
                 expected = alone(causal, list(group.prompt), list(answer.ids))
-                said = list(answer.said or [True] * len(answer.ids))[len(answer.ids) - len(expected) :]
+                said = list(answer.mask or [True] * len(answer.ids))[len(answer.ids) - len(expected) :]
                 expected = expected[torch.tensor(said)]
                 mine = found[batch.owners == at]
                 torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)

@@ -43,15 +43,15 @@ def test_a_completion_ends(reader: Reader) -> None:
     (group,) = reader.answers(table(prompt=["1+2="], completion=["3"]))
     assert text_of(reader, group.prompt) == "1+2="
     assert [text_of(reader, answer.ids) for answer in group.answers] == ["3<|end|>"]
-    assert group.answers[0].said is None
+    assert group.answers[0].mask is None
 
 
 def test_of_a_conversation_the_assistant_speaks(tokenizer: Any) -> None:
     reader = Reader(tokenizer, 200)
     (group,) = reader.answers(table(messages=[talk("ab", "cd", "ef", "gh")]))
     (answer,) = group.answers
-    assert answer.said is not None
-    said = [token for token, flag in zip(answer.ids, answer.said, strict=True) if flag]
+    assert answer.mask is not None
+    said = [token for token, flag in zip(answer.ids, answer.mask, strict=True) if flag]
     assert text_of(reader, said) == "cd<|end|>gh<|end|>"
     assert text_of(reader, [*group.prompt, *answer.ids]).count("ef") == 1
 

@@ -58,7 +58,7 @@ def forest(comparison: Comparison) -> Chart | None:
             "y": [row],
             "mode": "markers",
             "marker": {"size": 11, "color": mark.look.colour, "symbol": mark.look.symbol},
-            "hovertemplate": f"{mark.title}<br>{_told(comparison, entry)}<extra></extra>",
+            "hovertemplate": f"{mark.title}<br>{_score_text(comparison, entry)}<extra></extra>",
             "meta": mark.meta,
         }
         if entry.low is not None and entry.high is not None:
@@ -131,7 +131,7 @@ def label_efficiency(comparison: Comparison) -> Chart | None:
                 "mode": "lines+markers",
                 "line": {"color": mark.look.colour, "width": 1.5, "dash": mark.look.dash},
                 "marker": {"size": [7, 9], "symbol": ["circle-open", symbol], "color": mark.look.colour},
-                "hovertemplate": f"{mark.title}<br>{_told(comparison, mark.entry)}{worth}<extra></extra>",
+                "hovertemplate": f"{mark.title}<br>{_score_text(comparison, mark.entry)}{worth}<extra></extra>",
                 "meta": mark.meta,
             }
         )
@@ -244,7 +244,7 @@ def costs(comparison: Comparison) -> Chart | None:
                     "symbol": mark.look.symbol,
                     "line": {"width": 1, "color": mark.look.colour},
                 },
-                "hovertemplate": f"{mark.title}<br>{_told(comparison, entry)}<br>{wording.seconds(time)}, "
+                "hovertemplate": f"{mark.title}<br>{_score_text(comparison, entry)}<br>{wording.seconds(time)}, "
                 f"{wording.quantity(entry.parameters)} parameters<extra></extra>",
                 "meta": mark.meta,
                 "cliponaxis": False,
@@ -286,5 +286,5 @@ def _band(
     }
 
 
-def _told(comparison: Comparison, entry: Entry) -> str:
+def _score_text(comparison: Comparison, entry: Entry) -> str:
     return f"{wording.score(comparison, entry.score)} {wording.margin(comparison, entry)}".strip()

@@ -16,7 +16,7 @@ class Shelf:
 
     title: str
     note: str
-    shown: list[tuple[Entry, Exhibit]] = field(default_factory=list)
+    open: list[tuple[Entry, Exhibit]] = field(default_factory=list)
     folded: list[tuple[Entry, Exhibit]] = field(default_factory=list)
 
 
@@ -26,7 +26,7 @@ def shelves(comparison: Comparison) -> list[Shelf]:
     for entry in comparison.ranked():
         for exhibit in entry.exhibits:
             shelf = by_title.setdefault(exhibit.title, Shelf(exhibit.title, exhibit.note))
-            (shelf.shown if len(shelf.shown) < OPEN else shelf.folded).append((entry, exhibit))
+            (shelf.open if len(shelf.open) < OPEN else shelf.folded).append((entry, exhibit))
     return list(by_title.values())
 
 

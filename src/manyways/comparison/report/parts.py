@@ -92,8 +92,8 @@ def _round_time(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def _ticks(ends: Sequence[float], at: Sequence[float], text: Callable[[float], str]) -> dict[str, Any]:
-    kept = [tick for tick in at if 0.97 * min(ends) <= tick <= 1.03 * max(ends)]
+def _ticks(ends: Sequence[float], ticks: Sequence[float], text: Callable[[float], str]) -> dict[str, Any]:
+    kept = [tick for tick in ticks if 0.97 * min(ends) <= tick <= 1.03 * max(ends)]
     kept = kept[:: math.ceil(len(kept) / MOST_TICKS)] if kept else [float(f"{end:.2g}") for end in ends]
     return {"tickvals": kept, "ticktext": [text(tick) for tick in kept], "showgrid": False}
 

@@ -38,7 +38,7 @@ def task_of(data: "Data", metric: str | None = None) -> Task:
 
     Raises DataError where nothing could be scored, ParameterError for a metric that nothing could be scored by.
     """
-    asking = [task for task in all_tasks() if task.asked(data)]
+    asking = [task for task in all_tasks() if task.applies(data)]
     possible = [*asking, *(task for task in all_tasks() if task not in asking and task.allowed(data))]
     if asking and metric is None:
         return asking[0]

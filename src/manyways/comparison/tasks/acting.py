@@ -13,10 +13,10 @@ class Acting(Task):
     gives = frozenset({"act"})
     metrics = ("mean_reward",)
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return data.environment is not None
 
-    def learned_from(self, data: Data, shown: Data) -> str:
+    def learned_from(self, data: Data, visible: Data) -> str:
         return data.name
 
     def scored_on(self, data: Data) -> str:

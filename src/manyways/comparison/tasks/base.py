@@ -59,7 +59,7 @@ class Task:
     by_all: bool = False
     precedence: int = 50
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         """True if the roles of `data` ask for it."""
         return False
 
@@ -101,11 +101,11 @@ class Task:
         """Exhibits of all entries together."""
         return ()
 
-    def learned_from(self, data: Data, shown: Data) -> str:
-        """Words for the training rows, of which methods are shown those of `shown`: "632 pairs", "40 labels"."""
+    def learned_from(self, data: Data, visible: Data) -> str:
+        """Words for the training rows, of which methods are shown those of `visible`: "632 pairs", "40 labels"."""
         if not self.labelled:
             return f"{len(data.training):,} {self.rows[len(data.training) != 1]}"
-        seen, known = int(shown.training.labelled.sum()), int(data.training.known.sum())
+        seen, known = int(visible.training.labelled.sum()), int(data.training.known.sum())
         return f"{'all ' if seen == known else ''}{count_of(seen, 'label')}"
 
     def scored_on(self, data: Data) -> str:

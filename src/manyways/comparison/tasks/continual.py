@@ -71,7 +71,7 @@ class Continual(Task):
     gives = frozenset({"classify"})
     metrics = beside = ("average_accuracy", "forgetting", "backward_transfer")
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return data.has("task") and data.has("label") and bool(data.inputs) and data.classification
 
     def enters(self, method: Method) -> bool:
@@ -88,5 +88,5 @@ class Continual(Task):
     def watch(self, data: Data) -> Order:
         return Order(data)
 
-    def learned_from(self, data: Data, shown: Data) -> str:
-        return f"{int(shown.training.labelled.sum()):,} labelled rows in {len(Tasks.of(shown))} tasks"
+    def learned_from(self, data: Data, visible: Data) -> str:
+        return f"{int(visible.training.labelled.sum()):,} labelled rows in {len(Tasks.of(visible))} tasks"

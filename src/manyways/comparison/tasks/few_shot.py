@@ -17,7 +17,7 @@ class FewShot(Task):
     gives = scored = frozenset({"adapt"})
     metrics = ("accuracy",)
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         """True if the classes of test rows are known, and none of them is one of the training rows'."""
         if len(data.labels) != 1 or not data.inputs or not data.classification:
             return False
@@ -30,7 +30,7 @@ class FewShot(Task):
             return {}
         return model.evaluate(data.test, episodes=EPISODES if rows is None else EPISODES_ON_THE_WAY)
 
-    def learned_from(self, data: Data, shown: Data) -> str:
+    def learned_from(self, data: Data, visible: Data) -> str:
         training = data.training
         classes = len(set(training.take(data.label.name)[training.labelled].tolist()))
         return f"{int(training.labelled.sum()):,} rows of {classes:,} classes, others than those of the test rows"

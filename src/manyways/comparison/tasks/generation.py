@@ -37,7 +37,7 @@ class Generation(Task):
     metrics = ("frechet_distance", "sample_precision", "sample_recall", "bits_per_dimension", "nats_per_row")
     beside = metrics[:-1]
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return self.allowed(data) and not data.has("label") and data.inputs[0].kind == "image"
 
     def allowed(self, data: Data) -> bool:
@@ -59,5 +59,5 @@ class Generation(Task):
         pairs = zip(_items(some), _items(model.reconstruct(some)), strict=True)
         return drawn, Exhibit(AGAIN, AGAIN_NOTE, items=tuple(item for pair in pairs for item in pair))
 
-    def learned_from(self, data: Data, shown: Data) -> str:
+    def learned_from(self, data: Data, visible: Data) -> str:
         return f"{len(data.training):,} {'images' if _pictures(data) else 'rows'}"

@@ -22,7 +22,7 @@ class OneLabel(Task):
         self.name, self.metrics, self.precedence = kind.task, kind.metrics, 60
         self.gives = frozenset({kind.gives})
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return len(data.labels) == 1 and bool(data.inputs) and data.label.kind == self.kind.column_kind
 
     def closely(self, name: str, model: Model, test: Data) -> Best:
@@ -38,11 +38,11 @@ class SeveralLabels(Task):
     metrics = ("mean_score",)
     several_labels = True
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return len(data.labels) > 1 and bool(data.inputs)
 
-    def learned_from(self, data: Data, shown: Data) -> str:
-        return f"{int(shown.training.labelled.sum()):,} rows of {len(data.labels)} labels"
+    def learned_from(self, data: Data, visible: Data) -> str:
+        return f"{int(visible.training.labelled.sum()):,} rows of {len(data.labels)} labels"
 
     def overview(self, entries: Sequence[Entry]) -> tuple[Exhibit, ...]:
         """The usual score of every label, way by way."""

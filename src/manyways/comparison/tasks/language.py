@@ -27,7 +27,7 @@ class Pairs(Language):
     precedence = 62
     metrics = PREFERENCE + LIKELIHOOD
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return data.has("chosen") and data.has("rejected")
 
 
@@ -38,7 +38,7 @@ class Judged(Language):
     precedence = 63
     metrics = PREFERENCE + LIKELIHOOD
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return judged(data) is not None
 
 
@@ -49,7 +49,7 @@ class Answers(Language):
     precedence = 64
     metrics, shared = LIKELIHOOD, "nats_per_token"
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return data.has("messages") or data.has("completion")
 
 
@@ -60,5 +60,5 @@ class Text(Language):
     precedence = 65
     metrics, shared = LIKELIHOOD, "nats_per_token"
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         return data.has("text")

@@ -25,7 +25,7 @@ class Retrieval(Task):
     metrics = ("recall_at_10", "recall_at_1", "recall_at_5", "median_rank")
     by_all = True
 
-    def asked(self, data: Data) -> bool:
+    def applies(self, data: Data) -> bool:
         """True if rows are pairs of two things, none of them a table, and nothing is to be predicted."""
         groups = modalities(data.inputs)
         return len(groups) == 2 and "table" not in groups and not data.labels

@@ -159,7 +159,7 @@ def _mean_and_scale(column: Column, rows: RowNumbers) -> tuple[NDArray[np.float6
     """Mean and standard deviation of each number over `rows`, what is not finite left out; 1 where constant."""
 
     def chunks() -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
-        for positions in chunks_of(len(rows), 1 << 16, each=2 * row_bytes(column.values)):
+        for positions in chunks_of(len(rows), 1 << 16, row_bytes=2 * row_bytes(column.values)):
             numbers = np.asarray(column.take(rows[positions]), np.float64).reshape(len(positions), -1)
             yield numbers, np.isfinite(numbers)
 

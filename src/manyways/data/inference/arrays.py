@@ -102,7 +102,7 @@ def as_images(values: Rows, name: str, where: str, key: str, scale: float | None
 
 
 def _chunks(values: Rows) -> Iterator[NDArray[Any]]:
-    return (values[rows] for rows in chunks_of(len(values), each=row_bytes(values)))
+    return (values[rows] for rows in chunks_of(len(values), row_bytes=row_bytes(values)))
 
 
 def scale_of(values: Rows, name: str, where: str) -> float:

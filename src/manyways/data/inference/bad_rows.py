@@ -104,7 +104,9 @@ def _without_gaps(
 def _bad_in(column: Column) -> RowNumbers:
     if column.of.decoded:
         return np.empty(0, np.int64) if column.absent is None else np.flatnonzero(column.absent)
-    bad = [rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16, each=row_bytes(column.values))]
+    bad = [
+        rows[_is_bad(column.take(rows))] for rows in chunks_of(len(column), 1 << 16, row_bytes=row_bytes(column.values))
+    ]
     return np.concatenate(bad) if bad else np.empty(0, np.int64)
 
 

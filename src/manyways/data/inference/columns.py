@@ -43,7 +43,7 @@ def columns_of(
     for role, name in ((role, name) for role, names in roles.items() for name in names):
         raw, kind = table.columns[name], options.kinds.get(name)
         columns[name] = finished(raw, role, kind, options.decimal, learned=name in learned)
-        if note := understood(raw, columns[name], role, asked=kind is not None):
+        if note := understood(raw, columns[name], role, stated=kind is not None):
             notes[name] = note
     return columns, notes
 
@@ -137,9 +137,9 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     return None
 
 
-def understood(raw: TypedColumn, column: Column, role: str, *, asked: bool) -> str | None:
-    """The reading of `column` where it could be another, unless its kind was `asked` for; else None."""
-    if raw.note or asked or raw.kind is not None or len(column.values.shape) != 1:
+def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> str | None:
+    """The reading of `column` where it could be another, unless its kind was `stated` for; else None."""
+    if raw.note or stated or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
     otherwise = f"kinds={{{column.name!r}: {json.dumps(other)}}}"

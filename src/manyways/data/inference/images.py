@@ -103,7 +103,7 @@ def _resized_rows(images: Rows, height: int, width: int) -> Rows:
     shape = (count, channels, height, width)
 
     def chunks() -> Iterator[NDArray[np.uint8]]:
-        for rows in chunks_of(count, each=row_bytes(images)):
+        for rows in chunks_of(count, row_bytes=row_bytes(images)):
             chunk = np.empty((len(rows), *shape[1:]), np.uint8)
             for out, plane in zip(chunk.reshape(-1, height, width), _planes(images, rows), strict=True):
                 image = Image.fromarray(plane)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from manyways.data.sources.base import Options, Raw, plain_name
-from manyways.data.sources.limits import BLOCK, HIGHEST_RATIO, decoding, shown
+from manyways.data.sources.limits import BLOCK, HIGHEST_RATIO, brief, decoding
 from manyways.data.sources.rows import key_of_file
 from manyways.data.storage import cache_folder
 from manyways.errors import DataError
@@ -86,7 +86,7 @@ def unpack(path: Path) -> Path:
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, path: Path) -> None:
-    where = f"{path}: {shown(member.filename)}"
+    where = f"{path}: {brief(member.filename)}"
     target = into / member.filename
     target.parent.mkdir(parents=True, exist_ok=True)
     with decoding(where, AGAIN):
@@ -106,12 +106,12 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             raise DataError(
-                f"{path} holds the member {shown(member.filename)}, which points outside the archive; nothing was "
+                f"{path} holds the member {brief(member.filename)}, which points outside the archive; nothing was "
                 "unpacked."
             )
         if member.compress_type not in METHODS:
             raise DataError(
-                f"{path} packs {shown(member.filename)} by method {member.compress_type}; allowed are none, Deflate "
+                f"{path} packs {brief(member.filename)} by method {member.compress_type}; allowed are none, Deflate "
                 "and Bzip2. Unpack it yourself, and read the folder."
             )
         if member.flag_bits & 1:

@@ -9,7 +9,7 @@ from typing import Any
 
 from manyways.data.phrases import listed_names
 from manyways.data.sources.base import suffix
-from manyways.data.sources.limits import check_memory, check_table, shown
+from manyways.data.sources.limits import brief, check_memory, check_table
 from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
 
@@ -113,7 +113,7 @@ def _check(value: Any, where: str) -> None:
             raise DataError(f"{where}: nested too deeply; allowed are {DEEPEST} levels. Flatten it.")
         if isinstance(node, str) and SURROGATES.search(node):
             raise DataError(
-                f"{where}: {shown(node)} holds half of a surrogate pair (\\ud800 … \\udfff), which is no character. "
+                f"{where}: {brief(node)} holds half of a surrogate pair (\\ud800 … \\udfff), which is no character. "
                 "Whatever wrote it cut a character in two; write it again."
             )
         if isinstance(node, dict):

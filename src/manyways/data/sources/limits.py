@@ -215,7 +215,7 @@ def reason(error: BaseException) -> str:
     return (words[:200] or type(error).__name__).rstrip(".")
 
 
-def shown(name: str, most: int = 80) -> str:
+def brief(name: str, most: int = 80) -> str:
     """A name out of a file, short and without what a terminal would act on."""
     text = ascii(name) if not name.isprintable() else repr(name)
     return text if len(text) <= most else f"{text[:most]}…"

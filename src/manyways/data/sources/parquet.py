@@ -84,7 +84,7 @@ def _unpacked(file: BinaryIO, chunk: Struct, size: int) -> int:
         if header[PAGE_PACKED] < 0 or header[PAGE_UNPACKED] < 0:
             raise ValueError("a page claims less than no bytes")
         total += header[PAGE_UNPACKED]
-        start += thrift.at + header[PAGE_PACKED]
+        start += thrift.position + header[PAGE_PACKED]
     return total
 
 
@@ -92,7 +92,7 @@ class _Thrift:
     """Values of Thrift's compact protocol, by the numbers of their fields; IndexError where the bytes end."""
 
     def __init__(self, content: bytes) -> None:
-        self._content, self.at = content, 0
+        self._content, self.position = content, 0
 
     def struct(self, depth: int = 0) -> Struct:
         if depth > DEEPEST:
@@ -126,19 +126,19 @@ class _Thrift:
         raise ValueError(f"its footer has a field of the unknown type {kind}")
 
     def _count(self, count: int) -> int:
-        if count > len(self._content) - self.at:
+        if count > len(self._content) - self.position:
             raise IndexError("a list ends behind the bytes")
         return count
 
     def _byte(self) -> int:
-        self.at += 1
-        return self._content[self.at - 1]
+        self.position += 1
+        return self._content[self.position - 1]
 
     def _skipped(self, count: int) -> bytes:
-        if count > len(self._content) - self.at:
+        if count > len(self._content) - self.position:
             raise IndexError("a text ends behind the bytes")
-        self.at += count
-        return self._content[self.at - count : self.at]
+        self.position += count
+        return self._content[self.position - count : self.position]
 
     def _varint(self) -> int:
         value = shift = 0

@@ -106,7 +106,7 @@ def key_of(*parts: Any) -> str:
 def key_of_rows(rows: Rows, *more: Any) -> str:
     """A cache key that follows from the content of `rows`."""
     hasher = hashlib.blake2b(digest_size=16)
-    for numbers in chunks_of(len(rows), each=row_bytes(rows)):
+    for numbers in chunks_of(len(rows), row_bytes=row_bytes(rows)):
         hasher.update(np.ascontiguousarray(rows[numbers]).data)
     return key_of(str(rows.dtype), hasher.hexdigest(), *more)
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.checked_json import held
+from manyways.checked_json import checked
 from manyways.data.data import Data
 from manyways.data.targets.base import Target
 from manyways.errors import ModelError
@@ -19,12 +19,12 @@ from manyways.errors import ModelError
 class Targets:
     """Several label columns: what each says, and where its outputs stand among those of all, side by side."""
 
-    each: tuple[Target, ...]
+    members: tuple[Target, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The labels, in order."""
-        return tuple(target.name for target in self.each)
+        return tuple(target.name for target in self.members)
 
     @property
     def width(self) -> int:
@@ -34,12 +34,12 @@ class Targets:
     @property
     def widths(self) -> list[int]:
         """Outputs of each label."""
-        return [target.width for target in self.each]
+        return [target.width for target in self.members]
 
     @property
     def code_widths(self) -> list[int]:
         """Numbers of each encoded label."""
-        return [target.code_width for target in self.each]
+        return [target.code_width for target in self.members]
 
     @staticmethod
     def fit(data: Data) -> "Targets":
@@ -49,7 +49,7 @@ class Targets:
     def encode(self, data: Data) -> NDArray[np.float32]:
         """The codes of all labels, float32 [rows, code widths]; NaN where a label is missing or hidden."""
         blocks = []
-        for target in self.each:
+        for target in self.members:
             block = np.full((len(data), target.code_width), np.nan, np.float32)
             if target.name in data.roles.get("label", ()):
                 one = data.with_label(target.name)
@@ -61,12 +61,12 @@ class Targets:
     def split(self, packed: Tensor) -> list[Tensor]:
         """The encoded labels of each target, of a batch of what `encode` gave."""
         blocks = torch.split(packed, self.code_widths, dim=1)
-        return [target.unpack(block) for target, block in zip(self.each, blocks, strict=True)]
+        return [target.unpack(block) for target, block in zip(self.members, blocks, strict=True)]
 
     def predict(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Predictions from `outputs` [rows, width]: a structured array [rows] with a field for each label."""
         blocks = np.split(outputs, np.cumsum(self.widths)[:-1], axis=1)
-        values = [target.predict(block) for target, block in zip(self.each, blocks, strict=True)]
+        values = [target.predict(block) for target, block in zip(self.members, blocks, strict=True)]
         rows = np.empty(len(outputs), [(name, column.dtype) for name, column in zip(self.names, values, strict=True)])
         for name, column in zip(self.names, values, strict=True):
             rows[name] = column
@@ -74,9 +74,9 @@ class Targets:
 
     def to_json(self) -> list[dict[str, Any]]:
         """All that `from_json` needs."""
-        return [target.to_json() for target in self.each]
+        return [target.to_json() for target in self.members]
 
     @staticmethod
     def from_json(saved: Sequence[Mapping[str, Any]]) -> "Targets":
         """The targets that `to_json` wrote. Raises ModelError for anything else."""
-        return Targets(tuple(map(Target.from_json, held(saved, list, "the targets", ModelError))))
+        return Targets(tuple(map(Target.from_json, checked(saved, list, "the targets", ModelError))))

@@ -215,7 +215,7 @@ class Target(ABC):
         return outputs.float().softmax(-1) if self.activation == "softmax" else outputs.float().sigmoid()
 
     def distributions(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
-        """What may be the case and how probably, [rows, questions, answers]: one question for a class of several."""
+        """Probabilities of answers, [rows, questions, answers]; one class of several is one question."""
         self.require_probabilities()
         shares = probabilities.astype(np.float64)
         return shares[:, None] if self.activation == "softmax" else np.stack([shares, 1 - shares], axis=2)
@@ -231,7 +231,7 @@ class Target(ABC):
         return labels.where(known, 0)
 
     def shares(self, labels: "Tensor") -> "Tensor":
-        """How often each class stands among encoded labels, [width]."""
+        """The shares of the classes among encoded labels, [width]."""
         raise ModelError(f"{self.name!r} has no classes.")
 
     def aligned(self, probabilities: "Tensor", wanted: "Tensor", guessed: "Tensor") -> "Tensor":
@@ -284,7 +284,7 @@ def kind_of(data: Data) -> type[Target]:
 
 
 def predictions(*, discrete: bool = False) -> frozenset[str]:
-    """What models that predict a label can do, a word for each kind of label; for `discrete` ones of classes alone."""
+    """The abilities of models that predict a label, one for each kind of label; with `discrete`, of classes alone."""
     kinds = TARGETS.all().values()
     return frozenset(kind.gives for kind in kinds if not (discrete and kind.activation == "identity"))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, mse_loss
 
-from manyways.checked_json import described, shown
+from manyways.checked_json import brief, described
 from manyways.data.categories import places_in
 from manyways.data.data import Data
 from manyways.data.targets.base import Review, Target
@@ -155,7 +155,7 @@ class ClassTarget(Target):
 def classes_from_json(saved: Sequence[Any]) -> tuple[Any, ...]:
     """The classes in a saved target. Raises ModelError for one that is neither a word nor a number."""
     if odd := [each for each in saved if not isinstance(each, str | int | float)]:
-        raise ModelError(f"The classes of the target must be words or numbers; one is {shown(odd[0])}.")
+        raise ModelError(f"The classes of the target must be words or numbers; one is {brief(odd[0])}.")
     return tuple(saved)
 
 

@@ -86,7 +86,7 @@ class Views:
 
     def __init__(self, specs: Mapping[str, Spec]) -> None:
         self.specs = dict(specs)
-        self._made: dict[str, dict[str, View]] = {}
+        self._views: dict[str, dict[str, View]] = {}
 
     def weak(self, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """The weak view of every input."""
@@ -102,9 +102,9 @@ class Views:
 
     def see(self, name: str, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """The view called `name` of every input; see `view_of`."""
-        if name not in self._made:
-            self._made[name] = {modality: view_of(name, spec) for modality, spec in self.specs.items()}
-        return self._apply(self._made[name], inputs, rng)
+        if name not in self._views:
+            self._views[name] = {modality: view_of(name, spec) for modality, spec in self.specs.items()}
+        return self._apply(self._views[name], inputs, rng)
 
     def _apply(
         self, views: Mapping[str, View], inputs: Mapping[str, Tensor], rng: torch.Generator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from manyways.checked_json import shown
+from manyways.checked_json import brief
 from manyways.data.columns import ids_from_text, places_of
 from manyways.data.data import Data
 from manyways.errors import ManywaysError, StoreError
@@ -80,7 +80,7 @@ class ModelVerifier:
         self._receipt, self._store, self._functions = receipt, store, functions
         self._scratch, self._deployed, self._count = scratch, deployed, count
         self._gone = ids_from_text(receipt["rows"])
-        self._made: dict[int, Model] = {}
+        self._retrained: dict[int, Model] = {}
         self._data: dict[str, Data] = {}
         for key, (source, learned) in supplied.items():
             count.look(source, learned)
@@ -100,10 +100,10 @@ class ModelVerifier:
         except ManywaysError as error:
             return replace(unable, note=str(error))
         except Exception as error:  # a recipe that a stranger wrote may fail in any way; it takes nothing down with it
-            return replace(unable, note=f"learning it again fails: {type(error).__name__}: {shown(str(error), 200)}")
+            return replace(unable, note=f"learning it again fails: {type(error).__name__}: {brief(str(error), 200)}")
         if wrong:
             return replace(unable, verdict=DIFFERS, note=wrong)
-        self._made[place] = retrained
+        self._retrained[place] = retrained
         return self._compared(unable, model, retrained)
 
     def _compared(self, undecided: Verdict, model: Mapping[str, Any], retrained: Model) -> Verdict:
@@ -131,9 +131,9 @@ class ModelVerifier:
         stated, here = model["after"]["lineage"], retrained.lineage.to_json()
         for name in COMPARED:
             if stated[name] != here[name]:
-                return f"its {name} is {shown(here[name])}, and the receipt says {shown(stated[name])}"
+                return f"its {name} is {brief(here[name])}, and the receipt says {brief(stated[name])}"
         if model["title"] != stated["title"]:
-            return f"it is called {shown(stated['title'])} in its lineage, and {shown(model['title'])} beside it"
+            return f"it is called {brief(stated['title'])} in its lineage, and {brief(model['title'])} beside it"
         if shaped := int((places_of(self._gone, retrained.lineage.all_rows()) >= 0).sum()):
             return f"it is made from a model that {shaped:,} of the forgotten rows shaped"
         key = model["after"]["data"]
@@ -160,7 +160,7 @@ class ModelVerifier:
             kind, _, place = role.partition(":")
             if kind == "parent":
                 continue
-            source_model = self._held(source)
+            source_model = self._source_model(source)
             if kind == "start":
                 start = source_model
             elif kind == "part":
@@ -176,11 +176,11 @@ class ModelVerifier:
         # All stated versions are those of here; which others are, depends on what else this process has imported.
         return replace(made, lineage=replace(made.lineage, facts=facts, versions=stated["versions"]))
 
-    def _held(self, source: Mapping[str, Any]) -> Model:
+    def _source_model(self, source: Mapping[str, Any]) -> Model:
         if "id" in source:
             return self._store.load(source["id"])
-        if source["model"] in self._made:
-            return self._made[source["model"]]
+        if source["model"] in self._retrained:
+            return self._retrained[source["model"]]
         raise StoreError("what it is made from could not be learned again")
 
     def _rows(self, key: str) -> Data:

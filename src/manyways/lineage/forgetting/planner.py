@@ -58,7 +58,7 @@ class Planner:
         self._db, self._weights, self._sources, self._gone = db, weights, sources, gone
         self._how, self._delete, self._other_versions = how, delete, other_versions
         self._approximate = approximation(how)
-        self._found: dict[int, RestoredData | str] = {}
+        self._restored: dict[int, RestoredData | str] = {}
 
     def steps(
         self, records: Sequence[ModelRecord], before: Mapping[str, ForgettingStep] | None = None
@@ -140,13 +140,13 @@ class Planner:
         """The data of a model without the rows; why it cannot be had; None where it learned from none."""
         if record.manifest is None:
             return None
-        if record.manifest not in self._found:
+        if record.manifest not in self._restored:
             try:
                 found: RestoredData | str = self._sources.find(Manifest.load(self._db, record.manifest), self._gone)
             except (StoreError, ManywaysError) as error:
                 found = str(error).removesuffix(".")
-            self._found[record.manifest] = found
-        return self._found[record.manifest]
+            self._restored[record.manifest] = found
+        return self._restored[record.manifest]
 
     def _missing(self, record: ModelRecord, planned: Mapping[str, ForgettingStep]) -> str | None:
         """The reason why a model that this one is made from, and that stays, cannot be loaded; None if it can."""

@@ -103,15 +103,15 @@ def _data(manifest: Manifest, used: str | None) -> dict[str, Any]:
     }
 
 
-def signed_bytes(said: Mapping[str, Any]) -> bytes:
+def signed_bytes(content: Mapping[str, Any]) -> bytes:
     """The bytes of a receipt that its hash and its signature are of: its JSON without these two, members sorted."""
-    rest = {name: value for name, value in said.items() if name not in ("hash", "signature")}
+    rest = {name: value for name, value in content.items() if name not in ("hash", "signature")}
     return json.dumps(rest, sort_keys=True).encode()
 
 
-def receipt_hash(said: Mapping[str, Any]) -> str:
+def receipt_hash(content: Mapping[str, Any]) -> str:
     """A SHA-256 of a receipt without its own hash and signature."""
-    return hashlib.sha256(signed_bytes(said)).hexdigest()
+    return hashlib.sha256(signed_bytes(content)).hexdigest()
 
 
 def receipt_json(receipt: Mapping[str, Any]) -> str:

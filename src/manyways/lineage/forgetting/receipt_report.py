@@ -37,8 +37,8 @@ def families(receipt: Mapping[str, Any]) -> list[Member]:
     return [_member(models, at, "") for at, model in enumerate(models) if at not in used and model["after"]]
 
 
-def _member(models: list[Mapping[str, Any]], at: int, role: str) -> Member:
-    model = models[at]
+def _member(models: list[Mapping[str, Any]], number: int, role: str) -> Member:
+    model = models[number]
     behind = []
     for part, source in model["made_from"].items():
         name = part.partition(":")[2] or ("start" if part == "start" else "")

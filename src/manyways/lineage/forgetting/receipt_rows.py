@@ -30,7 +30,7 @@ class RowCounter:
 
     def __init__(self, rows: Ids, subject: str | None) -> None:
         self._rows, self._subject = rows, subject
-        self._found = np.zeros(len(rows), bool)
+        self._present = np.zeros(len(rows), bool)
         self._others = 0
         self._left = 0
         self._columns: set[str] = set()
@@ -40,7 +40,7 @@ class RowCounter:
         """Count in a `source`, and in what of it is `learned` from."""
         self._looked = True
         places = places_of(self._rows, source.all_ids)
-        self._found |= places >= 0
+        self._present |= places >= 0
         if self._subject is None:
             return
         for column in source.roles.get("subject", ()):
@@ -68,7 +68,7 @@ class RowCounter:
         return [*results, self._counted(known)]
 
     def _counted(self, known: bool) -> ReceiptCheck:
-        count, there = len(self._rows), int(self._found.sum())
+        count, there = len(self._rows), int(self._present.sum())
         if there == count:
             return ReceiptCheck("rows", True, f"the {_rows(count)} that were forgotten are in the source, and left out")
         note = (

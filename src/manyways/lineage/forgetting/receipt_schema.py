@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from manyways.checked_json import Described, held, shown
+from manyways.checked_json import Described, brief, checked
 from manyways.errors import StoreError
 from manyways.lineage.store.model_record import FORGOTTEN
 from manyways.lineage.terms import (
@@ -39,12 +39,12 @@ STORED = re.compile(r"words|object|bool|u?int(8|16|32|64)|float(16|32|64)|(str|b
 ROLE = re.compile(r"start|parent|part:.+|field:.+", re.DOTALL)
 
 
-def check_schema(said: Any, where: str) -> None:
-    """Raise StoreError where `said` has not the form of a receipt, or contradicts itself."""
-    top = Described(held(said, dict, where, StoreError), where, StoreError)
+def check_schema(content: Any, where: str) -> None:
+    """Raise StoreError where `content` has not the form of a receipt, or contradicts itself."""
+    top = Described(checked(content, dict, where, StoreError), where, StoreError)
     schema = top.members.get("schema")
     if not str(schema).startswith("manyways.receipt/"):
-        raise StoreError(f"{where} is no receipt of Manyways: its schema is {shown(schema)}.")
+        raise StoreError(f"{where} is no receipt of Manyways: its schema is {brief(schema)}.")
     if schema != SCHEMA:
         raise StoreError(f"{where} has the schema {schema}; this version reads {SCHEMA}.")
     _only(top, MEMBERS, "signature")
@@ -59,7 +59,7 @@ def check_schema(said: Any, where: str) -> None:
         check_data(data.object(key))
     used = {str(model.members["after"]["data"]) for model in models if model.members["after"] is not None}
     if strange := [key for key in data.members if key not in used]:
-        raise StoreError(f"{where} has data {shown(strange[0])}, which no model of it was learned from.")
+        raise StoreError(f"{where} has data {brief(strange[0])}, which no model of it was learned from.")
     for entry in top.objects("audit") if top.members["audit"] is not None else ():
         if not 0 <= entry.get("model", int) < len(models):
             raise StoreError(f"{entry.where} is of model {entry.members['model']}, and there are {len(models)}.")
@@ -75,20 +75,20 @@ def _only(of: Described, names: Collection[str], *also: str) -> None:
         if name not in of.members:
             raise StoreError(f"{of.where} lacks `{name}`; it is damaged, or none of Manyways.")
     if strange := [name for name in of.members if name not in names and name not in also]:
-        raise StoreError(f"{of.where} has a member {shown(strange[0])}, which receipts of this version do not have.")
+        raise StoreError(f"{of.where} has a member {brief(strange[0])}, which receipts of this version do not have.")
 
 
 def _matches(of: Described, key: str, form: re.Pattern[str], what: str) -> str:
     text = of.get(key, str)
     if not form.fullmatch(text):
-        raise StoreError(f"`{key}` of {of.where} must be {what}; got {shown(text)}.")
+        raise StoreError(f"`{key}` of {of.where} must be {what}; got {brief(text)}.")
     return text
 
 
 def _whole(of: Described, key: str, least: int, most: int) -> int:
     value = of.get(key, int)
     if not least <= value <= most:
-        raise StoreError(f"`{key}` of {of.where} must be in [{least}, {most}]; got {shown(value)}.")
+        raise StoreError(f"`{key}` of {of.where} must be in [{least}, {most}]; got {brief(value)}.")
     return value
 
 
@@ -100,7 +100,7 @@ def _check_time(top: Described) -> None:
         known = False
     if not known:
         raise StoreError(
-            f"`time` of {top.where} must be a time as ISO 8601 writes it, with its zone; got {shown(text)}."
+            f"`time` of {top.where} must be a time as ISO 8601 writes it, with its zone; got {brief(text)}."
         )
 
 
@@ -111,7 +111,7 @@ def _check_rows(top: Described) -> None:
     request.get("how", str)
     count, rows = _whole(request, "rows", 0, MOST_ROWS), top.all("rows", str)
     if strange := [row for row in rows if not ROW.fullmatch(row)]:
-        raise StoreError(f"A row id in `rows` of {top.where} has 32 hexadecimal digits; got {shown(strange[0])}.")
+        raise StoreError(f"A row id in `rows` of {top.where} has 32 hexadecimal digits; got {brief(strange[0])}.")
     if len(set(rows)) != count or len(rows) != count:
         raise StoreError(
             f"{top.where} says that {count:,} rows were forgotten, and lists {len(set(rows)):,} rows. It contradicts "
@@ -154,7 +154,7 @@ def _check_way(model: Described, has_successor: bool) -> None:
     how, guarantee = model.get("how", str), model.get("guarantee", str)
     if has_successor == (how == DELETE):
         state = "has" if has_successor else "lacks"
-        raise StoreError(f"{model.where} is called {shown(how)}, and {state} a model in its place.")
+        raise StoreError(f"{model.where} is called {brief(how)}, and {state} a model in its place.")
     known = how in (RETRAIN, ASSEMBLE, DELETE) or how.endswith(f" {TAKEN_OUT}") or guarantee == NO_PROOF
     promised = (
         guarantee == GONE
@@ -163,7 +163,7 @@ def _check_way(model: Described, has_successor: bool) -> None:
     )
     if not known or not promised:
         raise StoreError(
-            f"{model.where} is called {shown(how)} with the guarantee {shown(guarantee)}, which no receipt of this "
+            f"{model.where} is called {brief(how)} with the guarantee {brief(guarantee)}, which no receipt of this "
             "version says."
         )
 
@@ -174,7 +174,7 @@ def _check_made_from(model: Described, number: int) -> None:
         source = sources.object(role)
         if not ROLE.fullmatch(role):
             raise StoreError(
-                f"{sources.where} has the role {shown(role)}; allowed are start, parent, part:… and field:…."
+                f"{sources.where} has the role {brief(role)}; allowed are start, parent, part:… and field:…."
             )
         _only(source, ("model",) if "model" in source.members else ("id",))
         if "id" in source.members:
@@ -183,7 +183,7 @@ def _check_made_from(model: Described, number: int) -> None:
             _whole(source, "model", 0, number - 1)
     for place in model.all("folders", str):
         if f"field:{place}" not in sources.members:
-            raise StoreError(f"`folders` of {model.where} has {shown(place)}, which `made_from` has not.")
+            raise StoreError(f"`folders` of {model.where} has {brief(place)}, which `made_from` has not.")
 
 
 def check_lineage(lineage: Described, again: bool) -> None:
@@ -204,11 +204,11 @@ def check_lineage(lineage: Described, again: bool) -> None:
     _whole(lineage, "steps", 0, MOST_STEPS)
     seconds = lineage.get("seconds", float)
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise StoreError(f"`seconds` of {lineage.where} must be 0 or more; got {shown(seconds)}.")
+        raise StoreError(f"`seconds` of {lineage.where} must be 0 or more; got {brief(seconds)}.")
     _whole(lineage.object("facts"), FORGOTTEN, 0, MOST_ROWS)
-    _each(lineage, "versions", lambda of, key: _matches(of, key, VERSION, "a version"))
-    _each(lineage, "machine", lambda of, key: of.get(key, str))
-    _each(lineage, "plan", _check_steps)
+    _check_members(lineage, "versions", lambda of, key: _matches(of, key, VERSION, "a version"))
+    _check_members(lineage, "machine", lambda of, key: of.get(key, str))
+    _check_members(lineage, "plan", _check_steps)
     if again:
         _check_stated(lineage)
 
@@ -228,7 +228,7 @@ def _check_stated(lineage: Described) -> None:
         raise StoreError(f"`threads` of `machine` of {lineage.where} must be at most {MOST_THREADS}; got {threads}.")
 
 
-def _each(of: Described, key: str, check: Callable[[Described, str], Any]) -> None:
+def _check_members(of: Described, key: str, check: Callable[[Described, str], Any]) -> None:
     inner = of.object(key)
     for name in inner.members:
         check(inner, name)
@@ -249,7 +249,7 @@ def check_data(data: Described) -> None:
         data.get(key, str, None)
     _whole(data, "table", 0, MOST_ROWS)
     _matches(data, "fingerprint", ROW, "a fingerprint, 32 hexadecimal digits: without it nobody knows the data")
-    _each(data, "roles", lambda of, role: of.all(role, str))
+    _check_members(data, "roles", lambda of, role: of.all(role, str))
     if data.members["origin"] is not None:
         _check_origin(data.object("origin"))
 
@@ -264,19 +264,19 @@ def _check_origin(origin: Described) -> None:
         raise StoreError(f"`source` of {origin.where} is empty.")
     options = origin.object("options")
     if strange := [name for name in options.members if name not in {*OPTIONS, *ROLES} - {"environment"}]:
-        raise StoreError(f"{options.where} has {shown(strange[0])}, which reading has no option or role for.")
+        raise StoreError(f"{options.where} has {brief(strange[0])}, which reading has no option or role for.")
     for key in ("test", "validation"):
         options.get(key, str, None)
     columns = origin.object("columns")
     for name in columns.members:
         said = columns.all(name, str)
         if len(said) != 2 or said[0] not in KINDS or not STORED.fullmatch(said[1]):
-            raise StoreError(f"{columns.where} must say of {shown(name)} its kind and how it is stored.")
+            raise StoreError(f"{columns.where} must say of {brief(name)} its kind and how it is stored.")
     for step in origin.get("steps", list):
         where = f"a step of {origin.where}"
         if not isinstance(step, list) or len(step) != 2 or not isinstance(step[0], str):
-            raise StoreError(f"{where} must be a name and its arguments; got {shown(step)}.")
-        held(step[1], dict, f"the arguments of {where}", StoreError)
+            raise StoreError(f"{where} must be a name and its arguments; got {brief(step)}.")
+        checked(step[1], dict, f"the arguments of {where}", StoreError)
 
 
 def _check_signature(signature: Described) -> None:

@@ -48,11 +48,11 @@ def write_key_pair(path: str | Path) -> tuple[Path, Path]:
     key = Ed25519PrivateKey.generate()
     pem = forms.Encoding.PEM
     secret = key.private_bytes(pem, forms.PrivateFormat.PKCS8, forms.NoEncryption())
-    shown = key.public_key().public_bytes(pem, forms.PublicFormat.SubjectPublicKeyInfo)
+    public_bytes = key.public_key().public_bytes(pem, forms.PublicFormat.SubjectPublicKeyInfo)
     if public.exists():
         raise StoreError(f"{public} exists; a key is never written over another. Name another file.")
     _write_new(private, secret, FILE)
-    _write_new(public, shown, 0o644)
+    _write_new(public, public_bytes, 0o644)
     return private, public
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from manyways.checked_json import DEEPEST, Described, described, held, parse
+from manyways.checked_json import DEEPEST, Described, checked, described, parse
 from manyways.data.columns import ids_from_text
 from manyways.errors import StoreError
 from manyways.lineage.store.bitmaps import is_bitmap
@@ -82,8 +82,8 @@ def json_object(value: Any, where: str, deepest: int = DEEPEST) -> Described:
 
 def json_objects(value: Any, where: str) -> list[dict[str, Any]]:
     """The JSON objects listed in the text `value`."""
-    listed = held(parse(text_value(value, where), where, Damage), list, where, Damage)
-    return [held(each, dict, f"entry {at} of {where}", Damage) for at, each in enumerate(listed)]
+    listed = checked(parse(text_value(value, where), where, Damage), list, where, Damage)
+    return [checked(each, dict, f"entry {at} of {where}", Damage) for at, each in enumerate(listed)]
 
 
 def receipt_text(value: Any, where: str) -> str:

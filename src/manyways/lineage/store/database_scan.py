@@ -58,7 +58,7 @@ class DatabaseScan:
         except UnicodeDecodeError:  # in SQLite's own words, which quote what it found
             self._problems["the database image is malformed"] = None
 
-    def _each(self, statement: str, look: Callable[..., None]) -> None:
+    def _scan(self, statement: str, look: Callable[..., None]) -> None:
         for row in self._db.execute(statement).fetchall():
             self._try(look, *row)
 
@@ -82,13 +82,13 @@ class DatabaseScan:
         def look(key: int) -> None:
             self._known(row_registry.numbers_in(row_registry.load_set(self._db, key)), f"row {key} of row_sets")
 
-        self._each("SELECT id FROM row_sets", look)
+        self._scan("SELECT id FROM row_sets", look)
 
     def _subjects(self) -> None:
         def look(name: Any, bits: Any) -> None:
             self._known(row_registry.numbers_in(row_registry.subject_set(name, bits)), f"{name!r} in subjects")
 
-        self._each("SELECT name, bits FROM subjects", look)
+        self._scan("SELECT name, bits FROM subjects", look)
 
     def _manifests(self) -> None:
         def look(key: int) -> None:
@@ -97,7 +97,7 @@ class DatabaseScan:
             if not len(held.numbers) == len(held.part) >= int(held.rows.max(initial=-1)) + 1:
                 raise Damage(f"row {key} of manifests has parts of different lengths.")
 
-        self._each("SELECT id FROM manifests", look)
+        self._scan("SELECT id FROM manifests", look)
 
     def _parts(self) -> None:
         self._copies = load_copies(self._db)
@@ -109,7 +109,7 @@ class DatabaseScan:
             self.records.append(record)
             self._model(record, row[-2], row[-1])
 
-        self._each(f"SELECT {COLUMNS}, events, lineage_hash FROM models ORDER BY rowid", look)
+        self._scan(f"SELECT {COLUMNS}, events, lineage_hash FROM models ORDER BY rowid", look)
 
     def _model(self, record: ModelRecord, events: Any, made_by: Any) -> None:
         """Check that a model is the one that its id is of."""

@@ -32,7 +32,7 @@ class ActiveLearning(Method):
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
     strategy: Annotated[str, Named(ACQUISITIONS)] = "margin"
-    """Which rows are asked for: see `manyways.methods.bases.acquisition`; `random` is the yardstick."""
+    """The acquisition of rows to label: see `manyways.methods.bases.acquisition`; `random` is the yardstick."""
     questions: Count | None = None
     """Labels to ask for in all. None: as many as are given."""
     rounds: Count = 4
@@ -89,7 +89,7 @@ class ActiveLearning(Method):
         return np.flatnonzero(rows if self.oracle else rows & data.known)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        asked = np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
+        queries = np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
         trained: list[Model] = []
         current, trainings = data, self.rounds + 1
         shares = budget.divided([1.0] * trainings, [self.base.fewest_steps()] * trainings)
@@ -99,12 +99,12 @@ class ActiveLearning(Method):
                 return self.base.fit(rows, model, budget=share, seed=seed, run=part)
 
             trained.append(run.once(f"round-{number + 1}", learn))
-            if number < self.rounds and asked[number]:
-                current = self._ask(current, trained[-1], int(asked[number]), seed + number)
+            if number < self.rounds and queries[number]:
+                current = self._ask(current, trained[-1], int(queries[number]), seed + number)
         last = trained[-1]
         steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
         used = (data.part[data.rows] == 0) & current.labelled
-        facts = {"asked": asked.tolist()}  # the rows of each round stand in the lineages of the parents
+        facts = {"asked": queries.tolist()}  # the rows of each round stand in the lineages of the parents
         return Learned(last, used, tuple(trained), int(steps), seconds, facts)
 
     def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
@@ -118,7 +118,7 @@ class ActiveLearning(Method):
 
 
 def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]:
-    """What an oracle said, as labels [count] of the classes' own type; it may name a class that no row had yet.
+    """Labels from an oracle, [count], of the classes' own type; it may name a class that no row had yet.
 
     Raises DataError for another number of answers, and for what is no label: nothing, or a value of another type.
     """

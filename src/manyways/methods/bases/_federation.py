@@ -14,7 +14,7 @@ from manyways.models.population import Population, Weights
 from manyways.training.learner import LabelledLearner
 
 ERASED = -1
-"""What stands in place of a seed that is gone."""
+"""The number in place of a seed that is gone."""
 
 
 class Federation(nn.Module):
@@ -35,7 +35,7 @@ class Federation(nn.Module):
         holders = learner.training_data.take(column)[learner.labelled]
         self.names, codes = np.unique(holders.astype(str), return_inverse=True)
         order = np.argsort(codes, kind="stable")
-        self._held = np.split(learner.labelled[order], np.bincount(codes).cumsum()[:-1])
+        self._client_rows = np.split(learner.labelled[order], np.bincount(codes).cumsum()[:-1])
         self._plan = plan
         self._rounds: Rounds | None = None
         self.register_buffer("seed", torch.tensor(seed))
@@ -47,7 +47,7 @@ class Federation(nn.Module):
         """All rounds; those of a run that is resumed follow from the seed in its checkpoint."""
         seed = int(self.seed)
         if self._rounds is None or self._rounds.seed != seed:
-            self._rounds = Rounds(self._held, self._plan, seed)
+            self._rounds = Rounds(self._client_rows, self._plan, seed)
         return self._rounds
 
     def took_part(self, steps: int) -> NDArray[np.str_]:
@@ -78,13 +78,13 @@ class Federation(nn.Module):
         reported = [self.rounds.reporting(number) for number in range(self.rounds.begun(steps))]
         rounds = np.bincount(np.concatenate([np.empty(0, np.int64), *reported]), minlength=len(self.names))
         return {
-            str(self.names[at]): {"rows": len(self._held[at]), "rounds": int(rounds[at])}
+            str(self.names[at]): {"rows": len(self._client_rows[at]), "rounds": int(rounds[at])}
             for at in np.flatnonzero(rounds).tolist()
         }
 
     def some_rows(self, width: int) -> NDArray[np.int64]:
         """`width` rows of each of the first clients, as many as there are members [members, width]."""
-        return np.stack([np.resize(rows, width) for rows in self._held[: self.members.members]])
+        return np.stack([np.resize(rows, width) for rows in self._client_rows[: self.members.members]])
 
     @torch.no_grad()
     def mean_by_rows(self, number: int, start: Weights, clip_update: float | None) -> Weights:

@@ -28,7 +28,7 @@ ALWAYS_OUTSIDE = (
     "the choice of this model among others by rows of clients",
     "the number of rounds, where the budget was in seconds or operations",
 )
-"""What no guarantee covers, in words."""
+"""Limits of every guarantee, in words."""
 SEED_OUTSIDE = "anybody who knows noise_seed, which stands among the fields of the method"
 
 
@@ -122,11 +122,11 @@ def fitted_on_clients(learner: LabelledLearner, begun: Predictor | None) -> tupl
     """The parts that were fitted on all clients' rows, in words; of a start, `begun`, nothing that is its own."""
     inputs = ", ".join(map(repr, learner.encoding.encoders))
     encoders = f"the encoders and statistics of the inputs {inputs}, which were fitted on all clients' rows"
-    said = () if begun else (encoders,)
+    begun_with = () if begun else (encoders,)
     if learner.target is None or (begun and begun.target is learner.target):
-        return said
+        return begun_with
     what = "classes" if learner.target.classification else "mean and the deviation"
-    return (*said, f"the {what} of {learner.target.name!r}, which are those of all clients' labels")
+    return (*begun_with, f"the {what} of {learner.target.name!r}, which are those of all clients' labels")
 
 
 def refuse_batch_norm(network: nn.Module, method: str) -> None:

@@ -1,4 +1,4 @@
-"""What a field called reward may hold: a function or a model, or the name of one."""
+"""Values of fields called reward: a function or a model, or the name of one."""
 
 import hashlib
 import inspect
@@ -47,7 +47,7 @@ def find_reward(reward: Reward) -> Callable[..., Any] | Model | None:
 
 
 def content_of(reward: Reward) -> str | None:
-    """What tells the model that rewards from others, whatever its folder is called; None for a function."""
+    """The identity of a model that rewards, whatever its folder is called; None for a function."""
     if isinstance(reward, Model):
         stages = reward.lineage.stages()
         facts: Any = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]
@@ -64,7 +64,7 @@ def short(text: str, most: int = 80) -> str:
 
 
 def name_of(reward: Reward) -> str:
-    """How errors call `reward`."""
+    """The name of `reward` in errors."""
     if isinstance(reward, str):
         return f"The reward {reward!r}"
     if isinstance(reward, Model):
@@ -74,7 +74,7 @@ def name_of(reward: Reward) -> str:
 
 def wanted(function: Callable[..., Any], name: str, data: Data) -> list[str]:
     """The names of what `function` is to be called with. Raises ParameterError where it asks for what there is not."""
-    held = ["prompts", "completions", *data.columns]
+    available = ["prompts", "completions", *data.columns]
     if twice := {"prompts", "completions"} & data.columns.keys():
         raise DataError(
             f"{data.name} has a column {min(twice)!r}, which is how a reward function calls what the model is asked or "
@@ -83,14 +83,14 @@ def wanted(function: Callable[..., Any], name: str, data: Data) -> list[str]:
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:  # some functions written in C do not say what they take
-        return held
+        return available
     kinds = inspect.Parameter
     lost = [
         each.name
         for each in parameters
         if each.default is kinds.empty
         and each.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
-        and (each.name not in held or each.kind is kinds.POSITIONAL_ONLY)
+        and (each.name not in available or each.kind is kinds.POSITIONAL_ONLY)
     ]
     if lost:
         raise ParameterError(
@@ -98,9 +98,9 @@ def wanted(function: Callable[..., Any], name: str, data: Data) -> list[str]:
             f"columns of {data.name}: {', '.join(data.columns)}. Name its parameters so, or let it take **columns."
         )
     if any(each.kind is kinds.VAR_KEYWORD for each in parameters):
-        return held
+        return available
     asked = {each.name for each in parameters}
-    return [each for each in held if each in asked]
+    return [each for each in available if each in asked]
 
 
 def _is_folder(reward: Reward) -> TypeGuard[str]:

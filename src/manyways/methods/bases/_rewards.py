@@ -52,20 +52,20 @@ class Judge:
 
     def __init__(self, reward: Reward, data: Data, prompts: Sequence[str]) -> None:
         self.data, self.prompts = data, prompts
-        self.found = find_reward(reward)
+        self.resolved = find_reward(reward)
         self.name = name_of(reward)
         self.wanted: list[str] = []
-        if self.found is None:
+        if self.resolved is None:
             self.truth = completions_of(data)
-        elif not isinstance(self.found, Model):
-            self.wanted = wanted(self.found, self.name, data)
+        elif not isinstance(self.resolved, Model):
+            self.wanted = wanted(self.resolved, self.name, data)
 
     def __call__(self, rows: NDArray[np.int64], completions: Sequence[str]) -> Tensor:
         """The reward of each of `completions` to the rows at positions `rows`, float32.
 
         Raises TrainingError, with the row, where the function raises or gives anything but a finite number for each.
         """
-        if self.found is None:
+        if self.resolved is None:
             return torch.tensor(exact_match(completions, [self.truth[row] for row in rows]))
         try:
             given = self._ask(rows, completions)
@@ -75,16 +75,16 @@ class Judge:
 
     def to(self, device: torch.device) -> None:
         """Let a model score on `device`. The model that was given stays where it is."""
-        if isinstance(self.found, Model) and next(self.found.network.parameters()).device != device:
-            self.found = replace(self.found, network=copy.deepcopy(self.found.network).to(device))
+        if isinstance(self.resolved, Model) and next(self.resolved.network.parameters()).device != device:
+            self.resolved = replace(self.resolved, network=copy.deepcopy(self.resolved.network).to(device))
 
     def _ask(self, rows: NDArray[np.int64], completions: Sequence[str]) -> Any:
         prompts = [self.prompts[row] for row in rows]
-        if isinstance(self.found, Model):
-            return self.found.score(prompts, list(completions))
-        assert self.found is not None
+        if isinstance(self.resolved, Model):
+            return self.resolved.score(prompts, list(completions))
+        assert self.resolved is not None
         held = {"prompts": prompts, "completions": list(completions)}
-        return self.found(**{name: held[name] if name in held else self._column(name, rows) for name in self.wanted})
+        return self.resolved(**{name: held[name] if name in held else self._column(name, rows) for name in self.wanted})
 
     def _column(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         values = self.data.columns[name].take(self.data.rows[rows])

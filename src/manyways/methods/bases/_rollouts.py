@@ -28,12 +28,12 @@ NOTHING = -1
 class RolloutLearner(LanguageLearner):
     """Prompts, who rewards the answers to them, and the last rollout: state, so that its later steps can be resumed.
 
-    asked: positions of the prompts, int64 [prompts]. tokens: of their answers, int64 [prompts, group, longest], the end
-    token last where it was said, NOTHING behind it. rewards: float32 [prompts, group]. old, referred: log p of each
-    token by the network that said it, and by the reference, float32 [prompts, group, longest].
+    prompt_rows: positions of the prompts, int64 [prompts]. tokens: of answers, int64 [prompts, group, longest], the end
+    token last where it was sampled, NOTHING behind it. rewards: float32 [prompts, group]. old, referred: log p of each
+    token by the network that sampled it, and by the reference, float32 [prompts, group, longest].
     """
 
-    asked: Tensor
+    prompt_rows: Tensor
     tokens: Tensor
     rewards: Tensor
     old: Tensor
@@ -53,7 +53,7 @@ class RolloutLearner(LanguageLearner):
         # Beside adapters the start is there already: the same network without them.
         copied = referring and not has_adapters(network)
         self.reference = copy_of(start.network).requires_grad_(False).eval() if copied else None
-        self.register_buffer("asked", torch.zeros(prompts, dtype=torch.long))
+        self.register_buffer("prompt_rows", torch.zeros(prompts, dtype=torch.long))
         self.register_buffer("tokens", torch.full(shape, NOTHING))
         self.register_buffer("rewards", torch.zeros(prompts, group))
         self.register_buffer("old", torch.zeros(shape))
@@ -85,7 +85,7 @@ class RolloutLearner(LanguageLearner):
         texts = [self.ends.text(ids) for each in answers for ids in each]
         self.judge.to(self.device)
         rewards = self.judge(np.repeat(rows, group), texts)
-        self.asked.copy_(torch.from_numpy(rows))
+        self.prompt_rows.copy_(torch.from_numpy(rows))
         self.tokens.copy_(tokens)
         self.rewards.copy_(rewards.view_as(self.rewards))
         if len(self.referred):
@@ -94,16 +94,16 @@ class RolloutLearner(LanguageLearner):
     @torch.no_grad()
     def _refer(self) -> None:
         """Let the reference say how probable the rollout's tokens are."""
-        everything = torch.ones(len(self.asked), dtype=torch.bool, device=self.device)
+        everything = torch.ones(len(self.prompt_rows), dtype=torch.bool, device=self.device)
         packed = self.packed(everything)
         if self.reference is not None:
-            self.referred[self.said] = self.log_probabilities(self.reference, packed)
+            self.referred[self.token_mask] = self.log_probabilities(self.reference, packed)
             return
         with without_adapters(self.network):
-            self.referred[self.said] = self.log_probabilities(self.network, packed)
+            self.referred[self.token_mask] = self.log_probabilities(self.network, packed)
 
     @property
-    def said(self) -> Tensor:
+    def token_mask(self) -> Tensor:
         """The places of the rollout that hold a token, bool [prompts, group, longest]."""
         return self.tokens != NOTHING
 
@@ -116,10 +116,10 @@ class RolloutLearner(LanguageLearner):
 
     def packed(self, which: Tensor) -> Packed:
         """The prompts of the rollout in the mask `which`, all answers to a prompt in one group."""
-        asked, tokens = self.asked[which].tolist(), self.tokens[which].tolist()
+        prompt_rows, tokens = self.prompt_rows[which].tolist(), self.tokens[which].tolist()
         groups = [
             Group(self.prompts[row], [Answer([token for token in ids if token != NOTHING]) for ids in answers])
-            for row, answers in zip(asked, tokens, strict=True)
+            for row, answers in zip(prompt_rows, tokens, strict=True)
         ]
         return self.pack(groups)
 

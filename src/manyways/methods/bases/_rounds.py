@@ -64,10 +64,10 @@ class Rounds:
     held: the positions of the rows that each client holds, at least one; seed: what all chance follows from.
     """
 
-    def __init__(self, held: Sequence[RowNumbers], plan: RoundPlan, seed: int) -> None:
+    def __init__(self, client_rows: Sequence[RowNumbers], plan: RoundPlan, seed: int) -> None:
         self.plan, self.seed = plan, seed
-        self.sizes = np.array([len(rows) for rows in held], np.int64)
-        self._rows = np.concatenate(held)
+        self.sizes = np.array([len(rows) for rows in client_rows], np.int64)
+        self._rows = np.concatenate(client_rows)
         self._first = np.cumsum(self.sizes) - self.sizes
         self._starts = [0]
         self.reporting = lru_cache(maxsize=64)(self._reporting)
@@ -88,9 +88,9 @@ class Rounds:
     @property
     def most(self) -> int:
         """The number of clients that may report in one round."""
-        return len(self.sizes) if self.plan.poisson else _asked(len(self.sizes), self.plan.share)
+        return len(self.sizes) if self.plan.poisson else _cohort_size(len(self.sizes), self.plan.share)
 
-    def at(self, step: int) -> tuple[int, int]:
+    def round_of(self, step: int) -> tuple[int, int]:
         """The round of `step`, and the local step in it."""
         while self._starts[-1] <= step:
             self._starts.append(self._starts[-1] + self.length(len(self._starts) - 1))
@@ -99,7 +99,7 @@ class Rounds:
 
     def ends(self, step: int) -> bool:
         """True if `step` is the last of its round."""
-        number, local = self.at(step)
+        number, local = self.round_of(step)
         return local + 1 == self.length(number)
 
     def length(self, number: int) -> int:
@@ -113,7 +113,7 @@ class Rounds:
 
     def begun(self, steps: int) -> int:
         """The number of rounds that have begun in `steps`."""
-        return self.at(steps - 1)[0] + 1 if steps else 0
+        return self.round_of(steps - 1)[0] + 1 if steps else 0
 
     def rows_per_step(self, rounds: int = 20) -> float:
         """Rows that a step reads, on average over the first `rounds`."""
@@ -128,7 +128,7 @@ class Rounds:
         if plan.poisson:
             asked = np.flatnonzero(rng.random(clients) < plan.share)
         else:
-            asked = rng.permutation(clients)[: _asked(clients, plan.share)]
+            asked = rng.permutation(clients)[: _cohort_size(clients, plan.share)]
         return np.sort(asked[rng.random(len(asked)) >= plan.dropout_rate])
 
     def _round(self, number: int) -> Round:
@@ -153,7 +153,7 @@ class Rounds:
         return np.random.Generator(np.random.Philox(mix(self.seed, *stream)))
 
 
-def _asked(clients: int, share: float) -> int:
+def _cohort_size(clients: int, share: float) -> int:
     return max(1, round(share * clients))
 
 

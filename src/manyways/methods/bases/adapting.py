@@ -17,7 +17,7 @@ class Adapting:
     lora: Count | None = None
     """Rank of adapters (Hu et al., LoRA, 2022): only they learn, beside frozen weights. None: all weights learn."""
     lora_alpha: Positive | None = None
-    """What adapters say is multiplied by this and divided by their rank; None: twice the rank."""
+    """Factor of the adapters' outputs, which are then divided by their rank; None: twice the rank."""
     lora_dropout: Annotated[float, Interval("[0, 1)")] = 0.0
     """Share of an adapter's inputs that are dropped while it learns."""
     lora_modules: tuple[str, ...] = ("all-linear",)

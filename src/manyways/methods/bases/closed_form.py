@@ -102,13 +102,13 @@ class ClosedForm(Method):
         task = forgetting(
             self, model, data, rows, _shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
         )
-        made, target = of_kind(Predictor, model), Target.fit(task.rest)
+        predictor, target = of_kind(Predictor, model), Target.fit(task.rest)
         self.check(task.rest)
-        network, inputs = made.copy_of_network(), made.inputs
+        network, inputs = predictor.copy_of_network(), predictor.inputs
         head = ClosedFormHead.taken_from(network)
-        assert made.target is not None
+        assert predictor.target is not None
         gone = torch.from_numpy(Features(network, inputs, uses_all_rows=False).alone(task.gone))
-        head = head.remove(gone, _labels(task.gone, made.target), task.left)
+        head = head.remove(gone, _labels(task.gone, predictor.target), task.left)
         if not before:
             inputs, kept = without_categories(inputs, InputEncoding.fit(task.rest, plain=True))
             if kept is not None:
@@ -117,8 +117,8 @@ class ClosedForm(Method):
         if reason := head.doubt():
             raise NeedsError(f"{self} cannot forget these rows to within {self.forgets}: {reason} Train without them.")
         network.head = head
-        made = Predictor(network=network, inputs=inputs, target=target)
-        learned = Learned(made, _shaping(task.rest), before)
+        predictor = Predictor(network=network, inputs=inputs, target=target)
+        learned = Learned(predictor, _shaping(task.rest), before)
         return remade(self, learned, task, model, run)
 
 

@@ -211,7 +211,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def draw(self, learner: FederatedT, step: int, rng: torch.Generator) -> Batch:
         rounds = learner.federation.rounds
-        number, local = rounds.at(step)
+        number, local = rounds.round_of(step)
         positions, counts = rounds.round(number).batch(local)
         inputs = learner.take(positions.ravel())
         if self.augment and len(positions):
@@ -243,7 +243,7 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         federation = learner.federation
         if not (federation.rounds.ends(step) or step + 1 == learner.steps):  # the budget ends the last round
             return
-        number, _ = federation.rounds.at(step)
+        number, _ = federation.rounds.round_of(step)
         learner.network.load_state_dict(self.aggregate(learner, number))
         federation.members.set_all(learner.network.state_dict())
 
@@ -283,13 +283,13 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
             return {}
         federation = learner.federation
         rounds = federation.rounds.begun(steps)
-        said: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
+        stated: dict[str, Any] = {"rounds": rounds, "clients": len(federation.took_part(steps))}
         if self.private:
             privacy = guarantee(rounds, self.participation, self.noise_multiplier, self.delta)
-            said["privacy"] = privacy | uncovered(federation.fitted, secret=self.noise_seed is None)
+            stated["privacy"] = privacy | uncovered(federation.fitted, secret=self.noise_seed is None)
         else:
-            said["took_part"] = federation.shares(steps)
-        return said
+            stated["took_part"] = federation.shares(steps)
+        return stated
 
     def _expected(self, rounds: Rounds) -> float:
         """The number of clients that are expected to report in a round."""

@@ -41,7 +41,7 @@ class GradientMethod(Method, Generic[LearnerT]):
     weight_decay: NotNegative = 0.01
     """Decoupled weight decay of the matrices."""
     beta2: Annotated[float, Interval("[0, 1)")] = 0.99
-    """How slowly AdamW's second moment forgets; 0.999 for very long runs."""
+    """Decay of AdamW's second moment; 0.999 for very long runs."""
     warmup: Share = 0.05
     """Share of the steps in which the learning rate rises."""
     clip: Positive | None = 1.0

@@ -136,7 +136,7 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
         losses = {}
         labels, weights = batch["labels"], batch.get("weights")
         blocks = torch.split(outputs, learner.targets.widths, dim=1)
-        for target, own, truth in zip(learner.targets.each, blocks, learner.targets.split(labels), strict=True):
+        for target, own, truth in zip(learner.targets.members, blocks, learner.targets.split(labels), strict=True):
             known = target.known(truth)
             if known.any():
                 losses[target.name] = target.loss(own[known], truth[known], None if weights is None else weights[known])
@@ -155,7 +155,7 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
         """
         with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)
-        (network,) = learner.network.each
+        (network,) = learner.network.members
         assert network.head is not None
         own = {id(parameter) for parameter in network.head.last.parameters()} if network.head.last else set()
         everything = [parameter for parameter in network.parameters() if parameter.requires_grad]

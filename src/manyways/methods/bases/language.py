@@ -72,7 +72,7 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
     checkpoint: str | None = None
     """Folder, .gguf file or Hub name of the language model to start from; None: the model before in the chain."""
     too_long: TooLong = "refuse"
-    """What becomes of rows longer than the model's context: refuse all, cut the prompt's beginning, or skip them."""
+    """Treatment of rows longer than the model's context: refuse all, cut the prompt's beginning, or skip them."""
 
     learning_rate: Positive | None = None  # type: ignore[assignment]  # only its default depends on the start
     """The highest learning rate of AdamW, reached after the warm-up; None: one that suits where training starts."""

@@ -27,9 +27,9 @@ __all__ = ["RolloutLearner", "RolloutMethod", "divergence"]
 RolloutT = TypeVar("RolloutT", bound=RolloutLearner)
 
 
-def divergence(said: Tensor, reference: Tensor) -> Tensor:
+def divergence(log_probs: Tensor, reference: Tensor) -> Tensor:
     """exp(Δ) − Δ − 1 with Δ = log π_ref − log π of each token: KL(π ‖ π_ref), unbiased and never negative."""
-    delta = reference - said
+    delta = reference - log_probs
     return delta.exp() - delta - 1
 
 
@@ -131,7 +131,7 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
         # The loss of a part is a share already: it is divided by the answers, or tokens, of the whole rollout.
         return 1.0, {"packed": learner.packed(which), "which": which, "fresh": batch["fresh"]}
 
-    def said(self, learner: RolloutT, batch: Batch) -> tuple[Tensor, Tensor]:
+    def log_probs(self, learner: RolloutT, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens that are learned from, now and when they were sampled, float32 [tokens]."""
         now = learner.log_probabilities(learner.network, batch["packed"])
         places = self.places(learner, batch)
@@ -142,14 +142,14 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
     def places(self, learner: RolloutT, batch: Batch) -> Tensor:
         """The places of the rollout that hold the tokens of `batch`, bool [prompts, group, longest]."""
         which: Tensor = batch["which"]
-        return learner.said & which[:, None, None]
+        return learner.token_mask & which[:, None, None]
 
     def outcome(self, learner: RolloutT) -> dict[str, Tensor]:
         """The rewards and the length of the rollout's answers, as parts of the loss to show."""
         return {
             "reward": learner.rewards.mean(),
             "reward_std": learner.rewards.std(1).mean(),
-            "length": learner.said.sum() / learner.rewards.numel(),
+            "length": learner.token_mask.sum() / learner.rewards.numel(),
         }
 
     def period(self) -> int:
@@ -159,5 +159,5 @@ class RolloutMethod(LanguageMethod[RolloutT], Generic[RolloutT]):
         return self.batch_size / self.updates
 
     def parents(self, learner: RolloutT, model: Model | None) -> tuple[Model | Lineage, ...]:
-        judge = learner.judge.found
+        judge = learner.judge.resolved
         return (*super().parents(learner, model), *((judge,) if isinstance(judge, Model) else ()))

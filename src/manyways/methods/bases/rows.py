@@ -163,7 +163,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
         return network, encoding
 
     def make_target(self, data: Data, model: Model | None) -> Target:
-        """What the labels are; here as those of `data` are."""
+        """The target; here that of the labels of `data`."""
         return Target.fit(data)
 
     def make_head(self, network: Network, target: Target) -> Head:
@@ -188,7 +188,7 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
     sampler: Annotated[str, Named(SAMPLERS)] = "epochs"
-    """Who picks the rows of a step: epochs (each once before any comes again), weighted (by sample weights), balanced
+    """Sampler of a step's rows: epochs (each once before any comes again), weighted (by sample weights), balanced
     (every class equally often)."""
 
     uses: ClassVar[tuple[str, ...]] = ("weight",)

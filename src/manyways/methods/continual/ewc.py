@@ -114,7 +114,7 @@ class EWC(ContinualMethod[EWCLearner]):
         """
         network, rows = learner.network, learner.tasks.rows[task]
         size = min(FISHER_ROWS, len(rows))
-        found = torch.zeros_like(learner.importance)
+        importance = torch.zeros_like(learner.importance)
         network.eval()
         with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):
             for number in range(self.fisher_batches):
@@ -125,9 +125,9 @@ class EWC(ContinualMethod[EWCLearner]):
                 drawn = outputs.detach().softmax(1).multinomial(1)[:, 0]
                 total = size * learner.target.loss(outputs, drawn)
                 parts = torch.autograd.grad(total, [p for p in network.parameters() if p.requires_grad])
-                found += torch.cat([part.flatten() for part in parts]).square() / size
+                importance += torch.cat([part.flatten() for part in parts]).square() / size
         network.train()
-        return found / self.fisher_batches
+        return importance / self.fisher_batches
 
     def besides(self, learner: EWCLearner) -> tuple[int, Callable[[], object]]:
         return len(learner.tasks) - 1, lambda: self.fisher(learner, 0)

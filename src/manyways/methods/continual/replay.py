@@ -66,7 +66,7 @@ class Replay(ContinualMethod[ReplayLearner]):
     memory: Count = 500
     """Rows that are kept, of all tasks together."""
     selection: Literal["balanced", "reservoir"] = "balanced"
-    """Which: as many of each class as fit, drawn at random; or each row with the same probability."""
+    """Choice of the rows: as many of each class as fit, drawn at random; or each row with the same probability."""
     memory_share: Annotated[float, Interval("(0, 1)")] = 0.5
     """Share of a batch that is of the memory, once a task has ended."""
 

@@ -34,14 +34,14 @@ class ProtoNet(EpisodeMethod[EpisodeLearner]):
 
     def loss(self, learner: EpisodeLearner, batch: Batch) -> Loss:
         support, queries = batch["support"], batch["queries"]
-        episodes, shown = support["labels"].shape
+        episodes, shots = support["labels"].shape
         # One pass over all rows of all episodes, as nothing in it tells support from queries.
         parts = {name: torch.cat([part, queries["inputs"][name]], 1) for name, part in support["inputs"].items()}
         rows = {name: part.flatten(0, 1) for name, part in parts.items()}
         features = learner.network.features(rows).float()
         features = features.view(episodes, -1, features.shape[1])
-        centres = prototypes(features[:, :shown].reshape(episodes, -1, self.shots, features.shape[2]))
-        logits = nearness(features[:, shown:], centres)
+        centres = prototypes(features[:, :shots].reshape(episodes, -1, self.shots, features.shape[2]))
+        logits = nearness(features[:, shots:], centres)
         loss = cross_entropy(logits.flatten(0, 1), queries["labels"].flatten())
         return loss, {"accuracy": accuracy(logits, queries["labels"])}
 

@@ -1,4 +1,4 @@
-"""How a game between a generator and a discriminator stands, and when it is lost."""
+"""State of a game between a generator and a discriminator, and when it is lost."""
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +43,11 @@ class Balance(nn.Module):
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if nothing is wrong."""
         return int(self.right_for) == 0 and int(self.alike_for) == 0
 
     def trouble(self, steps: int) -> str | None:
-        """Why the game is lost, and what to try, in sentences; None while it is not. steps: those of the whole run."""
+        """The reason why the game is lost, and what to try; None while it is not. steps: those of the whole run."""
         patience = max(PATIENCE, round(PATIENCE_SHARE * steps))
         if int(self.alike_for) >= patience:
             return (

@@ -60,14 +60,14 @@ class GANLearner(GenerativeLearner):
         self.discriminator, self.target = discriminator, target
         self.average = AverageNetwork(network, average_decay)
         self.balance = Balance()
-        self.shown = self.everything
+        self.eligible = self.everything
         self.labels = torch.full((len(self.rows),), -1)
         if target is not None:
-            self.shown = np.flatnonzero(self.training_data.labelled)
+            self.eligible = np.flatnonzero(self.training_data.labelled)
             codes = target.encode(self.training_data)
             self.labels = torch.from_numpy(codes)
             for each in (network, self.average.network):
-                each.shares.copy_(frequencies(codes[self.shown], target.width))
+                each.shares.copy_(frequencies(codes[self.eligible], target.width))
 
     @property
     def recovery(self) -> Balance:
@@ -86,7 +86,7 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
     latent: Count = 64
     """Latent numbers that a row is drawn from."""
     conditional: bool = False
-    """Whether rows are drawn by their class, which can be asked for; then only labelled rows are learned from."""
+    """True to draw rows by their class, which can be asked for; then only labelled rows are learned from."""
     penalty: NotNegative = 0.1
     """Weight γ of the discriminator's squared gradient at real rows (R1, Mescheder et al. 2018)."""
     penalty_every: Annotated[int, Interval("[1, 1024]")] = 16
@@ -104,7 +104,7 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
     warmup: Share = 0.0
     """Share of the steps in which the learning rate rises."""
     beta1: Annotated[float, Interval("[0, 1)")] = 0.5
-    """How slowly AdamW's first moment forgets; little momentum keeps two players from circling."""
+    """Decay of AdamW's first moment; little momentum keeps two players from circling."""
     clip: Positive | None = None
     """Largest norm of the gradient of each player; None does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
@@ -142,7 +142,7 @@ class GAN(GenerativeMethod[GANLearner], Game[GANLearner]):
         }
 
     def draw(self, learner: GANLearner, step: int, rng: torch.Generator) -> Batch:
-        rows = learner.pick(learner.shown, self.batch_size, step)
+        rows = learner.pick(learner.eligible, self.batch_size, step)
         real = learner.take(rows)[learner.modality]
         labels = learner.labels[torch.from_numpy(rows)].to(learner.device) if self.conditional else None
         return {

@@ -110,18 +110,18 @@ class VAE(GenerativeMethod[VAELearner]):
         noise = torch.randn(len(encoded), self.samples, network.latent, generator=rng)
         return {
             "values": values,
-            "inputs": {learner.modality: network.likelihood.shown(values, encoded)},
+            "inputs": {learner.modality: network.likelihood.encoder_inputs(values, encoded)},
             "noise": noise.to(encoded.device),
             "weight": self.beta * min(1.0, learner.progress(step) / self.warm_up if self.warm_up else 1.0),
         }
 
     def loss(self, learner: VAELearner, batch: Batch) -> Loss:
         network = learner.network
-        found, weight = terms(network, batch["values"], batch["inputs"], batch["noise"]), batch["weight"]
-        bound = found.evidence_bound(weight) if self.samples == 1 else found.importance_weighted(weight)
+        parts, weight = terms(network, batch["values"], batch["inputs"], batch["noise"]), batch["weight"]
+        bound = parts.evidence_bound(weight) if self.samples == 1 else parts.importance_weighted(weight)
         # In nats a dimension, so that gradients are as large for pictures as for tables.
         loss = -bound.mean() / dimensions(learner.spec)
-        return loss, {"nats": -found.evidence_bound().mean(), "divergence": found.divergence.mean()}
+        return loss, {"nats": -parts.evidence_bound().mean(), "divergence": parts.divergence.mean()}
 
     def make_model(self, learner: VAELearner) -> Model:
         return VariationalAutoencoder(network=learner.network, inputs=learner.encoding, units=learner.units)

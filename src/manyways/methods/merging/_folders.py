@@ -1,4 +1,4 @@
-"""Where a merge comes out: a folder as transformers has it, or a model in memory."""
+"""Results of a merge: a folder as transformers has it, or a model in memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ OBJECTIVES = {
     "ForMaskedLM": "masked",
     "ForSequenceClassification": "reward",
 }
-"""What language models say, by the endings of their classes in transformers."""
+"""Objectives of language models, by the endings of their classes in transformers."""
 
 
 def write_checkpoint(folder: Path, write: Callable[[Path], Any]) -> Path:

@@ -1,4 +1,4 @@
-"""How the tensors of several models become one, as the papers write it. Nothing that is given is written to.
+"""Formulas that make one tensor of several models', as the papers write them. Nothing that is given is written to.
 
 Tensors that are merged number by number may come in blocks; what is decided over all of a tensor, an angle or a
 threshold, is found first.
@@ -115,10 +115,10 @@ def dare(
     return merged
 
 
-def randomness(seed: int, name: str, at: int) -> np.random.Generator:
-    """The random numbers of the tensor `name` of the model at the place `at`: a function of these and the seed."""
+def randomness(seed: int, name: str, number: int) -> np.random.Generator:
+    """The random numbers of the tensor `name` of the model at the place `number`: a function of these and the seed."""
     key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-    return np.random.Generator(np.random.Philox(mix(seed, key, at)))
+    return np.random.Generator(np.random.Philox(mix(seed, key, number)))
 
 
 def random_mask(numbers: np.random.Generator, count: int, density: float) -> Tensor:

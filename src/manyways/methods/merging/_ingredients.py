@@ -33,7 +33,7 @@ class Ingredient:
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """The kind of model, in words."""
         return f"a {self.saved['kind']} of Manyways" if self.saved else "a checkpoint of transformers"
 
     @cached_property
@@ -59,7 +59,7 @@ class Ingredient:
         return known | {token["content"]: token["id"] for token in saved.get("added_tokens", ())}
 
     def lineage(self) -> Lineage:
-        """How it was made; of a checkpoint only its name is known. Raises ModelError where a file has changed."""
+        """The lineage; of a checkpoint only its name is known. Raises ModelError where a file has changed."""
         return read_lineage(self.path, self.saved) if self.saved is not None else checkpoint_lineage(str(self.path))
 
 
@@ -163,8 +163,8 @@ def _target(saved: Mapping[str, Any] | None) -> str:
     return f"{saved['name']!r} of {len(classes)} classes ({shown})"
 
 
-def _others(count: int, shown: int = SHOWN) -> str:
-    return f"; and {count - shown} more" if count > shown else ""
+def _others(count: int, limit: int = SHOWN) -> str:
+    return f"; and {count - limit} more" if count > limit else ""
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def merged(name: str, ingredients: Sequence[Ingredient], recipe: Recipe) -> Tens
 
 
 def _same(first: Tensor, other: Tensor) -> bool:
-    """Whether two tensors of one shape are bitwise the same."""
+    """True if two tensors of one shape are bitwise the same."""
     if first.dtype != other.dtype:
         return False
     one, two = (tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (first, other))

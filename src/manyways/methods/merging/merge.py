@@ -142,7 +142,7 @@ class Merge(Method):
         return opened
 
     def abilities(self, ingredients: Sequence[Ingredient]) -> frozenset[str]:
-        """What all models give. Raises ModelError where one gives something that cannot be merged."""
+        """The abilities of all models. Raises ModelError where one gives something that cannot be merged."""
         stated = {each: each.saved["gives"] for each in ingredients[: len(self.models)] if each.saved}
         for each, gives in stated.items():
             if stray := sorted({*gives} - self.gives):
@@ -163,7 +163,7 @@ class Merge(Method):
     def _recipe(
         self, seed: int, name: str, given: list[Tensor], exact: torch.dtype
     ) -> Callable[[list[Tensor]], Tensor]:
-        """What merges a block of the tensor `name`; `given` holds the models', then the base's where there is one."""
+        """The function that merges blocks of a tensor, `given` those of the models, then of the base if any."""
         count = len(self.models)
         weights = self.weights or (1.0,) * count
         if self.how == "linear":

@@ -26,7 +26,7 @@ from manyways.training.learner import EncodedLearner
 
 WIDTH = 128
 LARGEST_SCALE = 100.0
-"""What similarities are multiplied by at most (Radford et al. 2021): more makes training unstable."""
+"""The largest factor of similarities (Radford et al. 2021): more makes training unstable."""
 TEMPERATURES = {"softmax": 0.07, "sigmoid": 0.1}
 FIRST_BIAS = -10.0
 """SigLIP's: nearly all pairs of a batch do not belong together."""
@@ -91,9 +91,9 @@ class CLIP(EncodedMethod[PairLearner]):
     width: Count = WIDTH
     """Width of the common space."""
     temperature: Positive | None = None
-    """What similarities are divided by at first; it is learned. None: 0.07 for softmax, 0.1 for sigmoid."""
+    """First divisor of similarities; it is learned. None: 0.07 for softmax, 0.1 for sigmoid."""
     augment: bool = True
-    """Whether both inputs are seen through weak views."""
+    """True to see both inputs through weak views."""
 
     needs: ClassVar = (Input, Paired)
     gives: ClassVar = frozenset({"retrieve", "embed"})

@@ -68,7 +68,7 @@ class VotingHead(Head):
         self.weights = nn.Parameter(torch.zeros(len(widths)))
 
     def apart(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """What each input says [rows, inputs, outputs], and which of them are there, bool [rows, inputs]."""
+        """The outputs of each input [rows, inputs, outputs], and which inputs are there, bool [rows, inputs]."""
         *parts, there = torch.split(features, [*self.widths, len(self.widths)], dim=1)
         said = [head(part) for head, part in zip(self.heads, parts, strict=True)]
         return torch.stack(said, dim=1).float(), there > 0
@@ -88,7 +88,7 @@ class Fusion(LabelledMethod[LabelledLearner]):
     """
 
     kind: Literal["early", "late"] = "early"
-    """Whether features are fused, or answers."""
+    """Object of the fusion: features or answers."""
     hide: Share = 0.3
     """Share of the inputs hidden in a batch; one of a row always stays."""
     hidden: Count = 128
@@ -98,7 +98,7 @@ class Fusion(LabelledMethod[LabelledLearner]):
     alone_weight: NotNegative = 1.0
     """Weight of the mean loss of the inputs' own answers beside that of the fused one, in late fusion."""
     augment: bool = True
-    """Whether batches are seen through weak views."""
+    """True to see batches through weak views."""
 
     needs: ClassVar = (SeveralInputs, Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}

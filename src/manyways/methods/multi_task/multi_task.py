@@ -56,7 +56,7 @@ class MultiTaskLearner(LabelsLearner):
 
     def __init__(self, network: Networks, data: Data, encoding: InputEncoding, targets: Targets, seed: int) -> None:
         super().__init__(network, data, encoding, targets, seed)
-        self.log_variances = nn.Parameter(torch.zeros(len(targets.each)))
+        self.log_variances = nn.Parameter(torch.zeros(len(targets.members)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class MultiTask(LabelsMethod[MultiTaskLearner]):
     def networks(self, network: Network, targets: Targets) -> list[Network]:
         if self.shared:
             return super().networks(network, targets)
-        networks = [copy.deepcopy(network) for _ in targets.each]
+        networks = [copy.deepcopy(network) for _ in targets.members]
         for each, width in zip(networks, targets.widths, strict=True):
             each.head = self.label_head(each, width)
         return networks
@@ -109,14 +109,14 @@ class MultiTask(LabelsMethod[MultiTaskLearner]):
             return super().together(learner, losses)
         stacked = torch.stack(list(losses.values()))
         asked = [at for at, name in enumerate(learner.targets.names) if name in losses]
-        classes = torch.tensor([learner.targets.each[at].probabilistic for at in asked], device=stacked.device)
+        classes = torch.tensor([learner.targets.members[at].probabilistic for at in asked], device=stacked.device)
         return by_uncertainty(stacked, learner.log_variances[asked], classes)
 
     def gradients(self, learner: MultiTaskLearner, batch: Batch) -> dict[str, Tensor]:
         if self.weighting == "pcgrad":
             return self.combined_gradients(learner, batch, conflict_free)
         values = super().gradients(learner, batch)
-        for network in [] if self.shared else learner.network.each:  # as if each were trained alone
+        for network in [] if self.shared else learner.network.members:  # as if each were trained alone
             super().clip_gradients(list(network.parameters()))
         return values
 

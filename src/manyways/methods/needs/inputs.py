@@ -12,24 +12,30 @@ from manyways.methods.needs.base import Need
 
 
 def lacking_inputs(data: Data, *, some_may_lack: bool) -> str | None:
-    """Which rows to learn from lack an input, with what to type instead; None if none does.
+    """The rows to learn from that lack an input, with what to type instead; None if none does.
 
     Args:
         data: The rows.
         some_may_lack: True if rows may lack inputs, as long as they have one.
     """
     learned_from = data.part[data.rows] != TEST
-    found = {name: rows[learned_from[rows]] for name, rows in lacking_rows(data).items()}
-    found = {name: rows for name, rows in found.items() if len(rows)}
+    rows_by_input = {name: rows[learned_from[rows]] for name, rows in lacking_rows(data).items()}
+    rows_by_input = {name: rows for name, rows in rows_by_input.items() if len(rows)}
     groups = modalities(data.inputs)
-    if some_may_lack and found:
-        empty = reduce(np.intersect1d, found.values()) if len(found) == len(groups) else np.empty(0, np.int64)
-        found = dict.fromkeys(found, empty) if len(empty) else {}
-    if not found:
+    if some_may_lack and rows_by_input:
+        empty = (
+            reduce(np.intersect1d, rows_by_input.values())
+            if len(rows_by_input) == len(groups)
+            else np.empty(0, np.int64)
+        )
+        rows_by_input = dict.fromkeys(rows_by_input, empty) if len(empty) else {}
+    if not rows_by_input:
         return None
     count = int(learned_from.sum())
-    gaps = [f"{said_of_rows(rows, count)} have nothing in {named(groups[name])}" for name, rows in found.items()]
-    fill = ', or put medians in place: bad_rows="fill"' if "table" in found else ""
+    gaps = [
+        f"{said_of_rows(rows, count)} have nothing in {named(groups[name])}" for name, rows in rows_by_input.items()
+    ]
+    fill = ', or put medians in place: bad_rows="fill"' if "table" in rows_by_input else ""
     others = "" if some_may_lack else " Fusion and supervised learn from what is there."
     return f'it needs an input of each row, and {"; ".join(gaps)}. Leave those rows out: bad_rows="skip"{fill}.{others}'
 

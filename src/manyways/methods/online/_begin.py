@@ -1,4 +1,4 @@
-"""Where a stream is taken up: at its first row, or where a model left it."""
+"""Beginning of a stream: at its first row, or where a model left it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ OF_DETECTOR = ("ticks", "width", "total", "spread", "lowest")
 
 @dataclass(frozen=True, eq=False)
 class Begun:
-    """What there is before the next row: how inputs become features, what the outputs mean, and the head."""
+    """The state before the next row: how inputs become features, what the outputs mean, and the head."""
 
     inputs: Inputs
     target: Target
@@ -106,12 +106,12 @@ def _more_classes(target: Target, data: Data) -> tuple[Any, ...]:
         )
     classes = as_objects(list(data.classes))
     fresh = classes[places_in(classes, target.classes) < 0].tolist()
-    types, found = {type(known) for known in target.classes}, {type(new) for new in fresh}
-    if target.classification and len(types) == 1 and found and found != types:
+    types, others = {type(known) for known in target.classes}, {type(new) for new in fresh}
+    if target.classification and len(types) == 1 and others and others != types:
         (kind,) = types
         raise DataError(
             f"The classes of {name!r} were of the type {kind.__name__} so far ({target.classes[0]!r}), and in "
-            f"{data.name} they are {', '.join(sorted(new.__name__ for new in found))} ({fresh[0]!r}). Write "
+            f"{data.name} they are {', '.join(sorted(new.__name__ for new in others))} ({fresh[0]!r}). Write "
             "them alike."
         )
     if not target.classification:

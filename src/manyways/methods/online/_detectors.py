@@ -14,7 +14,7 @@ LEAST = 30
 
 @compiled
 def between(count: float, total: float, other: float, other_total: float) -> float:
-    """What joining two samples adds to their squared distances from the mean (Chan et al. 1979)."""
+    """The squared distances from the mean that joining two samples adds (Chan et al. 1979)."""
     apart = total / count - other_total / other
     return count * other / (count + other) * apart * apart
 
@@ -70,7 +70,7 @@ def adwin_forget_oldest(numbers: Array, levels: Array, totals: Array, spreads: A
 
 @compiled
 def adwin_has_cut(delta: float, numbers: Array, levels: Array, totals: Array) -> bool:
-    """Whether an older part of the window differs in its mean from the newer rest by more than chance allows."""
+    """True if an older part of the window differs in its mean from the newer rest by more than chance allows."""
     number = numbers[0]
     variance = max(number.spread, 0.0) / number.width
     certainty = log(2.0 * log(number.width) / delta)
@@ -94,7 +94,7 @@ def adwin_has_cut(delta: float, numbers: Array, levels: Array, totals: Array) ->
 
 @compiled
 def adwin(value: float, delta: float, numbers: Array, levels: Array, totals: Array, spreads: Array) -> bool:
-    """Whether the values, of which `value` is the newest, are seen to have risen.
+    """True if the values, of which `value` is the newest, are seen to have risen.
 
     The window keeps the newest values among which there is no change. A fall shortens it, too, and is no alarm.
     """
@@ -115,7 +115,7 @@ def adwin(value: float, delta: float, numbers: Array, levels: Array, totals: Arr
 
 @compiled
 def page_hinkley(value: float, tolerance: float, threshold: float, numbers: Array) -> bool:
-    """Whether the sum of how far values lie above their mean and `tolerance` has climbed by more than `threshold`.
+    """True if the sum of how far values lie above their mean and `tolerance` has climbed by more than `threshold`.
 
     Here `width` counts the values, `total` is their mean and `spread` the sum.
     """

@@ -30,7 +30,7 @@ Code = NumberCode | CategoryCode
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """How rows become features: an encoding and a network without a head."""
+    """Features of rows: an encoding and a network without a head."""
 
     encoding: InputEncoding
     network: Network

@@ -22,14 +22,14 @@ from manyways.methods.online._row import (
 from manyways.models.stream import State
 
 Learned = tuple[int, int, int]
-"""How many rows a pass learned, drifts it found and windows it filled."""
+"""The numbers of rows a pass learned, drifts it found and windows it filled."""
 
 NO_DRIFT, ADWIN, PAGE_HINKLEY = 0, 1, 2
-"""Which detector is told the errors."""
+"""Code of the detector that follows the errors."""
 
 
 class Settings(NamedTuple):
-    """How a row is learned: the fields of `OnlineSGD` as numbers.
+    """Settings of a pass: the fields of `OnlineSGD` as numbers.
 
     fading: what is left after a row of what a drift added to the learning rates.
     """
@@ -107,21 +107,21 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
     elif count.first >= 0:
         weighted_sum(-1.0, state.weight[count.first], -1.0, state.weight[count.first], weight)
         bias = -2.0 * state.bias[count.first]
-    found, full = 0, 0
+    drift_count, full = 0, 0
     for at in range(len(rows)):
         row, label = rows[at], labels[at]
         standardised(row, mean, scale, now)
         logit = affine(weight, bias, now)
         if not isfinite(logit):
-            return at, found, full
+            return at, drift_count, full
         guess = count.first
         if count.second >= 0 and (logit > 0 or (logit == 0 and count.second < count.first)):
             guess = count.second
         error = 1.0 if guess != label else 0.0
         full = tally(error, counts, numbers, settings.window, curve, full)
         if settings.drift != NO_DRIFT and alarmed(error, settings, numbers, levels, totals, spreads):
-            drifts[found] = count.rows - 1
-            found += 1
+            drifts[drift_count] = count.rows - 1
+            drift_count += 1
             react(settings, state)
             if settings.resets:
                 fill(weight, 0.0)
@@ -141,7 +141,7 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
     if count.second >= 0:
         weighted_sum(0.5, weight, 0.0, weight, state.weight[count.second])
         state.bias[count.second] = 0.5 * bias
-    return len(rows), found, full
+    return len(rows), drift_count, full
 
 
 @kept
@@ -158,18 +158,18 @@ def multinomial_pass(
     count, number = counts[0], numbers[0]
     scale, now = scales(variance, settings.standardise), np.empty(rows.shape[1])
     chances = np.empty(len(seen))
-    found, full = 0, 0
+    drift_count, full = 0, 0
     for at in range(len(rows)):
         row, label = rows[at], labels[at]
         standardised(row, mean, scale, now)
         guess, highest = likeliest(weight, bias, seen, now)
         if not isfinite(highest) and count.first >= 0:
-            return at, found, full
+            return at, drift_count, full
         error = 1.0 if guess != label else 0.0
         full = tally(error, counts, numbers, settings.window, curve, full)
         if settings.drift != NO_DRIFT and alarmed(error, settings, numbers, levels, totals, spreads):
-            drifts[found] = count.rows - 1
-            found += 1
+            drifts[drift_count] = count.rows - 1
+            drift_count += 1
             react(settings, state)
         if settings.standardise:
             count.standardised += 1
@@ -183,7 +183,7 @@ def multinomial_pass(
                 descend(weight[k], slope, now, settings.rate * number.gain, settings.l2)
                 bias[k] -= settings.bias_rate * number.gain * slope
         number.gain = 1.0 + (number.gain - 1.0) * settings.fading
-    return len(rows), found, full
+    return len(rows), drift_count, full
 
 
 @kept
@@ -199,13 +199,13 @@ def linear_pass(rows: Array, labels: Array, state: State, settings: Settings, dr
     weight, bias = state.weight[0], state.bias
     count, number = counts[0], numbers[0]
     scale, now = scales(variance, settings.standardise), np.empty(rows.shape[1])
-    found, full = 0, 0
+    drift_count, full = 0, 0
     for at in range(len(rows)):
         row, label = rows[at], labels[at]
         standardised(row, mean, scale, now)
         error = abs(affine(weight, bias[0], now) - label)
         if not isfinite(error * error):
-            return at, found, full
+            return at, drift_count, full
         apart = label - number.label_mean
         number.label_mean += apart / (count.rows + 1)
         number.label_squares += apart * (label - number.label_mean)
@@ -214,8 +214,8 @@ def linear_pass(rows: Array, labels: Array, state: State, settings: Settings, dr
             unit = 3.0 * sqrt(number.label_squares / count.rows)
             share = min(1.0, error / unit) if unit > 0 else 0.0
             if alarmed(share, settings, numbers, levels, totals, spreads):
-                drifts[found] = count.rows - 1
-                found += 1
+                drifts[drift_count] = count.rows - 1
+                drift_count += 1
                 react(settings, state)
         if settings.standardise:
             count.standardised += 1
@@ -227,4 +227,4 @@ def linear_pass(rows: Array, labels: Array, state: State, settings: Settings, dr
         descend(weight, slope, now, settings.rate * step, settings.l2)
         bias[0] -= settings.bias_rate * step * slope
         number.gain = 1.0 + (number.gain - 1.0) * settings.fading
-    return len(rows), found, full
+    return len(rows), drift_count, full

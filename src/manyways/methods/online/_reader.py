@@ -32,7 +32,7 @@ class Reader:
     settings: Settings
     multinomial: bool
     state: State = field(init=False)
-    found: list[NDArray[np.int64]] = field(init=False)
+    drift_steps: list[NDArray[np.int64]] = field(init=False)
     windows: list[NDArray[np.float64]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,13 +50,13 @@ class Reader:
         return self.width * (13 + 8 * len(self.state.bias))
 
     def scores(self) -> dict[str, float]:
-        """How well rows were predicted so far."""
+        """Prequential scores: those of the predictions so far."""
         return prequential_scores(self.state, self.begun.target.classification)
 
     def restore(self, head: StreamHead) -> None:
         """Take up where `head` is."""
         self.state = copied(head.state)
-        self.found, self.windows = [head.drifts.numpy().copy()], [head.curve.numpy().copy()]
+        self.drift_steps, self.windows = [head.drifts.numpy().copy()], [head.curve.numpy().copy()]
 
     def read(self, start: int, stop: int) -> None:
         """Learn the rows of the stream from `start` to before `stop`. Raises TrainingError where outputs overflow."""
@@ -77,7 +77,7 @@ class Reader:
 
     def head(self) -> StreamHead:
         """A head with a copy of the state."""
-        drifts, curve = np.concatenate(self.found), np.concatenate(self.windows)
+        drifts, curve = np.concatenate(self.drift_steps), np.concatenate(self.windows)
         head = StreamHead(**{**self.begun.head.config, "drifts": len(drifts), "windows": len(curve)})
         for name, values in self.state._asdict().items():
             getattr(head.state, name)[...] = values
@@ -106,7 +106,7 @@ class Reader:
         drifts = np.empty(len(rows), np.int64)
         curve = np.empty((len(rows) // self.settings.window + 1, 2))
         learned: Learned = run(rows, labels, self.state, self.settings, drifts, curve)
-        self.found.append(drifts[: learned[1]])
+        self.drift_steps.append(drifts[: learned[1]])
         self.windows.append(curve[: learned[2]])
         return learned[0]
 

@@ -58,13 +58,13 @@ class OnlineSGD(Method):
     l2: NotNegative = 0.0
     """L2 penalty of the weights, half its square."""
     standardise: bool = True
-    """Whether each input is divided by the running standard deviation, after the running mean is taken away."""
+    """True to divide each input by its running standard deviation, after its running mean is taken away."""
     multinomial: bool = False
-    """Whether two classes are told apart by multinomial regression, too, which learns them twice as fast."""
+    """True to tell two classes apart by multinomial regression, too, which learns them twice as fast."""
     drift: Literal["none", "adwin", "page_hinkley"] = "none"
-    """Which test watches the errors for a rise: adaptive windows (Bifet & Gavaldà 2007), or Page's (1954) sum."""
+    """Test of the errors for a rise: adaptive windows (Bifet & Gavaldà 2007), or Page's (1954) sum."""
     on_drift: Literal["adapt", "reset"] = "adapt"
-    """What a drift leads to: learning faster for a while (Gustafsson 2000), or beginning anew from nothing."""
+    """Reaction to a drift: learning faster for a while (Gustafsson 2000), or beginning anew from nothing."""
     boost: Annotated[float, Interval("[1, inf)")] = 10.0
     """Multiple of the learning rates right after a drift, where `on_drift` is adapt."""
     boost_rows: Count = 1000
@@ -106,15 +106,19 @@ class OnlineSGD(Method):
         reader = Reader(begun, data, positions, labels, self.settings(), self.multinomial)
 
         def learned(done: int, seconds: float) -> Learned:
-            made = reader.model()
+            fitted = reader.model()
             if times is not None:
                 name = data.roles["time"][0]
-                made = replace(made, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name]))
+                fitted = replace(
+                    fitted, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name])
+                )
             used = np.zeros(len(data), bool)
             used[positions[:done]] = True
-            facts = {"prequential": made.prequential} | ({} if self.drift == "none" else {"drifts": len(made.drifts)})
+            facts = {"prequential": fitted.prequential} | (
+                {} if self.drift == "none" else {"drifts": len(fitted.drifts)}
+            )
             planned = run.planned or Planned(done, done)
-            return Learned(made, used, (model,) if model else (), done, seconds, facts, planned)
+            return Learned(fitted, used, (model,) if model else (), done, seconds, facts, planned)
 
         def snapshot(done: int, seconds: float) -> Model:
             return self.as_model(learned(done, seconds), data, budget, seed)
@@ -181,7 +185,7 @@ class OnlineSGD(Method):
 
     @classmethod
     def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
-        """Where rows have a time: without and with a look-out for drift."""
+        """Two entries where rows have a time: without and with a look-out for drift."""
         if data is None or not data.has("time"):
             return ()
         return cls.method_name(), f"{cls.method_name()}(drift='adwin')"
@@ -195,7 +199,7 @@ class OnlineSGD(Method):
         return model
 
     def _allowed(self, budget: Budget, reader: "Reader") -> int:
-        """How many rows of the stream `budget` allows, at least one; for seconds the clock decides."""
+        """The number of rows of the stream that `budget` allows, at least one; for seconds the clock decides."""
         there = len(reader.positions)
         if budget.unit == "seconds":
             return there
@@ -224,7 +228,7 @@ class OnlineSGD(Method):
 
 
 def _stops(rows: int, width: int, offered: set[int]) -> list[int]:
-    """Where a stream of `rows` is cut into pieces; what is learned does not depend on it."""
+    """The places at which a stream of `rows` is cut into pieces; what is learned does not depend on them."""
     piece = max(1, min(rows // PIECES, PIECE, CHUNK_BYTES // (4 * max(1, width))))
     return sorted({*range(piece, rows, piece), *(stop for stop in offered if stop > 0), rows})
 

@@ -1,4 +1,4 @@
-"""A reference that was asked once: the start's opinion of every answer."""
+"""Reference policy: the start's log-probability of every answer, computed once."""
 
 from collections.abc import Sequence
 from typing import Any, Self

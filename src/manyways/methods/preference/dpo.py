@@ -46,7 +46,7 @@ class DPO(LanguageMethod[ReferenceLearner]):
     loss_type: Literal["sigmoid", "ipo"] = "sigmoid"
     """sigmoid: DPO's own. ipo: a squared distance per token, which does not push on without end (Azar et al. 2024)."""
     beta: Positive = 0.1
-    """How dear it is to leave the reference (β); for ipo the margin per token that is aimed at is 1/(2β)."""
+    """Weight of the divergence from the reference (β); for ipo the margin per token that is aimed at is 1/(2β)."""
     label_smoothing: Annotated[float, Interval("[0, 0.5)")] = 0.0
     """Share of pairs that are taken to be the wrong way round (ε); for sigmoid only."""
     batch_size: Count = 16

@@ -13,11 +13,11 @@ from manyways.models.language.packing import Packed, answer_lengths, per_answer
 
 Aggregation = Literal["grpo", "dr_grpo", "dapo"]
 CLIP, HIGHER = 0.2, 0.28
-"""How far a ratio is followed upwards: Schulman et al. 2017; DAPO (Yu et al. 2025)."""
+"""Upper clips of the probability ratio: Schulman et al. 2017; DAPO (Yu et al. 2025)."""
 
 
 def advantages(rewards: Tensor, scaled: bool) -> Tensor:
-    """The lead of each answer over the others to its prompt, float32 [prompts, answers].
+    """The advantage of each answer over the others to its prompt, float32 [prompts, answers].
 
     (R − mean) / (std + 1e-4) over the answers to a prompt, std with Bessel's correction; R − mean where not `scaled`.
     """
@@ -56,9 +56,9 @@ class GRPO(RolloutMethod[RolloutLearner]):
     """Means over answers of means over tokens; dr_grpo: sums over the longest possible, advantages not scaled (Liu et
     al. 2025); dapo: the mean over all tokens (Yu et al. 2025)."""
     clip_low: Annotated[float, Interval("[0, 1)")] = 0.2
-    """How far below 1 a token's probability ratio to the rollout's is followed."""
+    """Lower clip: how far below 1 a token's probability ratio to the rollout's is followed."""
     clip_high: NotNegative | None = None
-    """How far above 1 it is followed; None: 0.28 for dapo, as there, else 0.2."""
+    """Upper clip: how far above 1 it is followed; None: 0.28 for dapo, as there, else 0.2."""
     paper: ClassVar = "Shao et al., DeepSeekMath, 2024"
 
     field_trials: ClassVar = {
@@ -68,13 +68,13 @@ class GRPO(RolloutMethod[RolloutLearner]):
 
     def loss(self, learner: RolloutLearner, batch: Batch) -> Loss:
         packed, which = batch["packed"], batch["which"]
-        now, old = self.said(learner, batch)
+        now, old = self.log_probs(learner, batch)
         better = advantages(learner.rewards, self.aggregation != "dr_grpo")[which].flatten()[packed.owners]
         high = self.clip_high if self.clip_high is not None else HIGHER if self.aggregation == "dapo" else CLIP
         ratios = (now - old).exp()
         values = surrogate(ratios, better, self.clip_low, high)
         clipped = ((ratios < 1 - self.clip_low) & (better < 0)) | ((ratios > 1 + high) & (better > 0))
-        answers, tokens = learner.rewards.numel(), int(learner.said.sum())
+        answers, tokens = learner.rewards.numel(), int(learner.token_mask.sum())
         parts = {**self.outcome(learner), "clipped": clipped.sum() / tokens}
         if self.beta > 0:
             penalty = divergence(now, learner.referred[self.places(learner, batch)])

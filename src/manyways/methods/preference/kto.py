@@ -62,7 +62,7 @@ class KTO(LanguageMethod[JudgedLearner]):
     """
 
     beta: Positive = 0.1
-    """How dear it is to leave the reference (β)."""
+    """Weight of the divergence from the reference (β)."""
     desirable_weight: NotNegative = 1.0
     """Weight of desirable answers (λ_D); with the other so that weight times number is 1 to 1.5 times the other's."""
     undesirable_weight: NotNegative = 1.0
@@ -133,4 +133,4 @@ def with_mismatched(groups: Sequence[Group], context: int, seed: int) -> list[Gr
 
 
 def _cut(answer: Answer, room: int) -> Answer:
-    return Answer(answer.ids[:room], None if answer.said is None else answer.said[:room])
+    return Answer(answer.ids[:room], None if answer.mask is None else answer.mask[:room])

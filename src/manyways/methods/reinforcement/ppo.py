@@ -30,7 +30,7 @@ class PPOLearner(ActingLearner):
     network: ActorCritic
     observations: Tensor
     actions: Tensor
-    likely: Tensor
+    log_probs: Tensor
     values: Tensor
     advantages: Tensor
     targets: Tensor
@@ -43,7 +43,7 @@ class PPOLearner(ActingLearner):
         actions = torch.zeros(size, config["outputs"]) if network.continuous else torch.zeros(size, dtype=torch.int64)
         self.register_buffer("observations", torch.zeros(size, config["inputs"]))
         self.register_buffer("actions", actions)
-        for name in ("likely", "values", "advantages", "targets"):
+        for name in ("log_probs", "values", "advantages", "targets"):
             self.register_buffer(name, torch.zeros(size))
         self.register_buffer("real", torch.ones(size, dtype=torch.bool))
         self.register_buffer("discounted", torch.zeros(count, dtype=torch.float64))
@@ -75,17 +75,17 @@ class PPO(ActingMethod[PPOLearner]):
     clip_range: Positive = 0.2
     """ε: how far from 1 the ratio of new to old probability is rewarded."""
     clip_values: Positive | None = None
-    """How far the critic may move from what it said of a rollout at first; None does not clip."""
+    """Largest change of the critic's value from that of the rollout; None does not clip."""
     value_weight: NotNegative = 0.5
     """Weight of the critic's squared error, halved."""
     entropy_weight: NotNegative = 0.0
     """Weight of the bonus for choices that are not certain."""
     normalise_advantages: bool = True
-    """Whether advantages have mean 0 and deviation 1 in each minibatch."""
+    """True to give advantages mean 0 and deviation 1 in each minibatch."""
     normalise_observations: bool = False
-    """Whether observations are standardised by what was seen so far."""
+    """True to standardise observations by what was seen so far."""
     normalise_rewards: bool = True
-    """Whether rewards are divided by the deviation of the discounted sums of rewards so far."""
+    """True to divide rewards by the deviation of the discounted sums of rewards so far."""
     widths: tuple[Count, ...] = (64, 64)
     """Units of each hidden layer, of the actor and of the critic alike."""
     clip: Positive | None = 0.5
@@ -93,7 +93,7 @@ class PPO(ActingMethod[PPOLearner]):
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay of the matrices."""
     beta2: Annotated[float, Interval("[0, 1)")] = 0.999
-    """How slowly Adam's second moment forgets."""
+    """Decay of Adam's second moment."""
     warmup: Share = 0.0
     """Share of the steps in which the learning rate rises first."""
 
@@ -107,7 +107,7 @@ class PPO(ActingMethod[PPOLearner]):
 
     @property
     def minibatches(self) -> int:
-        """How many of them a rollout is divided into."""
+        """The number of minibatches that a rollout is divided into."""
         return max(1, round(self.environments * self.horizon / self.batch_size))
 
     def begin(self, data: Data, model: Model | None, seed: int) -> PPOLearner:
@@ -128,15 +128,15 @@ class PPO(ActingMethod[PPOLearner]):
         (real,) = learner.real.nonzero(as_tuple=True)
         order = torch.randperm(len(real), generator=generator(learner.seed, step // self.period(), epoch, 3))
         rows = real[order.to(real.device).tensor_split(self.minibatches)[piece]]
-        names = ("observations", "actions", "likely", "values", "advantages", "targets")
+        names = ("observations", "actions", "log_probs", "values", "advantages", "targets")
         return {name: getattr(learner, name)[rows] for name in names}
 
     def loss(self, learner: PPOLearner, batch: Batch) -> Loss:
-        likely, entropy, values = learner.network.judge(batch["observations"], batch["actions"])
+        log_probs, entropy, values = learner.network.judge(batch["observations"], batch["actions"])
         advantages = batch["advantages"]
         if self.normalise_advantages and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        policy = clipped_surrogate(likely - batch["likely"], advantages, self.clip_range)
+        policy = clipped_surrogate(log_probs - batch["log_probs"], advantages, self.clip_range)
         value = value_loss(values, batch["targets"], batch["values"], self.clip_values)
         spread = entropy.mean()
         loss = policy + self.value_weight * value
@@ -192,7 +192,7 @@ class PPO(ActingMethod[PPOLearner]):
         observations, done = torch.cat(seen[:-1]), torch.cat(actions)
         learner.observations.copy_(observations)
         learner.actions.copy_(done)
-        learner.likely.copy_(network.judge(observations, done)[0])
+        learner.log_probs.copy_(network.judge(observations, done)[0])
         learner.values.copy_(values[:-1].flatten())
         learner.advantages.copy_(advantages.flatten())
         learner.targets.copy_((advantages + values[:-1]).flatten())

@@ -51,7 +51,7 @@ class QLearning(ActingMethod[QLearner]):
     exploration_share: Annotated[float, Interval("(0, 1]")] = 0.5
     """Share of the run in which ε falls, linearly."""
     initial_value: Finite = 0.0
-    """What every action is thought to be worth at first; more than it can be makes all of them tried (optimism)."""
+    """First value of every action; more than it can be worth makes all of them tried (optimism)."""
     batch_size: Count = 64
     """That of others: a step learns from one transition of each of the `environments`."""
     weight_decay: NotNegative = 0.0
@@ -95,7 +95,7 @@ class QLearning(ActingMethod[QLearner]):
         moved = learner.acting.step(learner.choices.actions(actions.numpy()))
         check_finite(learner.name, "rewards", moved.reward[None], step)
         learner.acting.keep(moved.reward[None], moved.ended[None])
-        found: dict[str, Any] = {
+        batch: dict[str, Any] = {
             "states": states,
             "actions": actions,
             "rewards": torch.from_numpy(moved.reward).float(),
@@ -103,7 +103,7 @@ class QLearning(ActingMethod[QLearner]):
             "terminated": torch.from_numpy(moved.terminated),
             "real": torch.from_numpy(~moved.idle),
         }
-        return {name: tensor.to(learner.device) for name, tensor in found.items()}
+        return {name: tensor.to(learner.device) for name, tensor in batch.items()}
 
     def loss(self, learner: QLearner, batch: Batch) -> Loss:
         values, real = learner.network.values, batch["real"]
@@ -157,7 +157,7 @@ def td_errors(
 
 
 def repeats(pairs: Tensor, real: Tensor) -> Tensor:
-    """How many of the `real` transitions share each one's number in `pairs` [n], at least 1."""
+    """The number of the `real` transitions that share each one's number in `pairs` [n], at least 1."""
     _, which = torch.unique(pairs, return_inverse=True)
     counts = torch.zeros(len(pairs), device=pairs.device).index_add_(0, which, real.float())
     return counts[which].clamp(min=1)

@@ -35,7 +35,7 @@ def pseudo_label_loss(target: Target, weak: Tensor, strong: Tensor, threshold: f
 
 
 class ClassBalance(nn.Module):
-    """How often each class is guessed, against how often it stands among the labels.
+    """Frequency of each class among the guesses, against that among the labels.
 
     Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020), which FixMatch adds where labels are fewest:
     guesses are multiplied by wanted / guessed shares, so that a class that swallows its neighbours gets less.
@@ -112,13 +112,13 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
         return learner
 
     def draw(self, learner: FixMatchLearner, step: int, rng: torch.Generator) -> Batch:
-        shown = learner.pick(learner.labelled, self.batch_size, step)
+        positions = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
-        labelled, strong = learner.views.weak(learner.take(shown), rng), learner.views.strong(hidden, rng)
+        labelled, strong = learner.views.weak(learner.take(positions), rng), learner.views.strong(hidden, rng)
         return {
             "weak": learner.views.weak(hidden, rng),
             "taught": {name: torch.cat([labelled[name], strong[name]]) for name in hidden},
-            **learner.labels_of(shown),
+            **learner.labels_of(positions),
         }
 
     def loss(self, learner: FixMatchLearner, batch: Batch) -> Loss:

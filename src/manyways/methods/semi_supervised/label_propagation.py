@@ -77,9 +77,9 @@ class LabelPropagation(Method):
     """
 
     kernel: Literal["knn", "rbf"] = "knn"
-    """Which rows are neighbours: the nearest ones, or all of them by distance (up to 20,000 rows)."""
+    """Neighbours of a row: the nearest ones, or all rows by distance (up to 20,000 rows)."""
     neighbours: Count = 8
-    """How many nearest rows are neighbours, the row itself among them."""
+    """Number of nearest rows that are neighbours, the row itself among them."""
     gamma: Positive = 20.0
     """Sharpness of the rbf kernel exp(−γ d²)."""
     alpha: Annotated[float, Interval("[0, 1)")] = 0.5
@@ -155,7 +155,7 @@ class LabelPropagation(Method):
             flow.fit(features, labels)
         out = np.full((len(features), classes), 0.0)
         out[:, flow.classes_] = np.nan_to_num(flow.label_distributions_)
-        # Rows that no label reached have no opinion; all classes are as likely.
+        # Rows that no label reached have all classes equally probable.
         out[out.sum(1) == 0] = 1 / classes
         return np.asarray(out / out.sum(1, keepdims=True))
 

@@ -66,14 +66,14 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
         return learner
 
     def draw(self, learner: MeanTeacherLearner, step: int, rng: torch.Generator) -> Batch:
-        shown = learner.pick(learner.labelled, self.batch_size, step)
+        positions = learner.pick(learner.labelled, self.batch_size, step)
         hidden = learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
         rows = {name: torch.cat([a, b]) for (name, a), b in zip(
-            learner.take(shown).items(), learner.take(hidden).values(), strict=True)}  # fmt: skip
+            learner.take(positions).items(), learner.take(hidden).values(), strict=True)}  # fmt: skip
         return {
             "student": learner.views.weak(rows, rng),
             "teacher": learner.views.weak(rows, rng),
-            **learner.labels_of(shown),
+            **learner.labels_of(positions),
             "progress": learner.progress(step),
         }
 

@@ -60,12 +60,12 @@ def dual_solution(centred: Tensor, labels: Tensor, penalty: float | None) -> Sol
     """
     rows, width = centred.shape
     classes = labels.dtype == torch.int64
-    said = 2.0 * one_hot(labels).double() - 1 if classes else labels[:, None]  # at most rows by rows
-    said = said - said.mean(0)
+    codes = 2.0 * one_hot(labels).double() - 1 if classes else labels[:, None]  # at most rows by rows
+    codes = codes - codes.mean(0)
     if not width:
-        return Solution(torch.zeros(said.shape[1], 0, dtype=torch.float64), penalty or 0.0)
+        return Solution(torch.zeros(codes.shape[1], 0, dtype=torch.float64), penalty or 0.0)
     form = Tridiagonal((centred @ centred.T).numpy())
-    turned = form.turned(said.numpy())
+    turned = form.turned(codes.numpy())
     if penalty is None:
         penalty, solved = _best(form, turned, lambda at, found: at**2 * float(np.square(found).sum()), rows, width)
     else:

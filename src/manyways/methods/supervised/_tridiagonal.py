@@ -46,8 +46,8 @@ class Tridiagonal:
     def _turn(self, columns: Array, how: str) -> Array:
         from scipy.linalg.lapack import dormqr
 
-        made = np.array(columns, np.float64, order="F")
+        turned = np.array(columns, np.float64, order="F")
         if len(self._scales):
-            work = 64 * max(1, made.shape[1])
-            made[1:] = dormqr("L", how, self._reflectors, self._scales, made[1:], work)[0]
-        return made
+            work = 64 * max(1, turned.shape[1])
+            turned[1:] = dormqr("L", how, self._reflectors, self._scales, turned[1:], work)[0]
+        return turned

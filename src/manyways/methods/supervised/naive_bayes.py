@@ -57,17 +57,17 @@ class NaiveBayesHead(ClosedFormHead):
 
     def forward(self, features: Tensor) -> Tensor:
         values = features.double()
-        said = values @ self.weights.T + self.log_prior
+        log_joint = values @ self.weights.T + self.log_prior
         for start, stop in self._of("gaussian"):
             some, mean, variance = values[:, start:stop], self.mean[:, start:stop], self.variance[:, start:stop]
             size = max(1, NUMBERS_AT_ONCE // max(1, some.numel()))  # [rows, classes, width] at once would be large
             for codes in torch.split(torch.arange(self.outputs), size):
                 apart = (some[:, None] - mean[codes]).square_().div_(variance[codes])
-                said[:, codes] -= 0.5 * apart.sum(2)
-            said = said - 0.5 * (2 * torch.pi * variance).log().sum(1)
+                log_joint[:, codes] -= 0.5 * apart.sum(2)
+            log_joint = log_joint - 0.5 * (2 * torch.pi * variance).log().sum(1)
         seen = self.moments.count > 0
-        least = said[:, seen].amin(1, keepdim=True)
-        return torch.where(seen, said, least - UNSEEN)
+        least = log_joint[:, seen].amin(1, keepdim=True)
+        return torch.where(seen, log_joint, least - UNSEEN)
 
     def add(self, features: Tensor, labels: Tensor) -> None:
         self.moments.move(features, labels, 1)
@@ -143,7 +143,7 @@ class NaiveBayes(ClosedForm):
 
 
 def _parts(specs: Mapping[str, Spec]) -> list[Part]:
-    """How the raw features of inputs like `specs` are distributed."""
+    """The distributions of the raw features of inputs like `specs`."""
     parts: list[Part] = []
     place = 0
     for spec in specs.values():

@@ -72,7 +72,7 @@ class NearestCentroid(ClosedForm):
     """
 
     standardise: bool = True
-    """Whether features are divided by their standard deviation over all labelled rows."""
+    """True to divide features by their standard deviation over all labelled rows."""
 
     needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})

@@ -58,12 +58,12 @@ class NearestNeighboursHead(ClosedFormHead):
 
     def forward(self, features: Tensor) -> Tensor:
         squared, nearest = self.nearest(features)
-        said = self.labels[nearest]
+        neighbour_labels = self.labels[nearest]
         weights = _weights(squared, self.weights)
         if not self.classes:
-            mean = (weights * said).sum(1) / weights.sum(1)
+            mean = (weights * neighbour_labels).sum(1) / weights.sum(1)
             return ((mean - self.unit[0]) / self.unit[1])[:, None]
-        votes = weights.new_zeros(len(said), self.outputs).scatter_add_(1, said, weights)
+        votes = weights.new_zeros(len(neighbour_labels), self.outputs).scatter_add_(1, neighbour_labels, weights)
         return (votes / votes.sum(1, keepdim=True) + LEAST).log()
 
     def nearest(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,9 +136,9 @@ class NearestNeighbours(ClosedForm):
     neighbours: Count = 5
     """Rows that vote (k); where there are fewer, all."""
     weights: Weights = "uniform"
-    """Whether all count alike, or each by one over its distance."""
+    """Weights of the neighbours: the same for all, or each one over its distance."""
     standardise: bool = True
-    """Whether features are divided by their standard deviation first."""
+    """True to divide features by their standard deviation first."""
 
     needs: ClassVar = (Input, Label)
     forgets: ClassVar = "bitwise"

@@ -132,7 +132,7 @@ class RidgeHead(ClosedFormHead):
     def _move(self, features: Tensor, labels: Tensor, sign: int) -> None:
         """Count rows in or out (Chan, Golub & LeVeque, Updating formulae for computing sample variances, 1979)."""
         everyone = torch.zeros(len(features), dtype=torch.int64)
-        first, mean, said = not self.moments.count.any(), self.moments.mean()[0], self._said()
+        first, mean, label_mean = not self.moments.count.any(), self.moments.mean()[0], self._label_mean()
         self.moments.move(features, everyone, sign)
         if self.classes:
             self.class_counts += sign * torch.bincount(labels, minlength=self.outputs)
@@ -141,21 +141,21 @@ class RidgeHead(ClosedFormHead):
         if self.dual:
             return
         if first:
-            mean, said = self.moments.mean()[0], self._said()
+            mean, label_mean = self.moments.mean()[0], self._label_mean()
         pieces = (torch.split(given, ROWS_AT_ONCE) for given in (features, labels))
         for some, wanted in zip(*pieces, strict=True):
             deviations = some.double() - mean
             self.scatter.addmm_(deviations.T, deviations, alpha=sign)
             if self.classes:  # ±1 for each class is twice the sum over its own rows, less the sum over all
                 self.cross.index_add_(0, wanted, deviations, alpha=2 * sign)
-                self.cross.addr_(1 + said, deviations.sum(0), alpha=-sign)
+                self.cross.addr_(1 + label_mean, deviations.sum(0), alpha=-sign)
             else:
-                self.cross.addmm_((wanted - said)[None], deviations, alpha=sign)
+                self.cross.addmm_((wanted - label_mean)[None], deviations, alpha=sign)
         moved = self.moments.mean()[0] - mean
         self.scatter.addr_(moved, moved, alpha=-float(self.moments.count))
-        self.cross.addr_(self._said() - said, moved, alpha=-float(self.moments.count))
+        self.cross.addr_(self._label_mean() - label_mean, moved, alpha=-float(self.moments.count))
 
-    def _said(self) -> Tensor:
+    def _label_mean(self) -> Tensor:
         """The mean of the labels, float64 [outputs]."""
         if self.classes:
             return 2 * self.class_counts / self.moments.count.clamp_min(1).double() - 1
@@ -172,13 +172,13 @@ class RidgeHead(ClosedFormHead):
         spread = self.moments.variance()[0]
         varies = torch.nonzero(spread > 0).flatten()
         scale = spread[varies].sqrt() if self.standardise else torch.ones(len(varies), dtype=torch.float64)
-        mean, said, (middle, unit) = self.moments.mean()[0], self._said(), unit_of(target)
+        mean, label_mean, (middle, unit) = self.moments.mean()[0], self._label_mean(), unit_of(target)
         found = self._dual(varies, mean, scale) if self.dual else self._primal(spread, varies, scale)
         weights, self.condition = found.weights / scale, found.condition
         self.chosen.fill_(found.penalty)
         self.coefficients.zero_()
         self.coefficients[:, varies] = weights / unit
-        self.intercept.copy_((said - middle - weights @ mean[varies]) / unit)
+        self.intercept.copy_((label_mean - middle - weights @ mean[varies]) / unit)
 
     def _primal(self, spread: Tensor, varies: Tensor, scale: Tensor) -> Solution:
         # What never varied, or varied in rows that are gone, is exactly that again: rounding leaves no trace.
@@ -198,7 +198,7 @@ class RidgeHead(ClosedFormHead):
             found = dual_solution(centred, codes, self.penalty)
             weights = torch.zeros(self.outputs, len(varies), dtype=torch.float64).index_copy_(0, seen, found.weights)
             return Solution(weights, found.penalty)
-        return dual_solution(centred, self.labels - self._said(), self.penalty)
+        return dual_solution(centred, self.labels - self._label_mean(), self.penalty)
 
     def doubt(self) -> str | None:
         if self.dual:
@@ -226,7 +226,7 @@ class Ridge(ClosedForm):
     penalty: Positive | None = None
     """L2 penalty, scikit-learn's alpha. None: by generalised cross-validation."""
     standardise: bool = True
-    """Whether the penalty is on the weights of standardised features."""
+    """True to put the penalty on the weights of standardised features."""
 
     needs: ClassVar = (Input, Label)
     paper: ClassVar = "Hoerl & Kennard, Ridge regression, Technometrics 1970"

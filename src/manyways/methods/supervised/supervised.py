@@ -23,9 +23,9 @@ class Supervised(LabelledMethod[LabelledLearner]):
     """
 
     augment: bool = True
-    """Whether batches are seen through a view."""
+    """True to see batches through a view."""
     view: Annotated[str, Named(view_names)] = "weak"
-    """Which: weak, strong, contrastive, or another that a package brings."""
+    """The view: weak, strong, contrastive, or another that a package brings."""
     label_smoothing: Annotated[float, Interval("[0, 1)")] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
 

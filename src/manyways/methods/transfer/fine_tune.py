@@ -37,9 +37,9 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     unfreeze: Share = 0.0
     """Share of the steps over which layers are unfrozen one by one from the top (gradual unfreezing; 0: at once)."""
     augment: bool = True
-    """Whether batches are seen through a view."""
+    """True to see batches through a view."""
     view: Annotated[str, Named(view_names)] = "weak"
-    """Which: weak, strong, contrastive, or another that a package brings."""
+    """The view: weak, strong, contrastive, or another that a package brings."""
 
     needs: ClassVar = (Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}

@@ -82,7 +82,7 @@ class LinearProbe(Method):
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a fit of scikit-learn is given besides features and labels: `weights` are sample weights, or None."""
+    """The arguments of a scikit-learn fit besides features and labels: `weights` are sample weights, or None."""
 
     penalty: float | None
     seed: int

@@ -1,4 +1,4 @@
-"""What the approximate ways to forget have in common: they move a model's weights, and prove nothing."""
+"""Approximate ways to forget: they move a model's weights, and prove nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +100,12 @@ class Approximate(OfMarkedRows, GradientMethod[UnlearnerT], Generic[UnlearnerT])
 
 
 def no_proof(rows: int) -> dict[str, Any]:
-    """What the lineage states of a model that forgot `rows` approximately."""
+    """The facts in the lineage of a model that forgot `rows` approximately."""
     return {"forgotten": rows, "proof": False}
 
 
 def unfit(name: str, data: Data, model: Model) -> str | None:
-    """Why steps of gradient descent cannot move `model` away from rows of `data`, with what to do; None if they can."""
+    """The reason why gradient steps cannot move `model` away from rows of `data`, with what to do; None if they can."""
     title = model.lineage.title
     if isinstance(model, LanguageModel):
         return None if data.has("text") or data.has("messages") or data.has("completion") else (

@@ -1,4 +1,4 @@
-"""What approximate unlearning learns on: rows to forget and rows to keep, of a classifier or a language model."""
+"""Learners of approximate unlearning: a forget set and a retain set, of a classifier or a language model."""
 
 from abc import abstractmethod
 from typing import Any, Self, TypeVar
@@ -61,7 +61,7 @@ class Unlearner(Learner):
         """−log p of what each row says (its label, its tokens), in nats; squared errors of numbers. float32 [rows]."""
 
     def sizes(self, batch: Any) -> Tensor:
-        """How many labels or tokens each row says, float32 [rows]."""
+        """The number of labels or tokens of each row, float32 [rows]."""
         return torch.ones(1, device=self.device)
 
     def mean(self, network: nn.Module, batch: Any) -> Tensor:
@@ -70,7 +70,7 @@ class Unlearner(Learner):
         return losses.sum() / self.sizes(batch).expand_as(losses).sum()
 
     @torch.no_grad()
-    def each(self, positions: RowNumbers, context: Any) -> Tensor:
+    def row_losses(self, positions: RowNumbers, context: Any) -> Tensor:
         """The loss of every row at `positions` as the network is now, float32 [positions]."""
         with context:
             parts = [
@@ -114,7 +114,7 @@ class TokenUnlearner(Unlearner):
         super().__init__(network.requires_grad_(True), data, seed)
         self.start = start
         self.padding = int(start.tokenizer.pad_token_id)
-        self.groups = start.reader().said(data.training)
+        self.groups = start.reader().answers_or_text(data.training)
         self._divide(data, np.ones(len(data), bool))
 
     def batch(self, positions: RowNumbers) -> Any:

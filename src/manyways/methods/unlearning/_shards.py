@@ -22,7 +22,7 @@ SHARDS, SLICES, SEEDS = 0x5A4D, 0x511C, 0x5EED
 
 @dataclass(frozen=True, eq=False)
 class Division:
-    """Where each row of `data` that is no test row belongs: by its own id and the seed alone."""
+    """The shard and slice of each row of `data` that is no test row: by its own id and the seed alone."""
 
     data: Data
     shards: int
@@ -52,7 +52,7 @@ class Division:
 
 @contextlib.contextmanager
 def claimed(folder: Path | None, *, wait: bool) -> Iterator[bool]:
-    """Whether this process alone may work in `folder` now; with `wait`, only when it may.
+    """True if this process alone may work in `folder` now; with `wait`, only when it may.
 
     The system frees the folder when the process ends, however it does. Without a folder, or where the system has no
     such locks, nobody else is expected.

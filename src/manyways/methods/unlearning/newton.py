@@ -32,7 +32,7 @@ LARGE, TYPICAL_TURNS = 1 << 30, 50
 NUMBERS_AT_ONCE, MOST_KEPT = 1 << 22, 1 << 27
 """Outputs that are computed at a time, and that are kept from one turn to the next: a gigabyte."""
 MOST_GROWTH, MOST_IGNORANCE = 1.05, 2.0
-"""How many times as large the loss of the rows that stay may get, and the squared error of the others, unremarked."""
+"""Largest growth of the loss of the retain set, and of the squared error of the others, that goes unremarked."""
 BIAS = 1e-6
 """Penalty on the biases, by which the step is the shortest where adding a number to all of them changes nothing."""
 
@@ -53,7 +53,7 @@ class Newton(OfMarkedRows):
     noise: NotNegative = 0.0
     """Standard deviation of the noise on a weight whose Fisher information is 1."""
     noisy: Literal["head", "all"] = "head"
-    """Which weights get noise."""
+    """Choice of the weights that get noise."""
     fisher_rows: Count = 500
     """Rows that the Fisher information is estimated on."""
 
@@ -130,11 +130,11 @@ class Newton(OfMarkedRows):
         return total
 
 
-def _drawn(said: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
+def _drawn(outputs: Tensor, model: Predictor, rng: torch.Generator) -> Tensor:
     assert model.target is not None
     if model.target.classification:
-        return torch.multinomial(said.detach().float().softmax(1), 1, generator=rng)[:, 0]
-    return said.detach()[:, 0] + torch.randn(len(said), generator=rng)
+        return torch.multinomial(outputs.detach().float().softmax(1), 1, generator=rng)[:, 0]
+    return outputs.detach()[:, 0] + torch.randn(len(outputs), generator=rng)
 
 
 @torch.no_grad()
@@ -145,20 +145,20 @@ def _mean_loss(target: Target, head: LinearHead, features: Tensor, labels: Tenso
 
 
 def _overshot(before: list[float], after: list[float], target: Target) -> str | None:
-    """How the step went too far, in words, by the losses of the rows that stay and of those that are gone; else None.
+    """The way in which the step went too far, by the losses of the retain set and the forget set, in words; else None.
 
     A step from the optimum makes the loss of the rows that stay smaller. Numbers that are gone are then said as well as
     by a model that never saw them, which is hardly worse than to say their mean; a class may be gone as a whole.
     """
     what = "cross-entropy" if target.classification else "mean squared error, in variances of the label,"
     if after[0] > MOST_GROWTH * before[0]:
-        told = f"the {what} of the rows that stay grew from {before[0]:.3g} to {after[0]:.3g}"
+        why = f"the {what} of the rows that stay grew from {before[0]:.3g} to {after[0]:.3g}"
     elif not target.classification and after[1] > MOST_IGNORANCE:
-        told = f"the {what} of the forgotten rows is {after[1]:.3g}, and about 1 where nothing is known of them"
+        why = f"the {what} of the forgotten rows is {after[1]:.3g}, and about 1 where nothing is known of them"
     else:
         return None
     return (
-        f"The step went too far: {told}. It takes the head to be at the optimum of its loss, where linear-probe leaves "
+        f"The step went too far: {why}. It takes the head to be at the optimum of its loss, where linear-probe leaves "
         "it: put that before it, or raise penalty."
     )
 
@@ -230,7 +230,7 @@ def _pieces(rows: Tensor, weights: Tensor) -> list[Tensor]:
 
 def conjugate_gradients(multiply: Callable[[Tensor], Tensor], wanted: Tensor) -> Tensor:
     """The solution x of A x = `wanted`, A symmetric and positive (Hestenes & Stiefel 1952)."""
-    found, left = torch.zeros_like(wanted), wanted.clone()
+    solution, left = torch.zeros_like(wanted), wanted.clone()
     direction, size = left.clone(), float(left.square().sum())
     enough = TOLERANCE**2 * size
     for _ in range(MOST_TURNS):
@@ -238,8 +238,8 @@ def conjugate_gradients(multiply: Callable[[Tensor], Tensor], wanted: Tensor) ->
             break
         image = multiply(direction)
         length = size / float((direction * image).sum())
-        found += length * direction
+        solution += length * direction
         left -= length * image
         before, size = size, float(left.square().sum())
         direction = left + size / before * direction
-    return found
+    return solution

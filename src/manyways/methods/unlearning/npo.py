@@ -30,7 +30,7 @@ class NPO(Approximate[Unlearner]):
     """
 
     beta: Positive = 0.1
-    """How soon a row counts as forgotten (β); towards 0 this is gradient ascent."""
+    """Inverse temperature (β): the higher, the sooner a row counts as forgotten; towards 0 this is gradient ascent."""
     retain_weight: NotNegative = 1.0
     """Weight of the loss of the rows that stay."""
 
@@ -44,7 +44,7 @@ class NPO(Approximate[Unlearner]):
         return learner
 
     def prepare(self, learner: Unlearner) -> None:
-        learner.reference[torch.from_numpy(learner.forget)] = -learner.each(
+        learner.reference[torch.from_numpy(learner.forget)] = -learner.row_losses(
             learner.forget, autocast(self.precision, learner.device)
         )
 

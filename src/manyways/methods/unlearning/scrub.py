@@ -84,7 +84,7 @@ class SCRUB(Approximate[SCRUBLearner]):
                 learner.teacher_outputs[at : at + 256] = said.float()
 
     def rising(self, step: int, steps: int, forgotten: int) -> bool:
-        """Whether `step` of `steps` is a max step: a pass over the `forgotten` rows, of half a round at most."""
+        """True if `step` of `steps` is a max step: a pass over the `forgotten` rows, of half a round at most."""
         length = max(1, steps // self.rounds)
         place, at = divmod(step, length)
         passes = min(max(1, length // 2), -(-forgotten // self.batch_size))

@@ -41,13 +41,13 @@ class Sharded(Method):
     """
 
     method: Method = field(default_factory=Supervised)
-    """What trains each shard; any that learns from labels to predict them."""
+    """Method that trains each shard; any that learns from labels to predict them."""
     shards: Count = 20
     """Models in all; the more, the cheaper forgetting is, and the fewer rows each model sees."""
     slices: Count = 1
     """Pieces of a shard, trained one after the other; above 1 the method must be able to go on from its own model."""
     vote: Vote = "mean"
-    """Whether probabilities are averaged, or every model has one vote."""
+    """Vote of the models: their probabilities are averaged, or each has one vote."""
 
     needs: ClassVar = (Input, Label)
     gives: ClassVar = PREDICTS
@@ -91,7 +91,7 @@ class Sharded(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         division = Division(data, self.shards, self.slices, seed)
-        return self._learned(division, model, budget, run, held={})
+        return self._learned(division, model, budget, run, former={})
 
     def forget(
         self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
@@ -111,24 +111,26 @@ class Sharded(Method):
         division = Division(task.rest, self.shards, self.slices, task.seed)
         held = {seat.number: seat.models for seat in committee.seats}
         learned = self._learned(division, committee.start, task.budget, run, held)
-        made = of_kind(Committee, remade(self, learned, task, model, run))
+        successor = of_kind(Committee, remade(self, learned, task, model, run))
         plan = {
-            part: steps for part, steps in made.lineage.plan.items() if made.has(*map(_number, part.split("/")[:2]))
+            part: steps
+            for part, steps in successor.lineage.plan.items()
+            if successor.has(*map(_number, part.split("/")[:2]))
         }
-        return replace(made, lineage=replace(made.lineage, plan=plan))
+        return replace(successor, lineage=replace(successor.lineage, plan=plan))
 
     def _learned(
         self, division: Division, start: Model | None, budget: Budget, run: Run,
-        held: dict[int, tuple[Model | None, ...]],
+        former: dict[int, tuple[Model | None, ...]],
     ) -> Learned:  # fmt: skip
-        """The committee of `division`; of the models that are `held` those stay whose rows are the same."""
+        """The committee of `division`; of the models that are `former` those stay whose rows are the same."""
         seats: dict[int, Seat] = {}
         left = list(range(self.shards))
         for wait in (False, True):  # first those that no other process is at, then what the others have made
             for number in left:
                 with claimed(run.child(f"shard-{number}").folder, wait=wait) as mine:
                     if mine:
-                        models = self._train(division, number, start, budget, run, held.get(number, ()))
+                        models = self._train(division, number, start, budget, run, former.get(number, ()))
                         seats[number] = Seat(number, models)
             left = [number for number in left if number not in seats]
         table = [seats[number] for number in range(self.shards)]
@@ -151,13 +153,13 @@ class Sharded(Method):
 
     def _train(
         self, division: Division, number: int, start: Model | None, budget: Budget, run: Run,
-        held: Sequence[Model | None],
+        former: Sequence[Model | None],
     ) -> tuple[Model | None, ...]:  # fmt: skip
         """The models of a shard after each of its slices."""
         models: list[Model | None] = []
-        current, same, seed = start, bool(held), division.seed_of(number)
+        current, same, seed = start, bool(former), division.seed_of(number)
         for at, rows in enumerate(division.rows(number)):
-            before = held[at] if held else None
+            before = former[at] if former else None
             method = self.method if current is start else self.method.going_on()
             lacks = method.lacks(rows, current) is not None
             same = same and (lacks if before is None else before.lineage.fingerprint == rows.fingerprint)
@@ -208,7 +210,7 @@ def _stages_after(start: Lineage | None, stage: Lineage) -> list[Lineage]:
 
 
 def _shaping(data: Data, own: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which rows of `data` the method learns from: the labelled ones, and the others where it has learned from any."""
+    """The rows of `data` to learn from: the labelled ones, and the others where the method has learned from any."""
     training = data.part[data.rows] == TRAINING
     others = places_of(data.ids[training & ~data.labelled], own) >= 0
     used: NDArray[np.bool_] = training if others.any() else training & data.labelled

@@ -70,7 +70,7 @@ class DCCentroidHead(Head):
 
     @property
     def used(self) -> int:
-        """How many centres there are: as many as were asked for, unless leaves had fewer rows than that."""
+        """The number of centres: as many as were asked for, unless leaves had fewer rows than that."""
         return min(len(self.centres), int((self.leaf_counts > 0).sum()))
 
 
@@ -84,7 +84,7 @@ class DCKMeans(Method):
     """
 
     clusters: Count | None = None
-    """How many centres. None: 4 per class; 8 where there are no classes."""
+    """Number of centres. None: 4 per class; 8 where there are no classes."""
     leaves: Count = 16
     """Parts that are clustered by themselves; forgetting a row costs about one by so many of a training."""
     restarts: Count = 3
@@ -119,20 +119,20 @@ class DCKMeans(Method):
         task = forgetting(
             self, model, data, rows, _shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
         )
-        made = of_kind(Predictor, model)
+        predictor = of_kind(Predictor, model)
         self.check(task.rest)
-        network = made.copy_of_network()
+        network = predictor.copy_of_network()
         head = DCCentroidHead.taken_from(network)
-        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == made.inputs.to_json()
+        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == predictor.inputs.to_json()
         if not same or has_classes(task.rest) != has_classes(data):
             # Features, or what is said, are others without these rows: every leaf is clustered anew.
             learned = self.learn(task.rest, None, task.budget, task.seed, run or Run())
             return remade(self, learned, task, model, run)
-        frozen = Features(network, made.inputs, uses_all_rows=False)
+        frozen = Features(network, predictor.inputs, uses_all_rows=False)
         touched = np.unique(self._leaf(task.gone, task.seed))
         self._cluster(head, frozen, task.rest, touched, task.seed, raw=not before)
-        assert made.target is not None
-        learned = Learned(_predictor(frozen, head, made.target), _shaping(task.rest), before)
+        assert predictor.target is not None
+        learned = Learned(_predictor(frozen, head, predictor.target), _shaping(task.rest), before)
         return remade(self, learned, task, model, run)
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
@@ -212,7 +212,7 @@ def _cleared(moments: Moments, groups: NDArray[np.int64]) -> Moments:
 
 
 def _numeric(specs: Mapping[str, Spec]) -> NDArray[np.bool_]:
-    """Which raw features are numbers of a table, whose units are to make no difference."""
+    """The raw features that are numbers of a table, whose units are to make no difference."""
     parts = []
     for spec in specs.values():
         mask = np.zeros(plain_backbone(spec).width, bool)

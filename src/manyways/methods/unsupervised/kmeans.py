@@ -52,7 +52,7 @@ class KMeans(Method):
     """
 
     clusters: Count | None = None
-    """How many centres. None: as many as there are labelled rows if that is known, up to 4 per class; without labels
+    """Number of centres. None: as many as there are labelled rows if that is known, up to 4 per class; without labels
     the number from 2 to 12 with the best silhouette (Rousseeuw 1987)."""
     restarts: Count = 10
     """Runs from different starts (k-means++), of which the best is kept."""
@@ -105,7 +105,7 @@ class KMeans(Method):
 
 
 def has_classes(data: Data) -> bool:
-    """Whether some training rows have a class, by which centres can be named."""
+    """True if some training rows have a class, by which centres can be named."""
     return data.has("label") and data.classification and bool(data.training.labelled.any())
 
 

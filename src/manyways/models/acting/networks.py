@@ -129,8 +129,8 @@ class ActorCritic(ActingNetwork):
         if self.continuous:
             deviation = self.log_deviation
             squares = ((actions - outputs) * (-deviation).exp()).square()
-            likely = -(0.5 * squares + deviation + 0.5 * log(2 * pi)).sum(-1)
-            return likely, (deviation + 0.5 * log(2 * pi) + 0.5).sum().expand(len(outputs)), value
+            log_probs = -(0.5 * squares + deviation + 0.5 * log(2 * pi)).sum(-1)
+            return log_probs, (deviation + 0.5 * log(2 * pi) + 0.5).sum().expand(len(outputs)), value
         logs = outputs.log_softmax(-1)
         return logs.gather(-1, actions[:, None]).squeeze(-1), -(logs.exp() * logs).sum(-1), value
 

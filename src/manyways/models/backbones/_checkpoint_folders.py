@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from manyways.checked_json import read, shown
+from manyways.checked_json import brief, read
 from manyways.errors import ModelError
 from manyways.models.tensor_files import TensorFacts, read_facts
 
@@ -57,7 +57,7 @@ def refuse_kernels(config: Any, where: str | Path) -> None:
             for name, value in each.items():
                 if str(name).endswith("attn_implementation") and "/" in json.dumps(value):
                     raise ModelError(
-                        f"{where} names {shown(value)} as its attention, code that would be fetched and "
+                        f"{where} names {brief(value)} as its attention, code that would be fetched and "
                         f"run, which no file may ask for. Take {name} out of its config.json."
                     )
                 ahead.append(value)

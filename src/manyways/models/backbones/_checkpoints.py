@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from manyways.checked_json import read, shown
+from manyways.checked_json import brief, read
 from manyways.damaged import damaged, reason
 from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.errors import ManywaysError, ModelError, NeedsError
@@ -173,7 +173,7 @@ def _image_settings(checkpoint: str, architecture: Mapping[str, Any], saved: Map
         size = [size.get("height", edge), size.get("width", edge)]
     channels = architecture.get("num_channels", 3)
     if not (isinstance(channels, int) and 0 < channels <= MOST_CHANNELS):
-        raise ModelError(f"The checkpoint {checkpoint!r} reads images of {shown(channels)} channels; it is damaged.")
+        raise ModelError(f"The checkpoint {checkpoint!r} reads images of {brief(channels)} channels; it is damaged.")
     if "image_mean" not in saved or "image_std" not in saved:
         warnings.warn(
             f"The checkpoint {checkpoint!r} states no image_mean and image_std in preprocessor_config.json; "
@@ -194,7 +194,7 @@ def audio_settings(checkpoint: str) -> tuple[int, bool]:
         raise ModelError(f"The checkpoint {checkpoint!r} states no sampling_rate in preprocessor_config.json; add it.")
     rate = saved["sampling_rate"]
     if not (isinstance(rate, int) and 0 < rate <= MOST_SAMPLES):
-        raise ModelError(f"The checkpoint {checkpoint!r} hears {shown(rate)} samples per second; it is damaged.")
+        raise ModelError(f"The checkpoint {checkpoint!r} hears {brief(rate)} samples per second; it is damaged.")
     return rate, bool(saved.get("do_normalize", True))
 
 

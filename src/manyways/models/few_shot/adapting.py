@@ -58,12 +58,12 @@ class Prototypes(Adaptation):
     by = "prototypes"
 
     def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
-        made = copy.deepcopy(network).eval()
-        features = features_of(made, rows)
-        head = PrototypeHead(made.width, classes)
+        learner = copy.deepcopy(network).eval()
+        features = features_of(learner, rows)
+        head = PrototypeHead(learner.width, classes)
         head.centres.copy_(torch.stack([prototypes(features[labels == code]) for code in range(classes)]))
-        made.head = head.to(features.device)
-        return made
+        learner.head = head.to(features.device)
+        return learner
 
     def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
         features = features_of(network, rows)  # no row's features follow from the episode it is in
@@ -96,11 +96,11 @@ class GradientSteps(Adaptation):
         inputs = rows.batch(np.arange(len(rows)), device_of(network))
         one = {"inputs": {name: tensor[None] for name, tensor in inputs.items()}, "labels": labels[None]}
         found = MetaBatch(network, how="one by one").run(learn, one)
-        made = copy.deepcopy(network).eval()
-        made.load_state_dict({name: tensor[0] for name, tensor in found.items()}, strict=False)
-        made.head = first_outputs(made.head, classes)
-        settle(made, inputs)
-        return made
+        learner = copy.deepcopy(network).eval()
+        learner.load_state_dict({name: tensor[0] for name, tensor in found.items()}, strict=False)
+        learner.head = first_outputs(learner.head, classes)
+        settle(learner, inputs)
+        return learner
 
     def descended(self, call: Call, weights: Weights, inputs: Inputs, labels: Tensor, *, first_order: bool) -> Weights:
         """The weights after the steps."""

@@ -56,19 +56,19 @@ class Episodes:
         Without the role task all rows are of one. Positions count the rows of `data`. Raises DataError where a row has
         no task.
         """
-        shown = np.flatnonzero(data.known if hidden else data.labelled)
-        labels = data.take(data.label.name)[shown]
-        group = np.zeros(len(shown), object)
+        labelled = np.flatnonzero(data.known if hidden else data.labelled)
+        labels = data.take(data.label.name)[labelled]
+        group = np.zeros(len(labelled), object)
         if data.has("task"):
             (column,) = data.roles["task"]
-            group = data.take(column)[shown].astype(object)
+            group = data.take(column)[labelled].astype(object)
             if (lost := is_missing(group)).any():
                 raise DataError(
-                    f"{int(lost.sum())} of {len(shown)} labelled rows of {data.name} have no task in the column "
+                    f"{int(lost.sum())} of {len(labelled)} labelled rows of {data.name} have no task in the column "
                     f"{column!r}; name theirs, or leave those rows out."
                 )
         by_task: dict[tuple[Any, Any], list[int]] = {}
-        for position, task, label in zip(shown.tolist(), group.tolist(), labels.tolist(), strict=True):
+        for position, task, label in zip(labelled.tolist(), group.tolist(), labels.tolist(), strict=True):
             by_task.setdefault((task, label), []).append(position)
         keys = sorted(by_task, key=lambda key: (str(key[0]), str(type(key[1])), key[1]))
         tasks: dict[Any, list[int]] = {}

@@ -44,7 +44,7 @@ class Likelihood(nn.Module):
         """Encoded rows as the values that are modelled; `chance` in [0, 1), of the same shape, decides what is open."""
         raise NotImplementedError
 
-    def shown(self, values: Tensor, encoded: Tensor) -> Tensor:
+    def encoder_inputs(self, values: Tensor, encoded: Tensor) -> Tensor:
         """Inputs of the encoder: a row as encoded, or those `values` that `observed` made of it."""
         return encoded
 
@@ -80,7 +80,7 @@ class Bernoulli(Likelihood):
     def observed(self, encoded: Tensor, chance: Tensor) -> Tensor:
         return (chance < encoded.float() / 255).float()
 
-    def shown(self, values: Tensor, encoded: Tensor) -> Tensor:
+    def encoder_inputs(self, values: Tensor, encoded: Tensor) -> Tensor:
         return values
 
     def mean(self, raw: Tensor) -> Tensor:

@@ -53,14 +53,14 @@ class Units:
 
     def columns(self, encoding: InputEncoding, encoded: Mapping[str, NDArray[Any]]) -> list[Column]:
         """`encoded` rows by modality as columns in their own units."""
-        found = []
+        units = []
         for name, encoder in encoding.encoders.items():
             for column, values in zip(encoder.columns, encoder.decode(encoded[name]), strict=True):
                 if column in self.bounds:
-                    found.append(Column(column, "number", self.bounds[column].within(values)))
+                    units.append(Column(column, "number", self.bounds[column].within(values)))
                 else:
-                    found.append(Column(column, "image" if encoder.kind == "image" else "category", values))
-        return found
+                    units.append(Column(column, "image" if encoder.kind == "image" else "category", values))
+        return units
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` needs."""

@@ -58,16 +58,16 @@ def cache_word(network: Any) -> str:
     return "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
 
 
-def _longer(held: Tensor, used: int, places: int) -> Tensor:
-    lines, heads, _, width = held.shape
-    longer = held.new_empty(lines, heads, places, width)
-    longer[:, :, :used] = held[:, :, :used]
+def _longer(states: Tensor, used: int, places: int) -> Tensor:
+    lines, heads, _, width = states.shape
+    longer = states.new_empty(lines, heads, places, width)
+    longer[:, :, :used] = states[:, :, :used]
     return longer
 
 
-def _kept(held: Tensor, lines: Tensor, order: Tensor, prompt: int, beside: int) -> Tensor:
-    held = held[lines]
-    kept, heads, _, width = held.shape
-    answers = held[:, :, prompt:].view(kept, heads, -1, beside, width)
+def _kept(states: Tensor, lines: Tensor, order: Tensor, prompt: int, beside: int) -> Tensor:
+    states = states[lines]
+    kept, heads, _, width = states.shape
+    answers = states[:, :, prompt:].view(kept, heads, -1, beside, width)
     places = order[:, None, None, :, None].expand(-1, *answers.shape[1:3], -1, width)
-    return torch.cat([held[:, :, :prompt], answers.gather(3, places).flatten(2, 3)], 2)
+    return torch.cat([states[:, :, :prompt], answers.gather(3, places).flatten(2, 3)], 2)

@@ -73,7 +73,7 @@ def must_answer(messages: Sequence[Message], where: str) -> list[Message]:
     )
 
 
-def asked(messages: Sequence[Message]) -> list[Message]:
+def prompt_turns(messages: Sequence[Message]) -> list[Message]:
     """The conversation up to the turn that is to be answered: all of it, or what precedes its last answer."""
     last = len(messages)
     while last and messages[last - 1]["role"] == "assistant":

@@ -18,7 +18,7 @@ class Answer:
     """One answer to a prompt: its tokens, and which of them are to be said (None: all)."""
 
     ids: Sequence[int]
-    said: Sequence[bool] | None = None
+    mask: Sequence[bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def pack(groups: Sequence[Group], padding: int, packed: bool = True) -> Packed:
             line = _Line(len(lines), length, padding)
             lines.append(line)
         line.add(groups[at], int(first[at]))
-    answers = [np.concatenate(parts) for parts in zip(*(part for line in lines for part in line.said), strict=True)]
+    answers = [np.concatenate(parts) for parts in zip(*(part for line in lines for part in line.mask), strict=True)]
     order = np.argsort(answers[2], kind="stable")
     ends = np.concatenate([line.ends for line in lines])
     laid = {name: torch.from_numpy(np.stack([getattr(line, name) for line in lines])) for name in _Line.NAMES}
@@ -109,7 +109,7 @@ def pack(groups: Sequence[Group], padding: int, packed: bool = True) -> Packed:
 
 def _alone(prompt: Sequence[int], answer: Answer) -> Group:
     """One sequence of `prompt` and `answer`, of which the answer's targets are predicted."""
-    kept = [True] * len(answer.ids) if answer.said is None else answer.said
+    kept = [True] * len(answer.ids) if answer.mask is None else answer.mask
     return Group((), [Answer([*prompt, *answer.ids], [*[False] * len(prompt), *kept])])
 
 
@@ -124,7 +124,7 @@ class _Line:
         self.positions = np.zeros(length, np.int64)
         self.segments = np.zeros(length, np.int64)
         self.parents = np.full(length, NO_PARENT, np.int64)
-        self.said: list[tuple[Ids, Ids, Ids]] = [(np.empty(0, np.int64),) * 3]
+        self.mask: list[tuple[Ids, Ids, Ids]] = [(np.empty(0, np.int64),) * 3]
         self.ends: NDArray[np.int64] = np.empty((0, 2), np.int64)
 
     def add(self, group: Group, first: int) -> None:
@@ -137,11 +137,11 @@ class _Line:
             before = here - 1
             if len(here):
                 before[0] = prompt_end - 1 if len(group.prompt) else -1
-            keep = np.ones(len(here), bool) if answer.said is None else np.asarray(answer.said, bool)
+            keep = np.ones(len(here), bool) if answer.mask is None else np.asarray(answer.mask, bool)
             keep = keep & (before >= 0)
             targets = np.asarray(answer.ids, np.int64)
             owners = np.full(int(keep.sum()), number, np.int64)
-            self.said.append((self.start + before[keep], targets[keep], owners))
+            self.mask.append((self.start + before[keep], targets[keep], owners))
             last = end - 1 if len(here) else prompt_end - 1
             self.ends = np.concatenate([self.ends, [[number, self.start + last]]])
 

@@ -109,9 +109,9 @@ def _comparable(network: Any, values: Tensor) -> Tensor:
     return values / values.square().mean().sqrt() if _scores(network) else values.log_softmax(1)
 
 
-def _close(network: Any, found: Tensor, expected: Tensor) -> bool:
+def _close(network: Any, actual: Tensor, expected: Tensor) -> bool:
     expected = _comparable(network, expected)
-    differences = (_comparable(network, found) - expected).abs() / (1 + expected.abs())
+    differences = (_comparable(network, actual) - expected).abs() / (1 + expected.abs())
     if next(network.parameters()).dtype in (torch.float16, torch.bfloat16):
         return bool(differences.mean() <= HALF)
     return bool(differences.max() <= TOLERANCE)

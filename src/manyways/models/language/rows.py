@@ -15,11 +15,11 @@ from manyways.errors import DataError
 from manyways.models.language.chat import Chat
 from manyways.models.language.conversations import (
     Message,
-    asked,
     conversations,
     holds_conversations,
     must_answer,
     place,
+    prompt_turns,
 )
 from manyways.models.language.ends import Ends
 from manyways.models.language.packing import Answer, Group
@@ -125,16 +125,16 @@ class Reader:
             groups = self._completed(data, ("completion",))
         return self._fitted(groups, data.name)
 
-    def said(self, data: Data) -> list[Group]:
+    def answers_or_text(self, data: Data) -> list[Group]:
         """Text of each row: its answer, or its running text, of which every token but the first is a target."""
         if data.has("messages") or data.has("completion"):
             return self.answers(data)
         texts = self.texts(data)
         return [Group((), (Answer(np.asarray(texts[at])[: self.context].tolist()),)) for at in range(len(texts))]
 
-    def answered(self, prompts: Sequence[str], said: Sequence[str]) -> list[Group]:
+    def answered(self, prompts: Sequence[str], completions: Sequence[str]) -> list[Group]:
         """Prompts, each with its answer, which may be empty."""
-        return self._fitted(self._continued(prompts, [said]), "the list of prompts")
+        return self._fitted(self._continued(prompts, [completions]), "the list of prompts")
 
     def pairs(self, data: Data) -> list[Group]:
         """Prompt of each row with two answers: the chosen one, then the rejected one."""
@@ -203,9 +203,11 @@ class Reader:
         """
         before = token_ids(self.tokenizer, prompts)
         answers = []
-        for said in texts:
-            together = token_ids(self.tokenizer, [prompt + text for prompt, text in zip(prompts, said, strict=True)])
-            apart = token_ids(self.tokenizer, said)
+        for completions in texts:
+            together = token_ids(
+                self.tokenizer, [prompt + text for prompt, text in zip(prompts, completions, strict=True)]
+            )
+            apart = token_ids(self.tokenizer, completions)
             answers.append([
                 [*(whole[len(prompt) :] if prompt and whole[: len(prompt)] == prompt else own), self.end]
                 for prompt, whole, own in zip(before, together, apart, strict=True)
@@ -216,7 +218,7 @@ class Reader:
         ]
 
     def _to_answer(self, talk: list[Message], where: str) -> list[Message]:
-        if not (open_turns := asked(talk)):
+        if not (open_turns := prompt_turns(talk)):
             raise DataError(f"The conversation in {where} asks nothing: it has turns of the assistant alone.")
         return open_turns
 
@@ -254,7 +256,7 @@ class Reader:
 
 
 def _cut(group: Group, context: int, room: int) -> Group:
-    answers = [Answer(a.ids[: context - 1], None if a.said is None else a.said[: context - 1]) for a in group.answers]
+    answers = [Answer(a.ids[: context - 1], None if a.mask is None else a.mask[: context - 1]) for a in group.answers]
     left = context - max((len(answer.ids) for answer in answers), default=room)
     return Group(group.prompt[len(group.prompt) - left :] if len(group.prompt) > left else group.prompt, answers)
 
