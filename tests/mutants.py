@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant("Encoders fitted on all rows", "data/encoding.py",
            "fit_encoder(each, training.rows,", "fit_encoder(each, data.rows,", "tests/data/test_encoding.py"),
     Mutant("The same labels for every seed", "comparison/job.py",
-           "_shown(learner, data, job.labels), job.seed)", "_shown(learner, data, job.labels), 0)",
+           "_first_labels(learner, data, job.labels), job.seed)", "_first_labels(learner, data, job.labels), 0)",
            "tests/comparison/test_compare.py"),
 )  # fmt: skip
 

@@ -32,14 +32,14 @@ def test_they_are_read_as_they_were_written(comparison: Comparison) -> None:
 
 
 def test_those_of_one_title_stand_together_best_first(comparison: Comparison) -> None:
-    found = {shelf.title: [entry.name for entry, _ in shelf.shown] for shelf in shelves(comparison)}
+    found = {shelf.title: [entry.name for entry, _ in shelf.open] for shelf in shelves(comparison)}
     assert found == {"What it makes": ["best"], "What it finds": ["best"], "By task": ["best", "other"]}
 
 
 def test_many_are_folded(make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]) -> None:
     entries = [make_entry(str(at), [0.5 + at / 100], exhibits=(GRID,)) for at in range(OPEN + 2)]
     (shelf,) = shelves(make_comparison(*entries))
-    assert [entry.name for entry, _ in shelf.shown] == ["5", "4", "3", "2"]
+    assert [entry.name for entry, _ in shelf.open] == ["5", "4", "3", "2"]
     assert [entry.name for entry, _ in shelf.folded] == ["1", "0"]
 
 

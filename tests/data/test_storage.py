@@ -186,7 +186,7 @@ def test_other_faults_of_the_disk_are_not_called_full(tmp_path: Path) -> None:
 def test_chunks_cover_the_rows_once_and_are_bounded_in_rows_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "CHUNK_BYTES", 1000)
     for count, each, longest in [(10_000, 1, 1000), (10, 1, 10), (100, 300, 3), (5, 5000, 1), (0, 1, 0)]:
-        parts = list(chunks_of(count, each=each))
+        parts = list(chunks_of(count, row_bytes=each))
         assert np.array_equal(np.concatenate([np.empty(0, int), *parts]), np.arange(count))
         assert max(map(len, parts), default=0) == longest
     assert max(map(len, chunks_of(10_000, 20))) == 20

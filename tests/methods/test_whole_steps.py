@@ -352,7 +352,7 @@ def test_a_whole_step_of_a_federation() -> None:
         losses.append((cross_entropy(outputs, batch["labels"][at], reduction="none") * batch["weights"][at]).sum())
     loss = torch.stack(losses).sum()
     step.descend(loss)
-    held = torch.tensor([float(len(federation._held[client])) for client in clients])
+    held = torch.tensor([float(len(federation._client_rows[client])) for client in clients])
     with torch.no_grad():
         for name, parameter in learner.network.named_parameters():
             mean = (held / held.sum()) @ weights[name][: len(clients)].flatten(1)
