@@ -30,8 +30,10 @@ ID = re.compile(r"(?:(?P<module>[\w.]+):)?(?P<name>(?:(?P<namespace>[\w-]+)/)?[\
 class Environment:
     """The making of an environment, as often as it is wanted.
 
-    name: its id with options, or that of the function that makes it. id: as it was given, with the module that
-    registers it. spec: Gymnasium's, or None where `factory` makes single environments.
+    Attributes:
+        name: Its id with options, or that of the function that makes it.
+        id: Id as it was given, with the module that registers it.
+        spec: Gymnasium's description of it; None where `factory` makes single environments.
     """
 
     name: str

@@ -39,7 +39,8 @@ PATTERNS = {mark: _pattern(mark) for mark in DECIMALS}
 class Written:
     """The cells of a column as text, trimmed, with plain minus signs and spaces; null where they are missing.
 
-    fits: which cells are numbers with that decimal mark.
+    Attributes:
+        fits: True for the cells that are numbers with that decimal mark.
     """
 
     texts: "pl.Series"

@@ -19,8 +19,10 @@ from manyways.errors import DataError, ModelError
 class Tasks:
     """The tasks of a table in their order.
 
-    names: each task as the column says it. rows: positions of its labelled training rows, among all training rows.
-    classes: the labels of those, sorted.
+    Attributes:
+        names: Tasks as the column has them.
+        rows: Positions of its labelled training rows, among all training rows.
+        classes: The labels of those, sorted.
     """
 
     column: str

@@ -50,9 +50,11 @@ def forgetting(
     shaping: which rows of `data` the method learns from (a mask). own: the ids of the rows that it learned from to make
     the model. before: the lineages of the models that it started from. Rows that did not shape the model are passed
     over; rows forgotten already may be among them.
-    Raises NeedsError where another method made the model, where `data` is not what it learned from, where the rows
-    shaped a model before it, too, and where none of them shaped it; ParameterError where `rows` is no mask over `data`,
-    and for another budget or seed.
+
+    Raises:
+        NeedsError: Another method made the model, `data` is not what it learned from, the rows shaped a model before
+            it, too, or none of them shaped it.
+        ParameterError: `rows` is no mask over `data`, or the budget or the seed is another.
     """
     check_mask(data, rows)
     if dict(model.lineage.method) != method.to_json():

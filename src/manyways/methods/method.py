@@ -36,8 +36,11 @@ Ablations: TypeAlias = Mapping[str, tuple["Method", Data]]
 class Learned:
     """The result of `learn`; `fit` adds to the model what it gives and its lineage.
 
-    rows: which rows of the data (a mask) shaped the model; parents: the models it was learned from, or their lineages;
-    facts: what the method states of it, for its lineage; planned: the steps that the budget was turned into.
+    Attributes:
+        rows: Mask of the rows of the data that shaped the model.
+        parents: The models it was learned from, or their lineages.
+        facts: Facts that the method states of it, for its lineage.
+        planned: The steps that the budget was turned into.
     """
 
     model: Model

@@ -21,10 +21,14 @@ NAMELESS = ("<lambda>", "<locals>")
 def method_from_json(saved: Any, given: Mapping[str, Any] | None = None, functions: Functions | None = None) -> Method:
     """The method that `Method.to_json` wrote, with all its fields.
 
-    given: values in place of what was saved, by the field's place as `places` names it: `reward`, `base.reward`,
-        `stages[1].reward`. A field that held a model must be among them.
-    functions: those that it names, by these names. What is not among them is never imported on the word of a file.
-    Raises ParameterError for a method or a field that this version does not have, or a value that is not given.
+    Args:
+        saved: The method as JSON values.
+        given: Values in place of what was saved, by the field's place as `places` names it: `reward`, `base.reward`,
+            `stages[1].reward`. A field that held a model must be among them.
+        functions: Functions that it names, by these names; no other is imported on the word of a file.
+
+    Raises:
+        ParameterError: This version does not have such a method or field, or a value is not given.
     """
     return _Maker(given or {}, functions or {}).method(saved, "")
 
@@ -67,7 +71,11 @@ class _Maker:
 
 
 def method_kind(saved: Any, where: str = "") -> type[Method]:
-    """The class of a saved method, the chain included. Raises ParameterError where there is none of its name."""
+    """The class of a saved method, the chain included.
+
+    Raises:
+        ParameterError: There is none of its name.
+    """
     name = saved.get("name") if isinstance(saved, Mapping) else None
     if not isinstance(name, str):
         place = f"the field {where.removesuffix('.')}" if where else "a saved method"
@@ -78,7 +86,8 @@ def method_kind(saved: Any, where: str = "") -> type[Method]:
 def find_function(name: str, place: str, functions: Functions) -> Callable[..., Any]:
     """The one of `functions` that is called `name`, for the field `place`.
 
-    Raises ParameterError where there is none, and where it has no name that could find it.
+    Raises:
+        ParameterError: There is none, or it has no name that could find it.
     """
     if name in functions:
         return functions[name]
@@ -95,7 +104,8 @@ def find_function(name: str, place: str, functions: Functions) -> Callable[..., 
 def functions_in(saved: Any, where: str = "") -> Iterator[tuple[str, str]]:
     """The functions that the JSON of a method names, those of methods within it included: (place, name).
 
-    Raises ParameterError for a method that this version does not have.
+    Raises:
+        ParameterError: This version does not have such a method.
     """
     if not isinstance(saved, Mapping) or "name" not in saved:
         return

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class AdversarialGenerator(Generator):
     """The generator of a generative adversarial network: it gives sample.
 
-    condition: the classes that it can be asked for; None where it was not told any.
+    Attributes:
+        condition: The classes that it can be asked for; None where it was not told any.
     """
 
     kind: ClassVar[str] = "adversarial-generator"
@@ -39,7 +40,10 @@ class AdversarialGenerator(Generator):
 
         label: the class of all of them, for a model that was told classes; by default each has one, which is drawn as
         frequently as in training, and given with it. Numbers stay within those of the training rows. The same seed
-        draws the same rows. Raises ParameterError for a class that is none.
+        draws the same rows.
+
+        Raises:
+            ParameterError: A class is none of those that it learned from.
         """
         rng = checked(count, seed)
         classes = self._classes(count, label, rng)

@@ -48,8 +48,9 @@ class Seat:
 class Committee(Model):
     """Models that vote on classes or numbers; their lineages say which rows reached which of them.
 
-    vote: the mean of their probabilities, or the share of them that is for a class. start: the model that all of them
-    started from, where there is one.
+    Attributes:
+        vote: The mean of their probabilities, or the share of them that is for a class.
+        start: The model that all of them started from, where there is one.
     """
 
     kind: ClassVar[str] = "committee"

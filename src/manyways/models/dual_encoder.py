@@ -71,7 +71,10 @@ class DualEncoder(Model):
 
         queries: rows with one of the inputs, or texts where one is text: `retrieve("a red heart", pictures)`. by: the
         input that is asked by, where they have both. Found is the other input where `among` has it, else the same.
-        Raises ParameterError for k below 1, DataError for rows with neither input.
+
+        Raises:
+            ParameterError: `k` is below 1.
+            DataError: The rows have neither input.
         """
         if k < 1:
             raise ParameterError(f"k must be 1 or more; got {k}.")
@@ -141,7 +144,10 @@ class DualEncoder(Model):
 
         Each as the mean of both directions, and of each direction alone: `recall_at_10 of name by image` is how often
         the name is among the ten that a picture finds first. Rows that lack an input are no pairs. `…_by_chance` is
-        what a random order would reach. Raises DataError where there are fewer than two pairs.
+        what a random order would reach.
+
+        Raises:
+            DataError: There are fewer than two pairs.
         """
         data = self.pairs(as_data(source))
         if len(data) < 2:

@@ -92,8 +92,10 @@ class FewShotModel(Model):
 
         The classes may be new to the model; where the data has tasks, those of an episode are of one. ways, shots: by
         default as it was made for, and no more ways than there are classes. queries: rows of each class that are asked;
-        by default as many as all classes have, up to 15. The same seed draws the same episodes. Raises DataError where
-        the classes or their rows are too few.
+        by default as many as all classes have, up to 15. The same seed draws the same episodes.
+
+        Raises:
+            DataError: The classes or their rows are too few.
         """
         data = labelled(source, self.inputs)
         drawn_from = Episodes.of(data, hidden=True)

@@ -48,7 +48,11 @@ class Generator(Model):
 
 
 def checked(count: int, seed: int) -> torch.Generator:
-    """The generator for `count` rows. Raises ParameterError for a count or a seed that is none."""
+    """The generator for `count` rows.
+
+    Raises:
+        ParameterError: The count or the seed is no whole number in its range.
+    """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ParameterError(f"count must be a whole number in [1, inf); got {count!r}.")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:

@@ -56,11 +56,19 @@ class LabelsPredictor(Model):
         raise ModelError(f"The model predicts several labels ({', '.join(self.targets.names)}).{hint}")
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
-        """The features of each row, float32 [rows, width]. Raises ModelError where each label has its own network."""
+        """The features of each row, float32 [rows, width].
+
+        Raises:
+            ModelError: Each label has its own network.
+        """
         return self.as_predictor().embed(source)
 
     def only(self, label: str) -> Predictor:
-        """The model of one label: what it says of it, and its probabilities. Raises ModelError for another label."""
+        """The model of one label: what it says of it, and its probabilities.
+
+        Raises:
+            ModelError: It has no such label.
+        """
         if label not in self.targets.names:
             raise ModelError(f"The model predicts {', '.join(self.targets.names)}; got {label!r}.")
         target = self._target(label)
@@ -73,7 +81,10 @@ class LabelsPredictor(Model):
         """Scores on the rows whose label is known, hidden or not: of each label, and the mean of the usual ones.
 
         By name: `mean_score`, `accuracy of colour`, … A number that is the same in all rows has no R², and is left out
-        of the mean. Raises DataError where no row has a label.
+        of the mean.
+
+        Raises:
+            DataError: No row has a label.
         """
         data = labelled(source, self.inputs, self.targets.members)
         data = data.select(data.known)

@@ -194,7 +194,8 @@ def make_network(
 def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:
     """The backbone of each of `inputs` where `backbone` gives them by name, auto where it names none; else nothing.
 
-    Raises ParameterError for a name that is no input.
+    Raises:
+        ParameterError: A name is no input.
     """
     if "=" not in backbone or Path(backbone).is_dir():
         return {}
@@ -221,7 +222,11 @@ def _reads(backbone: str, spec: Spec) -> bool:
 
 
 def rebuild_network(saved: Mapping[str, Any]) -> Network:
-    """The architecture that `Network.config` described, with random weights. Raises ModelError if it does not fit."""
+    """The architecture that `Network.config` described, with random weights.
+
+    Raises:
+        ModelError: It does not fit.
+    """
     try:
         backbones = {
             part["input"]: BACKBONES.rebuild({key: value for key, value in part.items() if key != "input"})

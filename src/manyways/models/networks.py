@@ -62,5 +62,9 @@ class Networks(nn.Module):
 
 
 def rebuild_networks(saved: Mapping[str, Any]) -> Networks:
-    """The architecture that `Networks.config` described, with random weights. Raises ModelError if it does not fit."""
+    """The architecture that `Networks.config` described, with random weights.
+
+    Raises:
+        ModelError: It does not fit.
+    """
     return Networks([rebuild_network(each) for each in saved["networks"]])

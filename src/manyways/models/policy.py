@@ -55,8 +55,11 @@ class Policy(Model):
         """Action, and `state` as it was given: the policy remembers nothing, and `episode_start` changes nothing.
 
         observation: one, or several along a first axis; the actions are one, or several, as `env.step` wants them.
-        deterministic: the most probable action; otherwise one is drawn from torch's global stream, except by a
-        table, whose policy has no chance in it. Raises ModelError for observations of another shape.
+        deterministic: the most probable action; otherwise one is drawn from torch's global stream, except by a table,
+        whose policy has no chance in it.
+
+        Raises:
+            ModelError: The observations have another shape.
         """
         from manyways.data.data import Data
 
@@ -79,8 +82,11 @@ class Policy(Model):
         """The mean and the standard deviation of the sum of rewards over `episodes`, acting deterministically.
 
         source: an environment, its id, a function that makes it, or `Data` of one. seed: the same one gives the same
-        episodes. An episode that the environment does not end counts as it is after 10,000 steps. Raises DataError
-        where `source` is no environment, ModelError where the policy does not fit it.
+        episodes. An episode that the environment does not end counts as it is after 10,000 steps.
+
+        Raises:
+            DataError: `source` is no environment.
+            ModelError: The policy does not fit it.
         """
         environment = environment_of(source)
         spaces = environment.spaces
@@ -160,7 +166,11 @@ class Policy(Model):
 
 
 def environment_of(source: "Source") -> "Environment":
-    """The environment that `source` is. Raises DataError where it is none."""
+    """The environment that `source` is.
+
+    Raises:
+        DataError: It is none.
+    """
     from manyways.data.read import as_data
     from manyways.errors import DataError
 

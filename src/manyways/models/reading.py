@@ -31,8 +31,11 @@ def inputs_of(source: "Source", encoding: InputEncoding, **options: Any) -> Data
 
     Each column is of the kind, and of the size of images and sounds, that it had when the model learned; a few new rows
     might look otherwise. options: those of `read`, and roles besides the inputs. Where `bad_rows` is "fill", the means
-    of the rows that the model learned from fill the gaps: medians of the new ones would make a prediction depend on
-    the other rows. Raises DataError where a column is missing or holds something else.
+    of the rows that the model learned from fill the gaps: medians of the new ones would make a prediction depend on the
+    other rows.
+
+    Raises:
+        DataError: A column is missing or holds something else.
     """
     from manyways.data.read import Known, read_as
 

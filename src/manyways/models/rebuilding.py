@@ -39,7 +39,8 @@ class Networked(Protocol):
 def filled(make: Callable[[], Network], folder: Path) -> Network:
     """The network that `make` makes of a description, with the weights in `folder`, ready to be asked.
 
-    Raises ModelError where it would be larger than they are, before memory is taken, and where they do not fit.
+    Raises:
+        ModelError: It would be larger than they are, before memory is taken, or they do not fit.
     """
     facts = read_facts(folder / WEIGHTS)
     # New layers draw weights, which are replaced; of what else they have to say nothing is left then.

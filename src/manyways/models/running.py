@@ -40,7 +40,8 @@ def run_rows(
 ) -> NDArray[np.float32]:
     """Outputs of `function`, a part of `network`, for the rows of `source`, float32 [rows, width].
 
-    Raises DataError where rows lack an input that the network has never been without.
+    Raises:
+        DataError: Rows lack an input that the network has never been without.
     """
     data = inputs_of(source, encoding)
     rows = encoding.encode(data)

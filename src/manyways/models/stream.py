@@ -167,8 +167,9 @@ def prequential_scores(state: State, classes: bool) -> dict[str, float]:
 class StreamPredictor(Predictor):
     """A model of a stream as far as it was read; `OnlineSGD.fit(more, model)` goes on with the next row.
 
-    last_time: the time of the last row in the column `time`, microseconds of a date; None where rows had no time.
-    own_inputs: whether the inputs are the columns themselves, and not the features of another model.
+    Attributes:
+        last_time: The time of the last row in the column `time`, microseconds of a date; None where rows had no time.
+        own_inputs: True if the inputs are the columns themselves, and not the features of another model.
     """
 
     kind: ClassVar[str] = "stream"

@@ -49,7 +49,11 @@ class TensorFacts:
 
 
 def read_facts(path: Path) -> dict[str, TensorFacts]:
-    """The tensors in `path` by name. Raises ModelError where it is no whole safetensors file."""
+    """The tensors in `path` by name.
+
+    Raises:
+        ModelError: It is no whole safetensors file.
+    """
     try:
         with safe_open(path, "pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
@@ -89,8 +93,11 @@ def write_tensors(
     """Write the tensors of `layout` to `path`, each as `make(name)` gives it: one at a time, and all or nothing.
 
     The format is 8 bytes with the length of the header (little-endian), the header as JSON, and the numbers one tensor
-    after the other, without gaps. Raises ModelError where the file cannot be written or the disk is full, ValueError
-    where `make` gives another shape or type.
+    after the other, without gaps.
+
+    Raises:
+        ModelError: The file cannot be written or the disk is full.
+        ValueError: `make` gives another shape or type.
     """
     # The largest types come first, so that every tensor begins at a multiple of its numbers' size.
     order = sorted(layout, key=lambda name: -TYPES[layout[name].kind].itemsize)

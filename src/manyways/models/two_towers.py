@@ -58,7 +58,11 @@ class TwoTowers(nn.Module):
 
 
 def rebuild_towers(saved: Mapping[str, Any]) -> TwoTowers:
-    """The architecture that `TwoTowers.config` described, with random weights. Raises ModelError if it does not fit."""
+    """The architecture that `TwoTowers.config` described, with random weights.
+
+    Raises:
+        ModelError: It does not fit.
+    """
     try:
         names = saved.get("names", saved["towers"])
         towers = {name: rebuild_network(saved["towers"][name]) for name in names}

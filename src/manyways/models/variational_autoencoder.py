@@ -70,7 +70,11 @@ class VariationalNetwork(nn.Module):
 
     @staticmethod
     def rebuild(saved: Mapping[str, Any]) -> "VariationalNetwork":
-        """The architecture that `config` described, with random weights. Raises ModelError where it does not fit."""
+        """The architecture that `config` described, with random weights.
+
+        Raises:
+            ModelError: It does not fit.
+        """
         parts = rebuild_network(saved["encoder"]), DECODERS.rebuild(saved["decoder"])
         return VariationalNetwork(*parts, LIKELIHOODS.rebuild(saved["likelihood"]))
 
@@ -84,7 +88,10 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class Terms:
     """Terms of bounds on ln p(x), in nats, for z drawn from q(z | x).
 
-    reconstruction: ln p(x | z), and prior: ln p(z) − ln q(z | x), both [n, samples]; divergence: of q from p(z), [n].
+    Attributes:
+        reconstruction: ln p(x | z), [n, samples].
+        prior: ln p(z) − ln q(z | x), [n, samples].
+        divergence: Divergence of q from p(z), [n].
     """
 
     reconstruction: Tensor

@@ -34,7 +34,11 @@ class WeightFolder:
 
 
 def open_weights(folder: Path) -> WeightFolder:
-    """The weights in `folder`. Raises ModelError where it has none, has pickles only, or lacks some."""
+    """The weights in `folder`.
+
+    Raises:
+        ModelError: It has none, has pickles only, or lacks some.
+    """
     if not folder.is_dir():
         raise ModelError(
             f"There is no folder {str(folder)!r}. Give that of a saved model, or of a checkpoint on this machine."

@@ -19,7 +19,11 @@ def write_weights(network: nn.Module, folder: Path) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors in `path`. Raises ModelError where it is no safetensors file."""
+    """The tensors in `path`.
+
+    Raises:
+        ModelError: It is no safetensors file.
+    """
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
@@ -27,7 +31,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, folder: Path) -> None:
-    """Put the weights in `folder` into `network`. Raises ModelError where names or shapes differ."""
+    """Put the weights in `folder` into `network`.
+
+    Raises:
+        ModelError: Names or shapes differ.
+    """
     path = folder / WEIGHTS
     weights = read_tensors(path)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

@@ -34,7 +34,8 @@ class Checkpoint:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in `folder`. A process killed here leaves the one before as it was.
 
-    Raises TrainingError where the folder cannot be written or the disk is full.
+    Raises:
+        TrainingError: The folder cannot be written or the disk is full.
     """
     what = f"The checkpoint cannot be written to {folder}"
     needed = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
@@ -49,7 +50,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def read_checkpoint(folder: Path, identity: str) -> Checkpoint | None:
     """The checkpoint in `folder`, or None where there is none.
 
-    Raises ModelError if it is damaged, or was made by a run with another `identity` (method, data, seed, budget).
+    Raises:
+        ModelError: It is damaged, or was made by a run with another `identity` (method, data, seed, budget).
     """
     path = folder / NAME
     if not path.exists():
@@ -81,7 +83,11 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave. Raises ValueError where a parameter's state is not whole."""
+    """Put back what `optimizer_tensors` gave.
+
+    Raises:
+        ValueError: A parameter's state is not whole.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)

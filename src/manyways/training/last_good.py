@@ -44,7 +44,11 @@ class LastGood:
         return recovery.trouble(steps) if recovery is not None else None
 
     def put_back(self, trouble: str) -> str:
-        """Put the kept weights back; `trouble` with a word on that. Raises TrainingError where there are none."""
+        """Put the kept weights back; `trouble` with a word on that.
+
+        Raises:
+            TrainingError: There are none.
+        """
         if not self.good:
             raise TrainingError(trouble)
         self._learner.load_state_dict(self.good)

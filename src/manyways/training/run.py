@@ -25,10 +25,18 @@ class ModelStore(Protocol):
     """Keeps models with their lineage: `manyways.Store`."""
 
     def following(self, run: "Run", /) -> "Run":
-        """Return `run`, which also notes for the store how it went. Raises StoreError where nothing can be kept."""
+        """Return `run`, which also notes for the store how it went.
+
+        Raises:
+            StoreError: Nothing can be kept.
+        """
 
     def keep(self, model: "Model", data: "Data", /, *, start: "Model | None", method: Any, run: "Run") -> str:
-        """Keep the model that a `fit` of `method` made, and return its id. Raises StoreError where it cannot be."""
+        """Keep the model that a `fit` of `method` made, and return its id.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
 
 
 @dataclass(frozen=True)

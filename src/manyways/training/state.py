@@ -26,7 +26,8 @@ BEGIN_AGAIN = "Delete the folder of the run to begin it again."
 class Progress:
     """The progress of a run: steps done and planned, seconds of training, and whether the clock has ended it.
 
-    caution: what is to be said of its end.
+    Attributes:
+        caution: Trouble at its end, in words; empty where there was none.
     """
 
     step: int
@@ -64,7 +65,11 @@ class State:
         return Checkpoint(tensors, {"identity": self._identity, **facts})
 
     def restore(self, saved: Checkpoint) -> Progress:
-        """Go on from `saved`; how far it was. Raises ModelError where it does not fit what is trained."""
+        """Go on from `saved`; how far it was.
+
+        Raises:
+            ModelError: It does not fit what is trained.
+        """
         facts = described(saved.facts, "the checkpoint", ModelError)
         stopping, progress = facts.object("stopping"), facts.object("progress")
         counted = {name: stopping.get(name, int) for name in ("misses", "changes")}

@@ -18,7 +18,8 @@ from manyways.errors import DataError
 class ImageEncoder(Encoder):
     """Passes images of the right size through; others are resized and their channels made to fit.
 
-    white: what is read as 255 in images of more than 8 bits.
+    Attributes:
+        white: Level that is read as 255 in images of more than 8 bits.
     """
 
     kind: ClassVar[str] = "image"

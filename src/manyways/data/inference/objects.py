@@ -87,7 +87,9 @@ EXACT = 2**53
 def exact_of(values: Iterable[Any], numbers: NDArray[np.float64]) -> NDArray[Any] | None:
     """`values` as objects, whole numbers of any size or None, where floats would take some for the same; else None.
 
-    values: numbers, or text that writes them; numbers: the same as floats.
+    Args:
+        values: Numbers, or text that writes them.
+        numbers: The same as floats.
     """
     if not (np.abs(numbers) > EXACT).any():
         return None

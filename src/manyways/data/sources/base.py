@@ -42,7 +42,8 @@ PART_WORDS = {
 class Options:
     """Options of reading a source; `read` documents each. Test rows may lack the columns of `labels`.
 
-    wanted: the columns that roles or the part name, for sources that would else leave them out.
+    Attributes:
+        wanted: The columns that roles or the part name, for sources that would else leave them out.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)

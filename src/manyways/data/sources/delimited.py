@@ -34,7 +34,9 @@ SHOWN = 5
 class Strings:
     """A file as a frame of strings; `separator` is what stands between its cells.
 
-    headless: why the first row was read as values, where nobody said so; doubtful: whether it may name the columns.
+    Attributes:
+        headless: Reason why the first row was read as values, where nobody said so.
+        doubtful: True if it may name the columns.
     """
 
     frame: "pl.DataFrame"

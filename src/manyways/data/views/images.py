@@ -95,13 +95,14 @@ class ImageStrong(View):
     Each image gets `draws` different operations: first all geometric ones as one resampling, then the others
     in the order of `operations`. What comes in from outside, and the cutout, has the colour of the corners.
 
-    operations: different names out of `OPERATIONS`; None takes those fit for RGB or for grey.
-    draws: operations per image, in [0, len(operations)].
-    magnitude: in [0, 1]; 1 is rotation to 30°, shear to 0.3, scale to 1.4 times, translation to 0.3 of the
-        side (0.125 for images up to 12 pixels).
-    cutout: largest side of the square as a fraction of the shorter side, in [0, 1]; None is 1/2, or 1/3 for
-        images up to 12 pixels.
-    turn: of the weak view that comes first.
+    Attributes:
+        operations: Different names out of `OPERATIONS`; None takes those fit for RGB or for grey.
+        draws: Operations per image, in [0, len(operations)].
+        magnitude: Strength in [0, 1]; 1 is rotation to 30°, shear to 0.3, scale to 1.4 times, translation to 0.3 of the
+            side (0.125 for images up to 12 pixels).
+        cutout: Largest side of the square as a fraction of the shorter side, in [0, 1]; None is 1/2, or 1/3 for images
+            up to 12 pixels.
+        turn: Turn of the weak view that comes first.
     """
 
     name: ClassVar = "image-strong"

@@ -31,10 +31,13 @@ STATEMENT = (
 class Attack:
     """One way to guess which rows a model was trained on, and how well it tells the forgotten ones from unseen ones.
 
-    name: loss, a threshold on the loss alone; lira, the likelihood ratio against reference models (Carlini et al. 2022,
-    offline, one variance for all rows); rmia, the ratio of probabilities against them (Zarifzadeh et al. 2024,
-    offline). auc: 0.5 is chance. hits: the share of forgotten rows found while 1% of the unseen ones are accused.
-    roc: (false positive rate, true positive rate), for a chart with two logarithmic axes.
+    Attributes:
+        name: loss, a threshold on the loss alone; lira, the likelihood ratio against reference models (Carlini et al.
+            2022, offline, one variance for all rows); rmia, the ratio of probabilities against them (Zarifzadeh et al.
+            2024, offline).
+        auc: 0.5 is chance.
+        hits: The share of forgotten rows found while 1% of the unseen ones are accused.
+        roc: (false positive rate, true positive rate), for a chart with two logarithmic axes.
     """
 
     name: str
@@ -153,7 +156,9 @@ def audit(
 class RowScores:
     """Scores of rows by a model: log p of the label, or of a text per token (`likelihood`), and its confidence.
 
-    confidence: log p − log(1 − p) for classes, which is near normal over models; the likelihood itself elsewhere.
+    Attributes:
+        confidence: Log-odds, log p − log(1 − p), for classes, which is near normal over models; the likelihood itself
+            elsewhere.
     """
 
     likelihood: NDArray[np.float64]

@@ -25,7 +25,9 @@ class ReceiptCheck:
 class RowCounter:
     """Counts, over all sources that are looked at, the rows of a receipt and those of its subject.
 
-    rows: the ids in the receipt; subject: whose they are, where they are somebody's.
+    Args:
+        rows: The ids in the receipt.
+        subject: Subject that they are of; None where they are nobody's.
     """
 
     def __init__(self, rows: Ids, subject: str | None) -> None:

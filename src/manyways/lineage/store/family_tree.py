@@ -11,8 +11,10 @@ from manyways.lineage.store.model_record import SHORT, ModelRecord
 class Member:
     """One model in a family: in the store, with an `id`, or known from a lineage alone.
 
-    role: its part in the one below: `start`, `1-simclr`, `field reward`; empty for the model itself. relatives: those
-    further on, in the same direction. repeated: whether its own relatives stand at an earlier place already.
+    Attributes:
+        role: Its part in the one below: `start`, `1-simclr`, `field reward`; empty for the model itself.
+        relatives: Those further on, in the same direction.
+        repeated: True if its own relatives stand at an earlier place already.
     """
 
     title: str

@@ -120,7 +120,8 @@ class ActiveLearning(Method):
 def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]:
     """Labels from an oracle, [count], of the classes' own type; it may name a class that no row had yet.
 
-    Raises DataError for another number of answers, and for what is no label: nothing, or a value of another type.
+    Raises:
+        DataError: There is another number of answers, or one is no label: nothing, or a value of another type.
     """
     answers = given.tolist() if isinstance(given, np.ndarray) else given
     answers = list(answers) if isinstance(answers, Iterable) and not isinstance(answers, str) else [answers]

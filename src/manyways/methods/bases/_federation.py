@@ -117,7 +117,9 @@ class Federation(nn.Module):
 class FederatedLearner(LabelledLearner):
     """A learner of encoded rows, and the clients that hold them.
 
-    private: whether clients' rows of validation are nobody's to look at; secret: whether the federation's seed is.
+    Attributes:
+        private: True if clients' rows of validation are nobody's to look at.
+        secret: True if nobody knows the federation's seed.
     """
 
     federation: Federation

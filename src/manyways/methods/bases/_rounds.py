@@ -19,9 +19,12 @@ WHO, ORDER = 1, 2
 class RoundPlan:
     """The plan of the rounds.
 
-    share: of the clients that are asked in a round, in (0, 1]; poisson: whether each is asked by a throw of its own, so
-    that their number varies, or as many every time; dropout_rate: how probably one that was asked does not report.
-    epochs: passes of a client over its rows in a round; steps: local steps in place of passes.
+    Attributes:
+        share: Share of the clients that are asked in a round, in (0, 1].
+        poisson: True if each is asked by a throw of its own, so that their number varies.
+        dropout_rate: Probability that one that was asked does not report.
+        epochs: Passes of a client over its rows in a round.
+        steps: Local steps in place of passes.
     """
 
     share: float = 1.0

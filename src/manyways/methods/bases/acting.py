@@ -75,7 +75,8 @@ class Acting(nn.Module):
     def be_ready(self, steps: int) -> NDArray[Any]:
         """Make sure that `steps` can be taken without a new seed in between; what is observed now, [count, …].
 
-        Raises TrainingError where an environment does not do the same again as before.
+        Raises:
+            TrainingError: An environment does not do the same again as before.
         """
         anew = int(self.taken) + steps > len(self.log)
         if anew:
@@ -185,7 +186,11 @@ class ActingMethod(GradientMethod[ActingLearnerT], Generic[ActingLearnerT]):
         return Policy(network=learner.network, observation_space=observed, action_space=allowed)
 
     def start_network(self, data: Data, model: Model | None, kind: type[ActingNetworkT]) -> ActingNetworkT | None:
-        """A copy of `model`'s network to train; None without a model. Raises ModelError where it does not fit."""
+        """A copy of `model`'s network to train; None without a model.
+
+        Raises:
+            ModelError: The network does not fit the environment.
+        """
         import copy
 
         if model is None:

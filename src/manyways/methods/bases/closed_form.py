@@ -125,7 +125,8 @@ class ClosedForm(Method):
 def without_categories(old: InputEncoding, new: InputEncoding) -> tuple[InputEncoding, Tensor | None]:
     """`new`, of fewer rows than `old`, and which features of `old` are its own; None where they are the same.
 
-    Raises NeedsError where so few categories are left that they no longer share features.
+    Raises:
+        NeedsError: So few categories are left that they no longer share features.
     """
     place, kept = 0, []
     for name, encoder in old.encoders.items():

@@ -131,7 +131,11 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         """The learner, with the rows of `data` as tokens. `network` is a copy of `start`'s, to be trained."""
 
     def start_model(self, data: Data, model: Model | None) -> LanguageModel:
-        """The language model to start from. Raises ParameterError where there are two."""
+        """The language model to start from.
+
+        Raises:
+            ParameterError: Both `model` and `checkpoint` are given.
+        """
         if model is not None and self.checkpoint is not None:
             raise ParameterError(
                 f"{self.method_name()} starts from the model before it, so checkpoint must be None; got "

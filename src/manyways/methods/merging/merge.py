@@ -135,14 +135,22 @@ class Merge(Method):
         return replace(super().as_model(of_nothing, nothing, budget, seed), gives=learned.model.gives)
 
     def ingredients(self) -> list[Ingredient]:
-        """The models, then the base where there is one. Raises ModelError where they cannot be merged."""
+        """The models, then the base where there is one.
+
+        Raises:
+            ModelError: They cannot be merged.
+        """
         opened = [open_ingredient(folder) for folder in (*self.models, *([self.base] if self.base else []))]
         check_alike(opened)
         self.abilities(opened)
         return opened
 
     def abilities(self, ingredients: Sequence[Ingredient]) -> frozenset[str]:
-        """The abilities of all models. Raises ModelError where one gives something that cannot be merged."""
+        """The abilities of all models.
+
+        Raises:
+            ModelError: One gives something that cannot be merged.
+        """
         stated = {each: each.saved["gives"] for each in ingredients[: len(self.models)] if each.saved}
         for each, gives in stated.items():
             if stray := sorted({*gives} - self.gives):

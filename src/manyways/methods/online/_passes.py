@@ -31,7 +31,8 @@ NO_DRIFT, ADWIN, PAGE_HINKLEY = 0, 1, 2
 class Settings(NamedTuple):
     """Settings of a pass: the fields of `OnlineSGD` as numbers.
 
-    fading: what is left after a row of what a drift added to the learning rates.
+    Attributes:
+        fading: Share that is left, after a row, of what a drift added to the learning rates.
     """
 
     rate: float

@@ -199,7 +199,11 @@ class PPO(ActingMethod[PPOLearner]):
         learner.real.copy_(torch.from_numpy(~np.concatenate([moved.idle for moved in moves])))
 
     def features(self, learner: PPOLearner, observations: NDArray[Any], step: int) -> Tensor:
-        """Observations [environments, …] as float32 rows. Raises TrainingError where they are not finite."""
+        """Observations [environments, …] as float32 rows.
+
+        Raises:
+            TrainingError: They are not finite.
+        """
         rows = learner.acting.spaces[0].features(observations)
         check_finite(learner.name, "observations", rows[None], step)
         return torch.from_numpy(rows)

@@ -29,8 +29,11 @@ LEAST = 1e-6
 class NearestNeighboursHead(ClosedFormHead):
     """The votes of the nearest rows, all of which it holds: `rows` float32 [count, width] and their `labels` [count].
 
-    labels: class codes int64, or numbers float64 in their own unit. mean, scale [width]: what is taken from features,
-    and what they are divided by; unit: the mean and deviation of the label by which numbers are said; float64.
+    Attributes:
+        labels: Class codes int64, or numbers float64 in their own unit.
+        mean: Mean that is taken from features, [width].
+        scale: Scale that features are divided by, [width].
+        unit: The mean and deviation of the label by which numbers are standardised; float64.
     """
 
     name = "nearest-neighbours"

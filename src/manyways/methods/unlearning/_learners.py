@@ -27,10 +27,11 @@ ROWS_AT_ONCE = 128
 class Unlearner(Learner):
     """A copy of a model, and which of its training rows it is to forget and to keep (positions among them).
 
-    reference: log p of the rows to be forgotten by the model that it was, for methods that compare with it.
-
     The network stays in evaluation: nothing is dropped, and statistics of batches stay as they are, so that it can be
     compared with the model that it was.
+
+    Attributes:
+        reference: Log-probabilities of the forget set by the model that it was, for methods that compare with it.
     """
 
     forget: RowNumbers

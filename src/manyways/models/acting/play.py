@@ -59,7 +59,11 @@ class Play:
         return np.array(observation)
 
     def step(self, actions: NDArray[Any]) -> Moved:
-        """Take `actions`, as the environment wants them. Raises TrainingError where its own code fails."""
+        """Take `actions`, as the environment wants them.
+
+        Raises:
+            TrainingError: The environment's own code fails.
+        """
         try:
             observation, reward, terminated, truncated, info = self._vector.step(actions)
         except Exception as error:

@@ -47,7 +47,11 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """A network with new weights and this `config`. Raises TypeError when the keys do not fit."""
+        """A network with new weights and this `config`.
+
+        Raises:
+            TypeError: The keys do not fit.
+        """
         make: Callable[..., Self] = cls
         return make(**{key: value for key, value in config.items() if key != "name"})
 

@@ -137,8 +137,9 @@ class Pretrained(Backbone):
 def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
     """The checkpoint's model with its weights, for data like `spec`; a folder never touches the network.
 
-    Raises ModelError when the checkpoint cannot be loaded without pickle or remote code, reads another kind
-    of data, has too small a vocabulary, or hears at another sample rate.
+    Raises:
+        ModelError: The checkpoint cannot be loaded without pickle or remote code, reads another kind of data, has too
+            small a vocabulary, or hears at another sample rate.
     """
     body, architecture = _checkpoints.load(checkpoint)
     kind = KIND_OF_INPUT.get(body.main_input_name, body.main_input_name)

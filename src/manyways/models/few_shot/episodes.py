@@ -53,8 +53,10 @@ class Episodes:
     def of(data: Data, *, hidden: bool = False, quarter_turns: int = 1) -> "Episodes":
         """The classes of the rows of `data` whose label may be seen, or is known where `hidden`, by their task.
 
-        Without the role task all rows are of one. Positions count the rows of `data`. Raises DataError where a row has
-        no task.
+        Without the role task all rows are of one. Positions count the rows of `data`.
+
+        Raises:
+            DataError: A row has no task.
         """
         labelled = np.flatnonzero(data.known if hidden else data.labelled)
         labels = data.take(data.label.name)[labelled]

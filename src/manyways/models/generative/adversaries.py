@@ -21,7 +21,8 @@ SMALLEST_SIDE = 8
 class GeneratorNetwork(nn.Module):
     """Latent numbers, and a class where there are some, to rows: pixels in [-1, 1], or a table as it is encoded.
 
-    shares: how frequent each class was in training, empty without classes.
+    Attributes:
+        shares: Frequency of each class in training; empty without classes.
     """
 
     shares: Tensor
@@ -65,7 +66,11 @@ class GeneratorNetwork(nn.Module):
 
     @staticmethod
     def rebuild(saved: Mapping[str, Any]) -> "GeneratorNetwork":
-        """The architecture that `config` described, with random weights. Raises ModelError where it does not fit."""
+        """The architecture that `config` described, with random weights.
+
+        Raises:
+            ModelError: It does not fit.
+        """
         spec = spec_from_json(saved["spec"])
         if not isinstance(spec, ImageSpec | TableSpec):
             raise ModelError(f"A generator draws images or tables; the saved one draws {spec.kind}.")

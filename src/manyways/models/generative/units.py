@@ -71,7 +71,11 @@ class Units:
 
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "Units":
-        """The units that `to_json` wrote. Raises ModelError for anything else."""
+        """The units that `to_json` wrote.
+
+        Raises:
+            ModelError: They are anything else.
+        """
         units = described(saved, "`units` of the model", ModelError)
         each = {name: units.object(name) for name in units.members}
         return Units(

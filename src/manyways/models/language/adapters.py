@@ -37,9 +37,11 @@ def with_adapters(
 ) -> Any:
     """`network` with all its weights frozen and new adapters beside them, which say nothing yet.
 
-    The adapters of a matrix W are B A of rank `rank`, scaled by alpha / rank; A is drawn at random, B is 0.
-    modules: ends of the names of the linear layers that get them, or `all-linear` for all but the head. Raises
-    ParameterError where no layer has such a name.
+    The adapters of a matrix W are B A of rank `rank`, scaled by alpha / rank; A is drawn at random, B is 0. modules:
+    ends of the names of the linear layers that get them, or `all-linear` for all but the head.
+
+    Raises:
+        ParameterError: No layer has such a name.
     """
     peft = _peft()
     with _quiet(), _named_layers(network, modules):
@@ -163,7 +165,8 @@ def base_of(folder: Path) -> str:
 def add_adapters(network: nn.Module, folder: Path, expected: str | None = None) -> Any:
     """`network` with the adapters in `folder`. expected: the fingerprint that the network must have.
 
-    Raises ModelError where the network is another than theirs, or the adapters are no safetensors file or not whole.
+    Raises:
+        ModelError: The network is another than theirs, or the adapters are no safetensors file or not whole.
     """
     peft = _peft()
     if not (folder / WEIGHTS).is_file():

@@ -58,8 +58,11 @@ def load_network(
 ) -> tuple[Any, Any]:
     """Network and tokenizer of a folder, .gguf file or Hub name; of a folder of adapters with their base.
 
-    base: the fingerprint of that base. dtype: of the weights. Raises ModelError where it does not exist, is damaged,
-    lacks a shard or weights, holds pickled weights only, or its tokenizer has no end token.
+    base: the fingerprint of that base. dtype: of the weights.
+
+    Raises:
+        ModelError: It does not exist, is damaged, lacks a shard or weights, holds pickled weights only, or its
+            tokenizer has no end token.
     """
     transformers = checkpoints.transformers_library()
     if (Path(checkpoint) / CONFIG).is_file():
@@ -104,7 +107,11 @@ STATED = {
 
 
 def objective_of(checkpoint: str) -> str:
-    """Objective of a checkpoint by its architecture: causal, masked or reward. Raises ModelError for others."""
+    """Objective of a checkpoint by its architecture: causal, masked or reward.
+
+    Raises:
+        ModelError: The architecture is another.
+    """
     transformers = checkpoints.transformers_library()
     if (Path(checkpoint) / CONFIG).is_file():
         return objective_of(base_of(Path(checkpoint)))

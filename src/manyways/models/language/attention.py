@@ -33,7 +33,9 @@ def use_own_attention(network: Any) -> None:
 def packed_attention(mask: Tensor, positions: Tensor) -> Iterator[None]:
     """Let networks that are called in this context attend within the sequences that share a line.
 
-    mask: bool [lines, 1, length, length]. positions: of the tokens in their sequences, int64 [lines, length].
+    Args:
+        mask: bool [lines, 1, length, length].
+        positions: Positions of the tokens in their sequences, int64 [lines, length].
     """
     token = _packed.set((mask, positions))
     try:

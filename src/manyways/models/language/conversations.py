@@ -64,7 +64,11 @@ def messages_of(text: str, where: str) -> list[Message]:
 
 
 def must_answer(messages: Sequence[Message], where: str) -> list[Message]:
-    """`messages` in which the assistant says something. Raises DataError where it does not."""
+    """`messages` in which the assistant says something.
+
+    Raises:
+        DataError: The assistant says nothing.
+    """
     if any(message["role"] == "assistant" and _says_something(message) for message in messages):
         return list(messages)
     raise DataError(

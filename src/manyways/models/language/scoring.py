@@ -84,7 +84,10 @@ def _until_padding(ids: Sequence[int], padding: int) -> list[int]:
 def with_scalar_head(network: Any, padding: int) -> Any:
     """The body of a causal language model, shared with it, under a new scalar head: a sequence classifier of one label.
 
-    padding: the token that fills lines up. Raises ModelError where transformers has no such classifier for it.
+    padding: the token that fills lines up.
+
+    Raises:
+        ModelError: transformers has no such classifier for it.
     """
     import transformers
 

@@ -64,7 +64,10 @@ def with_special_tokens(tokenizer: Any, where: str, objective: str = "causal", e
     """`tokenizer` with an end token, which also pads where nothing else does, and a chat template.
 
     objective: what the network predicts; one that fills in hidden tokens needs a mask token in place of the end. ends:
-    tokens at which the checkpoint states that generation ends. Raises ModelError where what is needed is not there.
+    tokens at which the checkpoint states that generation ends.
+
+    Raises:
+        ModelError: What is needed is not there.
     """
     if not tokenizer.is_fast:
         raise ModelError(
