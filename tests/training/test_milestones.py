@@ -89,7 +89,6 @@ class WithOverhead(Supervised):
         return 3, lambda: self.calls.append(1)
 
 
-@pytest.mark.quick
 def test_what_is_computed_besides_the_steps_is_paid_for(wine: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of 0.1 s and three times 1 s in a budget of 10 s leave 70 steps."""
     monkeypatch.setattr(plan, "_seconds", lambda budget, step: 0.1)

@@ -21,8 +21,6 @@ from manyways.errors import DataError
 
 from .refusing import HUGE, refused, written
 
-pytestmark = pytest.mark.quick
-
 # --- arrays --------------------------------------------------------------------------------------
 
 

@@ -108,7 +108,6 @@ def test_it_goes_on_from_a_checkpoint_without_an_end_token(kind: str, tmp_path: 
         )  # fmt: skip
 
 
-@pytest.mark.quick
 def test_special_tokens_are_never_hidden(tmp_path: Path) -> None:
     data = repeated(60)
     method = MaskedLM(checkpoint=bert(tmp_path / "start", "bert"), share=0.9)
@@ -119,7 +118,6 @@ def test_special_tokens_are_never_hidden(tmp_path: Path) -> None:
     assert int((hidden.ids == 3).sum()) == len(hidden.ids)
 
 
-@pytest.mark.quick
 def test_a_long_text_keeps_its_last_token() -> None:
     rows = [np.array([2, 7, 8, 9, 5, 6, 3], np.int32), np.array([2, 7, 3], np.int32)]
     tokenizer = Mock(pad_token_id=0)
@@ -132,7 +130,6 @@ def test_text_that_is_all_empty_is_refused() -> None:
         MaskedLM(tokenizer="words").fit(data, budget=1)
 
 
-@pytest.mark.quick
 def test_positions_of_padding_are_no_context(tmp_path: Path) -> None:
     """RoBERTa's first position is the one behind that of padding, so that two of forty are never used."""
     from manyways.models.language_model import from_checkpoint

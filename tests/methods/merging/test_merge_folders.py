@@ -61,7 +61,6 @@ def weights(folder: Path) -> dict[str, Tensor]:
 # --- what comes out -------------------------------------------------------------------------------
 
 
-@pytest.mark.quick
 def test_a_merged_checkpoint_is_loaded_by_transformers(tmp_path: Path) -> None:
     one = tokens(checkpoint(tmp_path / "one", 1, shards=True), a=0, b=1)
     two = tokens(checkpoint(tmp_path / "two", 2), a=0, b=1)
@@ -78,7 +77,6 @@ def test_a_merged_checkpoint_is_loaded_by_transformers(tmp_path: Path) -> None:
         torch.testing.assert_close(tensor, 0.75 * ours[name] + 0.25 * theirs[name], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_halves_are_computed_in_full_and_rounded_once(tmp_path: Path, dtype: torch.dtype) -> None:
     base, *models = [checkpoint(tmp_path / str(seed), seed, dtype=dtype) for seed in range(3)]
@@ -92,7 +90,6 @@ def test_halves_are_computed_in_full_and_rounded_once(tmp_path: Path, dtype: tor
         assert ((tensor.double() - exact).abs() <= 0.51 * unit).all(), f"{name} is further away than rounding"
 
 
-@pytest.mark.quick
 def test_numbers_keep_their_type_and_the_first_model_decides(tmp_path: Path) -> None:
     ones = {
         "a": torch.ones(2),
@@ -107,7 +104,6 @@ def test_numbers_keep_their_type_and_the_first_model_decides(tmp_path: Path) -> 
     assert out["c"].float().tolist() == [3, 3]
 
 
-@pytest.mark.quick
 def test_counters_are_the_first_models_and_other_whole_numbers_must_be_equal(tmp_path: Path) -> None:
     def model(name: str, count: int, ids: list[int]) -> Path:
         held = {"w": torch.ones(2), "steps": torch.tensor(count), "ids": torch.tensor(ids), "mask": torch.ones(2) > 0}
@@ -122,7 +118,6 @@ def test_counters_are_the_first_models_and_other_whole_numbers_must_be_equal(tmp
         merge_folders([one, other], tmp_path / "no")
 
 
-@pytest.mark.quick
 def test_what_is_the_same_in_all_stays_bitwise(tmp_path: Path) -> None:
     """Masks of minus infinity, too, from which no difference can be formed."""
     held = {"mask": torch.tensor([0.0, float("-inf")]), "w": torch.tensor([0.1, 0.2, 0.3])}
@@ -133,7 +128,6 @@ def test_what_is_the_same_in_all_stays_bitwise(tmp_path: Path) -> None:
         assert all(torch.equal(out[name], held[name]) for name in held)
 
 
-@pytest.mark.quick
 def test_what_is_dropped_does_not_depend_on_files_or_order(tmp_path: Path) -> None:
     base, *models = [checkpoint(tmp_path / str(seed), seed) for seed in range(3)]
     sharded = checkpoint(tmp_path / "sharded", 1, shards=True)
@@ -283,7 +277,6 @@ def test_checkpoints_that_do_not_go_together(make: Callable[[Path], Path], messa
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.quick
 def test_a_number_too_large_for_its_type_is_told(tmp_path: Path) -> None:
     held = [torch.full((2,), at * 30_000.0, dtype=torch.float16) for at in range(3)]
     base, *models = [plain(tmp_path / str(at), {"w": each}) for at, each in enumerate(held)]
@@ -291,7 +284,6 @@ def test_a_number_too_large_for_its_type_is_told(tmp_path: Path) -> None:
         merge_folders(models, tmp_path / "out", how="task_arithmetic", base=base)
 
 
-@pytest.mark.quick
 def test_a_folder_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = [checkpoint(tmp_path / str(seed), seed, shards=True) for seed in range(2)]
     merged, out = _streaming.merged, tmp_path / "place" / "out"

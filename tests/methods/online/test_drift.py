@@ -54,7 +54,6 @@ def test_adwin_finds_what_that_of_river_finds() -> None:
     assert alarms(steps(), detect, state) == [3071, 6367, 12095, 15039, 18047]
 
 
-@pytest.mark.quick
 def test_page_hinkley_finds_what_that_of_river_finds() -> None:
     """River 0.26.1, drift.PageHinkley(alpha=1, mode="up", threshold=20)."""
     from manyways.methods.online._detectors import page_hinkley
@@ -64,7 +63,6 @@ def test_page_hinkley_finds_what_that_of_river_finds() -> None:
     assert found == [1978, 3042, 12064, 12917, 18037, 20501]
 
 
-@pytest.mark.quick
 def test_adwin_keeps_the_values_since_the_change() -> None:
     """Its window holds exact sums of the newest values, in O(log n) buckets."""
     from manyways.methods.online._detectors import adwin
@@ -87,7 +85,6 @@ def test_adwin_keeps_the_values_since_the_change() -> None:
     assert state.levels.sum() < 60
 
 
-@pytest.mark.quick
 def test_adwin_takes_noise_for_a_change_as_rarely_as_it_says() -> None:
     from manyways.methods.online._detectors import adwin
 
@@ -96,7 +93,6 @@ def test_adwin_takes_noise_for_a_change_as_rarely_as_it_says() -> None:
     assert not any(adwin(v, 0.002, state.numbers, state.levels, state.totals, state.spreads) for v in values)
 
 
-@pytest.mark.quick
 def test_a_fall_of_the_errors_is_no_drift() -> None:
     from manyways.methods.online._detectors import adwin
 
