@@ -282,10 +282,10 @@ def next_command(options: Fit, data: "Data", model: "Model") -> str:
     from manyways.models.abilities import Saved, next_words
 
     source = options.data if len(data) or data.environment else "DATA"
-    saved = Saved(model, str(options.out), source, data, beginning(data))
+    own = ("--environment", *options.reading.environment) if options.reading.environment else ()
+    saved = Saved(model, str(options.out), source, data, beginning(data), own)
     words = next_words(saved) or ("fit", "fine-tune", source, "--start", saved.folder, "--out", f"{saved.folder}-tuned")
-    own = ["--environment", *options.reading.environment] if options.reading.environment else []
-    return command_line(*words, *own)
+    return command_line(*words)
 
 
 def beginning(data: "Data") -> str:

@@ -16,7 +16,7 @@ class Acts(Protocol):
 
 def _next(saved: Saved) -> tuple[str, ...]:
     name = str(saved.model.lineage.method["name"])
-    return "fit", name, saved.source, "--start", saved.folder, "--out", f"{saved.folder}-tuned"
+    return "fit", name, saved.source, *saved.environment, "--start", saved.folder, "--out", f"{saved.folder}-tuned"
 
 
 ACT = Ability("act", Acts, words("act"), "act", "ppo", _next, 10)

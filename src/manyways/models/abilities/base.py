@@ -22,6 +22,7 @@ class Saved:
         source: What was typed for its data.
         data: What was read of that.
         beginning: The beginning of a text of `data`.
+        environment: What was typed of its environment.
     """
 
     model: "Model"
@@ -29,6 +30,7 @@ class Saved:
     source: str
     data: "Data"
     beginning: str
+    environment: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
