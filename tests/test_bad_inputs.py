@@ -589,11 +589,11 @@ def test_one_hot_labels() -> None:
         mw.Supervised().fit((torch.randn(50, 4), one_hot), budget="2 steps")
 
 
-def test_a_role_that_the_method_does_not_heed() -> None:
+def test_a_role_that_the_method_does_not_use() -> None:
     columns = {"x": np.arange(40.0), "w": np.ones(40), "label": ["a", "b"] * 20}
     data = mw.read(columns, label="label", input=["x"], weight="w")
     with pytest.raises(NeedsError, match="does not use the role weight, which the column 'w' has"):
-        mw.Supervised().fit(data, budget="2 steps")
+        mw.Ridge().fit(data)
     assert unused(("weight",), data) is None
     assert lacking((Label, Weight), data) is None
     assert "Name it: difficulty=" in str(lacking((Difficulty,), data))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from manyways.errors import ModelError, ParameterError
+from manyways.models.backbones import Backbone
 from manyways.models.heads import HEADS, Head
 from manyways.registry import Classes, load, modules_in
 
@@ -150,7 +151,7 @@ def test_two_of_one_name_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("linear", "manyways.models.heads:NormalisedHead", "manyways.heads")
     monkeypatch.setattr("manyways.registry.points_of", lambda group: (point,))
     heads: Classes[Head] = Classes("heads", Head, "manyways.models.heads")
-    assert "linear" in heads
+    assert heads.find("linear").__name__ == "LinearHead"
     assert list(heads.all()) == ["linear", "normalised", "joint", "similarity"]
 
 
@@ -162,6 +163,13 @@ def test_a_name_is_found_whatever_its_dashes_and_an_unknown_one_is_told() -> Non
         HEADS.rebuild({"name": "os.system"})
     with pytest.raises(ModelError, match="must be an object of JSON"):
         HEADS.rebuild(["linear"])
+
+
+def test_entries_stand_in_the_order_of_their_files_whichever_was_found_first() -> None:
+    first: Classes[Backbone] = Classes("backbones", Backbone, "manyways.models.backbones")
+    second: Classes[Backbone] = Classes("backbones", Backbone, "manyways.models.backbones")
+    first.find("vit")
+    assert list(first) == list(second)
 
 
 def test_modules_are_those_of_a_folder_without_private_ones() -> None:

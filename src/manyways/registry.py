@@ -43,7 +43,8 @@ class Registry(Generic[T]):
         self.places = places
         self.attribute = attribute
         self._entries: dict[str, T] = {}
-        self._unread: list[str | EntryPoint] | None = None
+        self._places: dict[str, int] = {}
+        self._unread: list[tuple[int, str | EntryPoint]] | None = None
 
     def find(self, name: object, error: type[ManywaysError] = ParameterError) -> T:
         """The entry called `name`, whatever its dashes, underscores and capitals.
@@ -66,7 +67,8 @@ class Registry(Generic[T]):
         """Every entry by its name, in the order of the places."""
         while self._read_next():
             pass
-        return {self.name_of(entry): entry for entry in self._entries.values()}
+        in_order = sorted(self._entries, key=lambda key: self._places[key])
+        return {self.name_of(self._entries[key]): self._entries[key] for key in in_order}
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self.all()
@@ -93,20 +95,21 @@ class Registry(Generic[T]):
         return isinstance(member, self.base)
 
     def _read_next(self, key: str = "") -> bool:
-        """Read one more module or entry point, first one that is called like `key`; False if all have been read."""
+        """Read one more module or entry point, first a module that is called like `key`; False if all are read."""
         if self._unread is None:
-            self._unread = [*(file for place in self.places for file in modules_in(place)), *points_of(self.group)]
+            files = [file for place in self.places for file in modules_in(place)]
+            self._unread = list(enumerate([*files, *points_of(self.group)]))
         if not self._unread:
             return False
-        names = [normal(_last(source)) for source in self._unread]
-        source = self._unread.pop(names.index(key) if key in names else 0)
+        names = [normal(source.rpartition(".")[2]) if isinstance(source, str) else "" for _, source in self._unread]
+        place, source = self._unread.pop(names.index(key) if key in names else 0)
         if isinstance(source, str):
-            self._take(importlib.import_module(source), None)
+            self._take(place, importlib.import_module(source), None)
         else:
-            self._take(load(source), source)
+            self._take(place, load(source), source)
         return True
 
-    def _take(self, brought: object, point: "EntryPoint | None") -> None:
+    def _take(self, place: int, brought: object, point: "EntryPoint | None") -> None:
         """Take the entries of a module, or the member that an entry point names."""
         if brought is None:
             return
@@ -121,6 +124,7 @@ class Registry(Generic[T]):
             key = normal(self.name_of(entry))
             other = self._entries.setdefault(key, entry)
             if other is entry:
+                self._places.setdefault(key, place)
                 continue
             clash = f"Two {self.group} are called {self.name_of(entry)!r}"
             if point is None:
@@ -201,10 +205,6 @@ def load(point: "EntryPoint") -> object | None:
             stacklevel=3,
         )
         return None
-
-
-def _last(source: "str | EntryPoint") -> str:
-    return source.rpartition(".")[2] if isinstance(source, str) else source.name
 
 
 def _origin(point: "EntryPoint") -> str:

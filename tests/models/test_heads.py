@@ -75,6 +75,7 @@ class Peaks(Head):
 
 def test_a_head_may_read_tokens_and_a_target_names_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HEADS._entries, "peaks", Peaks)
+    monkeypatch.setitem(HEADS._places, "peaks", 0)
     monkeypatch.setattr(ClassTarget, "head", "peaks")
     data = mw.read("digits").with_test(0.3)
     model = mw.Supervised().fit(data, budget=150)
