@@ -13,11 +13,12 @@ from manyways.data.targets import ClassTarget
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.discovery import all_methods
+from manyways.methods.needs import Forget
 from manyways.randomness import generator
 from manyways.training.learner import label_weights
 from manyways.training.samplers import SAMPLERS, Balanced, Epochs, Weighted
 
-USERS = sorted(name for name, kind in all_methods().items() if "weight" in kind.uses)
+USERS = sorted(name for name, kind in all_methods().items() if "weight" in kind.uses and Forget not in kind.needs)
 
 
 def rows(count: int = 240, *, wrong: float = 0.45, seed: int = 0) -> Data:
@@ -215,3 +216,24 @@ def test_weighted_sampling_without_weights_says_what_to_type() -> None:
         mw.Supervised(sampler="weighted").fit(data, budget=2)
     with pytest.raises(ParameterError, match="Supervised.sampler must be one of 'epochs', 'weighted', 'balanced'"):
         mw.Supervised(sampler="wieghted")
+
+
+def test_unlearning_weighs_the_rows_that_stay() -> None:
+    """The mean loss of a batch is that of its rows by their weights, so that rows of weight 0 pull at nothing."""
+    data = rows().with_forgotten(np.arange(6) * 4)
+    start = mw.Supervised().fit(data, budget=20)
+    method = mw.NPO()
+    learner = method.begin(data, start, 0)
+    batch = method.draw(learner, 0, generator(0))["retain"]
+    weights, losses = batch["weights"], learner.losses(learner.network, batch).detach()
+    assert float(weights.min()) == 0
+    with torch.no_grad():
+        assert float(learner.mean(learner.network, batch)) == pytest.approx(float((losses * weights).mean()))
+
+
+def test_weights_of_rows_without_labels_are_refused() -> None:
+    data = mw.read({"x": np.arange(20.0), "w": np.arange(20.0)}, input="x", weight="w", label=())
+    with pytest.raises(NeedsError, match="does not use the role weight"):
+        mw.SimCLR().fit(data, budget=1)
+    labelled = rows()
+    assert mw.SimCLR().fit(labelled, budget=1).gives == {"embed"}

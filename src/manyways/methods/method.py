@@ -243,7 +243,9 @@ class Method(ABC):
 
     def _unused(self, data: Data) -> str | None:
         """The role of `data` that is of labels, which this method learns from, and that it does not use."""
-        return unused(self.roles_used(), data) if any(need.labelled for need in self.needs) else None
+        # Weights are of labels: where there are some, they are nothing to a method that learns without them.
+        learns = any(need.labelled or need.reads_labels for need in self.needs)
+        return unused(self.roles_used(), data) if learns or not data.has("label") else None
 
     def lacks_of(self, data: Data) -> str | None:
         """The reason why `data` is not enough for this method, whatever model it starts from."""

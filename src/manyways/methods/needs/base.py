@@ -23,6 +23,7 @@ class Need:
         check: Returns why data does not meet it, with what to type instead; None if it does.
         of_rows: False for what an environment has, and not rows of a table.
         labelled: True if only rows with labels meet it.
+        reads_labels: True if rows with labels may meet it, so that their sample weights matter.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Need:
     check: Check
     of_rows: bool = True
     labelled: bool = False
+    reads_labels: bool = False
 
     def __str__(self) -> str:
         return self.name

@@ -68,7 +68,7 @@ def _prompts(data: Data) -> str | None:
 
 Text = Need("text", "running text", _text)
 Answers = Need("answers", "prompts with completions, or conversations", _answers)
-Examples = Need("examples", "labels, answers or running text", _examples)
+Examples = Need("examples", "labels, answers or running text", _examples, reads_labels=True)
 Pairs = Need("pairs", "a chosen and a rejected answer", _pairs)
-Judged = Need("judged", "answers judged desirable or not", _judged)
+Judged = Need("judged", "answers judged desirable or not", _judged, reads_labels=True)
 Prompts = Need("prompts", "prompts to answer", _prompts)

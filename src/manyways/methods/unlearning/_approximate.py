@@ -64,6 +64,7 @@ class Approximate(OfMarkedRows, GradientMethod[UnlearnerT], Generic[UnlearnerT])
     """Decoupled weight decay of the matrices."""
 
     needs: ClassVar[tuple[Need, ...]] = (Examples, Forget)
+    uses: ClassVar = ("weight",)
     gives: ClassVar = frozenset({"classify", "regress", "embed", "generate"})
     takes: ClassVar = frozenset({"classify", "regress", "generate"})
 

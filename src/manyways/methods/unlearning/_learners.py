@@ -94,10 +94,16 @@ class RowUnlearner(Unlearner, LabelledLearner):
     def __init__(self, start: Predictor, data: Data, seed: int) -> None:
         network = start.copy_of_network().requires_grad_(True)
         LabelledLearner.__init__(self, network, data, start.inputs, start.label_target, seed)
+        self.weigh(balanced=False)
         self._divide(data, data.labelled)
 
     def batch(self, positions: RowNumbers) -> Any:
-        return {"inputs": self.take(positions), "labels": self.labels_at(positions)}
+        return {"inputs": self.take(positions), **self.labels_of(positions)}
+
+    def mean(self, network: nn.Module, batch: Any) -> Tensor:
+        """The mean loss of the labels, by their sample weights."""
+        losses = self.losses(network, batch)
+        return (losses * batch["weights"]).mean() if "weights" in batch else super().mean(network, batch)
 
     def losses(self, network: nn.Module, batch: Any) -> Tensor:
         return self.target.losses(network(batch["inputs"]), batch["labels"])
