@@ -84,3 +84,10 @@ def test_an_input_without_a_spec_is_refused() -> None:
 def test_a_view_that_a_kind_of_input_has_not_is_its_weak_one() -> None:
     assert view_of("mirrored", SPECS["caption"]) == view_of("weak", SPECS["caption"])
     assert {"weak", "strong", "contrastive"} == set(view_names())
+
+
+def test_a_view_that_no_input_has_is_refused() -> None:
+    seen = {"photo": inputs()["photo"]}
+    with pytest.raises(ParameterError, match=r"The view 'mirrored' is of other kinds of inputs than these \(image\)"):
+        Views({"photo": SPECS["photo"]}).see("mirrored", seen, torch.Generator())
+    assert Views({"photo": SPECS["photo"]}).see("weak", seen, torch.Generator())["photo"].shape == seen["photo"].shape

@@ -42,6 +42,8 @@ __all__ = [
 
 VIEWS: Classes[View] = Classes("views", View, "manyways.data.views")
 """Every view by its name: those of this folder, and of the entry-point group `manyways.views`."""
+BUILT_IN = ("weak", "strong", "contrastive")
+"""The views that inputs of every kind have, their own or the usual one."""
 USUAL = {"contrastive": "strong", "strong": "weak"}
 """The view of a kind of input that has none of that name."""
 
@@ -103,8 +105,18 @@ class Views:
     def see(self, name: str, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """The view called `name` of every input; see `view_of`."""
         if name not in self._views:
+            self._check(name)
             self._views[name] = {modality: view_of(name, spec) for modality, spec in self.specs.items()}
         return self._apply(self._views[name], inputs, rng)
+
+    def _check(self, name: str) -> None:
+        """Raise ParameterError where a view beside the built-in ones is of no kind of these inputs."""
+        kinds = sorted({spec.kind for spec in self.specs.values()})
+        if name not in BUILT_IN and not any(f"{kind}-{name}" in VIEWS for kind in kinds):
+            raise ParameterError(
+                f"The view {name!r} is of other kinds of inputs than these ({', '.join(kinds)}). Take one of "
+                f"{', '.join(BUILT_IN)}."
+            )
 
     def _apply(
         self, views: Mapping[str, View], inputs: Mapping[str, Tensor], rng: torch.Generator

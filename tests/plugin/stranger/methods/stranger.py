@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from manyways.data.data import Data
 from manyways.data.roles import Role
 from manyways.data.targets import Target
 from manyways.methods.bases.gradient import Batch, Loss
@@ -80,7 +79,3 @@ class Stranger(LabelledMethod[LabelledLearner]):
         return StrangePredictor(
             network=learner.network, inputs=learner.encoding, target=learner.target, darkest=darkest
         )
-
-    @classmethod
-    def example_data(cls) -> Data:
-        raise NotImplementedError
