@@ -1,7 +1,6 @@
 """A comparison as one HTML file that opens offline."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -83,7 +82,7 @@ def breakable(title: str) -> "Markup":
     """`title` as HTML that may be broken where a method's text has a bracket, a comma or an equals sign."""
     from markupsafe import Markup, escape
 
-    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[(,=])", title) if part)
+    return Markup("<wbr>").join(map(escape, wording.seams(title)))
 
 
 def without_places(comparison: Comparison) -> Comparison:
