@@ -17,6 +17,7 @@ from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
+from manyways.methods.features import checkpoints_of
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last, set_aside, stages
 from manyways.models.abilities import any_of
@@ -83,10 +84,13 @@ class ComparisonPlan:
 
 def make_plan(
     data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
-    metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
+    metric: str | None, test_share: float, workers: int | None, start: Start | None = None, backbone: str | None = None,
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None else [_method(method) for method in methods]
+    if backbone is not None:
+        checkpoints_of(backbone, data)  # one that reads none of the inputs is refused now, not in every job
+        named = named and [method.with_backbone(backbone) for method in named]
     if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
         data = set_aside(named[0], data, test_share)  # else the classes to be told apart would be known ones
     task = task_of(data, metric)
@@ -114,7 +118,7 @@ def make_plan(
     visible = data.with_labels(labels, numbers[0]) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
-    chosen = suggested(visible, task, start) if named is None else named
+    chosen = suggested(visible, task, start, backbone) if named is None else named
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
@@ -152,10 +156,17 @@ def _method(given: Method | str) -> Method:
     return parse_method(given) if isinstance(given, str) else given
 
 
-def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
-    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name."""
+def suggested(data: Data, task: Task, start: Start | None = None, backbone: str | None = None) -> list[Method]:
+    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name.
+
+    Those that can start from the checkpoint `backbone` do, and so do some that need a start.
+    """
     kinds = all_methods().values()
     candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
+    if backbone is not None:
+        needy = [kind() for kind in kinds if kind().needs_start()]
+        plain = [each if str(each) == BASELINE else each.with_backbone(backbone) for each in candidates]
+        candidates = plain + [fed for each in needy if not (fed := each.with_backbone(backbone)).needs_start()]
     if start is not None and task.has_labels:
         candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
     fitting: dict[str, Method] = {}

@@ -36,6 +36,10 @@ def check_given(arguments: dict[str, Any]) -> None:
         )
     if not isinstance(arguments["start"], Model | str | Path | None):
         raise ParameterError(f"start must be a model or its folder; got {arguments['start']!r}.")
+    if not isinstance(arguments["backbone"], str | None):
+        raise ParameterError(
+            f"backbone must be a checkpoint's folder or its name on the Hub, as text; got {arguments['backbone']!r}."
+        )
     if arguments["on_progress"] is not None and not callable(arguments["on_progress"]):
         raise ParameterError(
             f"on_progress must be a function of one CompareProgress; got {arguments['on_progress']!r}."
