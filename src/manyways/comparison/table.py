@@ -53,7 +53,7 @@ class ComparisonTable:
     def _fitting(self, ranked: list[Entry], width: int) -> dict[str, int]:
         """The keys of the columns that fit into `width` cells beside the names, with their widths."""
         widths = {column.key: _width(column, ranked) for column in self._columns(ranked)}
-        name_width = max(cell_len(entry.name) + 2 for entry in ranked)
+        name_width = max(cell_len(entry.title) + 2 for entry in ranked)
         name_width = max(name_width, cell_len(NAME_HEADING))
         for key in (*FIRST_TO_GO, *self.comparison.beside[::-1], *LAST_TO_GO):
             if min(name_width, NARROWEST_NAME) + sum(GAP + size for size in widths.values()) <= width:
@@ -76,7 +76,7 @@ class ComparisonTable:
         for entry in ranked:
             taken = entry.name == conclusion.recommended
             mark = (">" if ascii_only else "▸") if taken else " "
-            cells = [f"{mark} {entry.name}"]
+            cells = [f"{mark} {entry.title}"]
             for column in columns:
                 strip = column.key == "strip"
                 cells.append(_strip(entry, low, high, widths["strip"], ascii_only) if strip else column.cell(entry))
@@ -130,7 +130,7 @@ class ComparisonTable:
             lines = Table.grid(padding=(0, GAP, 0, 0))
             lines.add_column(no_wrap=True)
             lines.add_column(overflow="fold")
-            lines.add_row(Text(f"x {entry.name}"), Text(reason))
+            lines.add_row(Text(f"x {entry.title}"), Text(reason))
             yield lines
 
     def _conclusion(self) -> Iterable[RenderableType]:

@@ -153,11 +153,11 @@ def checkpoints_of(backbone: str, data: Data) -> dict[str, str]:
     if named:
         return {name: each for name, each in named.items() if each != AUTO}
     kind = kind_read(backbone)
-    found = {name: backbone for name, columns in groups.items() if columns[0].kind == kind}
-    if not found:
+    reading = {name: backbone for name, columns in groups.items() if columns[0].kind == kind}
+    if not reading:
         kinds = ", ".join(sorted({columns[0].of.modality for columns in groups.values()}))
         raise ParameterError(
             f"The checkpoint {backbone!r} reads {kind}, and {data.name} has none: its inputs are {kinds}. Leave "
             "backbone out, or name another."
         )
-    return found
+    return reading

@@ -57,44 +57,44 @@ def sentence_encoder(find: Find) -> SentenceEncoder | None:
     if place is None:
         return None
     kinds: list[str] = []
-    made = SentenceEncoder(pooling=())
+    modules = SentenceEncoder(pooling=())
     for each in read_objects(place, str(place), ModelError):
         kind = each.get("type", str).rpartition(".")[2]
         kinds.append(kind)
-        made = _with_module(made, kind, _inside(place, each.get("path", str)), place, find)
+        modules = _with_module(modules, kind, _inside(place, each.get("path", str)), place, find)
     if kinds[:1] != ["Transformer"] or (len(kinds) > 1 and kinds[1] != "Pooling"):
         raise ModelError(f"{place} must name a Transformer and its Pooling first; got {', '.join(kinds) or 'nothing'}.")
-    return replace(made, pooling=made.pooling or ("mean",), length=_length(find, made.folder))
+    return replace(modules, pooling=modules.pooling or ("mean",), length=_length(find, modules.folder))
 
 
-def _with_module(made: SentenceEncoder, kind: str, path: str, modules: Path, find: Find) -> SentenceEncoder:
+def _with_module(modules: SentenceEncoder, kind: str, path: str, described: Path, find: Find) -> SentenceEncoder:
     if kind == "Transformer":
-        return replace(made, folder=path)
+        return replace(modules, folder=path)
     if kind == "Pooling":
-        return replace(made, pooling=_poolings(_config(find, path, modules)))
+        return replace(modules, pooling=_poolings(_config(find, path, described)))
     if kind == "Dense":
-        return replace(made, dense=(*made.dense, (path, _dense(_config(find, path, modules)))))
+        return replace(modules, dense=(*modules.dense, (path, _dense(_config(find, path, described)))))
     if kind == "Normalize":
-        return replace(made, unit_length=True)
+        return replace(modules, unit_length=True)
     if kind in DROPPED:
-        return made
+        return modules
     raise ModelError(
-        f"{modules} names a module {kind!r} that is not read; those that are: Transformer, Pooling, Dense, "
+        f"{described} names a module {kind!r} that is not read; those that are: Transformer, Pooling, Dense, "
         "Normalize, Dropout."
     )
 
 
-def _config(find: Find, path: str, modules: Path) -> Path:
+def _config(find: Find, path: str, described: Path) -> Path:
     place = find(f"{path}/config.json")
     if place is None:
-        raise ModelError(f"{modules} names {path}, which has no config.json. Copy the checkpoint again.")
+        raise ModelError(f"{described} names {path}, which has no config.json. Copy the checkpoint again.")
     return place
 
 
-def _inside(modules: Path, path: str) -> str:
+def _inside(described: Path, path: str) -> str:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts:
-        raise ModelError(f"{modules} names the folder {path!r}, which lies outside; it is not read.")
+        raise ModelError(f"{described} names the folder {path!r}, which lies outside; it is not read.")
     return path
 
 
