@@ -63,7 +63,9 @@ class Compare:
     """Share of the rows to test on, where the data has no test rows of its own: of running text and of rows with a time
     the last, of the classes where only methods that learn to tell new ones apart are named."""
     workers: Count = None
-    """Trainings at the same time; by default one for each core, up to 8."""
+    """Trainings at the same time; by default one for each core, up to 8, and on a cluster all that it has room for."""
+    on: Annotated[str | None, one(str, "a cluster", "CLUSTER"), UNSAID] = None
+    """Cluster to train on: ray, the Ray cluster that this machine is part of, or ray://HOST:PORT."""
     report: File = None
     """Write the whole comparison here as one HTML file with plots."""
     json: File = None
@@ -75,12 +77,15 @@ class Compare:
 
     def check(self) -> None:
         """Raise ParameterError for what is wrong before any data is read."""
+        from manyways.comparison.given import check_on
+
         check_budget(self.budget)
         at_least("--labels", self.labels, 1)
         at_least("--seeds", self.seeds, 1)
         at_least("--workers", self.workers, 0)
         if not 0 < self.test_share < 1:
             raise ParameterError(f"--test-share must be in (0, 1); got {self.test_share}.")
+        check_on(self.on)
         check_file("--report", self.report)
         check_file("--json", self.json)
         if self.open and self.report is None:
@@ -109,6 +114,7 @@ def main(arguments: Sequence[str]) -> int:
             metric=options.metric,
             test_share=options.test_share,
             workers=options.workers,
+            on=options.on,
             fresh=options.fresh,
             start=options.start,
             command=command_line("compare", *arguments),
