@@ -67,7 +67,7 @@ def carry_out(
             "the same on both."
         )
     torch.set_num_threads(conditions.threads)
-    given = Job(**job)
+    given = Job.from_json(job)
     if sent is None:
         if not _sees(Path(folder).parent, conditions.mark):
             return None
