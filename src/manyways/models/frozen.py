@@ -77,7 +77,7 @@ def _plain_features(name: str, part: Backbone, encoding: InputEncoding, data: Da
 
 
 def behind(network: Network, joined: NDArray[np.float32], *, head: bool) -> NDArray[np.float32]:
-    """What `network` makes of the joined features of its backbones: through its projection, and its `head`."""
+    """The outputs of `network` for the joined features of its backbones: of its projection, and of its `head`."""
     if network.projection is None and not head:
         return joined
     parts: list[NDArray[np.float32]] = []
