@@ -106,23 +106,15 @@ def compare(
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-<<<<<<< HEAD
-        "backbone": backbone, "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
     plan = make_plan(
         as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone
     )
-=======
-        "on": on, "on_progress": on_progress,
-    })  # fmt: skip
-    begun = open_start(start) if start is not None else None
-    splitting = Splitting(split, test_share, folds, splits)
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun)
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
->>>>>>> main
     folder = make_folder(home_folder() / "comparisons" / plan.key)
     jobs = plan.jobs()
     if fresh:

@@ -114,7 +114,6 @@ class InputEncoding:
 
     def encode(self, data: "Data") -> Encoded:
         """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
-<<<<<<< HEAD
         stores = {name: self.store(encoder, data) for name, encoder in self.encoders.items()}
         return Encoded(stores, data.rows, self.absent(data))
 
@@ -123,18 +122,13 @@ class InputEncoding:
 
         Raises DataError where a column is missing.
         """
-        found = absent_by_modality({name: self._columns(each, data) for name, each in self.encoders.items()})
+        found = absent_by_modality({name: self.columns_of(each, data) for name, each in self.encoders.items()})
         return {name: mask for name, mask in found.items() if mask[data.rows].any()}
 
     def columns_read(self, name: str, data: "Data") -> list[Column]:
         """The columns of `data` that the encoder `name` encodes. Raises DataError where one is missing."""
-        columns = self._columns(self.encoders[name], data)
+        columns = self.columns_of(self.encoders[name], data)
         return without_gaps(columns) if len(self.encoders) > 1 else columns
-=======
-        stores = {name: self._store(encoder, data) for name, encoder in self.encoders.items()}
-        found = absent_by_modality({name: self.columns_of(each, data) for name, each in self.encoders.items()})
-        return Encoded(stores, data.rows, {name: mask for name, mask in found.items() if mask[data.rows].any()})
->>>>>>> main
 
     def columns_of(self, encoder: Encoder, data: "Data") -> list[Column]:
         """The columns of `data` that `encoder` reads. Raises DataError where one is missing."""
@@ -145,14 +139,9 @@ class InputEncoding:
             )
         return [data.columns[name] for name in encoder.columns]
 
-<<<<<<< HEAD
     def store(self, encoder: Encoder, data: "Data") -> Rows:
         """All rows of the table of `data`, encoded by one of the encoders. Raises DataError as `encode` does."""
-        columns = self._columns(encoder, data)
-=======
-    def _store(self, encoder: Encoder, data: "Data") -> Rows:
         columns = self.columns_of(encoder, data)
->>>>>>> main
         if len(self.encoders) > 1:
             columns = without_gaps(columns)
         if encoder.already_encoded(columns):
