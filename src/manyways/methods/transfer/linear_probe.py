@@ -15,6 +15,7 @@ from manyways.methods.features import start_features
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -52,6 +53,9 @@ class LinearProbe(Method):
     uses: ClassVar = ("weight",)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
+    recommends: ClassVar = {
+        "any": Recommendation("a linear model of the inputs, or of a trained network's features, in seconds", 12),
+    }
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
