@@ -14,6 +14,7 @@ from manyways.comparison.results import Comparison
 from manyways.comparison.shortlist import MOST, Shortlist, everything, pace, shortlist
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
+from manyways.data.splitting import Splitting
 from manyways.errors import ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
@@ -131,7 +132,7 @@ def test_a_method_says_itself_where_it_stands(digits: Data, monkeypatch: pytest.
 @pytest.mark.quick
 def test_a_plan_takes_the_shortlist_all_or_what_is_named(digits: Data) -> None:
     def methods(given: object) -> list[str]:
-        return list(make_plan(digits, given, 40, Budget.of("5 steps"), 1, None, 0.2, 0).methods)  # type: ignore[arg-type]
+        return list(make_plan(digits, given, 40, Budget.of("5 steps"), 1, None, Splitting(), 0).methods)  # type: ignore[arg-type]
 
     few = digits.with_labels(40, 0)
     assert methods(None) == list(map(str, of(few).methods))

@@ -90,7 +90,7 @@ class ComparisonTable:
             Column("score", metric, lambda entry: wording.score(comparison, entry.score)),
             Column("margin", "", lambda entry: wording.margin(comparison, entry), right=False),
             Column("strip", " " * STRIP.start, lambda entry: "", right=False),
-            Column("labels worth", "labels worth", _short_labels),
+            Column("labels worth", "labels worth", wording.short_labels),
             *(Column(each, wording.metric_words(each), _beside(each)) for each in comparison.beside),
             Column("time", "time", lambda entry: wording.seconds(entry.seconds)),
             Column("memory", "memory", lambda entry: wording.megabytes(entry.peak_memory_mb)),
@@ -156,15 +156,6 @@ def _beside(metric: str) -> Callable[[Entry], str]:
 
 def _width(column: Column, entries: list[Entry]) -> int:
     return max(cell_len(text) for text in (column.heading, *(column.cell(entry) for entry in entries)))
-
-
-def _short_labels(entry: Entry) -> str:
-    if entry.labels_equivalent is not None:
-        return wording.count(entry.labels_equivalent)
-    for words, sign in (("more than ", "> "), ("fewer than ", "< ")):
-        if entry.labels_note.startswith(words):
-            return sign + entry.labels_note.removeprefix(words)
-    return wording.MISSING
 
 
 def _strip(entry: Entry, low: float, high: float, width: int, ascii_only: bool) -> str:
