@@ -234,7 +234,7 @@ def test_judged_answers_are_compared_like_pairs(sums: Data, checkpoint: Path) ->
 
 
 def test_texts_with_labels_are_tried_with_masked_language_models(topics: Data) -> None:
-    plan = make_plan(topics, None, None, Budget.of("5 steps"), 1, None, Splitting(), 0)
+    plan = make_plan(topics, "all", None, Budget.of("5 steps"), 1, None, Splitting(), 0)
     assert "masked-lm >> fine-tune" in plan.methods
     assert {"supervised", "linear-probe", "simclr >> fine-tune"} <= plan.methods.keys()
     assert not {"pretrain", "sft", "dpo"} & plan.methods.keys()
