@@ -20,6 +20,7 @@ from manyways.models.model import Model
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
+from manyways.methods.recommendations import Recommendation
 
 SILHOUETTE_ROWS = 2000
 ALL_AT_ONCE = 20_000
@@ -60,6 +61,7 @@ class KMeans(Method):
     needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"cluster", "classify"})
     takes: ClassVar = frozenset({"embed"})
+    recommends: ClassVar = {"any": Recommendation("clusters of all rows, which the labels name, in seconds", 80)}
     paper: ClassVar = "Lloyd (1957/1982); Arthur & Vassilvitskii, k-means++, SODA 2007"
 
     def ablations(self, data: Data) -> Ablations:
