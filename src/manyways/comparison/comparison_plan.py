@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from manyways.comparison.advise import completed
 from manyways.comparison.conclusion import BASELINE, START
@@ -41,6 +41,13 @@ class ComparisonPlan:
     curve: tuple[int, ...]
     task: Task
     start: Start | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The methods of lines for reference, as text, with their titles; see `Task.references`."""
+
+    @property
+    def entries(self) -> dict[str, Method]:
+        """The methods, and those of the lines for reference that are not among them."""
+        return {**self.methods, **{text: parse_method(text) for text in self.references if text not in self.methods}}
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
@@ -48,7 +55,7 @@ class ComparisonPlan:
         entries = [
             self._begun(Job(name, self.labels, seed, str(self.budget), self.metric, seed == kept, fields_of(method)))
             for seed in self.seeds
-            for name, method in self.methods.items()
+            for name, method in self.entries.items()
         ]
         if self.start is not None and self.start.scored_by(self.task):
             entries.insert(0, self._begun(Job(START, self.labels, kept, "", self.metric)))
@@ -140,6 +147,7 @@ def make_plan(
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
+        references=task.references(visible),
     )
 
 

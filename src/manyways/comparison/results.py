@@ -131,6 +131,7 @@ class Entry(Record):
         exhibits: Exhibits of its model of the first seed.
         bound: Easier conditions that it learns under, in words; empty for most.
         caution: Trouble in a training that has a score all the same.
+        reference: True for a line for reference, such as the majority class, which is no candidate for the best.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Entry(Record):
     exhibits: tuple[Exhibit, ...] = ()
     bound: str = ""
     caution: str = ""
+    reference: bool = False
 
     @property
     def scored(self) -> bool:
@@ -287,6 +289,11 @@ class Comparison(Record):
         """True if the metric is a fraction of 1 that people read in per cent."""
         return self.metric in FRACTIONS
 
+    @property
+    def ways(self) -> tuple[Entry, ...]:
+        """The entries that are no lines for reference, in their order."""
+        return tuple(entry for entry in self.entries if not entry.reference)
+
     def ranked(self) -> list[Entry]:
         """The entries that have a score, best first; equal scores: the quicker first."""
         sign = -1 if self.higher_is_better else 1
@@ -294,9 +301,9 @@ class Comparison(Record):
         return sorted(scored, key=lambda entry: (sign * (entry.score or 0.0), entry.seconds or math.inf))
 
     def contestants(self) -> list[Entry]:
-        """Those of `ranked` that learned under the conditions that were asked; all, where none did."""
+        """Those of `ranked` that learned under the conditions that were asked, no lines for reference; else all."""
         ranked = self.ranked()
-        return [entry for entry in ranked if not entry.bound] or ranked
+        return [entry for entry in ranked if not (entry.bound or entry.reference)] or ranked
 
     def to_json(self) -> dict[str, Any]:
         """This comparison as plain JSON values, with the schema version first."""

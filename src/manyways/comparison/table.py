@@ -53,7 +53,7 @@ class ComparisonTable:
     def _fitting(self, ranked: list[Entry], width: int) -> dict[str, int]:
         """The keys of the columns that fit into `width` cells beside the names, with their widths."""
         widths = {column.key: _width(column, ranked) for column in self._columns(ranked)}
-        name_width = max(cell_len(entry.name) + 2 for entry in ranked)
+        name_width = max(cell_len(name_of(entry)) + 2 for entry in ranked)
         name_width = max(name_width, cell_len(NAME_HEADING))
         for key in (*FIRST_TO_GO, *self.comparison.beside[::-1], *LAST_TO_GO):
             if min(name_width, NARROWEST_NAME) + sum(GAP + size for size in widths.values()) <= width:
@@ -76,11 +76,12 @@ class ComparisonTable:
         for entry in ranked:
             taken = entry.name == conclusion.recommended
             mark = (">" if ascii_only else "▸") if taken else " "
-            cells = [f"{mark} {entry.name}"]
+            cells = [f"{mark} {name_of(entry)}"]
             for column in columns:
                 strip = column.key == "strip"
                 cells.append(_strip(entry, low, high, widths["strip"], ascii_only) if strip else column.cell(entry))
-            table.add_row(*(Text(cell) for cell in cells), style="bold" if taken else "")
+            style = "bold" if taken else "dim" if entry.reference else ""
+            table.add_row(*(Text(cell) for cell in cells), style=style)
         return table
 
     def _columns(self, ranked: list[Entry]) -> list[Column]:
@@ -139,6 +140,11 @@ class ComparisonTable:
         yield Text(conclusion.title, style="bold")
         for sentence in (*conclusion.sentences, *conclusion.cautions):
             yield Padding(Text(sentence), (0, 0, 0, 2))
+
+
+def name_of(entry: Entry) -> str:
+    """The name of `entry` in the table, and that it is a line for reference, where it is one."""
+    return f"{entry.name} (reference)" if entry.reference else entry.name
 
 
 def render_table(comparison: Comparison) -> ComparisonTable:
