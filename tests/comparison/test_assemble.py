@@ -75,7 +75,7 @@ def test_an_entry_is_the_mean_over_its_seeds(plan: ComparisonPlan) -> None:
     assert entry.peak_memory_mb == 300.0  # the highest, not the mean
     assert entry.metrics == {"accuracy": pytest.approx(0.7)}
     assert [(point.step, point.score) for point in entry.curve] == [(10, pytest.approx(0.4))]  # where all have one
-    assert entry.title == "SimCLR → FineTune"
+    assert entry.title == "simclr >> fine-tune"
     assert entry.gives == tuple(sorted(plan.methods[CHAIN].stages[-1].gives))  # type: ignore[attr-defined]
     assert "input" in entry.needs
     assert "label" in entry.needs

@@ -99,7 +99,7 @@ def test_entries_are_complete(digits: Data) -> None:
         assert entry.metrics["accuracy"] == entry.score
         assert entry.curve[-1].step == 20
         assert [point.step for point in entry.curve] == sorted({point.step for point in entry.curve})
-    assert found.entries[1].title == "SimCLR → FineTune"
+    assert found.entries[1].title == "simclr >> fine-tune"
     assert "2020" in found.entries[1].source
     assert (found.entries[0].score or 0) > 0.3  # ten classes: chance is 0.1
 

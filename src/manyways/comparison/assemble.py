@@ -108,7 +108,7 @@ def make_entry(
     needs = tuple(dict.fromkeys(need.name for stage in stages for need in stage.needs))
     entry = Entry(
         name=name,
-        title=plan.references.get(name) or " → ".join(_title(stage) for stage in stages),
+        title=plan.titles[name],
         needs=needs,
         gives=tuple(sorted(stages[-1].gives)),
         source="; ".join(stage.paper for stage in stages if stage.paper),
@@ -170,10 +170,6 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
         entry, score=outcome.score, low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
         steps=0, metrics=dict(outcome.metrics), pending=False,
     )  # fmt: skip
-
-
-def _title(method: Method) -> str:
-    return type(method).__name__ + str(method)[len(method.method_name()) :]
 
 
 def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:

@@ -171,10 +171,13 @@ class _Progress:
             self._done, self._ended_here = self._done + 1, self._ended_here + 1
             score = report.outcome.score
             what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
-            finished = f"{describe(report.job, self._plan.task.labelled)}: {what}"
+            finished = f"{self._describe(report.job)}: {what}"
         if self._tell:
-            running = tuple((describe(job, self._plan.task.labelled), at) for job, at in self._running.items())
+            running = tuple((self._describe(job), at) for job, at in self._running.items())
             self._tell(CompareProgress(self._done, self._total, running, finished, self._remaining()))
+
+    def _describe(self, job: Job) -> str:
+        return describe(job, self._plan.task.labelled, self._plan.titles.get(job.method))
 
     def _remaining(self) -> float | None:
         if not self._ended_here:
@@ -182,7 +185,7 @@ class _Progress:
         return (time.monotonic() - self._began) / self._ended_here * (self._total - self._done)
 
 
-def describe(job: Job, labelled: bool = True) -> str:
-    """A job in a few words."""
+def describe(job: Job, labelled: bool = True, title: str | None = None) -> str:
+    """A job in a few words, with the title of its entry; without one, with its name."""
     shown = "all labels" if job.labels is None else f"{job.labels} labels"
-    return ", ".join([job.method, *([shown] if labelled else []), f"seed {job.seed}"])
+    return ", ".join([title or job.method, *([shown] if labelled else []), f"seed {job.seed}"])

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from manyways.comparison.advise import completed
 from manyways.comparison.conclusion import BASELINE, START
@@ -12,6 +13,7 @@ from manyways.comparison.job import Job, fields_of
 from manyways.comparison.label_efficiency import label_counts
 from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
+from manyways.comparison.titles import titles
 from manyways.data.data import Data
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -76,6 +78,11 @@ class ComparisonPlan:
         if self.start is None or (method is not None and not self.start.begins(method, self.task)):
             return job
         return replace(job, start=str(self.start.folder), start_key=self.start.key)
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """The titles of the methods by their text."""
+        return {**titles(self.entries), **self.references}
 
     @property
     def key(self) -> str:

@@ -131,7 +131,7 @@ class ComparisonTable:
             lines = Table.grid(padding=(0, GAP, 0, 0))
             lines.add_column(no_wrap=True)
             lines.add_column(overflow="fold")
-            lines.add_row(Text(f"x {entry.name}"), Text(reason))
+            lines.add_row(Text(f"x {entry.title}"), Text(reason))
             yield lines
 
     def _conclusion(self) -> Iterable[RenderableType]:
@@ -143,8 +143,8 @@ class ComparisonTable:
 
 
 def name_of(entry: Entry) -> str:
-    """The name of `entry` in the table, and that it is a line for reference, where it is one."""
-    return f"{entry.name} (reference)" if entry.reference else entry.name
+    """The title of `entry` in the table, and that it is a line for reference, where it is one."""
+    return f"{entry.title} (reference)" if entry.reference else entry.title
 
 
 def render_table(comparison: Comparison) -> ComparisonTable:

@@ -97,7 +97,7 @@ def test_it_is_in_every_comparison_on_labels_and_never_the_best() -> None:
     found = mw.compare(noise, methods=["nearest-neighbours(neighbours=1)"], budget="5 steps", seeds=2, workers=0)
     line = next(entry for entry in found.entries if entry.reference)
     test = noise.test.take("y")
-    assert (line.name, line.title, line.score) == ("majority", "Majority class", (test == "a").mean())
+    assert (line.name, line.title, line.score) == ("majority", "majority class", (test == "a").mean())
     assert [entry.name for entry in found.contestants()] == ["nearest-neighbours(neighbours=1)"]
     assert found.conclusion is not None
     assert found.conclusion.recommended == "nearest-neighbours(neighbours=1)"
@@ -111,7 +111,7 @@ def test_it_is_a_line_for_reference_where_it_is_named_too(named: list[str]) -> N
     found = mw.compare(table(y=MADE.normal(size=200)), methods=named, budget="5 steps", seeds=1, workers=0)
     assert [entry.name for entry in found.entries] == named
     assert found.entries[0].reference
-    assert found.entries[0].title == "Mean"
+    assert found.entries[0].title == "mean"
 
 
 def test_it_is_the_line_of_several_labels() -> None:

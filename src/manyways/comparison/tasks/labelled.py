@@ -12,7 +12,7 @@ from manyways.metrics import plain_metric
 from manyways.models.model import Model
 
 MAJORITY = "majority"
-CONSTANTS = {"softmax": "Majority class", "sigmoid": "Shares of the classes", "identity": "Mean"}
+CONSTANTS = {"softmax": "majority class", "sigmoid": "shares of the classes", "identity": "mean"}
 """The title of what predicts the same for every row, by the activation of the outputs."""
 
 
@@ -49,7 +49,7 @@ class SeveralLabels(Task):
         return len(data.labels) > 1 and bool(data.inputs)
 
     def references(self, data: Data) -> Mapping[str, str]:
-        return {MAJORITY: "Majority classes and means"}
+        return {MAJORITY: "majority classes and means"}
 
     def learned_from(self, data: Data, visible: Data) -> str:
         return f"{int(visible.training.labelled.sum()):,} rows of {len(data.labels)} labels"
