@@ -12,6 +12,7 @@ from manyways.comparison.assemble import assemble, interval, label_points, make_
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome
 from manyways.data.read import read
+from manyways.data.splitting import Splitting
 from manyways.training.budget import Budget
 
 pytestmark = pytest.mark.quick
@@ -23,7 +24,7 @@ CHAIN = "simclr >> fine-tune"
 def plan() -> ComparisonPlan:
     """Two ways with three seeds on 40 of 1,347 labels of digits."""
     data = read("digits").with_test(0.25)
-    return make_plan(data, ["supervised", CHAIN], 40, Budget.of("20 steps"), 3, None, 0.2, 0)
+    return make_plan(data, ["supervised", CHAIN], 40, Budget.of("20 steps"), 3, None, Splitting(), 0)
 
 
 def outcome(score: float, **more: Any) -> Outcome:
