@@ -139,7 +139,7 @@ def test_the_table_stands_in_order_and_is_read_on_a_telephone(page: Page) -> Non
     cells = [found["data-heading"] for found in page.having("data-heading")]
     assert cells == ["Accuracy", "Labels worth", "Time", "Memory", "Parameters", "Steps"] * 3
     style = "".join(page.code["style"])
-    narrow = style[style.index("@media (max-width: 1000px)") :]
+    narrow = style[style.index("@media screen and (max-width: 1000px)") :]
     assert "content: attr(data-heading)" in narrow
     assert ".ways, .ways thead, .ways tbody { display: block; }" in narrow
 
