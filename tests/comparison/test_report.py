@@ -302,6 +302,24 @@ def test_a_reference_is_a_dashed_line_and_a_word(
     assert len(far.classed("off-scale")) == 1
 
 
+def test_what_is_level_with_the_best_and_what_went_wrong_stand_as_words(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    entries = (
+        make_entry("a", [0.90, 0.92, 0.88]),
+        make_entry("b", [0.89, 0.93, 0.87], caution="It diverged at step 7."),
+        make_entry("c", [0.1, 0.1, 0.1]),
+    )
+    page = Page(render_report(make_comparison(*entries)))
+    marks = [(found["class"], found.get("title")) for tag, found in page.elements if tag == "em"]
+    assert ("best", None) in marks
+    assert ("plain", "It cannot be told apart from the best mean.") in marks
+    assert ("caution", "It diverged at step 7.") in marks
+    assert "A recommended" in words(page)
+    assert "B level caution" in words(page)
+    assert "C 10.0%" in words(page)
+
+
 def test_intervals_of_fractions_end_at_one(
     make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
 ) -> None:
