@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -54,6 +54,13 @@ class ComparisonPlan:
     start: Start | None = None
     shortlist: Shortlist = field(default_factory=Shortlist)
     """The choice of the methods where none was named."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The methods of lines for reference, as text, with their titles; see `Task.references`."""
+
+    @property
+    def entries(self) -> dict[str, Method]:
+        """The methods, and those of the lines for reference that are not among them."""
+        return {**self.methods, **{text: parse_method(text) for text in self.references if text not in self.methods}}
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
@@ -67,7 +74,7 @@ class ComparisonPlan:
                 )
             )
             for seed, split in runs
-            for name, method in self.methods.items()
+            for name, method in self.entries.items()
         ]  # fmt: skip
         if self.start is not None and self.start.scored_by(self.task):
             untrained = [Job(START, self.labels, kept[0], "", self.metric, split=split) for split in self.splits(0)]
@@ -97,7 +104,7 @@ class ComparisonPlan:
     @cached_property
     def titles(self) -> dict[str, str]:
         """The titles of the methods by their text."""
-        return titles(self.methods)
+        return {**titles(self.entries), **self.references}
 
     @property
     def key(self) -> str:
@@ -176,6 +183,7 @@ def make_plan(
         task=task,
         start=start,
         shortlist=listed,
+        references=task.references(visible),
     )
 
 

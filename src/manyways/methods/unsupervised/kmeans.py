@@ -15,12 +15,12 @@ from manyways.methods.features import start_features
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.run import Run
-from manyways.methods.recommendations import Recommendation
 
 SILHOUETTE_ROWS = 2000
 ALL_AT_ONCE = 20_000
