@@ -158,7 +158,7 @@ def test_the_legend_is_pressed_for_what_is_seen(page: Page) -> None:
 def test_what_a_pointer_reads_is_the_numbers(page: Page) -> None:
     tips = [json.loads(found["data-tips"] or "") for found in page.having("data-tips") if found["data-entry"] == "e0"]
     texts = [text for points in tips for _, _, text in points]
-    assert "200 steps, 20 s: 96.1% 0.0–96.1" in texts
+    assert "200 steps, 20 s: 96.1% (0.0–96.1)" in texts
     assert "96.1% ± 1.0 with 40, worth 310 labels" in texts
     assert "96.1% ± 1.0\n31 s, 1.0 k parameters" in texts
     assert all(0 <= x <= 100 and 0 <= y <= 100 for points in tips for x, y, _ in points)
