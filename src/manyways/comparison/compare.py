@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
@@ -46,7 +46,7 @@ class CompareProgress:
 def compare(
     data: "Source",
     *,
-    methods: Sequence[Method | str] | None = None,
+    methods: Sequence[Method | str] | Literal["all"] | None = None,
     labels: int | None = None,
     budget: Budget | str = "10s",
     seeds: int | Sequence[int] = 3,
@@ -56,8 +56,10 @@ def compare(
     folds: int | None = None,
     splits: int | None = None,
     workers: int | None = None,
+    on: str | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
+    backbone: str | None = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
@@ -69,7 +71,8 @@ def compare(
     Args:
         data: A `Data`, or anything that `manyways.read` reads, with a label, or with what language models learn from:
             pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
-        methods: Methods, or their text; None tries all that the roles of the data allow.
+        methods: Methods, or their text; "all" tries every one that the data allows, None a shortlist of at most 12 by
+            the kind of data and the number of labels, the quickest first, of which each entry has its `reason`.
         labels: Number of training labels that every method may see (stratified; anew for every seed); None: all.
         budget: Budget of each training; `"10s"` is seconds of training in one process.
         seeds: Number of seeds, or the seeds.
@@ -79,10 +82,16 @@ def compare(
             have one, else random. Rows of one subject or group are never on both sides, whatever the split.
         folds: Number of folds: each row is tested on once for every seed. None: one test part.
         splits: Number of random splits, each with test rows of its own; every method is trained on each.
-        workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
+        workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8; on a cluster
+            as many as it has processors for.
+        on: Cluster that trainings run on: "ray" for the Ray cluster that this machine is part of, "ray://HOST:PORT" for
+            another; None: this machine.
         fresh: True to throw away finished results of an earlier, same comparison instead of using them.
         start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
             methods; it has a row of its own where it can be scored.
+        backbone: A pretrained checkpoint, its folder or Hub name (owner/name), that every method starts from which can;
+            of several inputs each may have its own, "says=owner/name". Plain supervision, which the others are measured
+            against, learns from scratch unless it is among `methods`.
         command: Command line that a report shows as the way to repeat this.
         on_progress: Function that is given the progress, as it changes.
 
@@ -92,16 +101,21 @@ def compare(
     Raises:
         DataError: The data cannot be read, or nothing can be compared on them.
         ParameterError: An argument is out of its range, or a method cannot be read.
+        TrainingError: There is no such cluster, or the connection to it is lost.
     """
     from manyways.data.read import as_data
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun)
+    plan = make_plan(
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone
+    )
+    if on is not None:
+        plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)
     jobs = plan.jobs()
     if fresh:
@@ -113,7 +127,8 @@ def compare(
     progress = _Progress(len(jobs), len(outcomes), on_progress, plan)
     interrupted = False
     try:
-        with _reports(plan, [job for job in jobs if job not in outcomes], folder) as reports:
+        waiting = [job for job in jobs if job not in outcomes]
+        with _reports(plan, waiting, folder, on, workers) as reports:
             for report in reports:
                 if report.outcome:
                     outcomes[report.job] = report.outcome
@@ -126,15 +141,24 @@ def compare(
 
 
 @contextmanager
-def _reports(plan: ComparisonPlan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Report]]:
+def _reports(
+    plan: ComparisonPlan, jobs: list[Job], folder: Path, on: str | None, workers: int | None
+) -> Iterator[Iterator[Report]]:
+    def folder_of(job: Job) -> Path:
+        return folder / job.key
+
     if plan.workers == 0 or not jobs:
-        yield run_here(jobs, plan.methods, plan.rows, lambda job: folder / job.key)
-        return
-    table = save_table(plan.rows, folder / "table")
-    environment = plan.data.environment.to_json() if plan.data.environment else None
-    count = min(plan.workers, len(jobs))
-    with Workers(count, plan.threads, table, lambda job: folder / job.key, environment) as workers:
-        yield workers.run(jobs)
+        yield run_here(jobs, plan.methods, plan.rows, folder_of)
+    elif on is not None:
+        from manyways.comparison.on_ray import RayTasks
+
+        with RayTasks(on, workers, plan.threads, plan.rows, folder, folder_of) as tasks:
+            yield tasks.run(jobs)
+    else:
+        table = save_table(plan.rows, folder / "table")
+        environment = plan.data.environment.to_json() if plan.data.environment else None
+        with Workers(min(plan.workers, len(jobs)), plan.threads, table, folder_of, environment) as processes:
+            yield processes.run(jobs)
 
 
 def _earlier(folder: Path, job: Job) -> Outcome | None:

@@ -10,6 +10,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.methods.bases.closed_form import ClosedForm, shaping
 from manyways.methods.bases.estimator import Fitting, fitted_on
+from manyways.methods.features import AUTO
 from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned
 from manyways.models.estimator import Estimator
@@ -37,7 +38,8 @@ class TextsInClosedForm(ClosedForm):
         """The closed form of texts as arrays; of classes there are two at least."""
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        if model is not None or not any(column.kind == "text" for column in data.inputs):
+        texts = any(column.kind == "text" for column in data.inputs)
+        if model is not None or self.backbone != AUTO or not texts:
             return super().learn(data, model, budget, seed, run)
         return fitted_on(data, seed, self.features_of, self.head_of)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from manyways.methods.bases.design import DesignMethod, has_texts, linear_head
 from manyways.methods.bases.estimator import Fitting
 from manyways.methods.fields import Positive
+from manyways.methods.recommendations import Recommendation
 from manyways.models.estimators.linear_scores import LinearScoresHead
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Linear(DesignMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
 
+    recommends: ClassVar = {
+        "text": Recommendation("words and pieces of words, weighed: what a text network must beat", 1),
+        "any": Recommendation("a weight for each input, in seconds: what all others must beat", 2),
+    }
     paper: ClassVar = (
         "Cox, The regression analysis of binary sequences, JRSS B 1958; Hoerl & Kennard, Ridge regression, "
         "Technometrics 1970; Spärck Jones, A statistical interpretation of term specificity, Journal of Documentation "

@@ -18,6 +18,7 @@ from manyways.methods.bases.estimator import Fitting
 from manyways.methods.bases.texts_in_closed_form import TextsInClosedForm
 from manyways.methods.fields import Positive
 from manyways.methods.needs import Classes, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.methods.supervised._bayes_of_texts import bayes_head
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.estimators.base import Matrix
@@ -139,6 +140,11 @@ class NaiveBayes(TextsInClosedForm):
     counts_words: ClassVar = True
     needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})
+    recommends: ClassVar = {
+        "text": Recommendation("counts of words, in a moment: hard to beat with very few labels", 14),
+        "image": Recommendation("one pass over the rows: a floor that others should be above", 70),
+        "any": Recommendation("one pass over the rows, in a moment", 44),
+    }
     paper: ClassVar = (
         "Duda & Hart, Pattern classification and scene analysis (1973); McCallum & Nigam, A comparison of event models "
         "for naive Bayes text classification, AAAI workshop 1998"

@@ -19,6 +19,7 @@ from manyways.methods.bases.estimator import Fitting
 from manyways.methods.bases.texts_in_closed_form import TextsInClosedForm
 from manyways.methods.fields import Count
 from manyways.methods.needs import Input, Label
+from manyways.methods.recommendations import Recommendation
 from manyways.models.estimators.base import Matrix
 from manyways.models.estimators.design import DesignFeatures
 from manyways.models.estimators.features import RowFeatures
@@ -154,6 +155,10 @@ class NearestNeighbours(TextsInClosedForm):
 
     needs: ClassVar = (Input, Label)
     forgets: ClassVar = "bitwise"
+    recommends: ClassVar = {
+        "text": Recommendation("the labels of the most similar texts, without any training", 18),
+        "any": Recommendation("the labels of the most similar rows, without any training", 21),
+    }
     paper: ClassVar = "Fix & Hodges (1951); Cover & Hart, Nearest neighbor pattern classification, IEEE IT 1967"
 
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> NearestNeighboursHead:
