@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 AT_ONCE = 1 << 22
-"""Distances that are held at a time."""
+"""Distances that are voters at a time."""
 LEAST = 1e-6
 """Added to every class's share of the votes where its logarithm is taken."""
 
@@ -69,12 +69,12 @@ class SparseNeighboursHead(EstimatorHead):
 
         given = self._normalised(csr_matrix(features))
         count = len(self.labels)
-        held = csr_matrix(
+        voters = csr_matrix(
             (self.values.numpy(), self.columns.numpy(), self.starts.numpy()), shape=(count, self.features)
         )
-        if held.indices.size and (held.indices.min() < 0 or held.indices.max() >= self.features):
+        if voters.indices.size and (voters.indices.min() < 0 or voters.indices.max() >= self.features):
             raise ModelError("A row that votes has a feature that there is not; the model is damaged.")
-        columns, size, squares = held.T.tocsr(), max(1, AT_ONCE // max(1, count)), _squares(held)
+        columns, size, squares = voters.T.tocsr(), max(1, AT_ONCE // max(1, count)), _squares(voters)
         out = np.empty((given.shape[0], max(1, len(self.codes))))
         for start in range(0, given.shape[0], size):
             some = given[start : start + size]
