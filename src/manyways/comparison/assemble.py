@@ -203,7 +203,7 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 def summarise(plan: ComparisonPlan) -> DataSummary:
     """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
-    visible = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
+    visible = data.with_labels(plan.labels, plan.seeds[0], draw=plan.draw) if plan.labels is not None else data
     return DataSummary(
         name=data.name,
         source=data.source,

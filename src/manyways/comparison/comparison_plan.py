@@ -15,6 +15,7 @@ from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
 from manyways.data.data import Data
+from manyways.data.given import Draw
 from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -51,6 +52,7 @@ class ComparisonPlan:
     curve: tuple[int, ...]
     task: Task
     start: Start | None = None
+    draw: Draw = "random"
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
@@ -60,7 +62,7 @@ class ComparisonPlan:
             self._begun(
                 Job(
                     name, self.labels, seed, str(self.budget), self.metric, (seed, split) == kept, fields_of(method),
-                    split=split,
+                    split=split, draw=self.draw,
                 )
             )
             for seed, split in runs
@@ -73,7 +75,7 @@ class ComparisonPlan:
             return entries
         plain = fields_of(parse_method(BASELINE))
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split)
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split, draw=self.draw)
             for seed, split in runs
             for count in self.curve
         ]
@@ -101,6 +103,7 @@ class ComparisonPlan:
         """A hash of what all results have in common."""
         facts = [
             self.rows.fingerprint,
+            self.rows.allowance,
             self.threads if self.budget.unit == "seconds" else None,
             __version__,
         ]
@@ -109,7 +112,7 @@ class ComparisonPlan:
 
 def make_plan(
     data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
-    metric: str | None, splitting: Splitting, workers: int | None, start: Start | None = None,
+    metric: str | None, splitting: Splitting, workers: int | None, start: Start | None = None, draw: Draw = "random",
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None else [_method(method) for method in methods]
@@ -138,7 +141,7 @@ def make_plan(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
-    visible = data.with_labels(labels, numbers[0]) if labels is not None else data
+    visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
     chosen = suggested(visible, task, start) if named is None else named
@@ -170,6 +173,7 @@ def make_plan(
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
+        draw=draw,
     )
 
 
