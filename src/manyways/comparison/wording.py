@@ -1,6 +1,7 @@
 """Numbers as people read them, the same in the terminal, in the report and in the conclusion."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -171,6 +172,11 @@ def reason(entry: Entry, longest: int | None = None) -> str:
     lines = (entry.error or "").strip().splitlines()
     line = lines[0].rstrip(".") if lines else "no reason given"
     return line if longest is None or len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def seams(title: str) -> list[str]:
+    """The parts of a method's text between which a line may end: after a space, a comma, a bracket or a sign."""
+    return [part for part in re.split(r"(?<=[ ,=])|(?<=[^ ]\()", title) if part]
 
 
 def listed(words: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from manyways.comparison.report.scales import Scale, score_scale
 from manyways.comparison.results import Comparison, Conclusion, Entry
 
 STRIP_TICKS = 4
+LONG_TITLE = 36
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Ways:
     lines: tuple[tuple[float, str], ...] = ()
 
     @property
+    def long(self) -> bool:
+        """True if names are so long that the picture of the intervals leaves them some of its room."""
+        return max(len(row.entry.title) for row in self.rows) > LONG_TITLE
+
+    @property
     def small(self) -> int:
         """The characters of the longest interval, so that scores stand below each other."""
         return max(len(row.cells[0].small) for row in self.rows)
@@ -68,7 +74,9 @@ def ways(comparison: Comparison, conclusion: Conclusion) -> Ways | None:
             None
             if entry.low is None or entry.high is None
             else _ordered(scale.place(entry.low), scale.place(entry.high)),
-            tuple(scale.place(value) for value in entry.scores if value is not None) if len(entry.scores) > 1 else (),
+            tuple(scale.place(value) for value in entry.scores if value is not None)
+            if len(entry.scores) > 1 and scale.holds(score)
+            else (),
             tuple(cell(entry) for _, cell in columns),
             _marks(entry, len(entries) > 1 and entry.name == conclusion.recommended),
             entry.name == conclusion.recommended,
