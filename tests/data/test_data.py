@@ -156,6 +156,15 @@ def test_a_random_draw_knows_nothing_of_the_classes() -> None:
     assert table().with_labels(2).labelled.sum() == 2, "fewer labels than classes"
 
 
+def test_a_random_draw_after_a_split_by_the_same_seed_is_random_still() -> None:
+    """By the keys that the test rows were drawn by, the labels would be of the classes that gave away fewest."""
+    counts = []
+    for seed in range(200):
+        data = table(["a", "b"] * 200).with_test(0.25, seed).with_labels(30, seed)
+        counts.append(int((data.training.take("y")[data.training.labelled] == "a").sum()))
+    assert abs(np.var(counts) - 30 / 4 * 270 / 299) < 2.0, "the variance of a hypergeometric draw"
+
+
 @pytest.mark.parametrize("draw", DRAWS)
 def test_more_labels_keep_those_shown_before(draw: Draw) -> None:
     for seed in range(3):

@@ -23,6 +23,7 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
+from manyways.comparison.split_cautions import split_cautions
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.metrics import higher_is_better
@@ -65,7 +66,9 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
-    return replace(comparison, conclusion=conclude(comparison))
+    conclusion = conclude(comparison)
+    cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions)
+    return replace(comparison, conclusion=replace(conclusion, cautions=cautions))
 
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:

@@ -38,7 +38,7 @@ def with_labels(
     Raises:
         DataError: `count` is below 1 or above the known labels, or for a stratified draw below the number of classes.
     """
-    from manyways.data.splits import stratified
+    from manyways.data.splits import LABELS, stratified
     from manyways.data.visibility import paid
 
     check_whole(count=count, seed=seed)
@@ -51,7 +51,10 @@ def with_labels(
         raise DataError(f"{count} labels asked, but only {len(train)} training rows of {data.name} have one.")
     by_class = draw == "stratified" and data.classification
     strata = data.label.take(data.rows[train]) if by_class else np.zeros(len(train), int)
-    chosen = data.rows[train[stratified(strata, count, seed, ids=data.ids[train], what=f"{count} labels")]]
+    drawn = stratified(
+        strata, count, seed if draw == "stratified" else seed + LABELS, ids=data.ids[train], what=f"{count} labels"
+    )  # fmt: skip
+    chosen = data.rows[train[drawn]]
     left = paid(data, chosen[~data.visible[chosen]])
     visible = data.visible.copy()
     visible[data.rows[data.part[data.rows] != TEST]] = False
