@@ -39,7 +39,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     import torch
 
     curve = label_points(plan, outcomes)
-    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
+    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.entries.items()]
     if any(job.method == START for job in plan.jobs()):
         entries.insert(0, start_entry(plan, outcomes, interrupted))
     comparison = Comparison(
@@ -67,7 +67,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
     conclusion = conclude(comparison)
-    cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions)
+    cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions, *plan.shortlist.notes())
     return replace(comparison, conclusion=replace(conclusion, cautions=cautions))
 
 
@@ -128,7 +128,9 @@ def make_entry(
         hyperparameters=method.to_json(),
         pending=interrupted and len(done) < sum(len(plan.splits(place)) for place in range(len(plan.seeds))),
         bound=plan.task.bound(method),
+        reference=name in plan.references,
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
+        reason=plan.shortlist.reasons.get(name, ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:
         return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
@@ -138,7 +140,7 @@ def make_entry(
     mean = float(np.mean(scores))
     low, high = interval(scores)
     equivalent, note = None, ""
-    if plan.task.labelled:
+    if plan.task.labelled and not entry.reference:
         counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
         if name == BASELINE and plan.labels in counts:
             equivalent = float(plan.labels)  # it is what the others are measured by, and needs what it was given

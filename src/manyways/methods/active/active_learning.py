@@ -16,6 +16,7 @@ from manyways.methods.bases.relabelling import RelabellingMethod, hidden, within
 from manyways.methods.fields import Count, Named
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Unlabelled
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.training.run import Run
 
@@ -37,6 +38,9 @@ class ActiveLearning(RelabellingMethod):
     oracle: Callable[[Data], Sequence[Any]] | None = None
     """Gives the labels of the rows it is called with. None: labels hidden in the data are revealed."""
 
+    recommends: ClassVar = {
+        "any": Recommendation("asks for the labels that help most instead of taking what it is given", 34),
+    }
     paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"
 
     field_trials: ClassVar = {"oracle": {"oracle": lambda rows: [0] * len(rows)}}

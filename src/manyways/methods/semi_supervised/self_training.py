@@ -12,6 +12,7 @@ from manyways.data.parts import TRAINING
 from manyways.methods.bases.relabelling import RelabellingMethod, hidden
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.training.run import Run
 
@@ -31,6 +32,9 @@ class SelfTraining(RelabellingMethod):
     hand_on: bool = False
     """Hand on to the next stage of a chain the guesses that the last model is sure of, as labels."""
 
+    recommends: ClassVar = {
+        "any": Recommendation("learns again from its own surest guesses, with any method inside", 36),
+    }
     paper: ClassVar = "Yarowsky, Unsupervised word sense disambiguation, ACL 1995; Lee, Pseudo-label (2013)"
 
     field_trials: ClassVar = {"hand_on": "It changes what the next stage of a chain is shown, not the model."}
