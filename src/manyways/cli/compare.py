@@ -65,6 +65,9 @@ class Compare:
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model that methods start from, saved here, by transformers or by peft: those that need one, and
     all of language models."""
+    backbone: Annotated[str | None, one(str, "a folder or a name", "CHECKPOINT"), UNSAID] = None
+    """Pretrained checkpoint that every way starts from which can: a folder of transformers or sentence-transformers,
+    or its name on the Hub (owner/name). Plain supervision stays from scratch, unless it is named."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.2
     """Share of the rows to test on, where the data has no test rows of its own: of running text and of rows with a time
     the last, of the classes where only methods that learn to tell new ones apart are named."""
@@ -138,6 +141,7 @@ def main(arguments: Sequence[str]) -> int:
             on=options.on,
             fresh=options.fresh,
             start=options.start,
+            backbone=options.backbone,
             command=command_line("compare", *arguments),
             on_progress=view,
         )

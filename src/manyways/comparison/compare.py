@@ -61,6 +61,7 @@ def compare(
     on: str | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
+    backbone: str | None = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
@@ -93,6 +94,9 @@ def compare(
         fresh: True to throw away finished results of an earlier, same comparison instead of using them.
         start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
             methods; it has a row of its own where it can be scored.
+        backbone: A pretrained checkpoint, its folder or Hub name (owner/name), that every method starts from which can;
+            of several inputs each may have its own, "says=owner/name". Plain supervision, which the others are measured
+            against, learns from scratch unless it is among `methods`.
         command: Command line that a report shows as the way to repeat this.
         on_progress: Function that is given the progress, as it changes.
 
@@ -108,11 +112,13 @@ def compare(
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "on": on, "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, draw)
+    plan = make_plan(
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw
+    )
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)

@@ -20,6 +20,7 @@ from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
+from manyways.methods.features import checkpoints_of
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last
 from manyways.models.abilities import any_of
@@ -123,10 +124,13 @@ class ComparisonPlan:
 def make_plan(
     data: Data, methods: Sequence[Method | str] | str | None, labels: int | None, budget: Budget,
     seeds: int | Sequence[int], metric: str | None, splitting: Splitting, workers: int | None,
-    start: Start | None = None, draw: Draw = "random",
+    start: Start | None = None, backbone: str | None = None, draw: Draw = "random",
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None or methods == ALL else [_method(method) for method in methods]
+    if backbone is not None:
+        checkpoints_of(backbone, data)  # one that reads none of the inputs is refused now, not in every job
+        named = named and [method.with_backbone(backbone) for method in named]
     rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
     rows = data
     if rule == "classes":
@@ -155,8 +159,8 @@ def make_plan(
     visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
-    listed = shortlist(visible, task, start) if methods is None else Shortlist(tuple(named or ()))
-    chosen = everything(visible, task, start) if methods == ALL else listed.methods
+    listed = shortlist(visible, task, start, backbone) if methods is None else Shortlist(tuple(named or ()))
+    chosen = everything(visible, task, start, backbone) if methods == ALL else listed.methods
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")

@@ -283,6 +283,21 @@ class Method(ABC):
         """True if this method, with these fields, can only start from a model."""
         return self.requires_model
 
+    def with_backbone(self, checkpoint: str) -> "Method":
+        """This method as it starts from a pretrained `checkpoint`, its folder or Hub name.
+
+        That is its field `backbone`, where it has one that is not set, and that of the methods in its fields; a method
+        without any is as it was.
+        """
+        changed: dict[str, Any] = {}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, Method):
+                changed[spec.name] = value.with_backbone(checkpoint)
+            elif spec.name == "backbone" and value == "auto":
+                changed[spec.name] = checkpoint
+        return replace(self, **changed) if changed else self
+
     def from_scratch(self) -> bool:
         """True if it trains a network of random weights, or a method in its fields does."""
         held = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
