@@ -66,6 +66,9 @@ class Fit:
     rows with a time the last, of the classes for methods that learn to tell new ones apart."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
+    backbone: Annotated[str | None, one(str, "a folder or a name", "CHECKPOINT"), UNSAID] = None
+    """Network of the method, or pretrained checkpoint that it starts from: a folder of transformers or
+    sentence-transformers, or its name on the Hub (owner/name). Of a chain, that of its first method."""
     store: bool = True
     """Keep the model in the store with its lineage, so that rows can be found and forgotten again."""
 
@@ -93,7 +96,19 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.methods.expressions import make_method, parse_method
 
     method = make_method(options.method, fields) if fields else parse_method(options.method)
+    if options.backbone is not None:
+        method = _with_backbone(method, options.backbone)
     return _fit(options, method)
+
+
+def _with_backbone(method: "Method", backbone: str) -> "Method":
+    begun = method.with_backbone(backbone)
+    if begun == method:
+        raise ParameterError(
+            f"{method} has no backbone, or one that is set already, so --backbone {backbone} would change nothing. "
+            "Leave it out."
+        )
+    return begun
 
 
 def _parse(words: list[str]) -> tuple[Fit, dict[str, Any]]:

@@ -66,7 +66,9 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
-    return replace(comparison, conclusion=conclude(comparison))
+    conclusion = conclude(comparison)
+    conclusion = replace(conclusion, cautions=(*conclusion.cautions, *plan.shortlist.notes()))
+    return replace(comparison, conclusion=conclusion)
 
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
@@ -128,6 +130,7 @@ def make_entry(
         bound=plan.task.bound(method),
         reference=name in plan.references,
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
+        reason=plan.shortlist.reasons.get(name, ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:
         return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))

@@ -78,6 +78,12 @@ class Chain(Method):
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()
 
+    def with_backbone(self, checkpoint: str) -> "Chain":
+        return replace(self, stages=(self.stages[0].with_backbone(checkpoint), *self.stages[1:]))
+
+    def from_scratch(self) -> bool:
+        return self.stages[0].from_scratch()
+
     def going_on(self) -> "Chain":
         return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
 

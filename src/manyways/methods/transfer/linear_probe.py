@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.targets import Target, predictions
+from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.expected import Say, announce, seconds_of
-from manyways.methods.features import start_features
+from manyways.methods.features import AUTO
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.recommendations import Profile, Recommendation
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -35,7 +37,7 @@ TRIED = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearProbe(Method):
+class LinearProbe(FeatureMethod):
     """Fit logistic regression, or ridge regression for numbers, on the frozen features of a model.
 
     Without a model the features are the raw inputs: pixels, table cells, log-mel energies, latent semantics of text.
@@ -51,12 +53,20 @@ class LinearProbe(Method):
     needs: ClassVar = (Input, AnyLabel)
     uses: ClassVar = ("weight",)
     gives: ClassVar = predictions() | {"embed"}
-    takes: ClassVar = frozenset({"embed"})
+    recommends: ClassVar = {"any": Recommendation("a linear model of the inputs as networks see them, in seconds", 46)}
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
+
+    @classmethod
+    def recommendation(cls, profile: Profile, method: Method) -> Recommendation:
+        if getattr(method, "backbone", AUTO) != AUTO:
+            return Recommendation("a linear layer on the features of the pretrained checkpoint, in seconds", 4)
+        if method.needs_start():
+            return Recommendation("a linear layer on the features of a trained network, in seconds", 12)
+        return super().recommendation(profile, method)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         target = Target.fit(data)
-        frozen = start_features(data, model, seed)
+        frozen = self.features(data, model, seed, run)
         rows = data.training.select(data.training.labelled)
         features, labels = frozen.of(rows), target.encode(rows)
         mean, scale = features.mean(0), features.std(0)
@@ -70,9 +80,7 @@ class LinearProbe(Method):
             head.linear.bias.copy_(torch.from_numpy(bias - weight @ (mean / scale)))
         frozen.network.head = head
         used = (data.part[data.rows] == 0) & (data.labelled | frozen.uses_all_rows)
-        return Learned(
-            Predictor(network=frozen.network, inputs=frozen.encoding, target=target), used, (model,) if model else ()
-        )
+        return Learned(Predictor(network=frozen.network, inputs=frozen.encoding, target=target), used, frozen.parents)
 
     def _weights(self, rows: Data, target: Target, labels: NDArray[Any]) -> NDArray[np.float64] | None:
         balanced = self.class_weight == "balanced"
