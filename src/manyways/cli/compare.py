@@ -60,8 +60,9 @@ class Compare:
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
     """Trainings of each way, each with other labels and another start."""
     metric: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
-    """Score to compare by; by default accuracy for classes, R² for numbers, for language models preference accuracy
-    on pairs of answers, else nats per character, or per token where all start from one model."""
+    """Score to compare by; by default accuracy for classes (where one is rare, balanced), R² for numbers, for
+    language models preference accuracy on pairs of answers, else nats per character, or per token where all start
+    from one model."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model that methods start from, saved here, by transformers or by peft: those that need one, and
     all of language models."""

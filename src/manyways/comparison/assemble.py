@@ -62,7 +62,8 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         entries=tuple(entries),
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
-        beside=tuple(metric for metric in plan.task.beside if metric != plan.metric),
+        beside=plan.beside,
+        notes=tuple(filter(None, [plan.metric_note])),
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))

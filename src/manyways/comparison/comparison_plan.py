@@ -55,6 +55,8 @@ class ComparisonPlan:
     task: Task
     start: Start | None = None
     draw: Draw = "random"
+    metric_note: str = ""
+    """The reason for the metric, where it is not the usual one and nobody named it."""
     shortlist: Shortlist = field(default_factory=Shortlist)
     """The choice of the methods where none was named."""
     references: Mapping[str, str] = field(default_factory=dict)
@@ -108,6 +110,12 @@ class ComparisonPlan:
     def titles(self) -> dict[str, str]:
         """The titles of the methods by their text."""
         return {**titles(self.entries), **self.references}
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The metrics that are shown beside the score: where another one takes its place, the usual one, too."""
+        usual = (self.task.metrics[0],) if self.metric_note else ()
+        return tuple(metric for metric in (*usual, *self.task.beside) if metric != self.metric)
 
     @property
     def key(self) -> str:
@@ -170,6 +178,7 @@ def make_plan(
             raise ParameterError(
                 f"Two methods that differ are both written {method}; compare them one after the other."
             )
+    fairer = task.fairer(data) if metric is None else None
     cores = os.cpu_count() or 1
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
@@ -183,7 +192,8 @@ def make_plan(
         labels=labels,
         budget=budget,
         seeds=numbers,
-        metric=metric or task.usual(shared=start is not None),
+        metric=metric or (fairer[0] if fairer else task.usual(shared=start is not None)),
+        metric_note=fairer[1] if fairer else "",
         workers=count,
         threads=max(1, cores // max(1, count)),
         curve=_label_curve(data, visible) if task.labelled else (),
