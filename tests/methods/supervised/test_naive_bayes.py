@@ -103,14 +103,14 @@ def test_a_class_without_labels_is_never_predicted(digits: Data) -> None:
 
 
 def test_smoothing_matters(sentences: Data) -> None:
-    few = sentences.with_labels(6)
+    few = sentences.with_labels(6, draw="stratified")
     few_words, many = (NaiveBayes(smoothing=rows).fit(few).outputs(few.test) for rows in (1, 9))
     assert np.abs(few_words).max() > np.abs(many).max()
     assert not np.array_equal(few_words, many)
 
 
 def test_works_on_the_features_of_a_model(digits: Data) -> None:
-    few = digits.with_labels(100)
+    few = digits.with_labels(100, draw="stratified")
     start = SimCLR(batch_size=32).fit(few, budget=3)
     shown = few.training.select(few.training.labelled)
     reference = GaussianNB().fit(start.embed(shown).astype(np.float64), shown.take("label"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
+from manyways.data.groups import aside
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Target, predictions
 from manyways.methods.method import Learned, Method
@@ -22,6 +23,9 @@ from manyways.models.estimators.features import RowFeatures
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
+
+SET_ASIDE = 0.1
+"""Share of the labelled rows by which early stopping ends: scikit-learn's validation_fraction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,8 @@ class Fitting:
         seed: Seed.
         encoding: The encoding of the columns.
         reader: What reads features of rows.
+        aside: A mask of a tenth of the rows to stop early by, where some belong together and must be on one side; None
+            where the estimator may draw them.
     """
 
     features: Matrix
@@ -45,6 +51,7 @@ class Fitting:
     seed: int
     encoding: InputEncoding
     reader: RowFeatures
+    aside: NDArray[np.bool_] | None = None
 
     @property
     def classification(self) -> bool:
@@ -113,9 +120,10 @@ def fitted_on(
     rows = data.select(used)
     encoding = InputEncoding.fit(rows, plain=True)
     features, matrix = features_of(rows, encoding)
+    kept_apart = aside(rows, SET_ASIDE, seed)
 
     def head(labels: NDArray[Any], classes: int) -> EstimatorHead:
-        fitting = Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding, features)
+        fitting = Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding, features, kept_apart)
         seen = np.unique(labels) if classes else np.empty(0, np.int64)
         fitted = ConstantHead(classes) if len(seen) == 1 else head_of(fitting)
         if classes:
