@@ -87,22 +87,22 @@ def label_points(plan: ComparisonPlan, outcomes: Outcomes) -> list[LabelPoint]:
     points = []
     for count in plan.curve:
         mine = {job: each for job, each in outcomes.items() if job.method == BASELINE and job.labels == count}
-        scores = by_seed(mine)
+        scores = list(by_seed(mine).values())
         if scores:
             points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
     return points
 
 
-def by_seed(outcomes: Outcomes) -> list[float]:
-    """The score of each seed over its splits, in which a test row counts as one, in the order of `outcomes`."""
+def by_seed(outcomes: Outcomes) -> dict[int, float]:
+    """The score by seed over its splits, in which a test row counts as one, in the order of `outcomes`."""
     rows: dict[int, list[tuple[float, int]]] = {}
     for job, outcome in outcomes.items():
         if outcome.score is not None:
             rows.setdefault(job.seed, []).append((outcome.score, max(1, outcome.test_rows)))
-    return [
-        float(np.average([score for score, _ in pairs], weights=[count for _, count in pairs]))
-        for pairs in rows.values()
-    ]
+    return {
+        seed: float(np.average([score for score, _ in pairs], weights=[count for _, count in pairs]))
+        for seed, pairs in rows.items()
+    }
 
 
 def make_entry(
@@ -132,13 +132,15 @@ def make_entry(
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
         reason=plan.shortlist.reasons.get(name, ""),
     )
-    if failed := [outcome for outcome in done if outcome.error]:
-        return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
+    failed = {job: mine[job].error for job in jobs if mine[job].error is not None}
+    if failed and len(failed) == len(done):
+        return replace(entry, error=next(iter(failed.values())), seconds=float(np.mean([o.wall_seconds for o in done])))
+    jobs, done = [job for job in jobs if job not in failed], [outcome for outcome in done if outcome.error is None]
     scores = by_seed({job: mine[job] for job in jobs})
     if not scores:
         return entry
-    mean = float(np.mean(scores))
-    low, high = interval(scores)
+    mean = float(np.mean(list(scores.values())))
+    low, high = interval(list(scores.values()))
     equivalent, note = None, ""
     if plan.task.labelled and not entry.reference:
         counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
@@ -151,7 +153,7 @@ def make_entry(
         score=mean,
         low=low,
         high=high,
-        scores=tuple(scores),
+        scores=tuple(scores.get(seed) for seed in plan.seeds) if failed else tuple(scores.values()),
         seconds=float(np.mean([outcome.seconds for outcome in done])),
         peak_memory_mb=max((o.peak_memory_mb for o in done if o.peak_memory_mb), default=None),
         parameters=done[0].parameters,
@@ -161,6 +163,7 @@ def make_entry(
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
         curve=tuple(_curve([outcome.curve for outcome in done])),
         exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
+        failed_seeds={str(job.seed): error for job, error in failed.items()},
     )
 
 
@@ -179,7 +182,7 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
     outcome = next(iter(mine.values()), None)
     if outcome is None or outcome.score is None:
         return replace(entry, error=outcome.error if outcome else None)
-    scores = (by_seed(mine)[0],) * len(plan.seeds)
+    scores = (next(iter(by_seed(mine).values())),) * len(plan.seeds)
     low, high = interval(scores)
     return replace(
         entry, score=scores[0], low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
