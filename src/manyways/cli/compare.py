@@ -48,7 +48,9 @@ class Compare:
     """The data to compare on; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
-    """Training labels that every way may see; by default all there are."""
+    """Training labels that every way may see, those that it asks for among them; by default all there are."""
+    draw: Literal["random", "stratified"] = "random"
+    """The draw of these labels: random, as they come, or stratified, in proportion to the classes and one of each."""
     methods: Annotated[tuple[str, ...], arg(metavar="METHODS …", help_behavior_hint="")] = ()
     """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
     By default a shortlist of at most 12 by the kind of data and the number of labels; all: every one that the data
@@ -128,6 +130,7 @@ def main(arguments: Sequence[str]) -> int:
             data,
             methods="all" if everything else named or None,
             labels=options.labels,
+            draw=options.draw,
             budget=options.budget,
             seeds=options.seeds,
             metric=options.metric,

@@ -15,6 +15,7 @@ from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
 from manyways.data.data import Data
+from manyways.data.given import Draw
 from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -53,6 +54,7 @@ class ComparisonPlan:
     curve: tuple[int, ...]
     task: Task
     start: Start | None = None
+    draw: Draw = "random"
     metric_note: str = ""
     """The reason for the metric, where it is not the usual one and nobody named it."""
     shortlist: Shortlist = field(default_factory=Shortlist)
@@ -73,7 +75,7 @@ class ComparisonPlan:
             self._begun(
                 Job(
                     name, self.labels, seed, str(self.budget), self.metric, (seed, split) == kept, fields_of(method),
-                    split=split,
+                    split=split, draw=self.draw,
                 )
             )
             for seed, split in runs
@@ -86,7 +88,7 @@ class ComparisonPlan:
             return entries
         plain = fields_of(parse_method(BASELINE))
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split)
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split, draw=self.draw)
             for seed, split in runs
             for count in self.curve
         ]
@@ -120,6 +122,7 @@ class ComparisonPlan:
         """A hash of what all results have in common."""
         facts = [
             self.rows.fingerprint,
+            self.rows.allowance,
             self.threads if self.budget.unit == "seconds" else None,
             __version__,
         ]
@@ -129,7 +132,7 @@ class ComparisonPlan:
 def make_plan(
     data: Data, methods: Sequence[Method | str] | str | None, labels: int | None, budget: Budget,
     seeds: int | Sequence[int], metric: str | None, splitting: Splitting, workers: int | None,
-    start: Start | None = None, backbone: str | None = None,
+    start: Start | None = None, backbone: str | None = None, draw: Draw = "random",
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None or methods == ALL else [_method(method) for method in methods]
@@ -161,7 +164,7 @@ def make_plan(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
-    visible = data.with_labels(labels, numbers[0]) if labels is not None else data
+    visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
     listed = shortlist(visible, task, start, backbone) if methods is None else Shortlist(tuple(named or ()))
@@ -196,6 +199,7 @@ def make_plan(
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
+        draw=draw,
         shortlist=listed,
         references=task.references(visible),
     )
