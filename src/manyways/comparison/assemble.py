@@ -31,6 +31,10 @@ from manyways.models.saving import load_model
 from manyways.version import __version__
 
 CONFIDENCE = 0.95
+OVER_BUDGET = 1.2
+"""Multiple of the budget from which on an entry is marked."""
+BUSY = 1.5
+"""Multiple of the time of a quiet machine from which on a busy one is warned of."""
 Outcomes = Mapping[Job, Outcome]
 
 
@@ -63,7 +67,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
         beside=plan.beside,
-        notes=tuple(filter(None, [plan.metric_note])),
+        notes=tuple(filter(None, [plan.metric_note, _busy(plan, outcomes)])),
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
@@ -133,7 +137,7 @@ def make_entry(
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
         reason=plan.shortlist.reasons.get(name, ""),
     )
-    failed = {job: mine[job].error for job in jobs if mine[job].error is not None}
+    failed = {job: error for job in jobs if (error := mine[job].error) is not None}
     if failed and len(failed) == len(done):
         return replace(entry, error=next(iter(failed.values())), seconds=float(np.mean([o.wall_seconds for o in done])))
     jobs, done = [job for job in jobs if job not in failed], [outcome for outcome in done if outcome.error is None]
@@ -164,7 +168,28 @@ def make_entry(
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
         curve=tuple(_curve([outcome.curve for outcome in done])),
         exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
+        over_budget=_over_budget(plan, done),
         failed_seeds={str(job.seed): error for job, error in failed.items()},
+    )
+
+
+def _over_budget(plan: ComparisonPlan, done: Sequence[Outcome]) -> float | None:
+    """The multiple of the budget in seconds that trainings took, where it is more than `OVER_BUDGET`."""
+    if plan.budget.unit != "seconds":
+        return None
+    times = float(np.mean([outcome.fit_seconds for outcome in done])) / plan.budget.amount
+    return times if times > OVER_BUDGET else None
+
+
+def _busy(plan: ComparisonPlan, outcomes: Outcomes) -> str:
+    """The warning that the machine was busy, where trainings were that much slower than on a quiet one."""
+    slow = [outcome.slowdown for outcome in outcomes.values() if outcome.slowdown > BUSY]
+    if plan.budget.unit != "seconds" or not slow:
+        return ""
+    some = f"{len(slow)} of {len(outcomes)} trainings were" if len(slow) > 1 else "a training was"
+    return (
+        f"The machine was busy: {some} up to {max(slow):.2g} times slower than on a quiet one, and took fewer steps. "
+        "Repeat on a quiet machine, with fewer --workers, or with a budget in steps."
     )
 
 
