@@ -1,7 +1,7 @@
 """Checks of the arguments of a comparison."""
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ def check_given(arguments: dict[str, Any]) -> None:
         value = arguments[name]
         if value is not None and not (_whole(value) and value >= least):
             raise ParameterError(f"{name} must be a whole number in [{least}, inf), or None; got {value!r}.")
+    limit = arguments["limit"]
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, Real) or not float(limit) > 0):
+        raise ParameterError(f"limit must be seconds above 0, or None; got {limit!r}.")
     if not isinstance(arguments["metric"], str | None):
         raise ParameterError(
             f"metric must be the name of a score, such as 'accuracy', or None; got {arguments['metric']!r}."
