@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
@@ -92,6 +92,8 @@ class Method(ABC):
     recommends: ClassVar[Mapping[str, Recommendation]] = {}
     """Its place on the shortlist of a comparison, by the kind of the inputs: table, image, audio, text, "several" of
     them, "any". By default it comes after those that state one, with its docstring for the reason."""
+    in_text: ClassVar[str | None] = None
+    """The field that text may give without its name: tune(fixmatch, …)."""
     written: ClassVar[str | None] = None
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
@@ -316,6 +318,16 @@ class Method(ABC):
         start = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]
         facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @classmethod
+    def from_text(cls, values: Sequence[Any], options: Mapping[str, Any]) -> Self:
+        """The method that text writes.
+
+        Args:
+            values: The value of `in_text`, where it stands without its name; else nothing.
+            options: The fields that are named.
+        """
+        return cls(**(dict(zip([cls.in_text or ""], values, strict=False)) | dict(options)))
 
     @classmethod
     def example_data(cls) -> Data:
