@@ -420,3 +420,12 @@ def test_a_dozen_rows_are_enough_to_read(full: Comparison) -> None:
     page = Page(render_report(replace(full, best=Best("fixmatch", mistakes=mistakes))))
     assert words(page).count("true zero predicted one") == 12
     assert "8 more are in the results" in words(page)
+
+
+def test_the_reason_of_an_entry_on_the_shortlist_is_said(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    entries = (make_entry("a", [0.9], reason="spreads the labels"), make_entry("b", [0.8]))
+    page = Page(render_report(make_comparison(*entries)))
+    assert "A spreads the labels" in words(page)
+    assert {found.get("title") for found in page.classed("name")} >= {"A: spreads the labels", "B"}
