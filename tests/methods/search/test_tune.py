@@ -111,7 +111,7 @@ def test_what_cannot_be_tuned_is_refused(wine: Data) -> None:
     with pytest.raises(NeedsError, match=r"nothing to choose.*tune\(supervised, learning_rate=\[0.001, 0.003\]\)"):
         Tune().check(wine)
     with pytest.raises(NeedsError, match="of 3 labels none can be set aside"):
-        Tune(grid=LEARNS).check(wine.with_labels(3))
+        Tune(grid=LEARNS).check(wine.with_labels(3, draw="stratified"))
     with pytest.raises(ParameterError, match="takes 3 steps at least"):
         Tune(grid=LEARNS).fit(wine, budget=2)
     with pytest.raises(ParameterError, match="must be"):
@@ -136,7 +136,7 @@ def test_trials_are_scored_by_labels_that_may_be_seen_and_never_by_test_rows(win
 @pytest.mark.quick
 def test_every_class_keeps_a_row_to_learn_from(wine: Data) -> None:
     for seed in range(5):
-        few = wine.with_labels(4, seed)
+        few = wine.with_labels(4, seed, draw="stratified")
         inner = Tune(grid=LEARNS, validation=0.9)._inner(few, seed)
         kept = inner.training.take("label")[inner.training.labelled]
         assert len(set(kept.tolist())) == 3
