@@ -97,6 +97,6 @@ def test_features_of_a_model_are_a_stream_too(digits: Data, tmp_path: Path) -> N
 
 
 def test_without_numba_it_says_what_to_install(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manyways.methods.online.online_sgd.find_spec", lambda name: None)
+    monkeypatch.setattr("manyways.methods.online._method.find_spec", lambda name: None)
     with pytest.raises(NeedsError, match=r"pip install 'manyways\[online\]'"):
         OnlineSGD().fit(digits)
