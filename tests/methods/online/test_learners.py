@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from manyways.data.data import Data
-from manyways.errors import ModelError
 from manyways.methods.online._method import StreamMethod
 from manyways.methods.online.adaptive_random_forest import AdaptiveRandomForest
 from manyways.methods.online.hoeffding_tree import HoeffdingTree
@@ -103,60 +102,3 @@ def test_arguments_are_left_as_they_are(sea: Arrays, tmp_path: Path, method: Str
     before = saved(model, tmp_path)
     fit(method, rows(data, 200, 300), model)
     assert same(before, model)
-
-
-def test_neighbours_are_those_of_scikit_learn(elec: Arrays, table: Table) -> None:
-    """Of the last 200 rows, by inputs divided by their deviation."""
-    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-
-    inputs, labels = elec[0][:1000], elec[1][:1000]
-    scaled = (inputs - inputs.mean(0)) / np.where(inputs.std(0) > 0, inputs.std(0), 1)
-    for weights in ("distance", "uniform"):
-        method = SlidingWindowNeighbours(remembered=200, neighbours=7, weights=weights)  # type: ignore[arg-type]
-        peer = KNeighborsClassifier(7, weights=weights).fit(scaled[800:], labels[800:])
-        model = fit(method, table(inputs, labels))
-        chances = model.probabilities(table(inputs, labels))
-        np.testing.assert_allclose(chances, peer.predict_proba(scaled), atol=1e-4)
-        number = KNeighborsRegressor(7, weights=weights).fit(np.delete(scaled, 1, 1)[800:], inputs[800:, 1])
-        guesses = fit(method, table(np.delete(inputs, 1, 1), inputs[:, 1])).predict(
-            table(np.delete(inputs, 1, 1), inputs[:, 1])
-        )
-        np.testing.assert_allclose(guesses, number.predict(np.delete(scaled, 1, 1)), atol=1e-4)
-
-
-@pytest.mark.parametrize(("stream", "river"), [("elec", 0.8240), ("sea", 0.8555)])
-def test_accuracy_of_neighbours_is_within_a_point_of_river(
-    request: pytest.FixtureRequest, stream: str, river: float, table: Table
-) -> None:
-    score = fit(SlidingWindowNeighbours(), table(*request.getfixturevalue(stream))).prequential["accuracy"]
-    assert score == pytest.approx(river, abs=0.01)
-
-
-def test_older_rows_are_forgotten_at_a_drift(table: Table) -> None:
-    inputs = np.random.default_rng(0).normal(size=(4000, 2))
-    labels = (inputs[:, 0] > 0).astype(int)
-    labels[2000:] = 1 - labels[2000:]
-    data = table(inputs, labels)
-    slow, quick = fit(SlidingWindowNeighbours(), data), fit(SlidingWindowNeighbours(drift="adwin"), data)
-    assert len(quick.drifts) == 1
-    assert 2000 < quick.drifts[0] < 2200
-    assert quick.prequential["accuracy"] > slow.prequential["accuracy"] + 0.05
-
-
-def test_the_last_label_is_what_no_change_says(elec: Arrays, table: Table) -> None:
-    labels = elec[1][:500]
-    model = fit(NoChange(), table(elec[0][:500], labels))
-    assert model.prequential["accuracy"] == ((labels[1:] == labels[:-1]).sum()) / 500
-    assert (model.predict(table(elec[0][:9], labels[:9])) == labels[-1]).all()
-    numbers = elec[0][:500, 1]
-    errors = fit(NoChange(), table(elec[0][:500, 2:], numbers)).prequential
-    assert errors["mean_absolute_error"] == pytest.approx(np.abs(np.diff(numbers, prepend=0.0)).mean())
-    assert errors["r2"] == pytest.approx(
-        1 - (np.diff(numbers, prepend=0.0) ** 2).sum() / ((numbers - numbers.mean()) ** 2).sum()
-    )
-
-
-def test_distances_are_standardised_all_the_way_or_never(elec: Arrays, table: Table) -> None:
-    data = table(elec[0][:100], elec[1][:100])
-    with pytest.raises(ModelError, match=r"SlidingWindowNeighbours\.standardise must be True"):
-        SlidingWindowNeighbours(standardise=False).fit(data, SlidingWindowNeighbours().fit(data))

@@ -45,7 +45,7 @@ def poisson(cumulated: Array, random: Array) -> int:
 
 
 def poisson_table(mean: float) -> Array:
-    """What `poisson` takes for the `mean`, as far as a double tells the probabilities from 1."""
+    """The cumulated probabilities of the `mean`, as `poisson` takes them, as far as a double tells them from 1."""
     chance, total = exp(-mean), 0.0
     table: list[float] = []
     while total + chance > total or len(table) <= mean:
