@@ -23,6 +23,7 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
+from manyways.comparison.split_cautions import split_cautions
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.metrics import higher_is_better
@@ -38,7 +39,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     import torch
 
     curve = label_points(plan, outcomes)
-    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.methods.items()]
+    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.entries.items()]
     if any(job.method == START for job in plan.jobs()):
         entries.insert(0, start_entry(plan, outcomes, interrupted))
     comparison = Comparison(
@@ -61,11 +62,14 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         entries=tuple(entries),
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
-        beside=tuple(metric for metric in plan.task.beside if metric != plan.metric),
+        beside=plan.beside,
+        notes=tuple(filter(None, [plan.metric_note])),
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
-    return replace(comparison, conclusion=conclude(comparison))
+    conclusion = conclude(comparison)
+    cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions, *plan.shortlist.notes())
+    return replace(comparison, conclusion=replace(conclusion, cautions=cautions))
 
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
@@ -125,7 +129,9 @@ def make_entry(
         hyperparameters=method.to_json(),
         pending=interrupted and len(done) < sum(len(plan.splits(place)) for place in range(len(plan.seeds))),
         bound=plan.task.bound(method),
+        reference=name in plan.references,
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
+        reason=plan.shortlist.reasons.get(name, ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:
         return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
@@ -135,7 +141,7 @@ def make_entry(
     mean = float(np.mean(scores))
     low, high = interval(scores)
     equivalent, note = None, ""
-    if plan.task.labelled:
+    if plan.task.labelled and not entry.reference:
         counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
         if name == BASELINE and plan.labels in counts:
             equivalent = float(plan.labels)  # it is what the others are measured by, and needs what it was given
@@ -203,7 +209,7 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 def summarise(plan: ComparisonPlan) -> DataSummary:
     """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
-    visible = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
+    visible = data.with_labels(plan.labels, plan.seeds[0], draw=plan.draw) if plan.labels is not None else data
     return DataSummary(
         name=data.name,
         source=data.source,

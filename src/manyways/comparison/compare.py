@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
@@ -18,6 +18,7 @@ from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
+from manyways.data.given import Draw
 from manyways.data.splitting import Splitting, Way
 from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
@@ -46,8 +47,9 @@ class CompareProgress:
 def compare(
     data: "Source",
     *,
-    methods: Sequence[Method | str] | None = None,
+    methods: Sequence[Method | str] | Literal["all"] | None = None,
     labels: int | None = None,
+    draw: Draw = "random",
     budget: Budget | str = "10s",
     seeds: int | Sequence[int] = 3,
     metric: str | None = None,
@@ -59,6 +61,7 @@ def compare(
     on: str | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
+    backbone: str | None = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
@@ -70,8 +73,12 @@ def compare(
     Args:
         data: A `Data`, or anything that `manyways.read` reads, with a label, or with what language models learn from:
             pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
-        methods: Methods, or their text; None tries all that the roles of the data allow.
-        labels: Number of training labels that every method may see (stratified; anew for every seed); None: all.
+        methods: Methods, or their text; "all" tries every one that the data allows, None a shortlist of at most 12 by
+            the kind of data and the number of labels, the quickest first, of which each entry has its `reason`.
+        labels: Number of training labels that every method may see, those included that it asks for; drawn anew for
+            every seed. None: all.
+        draw: "random", as they come, so that a rare class may have none; "stratified": in proportion to the classes,
+            and at least one of each.
         budget: Budget of each training; `"10s"` is seconds of training in one process.
         seeds: Number of seeds, or the seeds.
         metric: Metric to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
@@ -87,6 +94,9 @@ def compare(
         fresh: True to throw away finished results of an earlier, same comparison instead of using them.
         start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
             methods; it has a row of its own where it can be scored.
+        backbone: A pretrained checkpoint, its folder or Hub name (owner/name), that every method starts from which can;
+            of several inputs each may have its own, "says=owner/name". Plain supervision, which the others are measured
+            against, learns from scratch unless it is among `methods`.
         command: Command line that a report shows as the way to repeat this.
         on_progress: Function that is given the progress, as it changes.
 
@@ -102,11 +112,13 @@ def compare(
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "on": on, "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun)
+    plan = make_plan(
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw
+    )
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)

@@ -3,29 +3,32 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from manyways.comparison.advise import completed
 from manyways.comparison.conclusion import BASELINE, START
 from manyways.comparison.job import Job, fields_of
 from manyways.comparison.label_efficiency import label_counts
+from manyways.comparison.shortlist import Shortlist, everything, shortlist
 from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
 from manyways.data.data import Data
+from manyways.data.given import Draw
 from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
-from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
+from manyways.methods.features import checkpoints_of
 from manyways.methods.method import Method
-from manyways.methods.starts import given, last, stages
+from manyways.methods.starts import given, last
 from manyways.models.abilities import any_of
 from manyways.training.budget import Budget
 from manyways.version import __version__
 
+ALL = "all"
+"""In place of methods: every one that the data allows."""
 MOST_WORKERS = 8
 
 
@@ -51,6 +54,18 @@ class ComparisonPlan:
     curve: tuple[int, ...]
     task: Task
     start: Start | None = None
+    draw: Draw = "random"
+    metric_note: str = ""
+    """The reason for the metric, where it is not the usual one and nobody named it."""
+    shortlist: Shortlist = field(default_factory=Shortlist)
+    """The choice of the methods where none was named."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The methods of lines for reference, as text, with their titles; see `Task.references`."""
+
+    @property
+    def entries(self) -> dict[str, Method]:
+        """The methods, and those of the lines for reference that are not among them."""
+        return {**self.methods, **{text: parse_method(text) for text in self.references if text not in self.methods}}
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
@@ -60,11 +75,11 @@ class ComparisonPlan:
             self._begun(
                 Job(
                     name, self.labels, seed, str(self.budget), self.metric, (seed, split) == kept, fields_of(method),
-                    split=split,
+                    split=split, draw=self.draw,
                 )
             )
             for seed, split in runs
-            for name, method in self.methods.items()
+            for name, method in self.entries.items()
         ]  # fmt: skip
         if self.start is not None and self.start.scored_by(self.task):
             untrained = [Job(START, self.labels, kept[0], "", self.metric, split=split) for split in self.splits(0)]
@@ -73,7 +88,7 @@ class ComparisonPlan:
             return entries
         plain = fields_of(parse_method(BASELINE))
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split)
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split, draw=self.draw)
             for seed, split in runs
             for count in self.curve
         ]
@@ -94,13 +109,20 @@ class ComparisonPlan:
     @cached_property
     def titles(self) -> dict[str, str]:
         """The titles of the methods by their text."""
-        return titles(self.methods)
+        return {**titles(self.entries), **self.references}
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The metrics that are shown beside the score: where another one takes its place, the usual one, too."""
+        usual = (self.task.metrics[0],) if self.metric_note else ()
+        return tuple(metric for metric in (*usual, *self.task.beside) if metric != self.metric)
 
     @property
     def key(self) -> str:
         """A hash of what all results have in common."""
         facts = [
             self.rows.fingerprint,
+            self.rows.allowance,
             self.threads if self.budget.unit == "seconds" else None,
             __version__,
         ]
@@ -108,11 +130,15 @@ class ComparisonPlan:
 
 
 def make_plan(
-    data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
-    metric: str | None, splitting: Splitting, workers: int | None, start: Start | None = None,
+    data: Data, methods: Sequence[Method | str] | str | None, labels: int | None, budget: Budget,
+    seeds: int | Sequence[int], metric: str | None, splitting: Splitting, workers: int | None,
+    start: Start | None = None, backbone: str | None = None, draw: Draw = "random",
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
-    named = None if methods is None else [_method(method) for method in methods]
+    named = None if methods is None or methods == ALL else [_method(method) for method in methods]
+    if backbone is not None:
+        checkpoints_of(backbone, data)  # one that reads none of the inputs is refused now, not in every job
+        named = named and [method.with_backbone(backbone) for method in named]
     rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
     rows = data
     if rule == "classes":
@@ -138,10 +164,11 @@ def make_plan(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
-    visible = data.with_labels(labels, numbers[0]) if labels is not None else data
+    visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
-    chosen = suggested(visible, task, start) if named is None else named
+    listed = shortlist(visible, task, start, backbone) if methods is None else Shortlist(tuple(named or ()))
+    chosen = everything(visible, task, start, backbone) if methods == ALL else listed.methods
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
@@ -151,6 +178,7 @@ def make_plan(
             raise ParameterError(
                 f"Two methods that differ are both written {method}; compare them one after the other."
             )
+    fairer = task.fairer(data) if metric is None else None
     cores = os.cpu_count() or 1
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
@@ -164,12 +192,16 @@ def make_plan(
         labels=labels,
         budget=budget,
         seeds=numbers,
-        metric=metric or task.usual(shared=start is not None),
+        metric=metric or (fairer[0] if fairer else task.usual(shared=start is not None)),
+        metric_note=fairer[1] if fairer else "",
         workers=count,
         threads=max(1, cores // max(1, count)),
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
+        draw=draw,
+        shortlist=listed,
+        references=task.references(visible),
     )
 
 
@@ -180,20 +212,3 @@ def _label_curve(data: Data, visible: Data) -> tuple[int, ...]:
 
 def _method(given: Method | str) -> Method:
     return parse_method(given) if isinstance(given, str) else given
-
-
-def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
-    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name."""
-    kinds = all_methods().values()
-    candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
-    if start is not None and task.has_labels:
-        candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
-    fitting: dict[str, Method] = {}
-    for method in candidates:
-        if not (given(method, data) & task.gives and task.enters(method)):
-            continue
-        begun = start is not None and start.begins(method, task)
-        found = method if begun else completed(method, data) if start is None or task.has_labels else None
-        if found is not None and found.lacks(data, start.model if begun and start is not None else None) is None:
-            fitting[str(found)] = found
-    return sorted(fitting.values(), key=lambda method: (str(method) != BASELINE, len(stages(method)), str(method)))

@@ -13,9 +13,11 @@ from manyways.models.model import Model
 def check_given(arguments: dict[str, Any]) -> None:
     """Raise ParameterError for an argument of `compare` that is of another type than it may be, or out of its range."""
     methods, seeds = arguments["methods"], arguments["seeds"]
-    if isinstance(methods, str):
-        raise ParameterError(f"methods must be a list; got the text {methods!r}. Type methods=[{methods!r}].")
-    if methods is not None and not (_several(methods) and all(isinstance(each, Method | str) for each in methods)):
+    if isinstance(methods, str) and methods != "all":
+        raise ParameterError(f"methods must be a list, or 'all'; got the text {methods!r}. Type methods=[{methods!r}].")
+    if methods not in (None, "all") and not (
+        _several(methods) and all(isinstance(each, Method | str) for each in methods)
+    ):
         raise ParameterError(
             f"methods must be a list of methods or their text, such as ['supervised', mw.Ridge()]; got {methods!r}."
         )
@@ -33,6 +35,10 @@ def check_given(arguments: dict[str, Any]) -> None:
         )
     if not isinstance(arguments["start"], Model | str | Path | None):
         raise ParameterError(f"start must be a model or its folder; got {arguments['start']!r}.")
+    if not isinstance(arguments["backbone"], str | None):
+        raise ParameterError(
+            f"backbone must be a checkpoint's folder or its name on the Hub, as text; got {arguments['backbone']!r}."
+        )
     check_on(arguments["on"])
     if arguments["on"] is not None and arguments["workers"] == 0:
         raise ParameterError(

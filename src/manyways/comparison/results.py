@@ -131,6 +131,7 @@ class Entry(Record):
         exhibits: Exhibits of its model of the first seed.
         bound: Easier conditions that it learns under, in words; empty for most.
         caution: Trouble in a training that has a score all the same.
+        reason: Reason why it is on the shortlist; empty where methods were named.
         reference: True for a line for reference, such as the majority class, which is no candidate for the best.
     """
 
@@ -157,6 +158,7 @@ class Entry(Record):
     exhibits: tuple[Exhibit, ...] = ()
     bound: str = ""
     caution: str = ""
+    reason: str = ""
     reference: bool = False
 
     @property
@@ -258,6 +260,7 @@ class Comparison(Record):
         confidence: Level of the intervals, in (0, 1).
         beside: Metrics that are shown beside the score.
         exhibits: Exhibits of all entries together.
+        notes: Sentences on how it was measured that its numbers must be read with.
     """
 
     data: DataSummary
@@ -278,6 +281,7 @@ class Comparison(Record):
     confidence: float = 0.95
     beside: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:
@@ -288,6 +292,11 @@ class Comparison(Record):
     def percent(self) -> bool:
         """True if the metric is a fraction of 1 that people read in per cent."""
         return self.metric in FRACTIONS
+
+    @property
+    def ways(self) -> tuple[Entry, ...]:
+        """The entries that are no lines for reference, in their order."""
+        return tuple(entry for entry in self.entries if not entry.reference)
 
     def ranked(self) -> list[Entry]:
         """The entries that have a score, best first; equal scores: the quicker first."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.errors import DataError, DataWarning, ModelError, NeedsError, ParameterError
+from manyways.errors import DataWarning, ModelError, NeedsError, ParameterError
 from manyways.methods.online.adaptive_random_forest import AdaptiveRandomForest
 from manyways.methods.online.hoeffding_tree import HoeffdingTree
 from manyways.methods.online.no_change import NoChange

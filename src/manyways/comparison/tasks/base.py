@@ -75,6 +75,10 @@ class Task:
         """The easier conditions that `method` learns under ("all tasks at once"): it shows the best to hope for."""
         return ""
 
+    def references(self, data: Data) -> Mapping[str, str]:
+        """The methods, as text, whose scores stand in every comparison for what is no achievement, and their titles."""
+        return {}
+
     def prepare(self, data: Data) -> None:
         """Compute what all entries share, once."""
 
@@ -116,6 +120,10 @@ class Task:
     def has_labels(self) -> bool:
         """True if there are labels of which a comparison may hide some."""
         return self.labelled or self.several_labels
+
+    def fairer(self, data: Data) -> tuple[str, str] | None:
+        """The metric that takes the place of the usual one on such `data`, and the reason; None for none."""
+        return None
 
     def usual(self, shared: bool) -> str:
         """The metric where none is named; `shared` if all start from one model."""

@@ -194,6 +194,22 @@ class Target(ABC):
         losses = self.losses(outputs, labels, smoothing)
         return losses.mean() if weights is None else (weights * losses).mean()
 
+    def constant(self, labels: "Tensor", weights: "Tensor | None" = None) -> "Tensor":
+        """The outputs [width], the same for all rows, with the least loss on encoded labels that are all known."""
+        import torch
+
+        best = torch.zeros(self.width, requires_grad=True)
+        optimizer = torch.optim.LBFGS([best], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> float:
+            optimizer.zero_grad()
+            value = self.loss(best.expand(len(labels), -1), labels, weights)
+            value.backward()  # type: ignore[no-untyped-call]
+            return float(value.detach())
+
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        return best.detach()
+
     @abstractmethod
     def consistency_loss(self, student: "Tensor", teacher: "Tensor") -> "Tensor":
         """The disagreement of two networks' outputs [rows, width], the teacher's fixed: a squared difference."""
@@ -222,8 +238,22 @@ class Target(ABC):
 
     # What follows is of pseudo-labels and class balance; kinds with probabilities have it.
 
-    def pseudo_labels(self, probabilities: "Tensor", threshold: float) -> "Tensor":
-        """The most probable labels, encoded; unlabelled where their probability is below `threshold`."""
+    def answers(self, probabilities: "Tensor") -> "Tensor":
+        """As `distributions`, of a tensor: [rows, questions, answers]."""
+        self.require_probabilities()
+        if self.activation == "softmax":
+            return probabilities[:, None]
+        import torch
+
+        return torch.stack([probabilities, 1 - probabilities], dim=2)
+
+    def pseudo_labels(self, probabilities: "Tensor", threshold: "float | Tensor") -> "Tensor":
+        """The most probable labels, encoded; unlabelled where their probability is below `threshold`.
+
+        Args:
+            probabilities: Probabilities [rows, width].
+            threshold: One for all, or one for each question of each row, [rows, questions].
+        """
         raise ModelError(f"{self.name!r} has no probabilities, and so no pseudo-labels.")
 
     def where_known(self, labels: "Tensor", known: "Tensor") -> "Tensor":

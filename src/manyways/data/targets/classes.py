@@ -19,6 +19,8 @@ from manyways.metrics import CLASS_METRICS, class_metrics
 
 UNLABELLED = -1
 """The code of a class that is missing or hidden."""
+NEVER = -30.0
+"""The logarithm of the probability of a class that no labelled row has."""
 
 
 def kl_distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -114,6 +116,11 @@ class ClassTarget(Target):
             return cross_entropy(outputs.float(), labels, label_smoothing=smoothing)
         return super().loss(outputs, labels, weights, smoothing)
 
+    def constant(self, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The logarithms of the shares of the classes; -30 for a class without rows."""
+        counts = torch.bincount(labels, weights, minlength=self.width).double()
+        return torch.where(counts > 0, (counts / counts.sum()).log(), NEVER).float()
+
     def consistency_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The sum over classes of the squared difference of probabilities, as in the authors' code of Mean Teacher."""
         return self.width * mse_loss(student.float().softmax(1), teacher.float().softmax(1))
@@ -121,9 +128,9 @@ class ClassTarget(Target):
     def distillation_loss(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         return kl_distillation(student, teacher, temperature)
 
-    def pseudo_labels(self, probabilities: Tensor, threshold: float) -> Tensor:
-        confidence, guess = probabilities.max(1)
-        return guess.where(confidence >= threshold, UNLABELLED)
+    def pseudo_labels(self, probabilities: Tensor, threshold: float | Tensor) -> Tensor:
+        confidence, guess = probabilities.max(1, keepdim=True)
+        return guess.where(confidence >= threshold, UNLABELLED)[:, 0]
 
     def shares(self, labels: Tensor) -> Tensor:
         return torch.bincount(labels, minlength=self.width) / len(labels)

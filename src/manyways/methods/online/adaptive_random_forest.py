@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.online._tree_method import SPLITS_SOON, TreeMethod
+from manyways.methods.recommendations import Recommendation
 from manyways.models.streams.forest import ForestHead
 
 
@@ -34,6 +35,9 @@ class AdaptiveRandomForest(TreeMethod):
     """The same of the drift detector; 0: no tree is ever replaced."""
 
     head_type: ClassVar = ForestHead
+    recommends: ClassVar = {
+        "any": Recommendation("trees that vote, each replaced when it drifts: the strongest on most streams", 9),
+    }
     paper: ClassVar = (
         "Gomes et al., Adaptive random forests for evolving data stream classification, Machine Learning 2017"
     )

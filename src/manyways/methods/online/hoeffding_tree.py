@@ -7,6 +7,7 @@ import numpy as np
 
 from manyways.methods.fields import Count, Interval
 from manyways.methods.online._tree_method import TreeMethod
+from manyways.methods.recommendations import Recommendation
 from manyways.models.streams.trees import TreesHead
 
 
@@ -28,6 +29,9 @@ class HoeffdingTree(TreeMethod):
     """Chance that adwin takes noise for a change, at each of its looks."""
 
     head_type: ClassVar = TreesHead
+    recommends: ClassVar = {
+        "any": Recommendation("a tree that grows row by row, as soon as it is sure of a split", 13),
+    }
     paper: ClassVar = (
         "Domingos & Hulten, Mining high-speed data streams, KDD 2000; Gama, Rocha & Medas, Accurate decision trees for "
         "mining high-speed data streams, KDD 2003"

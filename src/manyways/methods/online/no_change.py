@@ -27,6 +27,7 @@ class NoChange(StreamMethod):
     """
 
     compiled: ClassVar = False
+    suggests: ClassVar = ()
     paper: ClassVar = (
         "Žliobaitė, Bifet, Read, Pfahringer & Holmes, Evaluation methods and decision theory for classification of "
         "streaming data with temporal dependence, Machine Learning 2015"

@@ -13,6 +13,7 @@ from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.online._begin import Begun, Growth
 from manyways.methods.online._inputs import Inputs
 from manyways.methods.online._method import StreamMethod
+from manyways.methods.recommendations import Recommendation
 from manyways.models.streams.head import StreamHead
 from manyways.models.streams.linear import LinearStreamHead
 
@@ -63,6 +64,9 @@ class OnlineSGD(StreamMethod):
     page_hinkley_threshold: Positive = 50.0
     """Errors above the mean and the tolerance, summed, at which page_hinkley alarms."""
 
+    recommends: ClassVar = {
+        "any": Recommendation("one pass over the rows in their order, and it follows a drift", 15),
+    }
     paper: ClassVar = (
         "Robbins & Monro, A stochastic approximation method, 1951; Gama, Sebastião & Rodrigues, On evaluating stream "
         "learning algorithms, Machine Learning 2013"

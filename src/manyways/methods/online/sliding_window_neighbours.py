@@ -13,6 +13,7 @@ from manyways.methods.fields import Count, Interval
 from manyways.methods.online._begin import Begun, Growth
 from manyways.methods.online._inputs import Inputs
 from manyways.methods.online._method import StreamMethod
+from manyways.methods.recommendations import Recommendation
 from manyways.models.streams.head import StreamHead
 from manyways.models.streams.neighbours import NeighboursHead
 
@@ -42,6 +43,9 @@ class SlidingWindowNeighbours(StreamMethod):
     adwin_delta: Annotated[float, Interval("(0, 1)")] = 0.002
     """Chance that adwin takes noise for a change, at each of its looks."""
 
+    recommends: ClassVar = {
+        "any": Recommendation("the labels of the most similar rows among the newest", 14),
+    }
     paper: ClassVar = (
         "Fix & Hodges, Discriminatory analysis, 1951; Bifet, Pfahringer, Read & Holmes, Efficient data stream "
         "classification via probabilistic adaptive windows, SAC 2013"
