@@ -165,6 +165,8 @@ class StreamMethod(Method):
     @classmethod
     def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
         """The method itself where rows have a time."""
+        if cls.suggests is not None:
+            return cls.suggests
         return (cls.method_name(),) if data is not None and data.has("time") else ()
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
