@@ -32,7 +32,11 @@ from manyways.methods.multi_modal.clip import CLIP as CLIP
 from manyways.methods.multi_modal.fusion import Fusion as Fusion
 from manyways.methods.multi_modal.zero_shot import ZeroShot as ZeroShot
 from manyways.methods.multi_task.multi_task import MultiTask as MultiTask
+from manyways.methods.online.adaptive_random_forest import AdaptiveRandomForest as AdaptiveRandomForest
+from manyways.methods.online.hoeffding_tree import HoeffdingTree as HoeffdingTree
+from manyways.methods.online.no_change import NoChange as NoChange
 from manyways.methods.online.online_sgd import OnlineSGD as OnlineSGD
+from manyways.methods.online.sliding_window_neighbours import SlidingWindowNeighbours as SlidingWindowNeighbours
 from manyways.methods.preference.dpo import DPO as DPO
 from manyways.methods.preference.grpo import GRPO as GRPO
 from manyways.methods.preference.kto import KTO as KTO

@@ -79,7 +79,7 @@ class Method(ABC):
     requires_model: ClassVar[bool] = False
     """True if it can only start from a model."""
     single_pass: ClassVar[bool] = False
-    """True if it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
+    """True if it sees each row once, in order: a budget may end it early, and a seed need not change it."""
     missing_inputs: ClassVar[bool] = False
     """True if it learns from rows that lack one of several inputs, too."""
     missing_values: ClassVar[bool] = False
