@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import data_folder
 
 import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.expressions import parse_method
 
+ROOT = Path(__file__).parents[2]
 LABELS = {"sst2": "column_1", "banking77": "category"}
 SEEDS = (0, 1, 2)
 
