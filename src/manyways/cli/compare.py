@@ -48,7 +48,9 @@ class Compare:
     """The data to compare on; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
-    """Training labels that every way may see; by default all there are."""
+    """Training labels that every way may see, those that it asks for among them; by default all there are."""
+    draw: Literal["random", "stratified"] = "random"
+    """The draw of these labels: random, as they come, or stratified, in proportion to the classes and one of each."""
     methods: Annotated[tuple[str, ...], arg(metavar="METHODS …", help_behavior_hint="")] = ()
     """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
     By default a shortlist of at most 12 by the kind of data and the number of labels; all: every one that the data
@@ -58,8 +60,9 @@ class Compare:
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
     """Trainings of each way, each with other labels and another start."""
     metric: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
-    """Score to compare by; by default accuracy for classes, R² for numbers, for language models preference accuracy
-    on pairs of answers, else nats per character, or per token where all start from one model."""
+    """Score to compare by; by default accuracy for classes (where one is rare, balanced), R² for numbers, for
+    language models preference accuracy on pairs of answers, else nats per character, or per token where all start
+    from one model."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model that methods start from, saved here, by transformers or by peft: those that need one, and
     all of language models."""
@@ -127,6 +130,7 @@ def main(arguments: Sequence[str]) -> int:
             data,
             methods="all" if everything else named or None,
             labels=options.labels,
+            draw=options.draw,
             budget=options.budget,
             seeds=options.seeds,
             metric=options.metric,

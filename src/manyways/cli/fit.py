@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import arg
@@ -56,7 +56,9 @@ class Fit:
     """Folder to save the model in; a model that is there is replaced."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
-    """Training labels that the method may see, drawn by the seed; by default all there are."""
+    """Training labels that the method is shown, drawn by the seed; by default all there are."""
+    draw: Literal["random", "stratified"] = "random"
+    """The draw of these labels: random, as they come, or stratified, in proportion to the classes and one of each."""
     budget: Annotated[str | None, one(str, "a budget", "BUDGET"), UNSAID] = None
     """The budget of training: 20s, '2 minutes', '10000 examples' or '2 tflops'; by default '1000 steps'."""
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
@@ -210,7 +212,7 @@ def prepared(options: Fit, method: "Method") -> "Data":
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
         data = set_aside(method, data, options.test_share)
-    return data if options.labels is None else data.with_labels(options.labels, options.seed)
+    return data if options.labels is None else data.with_labels(options.labels, options.seed, draw=options.draw)
 
 
 def _nothing(options: Fit, method: "Method") -> "Data":

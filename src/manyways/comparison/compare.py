@@ -18,6 +18,7 @@ from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
+from manyways.data.given import Draw
 from manyways.data.splitting import Splitting, Way
 from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
@@ -48,6 +49,7 @@ def compare(
     *,
     methods: Sequence[Method | str] | Literal["all"] | None = None,
     labels: int | None = None,
+    draw: Draw = "random",
     budget: Budget | str = "10s",
     seeds: int | Sequence[int] = 3,
     metric: str | None = None,
@@ -73,7 +75,10 @@ def compare(
             pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
         methods: Methods, or their text; "all" tries every one that the data allows, None a shortlist of at most 12 by
             the kind of data and the number of labels, the quickest first, of which each entry has its `reason`.
-        labels: Number of training labels that every method may see (stratified; anew for every seed); None: all.
+        labels: Number of training labels that every method may see, those included that it asks for; drawn anew for
+            every seed. None: all.
+        draw: "random", as they come, so that a rare class may have none; "stratified": in proportion to the classes,
+            and at least one of each.
         budget: Budget of each training; `"10s"` is seconds of training in one process.
         seeds: Number of seeds, or the seeds.
         metric: Metric to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
@@ -112,7 +117,7 @@ def compare(
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
     plan = make_plan(
-        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw
     )
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few

@@ -260,6 +260,7 @@ class Comparison(Record):
         confidence: Level of the intervals, in (0, 1).
         beside: Metrics that are shown beside the score.
         exhibits: Exhibits of all entries together.
+        notes: Sentences on how it was measured that its numbers must be read with.
     """
 
     data: DataSummary
@@ -280,6 +281,7 @@ class Comparison(Record):
     confidence: float = 0.95
     beside: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:

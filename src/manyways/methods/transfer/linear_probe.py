@@ -1,5 +1,6 @@
 """Linear probe: a linear model on frozen features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.groups import groups_of
 from manyways.data.targets import Target, predictions
 from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.expected import Say, announce, seconds_of
@@ -26,11 +28,10 @@ from manyways.training.run import Run
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
 GRID, USUAL = (0.01, 0.1, 1.0, 10.0, 100.0), 1.0
 """Penalties to choose from, and that where nothing is left to validate on; of standardised features."""
-UNIT_GRID, UNIT_USUAL = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0), 0.1
+UNIT_GRID, UNIT_USUAL = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0), 0.03
 """The same of embeddings of length 1, whose directions differ in how much they say: they stay as they are."""
 LARGE = 1 << 30
 """Products in a pass over the rows, from which on it is measured how long a fit takes."""
@@ -74,13 +75,10 @@ class LinearProbe(FeatureMethod):
         features, labels = frozen.of(rows), target.encode(rows)
         mean, scale = features.mean(0), np.ones_like(features[0]) if frozen.unit_length else features.std(0)
         scale[scale < 1e-6] = 1.0
-        fitting = Fitting(
-            self.penalty,
-            seed,
-            self._weights(rows, target, labels),
-            partial(announce, run, budget),
-            *((UNIT_GRID, UNIT_USUAL) if frozen.unit_length else (GRID, USUAL)),
-        )
+        say = partial(announce, run, budget)
+        strengths = (UNIT_GRID, UNIT_USUAL) if frozen.unit_length else (GRID, USUAL)
+        weights = self._weights(rows, target, labels)
+        fitting = Fitting(self.penalty, seed, weights, say, groups_of(rows), *strengths)
         weight, bias = FITS[target.activation]((features - mean) / scale, labels, target.width, fitting)
         with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
             head = LinearHead(frozen.network.width, target.width)
@@ -99,8 +97,9 @@ class LinearProbe(FeatureMethod):
 
 @dataclass(frozen=True)
 class Fitting:
-    """The arguments of a scikit-learn fit besides features and labels: `weights` are sample weights, or None.
+    """The arguments of a scikit-learn fit besides features and labels.
 
+    `weights` are sample weights, or None; rows of one of the `groups`, where there are any, are validated on together.
     Without a `penalty` one is picked from `grid`; it is the `usual` one where nothing is left to validate on.
     """
 
@@ -108,22 +107,22 @@ class Fitting:
     seed: int
     weights: NDArray[np.float64] | None
     say: Say
-    grid: tuple[float, ...]
-    usual: float
+    groups: NDArray[np.int64] | None = None
+    grid: tuple[float, ...] = GRID
+    usual: float = USUAL
 
 
 def logistic(
     features: NDArray[Any], labels: NDArray[Any], classes: int, penalty: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Weights [classes, width] and offsets [classes] of a logistic regression; classes without rows are improbable."""
-    return _logistic(features, labels, classes, Fitting(penalty, 0, None, lambda *_: None, GRID, USUAL))
+    return _logistic(features, labels, classes, Fitting(penalty, 0, None, lambda *_: None))
 
 
 def _logistic(
     features: NDArray[Any], labels: NDArray[Any], classes: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
     def make(strength: float) -> LogisticRegression:
         return LogisticRegression(C=1 / strength, max_iter=2000)
@@ -132,8 +131,8 @@ def _logistic(
         return np.zeros((classes, features.shape[1])), np.where(np.arange(classes) == seen[0], 0.0, -30.0)
     penalty = fitting.penalty
     fewest = int(np.bincount(labels)[np.unique(labels)].min())
-    if penalty is None and fewest < 2:
-        penalty = fitting.usual  # a class with one row leaves nothing to validate on
+    if penalty is None and min(fewest, _number_of(fitting.groups, 2)) < 2:
+        penalty = fitting.usual  # a class with one row, or a single group, leaves nothing to validate on
     if features.size * len(seen) > LARGE:
         each = _seconds_of_a_pass(features, labels)
         fits = 1 if penalty is not None else 1 + len(fitting.grid) * min(5, fewest)
@@ -142,7 +141,7 @@ def _logistic(
         instead = f"Ridge takes seconds{'.' if fits == 1 else ', and penalty=1.0 fits once.'}"
         fitting.say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
-        folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=fitting.seed)
+        folds = _folds(labels, min(5, fewest), fitting)
         scores = [_validated(make(strength), features, labels, folds, fitting.weights) for strength in fitting.grid]
         penalty = fitting.grid[int(np.argmax(scores))]
     fitted = make(penalty).fit(features, labels, sample_weight=fitting.weights)
@@ -158,21 +157,39 @@ def _logistic(
     return weight, bias
 
 
+def _number_of(groups: NDArray[np.int64] | None, otherwise: int) -> int:
+    return otherwise if groups is None else len(np.unique(groups))
+
+
+def _folds(labels: NDArray[Any], most: int, fitting: Fitting) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Rows to fit on and rows to validate on, `most` times at the most, in proportion to the classes."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    if fitting.groups is None:
+        plain = StratifiedKFold(most, shuffle=True, random_state=fitting.seed)
+        return list(plain.split(labels, labels))
+    together = StratifiedGroupKFold(
+        min(most, _number_of(fitting.groups, most)), shuffle=True, random_state=fitting.seed
+    )  # fmt: skip
+    return list(together.split(labels, labels, fitting.groups))
+
+
 def _validated(
-    model: "LogisticRegression", features: NDArray[Any], labels: NDArray[Any], folds: "StratifiedKFold",
-    weights: NDArray[np.float64] | None,
+    model: "LogisticRegression", features: NDArray[Any], labels: NDArray[Any],
+    folds: Sequence[tuple[NDArray[Any], NDArray[Any]]], weights: NDArray[np.float64] | None,
 ) -> float:  # fmt: skip
     """The mean over folds of minus the log loss on the rows left out, weighted where rows are."""
     from sklearn.metrics import log_loss
 
     scores = []
-    for kept, left in folds.split(features, labels):
-        some, others = (None, None) if weights is None else (weights[kept], weights[left])
-        if others is not None and not others.any():
+    for kept, others in folds:
+        left = others[np.isin(labels[others], labels[kept])]  # a class may be of one group alone
+        some, rest = (None, None) if weights is None else (weights[kept], weights[left])
+        if not len(left) or len(np.unique(labels[kept])) < 2 or (rest is not None and not rest.any()):
             continue
         model.fit(features[kept], labels[kept], sample_weight=some)
         said = model.predict_proba(features[left])
-        scores.append(-log_loss(labels[left], said, sample_weight=others, labels=model.classes_))
+        scores.append(-log_loss(labels[left], said, sample_weight=rest, labels=model.classes_))
     return float(np.mean(scores)) if scores else 0.0
 
 
@@ -205,8 +222,14 @@ def _ridge(
     features: NDArray[Any], labels: NDArray[Any], outputs: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import Ridge, RidgeCV
+    from sklearn.model_selection import GroupKFold
 
-    unfitted = RidgeCV(alphas=fitting.grid) if fitting.penalty is None else Ridge(alpha=fitting.penalty)
+    unfitted: Ridge | RidgeCV = RidgeCV(alphas=fitting.grid)
+    if fitting.penalty is not None:
+        unfitted = Ridge(alpha=fitting.penalty)
+    elif (count := _number_of(fitting.groups, 1)) > 1:  # else each row is predicted by all others
+        folds = GroupKFold(min(5, count)).split(features, labels, fitting.groups)
+        unfitted = RidgeCV(alphas=fitting.grid, cv=list(folds))
     fitted = unfitted.fit(features, labels, sample_weight=fitting.weights)
     return fitted.coef_[None], np.atleast_1d(fitted.intercept_)
 
