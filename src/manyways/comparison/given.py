@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from manyways.errors import ParameterError
-from manyways.methods.method import Method
-from manyways.models.model import Model
 
 
 def check_given(arguments: dict[str, Any]) -> None:
     """Raise ParameterError for an argument of `compare` that is of another type than it may be, or out of its range."""
+    from manyways.methods.method import Method
+    from manyways.models.model import Model
+
     methods, seeds = arguments["methods"], arguments["seeds"]
     if isinstance(methods, str) and methods != "all":
         raise ParameterError(f"methods must be a list, or 'all'; got the text {methods!r}. Type methods=[{methods!r}].")
