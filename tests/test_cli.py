@@ -485,7 +485,7 @@ def test_compare_prints_the_table_and_writes_the_files(capsys: pytest.CaptureFix
     assert f"report: {report}\nnumbers: {numbers}\n" in out
     saved = json.loads(numbers.read_text())
     assert saved["command"] == shlex.join(["manyways", "compare", *words, "--workers", "0", *files])
-    assert [entry["name"] for entry in saved["entries"]] == ["linear-probe(penalty=1.0)", "kmeans"]
+    assert [entry["name"] for entry in saved["entries"]] == ["linear-probe(penalty=1.0)", "kmeans", "majority"]
     assert report.read_text().lower().startswith("<!doctype html>")
     assert re.search(r"^\[\d+/\d+\] linear-probe", err, re.MULTILINE)
 
