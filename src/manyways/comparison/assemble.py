@@ -31,6 +31,10 @@ from manyways.models.saving import load_model
 from manyways.version import __version__
 
 CONFIDENCE = 0.95
+OVER_BUDGET = 1.2
+"""Multiple of the budget from which on an entry is marked."""
+BUSY = 1.5
+"""Multiple of the time of a quiet machine from which on a busy one is warned of."""
 Outcomes = Mapping[Job, Outcome]
 
 
@@ -63,7 +67,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
         beside=plan.beside,
-        notes=tuple(filter(None, [plan.metric_note])),
+        notes=tuple(filter(None, [plan.metric_note, _busy(plan, outcomes)])),
         exhibits=plan.task.overview(entries),
     )
     comparison = replace(comparison, best=_best(plan, comparison, folder))
@@ -88,22 +92,22 @@ def label_points(plan: ComparisonPlan, outcomes: Outcomes) -> list[LabelPoint]:
     points = []
     for count in plan.curve:
         mine = {job: each for job, each in outcomes.items() if job.method == BASELINE and job.labels == count}
-        scores = by_seed(mine)
+        scores = list(by_seed(mine).values())
         if scores:
             points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
     return points
 
 
-def by_seed(outcomes: Outcomes) -> list[float]:
-    """The score of each seed over its splits, in which a test row counts as one, in the order of `outcomes`."""
+def by_seed(outcomes: Outcomes) -> dict[int, float]:
+    """The score by seed over its splits, in which a test row counts as one, in the order of `outcomes`."""
     rows: dict[int, list[tuple[float, int]]] = {}
     for job, outcome in outcomes.items():
         if outcome.score is not None:
             rows.setdefault(job.seed, []).append((outcome.score, max(1, outcome.test_rows)))
-    return [
-        float(np.average([score for score, _ in pairs], weights=[count for _, count in pairs]))
-        for pairs in rows.values()
-    ]
+    return {
+        seed: float(np.average([score for score, _ in pairs], weights=[count for _, count in pairs]))
+        for seed, pairs in rows.items()
+    }
 
 
 def make_entry(
@@ -133,13 +137,15 @@ def make_entry(
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
         reason=plan.shortlist.reasons.get(name, ""),
     )
-    if failed := [outcome for outcome in done if outcome.error]:
-        return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
+    failed = {job: error for job in jobs if (error := mine[job].error) is not None}
+    if failed and len(failed) == len(done):
+        return replace(entry, error=next(iter(failed.values())), seconds=float(np.mean([o.wall_seconds for o in done])))
+    jobs, done = [job for job in jobs if job not in failed], [outcome for outcome in done if outcome.error is None]
     scores = by_seed({job: mine[job] for job in jobs})
     if not scores:
         return entry
-    mean = float(np.mean(scores))
-    low, high = interval(scores)
+    mean = float(np.mean(list(scores.values())))
+    low, high = interval(list(scores.values()))
     equivalent, note = None, ""
     if plan.task.labelled and not entry.reference:
         counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
@@ -152,7 +158,7 @@ def make_entry(
         score=mean,
         low=low,
         high=high,
-        scores=tuple(scores),
+        scores=tuple(scores.get(seed) for seed in plan.seeds) if failed else tuple(scores.values()),
         seconds=float(np.mean([outcome.seconds for outcome in done])),
         peak_memory_mb=max((o.peak_memory_mb for o in done if o.peak_memory_mb), default=None),
         parameters=done[0].parameters,
@@ -162,6 +168,28 @@ def make_entry(
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
         curve=tuple(_curve([outcome.curve for outcome in done])),
         exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
+        over_budget=_over_budget(plan, done),
+        failed_seeds={str(job.seed): error for job, error in failed.items()},
+    )
+
+
+def _over_budget(plan: ComparisonPlan, done: Sequence[Outcome]) -> float | None:
+    """The multiple of the budget in seconds that trainings took, where it is more than `OVER_BUDGET`."""
+    if plan.budget.unit != "seconds":
+        return None
+    times = float(np.mean([outcome.fit_seconds for outcome in done])) / plan.budget.amount
+    return times if times > OVER_BUDGET else None
+
+
+def _busy(plan: ComparisonPlan, outcomes: Outcomes) -> str:
+    """The warning that the machine was busy, where trainings were that much slower than on a quiet one."""
+    slow = [outcome.slowdown for outcome in outcomes.values() if outcome.slowdown > BUSY]
+    if plan.budget.unit != "seconds" or not slow:
+        return ""
+    some = f"{len(slow)} of {len(outcomes)} trainings were" if len(slow) > 1 else "a training was"
+    return (
+        f"The machine was busy: {some} up to {max(slow):.2g} times slower than on a quiet one, and took fewer steps. "
+        "Repeat on a quiet machine, with fewer --workers, or with a budget in steps."
     )
 
 
@@ -180,7 +208,7 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
     outcome = next(iter(mine.values()), None)
     if outcome is None or outcome.score is None:
         return replace(entry, error=outcome.error if outcome else None)
-    scores = (by_seed(mine)[0],) * len(plan.seeds)
+    scores = (next(iter(by_seed(mine).values())),) * len(plan.seeds)
     low, high = interval(scores)
     return replace(
         entry, score=scores[0], low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
