@@ -7,7 +7,7 @@ import pytest
 
 import manyways as mw
 
-HEAVY = ("torch", "numpy", "scipy", "sklearn", "polars", "transformers", "datasets", "plotly", "rich", "tyro", "PIL")
+HEAVY = ("torch", "numpy", "scipy", "sklearn", "polars", "transformers", "datasets", "rich", "tyro", "PIL")
 
 
 def run(script: str) -> list[str]:

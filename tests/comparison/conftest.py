@@ -32,7 +32,8 @@ def make_entry() -> Callable[..., Entry]:
         interval = {"low": mean - 0.01, "high": mean + 0.01} if len(scores) > 1 else {}
         curve = tuple(CurvePoint(step, step / 10, mean * step / 200, 0.0, mean) for step in (100, 200))
         given = {"title": name.title(), "parameters": 1000, "peak_memory_mb": 120.0, "steps": 200, **fields}
-        return Entry(name=name, score=mean, scores=tuple(scores), seconds=seconds, curve=curve, **interval, **given)
+        measured = {"score": mean, "scores": tuple(scores), "seconds": seconds, "curve": curve, **interval}
+        return Entry(name=name, **(measured | given))
 
     return make
 

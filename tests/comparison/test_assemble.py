@@ -12,6 +12,7 @@ from manyways.comparison.assemble import assemble, interval, label_points, make_
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome
 from manyways.data.read import read
+from manyways.data.splitting import Splitting
 from manyways.training.budget import Budget
 
 pytestmark = pytest.mark.quick
@@ -23,7 +24,7 @@ CHAIN = "simclr >> fine-tune"
 def plan() -> ComparisonPlan:
     """Two ways with three seeds on 40 of 1,347 labels of digits."""
     data = read("digits").with_test(0.25)
-    return make_plan(data, ["supervised", CHAIN], 40, Budget.of("20 steps"), 3, None, 0.2, 0)
+    return make_plan(data, ["supervised", CHAIN], 40, Budget.of("20 steps"), 3, None, Splitting(), 0)
 
 
 def outcome(score: float, **more: Any) -> Outcome:
@@ -75,7 +76,7 @@ def test_an_entry_is_the_mean_over_its_seeds(plan: ComparisonPlan) -> None:
     assert entry.peak_memory_mb == 300.0  # the highest, not the mean
     assert entry.metrics == {"accuracy": pytest.approx(0.7)}
     assert [(point.step, point.score) for point in entry.curve] == [(10, pytest.approx(0.4))]  # where all have one
-    assert entry.title == "SimCLR → FineTune"
+    assert entry.title == "simclr >> fine-tune"
     assert entry.gives == tuple(sorted(plan.methods[CHAIN].stages[-1].gives))  # type: ignore[attr-defined]
     assert "input" in entry.needs
     assert "label" in entry.needs

@@ -19,6 +19,7 @@ from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome, run_job
 from manyways.comparison.results import Comparison, read_results, write_results
 from manyways.data.data import Data
+from manyways.data.splitting import Splitting
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import modules
 from manyways.models.model import Model
@@ -59,7 +60,7 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 def plan_of(data: Data, *methods: str, labels: int | None = 300, seeds: int = 1) -> ComparisonPlan:
     """The plan of `compare` with these arguments."""
-    return make_plan(data, methods, labels, Budget.of(BUDGET), seeds, None, 0.2, 0)
+    return make_plan(data, methods, labels, Budget.of(BUDGET), seeds, None, Splitting(), 0)
 
 
 def kept_models(plan: ComparisonPlan, home: Path) -> dict[str, Model]:
@@ -99,7 +100,7 @@ def test_entries_are_complete(digits: Data) -> None:
         assert entry.metrics["accuracy"] == entry.score
         assert entry.curve[-1].step == 20
         assert [point.step for point in entry.curve] == sorted({point.step for point in entry.curve})
-    assert found.entries[1].title == "SimCLR → FineTune"
+    assert found.entries[1].title == "simclr >> fine-tune"
     assert "2020" in found.entries[1].source
     assert (found.entries[0].score or 0) > 0.3  # ten classes: chance is 0.1
 
@@ -179,15 +180,15 @@ def test_first_seeds_of_all_methods_come_first(digits: Data) -> None:
 
 
 def test_all_methods_that_the_data_allows_are_tried(digits: Data) -> None:
-    everything = make_plan(digits, None, None, Budget.of(BUDGET), 1, None, 0.2, 0).methods
+    everything = make_plan(digits, None, None, Budget.of(BUDGET), 1, None, Splitting(), 0).methods
     assert next(iter(everything)) == "supervised"
     assert "kmeans" in everything
     assert not any("fixmatch" in name for name in everything)  # no row is without a label
-    assert "fixmatch" in make_plan(digits, None, 40, Budget.of(BUDGET), 1, None, 0.2, 0).methods
+    assert "fixmatch" in make_plan(digits, None, 40, Budget.of(BUDGET), 1, None, Splitting(), 0).methods
 
 
 def test_a_test_part_is_made_where_there_is_none() -> None:
-    plan = make_plan(mw.read("digits"), ["supervised"], None, Budget.of(BUDGET), 1, None, 0.25, 0)
+    plan = make_plan(mw.read("digits"), ["supervised"], None, Budget.of(BUDGET), 1, None, Splitting(share=0.25), 0)
     assert len(plan.data.test) == round(0.25 * 1797)
 
 
@@ -243,7 +244,7 @@ def test_test_rows_never_influence_training(home: Path) -> None:
     for each in (data, poisoned):
         found = mw.compare(each, methods=methods, labels=1000, budget="6 steps", seeds=1, workers=0)
         assert [entry.error for entry in found.entries] == [None] * 4
-        plan = make_plan(each, methods, 1000, Budget.of("6 steps"), 1, None, 0.2, 0)
+        plan = make_plan(each, methods, 1000, Budget.of("6 steps"), 1, None, Splitting(), 0)
         models.append(kept_models(plan, home))
     assert all(same(models[0][name], models[1][name]) for name in plan.methods)
     test = [model.evaluate(poisoned.test)["accuracy"] for model in models[0].values()]

@@ -11,13 +11,14 @@ from manyways.comparison.comparison_plan import make_plan
 from manyways.comparison.report import write_report
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.splitting import Splitting
 from manyways.errors import NeedsError
 from manyways.training.budget import Budget
 
 
 def tried(data: Data) -> list[str]:
     """What a comparison tries where nothing is named."""
-    return list(make_plan(data, None, None, Budget(1, "steps"), 1, None, 0.2, 0).methods)
+    return list(make_plan(data, None, None, Budget(1, "steps"), 1, None, Splitting(), 0).methods)
 
 
 def test_methods_that_tell_new_classes_apart_are_scored_on_some(tmp_path: Path) -> None:

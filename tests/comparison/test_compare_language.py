@@ -22,6 +22,7 @@ from manyways.comparison.start import Start, folder_key, open_start
 from manyways.comparison.table import render_table
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
+from manyways.data.splitting import Splitting
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
 from manyways.models.language_model import LanguageModel
 from manyways.training.budget import Budget
@@ -232,7 +233,7 @@ def test_judged_answers_are_compared_like_pairs(sums: Data, checkpoint: Path) ->
 
 
 def test_texts_with_labels_are_tried_with_masked_language_models(topics: Data) -> None:
-    plan = make_plan(topics, None, None, Budget.of("5 steps"), 1, None, 0.2, 0)
+    plan = make_plan(topics, None, None, Budget.of("5 steps"), 1, None, Splitting(), 0)
     assert "masked-lm >> fine-tune" in plan.methods
     assert {"supervised", "linear-probe", "simclr >> fine-tune"} <= plan.methods.keys()
     assert not {"pretrain", "sft", "dpo"} & plan.methods.keys()

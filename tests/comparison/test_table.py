@@ -32,8 +32,8 @@ def test_best_first_with_all_columns_at_120(full: Comparison) -> None:
     for heading in ("accuracy", "labels worth", "time", "memory", "parameters"):
         assert heading in lines[0]
     rows = [line.split() for line in lines[1:4]]
-    assert [row[0] for row in rows] == ["▸", "pseudo-label", "supervised"]
-    assert rows[0][1:5] == ["fixmatch", "96.1%", "±", "1.0"]
+    assert [row[0] for row in rows] == ["▸", "Pseudo-Label", "Supervised"]
+    assert rows[0][1:5] == ["Fixmatch", "96.1%", "±", "1.0"]
     assert rows[0][-7:] == ["310", "31", "s", "120", "MB", "1.0", "k"]
     assert "> 1,400" in lines[2]
     assert "●" in lines[1]
@@ -44,7 +44,7 @@ def test_narrow_terminals_lose_memory_first_and_keep_the_score(full: Comparison)
     assert "memory" not in drawn(full, 80)[0]
     narrow = drawn(full, 40)
     assert "labels worth" not in "\n".join(narrow)
-    assert any("fixmatch" in line and "96.1%" in line for line in narrow)
+    assert any("Fixmatch" in line and "96.1%" in line for line in narrow)
 
 
 def test_the_dots_stand_in_the_order_of_the_scores(full: Comparison) -> None:
@@ -56,9 +56,9 @@ def test_the_dots_stand_in_the_order_of_the_scores(full: Comparison) -> None:
 
 def test_failures_and_the_conclusion_follow(full: Comparison) -> None:
     text = "\n".join(drawn(full, 120))
-    assert "x spread  failed: Out of memory at row 7" in text
-    assert "x slow  not finished" in text
-    assert text.index("pseudo-label") < text.index("x spread") < text.index("Take Fixmatch: 96.1%")
+    assert "x Spread  failed: Out of memory at row 7" in text
+    assert "x Slow  not finished" in text
+    assert text.index("Pseudo-Label") < text.index("x Spread") < text.index("Take Fixmatch: 96.1%")
     told = replace(full, conclusion=Conclusion("Told before", ("In words.",), ("With care.",)))
     assert drawn(told, 120)[-3:] == ["Told before", "  In words." + " " * 109, "  With care." + " " * 108]
 
@@ -66,10 +66,10 @@ def test_failures_and_the_conclusion_follow(full: Comparison) -> None:
 def test_markup_in_names_is_not_obeyed(
     make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
 ) -> None:
-    failed = Entry("[/bold]", "[red]B", error="[/] odd")
-    text = "\n".join(drawn(make_comparison(make_entry("[bold]a", [0.5, 0.6]), failed), 120))
+    failed = Entry("b", "[/red]B", error="[/] odd")
+    text = "\n".join(drawn(make_comparison(make_entry("a", [0.5, 0.6], title="[bold]a"), failed), 120))
     assert "[bold]a" in text
-    assert "x [/bold]  failed: [/] odd" in text
+    assert "x [/red]B  failed: [/] odd" in text
 
 
 def test_a_terminal_without_unicode(full: Comparison) -> None:
@@ -79,12 +79,12 @@ def test_a_terminal_without_unicode(full: Comparison) -> None:
     options = console.options.update(width=120)
     options.encoding = "ascii"
     lines = "".join(segment.text for segment in console.render(render_table(comparison), options)).splitlines()
-    assert lines[1].startswith("> fixmatch")
+    assert lines[1].startswith("> Fixmatch")
     assert "o" in lines[1].split("1.0")[1]
     assert "●" not in "\n".join(lines)
 
 
 def test_nothing_scored(make_comparison: Callable[..., Comparison]) -> None:
     text = "\n".join(drawn(make_comparison(Entry("a", "A", error="no labels")), 80))
-    assert "x a  failed: no labels" in text
+    assert "x A  failed: no labels" in text
     assert "No way of learning ran to the end" in text

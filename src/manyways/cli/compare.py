@@ -5,7 +5,7 @@ import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import arg
@@ -62,6 +62,13 @@ class Compare:
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.2
     """Share of the rows to test on, where the data has no test rows of its own: of running text and of rows with a time
     the last, of the classes where only methods that learn to tell new ones apart are named."""
+    split: Literal["auto", "random", "time", "group"] = "auto"
+    """The rows to test on: random ones, the last by their time, or whole groups (no subject or group is ever on both
+    sides, whatever the split). By default by time where rows have one, else random."""
+    folds: Count = None
+    """Divide the rows into N folds, and test on each once, for every seed."""
+    splits: Count = None
+    """Draw N splits at random, each with test rows of its own, in place of one."""
     workers: Count = None
     """Trainings at the same time; by default one for each core, up to 8."""
     report: File = None
@@ -79,6 +86,8 @@ class Compare:
         at_least("--labels", self.labels, 1)
         at_least("--seeds", self.seeds, 1)
         at_least("--workers", self.workers, 0)
+        at_least("--folds", self.folds, 2)
+        at_least("--splits", self.splits, 2)
         if not 0 < self.test_share < 1:
             raise ParameterError(f"--test-share must be in (0, 1); got {self.test_share}.")
         check_file("--report", self.report)
@@ -108,6 +117,9 @@ def main(arguments: Sequence[str]) -> int:
             seeds=options.seeds,
             metric=options.metric,
             test_share=options.test_share,
+            split=options.split,
+            folds=options.folds,
+            splits=options.splits,
             workers=options.workers,
             fresh=options.fresh,
             start=options.start,

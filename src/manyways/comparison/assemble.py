@@ -83,14 +83,23 @@ def label_points(plan: ComparisonPlan, outcomes: Outcomes) -> list[LabelPoint]:
     """Plain supervision at growing numbers of labels."""
     points = []
     for count in plan.curve:
-        scores = [
-            outcome.score
-            for job, outcome in outcomes.items()
-            if job.method == BASELINE and job.labels == count and outcome.score is not None
-        ]
+        mine = {job: each for job, each in outcomes.items() if job.method == BASELINE and job.labels == count}
+        scores = by_seed(mine)
         if scores:
             points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
     return points
+
+
+def by_seed(outcomes: Outcomes) -> list[float]:
+    """The score of each seed over its splits, in which a test row counts as one, in the order of `outcomes`."""
+    rows: dict[int, list[tuple[float, int]]] = {}
+    for job, outcome in outcomes.items():
+        if outcome.score is not None:
+            rows.setdefault(job.seed, []).append((outcome.score, max(1, outcome.test_rows)))
+    return [
+        float(np.average([score for score, _ in pairs], weights=[count for _, count in pairs]))
+        for pairs in rows.values()
+    ]
 
 
 def make_entry(
@@ -103,23 +112,24 @@ def make_entry(
 ) -> Entry:
     """The row of one method: its mean over seeds and what it cost, or why it failed."""
     mine = {job: outcome for job, outcome in outcomes.items() if job.method == name and job.labels == plan.labels}
-    done = [mine[job] for job in sorted(mine, key=lambda job: plan.seeds.index(job.seed))]
+    jobs = sorted(mine, key=lambda job: (plan.seeds.index(job.seed), job.split.number))
+    done = [mine[job] for job in jobs]
     stages = method.stages if isinstance(method, Chain) else (method,)
     needs = tuple(dict.fromkeys(need.name for stage in stages for need in stage.needs))
     entry = Entry(
         name=name,
-        title=" → ".join(_title(stage) for stage in stages),
+        title=plan.titles[name],
         needs=needs,
         gives=tuple(sorted(stages[-1].gives)),
         source="; ".join(stage.paper for stage in stages if stage.paper),
         hyperparameters=method.to_json(),
-        pending=interrupted and len(done) < len(plan.seeds),
+        pending=interrupted and len(done) < sum(len(plan.splits(place)) for place in range(len(plan.seeds))),
         bound=plan.task.bound(method),
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:
         return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
-    scores = [outcome.score for outcome in done if outcome.score is not None]
+    scores = by_seed({job: mine[job] for job in jobs})
     if not scores:
         return entry
     mean = float(np.mean(scores))
@@ -160,19 +170,16 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
         hyperparameters={"folder": str(plan.start.folder), "made by": model.lineage.title},
         pending=interrupted,
     )
-    outcome = next((outcome for job, outcome in outcomes.items() if job.method == START), None)
+    mine = {job: outcome for job, outcome in outcomes.items() if job.method == START}
+    outcome = next(iter(mine.values()), None)
     if outcome is None or outcome.score is None:
         return replace(entry, error=outcome.error if outcome else None)
-    scores = (outcome.score,) * len(plan.seeds)
+    scores = (by_seed(mine)[0],) * len(plan.seeds)
     low, high = interval(scores)
     return replace(
-        entry, score=outcome.score, low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
+        entry, score=scores[0], low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
         steps=0, metrics=dict(outcome.metrics), pending=False,
     )  # fmt: skip
-
-
-def _title(method: Method) -> str:
-    return type(method).__name__ + str(method)[len(method.method_name()) :]
 
 
 def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:

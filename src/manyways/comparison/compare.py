@@ -18,6 +18,7 @@ from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
+from manyways.data.splitting import Splitting, Way
 from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
 from manyways.errors import DataError
@@ -51,6 +52,9 @@ def compare(
     seeds: int | Sequence[int] = 3,
     metric: str | None = None,
     test_share: float = 0.2,
+    split: Way = "auto",
+    folds: int | None = None,
+    splits: int | None = None,
     workers: int | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
@@ -71,6 +75,10 @@ def compare(
         seeds: Number of seeds, or the seeds.
         metric: Metric to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
         test_share: Share of the rows that become the test part, where there is none.
+        split: "random", by "time" (the last rows), by "group" (no group on both sides), or "auto": by time where rows
+            have one, else random. Rows of one subject or group are never on both sides, whatever the split.
+        folds: Number of folds: each row is tested on once for every seed. None: one test part.
+        splits: Number of random splits, each with test rows of its own; every method is trained on each.
         workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
         fresh: True to throw away finished results of an earlier, same comparison instead of using them.
         start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
@@ -88,11 +96,12 @@ def compare(
     from manyways.data.read import as_data
 
     check_given({
-        "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "test_share": test_share,
-        "workers": workers, "start": start, "on_progress": on_progress,
+        "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
+        "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, test_share, workers, begun)
+    splitting = Splitting(split, test_share, folds, splits)
+    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun)
     folder = make_folder(home_folder() / "comparisons" / plan.key)
     jobs = plan.jobs()
     if fresh:
@@ -119,9 +128,9 @@ def compare(
 @contextmanager
 def _reports(plan: ComparisonPlan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Report]]:
     if plan.workers == 0 or not jobs:
-        yield run_here(jobs, plan.methods, plan.data, lambda job: folder / job.key)
+        yield run_here(jobs, plan.methods, plan.rows, lambda job: folder / job.key)
         return
-    table = save_table(plan.data, folder / "table")
+    table = save_table(plan.rows, folder / "table")
     environment = plan.data.environment.to_json() if plan.data.environment else None
     count = min(plan.workers, len(jobs))
     with Workers(count, plan.threads, table, lambda job: folder / job.key, environment) as workers:
@@ -171,10 +180,13 @@ class _Progress:
             self._done, self._ended_here = self._done + 1, self._ended_here + 1
             score = report.outcome.score
             what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
-            finished = f"{describe(report.job, self._plan.task.labelled)}: {what}"
+            finished = f"{self._describe(report.job)}: {what}"
         if self._tell:
-            running = tuple((describe(job, self._plan.task.labelled), at) for job, at in self._running.items())
+            running = tuple((self._describe(job), at) for job, at in self._running.items())
             self._tell(CompareProgress(self._done, self._total, running, finished, self._remaining()))
+
+    def _describe(self, job: Job) -> str:
+        return describe(job, self._plan.task.labelled, self._plan.titles.get(job.method))
 
     def _remaining(self) -> float | None:
         if not self._ended_here:
@@ -182,7 +194,7 @@ class _Progress:
         return (time.monotonic() - self._began) / self._ended_here * (self._total - self._done)
 
 
-def describe(job: Job, labelled: bool = True) -> str:
-    """A job in a few words."""
+def describe(job: Job, labelled: bool = True, title: str | None = None) -> str:
+    """A job in a few words, with the title of its entry; without one, with its name."""
     shown = "all labels" if job.labels is None else f"{job.labels} labels"
-    return ", ".join([job.method, *([shown] if labelled else []), f"seed {job.seed}"])
+    return ", ".join([title or job.method, *([shown] if labelled else []), f"seed {job.seed}", *job.split.title])

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from manyways.comparison.advise import completed
 from manyways.comparison.conclusion import BASELINE, START
@@ -12,13 +13,15 @@ from manyways.comparison.job import Job, fields_of
 from manyways.comparison.label_efficiency import label_counts
 from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
+from manyways.comparison.titles import titles
 from manyways.data.data import Data
+from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.starts import given, last, set_aside, stages
+from manyways.methods.starts import given, last, stages
 from manyways.models.abilities import any_of
 from manyways.training.budget import Budget
 from manyways.version import __version__
@@ -28,8 +31,15 @@ MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """The plan of a comparison: the data with its test part, the methods by their text, and the conditions for all."""
+    """The plan of a comparison: the data, the methods by their text, and the conditions for all.
 
+    `rows` are the data as they are before they are split, by the `rule` that `splitting` comes to on them; `data` is
+    the first split of them, with its test part.
+    """
+
+    rows: Data
+    splitting: Splitting
+    rule: Rule
     data: Data
     methods: dict[str, Method]
     labels: int | None
@@ -44,24 +54,35 @@ class ComparisonPlan:
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
-        kept = self.seeds[0]
+        runs = [(seed, split) for place, seed in enumerate(self.seeds) for split in self.splits(place)]
+        kept = runs[0]
         entries = [
-            self._begun(Job(name, self.labels, seed, str(self.budget), self.metric, seed == kept, fields_of(method)))
-            for seed in self.seeds
+            self._begun(
+                Job(
+                    name, self.labels, seed, str(self.budget), self.metric, (seed, split) == kept, fields_of(method),
+                    split=split,
+                )
+            )
+            for seed, split in runs
             for name, method in self.methods.items()
-        ]
+        ]  # fmt: skip
         if self.start is not None and self.start.scored_by(self.task):
-            entries.insert(0, self._begun(Job(START, self.labels, kept, "", self.metric)))
+            untrained = [Job(START, self.labels, kept[0], "", self.metric, split=split) for split in self.splits(0)]
+            entries = [*map(self._begun, untrained), *entries]
         if not self.task.labelled:
             return entries
         plain = fields_of(parse_method(BASELINE))
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain)
-            for seed in self.seeds
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split)
+            for seed, split in runs
             for count in self.curve
         ]
         have = {job.key for job in entries}
         return entries + [job for job in curve if job.key not in have]
+
+    def splits(self, place: int) -> tuple[Split, ...]:
+        """The splits that the seed at `place` is trained on."""
+        return self.splitting.splits(self.rule, place)
 
     def _begun(self, job: Job) -> Job:
         """`job` with the model that it starts from, where it does."""
@@ -70,11 +91,16 @@ class ComparisonPlan:
             return job
         return replace(job, start=str(self.start.folder), start_key=self.start.key)
 
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """The titles of the methods by their text."""
+        return titles(self.methods)
+
     @property
     def key(self) -> str:
         """A hash of what all results have in common."""
         facts = [
-            self.data.fingerprint,
+            self.rows.fingerprint,
             self.threads if self.budget.unit == "seconds" else None,
             __version__,
         ]
@@ -83,12 +109,14 @@ class ComparisonPlan:
 
 def make_plan(
     data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
-    metric: str | None, test_share: float, workers: int | None, start: Start | None = None,
+    metric: str | None, splitting: Splitting, workers: int | None, start: Start | None = None,
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None else [_method(method) for method in methods]
-    if named and not len(data.test) and data.labels and all(last(method).new_classes for method in named):
-        data = set_aside(named[0], data, test_share)  # else the classes to be told apart would be known ones
+    rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
+    rows = data
+    if rule == "classes":
+        data = splitting.splits(rule, 0)[0].of(data)  # else the classes to be told apart would be known ones
     task = task_of(data, metric)
     if task.has_labels and not data.training.known.any():
         columns = " or ".join(repr(label.name) for label in data.labels)
@@ -106,8 +134,7 @@ def make_plan(
         raise ParameterError(
             f"labels says how many labels are shown, and {data.name} has none to predict; leave it out."
         )
-    if not len(data.test) and data.environment is None:
-        data = data.with_some_as_test(test_share)
+    data = splitting.splits(rule, 0)[0].of(rows)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
@@ -129,6 +156,9 @@ def make_plan(
     if count < 0:
         raise ParameterError(f"workers must be 0 or more; got {count}.")
     return ComparisonPlan(
+        rows=rows,
+        splitting=splitting,
+        rule=rule,
         data=data,
         methods=texts,
         labels=labels,

@@ -139,11 +139,11 @@ def _why(comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], 
     over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
     if not gaps:
         return ["It is the only entry with a score, so there is nothing to compare it with."]
-    top = f"{best.title} has the best mean, {_reached(comparison, best)}"
+    top = f"{best.title} has the best mean, {wording.reached(comparison, best)}"
     sentences = []
     if choice is not best:
         times = f"{wording.seconds(choice.seconds)} instead of {wording.seconds(best.seconds)}"
-        level = f"{choice.title} at {_reached(comparison, choice)} cannot be told apart from it {over}"
+        level = f"{choice.title} at {wording.reached(comparison, choice)} cannot be told apart from it {over}"
         saves = "needs no training" if choice.name == START else f"trains in {times}"
         sentences.append(f"{top}, but {level} and {saves}.")
     elif tied:
@@ -161,10 +161,6 @@ def _why(comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], 
     if choice is not best and others:
         sentences.append(f"{wording.listed(others)} cannot be told apart from the best either.")
     return sentences + _against_baseline(comparison, choice, tied)
-
-
-def _reached(comparison: Comparison, entry: Entry) -> str:
-    return f"{wording.score(comparison, entry.score)} {wording.margin(comparison, entry)}".strip()
 
 
 def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) -> list[str]:
@@ -185,7 +181,7 @@ def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) 
 def _bounds(comparison: Comparison) -> list[str]:
     """Scores of those that learn under easier conditions, in words."""
     return [
-        f"{entry.title}, which learns {entry.bound}, reaches {_reached(comparison, entry)}."
+        f"{entry.title}, which learns {entry.bound}, reaches {wording.reached(comparison, entry)}."
         for entry in comparison.ranked()
         if entry.bound
     ]

@@ -1,7 +1,7 @@
 """Checks of the arguments of a comparison."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,6 @@ def check_given(arguments: dict[str, Any]) -> None:
         value = arguments[name]
         if value is not None and not (_whole(value) and value >= least):
             raise ParameterError(f"{name} must be a whole number in [{least}, inf), or None; got {value!r}.")
-    share = arguments["test_share"]
-    if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
-        raise ParameterError(f"test_share must be a number in (0, 1); got {share!r}.")
     if not isinstance(arguments["metric"], str | None):
         raise ParameterError(
             f"metric must be the name of a score, such as 'accuracy', or None; got {arguments['metric']!r}."

@@ -17,6 +17,7 @@ from manyways.comparison.follower import Follower
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
+from manyways.data.splitting import OWN, Split
 from manyways.errors import DataError, DataWarning, ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
@@ -34,7 +35,7 @@ class Job:
     """One training of a comparison. `labels` None shows all labels that the data shows.
 
     `fields` is the method's `fields_of`: its text need not say all of it. `start` is the folder of the model to start
-    from, and `start_key` tells it from others.
+    from, and `start_key` tells it from others. `split` says which of the rows are tested on.
     """
 
     method: str
@@ -46,6 +47,12 @@ class Job:
     fields: str = ""
     start: str | None = None
     start_key: str = ""
+    split: Split = OWN
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> "Job":
+        """The job that `asdict` turned into JSON values."""
+        return Job(**{**saved, "split": Split(**saved["split"])})
 
     @property
     def key(self) -> str:
@@ -74,6 +81,8 @@ class Outcome:
     exhibits: tuple[Exhibit, ...] = ()
     error: str | None = None
     caution: str = ""
+    training_rows: int = 0
+    test_rows: int = 0
 
 
 def _first_labels(learner: Method, data: Data, labels: int) -> int:
@@ -93,7 +102,9 @@ def _first_labels(learner: Method, data: Data, labels: int) -> int:
 def run_job(
     job: Job, data: Data, folder: Path, report: Callable[[float], None], method: Method | None = None
 ) -> Outcome:
-    """Carry out `job` on `data`; `report` hears of progress in [0, 1]. Does not raise for what the method does wrong.
+    """Carry out `job` on `data`, which is not split yet; `report` hears of progress in [0, 1].
+
+    Does not raise for what the method does wrong.
 
     Checkpoints lie in `folder`/run, so that a job that was killed goes on; the model is kept in `folder`/model.
     """
@@ -101,6 +112,7 @@ def run_job(
     private_folder(folder)
     reset_peak_memory()
     try:
+        data = job.split.of(data)
         start = saved_model(job.start) if job.start else None
         if job.method == START and start is not None:
             return _untrained(job, start, data)
@@ -130,6 +142,8 @@ def run_job(
         seconds=model.lineage.seconds or time.monotonic() - began,
         wall_seconds=time.monotonic() - began,
         steps=model.lineage.steps,
+        training_rows=len(data.training),
+        test_rows=len(data.test),
         parameters=model.parameters,
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
@@ -154,7 +168,13 @@ def _scored(model: Model, data: Data, metric: str, noted: dict[str, float]) -> d
 def _untrained(job: Job, start: Model, data: Data) -> Outcome:
     """The score of the start as it is."""
     metrics = _scored(start, data, job.metric, {})
-    return Outcome(score=metrics[job.metric], metrics=metrics, parameters=start.parameters)
+    return Outcome(
+        score=metrics[job.metric],
+        metrics=metrics,
+        training_rows=len(data.training),
+        test_rows=len(data.test),
+        parameters=start.parameters,
+    )
 
 
 def _from_text(job: Job) -> Method:
@@ -220,6 +240,8 @@ def outcome_from_json(saved: Mapping[str, Any], where: str = "the outcome") -> O
         seconds=outcome.get("seconds", float),
         wall_seconds=outcome.get("wall_seconds", float),
         steps=outcome.get("steps", int),
+        training_rows=outcome.get("training_rows", int),
+        test_rows=outcome.get("test_rows", int),
         parameters=outcome.get("parameters", int),
         peak_memory_mb=outcome.get("peak_memory_mb", float, None),
         curve=curve,

@@ -131,6 +131,7 @@ class Entry(Record):
         exhibits: Exhibits of its model of the first seed.
         bound: Easier conditions that it learns under, in words; empty for most.
         caution: Trouble in a training that has a score all the same.
+        reference: True for a line for reference, such as the majority class, which is no candidate for the best.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Entry(Record):
     exhibits: tuple[Exhibit, ...] = ()
     bound: str = ""
     caution: str = ""
+    reference: bool = False
 
     @property
     def scored(self) -> bool:
@@ -294,9 +296,9 @@ class Comparison(Record):
         return sorted(scored, key=lambda entry: (sign * (entry.score or 0.0), entry.seconds or math.inf))
 
     def contestants(self) -> list[Entry]:
-        """Those of `ranked` that learned under the conditions that were asked; all, where none did."""
+        """Those of `ranked` that learned under the conditions that were asked, no lines for reference; else all."""
         ranked = self.ranked()
-        return [entry for entry in ranked if not entry.bound] or ranked
+        return [entry for entry in ranked if not (entry.bound or entry.reference)] or ranked
 
     def to_json(self) -> dict[str, Any]:
         """This comparison as plain JSON values, with the schema version first."""

@@ -15,6 +15,12 @@ from manyways.data.kinds import TABLE
 from manyways.models.model import Model
 
 MOST_MISTAKES = 24
+LONGEST_SIDE = 160
+"""Pixels of a picture that is shown; larger ones are made smaller."""
+LONGEST_SOUND = 4
+"""Seconds of a sound that is shown."""
+HIGHEST_RATE = 8000
+"""Of a sound that is shown, in Hz; of higher ones a whole part is kept."""
 MOST_ASKED = 64
 """Prompts that the best language model is asked, to show some that it answers otherwise."""
 LONGEST_SHOWN = 64
@@ -107,23 +113,35 @@ def _cell(value: Any) -> Any:
 
 
 def picture(pixels: NDArray[np.uint8]) -> str:
-    """A picture [channels, height, width] as a data: URI."""
+    """A picture [channels, height, width] as a data: URI, made smaller where it is larger than it is shown."""
     from PIL import Image
 
     drawn = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
-    out = io.BytesIO()
-    drawn.save(out, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    whole = max(drawn.size) <= LONGEST_SIDE
+    drawn.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    formats = ("PNG",) if whole and max(drawn.size) <= LONGEST_SIDE // 2 else ("PNG", "JPEG")
+    written = {kind: io.BytesIO() for kind in formats}
+    for kind, out in written.items():
+        drawn.save(out, kind, optimize=True, **({"quality": 85} if kind == "JPEG" else {}))
+    kind, smallest = min(written.items(), key=lambda item: item[1].tell())
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(smallest.getvalue()).decode()
 
 
 def sound(column: Column, samples: NDArray[np.int16]) -> str:
-    """A sound [samples] of `column` as a data: URI."""
+    """A sound [samples] of `column` as a data: URI: its first seconds, at a rate that is enough to know it again."""
     import wave
 
+    from scipy.signal import resample_poly
+
+    rate, samples = column.rate or 16000, np.trim_zeros(samples, "b")
+    samples = samples[: LONGEST_SOUND * rate]
+    if (times := rate // HIGHEST_RATE) > 1:
+        samples = np.clip(np.round(resample_poly(samples.astype(np.float64), 1, times)), -32768, 32767)
+        rate = rate // times
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(column.rate or 16000)
-        file.writeframes(np.trim_zeros(samples, "b").astype("<i2").tobytes())
+        file.setframerate(rate)
+        file.writeframes(samples.astype("<i2").tobytes())
     return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()

@@ -53,7 +53,7 @@ class ComparisonTable:
     def _fitting(self, ranked: list[Entry], width: int) -> dict[str, int]:
         """The keys of the columns that fit into `width` cells beside the names, with their widths."""
         widths = {column.key: _width(column, ranked) for column in self._columns(ranked)}
-        name_width = max(cell_len(entry.name) + 2 for entry in ranked)
+        name_width = max(cell_len(entry.title) + 2 for entry in ranked)
         name_width = max(name_width, cell_len(NAME_HEADING))
         for key in (*FIRST_TO_GO, *self.comparison.beside[::-1], *LAST_TO_GO):
             if min(name_width, NARROWEST_NAME) + sum(GAP + size for size in widths.values()) <= width:
@@ -76,7 +76,7 @@ class ComparisonTable:
         for entry in ranked:
             taken = entry.name == conclusion.recommended
             mark = (">" if ascii_only else "▸") if taken else " "
-            cells = [f"{mark} {entry.name}"]
+            cells = [f"{mark} {entry.title}"]
             for column in columns:
                 strip = column.key == "strip"
                 cells.append(_strip(entry, low, high, widths["strip"], ascii_only) if strip else column.cell(entry))
@@ -90,7 +90,7 @@ class ComparisonTable:
             Column("score", metric, lambda entry: wording.score(comparison, entry.score)),
             Column("margin", "", lambda entry: wording.margin(comparison, entry), right=False),
             Column("strip", " " * STRIP.start, lambda entry: "", right=False),
-            Column("labels worth", "labels worth", _short_labels),
+            Column("labels worth", "labels worth", wording.short_labels),
             *(Column(each, wording.metric_words(each), _beside(each)) for each in comparison.beside),
             Column("time", "time", lambda entry: wording.seconds(entry.seconds)),
             Column("memory", "memory", lambda entry: wording.megabytes(entry.peak_memory_mb)),
@@ -130,7 +130,7 @@ class ComparisonTable:
             lines = Table.grid(padding=(0, GAP, 0, 0))
             lines.add_column(no_wrap=True)
             lines.add_column(overflow="fold")
-            lines.add_row(Text(f"x {entry.name}"), Text(reason))
+            lines.add_row(Text(f"x {entry.title}"), Text(reason))
             yield lines
 
     def _conclusion(self) -> Iterable[RenderableType]:
@@ -156,15 +156,6 @@ def _beside(metric: str) -> Callable[[Entry], str]:
 
 def _width(column: Column, entries: list[Entry]) -> int:
     return max(cell_len(text) for text in (column.heading, *(column.cell(entry) for entry in entries)))
-
-
-def _short_labels(entry: Entry) -> str:
-    if entry.labels_equivalent is not None:
-        return wording.count(entry.labels_equivalent)
-    for words, sign in (("more than ", "> "), ("fewer than ", "< ")):
-        if entry.labels_note.startswith(words):
-            return sign + entry.labels_note.removeprefix(words)
-    return wording.MISSING
 
 
 def _strip(entry: Entry, low: float, high: float, width: int, ascii_only: bool) -> str:

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from manyways.comparison.results import FRACTIONS, Comparison, DataSummary, Entry
 
 MISSING = "—"
+LOPSIDED = 0.1
+"""Share of an interval's half width that its middle may lie off the score and still be written as ±."""
 METRIC_WORDS = {
     "nats_per_token": "nats per token",
     "frechet_distance": "Fréchet distance",
@@ -77,11 +80,45 @@ def difference(comparison: Comparison, value: float, *, unit: bool = True) -> st
     return f"{points} point" if points == "1.0" else f"{points} points"
 
 
-def margin(comparison: Comparison, entry: Entry) -> str:
-    """Half the width of the interval of `entry`: "± 0.6", or nothing where it has none."""
-    if entry.low is None or entry.high is None:
+class Scored(Protocol):
+    """A score with an interval: of an entry, or of a point of a curve."""
+
+    @property
+    def score(self) -> float | None:
+        """The score."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of its interval."""
+
+    @property
+    def high(self) -> float | None:
+        """The upper end."""
+
+
+def margin(comparison: Comparison, scored: Scored) -> str:
+    """The interval of a score: half its width, "± 0.6", or its ends, "95.2–100", where these are not as far away.
+
+    An interval of a fraction ends at 0 and 1. Nothing where there is none.
+    """
+    if scored.low is None or scored.high is None or scored.score is None:
         return ""
-    return f"± {difference(comparison, (entry.high - entry.low) / 2, unit=False)}"
+    low, high = within_bounds(comparison, scored.low), within_bounds(comparison, scored.high)
+    half = (high - low) / 2
+    if abs((low + high) / 2 - scored.score) <= LOPSIDED * half:
+        return f"± {difference(comparison, half, unit=False)}"
+    ends = (score(comparison, end).removesuffix("%") for end in (low, high))
+    return " – ".join(ends) if low < 0 else "–".join(ends)
+
+
+def within_bounds(comparison: Comparison, value: float) -> float:
+    """`value` within what the metric can be: 0 and 1 for a fraction."""
+    return min(max(value, 0.0), 1.0) if comparison.percent else value
+
+
+def reached(comparison: Comparison, scored: Scored) -> str:
+    """A score with its interval: "96.1% ± 1.0"."""
+    return f"{score(comparison, scored.score)} {margin(comparison, scored)}".strip()
 
 
 def seconds(value: float | None) -> str:
@@ -119,6 +156,16 @@ def labels(entry: Entry) -> str:
     return entry.labels_note or MISSING
 
 
+def short_labels(entry: Entry) -> str:
+    """The number of labels that plain supervision needs to match `entry`, in short: "310", "> 1,437", "< 40"."""
+    if entry.labels_equivalent is not None:
+        return count(entry.labels_equivalent)
+    for words, sign in (("more than ", "> "), ("fewer than ", "< ")):
+        if entry.labels_note.startswith(words):
+            return sign + entry.labels_note.removeprefix(words)
+    return MISSING
+
+
 def reason(entry: Entry, longest: int | None = None) -> str:
     """The first line of the reason why `entry` failed, without full stop, cut to `longest` characters."""
     lines = (entry.error or "").strip().splitlines()
@@ -134,15 +181,25 @@ def listed(words: Sequence[str]) -> str:
 
 
 def score_range(comparison: Comparison) -> tuple[float, float]:
-    """The lowest and the highest end of the entries' intervals, for axes; within [0, 1] for a fraction."""
+    """The lowest and the highest end of the entries' intervals, for axes; within [0, 1] for a fraction.
+
+    A line for reference far from all entries would leave these no room, and counts only where there is nothing else.
+    """
+    ranked = comparison.ranked()
+    entries = [entry for entry in ranked if not entry.reference] or ranked
     ends = [
-        end
-        for entry in comparison.ranked()
+        within_bounds(comparison, end)
+        for entry in entries
         for end in (entry.score, entry.low, entry.high, *entry.scores)
         if end is not None
     ]
     low, high = min(ends), max(ends)
-    return (max(low, 0.0), min(high, 1.0)) if comparison.percent else (low, high)
+    near = [
+        entry.score
+        for entry in ranked
+        if entry.score is not None and low - (high - low) <= entry.score <= 2 * high - low
+    ]
+    return min(low, *near), max(high, *near)
 
 
 def sentence_start(words: str) -> str:

@@ -37,7 +37,7 @@ def main() -> None:
     _send(channel, ready=True)
     for line in _lines():
         message = json.loads(line)
-        job, folder = Job(**message["job"]), Path(message["folder"])
+        job, folder = Job.from_json(message["job"]), Path(message["folder"])
         outcome = run_job(job, data, folder, _reporter(channel))
         _send(channel, outcome=outcome_to_json(outcome))
 

@@ -2,9 +2,10 @@
 
 import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manyways.data.options import check_number, check_whole
 from manyways.errors import DataError
@@ -19,29 +20,51 @@ PARTS = ("training", "validation", "test")
 def with_part(data: "Data", part: int, share: float, seed: int = 0) -> "Data":
     """The same rows with a `share` of the training rows moved into `part`, stratified over their labels if any.
 
-    Rows without a label stay where any has one.
+    Rows without a label stay where any has one. Rows of one group or subject go together, those without a label too.
 
     Raises:
         DataError: `share` is not in (0, 1), or no row would be left on one side.
     """
+    from manyways.data.groups import allotted, groups_of
     from manyways.data.splits import stratified
 
     check_number(share=share)
     check_whole(seed=seed)
     if not 0 < share < 1:
         raise DataError(f"The share of {PARTS[part]} rows must be in (0, 1); got {share}.")
-    labelled = data.has("label")
-    candidates = np.flatnonzero((data.part[data.rows] == TRAINING) & (data.known if labelled else True))
+    candidates, strata = candidates_of(data)
     count = round(share * len(candidates))
     if count == 0 or count == len(candidates):
-        kind = "labelled " if labelled else ""
+        kind = "labelled " if data.has("label") else ""
         raise DataError(f"{data.name} has {len(candidates)} {kind}rows: too few for a {PARTS[part]} part.")
+    groups = groups_of(data)
+    if groups is None:
+        ids = data.ids[candidates]
+        return moved(data, candidates[stratified(strata, count, seed, ids=ids, what="a split", fewest=0)], part)
+    parts = allotted(
+        groups[candidates], strata, (1 - share, share), seed, ids=data.ids[candidates], what=data.name
+    )  # fmt: skip
+    return moved(data, _whole_groups(data, groups, candidates[parts == 1]), part)
+
+
+def candidates_of(data: "Data") -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The positions of the training rows that can be set aside, those with a label if any has one, and their strata."""
+    labelled = data.has("label")
+    candidates = np.flatnonzero((data.part[data.rows] == TRAINING) & (data.known if labelled else True))
     by_class = labelled and data.classification
-    strata = data.label.take(data.rows[candidates]) if by_class else np.zeros(len(candidates), int)
-    chosen = candidates[stratified(strata, count, seed, ids=data.ids[candidates], what="a split", fewest=0)]
-    moved = data.part.copy()
-    moved[data.rows[chosen]] = part
-    return replace(data, part=moved)
+    return candidates, data.label.take(data.rows[candidates]) if by_class else np.zeros(len(candidates), int)
+
+
+def moved(data: "Data", which: NDArray[np.int64], part: int) -> "Data":
+    """The same rows with those at positions `which` in `part`."""
+    parts = data.part.copy()
+    parts[data.rows[which]] = part
+    return replace(data, part=parts)
+
+
+def _whole_groups(data: "Data", groups: NDArray[np.int64], which: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions of all training rows whose group has a row at `which`."""
+    return np.flatnonzero(np.isin(groups, groups[which]) & (data.part[data.rows] == TRAINING))
 
 
 def with_test(data: "Data", share: float = 0.2, seed: int = 0) -> "Data":
@@ -69,10 +92,8 @@ def with_test_classes(data: "Data", share: float = 0.2, seed: int = 0) -> "Data"
     keys = {name: hashlib.blake2b(f"{seed}:{name!r}".encode()).digest() for name in data.classes}
     chosen = set(sorted(data.classes, key=keys.__getitem__)[:count])
     labels = data.take(data.label.name).tolist()
-    rows = data.rows[(data.part[data.rows] == TRAINING) & np.array([label in chosen for label in labels], bool)]
-    moved = data.part.copy()
-    moved[rows] = TEST
-    return replace(data, part=moved)
+    of_them = (data.part[data.rows] == TRAINING) & np.array([label in chosen for label in labels], bool)
+    return moved(data, np.flatnonzero(of_them), TEST)
 
 
 def with_validation(data: "Data", share: float = 0.1, seed: int = 0) -> "Data":
@@ -85,34 +106,53 @@ def with_some_as_test(data: "Data", share: float = 0.2, seed: int = 0) -> "Data"
 
     Where rows have a time a model must tell the later ones, as it will have to when it is used.
     """
-    if data.has("time"):
-        return data.with_last_as_test(share)
+    return data.with_last_as_test(share) if data.has("time") or in_pieces(data) else data.with_test(share, seed)
+
+
+def in_pieces(data: "Data") -> bool:
+    """True if the rows are consecutive pieces of running text."""
     texts = data.roles.get("text", ())
-    pieces = tuple(data.roles) == ("text",) and all(str(value).endswith("\n") for value in data.take(texts[0])[:2])
-    return data.with_last_as_test(share) if pieces else data.with_test(share, seed)
+    return tuple(data.roles) == ("text",) and all(str(value).endswith("\n") for value in data.take(texts[0])[:2])
 
 
 def with_last_as_test(data: "Data", share: float = 0.1) -> "Data":
     """The same rows with the last `share` of the training rows, by their time or else in their order, as test rows.
 
+    Rows of one group or subject go together: the last are then those of the groups that began last.
+
     Raises:
         DataError: `share` is not in (0, 1), there are too few rows for it, or a time is missing or cannot be read.
     """
-    from manyways.data.times import moments
-
     check_number(share=share)
     if not 0 < share < 1:
         raise DataError(f"The share of test rows must be in (0, 1); got {share}.")
-    train = np.flatnonzero(data.part[data.rows] == TRAINING)
+    train, units = in_time(data)
     count = round(share * len(train))
-    if not 0 < count < len(train):
+    if not 0 < count < len(train) or len(units) < 2:
         raise DataError(
             f"{data.name} has {len(train)} training rows, so a share of {share} leaves nothing to test on or to "
             "learn from. Give rows to test on: test=…."
         )
+    begins = units[int(np.argmin(np.abs(units - (len(train) - count))[1:])) + 1]
+    return moved(data, train[begins:], TEST)
+
+
+def in_time(data: "Data") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The positions of the training rows in the order of their time, or as they come, and where a split may be.
+
+    A split may be before every row, or where rows belong together before each group: then groups lie one after the
+    other, in the order in which they began.
+    """
+    from manyways.data.groups import groups_of
+    from manyways.data.times import moments
+
+    train = np.flatnonzero(data.part[data.rows] == TRAINING)
     if data.has("time"):
         times = moments(data.columns[data.roles["time"][0]], data.rows[train])
         train = train[np.argsort(times, kind="stable")]
-    moved = data.part.copy()
-    moved[data.rows[train[-count:]]] = TEST
-    return replace(data, part=moved)
+    groups = groups_of(data)
+    if groups is None:
+        return train, np.arange(len(train))
+    _, firsts, codes = np.unique(groups[train], return_index=True, return_inverse=True)
+    train = train[np.argsort(firsts[codes], kind="stable")]
+    return train, np.flatnonzero(np.diff(groups[train], prepend=-1))

@@ -82,8 +82,9 @@ def read(
         header: True if a CSV or TSV has one; by default its first row tells.
         decimal: Mark before the fraction in numbers of a text file, "." or ",", where these leave it open.
         environment: Options of an environment that is named by its id.
-        **roles: Columns of other roles: task, client, time, subject, forget, difficulty, weight, prompt, completion,
-            messages (conversations: lists of {"role": …, "content": …}, or their JSON), text, chosen, rejected.
+        **roles: Columns of other roles: task, client, time, subject, group, forget, difficulty, weight, prompt,
+            completion, messages (conversations: lists of {"role": …, "content": …}, or their JSON), text, chosen,
+            rejected.
 
     Returns:
         The rows as a table whose columns have roles.

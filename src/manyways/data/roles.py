@@ -17,6 +17,7 @@ class Role:
         meaning: What such a column holds, in words.
         holds: The kind that its values have, whatever they look like: "text" or "category"; None: as they look.
         several: True if several columns may share it.
+        together: True if rows that share its value belong together: no split has them on both sides.
         changes_learning: True if it changes how rows are learned from: a method that does not use it refuses the data.
     """
 
@@ -24,6 +25,7 @@ class Role:
     meaning: str
     holds: Literal["text", "category"] | None = None
     several: bool = False
+    together: bool = False
     changes_learning: bool = False
 
 
@@ -35,7 +37,8 @@ LABEL = Role("label", "what a model should say; may be missing on some rows", se
 TASK = Role("task", "which task a row belongs to: multi-task, meta-learning, continual learning", "category")
 CLIENT = Role("client", "who holds the row: federated learning", "category")
 TIME = Role("time", "when the row came: online and continual learning")
-SUBJECT = Role("subject", "whose data the row is: forgetting a person", "category")
+SUBJECT = Role("subject", "whose data the row is: forgetting a person, and splits by person", "category", together=True)
+GROUP = Role("group", "which rows belong together: no split has them on both sides", "category", together=True)
 FORGET = Role("forget", "whether the row is to be forgotten: approximate unlearning", "category")
 DIFFICULTY = Role("difficulty", "how hard the row is: curriculum learning", changes_learning=True)
 WEIGHT = Role("weight", "how much the row's label counts: its sample weight, 0 or more", changes_learning=True)

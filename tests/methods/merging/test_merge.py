@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 import manyways as mw
 from manyways.comparison.comparison_plan import make_plan
 from manyways.data.data import Data
+from manyways.data.splitting import Splitting
 from manyways.errors import ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.merging._formulas import random_mask, randomness
 from manyways.methods.merging.merge import Merge, merge_folders
@@ -204,7 +205,7 @@ def test_another_model_in_the_folder_is_another_merge(folders: Folders, tmp_path
 def test_a_comparison_tries_it_only_where_it_is_asked_to(folders: Folders, few: Data) -> None:
     text = str(made(folders, {"how": "linear"}))
     assert Merge.suggestions() == ()
-    plan = make_plan(few, ["supervised", text], None, Budget(3), 1, None, 0.2, 0)
+    plan = make_plan(few, ["supervised", text], None, Budget(3), 1, None, Splitting(), 0)
     assert list(plan.methods) == ["supervised", text]
     advice = next(each for each in mw.advise(few) if each.name == "merge")
     assert not advice.possible

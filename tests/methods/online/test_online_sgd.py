@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 import manyways as mw
 from manyways.data.data import Data
+from manyways.data.splitting import Splitting
 from manyways.methods.online.online_sgd import OnlineSGD
 from manyways.models.stream import StreamPredictor
 from manyways.training.budget import Budget
@@ -215,7 +216,7 @@ def test_a_comparison_tries_it_where_rows_have_a_time(elec: Arrays, table: Table
     from manyways.comparison.comparison_plan import make_plan
 
     def tried(data: Data) -> list[str]:
-        plan = make_plan(data, None, None, Budget(1, "seconds"), 1, None, 0.2, 0)
+        plan = make_plan(data, None, None, Budget(1, "seconds"), 1, None, Splitting(), 0)
         return [name for name in plan.methods if name.startswith("online-sgd")]
 
     inputs, labels = elec[0][:300], elec[1][:300]

@@ -1,11 +1,14 @@
 """Exhibits of the entries side by side: those of one title stand together, the best entry's first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
-from manyways.comparison.exhibits import Exhibit, Matrix
-from manyways.comparison.results import Comparison, Entry
+from manyways.comparison.exhibits import Exhibit, Item, Matrix
+from manyways.comparison.results import Comparison, Entry, Mistake
 
+MOST_BYTES = 400_000
+"""Of what is shown of mistakes, and of all exhibits; the first that fit are shown."""
 OPEN = 4
 """Entries whose exhibit is seen at once; those of the others open at a click."""
 
@@ -18,16 +21,33 @@ class Shelf:
     note: str
     open: list[tuple[Entry, Exhibit]] = field(default_factory=list)
     folded: list[tuple[Entry, Exhibit]] = field(default_factory=list)
+    left_out: list[Entry] = field(default_factory=list)
 
 
-def shelves(comparison: Comparison) -> list[Shelf]:
-    """All exhibits of the entries that have a score, by title in the order in which titles first come."""
+def shelves(comparison: Comparison, most: int = MOST_BYTES) -> list[Shelf]:
+    """All exhibits of the entries that have a score, by title in the order in which titles first come.
+
+    The best entries come first; an exhibit with which they would take more than `most` bytes is left out.
+    """
     by_title: dict[str, Shelf] = {}
+    taken = 0
     for entry in comparison.ranked():
         for exhibit in entry.exhibits:
             shelf = by_title.setdefault(exhibit.title, Shelf(exhibit.title, exhibit.note))
+            size = sum(len(str(item.payload)) for item in _items(exhibit))
+            if taken + size > most:
+                shelf.left_out.append(entry)
+                continue
+            taken += size
             (shelf.open if len(shelf.open) < OPEN else shelf.folded).append((entry, exhibit))
     return list(by_title.values())
+
+
+def _items(exhibit: Exhibit) -> Iterator[Item]:
+    yield from exhibit.items
+    for hits in exhibit.hits:
+        yield hits.asked
+        yield from hits.found
 
 
 def shares(matrix: Matrix) -> Callable[[float | None], float]:
@@ -41,3 +61,9 @@ def shares(matrix: Matrix) -> Callable[[float | None], float]:
         return round(min(max((value - low) / (high - low), 0.0), 1.0), 3)
 
     return share
+
+
+def fitting(mistakes: Sequence[Mistake], most: int = MOST_BYTES) -> tuple[Mistake, ...]:
+    """The first of `mistakes` that together take at most `most` bytes."""
+    sizes = accumulate(len(str(each.payload)) for each in mistakes)
+    return tuple(each for each, size in zip(mistakes, sizes, strict=True) if size <= most)

@@ -1,61 +1,67 @@
-"""Charts of the best entry's predictions: the confusion matrix and, for numbers, predicted against true."""
+"""The best entry's predictions: the confusion matrix as a table and, for numbers, predicted against true as a plot."""
 
-from html import escape
+from dataclasses import dataclass
 
-from manyways.comparison.report.colours import GREY, colours
-from manyways.comparison.report.parts import MARGIN, Chart
-from manyways.comparison.results import Comparison
+from manyways.comparison import wording
+from manyways.comparison.report.colours import SYMBOLS, colours
+from manyways.comparison.report.plots import Mark, Plot, Series, Tip, path
+from manyways.comparison.report.scales import linear_scale
+from manyways.comparison.results import Comparison, Confusion
 
-MOST_WITH_COUNTS = 15
-LONGEST_CLASS = 24
+MOST_CLASSES = 16
+"""Classes in the matrix; of more, those with the most mistakes."""
+SHORT_NAME = 4
+MOST_PAIRS = 8
 
 
-def confusion_chart(comparison: Comparison) -> Chart | None:
-    """Rows are true classes, columns predictions; the colour is the share of the row."""
+@dataclass(frozen=True)
+class ConfusionTable:
+    """A confusion matrix: classes, counts by true class and prediction, and the share of each row in [0, 1].
+
+    `left_out` counts the classes that are not in it; each row's last number is then the rows that were taken for one
+    of them.
+    """
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    shares: tuple[tuple[float, ...], ...]
+    left_out: int = 0
+
+    @property
+    def narrow(self) -> bool:
+        """True if the names of the classes are not wider than a column."""
+        return not self.left_out and max(map(len, self.classes)) <= SHORT_NAME
+
+
+def confusion_table(comparison: Comparison) -> ConfusionTable | None:
+    """The confusion matrix of the best entry; of many classes, those with the most mistakes."""
     if comparison.best is None or comparison.best.confusion is None:
         return None
     confusion = comparison.best.confusion
     size = len(confusion.classes)
-    shares = [[cell / max(sum(row), 1) for cell in row] for row in confusion.counts]
-    names = [escape(name, quote=False) for name in confusion.classes]
-    short = [escape(_cut(name), quote=False) for name in confusion.classes]
-    heat = {
-        "type": "heatmap",
-        "z": shares,
-        "zmin": 0,
-        "zmax": 1,
-        "xgap": 2 if size <= MOST_WITH_COUNTS else 0.5,
-        "ygap": 2 if size <= MOST_WITH_COUNTS else 0.5,
-        "showscale": False,
-        "customdata": [
-            [[names[truth], names[guess], count] for guess, count in enumerate(row)]
-            for truth, row in enumerate(confusion.counts)
-        ],
-        "hovertemplate": "true %{customdata[0]}, predicted %{customdata[1]}<br>"
-        "%{customdata[2]:,} rows, %{z:.1%} of that class<extra></extra>",
-    }
-    if size <= MOST_WITH_COUNTS:
-        heat["text"] = [[f"{count:,}" if count else "" for count in row] for row in confusion.counts]
-        heat["texttemplate"] = "%{text}"
-    cell = 44 if size <= MOST_WITH_COUNTS else max(9, min(26, 800 // size))
-    points = 12 if cell >= 18 else 8
-    letters = max(len(_cut(name)) for name in confusion.classes)
-    side = max(size * cell, 150)
-    slanted = letters > 4 and size > 5
-    edge = 46 + round(0.6 * points * letters)
-    axis = {"tickvals": list(range(size)), "showgrid": False, "ticktext": short, "ticks": ""}
-    font = {"tickfont": {"size": points}}
-    layout = {
-        "width": side + edge + 8,
-        "height": side + 40 + (edge if slanted else 26),
-        "margin": {"l": edge, "r": 8, "t": 8, "b": 32 + (edge if slanted else 26)},
-        "xaxis": {**axis, **font, "title": {"text": "predicted"}, "tickangle": -90 if slanted else 0},
-        "yaxis": {**axis, **font, "title": {"text": "true"}, "autorange": "reversed"},
-    }
-    return Chart("confusion", {"data": [heat], "layout": layout})
+    chosen = list(range(size)) if size <= MOST_CLASSES else _most_mistaken(confusion)
+    counts = []
+    for truth in chosen:
+        row = confusion.counts[truth]
+        kept = [row[guess] for guess in chosen]
+        counts.append((*kept, sum(row) - sum(kept)) if len(chosen) < size else tuple(kept))
+    totals = [max(sum(confusion.counts[truth]), 1) for truth in chosen]
+    shares = tuple(tuple(round(n / total, 3) for n in row) for row, total in zip(counts, totals, strict=True))
+    return ConfusionTable(tuple(confusion.classes[at] for at in chosen), tuple(counts), shares, size - len(chosen))
 
 
-def confused_pairs(comparison: Comparison, most: int = 8) -> list[tuple[str, str, int]]:
+def _most_mistaken(confusion: Confusion) -> list[int]:
+    """The classes with the most mistakes, as truth or as prediction, in the order of the classes."""
+    size = range(len(confusion.classes))
+    counts = confusion.counts
+
+    def mistakes(of: int) -> int:
+        return sum(counts[of][other] + counts[other][of] for other in size if other != of)
+
+    return sorted(sorted(size, key=lambda at: (-mistakes(at), at))[:MOST_CLASSES])
+
+
+def confused_pairs(comparison: Comparison, most: int = MOST_PAIRS) -> list[tuple[str, str, int]]:
     """The (true class, predicted class, test rows) that are confused most often, at most `most` of them."""
     if comparison.best is None or comparison.best.confusion is None:
         return []
@@ -69,39 +75,26 @@ def confused_pairs(comparison: Comparison, most: int = 8) -> list[tuple[str, str
     return sorted(pairs, key=lambda pair: -pair[2])[:most]
 
 
-def scatter_chart(comparison: Comparison) -> Chart | None:
+def scatter(comparison: Comparison) -> Plot | None:
     """Predicted against true values; on the line, a prediction is right."""
     best = comparison.best
     if best is None or not best.scatter:
         return None
-    look = colours(comparison)[best.name]
+    looks = colours(comparison)
+    look = looks[best.name]
     values = [value for pair in best.scatter for value in pair]
     low, high = min(values), max(values)
     room = 0.04 * (high - low) or 1.0
-    ends = [low - room, high + room]
-    line = {
-        "x": ends,
-        "y": ends,
-        "mode": "lines",
-        "line": {"color": GREY, "width": 1, "dash": "dot"},
-        "hoverinfo": "skip",
-    }
-    points = {
-        "x": [truth for truth, _ in best.scatter],
-        "y": [predicted for _, predicted in best.scatter],
-        "mode": "markers",
-        "marker": {"size": 7, "color": look.faint(0.6)},
-        "hovertemplate": "true %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
-    }
-    label = escape(comparison.data.label, quote=False)
-    layout = {
-        "height": 520,
-        "margin": MARGIN,
-        "xaxis": {"title": {"text": f"true {label}"}, "range": ends, "automargin": True},
-        "yaxis": {"title": {"text": f"predicted {label}"}, "range": ends, "automargin": True},
-    }
-    return Chart("scatter", {"data": [line, points], "layout": layout})
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST_CLASS else name[: LONGEST_CLASS - 1] + "…"
+    label = comparison.data.label
+    x = linear_scale((low - room, high + room), f"true {label}")
+    y = linear_scale((low - room, high + room), f"predicted {label}")
+    places = [(x.place(truth), round(100 - y.place(predicted), 2)) for truth, predicted in best.scatter]
+    tips = (
+        Tip(*place, f"true {wording.field(truth)}, predicted {wording.field(predicted)}")
+        for place, (truth, predicted) in zip(places, best.scatter, strict=True)
+    )
+    marks = tuple(Mark(*place, SYMBOLS["circle"], 0.7, faint=True) for place in places)
+    title = next((entry.title for entry in comparison.entries if entry.name == best.name), best.name)
+    points = Series(look, title, lines=(path([(0, 100), (100, 0)]),), marks=marks, tips=tuple(tips))
+    words = f"Predicted against true {label} of {len(places)} test rows; on the line a prediction is right."
+    return Plot("scatter", words, x, y, (points,), square=True)

@@ -36,7 +36,7 @@ Box = tuple[float, float, float, float]
 def beside(
     points: Sequence[tuple[float, float]], widths: Sequence[float], area: tuple[float, float]
 ) -> list[str | None]:
-    """For labels beside `points`, a plotly textposition of each where it covers nothing; None where none is free.
+    """For labels beside `points`, a place of each where it covers nothing, "middle left"; None where none is free.
 
     Points, `widths` of the labels and the plot's `area` (width, height) are in pixels, y upwards.
     """

@@ -1,89 +1,97 @@
 "use strict";
+// The page is whole without this: it adds the legend's switches, what a pointer reads, and the order of the table.
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const charts = [...document.querySelectorAll("[data-chart]")];
-  const narrow = window.matchMedia("(max-width: 640px)");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const buttons = [...document.querySelectorAll(".key button")];
-  let picked = null;
+  const charts = document.querySelector(".charts");
+  const buttons = [...document.querySelectorAll(".legend [data-entry]")];
+  const LINE = 17;
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // Names at the side of a plot stay apart, whichever of them are to be seen.
+  function spread(plot) {
+    const height = plot.querySelector(".frame").clientHeight;
+    const names = [...plot.querySelectorAll(".series:not(.off) svg.name")];
+    if (!height || !plot.classList.contains("aside")) return;
+    const places = names.map((name) => ({ name, y: Number(name.dataset.place) / 100 * height }));
+    places.sort((one, other) => one.y - other.y);
+    const gap = Math.min(LINE, height / Math.max(places.length - 1, 1));
+    places.forEach((each, at) => { if (at) each.y = Math.max(each.y, places[at - 1].y + gap); });
+    for (let at = places.length - 1, low = height; at >= 0; at--, low -= gap) places[at].y = Math.min(places[at].y, low);
+    for (const { name, y } of places) name.setAttribute("y", `${100 * y / height}%`);
+  }
 
-  // The figures carry no theme: text, grid and the matrix's scale take the colours of the page.
-  function themed(figure) {
-    const { data, layout } = structuredClone(figure);
-    const ink = colour("--ink"), soft = colour("--soft"), grid = colour("--grid"), line = colour("--line");
-    Object.assign(layout, {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
-      hoverlabel: { bgcolor: colour("--raised"), bordercolor: line, font: { color: ink, size: 13 }, align: "left" },
-      dragmode: false,
+  function show(button, on) {
+    button.setAttribute("aria-pressed", String(on));
+    for (const series of charts.querySelectorAll(`.series.${button.dataset.entry}`)) {
+      if (series.closest(".plot").classList.contains("aside")) series.classList.toggle("off", !on);
+    }
+  }
+
+  function lift(entry) {
+    for (const series of charts.querySelectorAll(".series")) series.classList.toggle("over", series.dataset.entry === entry);
+    if (entry) charts.dataset.over = "";
+    else delete charts.dataset.over;
+  }
+
+  const spreadAll = () => document.querySelectorAll(".plot").forEach(spread);
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      show(button, button.getAttribute("aria-pressed") !== "true");
+      spreadAll();
     });
-    for (const axis of [layout.xaxis, layout.yaxis]) {
-      Object.assign(axis, { gridcolor: grid, linecolor: line, zeroline: false, fixedrange: true });
-      if (axis.title) axis.title = { ...axis.title, standoff: 12, font: { color: soft, size: 13 } };
-    }
-    for (const trace of data) {
-      if (trace.type === "heatmap") trace.colorscale = [[0, grid], [1, colour("--accent")]];
-      if (trace.mode && trace.mode.includes("text")) trace.textfont = { color: ink, size: 12.5 };
-      if (picked !== null && trace.meta) trace.opacity = trace.meta.entry === picked ? 1 : 0.1;
-    }
-    if (narrow.matches) {
-      if (layout.width === undefined) thin(layout.xaxis);
-      else shrink(layout);
-      if (layout.width === undefined && layout.yaxis.ticktext) {
-        layout.yaxis.ticktext = layout.yaxis.ticktext.map((name) => name.replaceAll(" &gt;&gt; ", "<br>&gt;&gt; "));
+    button.addEventListener("pointerenter", () => lift(button.dataset.entry));
+    button.addEventListener("pointerleave", () => lift(null));
+    button.addEventListener("focus", () => button.matches(":focus-visible") && lift(button.dataset.entry));
+    button.addEventListener("blur", () => lift(null));
+  }
+  const all = document.querySelector("[data-all]");
+  if (all) {
+    const first = buttons.map((button) => button.getAttribute("aria-pressed") === "true");
+    all.addEventListener("click", () => {
+      const on = all.getAttribute("aria-pressed") !== "true";
+      all.setAttribute("aria-pressed", String(on));
+      all.textContent = on ? "show the best" : "show all";
+      buttons.forEach((button, at) => show(button, on || first[at]));
+      spreadAll();
+    });
+  }
+  for (const radio of document.querySelectorAll("[name=axis]")) radio.addEventListener("change", spreadAll);
+  window.addEventListener("resize", spreadAll);
+  spreadAll();
+
+  // A pointer reads the nearest point of what is to be seen.
+  for (const plot of document.querySelectorAll(".plot")) {
+    const frame = plot.querySelector(".frame"), tip = plot.querySelector(".tip");
+    const tips = [...plot.querySelectorAll(".series")].map((series) => [series, JSON.parse(series.dataset.tips)]);
+    const hide = () => { tip.hidden = true; };
+    const read = (event) => {
+      const box = frame.getBoundingClientRect();
+      const across = event.clientX - box.left, down = event.clientY - box.top;
+      let best = null, least = 40;
+      for (const [series, points] of tips) {
+        if (series.classList.contains("off")) continue;
+        for (const [x, y, text] of points) {
+          const far = Math.hypot(x / 100 * box.width - across, y / 100 * box.height - down);
+          if (far < least) { least = far; best = { series, x, y, text }; }
+        }
       }
-      if ((layout.annotations || []).some((each) => each.name === "wide")) {
-        layout.annotations = [];
-        layout.margin.r = 14;
-      }
-      for (const trace of data) if (trace.mode === "markers+text") trace.mode = "markers";
-    }
-    return { data, layout };
+      if (!best) { hide(); return; }
+      const title = document.createElement("b");
+      title.textContent = best.series.dataset.title;
+      tip.replaceChildren(title, best.text);
+      tip.hidden = false;
+      const left = frame.getBoundingClientRect().left - plot.getBoundingClientRect().left + best.x / 100 * box.width;
+      const room = plot.clientWidth - tip.offsetWidth;
+      tip.style.left = `${Math.max(0, Math.min(left + 14, room))}px`;
+      tip.style.top = `${Math.max(0, best.y / 100 * box.height - tip.offsetHeight - 12)}px`;
+    };
+    frame.addEventListener("pointermove", read);
+    frame.addEventListener("pointerdown", read);
+    frame.addEventListener("pointerleave", hide);
   }
-
-  // A matrix that nearly fits is made to fit; a larger one scrolls.
-  function shrink(layout) {
-    const excess = layout.width - charts[0].parentElement.clientWidth;
-    if (excess > 0 && excess < 0.4 * layout.width) {
-      layout.width -= excess;
-      layout.height -= excess;
-    }
-  }
-
-  // On a telephone fewer ticks are enough, and none is turned.
-  function thin(axis) {
-    axis.nticks = 4;
-    axis.tickangle = 0;
-    if (axis.type === "log" && axis.tickvals && axis.tickvals.length > 5) {
-      const keep = (_, at) => at % 2 === 0;
-      axis.tickvals = axis.tickvals.filter(keep);
-      axis.ticktext = axis.ticktext.filter(keep);
-    }
-  }
-
-  function draw() {
-    for (const place of charts) {
-      const { data, layout } = themed(figures[place.dataset.chart]);
-      Plotly.react(place, data, layout, { displayModeBar: false, responsive: layout.width === undefined });
-    }
-  }
-
-  function pick(name) {
-    picked = picked === name ? null : name;
-    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.entry === picked));
-    draw();
-  }
-
-  for (const button of buttons) button.addEventListener("click", () => pick(button.dataset.entry));
-  for (const query of [narrow, dark]) query.addEventListener("change", draw);
-  draw();
 
   function sortBy(table, column) {
-    const heading = table.tHead.rows[0].cells[column];
+    const headings = table.tHead.rows[0].cells, heading = headings[column];
     const up = heading.getAttribute("aria-sort") !== "ascending";
-    for (const cell of table.tHead.rows[0].cells) cell.removeAttribute("aria-sort");
+    for (const cell of headings) cell.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", up ? "ascending" : "descending");
     const value = (row) => {
       const text = row.cells[column].dataset.value;
@@ -99,7 +107,8 @@
 
   for (const table of document.querySelectorAll(".sortable")) {
     [...table.tHead.rows[0].cells].forEach((cell, column) => {
-      cell.querySelector("button").addEventListener("click", () => sortBy(table, column));
+      const button = cell.querySelector("button");
+      if (button) button.addEventListener("click", () => sortBy(table, column));
     });
   }
 })();

@@ -19,7 +19,7 @@ from manyways.data.storage import RowNumbers, chunks_of, loaded, row_bytes
 from manyways.errors import DataError
 
 SHOWN = 5
-MAY_LACK = ("label", "subject")
+MAY_LACK = ("label", "subject", "group")
 """Roles whose values may be missing."""
 
 
@@ -37,10 +37,10 @@ def handle(
     """The columns without bad rows, the numbers of the rows kept, and which rows were left out and why, if any.
 
     Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty text, no
-    image or sound, or a missing category in a column of any role but label and subject. "refuse" raises DataError
-    naming them, "skip" leaves them out, "fill" puts the training rows' median, or the number that `fills` has for
-    the column, and the category `(missing)` in place; what cannot be filled is refused. A row that lacks one input
-    whole, its text or all its numbers, and has another one whole, is no bad row, and only left out by "skip":
+    image or sound, or a missing category in a column of any role but label, subject and group. "refuse" raises
+    DataError naming them, "skip" leaves them out, "fill" puts the training rows' median, or the number that `fills`
+    has for the column, and the category `(missing)` in place; what cannot be filled is refused. A row that lacks one
+    input whole, its text or all its numbers, and has another one whole, is no bad row, and only left out by "skip":
     methods learn from what is there, or refuse it. unread: what is to be said of files that are no rows at all.
     """
     bad = {
