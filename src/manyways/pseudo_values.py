@@ -28,7 +28,7 @@ def number_pseudo_values(metric: str, guess: NDArray[Any], truth: NDArray[Any]) 
     errors = np.asarray(guess, np.float64) - truth
     squares, count = errors**2, len(errors)
     if metric == "mean_absolute_error":
-        return np.abs(errors)
+        return np.asarray(np.abs(errors))
     if metric == "mean_squared_error":
         return np.asarray(squares)
     if metric == "root_mean_squared_error":

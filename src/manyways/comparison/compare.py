@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
+from manyways.comparison.contributions import NAME as CONTRIBUTIONS
+from manyways.comparison.contributions import read_contributions
 from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
 from manyways.comparison.results import Comparison
@@ -145,6 +147,10 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
         outcome = outcome_from_json(read(path, str(path), DataError).members, str(path))
         if outcome.score is None or job.metric not in outcome.metrics:
             raise DataError(f"{path} holds no {job.metric}; it is damaged or was written by something else.")
+        if outcome.contributions and not (folder / CONTRIBUTIONS).exists():
+            return None
+        if outcome.contributions:
+            read_contributions(folder)
     except DataError as error:
         raise DataError(f"{error} Train anew, which replaces it: --fresh, or compare(…, fresh=True).") from error
     return outcome

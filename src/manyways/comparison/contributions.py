@@ -11,15 +11,13 @@ from manyways.permissions import tighten
 from manyways.whole import write_whole
 
 NAME = "contributions.npy"
-ANEW = "Train anew: --fresh, or compare(…, fresh=True)."
 
 
-def write_contributions(values: NDArray[np.float64], folder: Path) -> str:
-    """Write `values` into `folder`, and return the name of the file."""
+def write_contributions(values: NDArray[np.float64], folder: Path) -> None:
+    """Write `values`, one for each test row or episode, into `folder`."""
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(values, np.float64), allow_pickle=False)
     tighten(write_whole(folder / NAME, buffer.getvalue()))
-    return NAME
 
 
 def read_contributions(folder: Path) -> NDArray[np.float64]:
@@ -36,7 +34,7 @@ def read_contributions(folder: Path) -> NDArray[np.float64]:
             raise ValueError("it holds something else")
         values = np.array(mapped)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise DataError(f"{path} cannot be read: it is damaged or was taken away. {ANEW}") from error
+        raise DataError(f"{path} cannot be read: it is damaged or was written by something else.") from error
     if np.isnan(values).all() or np.isinf(values).any():
-        raise DataError(f"{path} holds no contributions of rows; it is damaged. {ANEW}")
+        raise DataError(f"{path} holds no contributions of rows; it is damaged or was written by something else.")
     return values

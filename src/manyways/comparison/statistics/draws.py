@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.comparison.statistics.components import (
+    PRIOR,
     Components,
     Floats,
     excess,
@@ -29,11 +30,14 @@ class Draws:
 
     Attributes:
         errors: Deviations of the entries' means from their expectation, float [draws, entries].
+        wide: The same, as far apart as they may be for all that the data tell, whose variances are estimates (as the
+            t distribution is wider than the normal), float [draws, entries].
         variances: Variances of the differences of all pairs, as they would be estimated anew in each draw, float
             [draws, pairs].
     """
 
     errors: Floats
+    wide: Floats
     variances: Floats
 
 
@@ -62,13 +66,17 @@ def joint_draws(parts: Components, count: int = DRAWS, seed: int = SEED) -> Iter
         size = min(AT_ONCE, count - first)
         errors = resample(rng, size)
         variances = rows * _spread(rng, size, parts)[:, None]
+        wide = errors / np.sqrt(_spread(rng, size, parts))[:, None]
         if parts.count > 1:
             by_seed = rng.standard_normal((parts.count, size, len(own))) @ own.T
-            errors = errors + by_seed.mean(axis=0) * np.sqrt(parts.share * parts.count)
+            of_seeds = by_seed.mean(axis=0) * np.sqrt(parts.share * parts.count)
+            freedom = parts.count - 1 + PRIOR
+            errors = errors + of_seeds
+            wide = wide + of_seeds / np.sqrt(rng.chisquare(freedom, size) / freedom)[:, None]
             by_seed += rng.standard_normal(by_seed.shape) @ met.T
             estimated = moderated(_pair_variances_of(by_seed), vary, parts.count)
             variances = variances + excess(estimated, between) * parts.share
-        yield Draws(errors, variances)
+        yield Draws(errors, wide, variances)
 
 
 def _resampler(parts: Components) -> Callable[[np.random.Generator, int], Floats]:

@@ -117,7 +117,7 @@ def scores_of_pairs(values: Tensor) -> dict[str, float]:
 
 
 def pseudo_values_of_pairs(metric: str, values: Tensor) -> NDArray[np.float64] | None:
-    """What each pair contributes to `metric`, one of those of `scores_of_pairs` [pairs]; None for another."""
+    """The contribution of each pair to `metric`, one of those of `scores_of_pairs` [pairs]; None for another."""
     margins = (values[0::2] - values[1::2]).double().numpy()
     return {"preference_accuracy": (margins > 0).astype(np.float64), "margin": margins}.get(metric)
 
