@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from manyways.comparison.results import Comparison, Conclusion, Entry
-from manyways.comparison.table import render_table
+from manyways.comparison.table import broken, render_table
 
 pytestmark = pytest.mark.quick
 
@@ -88,3 +88,38 @@ def test_nothing_scored(make_comparison: Callable[..., Comparison]) -> None:
     text = "\n".join(drawn(make_comparison(Entry("a", "A", error="no labels")), 80))
     assert "x A  failed: no labels" in text
     assert "No way of learning ran to the end" in text
+
+
+def test_long_names_are_broken_where_a_method_may_be_and_stand_apart_from_the_mark(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    title = "self-training(base=active-learning(acquisition='margin', base=fine-tune (all-MiniLM-L6-v2)), rounds=5)"
+    comparison = make_comparison(make_entry("a", [0.9, 0.91], title=title), make_entry("b", [0.5, 0.51]))
+    for width in (80, 120):
+        lines = drawn(comparison, width)
+        end = next(at for at, line in enumerate(lines) if line.startswith("  B"))
+        assert lines[1].startswith("▸ self-training(base=")
+        assert all(line.startswith("  ") for line in lines[2:end])
+        names = "".join(line[: lines[0].index("accuracy") - 1].strip(" ▸") for line in lines[1:end])
+        assert names.replace(" ", "") == title.replace(" ", "")
+        assert max(cell_len(line) for line in lines) <= width
+
+
+def test_broken_lines_hold_all_of_a_title() -> None:
+    title = "chain(first='x', second=other(y=1))"
+    for width in range(3, 40):
+        lines = broken(title, width)
+        assert max(map(cell_len, lines)) <= width
+        assert "".join(lines).replace(" ", "") == title.replace(" ", "")
+    assert broken("fine-tune (all-MiniLM-L6-v2)", 20) == ["fine-tune", "(all-MiniLM-L6-v2)"]
+
+
+def test_a_reference_far_away_is_an_arrow(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    reference = make_entry("majority", [0.1, 0.1], reference=True)
+    lines = drawn(make_comparison(make_entry("a", [0.9, 0.91]), make_entry("b", [0.8, 0.81]), reference), 120)
+    assert "Majority (reference)" in lines[3]
+    assert "◂" in lines[3]
+    assert "●" not in lines[3]
+    assert "79.5%" in lines[0], "the axis is that of the entries"

@@ -70,7 +70,9 @@ class Compare:
     splits: Count = None
     """Draw N splits at random, each with test rows of its own, in place of one."""
     workers: Count = None
-    """Trainings at the same time; by default one for each core, up to 8."""
+    """Trainings at the same time; by default one for each core, up to 8, and on a cluster all that it has room for."""
+    on: Annotated[str | None, one(str, "a cluster", "CLUSTER"), UNSAID] = None
+    """Cluster to train on: ray, the Ray cluster that this machine is part of, or ray://HOST:PORT."""
     report: File = None
     """Write the whole comparison here as one HTML file with plots."""
     json: File = None
@@ -82,6 +84,8 @@ class Compare:
 
     def check(self) -> None:
         """Raise ParameterError for what is wrong before any data is read."""
+        from manyways.comparison.given import check_on
+
         check_budget(self.budget)
         at_least("--labels", self.labels, 1)
         at_least("--seeds", self.seeds, 1)
@@ -90,6 +94,7 @@ class Compare:
         at_least("--splits", self.splits, 2)
         if not 0 < self.test_share < 1:
             raise ParameterError(f"--test-share must be in (0, 1); got {self.test_share}.")
+        check_on(self.on)
         check_file("--report", self.report)
         check_file("--json", self.json)
         if self.open and self.report is None:
@@ -121,6 +126,7 @@ def main(arguments: Sequence[str]) -> int:
             folds=options.folds,
             splits=options.splits,
             workers=options.workers,
+            on=options.on,
             fresh=options.fresh,
             start=options.start,
             command=command_line("compare", *arguments),

@@ -58,6 +58,7 @@ def compare(
     folds: int | None = None,
     splits: int | None = None,
     workers: int | None = None,
+    on: str | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
     command: str | None = None,
@@ -81,7 +82,10 @@ def compare(
             have one, else random. Rows of one subject or group are never on both sides, whatever the split.
         folds: Number of folds: each row is tested on once for every seed. None: one test part.
         splits: Number of random splits, each with test rows of its own; every method is trained on each.
-        workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8.
+        workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8; on a cluster
+            as many as it has processors for.
+        on: Cluster that trainings run on: "ray" for the Ray cluster that this machine is part of, "ray://HOST:PORT" for
+            another; None: this machine.
         fresh: True to throw away finished results of an earlier, same comparison instead of using them.
         start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
             methods; it has a row of its own where it can be scored.
@@ -94,16 +98,19 @@ def compare(
     Raises:
         DataError: The data cannot be read, or nothing can be compared on them.
         ParameterError: An argument is out of its range, or a method cannot be read.
+        TrainingError: There is no such cluster, or the connection to it is lost.
     """
     from manyways.data.read import as_data
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "on_progress": on_progress,
+        "on": on, "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
     plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun)
+    if on is not None:
+        plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)
     jobs = plan.jobs()
     if fresh:
@@ -115,7 +122,8 @@ def compare(
     progress = _Progress(len(jobs), len(outcomes), on_progress, plan)
     interrupted = False
     try:
-        with _reports(plan, [job for job in jobs if job not in outcomes], folder) as reports:
+        waiting = [job for job in jobs if job not in outcomes]
+        with _reports(plan, waiting, folder, on, workers) as reports:
             for report in reports:
                 if report.outcome:
                     outcomes[report.job] = report.outcome
@@ -128,15 +136,24 @@ def compare(
 
 
 @contextmanager
-def _reports(plan: ComparisonPlan, jobs: list[Job], folder: Path) -> Iterator[Iterator[Report]]:
+def _reports(
+    plan: ComparisonPlan, jobs: list[Job], folder: Path, on: str | None, workers: int | None
+) -> Iterator[Iterator[Report]]:
+    def folder_of(job: Job) -> Path:
+        return folder / job.key
+
     if plan.workers == 0 or not jobs:
-        yield run_here(jobs, plan.methods, plan.rows, lambda job: folder / job.key)
-        return
-    table = save_table(plan.rows, folder / "table")
-    environment = plan.data.environment.to_json() if plan.data.environment else None
-    count = min(plan.workers, len(jobs))
-    with Workers(count, plan.threads, table, lambda job: folder / job.key, environment) as workers:
-        yield workers.run(jobs)
+        yield run_here(jobs, plan.methods, plan.rows, folder_of)
+    elif on is not None:
+        from manyways.comparison.on_ray import RayTasks
+
+        with RayTasks(on, workers, plan.threads, plan.rows, folder, folder_of) as tasks:
+            yield tasks.run(jobs)
+    else:
+        table = save_table(plan.rows, folder / "table")
+        environment = plan.data.environment.to_json() if plan.data.environment else None
+        with Workers(min(plan.workers, len(jobs)), plan.threads, table, folder_of, environment) as processes:
+            yield processes.run(jobs)
 
 
 def _earlier(folder: Path, job: Job) -> Outcome | None:

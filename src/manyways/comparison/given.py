@@ -33,10 +33,28 @@ def check_given(arguments: dict[str, Any]) -> None:
         )
     if not isinstance(arguments["start"], Model | str | Path | None):
         raise ParameterError(f"start must be a model or its folder; got {arguments['start']!r}.")
+    check_on(arguments["on"])
+    if arguments["on"] is not None and arguments["workers"] == 0:
+        raise ParameterError(
+            f"workers=0 runs in this process, and on={arguments['on']!r} on a cluster; leave one of the two out."
+        )
     if arguments["on_progress"] is not None and not callable(arguments["on_progress"]):
         raise ParameterError(
             f"on_progress must be a function of one CompareProgress; got {arguments['on_progress']!r}."
         )
+
+
+CLUSTER, CLIENT = "ray", "ray://"
+
+
+def check_on(on: object) -> None:
+    """Raise ParameterError unless `on` names a place where trainings may run; None is this machine."""
+    if on is None or on == CLUSTER or (isinstance(on, str) and on.startswith(CLIENT) and len(on) > len(CLIENT)):
+        return
+    raise ParameterError(
+        "on must be None for this machine, 'ray' for the Ray cluster that this machine is part of, or "
+        f"'ray://HOST:PORT' for another; got {on!r}."
+    )
 
 
 def _whole(value: Any) -> bool:

@@ -15,8 +15,11 @@ from manyways.comparison.results import Comparison, Entry
 from manyways.comparison.wording import score_range
 
 GAP = 2
+INDENT = "  "
 NAME_HEADING = "way of learning"
 NARROWEST_NAME = 26
+NAME_SHARE = 0.34
+"""Of the terminal that long names may have before columns go."""
 STRIP = range(9, 29)
 FIRST_TO_GO = ("memory", "size", "strip")
 LAST_TO_GO = ("labels worth", "time")
@@ -44,7 +47,7 @@ class ComparisonTable:
         ranked = self.comparison.ranked()
         if ranked:
             columns = self._fitting(ranked, width)
-            yield self._table(ranked, columns, options.ascii_only)
+            yield self._table(ranked, columns, width, options.ascii_only)
             if legend := self._legend(columns):
                 yield Text(legend, style="dim")
         yield from self._without_score()
@@ -53,10 +56,11 @@ class ComparisonTable:
     def _fitting(self, ranked: list[Entry], width: int) -> dict[str, int]:
         """The keys of the columns that fit into `width` cells beside the names, with their widths."""
         widths = {column.key: _width(column, ranked) for column in self._columns(ranked)}
-        name_width = max(cell_len(entry.title) + 2 for entry in ranked)
+        name_width = max(cell_len(name_of(entry)) + len(INDENT) for entry in ranked)
         name_width = max(name_width, cell_len(NAME_HEADING))
+        least = max(NARROWEST_NAME, round(NAME_SHARE * width))
         for key in (*FIRST_TO_GO, *self.comparison.beside[::-1], *LAST_TO_GO):
-            if min(name_width, NARROWEST_NAME) + sum(GAP + size for size in widths.values()) <= width:
+            if min(name_width, least) + sum(GAP + size for size in widths.values()) <= width:
                 break
             widths.pop(key, None)
         if "strip" in widths:
@@ -64,11 +68,12 @@ class ComparisonTable:
             widths["strip"] = min(max(widths["strip"] + spare, STRIP.start), STRIP.stop - 1)
         return widths
 
-    def _table(self, ranked: list[Entry], widths: dict[str, int], ascii_only: bool) -> Table:
+    def _table(self, ranked: list[Entry], widths: dict[str, int], width: int, ascii_only: bool) -> Table:
         conclusion = self.comparison.conclusion or conclude(self.comparison)
         columns = [column for column in self._columns(ranked) if column.key in widths]
         table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
         table.add_column(NAME_HEADING, overflow="fold")
+        name_width = max(width - sum(GAP + size for size in widths.values()), NARROWEST_NAME)
         for column in columns:
             heading = self._axis(widths["strip"]) if column.key == "strip" else column.heading
             table.add_column(heading, justify="right" if column.right else "left", no_wrap=True)
@@ -76,11 +81,13 @@ class ComparisonTable:
         for entry in ranked:
             taken = entry.name == conclusion.recommended
             mark = (">" if ascii_only else "▸") if taken else " "
-            cells = [f"{mark} {entry.title}"]
+            lines = broken(name_of(entry), name_width - len(INDENT))
+            cells = [f"{mark} " + f"\n{INDENT}".join(lines)]
             for column in columns:
                 strip = column.key == "strip"
                 cells.append(_strip(entry, low, high, widths["strip"], ascii_only) if strip else column.cell(entry))
-            table.add_row(*(Text(cell) for cell in cells), style="bold" if taken else "")
+            style = "bold" if taken else "dim" if entry.reference else ""
+            table.add_row(*(Text(cell) for cell in cells), style=style)
         return table
 
     def _columns(self, ranked: list[Entry]) -> list[Column]:
@@ -141,6 +148,23 @@ class ComparisonTable:
             yield Padding(Text(sentence), (0, 0, 0, 2))
 
 
+def name_of(entry: Entry) -> str:
+    """The title of `entry` in the table, and that it is a line for reference, where it is one."""
+    return f"{entry.title} (reference)" if entry.reference else entry.title
+
+
+def broken(title: str, width: int) -> list[str]:
+    """`title` in lines of at most `width` cells, broken at its seams where it can be."""
+    lines = [""]
+    for part in wording.seams(title):
+        if lines[-1] and cell_len((lines[-1] + part).rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+        while cell_len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return [line.rstrip() for line in lines if line]
+
+
 def render_table(comparison: Comparison) -> ComparisonTable:
     """`comparison` as something rich can print: entries best first, failures with reasons, the conclusion.
 
@@ -160,7 +184,7 @@ def _width(column: Column, entries: list[Entry]) -> int:
 
 def _strip(entry: Entry, low: float, high: float, width: int, ascii_only: bool) -> str:
     """The interval of `entry` as a line, its mean as a dot; `width` cells run from `low` to `high`."""
-    line, dot = ("-", "o") if ascii_only else ("─", "●")
+    line, dot, below, above = ("-", "o", "<", ">") if ascii_only else ("─", "●", "◂", "▸")
 
     def cell(value: float | None) -> int:
         share = 0.5 if value is None or high == low else (value - low) / (high - low)
@@ -170,5 +194,6 @@ def _strip(entry: Entry, low: float, high: float, width: int, ascii_only: bool) 
     if entry.low is not None and entry.high is not None:
         start, stop = cell(entry.low), cell(entry.high) + 1
         cells[start:stop] = line * (stop - start)
-    cells[cell(entry.score)] = dot
+    score = entry.score if entry.score is not None else low
+    cells[cell(score)] = dot if low <= score <= high else below if score < low else above
     return "".join(cells)

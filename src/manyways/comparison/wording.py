@@ -1,6 +1,7 @@
 """Numbers as people read them, the same in the terminal, in the report and in the conclusion."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -181,6 +182,8 @@ def interval_over(comparison: Comparison) -> str:
 
 def short_labels(entry: Entry) -> str:
     """The number of labels that plain supervision needs to match `entry`, in short: "310 (190–420)", "≥ 1,437"."""
+    if entry.labels_note.startswith("no more than "):
+        return f"≤ {count(entry.labels_equivalent)}"
     if entry.labels_equivalent is not None:
         low, high = entry.labels_low, entry.labels_high
         if low is None or low == high == entry.labels_equivalent:
@@ -198,6 +201,11 @@ def reason(entry: Entry, longest: int | None = None) -> str:
     lines = (entry.error or "").strip().splitlines()
     line = lines[0].rstrip(".") if lines else "no reason given"
     return line if longest is None or len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def seams(title: str) -> list[str]:
+    """The parts of a method's text between which a line may end: after a space, a comma, a bracket or a sign."""
+    return [part for part in re.split(r"(?<=[ ,=])|(?<=[^ ]\()", title) if part]
 
 
 def listed(words: Sequence[str]) -> str:

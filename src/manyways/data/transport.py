@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from math import prod
 from mmap import mmap
 from pathlib import Path
@@ -32,17 +33,21 @@ ARRAYS = {
 """The arrays beside the columns, with their types and how many axes they may have."""
 
 
-def save_table(data: Data, folder: Path) -> Path:
-    """Write `data` into `folder`; columns that lie in a file already are referred to, not copied."""
+def save_table(data: Data, folder: Path, *, whole: bool = False) -> Path:
+    """Write `data` into `folder`; columns that lie in a file already are referred to, unless it is to hold the `whole`.
+
+    A folder that holds the whole may be moved, and read on another machine.
+    """
     private_folder(folder)
+    save = partial(_save_array, whole=whole)
     columns = [
         {
             "name": column.name,
             "kind": column.kind,
             "rate": column.rate,
             "white": column.white,
-            "absent": None if column.absent is None else _save_array(column.absent, folder / f"absent-{place}"),
-            **_save_values(column, folder / f"column-{place}"),
+            "absent": None if column.absent is None else save(column.absent, folder / f"absent-{place}"),
+            **_save_values(column, folder / f"column-{place}", whole),
         }
         for place, column in enumerate(data.columns.values())
     ]
@@ -53,7 +58,7 @@ def save_table(data: Data, folder: Path) -> Path:
         "name": data.name,
         "source": data.source,
         "ignored": dict(data.ignored),
-        "arrays": {name: _save_array(array, folder / name) for name, array in arrays.items()},
+        "arrays": {name: save(array, folder / name) for name, array in arrays.items()},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     return tighten(folder)
@@ -67,9 +72,9 @@ def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Da
     """
     where = f"the table {folder}"
     saved = checked_json.read(folder / DESCRIPTION, where, DataError)
-    columns = {column.name: column for column in map(_column, saved.objects("columns"))}
+    columns = {column.name: column for column in (_column(each, folder) for each in saved.objects("columns"))}
     places = saved.object("arrays")
-    arrays: dict[str, Any] = {name: np.array(_load_array(places.object(name))) for name in ARRAYS}
+    arrays: dict[str, Any] = {name: np.array(_load_array(places.object(name), folder)) for name in ARRAYS}
     lengths = {len(arrays[name]) for name in ("part", "visible", "all_ids")} | {len(each) for each in columns.values()}
     rows, wrong = arrays["rows"], [name for name, (kind, axes) in ARRAYS.items() if not _fits(arrays[name], kind, axes)]
     if len(lengths) > 1 or wrong or not ((rows >= 0) & (rows < max(lengths))).all():
@@ -92,49 +97,49 @@ def _fits(array: NDArray[Any], kind: Any, axes: tuple[int, ...]) -> bool:
     return array.dtype == kind and array.ndim in axes
 
 
-def _column(saved: Described) -> Column:
+def _column(saved: Described, folder: Path) -> Column:
     name, kind = saved.get("name", str), saved.get("kind", str)
     if kind not in KINDS:
         raise DataError(f"`kind` of {saved.where} must be one of {', '.join(KINDS)}, and is {brief(kind)}.")
-    absent = None if saved.members.get("absent") is None else np.array(_load_array(saved.object("absent")))
-    values = _load_values(saved)
+    absent = None if saved.members.get("absent") is None else np.array(_load_array(saved.object("absent"), folder))
+    values = _load_values(saved, folder)
     if absent is not None and not (_fits(absent, np.bool_, (1,)) and len(absent) == len(values)):
         raise DataError(f"{saved.where} is damaged: what it lacks does not fit its values. Make it again.")
     return Column(name, kind, values, saved.get("rate", int, None), absent, saved.get("white", float, None))
 
 
-def _save_values(column: Column, path: Path) -> dict[str, Any]:
+def _save_values(column: Column, path: Path, whole: bool) -> dict[str, Any]:
     values = column.values
     if values.dtype.kind in "OUS":
         path.write_text(json.dumps(np.asarray(values[np.arange(len(values))]).tolist()), encoding="utf-8")
-        return {"objects": str(path)}
-    return {"array": _save_array(values, path)}
+        return {"objects": path.name if whole else str(path)}
+    return {"array": _save_array(values, path, whole)}
 
 
-def _load_values(saved: Described) -> Rows:
+def _load_values(saved: Described, folder: Path) -> Rows:
     if "objects" not in saved.members:
-        return _load_array(saved.object("array"))
-    path = Path(saved.get("objects", str))
+        return _load_array(saved.object("array"), folder)
+    path = folder / saved.get("objects", str)
     with decoding(str(path), "Make the table again."):
         values = json.loads(path.read_text(encoding="utf-8"))
     return as_objects(checked_json.checked(values, list, str(path), DataError))
 
 
-def _save_array(values: Rows, path: Path) -> dict[str, Any]:
+def _save_array(values: Rows, path: Path, whole: bool) -> dict[str, Any]:
     place = {"shape": list(values.shape), "dtype": values.dtype.str}
-    if isinstance(values, FileRows):
+    if isinstance(values, FileRows) and not whole:
         return {**place, "path": str(values.path), "offset": values.offset}
     # A slice of a mapping has an array for a base, and its offset is not its own.
-    if isinstance(values, np.memmap) and isinstance(cast("object", values.base), mmap):
+    if isinstance(values, np.memmap) and isinstance(cast("object", values.base), mmap) and not whole:
         return {**place, "path": str(values.filename), "offset": values.offset}
     write_rows(
         path, (values[rows] for rows in chunks_of(len(values), row_bytes=row_bytes(values))), values.shape, values.dtype
     )
-    return {**place, "path": str(path), "offset": 0}
+    return {**place, "path": path.name if whole else str(path), "offset": 0}
 
 
-def _load_array(place: Described) -> Rows:
-    path, shape, offset = Path(place.get("path", str)), tuple(place.all("shape", int)), place.get("offset", int)
+def _load_array(place: Described, folder: Path) -> Rows:
+    path, shape, offset = folder / place.get("path", str), tuple(place.all("shape", int)), place.get("offset", int)
     with decoding(f"`dtype` of {place.where}", "Make the table again."):
         dtype = np.dtype(place.get("dtype", str))
     with decoding(f"`path` of {place.where}", "Make the table again."):  # a name may be too long to be looked for

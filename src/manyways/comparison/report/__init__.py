@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manyways.comparison import wording
 from manyways.comparison.conclusion import BASELINES, conclude
@@ -21,6 +21,9 @@ from manyways.comparison.report.table import ways
 from manyways.comparison.results import Comparison, Entry
 from manyways.comparison.titles import checkpoint_names, checkpoint_places
 from manyways.whole import write_whole
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 MOST_COLUMNS = 12
 MOST_LETTERS = 700
@@ -44,6 +47,7 @@ def render_report(comparison: Comparison) -> str:
     environment = Environment(
         autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["breakable"] = breakable
     comparison = without_places(comparison)
     conclusion = comparison.conclusion or conclude(comparison)
     environment.globals.update(
@@ -72,6 +76,13 @@ def render_report(comparison: Comparison) -> str:
         style=Markup(_palettes() + _resource("style.css")),
         script=Markup(_resource("script.js")),
     )
+
+
+def breakable(title: str) -> "Markup":
+    """`title` as HTML that may be broken where a method's text has a bracket, a comma or an equals sign."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(map(escape, wording.seams(title)))
 
 
 def without_places(comparison: Comparison) -> Comparison:

@@ -105,6 +105,10 @@
     table.tBodies[0].append(...rows);
   }
 
+  for (const name of document.querySelectorAll(".ways .name")) {
+    name.addEventListener("click", () => name.classList.toggle("whole"));
+  }
+
   for (const table of document.querySelectorAll(".sortable")) {
     [...table.tHead.rows[0].cells].forEach((cell, column) => {
       const button = cell.querySelector("button");

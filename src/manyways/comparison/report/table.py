@@ -10,6 +10,7 @@ from manyways.comparison.report.scales import Scale, score_scale
 from manyways.comparison.results import Comparison, Conclusion, Entry
 
 STRIP_TICKS = 4
+LONG_TITLE = 36
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Ways:
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
     lines: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def long(self) -> bool:
+        """True if names are so long that the picture of the intervals leaves them some of its room."""
+        return max(len(row.entry.title) for row in self.rows) > LONG_TITLE
 
     @property
     def small(self) -> int:
