@@ -20,6 +20,7 @@ from manyways.comparison.statistics.components import (
 DRAWS = 2000
 SEED = 20_260_101
 AT_ONCE = 250
+FEW_UNITS = 200
 MOST_UNITS = 20_000
 """Units up to which rows are resampled; the means of more are normal to any digit that is shown."""
 
@@ -92,9 +93,11 @@ def _resampler(parts: Components) -> Callable[[np.random.Generator, int], Floats
     table, scale = _times(), float(np.sqrt(count / (count - 1)))
 
     def resample(rng: np.random.Generator, size: int) -> Floats:
-        # How often each unit is drawn is Poisson's, divided by its mean: as good as drawing them one by one, and quick.
-        times = table[rng.integers(0, len(table), (size, count), np.uint16)]
-        times /= times.mean(axis=1, keepdims=True)
+        if count <= FEW_UNITS:
+            times = rng.multinomial(count, np.full(count, 1 / count), size).astype(np.float32)
+        else:  # of many units, how often each is drawn is Poisson's, divided by its mean: quicker, and as good
+            times = table[rng.integers(0, len(table), (size, count), np.uint16)]
+            times /= times.mean(axis=1, keepdims=True)
         return np.asarray(scale * (times @ deviations), np.float64)
 
     return resample
