@@ -263,7 +263,7 @@ def test_header_without_rows(tmp_path: Path) -> None:
         ({"sample_rate": 8000.5}, "sample_rate must be a whole number of samples per second; got 8000.5"),
         ({"kinds": "x=category"}, "kinds must map names of columns to kinds, .*; got 'x=category'"),
         ({"kinds": {"x": 3}}, r"kinds\['x'\] must be one of number, .*; got 3"),
-        ({"bad_rows": ["skip"]}, r"bad_rows must be one of refuse, skip, fill; got \['skip'\]"),
+        ({"bad_rows": ["skip"]}, r"bad_rows must be one of refuse, skip, fill, keep; got \['skip'\]"),
         ({"bad_rows": {"x": "a"}}, r"bad_rows\['x'\] must be a number, .*; got 'a'"),
         ({"header": "yes"}, "header must be True, False or None, .*; got 'yes'"),
         ({"part": 3}, "part must be the name of a column; got 3"),

@@ -44,9 +44,12 @@ from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
 from manyways.methods.semi_supervised.self_training import SelfTraining as SelfTraining
+from manyways.methods.supervised.gradient_boosting import GradientBoosting as GradientBoosting
+from manyways.methods.supervised.linear import Linear as Linear
 from manyways.methods.supervised.naive_bayes import NaiveBayes as NaiveBayes
 from manyways.methods.supervised.nearest_centroid import NearestCentroid as NearestCentroid
 from manyways.methods.supervised.nearest_neighbours import NearestNeighbours as NearestNeighbours
+from manyways.methods.supervised.random_forest import RandomForest as RandomForest
 from manyways.methods.supervised.ridge import Ridge as Ridge
 from manyways.methods.supervised.supervised import Supervised as Supervised
 from manyways.methods.transfer.fine_tune import FineTune as FineTune

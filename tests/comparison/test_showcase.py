@@ -12,7 +12,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from manyways.comparison.showcase import MOST_MISTAKES, showcase
+from manyways.comparison.showcase import (
+    HIGHEST_RATE,
+    LONGEST_SIDE,
+    LONGEST_SOUND,
+    MOST_MISTAKES,
+    picture,
+    showcase,
+    sound,
+)
 from manyways.data.columns import Column, id_text
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
@@ -156,3 +164,35 @@ def test_a_text_alone_is_shown_and_beside_others_is_a_cell() -> None:
     best = showcase("it", model_of(both, logits([0, 0], [0.9, 0.9])), both.test)
     cells = {"says": "ten eleven twelve", "wide": "30, 31, 32, 33, 34, 35, 36, 37"}
     assert (best.mistakes[0].kind, best.mistakes[0].payload) == ("table", cells)
+
+
+def test_a_large_picture_is_made_smaller() -> None:
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 255, (3, 400, 600), dtype=np.uint8)
+    kind, _, coded = picture(photo).partition(";base64,")
+    drawn = Image.open(io.BytesIO(base64.b64decode(coded)))
+    assert drawn.size == (LONGEST_SIDE, round(LONGEST_SIDE * 2 / 3))
+    assert kind == "data:image/jpeg", "of noise, a PNG would be far larger"
+    assert len(coded) < 40_000
+
+
+def test_a_small_picture_is_kept_to_the_pixel() -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
+    kind, _, coded = picture(pixels).partition(";base64,")
+    assert kind == "data:image/png"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(coded)))), pixels[0])
+
+
+def test_a_long_sound_is_cut_and_a_fine_one_made_coarser() -> None:
+    rate = 44_100
+    time = np.arange(6 * rate) / rate
+    column = Column("heard", "audio", np.zeros((1, 4), np.int16), rate=rate)
+    samples = (20_000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
+    coded = sound(column, samples).partition(";base64,")[2]
+    with wave.open(io.BytesIO(base64.b64decode(coded))) as file:
+        assert HIGHEST_RATE <= file.getframerate() < 2 * HIGHEST_RATE
+        assert file.getnframes() / file.getframerate() == pytest.approx(LONGEST_SOUND, abs=0.01)
+        heard = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float)
+        rate_now = file.getframerate()
+    loudest = np.abs(np.fft.rfft(heard)).argmax() * rate_now / len(heard)
+    assert loudest == pytest.approx(440, abs=2), "it is the same tone"

@@ -82,7 +82,7 @@ def test_unknown_names(people: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"bad_rows": "drop"}, "bad_rows must be one of refuse, skip, fill; got 'drop'"),
+        ({"bad_rows": "drop"}, "bad_rows must be one of refuse, skip, fill, keep; got 'drop'"),
         ({"image_size": 0}, "image_size must be a positive"),
         ({"image_size": (3, 4, 5)}, "image_size must be a positive"),
         ({"sample_rate": -1}, "sample_rate must be above 0; got -1"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import manyways as mw
-from manyways.errors import DataError
+from manyways.errors import DataError, NeedsError
 
 pytestmark = pytest.mark.quick
 
@@ -93,3 +93,15 @@ def test_bad_rows_in_wide_numbers() -> None:
     with pytest.raises(DataError, match=r"'x' is missing, NaN or infinite in 1 row \(2;"):
         mw.read((x, [0, 1, 0, 1]))
     assert mw.read((x, [0, 1, 0, 1]), bad_rows="fill").take("x")[2, 5] == 3
+
+
+def test_missing_values_are_kept_and_what_is_infinite_is_not(holes: Path) -> None:
+    with pytest.raises(DataError, match=r"1 of 6 rows cannot be used\. 'x' is missing, NaN or infinite in 1 row \(3;"):
+        mw.read(holes, input=("x", "kind"), bad_rows="keep")
+    rows = write(holes.parent / "rows.csv", "x,kind,label\n1,u,a\n,v,b\n3,,a\n8,u,b\n")
+    data = mw.read(rows, bad_rows="keep")
+    assert len(data) == 4
+    assert np.isnan(data.take("x")).tolist() == [False, True, False, False]
+    assert data.take("kind").tolist() == ["u", "v", None, "u"]
+    with pytest.raises(NeedsError, match=r"2 of 4 rows \(1, 2; .*\) lack one, in 'x', 'kind'\. Put medians in place"):
+        mw.LinearProbe().fit(data)

@@ -71,8 +71,9 @@ class Reading:
     """The test rows, where they lie elsewhere."""
     validation: OtherSource = None
     """The validation rows, where they lie elsewhere."""
-    bad_rows: Literal["refuse", "skip", "fill"] = "refuse"
-    """The treatment of rows that have NaN, empty text or a file that cannot be decoded."""
+    bad_rows: Literal["refuse", "skip", "fill", "keep"] = "refuse"
+    """The treatment of rows that have NaN, empty text or a file that cannot be decoded; keep leaves missing numbers and
+    categories to methods that learn from them, such as gradient-boosting."""
     image_size: Annotated[int | None, one(int, "a whole number of pixels", "PIXELS"), UNSAID] = None
     """Height and width of images; by default their median, at most 96."""
     image_white: Annotated[float | None, one(float, "a number", "WHITE"), UNSAID] = None

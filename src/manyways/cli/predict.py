@@ -41,9 +41,9 @@ class Predict:
     spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
     """Put an apostrophe before text that a spreadsheet would compute: what begins with = + - @, a tab or a line end,
     and is no number. Classes, names of columns and what models say may come from anybody."""
-    bad_rows: Literal["refuse", "skip", "fill"] = "refuse"
-    """Rows that cannot be used: refuse all, skip them (their numbers are left out of the CSV), or fill their gaps with
-    the means of the rows that the model learned from and the category (missing)."""
+    bad_rows: Literal["refuse", "skip", "fill", "keep"] = "refuse"
+    """Rows that cannot be used: refuse all, skip them (their numbers are left out of the CSV), fill their gaps with the
+    means of the rows that the model learned from and the category (missing), or keep missing numbers and categories."""
     header: Annotated[bool | None, one(truth, "yes or no", "{yes,no}"), UNSAID] = None
     """A CSV or TSV file begins with the names of its columns: yes or no; by default its first row tells."""
     decimal: Decimal = None
@@ -122,4 +122,6 @@ def read_rows(model: "Model", options: Predict) -> "Data":
     from manyways.models.reading import inputs_of
 
     reading = {"bad_rows": options.bad_rows, "header": options.header, "decimal": options.decimal}
-    return inputs_of(options.data, model.encoding(), **reading, **model.roles_read)
+    if options.bad_rows == "refuse":  # a model that knows what missing values mean is asked about them
+        reading |= model.roles_read
+    return inputs_of(options.data, model.encoding(), **{**model.roles_read, **reading})

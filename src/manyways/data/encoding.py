@@ -115,10 +115,11 @@ class InputEncoding:
     def encode(self, data: "Data") -> Encoded:
         """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
         stores = {name: self._store(encoder, data) for name, encoder in self.encoders.items()}
-        found = absent_by_modality({name: self._columns(each, data) for name, each in self.encoders.items()})
+        found = absent_by_modality({name: self.columns_of(each, data) for name, each in self.encoders.items()})
         return Encoded(stores, data.rows, {name: mask for name, mask in found.items() if mask[data.rows].any()})
 
-    def _columns(self, encoder: Encoder, data: "Data") -> list[Column]:
+    def columns_of(self, encoder: Encoder, data: "Data") -> list[Column]:
+        """The columns of `data` that `encoder` reads. Raises DataError where one is missing."""
         if lost := [name for name in encoder.columns if name not in data.columns]:
             raise DataError(
                 f"{data.name} lacks the input column{'s' if len(lost) > 1 else ''} {', '.join(map(repr, lost))} "
@@ -127,7 +128,7 @@ class InputEncoding:
         return [data.columns[name] for name in encoder.columns]
 
     def _store(self, encoder: Encoder, data: "Data") -> Rows:
-        columns = self._columns(encoder, data)
+        columns = self.columns_of(encoder, data)
         if len(self.encoders) > 1:
             columns = without_gaps(columns)
         if encoder.already_encoded(columns):

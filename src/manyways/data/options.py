@@ -9,7 +9,7 @@ from manyways.data.kinds import KINDS
 from manyways.data.notation import DECIMALS
 from manyways.errors import ParameterError, did_you_mean
 
-BadRows = Literal["refuse", "skip", "fill"]
+BadRows = Literal["refuse", "skip", "fill", "keep"]
 
 OPTIONS = (
     "kinds",

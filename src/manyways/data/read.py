@@ -72,7 +72,9 @@ def read(
         validation: Source of the validation rows.
         part: Column that says train, validation or test.
         bad_rows: "refuse" raises an error, "skip" leaves them out, "fill" puts in medians and the category `(missing)`,
-            and so does a mapping from columns to the numbers to put in, which are medians for the others.
+            and so does a mapping from columns to the numbers to put in, which are medians for the others. "keep" leaves
+            missing numbers and categories as they are, for methods that learn from such rows: gradient-boosting,
+            random-forest, linear.
         image_size: Size in pixels; by default that of files, and of arrays that differ, the median, at most 96; of
             arrays their own.
         image_white: White in files of more than 8 bits; by default the largest number of the depth that all need.

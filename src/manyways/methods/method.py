@@ -16,7 +16,7 @@ from manyways.data.data import Data
 from manyways.data.targets import predictions
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
-from manyways.methods.needs import Input, Need, lacking, lacking_inputs, unused
+from manyways.methods.needs import Input, Need, lacking, lacking_inputs, lacking_values, unused
 from manyways.methods.written import as_tuple, default, plain, written
 from manyways.models.abilities import any_of
 from manyways.models.lineage import Lineage, machine, versions
@@ -74,6 +74,8 @@ class Method(ABC):
     """True if it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
     missing_inputs: ClassVar[bool] = False
     """True if it learns from rows that lack one of several inputs, too."""
+    missing_values: ClassVar[bool] = False
+    """True if it learns from rows some of whose numbers or categories are missing."""
     new_classes: ClassVar[bool] = False
     """True if its models are scored on classes that need not be among those of the training rows."""
     forgets: ClassVar[str | None] = None
@@ -251,7 +253,10 @@ class Method(ABC):
         """The reason why `data` is not enough for this method, whatever model it starts from."""
         if reason := lacking(self.needs, data) or self._unused(data):
             return reason
-        return lacking_inputs(data, some_may_lack=self.missing_inputs) if Input in self.needs else None
+        if Input not in self.needs:
+            return None
+        reason = None if self.missing_values else lacking_values(data)
+        return reason or lacking_inputs(data, some_may_lack=self.missing_inputs)
 
     def at_a_checkpoint(self) -> "Method | None":
         """This method with a checkpoint's name to be filled in, where it can start from one; None where it cannot."""

@@ -96,7 +96,7 @@ class Model(ABC):
 
     @property
     def roles_read(self) -> dict[str, str]:
-        """The columns that it reads besides its inputs, by their role."""
+        """The columns that it reads besides its inputs, by their role, and the options that it reads them with."""
         return {}
 
     def able(self, words: frozenset[str]) -> frozenset[str]:

@@ -74,7 +74,9 @@ def ways(comparison: Comparison, conclusion: Conclusion) -> Ways | None:
             None
             if entry.low is None or entry.high is None
             else _ordered(scale.place(entry.low), scale.place(entry.high)),
-            tuple(scale.place(value) for value in entry.scores if value is not None) if len(entry.scores) > 1 else (),
+            tuple(scale.place(value) for value in entry.scores if value is not None)
+            if len(entry.scores) > 1 and scale.holds(score)
+            else (),
             tuple(cell(entry) for _, cell in columns),
             _marks(entry, len(entries) > 1 and entry.name == conclusion.recommended),
             entry.name == conclusion.recommended,

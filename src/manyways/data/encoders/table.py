@@ -36,14 +36,7 @@ class NumberCode:
         return len(self.mean)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        if values.dtype.kind in "iuf":
-            numbers = np.asarray(values, np.float64).reshape(len(values), -1)
-        else:
-            numbers = self._numbers(values)[:, None]
-        if numbers.shape[1] != self.width:
-            raise DataError(
-                f"The column {self.column!r} has {numbers.shape[1]} numbers a row; the model expects {self.width}."
-            )
+        numbers = self.numbers(values)
         if not np.isfinite(numbers).all():
             bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
             raise DataError(
@@ -55,7 +48,23 @@ class NumberCode:
             standardised = np.clip(standardised, -self.furthest, self.furthest)
         return np.asarray(standardised, np.float32)
 
-    def _numbers(self, values: NDArray[Any]) -> NDArray[Any]:
+    def numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The numbers of `values` in the column's own unit, float64 [rows, width]; NaN where missing.
+
+        Raises:
+            DataError: One is no number, or a row has too many or too few.
+        """
+        if values.dtype.kind in "iuf":
+            numbers = np.asarray(values, np.float64).reshape(len(values), -1)
+        else:
+            numbers = self._parsed(values)[:, None]
+        if numbers.shape[1] != self.width:
+            raise DataError(
+                f"The column {self.column!r} has {numbers.shape[1]} numbers a row; the model expects {self.width}."
+            )
+        return numbers
+
+    def _parsed(self, values: NDArray[Any]) -> NDArray[Any]:
         """Text as numbers: a frame may hold them so."""
         numbers, odd = as_numbers(values) if values.ndim == 1 else (values, np.arange(len(values)))
         if len(odd):

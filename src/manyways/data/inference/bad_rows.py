@@ -39,8 +39,9 @@ def handle(
     Bad is a row whose image or sound cannot be decoded, or with a number that is NaN or infinite, an empty text, no
     image or sound, or a missing category in a column of any role but label, subject and group. "refuse" raises
     DataError naming them, "skip" leaves them out, "fill" puts the training rows' median, or the number that `fills`
-    has for the column, and the category `(missing)` in place; what cannot be filled is refused. A row that lacks one
-    input whole, its text or all its numbers, and has another one whole, is no bad row, and only left out by "skip":
+    has for the column, and the category `(missing)` in place, "keep" leaves missing numbers and categories of inputs
+    as they are; what can be neither filled nor kept is refused. A row that lacks one input whole, its text or all its
+    numbers, and has another one whole, is no bad row, and only left out by "skip":
     methods learn from what is there, or refuse it. unread: what is to be said of files that are no rows at all.
     """
     bad = {
@@ -54,6 +55,8 @@ def handle(
     if bad_rows == "fill":
         for name in [name for name in bad if columns[name].of.fillable]:
             out[name] = _filled(columns[name], bad.pop(name), part, where, (fills or {}).get(name))
+    if bad_rows == "keep":
+        bad = _without_missing(bad, out, roles.get("input", ()))
     if bad_rows != "skip":
         bad = _without_gaps(bad, out, roles.get("input", ()))
     if not bad and not undecoded:
@@ -70,6 +73,21 @@ def handle(
         lost = sorted(_words(columns[name], np.arange(count)) - _words(columns[name], kept))
         message += f" No row is left with the {name} {listed_names(lost)}." if lost else ""
     return {name: column.select(kept, select(column.values, kept)) for name, column in out.items()}, kept, message
+
+
+def _without_missing(
+    bad: Mapping[str, RowNumbers], columns: Mapping[str, Column], inputs: Sequence[str]
+) -> dict[str, RowNumbers]:
+    """`bad` without the missing numbers and categories of `inputs`; infinite ones stay."""
+    out = dict(bad)
+    for name in inputs:
+        if name in out and columns[name].of.fillable:
+            column = columns[name]
+            infinite = column.kind == "number" and column.values.dtype.kind == "f"
+            rows = out.pop(name)
+            values = column.take(rows) if infinite else np.empty((len(rows), 0))
+            out[name] = rows[np.isinf(values).reshape(len(rows), -1).any(axis=1)]
+    return {name: rows for name, rows in out.items() if len(rows)}
 
 
 def _words(label: Column, rows: RowNumbers) -> set[str]:
@@ -148,7 +166,10 @@ def _report(
     fills = treatment == "refuse" and not undecoded and all(columns[n].of.fillable for n in bad)
     advice = 'Correct them, or pass bad_rows="skip" to leave those rows out'
     if fills:
-        advice += ', or bad_rows="fill" to put medians and the category (missing) in place'
+        advice += (
+            ', or bad_rows="fill" to put medians and the category (missing) in place, or bad_rows="keep" for methods '
+            "that learn from missing values (gradient-boosting, random-forest, linear)"
+        )
     if treatment == "fill":
         advice = f'bad_rows="fill" cannot fill these: {advice}'
     return f"{_reasons(columns, bad, undecoded)} {advice}."

@@ -6,8 +6,9 @@ import numpy as np
 
 from manyways.data.columns import modalities
 from manyways.data.data import Data
+from manyways.data.kinds import TABLE
 from manyways.data.parts import TEST
-from manyways.data.presence import lacking_rows, named, said_of_rows
+from manyways.data.presence import absent_by_modality, lacking_rows, named, said_of_rows
 from manyways.methods.needs.base import Need
 
 
@@ -38,6 +39,30 @@ def lacking_inputs(data: Data, *, some_may_lack: bool) -> str | None:
     fill = ', or put medians in place: bad_rows="fill"' if "table" in rows_by_input else ""
     others = "" if some_may_lack else " Fusion and supervised learn from what is there."
     return f'it needs an input of each row, and {"; ".join(gaps)}. Leave those rows out: bad_rows="skip"{fill}.{others}'
+
+
+def lacking_values(data: Data) -> str | None:
+    """The rows in which a number or a category is missing, with what to type instead; None if none is.
+
+    A row that lacks its whole table, and has another input, is none of them.
+    """
+    columns = [column for column in data.inputs if column.of.modality == TABLE and column.gaps is not None]
+    if not columns:
+        return None
+    groups = modalities(data.inputs)
+    absent = absent_by_modality(groups).get(TABLE) if len(groups) > 1 else None
+    some = [(column, column.gaps[data.rows]) for column in columns if column.gaps is not None]
+    if absent is not None:
+        some = [(column, gaps & ~absent[data.rows]) for column, gaps in some]
+    some = [(column, gaps) for column, gaps in some if gaps.any()]
+    if not some:
+        return None
+    rows = np.flatnonzero(reduce(np.logical_or, [gaps for _, gaps in some]))
+    return (
+        f"it needs a value in each cell, and {said_of_rows(rows, len(data))} lack one, in "
+        f'{named(column for column, _ in some)}. Put medians in place: bad_rows="fill"; or leave those rows out: '
+        'bad_rows="skip". Gradient-boosting, random-forest and linear learn from rows as they are.'
+    )
 
 
 def _input(data: Data) -> str | None:

@@ -19,8 +19,8 @@ class Predicts(Protocol):
     def predict(self, source: "Source") -> NDArray[Any]:
         """The label of each row, as the data has it."""
 
-    def probabilities(self, source: "Source") -> NDArray[np.float32]:
-        """The probability of each class, float32 [rows, classes] in the order of `target.classes`."""
+    def probabilities(self, source: "Source") -> NDArray[np.floating[Any]]:
+        """The probability of each class, [rows, classes] in the order of `target.classes`."""
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
         """The head's raw outputs, float32 [rows, outputs]: logits of classes, or the standardised number."""

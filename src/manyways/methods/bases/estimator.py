@@ -1,0 +1,117 @@
+"""Methods whose model is an estimator of scikit-learn, fitted there and written into arrays."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.parts import TRAINING
+from manyways.data.targets import Target, predictions
+from manyways.methods.method import Learned, Method
+from manyways.methods.needs import AnyLabel, Input
+from manyways.models.estimator import Estimator, EstimatorNetwork
+from manyways.models.estimators.base import ConstantHead, EstimatorHead, Matrix, OneVsRestHead, put
+from manyways.models.estimators.features import RowFeatures
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """The rows that an estimator is fitted on.
+
+    Attributes:
+        features: The features, [rows, width].
+        labels: Class codes, int64 [rows], or numbers in the label's own unit, float64 [rows].
+        classes: The number of all classes, 0 where labels are numbers.
+        weights: Sample weights, float64 [rows]; None: all 1.
+        seed: Seed.
+        inputs: The features and the encoding of the columns.
+    """
+
+    features: Matrix
+    labels: NDArray[Any]
+    classes: int
+    weights: NDArray[np.float64] | None
+    seed: int
+    encoding: InputEncoding
+
+    @property
+    def classification(self) -> bool:
+        """True if labels are classes."""
+        return self.classes > 0
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the head."""
+        return max(1, self.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorMethod(Method):
+    """A method that fits an estimator of scikit-learn on the labelled rows, whatever the budget.
+
+    Features are learned from the labelled rows alone, as a pipeline of scikit-learn would. What is fitted is written
+    into a head's arrays, which say of rows what the estimator says. Label sets are learned one class against the rest.
+    """
+
+    needs: ClassVar = (Input, AnyLabel)
+    uses: ClassVar = ("weight",)
+    gives: ClassVar = predictions()
+    missing_values: ClassVar = True
+
+    @abstractmethod
+    def features_of(self, data: Data, encoding: InputEncoding) -> tuple[RowFeatures, Matrix]:
+        """The features of `data`, all of whose rows are learned from, and their matrix."""
+
+    @abstractmethod
+    def head_of(self, fitting: Fitting) -> EstimatorHead:
+        """The fitted estimator as arrays; of classes there are two at least."""
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        target = Target.fit(data)
+        used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
+        rows = data.select(used)
+        encoding = InputEncoding.fit(rows, plain=True)
+        features, matrix = self.features_of(rows, encoding)
+
+        def head(labels: NDArray[Any], classes: int) -> EstimatorHead:
+            return self._head(Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding))
+
+        with threads(torch.get_num_threads()):
+            if target.activation == "identity":
+                fitted = head(np.asarray(rows.take(target.name), np.float64), 0)
+            elif target.activation == "softmax":
+                fitted = head(target.encode(rows), target.width)
+            else:
+                fitted = OneVsRestHead([head(each.astype(np.int64), 2) for each in target.encode(rows).T])
+        network = EstimatorNetwork(features, fitted)
+        return Learned(Estimator(network=network, inputs=encoding, target=target), used)
+
+    def _head(self, fitting: Fitting) -> EstimatorHead:
+        seen = np.unique(fitting.labels) if fitting.classification else np.empty(0, np.int64)
+        if len(seen) == 1:
+            alone = ConstantHead(fitting.classes)
+            put(alone, codes=seen)
+            return alone
+        fitted = self.head_of(fitting)
+        if fitting.classification:
+            put(fitted, codes=seen)
+        return fitted
+
+
+@contextmanager
+def threads(most: int) -> Iterator[None]:
+    """Let compiled code of scikit-learn, SciPy and NumPy run on so many threads at most."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=most):
+        yield

@@ -1,0 +1,118 @@
+"""Ensembles of decision trees as arrays of nodes, gone through for all rows and trees at once."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manyways.errors import ModelError
+from manyways.models.estimators.base import Array, EstimatorHead, Matrix, log
+
+AT_ONCE = 1 << 18
+"""Pairs of a row and a tree that are followed at a time."""
+CATEGORIES = 256
+"""Categories that a split can tell apart."""
+
+
+class TreesHead(EstimatorHead):
+    """Sums of the leaves that a row falls into, one of each tree: gradient boosting, or the mean of a random forest.
+
+    A row goes left at a node where its feature is at most the threshold, or, of a category, where it is in the set of
+    the node; one that lacks the feature goes where the node says. Categories are codes from 0.
+
+    Attributes:
+        feature: The feature that a node looks at, int32 [nodes]; a leaf has -1 - its number.
+        threshold: float64 [nodes].
+        left, right: The nodes after it, int32 [nodes].
+        missing_left: uint8 [nodes], 1 where rows without the feature go left.
+        category_set: The row of `sets` of a node that looks at a category, int32 [nodes]; -1 elsewhere.
+        sets: uint8 [sets, 256], 1 for each category that goes left.
+        values: What the leaves add to the outputs, float64 [leaves, columns].
+        roots: The first node of each tree, int32 [trees].
+        column: The output that the tree adds to, int32 [trees]; unused where leaves have a value for each.
+        baseline: float64 [raw].
+    """
+
+    name = "trees"
+    feature: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    missing_left: Tensor
+    category_set: Tensor
+    sets: Tensor
+    values: Tensor
+    roots: Tensor
+    column: Tensor
+    baseline: Tensor
+
+    def __init__(
+        self, outputs: int, learned: int, nodes: int, leaves: int, sets: int, trees: int, raw: int, mean: bool
+    ) -> None:
+        super().__init__(
+            outputs, learned, nodes=nodes, leaves=leaves, sets=sets, trees=trees, raw=raw, mean=mean
+        )  # fmt: skip
+        self.raw, self.mean = raw, mean
+        integers = {"feature": nodes, "left": nodes, "right": nodes, "category_set": nodes, "roots": trees}
+        for name, size in {**integers, "column": trees}.items():
+            self.register_buffer(name, torch.zeros(size, dtype=torch.int32))
+        self.register_buffer("threshold", torch.zeros(nodes, dtype=torch.float64))
+        self.register_buffer("missing_left", torch.zeros(nodes, dtype=torch.uint8))
+        self.register_buffer("sets", torch.zeros(sets, CATEGORIES, dtype=torch.uint8))
+        self.register_buffer("values", torch.zeros(leaves, raw if mean else 1, dtype=torch.float64))
+        self.register_buffer("baseline", torch.zeros(raw, dtype=torch.float64))
+
+    def decide(self, features: Matrix) -> Array:
+        raw = self.sums(np.asarray(features))
+        if not len(self.codes):
+            return raw
+        if self.mean:
+            return log(raw)
+        return np.hstack([np.zeros_like(raw), raw]) if self.raw == 1 else raw
+
+    def probabilities(self, features: Matrix) -> Array:
+        return self.spread(self.sums(np.asarray(features)), 0.0) if self.mean else super().probabilities(features)
+
+    def sums(self, features: NDArray[np.floating]) -> Array:
+        """The sums of the leaves' values, or their means, float64 [rows, raw]: as scikit-learn adds them, in order."""
+        out = np.tile(self.baseline.numpy(), (len(features), 1))
+        # scikit-learn's forests look at features in single precision, its histogram trees in double.
+        known = features.astype(np.float32) if self.mean else features
+        size, values, column = max(1, AT_ONCE // max(1, len(self.roots))), self.values.numpy(), self.column.numpy()
+        for start in range(0, len(features), size):
+            leaves = self._leaves(known[start : start + size])
+            for tree in range(leaves.shape[1]):
+                if self.mean:
+                    out[start : start + size] += values[leaves[:, tree]]
+                else:
+                    out[start : start + size, column[tree]] += values[leaves[:, tree], 0]
+        return out / len(self.roots) if self.mean else out
+
+    def _leaves(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
+        """The leaf of each row in each tree, [rows, trees]."""
+        trees = len(self.roots)
+        feature, threshold = self.feature.numpy(), self.threshold.numpy()
+        left, right = self.left.numpy(), self.right.numpy()
+        missing_left, category_set, sets = self.missing_left.numpy() > 0, self.category_set.numpy(), self.sets.numpy()
+        categorical, gaps = len(sets) > 0, bool(np.isnan(features).any())
+        nodes = np.tile(self.roots.numpy(), len(features))
+        left_to_go = np.flatnonzero(feature[nodes] >= 0)
+        for _ in range(len(feature) + 1):
+            if not len(left_to_go):
+                break
+            here = nodes[left_to_go]
+            seen = features[left_to_go // trees, feature[here]]
+            goes_left = seen <= threshold[here]
+            missing = np.isnan(seen) if gaps else None
+            if categorical:
+                chosen = category_set[here]
+                told = chosen >= 0 if missing is None else (chosen >= 0) & ~missing
+                goes_left[told] = sets[chosen[told], seen[told].astype(np.int64)]
+            if missing is not None:
+                goes_left = np.where(missing, missing_left[here], goes_left)
+            here = np.where(goes_left, left[here], right[here])
+            nodes[left_to_go] = here
+            left_to_go = left_to_go[feature[here] >= 0]
+        else:
+            raise ModelError("The trees have no end; the model is damaged.")
+        return np.asarray(-1 - feature[nodes].reshape(len(features), trees), np.int64)

@@ -1,0 +1,71 @@
+"""RandomForest: the votes of scikit-learn's trees, from arrays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from manyways.data.columns import Column
+from manyways.data.data import Data
+from manyways.methods.supervised.random_forest import RandomForest
+from manyways.models.estimator import Estimator
+from manyways.models.estimators.trees import TreesHead
+from manyways.models.saving import load_model
+
+
+def rows(label: str, count: int = 300) -> Data:
+    """Three numbers, one of which has gaps, and a category; a class or a number follows from two of them."""
+    rng = np.random.default_rng(0)
+    numbers, kinds = rng.normal(size=(count, 3)), rng.integers(0, 4, count)
+    worth = numbers[:, 0] + (kinds == 2) + np.where(np.isnan(numbers[:, 2]), 1, 0)
+    numbers[rng.random(count) < 0.2, 1] = np.nan
+    labels = {"number": worth, "category": np.array(["low", "high"], object)[(worth > 0.3).astype(int)]}
+    columns = [
+        Column("kind", "category", np.array(["a", "b", "c", "d"], object)[kinds]), Column("x", "number", numbers),
+        Column("label", label, labels[label]),
+    ]  # fmt: skip
+    return Data.from_columns(columns, {"input": ["kind", "x"], "label": ["label"]}, name="rows").with_test(0.3)
+
+
+def as_matrix(data: Data) -> np.ndarray:  # type: ignore[type-arg]
+    return np.column_stack([["abcd".index(each) for each in data.take("kind").tolist()], data.take("x")])
+
+
+def test_classes_are_bitwise_those_that_scikit_learn_says(tmp_path: Path) -> None:
+    data = rows("category")
+    reference = RandomForestClassifier(20, random_state=4, class_weight="balanced")
+    reference.fit(as_matrix(data.training), data.training.take("label"))
+    model = RandomForest(trees=20, class_weight="balanced").fit(data, seed=4)
+    wanted = reference.predict_proba(as_matrix(data.test))
+    loaded = load_model(model.save(tmp_path / "model"))
+    for each in (model, loaded):
+        assert each.probabilities(data.test).tolist() == wanted.tolist()
+        assert each.predict(data.test).tolist() == reference.predict(as_matrix(data.test)).tolist()
+    assert model.probabilities(data.test.select(np.array([3, 1]))).tolist() == wanted[[3, 1]].tolist()
+    assert model.evaluate(data.test)["accuracy"] > 0.75
+
+
+def test_numbers_are_bitwise_those_that_scikit_learn_says() -> None:
+    data = rows("number")
+    options = {"max_depth": 6, "min_samples_leaf": 3}
+    reference = RandomForestRegressor(15, max_features=0.5, random_state=0, **options)
+    reference.fit(as_matrix(data.training), data.training.take("label"))
+    model = RandomForest(trees=15, max_features=0.5, **options).fit(data)
+    assert model.predict(data.test).tolist() == reference.predict(as_matrix(data.test)).tolist()
+
+
+def test_a_category_that_was_never_seen_is_a_gap() -> None:
+    data = rows("category")
+    model = RandomForest(trees=5).fit(data)
+    assert isinstance(model, Estimator)
+    kinds = np.array(["z"] * len(data.part), object)
+    columns = [Column("kind", "category", kinds), data.columns["x"], data.columns["label"]]
+    strange = Data.from_columns(columns, data.roles, part=data.part)
+    with pytest.warns(match="never seen in training"):
+        said = model.probabilities(strange.test)
+    head = model.network.head
+    assert isinstance(head, TreesHead)
+    without = as_matrix(data.test)
+    without[:, 0] = np.nan
+    assert said.tolist() == head.probabilities(without).tolist()
