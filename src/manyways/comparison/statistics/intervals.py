@@ -21,30 +21,32 @@ def t_quantile(confidence: float, freedom: float) -> float:
 def mean_interval(table: ScoreTable, confidence: float) -> Interval:
     """The interval of the mean of the first entry of `table`; None, None where neither seeds nor rows tell its error.
 
-    Variances of the seeds and of the test rows are added; the degrees of freedom are Satterthwaite's (1946). Of a
-    fraction it is Wilson's interval (1927), with as many rows as would have this variance if each were right or wrong.
+    The squares of the intervals of seeds and of test rows, each by its own quantile of Student's t, are added: seeds are
+    few, and their variance is far less sure. Of a fraction it is Wilson's interval (1927), with as many rows as would
+    have this variance if each were right or wrong.
     """
     table = table.only(0)
     parts = components(table)
-    rows, seeds = float(parts.rows[0, 0]), float(parts.seeds[0, 0])
+    rows = float(parts.rows[0, 0])
     beyond = float(excess(parts.seeds, parts.interaction)[0, 0]) * parts.share
     if parts.units is None and parts.count < 2:
         return None, None
     score, variance = float(parts.means[0]), rows + beyond
-    terms = [(rows, parts.units.shape[1] - 1)] if parts.units is not None else []
-    if beyond > 0:
-        terms.append((seeds * parts.share, parts.count - 1))
-    uncertain = sum(value * value / freedom for value, freedom in terms)
-    reach = t_quantile(confidence, max(1.0, variance * variance / uncertain) if uncertain > 0 else math.inf)
+    square = 0.0
+    if parts.units is not None:
+        square += rows * t_quantile(confidence, parts.units.shape[1] - 1) ** 2
+    if parts.count > 1:
+        square += beyond * t_quantile(confidence, parts.count - 1) ** 2
+    reach = math.sqrt(square / variance) if variance > 0 else t_quantile(confidence, math.inf)
     if not (table.fraction and 0 <= score <= 1):
         half = reach * math.sqrt(variance)
         return score - half, score + half
-    if table.rows is None:
+    if table.rows is None or parts.units is None:
         half = reach * math.sqrt(variance)
         return max(0.0, score - half), min(1.0, score + half)
-    count = table.rows.shape[2]
-    if variance > 0:
-        count = min(score * (1 - score) / variance, count * table.rows.shape[1])
+    count = float(parts.units.shape[1])
+    if variance > 0 and 0 < score < 1:
+        count = min(score * (1 - score) / variance, table.rows.shape[1] * table.rows.shape[2])
     return wilson(score, max(1.0, count), reach)
 
 
