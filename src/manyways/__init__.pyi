@@ -46,6 +46,7 @@ from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTea
 from manyways.methods.semi_supervised.self_training import SelfTraining as SelfTraining
 from manyways.methods.supervised.gradient_boosting import GradientBoosting as GradientBoosting
 from manyways.methods.supervised.linear import Linear as Linear
+from manyways.methods.supervised.majority import Majority as Majority
 from manyways.methods.supervised.naive_bayes import NaiveBayes as NaiveBayes
 from manyways.methods.supervised.nearest_centroid import NearestCentroid as NearestCentroid
 from manyways.methods.supervised.nearest_neighbours import NearestNeighbours as NearestNeighbours

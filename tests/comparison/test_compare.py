@@ -82,8 +82,8 @@ def test_entries_are_complete(digits: Data) -> None:
     found = mw.compare(
         digits, methods=["supervised", "simclr >> fine-tune"], labels=300, budget=BUDGET, seeds=2, workers=0
     )
-    assert [entry.name for entry in found.entries] == ["supervised", "simclr >> fine-tune"]
-    for entry in found.entries:
+    assert [entry.name for entry in found.ways] == ["supervised", "simclr >> fine-tune"]
+    for entry in found.ways:
         assert entry.error is None
         assert not entry.pending
         assert len(entry.scores) == 2
@@ -139,7 +139,7 @@ def test_a_metric_that_should_be_small(digits: Data) -> None:
     methods = ["supervised(size=0.25)", "supervised(learning_rate=1e-08, size=0.25)"]
     found = mw.compare(digits, methods=methods, labels=300, budget=BUDGET, seeds=1, metric="log_loss", workers=0)
     assert not found.higher_is_better
-    assert [entry.name for entry in found.ranked()] == methods
+    assert [entry.name for entry in found.contestants()] == methods
     with pytest.raises(ParameterError, match=r"metric must be one of accuracy, .* for classification; got 'r2'"):
         mw.compare(digits, metric="r2")
 
@@ -172,8 +172,10 @@ def test_first_seeds_of_all_methods_come_first(digits: Data) -> None:
     assert [(job.method, job.labels, job.seed, job.keep_model) for job in jobs] == [
         ("supervised", 300, 0, True),
         ("kmeans", 300, 0, True),
+        ("majority", 300, 0, True),
         ("supervised", 300, 1, False),
         ("kmeans", 300, 1, False),
+        ("majority", 300, 1, False),
         ("supervised", 450, 0, False),  # 300 labels are plain supervision's own entry
         ("supervised", 450, 1, False),
     ]
@@ -225,7 +227,7 @@ def test_what_cannot_be_compared(digits: Data, options: dict[str, Any], error: t
 def test_active_learning_gets_no_more_labels_than_others(digits: Data, home: Path) -> None:
     methods = ("supervised(size=0.25)", "active-learning(base=supervised(size=0.25), rounds=2)")
     found = mw.compare(digits, methods=methods, labels=300, budget=BUDGET, seeds=1, workers=0)
-    assert [entry.error for entry in found.entries] == [None, None]
+    assert [entry.error for entry in found.ways] == [None, None]
     used = {name: len(model.lineage.all_rows()) for name, model in kept_models(plan_of(digits, *methods), home).items()}
     assert set(used.values()) == {300}
     first = kept_models(plan_of(digits, *methods), home)[list(used)[1]].lineage.parents[0]
@@ -243,7 +245,7 @@ def test_test_rows_never_influence_training(home: Path) -> None:
     models = []
     for each in (data, poisoned):
         found = mw.compare(each, methods=methods, labels=1000, budget="6 steps", seeds=1, workers=0)
-        assert [entry.error for entry in found.entries] == [None] * 4
+        assert [entry.error for entry in found.ways] == [None] * 4
         plan = make_plan(each, methods, 1000, Budget.of("6 steps"), 1, None, Splitting(), 0)
         models.append(kept_models(plan, home))
     assert all(same(models[0][name], models[1][name]) for name in plan.methods)
@@ -273,11 +275,11 @@ def test_in_this_process_or_in_others_scores_are_bitwise_the_same(digits: Data, 
 def test_a_method_that_fails_is_a_row_with_its_reason(digits: Data) -> None:
     methods = ["kmeans(clusters=100000)", "supervised"]
     found = mw.compare(digits, methods=methods, labels=300, budget=BUDGET, seeds=1, workers=0)
-    failed, fine = found.entries
+    failed, fine = found.ways
     assert failed.score is None
     assert failed.error == "KMeans.clusters must be at most the 450 training rows; got 100000."
     assert fine.score is not None
-    assert [entry.name for entry in found.ranked()] == ["supervised"]
+    assert [entry.name for entry in found.contestants()] == ["supervised"]
     assert found.conclusion is not None
     assert any("kmeans" in caution.lower() for caution in found.conclusion.cautions)
 
@@ -296,7 +298,7 @@ def test_a_process_that_dies_takes_only_its_job(
     plugin("dying", DYING)
     methods = ["dying", "supervised", "kmeans"]
     found = mw.compare(digits, methods=methods, labels=300, budget=BUDGET, seeds=1, **two_workers)
-    dying, supervised, kmeans = found.entries
+    dying, supervised, kmeans = found.ways
     assert dying.error is not None
     assert "killed" in dying.error
     assert dying.score is None
@@ -348,15 +350,16 @@ def test_interrupted_and_continued(digits: Data, trained: list[Job]) -> None:
             raise KeyboardInterrupt
 
     broken = run(stop_after_two)
-    assert [entry.pending for entry in broken.entries] == [False, False, True]
-    assert [entry.score is not None for entry in broken.entries] == [True, True, False]
+    assert [entry.pending for entry in broken.ways] == [False, False, True]
+    assert [entry.score is not None for entry in broken.ways] == [True, True, False]
     assert len(trained) == 2
 
     said: list[str | None] = []
     whole = run(lambda progress: said.append(progress.finished))
-    assert said[0] == "2 of 4 trainings are known from before"
+    assert said[0] == "2 of 5 trainings are known from before"
     assert [describe(job) for job in trained[2:]] == [
         "supervised(size=0.25), 300 labels, seed 0",
+        "majority, 300 labels, seed 0",
         "supervised, 450 labels, seed 0",
     ]
     assert not any(entry.pending for entry in whole.entries)
@@ -378,8 +381,8 @@ def test_fresh_throws_away_what_was_finished(digits: Data, trained: list[Job]) -
 def test_progress_counts_up_to_the_total(digits: Data) -> None:
     heard: list[CompareProgress] = []
     mw.compare(digits, methods=["kmeans"], labels=300, budget=BUDGET, seeds=2, workers=0, on_progress=heard.append)
-    assert {each.total for each in heard} == {2 + 2 * 2}
-    assert [each.done for each in heard] == list(range(7))
+    assert {each.total for each in heard} == {2 * 2 + 2 * 2}  # a line for reference, and two numbers of labels
+    assert [each.done for each in heard] == list(range(9))
     assert heard[1].finished is not None
     assert heard[1].finished.startswith("kmeans, 300 labels, seed 0: accuracy 0.")
     assert heard[-1].remaining_seconds == 0

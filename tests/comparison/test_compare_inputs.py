@@ -117,7 +117,7 @@ def test_labels_that_are_classes_are_read_in_per_cent(things: Path) -> None:
 def test_what_is_tried_on_several_labels(things: Path) -> None:
     data = mw.read(things, input="image", label=("colour", "light"))
     found = mw.compare(data, budget="1 step", seeds=1, workers=0)
-    assert {entry.name for entry in found.entries} == set(MultiTask.suggests or ())
+    assert {entry.name for entry in found.ways} == set(MultiTask.suggests or ())
 
 
 # --- several inputs ------------------------------------------------------------------------------

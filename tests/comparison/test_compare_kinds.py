@@ -77,5 +77,5 @@ def test_streams_are_scored_on_rows_that_came_later() -> None:
     data = Data.from_columns(columns, {"input": ["x"], "label": ["y"], "time": ["when"]})
     assert {"online-sgd", "online-sgd(drift='adwin')"} <= set(tried(data))
     found = compare(data, methods=["online-sgd", "supervised"], budget="100 steps", seeds=1, test_share=0.25, workers=0)
-    assert [entry.error for entry in found.entries] == [None, None]
-    assert all(entry.score < 0.2 for entry in found.entries)
+    assert [entry.error for entry in found.ways] == [None, None]
+    assert all(entry.score < 0.2 for entry in found.ways)

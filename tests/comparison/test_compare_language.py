@@ -243,7 +243,7 @@ def test_a_stage_of_another_kind_is_not_scored_on_the_way(topics: Data) -> None:
     """A masked language model has no accuracy; its stage has no points on the curve, and no say in it."""
     method = "masked_lm(vocabulary=300, context=16, size=0.2) >> fine_tune"
     found = compare(topics, methods=[method], budget="16 steps", seeds=1, workers=0)
-    (only,) = found.entries
+    (only,) = found.ways
     assert only.error is None
     assert only.score is not None
     assert {point.step for point in only.curve} <= set(range(9, 17)), "steps of the second stage, after the first's"
@@ -256,7 +256,7 @@ def test_labels_may_be_compared_from_a_start(topics: Data, tmp_path: Path) -> No
     names = list(map(str, suggested(topics, task_of(topics), start)))
     assert {"fine-tune", "supervised", "masked-lm >> fine-tune"} <= set(names)
     found = compare(topics, methods=["fine-tune", "supervised"], start=reader, budget="4 steps", seeds=1, workers=0)
-    assert [each.name for each in found.entries] == ["fine-tune", "supervised"], "features alone have no score"
+    assert [each.name for each in found.ways] == ["fine-tune", "supervised"], "features alone have no score"
     assert all(each.error is None for each in found.entries)
     again = compare(topics, methods=["supervised"], budget="4 steps", seeds=1, workers=0)
     assert entry(again, "supervised").score == entry(found, "supervised").score, "plain supervision starts from nothing"

@@ -37,10 +37,10 @@ def found(split: Data, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 def test_tasks_in_order_are_compared_by_average_accuracy(found: Comparison) -> None:
-    assert [entry.error for entry in found.entries] == [None] * 3
+    assert [entry.error for entry in found.ways] == [None] * 3
     assert (found.data.task, found.metric) == ("tasks in order", "average_accuracy")
     assert found.data.learned_from == "450 labelled rows in 5 tasks"
-    replay, plain, supervised = found.entries
+    replay, plain, supervised = found.ways
     assert {"average_accuracy", "forgetting", "backward_transfer", "accuracy"} <= set(replay.metrics)
     assert "forgetting" not in supervised.metrics
     assert replay.score is not None
@@ -72,7 +72,7 @@ def test_the_matrix_ends_where_the_score_is(found: Comparison) -> None:
 
 
 def test_what_sees_all_at_once_is_a_bound_and_no_advice(found: Comparison) -> None:
-    replay, _, supervised = found.entries
+    replay, _, supervised = found.ways
     assert (replay.bound, supervised.bound) == ("", "all tasks at once")
     best = replace(supervised, score=0.999, scores=(0.999, 0.999), seconds=0.01)
     conclusion = conclude(replace(found, entries=(*found.entries[:2], best)))
@@ -81,7 +81,7 @@ def test_what_sees_all_at_once_is_a_bound_and_no_advice(found: Comparison) -> No
     page = render_report(found)
     assert "<em>all tasks at once</em>" in page
     assert "Forgetting" in page
-    assert page.count('<table class="matrix">') == 3
+    assert page.count('<table class="matrix">') == 4
 
 
 def test_where_only_bounds_have_a_score_one_is_taken(

@@ -139,7 +139,7 @@ def test_the_table_stands_in_order_and_is_read_on_a_telephone(page: Page) -> Non
     cells = [found["data-heading"] for found in page.having("data-heading")]
     assert cells == ["Accuracy", "Labels worth", "Time", "Memory", "Parameters", "Steps"] * 3
     style = "".join(page.code["style"])
-    narrow = style[style.index("@media (max-width: 1000px)") :]
+    narrow = style[style.index("@media screen and (max-width: 1000px)") :]
     assert "content: attr(data-heading)" in narrow
     assert ".ways, .ways thead, .ways tbody { display: block; }" in narrow
 
@@ -300,6 +300,24 @@ def test_a_reference_is_a_dashed_line_and_a_word(
     far = Page(render_report(make_comparison(*entries, replace(near, score=0.1, scores=(0.1, 0.1), low=0.1, high=0.1))))
     assert not far.classed("rule"), "it lies beyond the scale"
     assert len(far.classed("off-scale")) == 1
+
+
+def test_what_is_level_with_the_best_and_what_went_wrong_stand_as_words(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    entries = (
+        make_entry("a", [0.90, 0.92, 0.88]),
+        make_entry("b", [0.89, 0.93, 0.87], caution="It diverged at step 7."),
+        make_entry("c", [0.1, 0.1, 0.1]),
+    )
+    page = Page(render_report(make_comparison(*entries)))
+    marks = [(found["class"], found.get("title")) for tag, found in page.elements if tag == "em"]
+    assert ("best", None) in marks
+    assert ("plain", "It cannot be told apart from the best mean.") in marks
+    assert ("caution", "It diverged at step 7.") in marks
+    assert "A recommended" in words(page)
+    assert "B level caution" in words(page)
+    assert "C 10.0%" in words(page)
 
 
 def test_intervals_of_fractions_end_at_one(

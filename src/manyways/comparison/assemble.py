@@ -38,7 +38,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
 
     evidence = Evidence(plan, outcomes, folder)
     curve = label_points(plan, evidence)
-    entries = [make_entry(plan, name, method, outcomes, interrupted) for name, method in plan.methods.items()]
+    entries = [make_entry(plan, name, method, outcomes, interrupted) for name, method in plan.entries.items()]
     if any(job.method == START for job in plan.jobs()):
         entries.insert(0, start_entry(plan, outcomes, interrupted))
     comparison = Comparison(
@@ -101,6 +101,7 @@ def make_entry(
         hyperparameters=method.to_json(),
         pending=interrupted and len(done) < sum(len(plan.splits(place)) for place in range(len(plan.seeds))),
         bound=plan.task.bound(method),
+        reference=name in plan.references,
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from manyways.comparison.advise import completed
@@ -51,6 +51,13 @@ class ComparisonPlan:
     curve: tuple[int, ...]
     task: Task
     start: Start | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The methods of lines for reference, as text, with their titles; see `Task.references`."""
+
+    @property
+    def entries(self) -> dict[str, Method]:
+        """The methods, and those of the lines for reference that are not among them."""
+        return {**self.methods, **{text: parse_method(text) for text in self.references if text not in self.methods}}
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
@@ -64,7 +71,7 @@ class ComparisonPlan:
                 )
             )
             for seed, split in runs
-            for name, method in self.methods.items()
+            for name, method in self.entries.items()
         ]  # fmt: skip
         if self.start is not None and self.start.scored_by(self.task):
             untrained = [Job(START, self.labels, kept[0], "", self.metric, split=split) for split in self.splits(0)]
@@ -94,7 +101,7 @@ class ComparisonPlan:
     @cached_property
     def titles(self) -> dict[str, str]:
         """The titles of the methods by their text."""
-        return titles(self.methods)
+        return {**titles(self.entries), **self.references}
 
     @property
     def key(self) -> str:
@@ -170,6 +177,7 @@ def make_plan(
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
+        references=task.references(visible),
     )
 
 

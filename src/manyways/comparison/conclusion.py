@@ -39,7 +39,7 @@ def conclude(comparison: Comparison) -> Conclusion:
     return Conclusion(
         title=_title(comparison, choice, ranked),
         sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice), *_bounds(comparison)),
-        cautions=(*_cautions(comparison, choice), *_unfinished(comparison)),
+        cautions=(*_cautions(comparison, choice), *_references(comparison, choice), *_unfinished(comparison)),
         recommended=choice.name,
         indistinguishable=tuple(entry.name for entry in tied),
     )
@@ -167,6 +167,17 @@ def _bounds(comparison: Comparison) -> list[str]:
         f"{entry.title}, which learns {entry.bound}, reaches {wording.reached(comparison, entry)}."
         for entry in comparison.ranked()
         if entry.bound
+    ]
+
+
+def _references(comparison: Comparison, choice: Entry) -> list[str]:
+    """Warnings of lines for reference that the choice is not beyond."""
+    sign = 1.0 if comparison.higher_is_better else -1.0
+    return [
+        f"{choice.title} is no better than the line for reference, {entry.title} "
+        f"({wording.reached(comparison, entry)}): nothing has been learned from the inputs that this score could show."
+        for entry in comparison.ranked()
+        if entry.reference and entry is not choice and sign * ((choice.score or 0.0) - (entry.score or 0.0)) <= 0
     ]
 
 

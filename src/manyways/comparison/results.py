@@ -305,6 +305,11 @@ class Comparison(Record):
         """True if the metric is a fraction of 1 that people read in per cent."""
         return self.metric in FRACTIONS
 
+    @property
+    def ways(self) -> tuple[Entry, ...]:
+        """The entries that are no lines for reference, in their order."""
+        return tuple(entry for entry in self.entries if not entry.reference)
+
     def ranked(self) -> list[Entry]:
         """The entries that have a score, best first; equal scores: the quicker first."""
         sign = -1 if self.higher_is_better else 1

@@ -51,7 +51,7 @@ def _with_interval(comparison: Comparison, scored: Scored, evidence: Evidence) -
 
 def _with_worth(comparison: Comparison, evidence: Evidence) -> Comparison:
     """`comparison` with the number of labels that each entry is worth."""
-    ranked = [entry for entry in comparison.ranked() if entry.name != BASELINE]
+    ranked = [entry for entry in comparison.ranked() if entry.name != BASELINE and not entry.reference]
     points = [point for point in comparison.label_curve if point.score is not None]
     keys: list[Key] = [_key(comparison, entry) for entry in ranked]
     keys += [(BASELINE, point.labels) for point in points]

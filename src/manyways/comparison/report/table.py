@@ -1,7 +1,8 @@
 """The table of all entries: a row each, with its interval as a picture on one scale, and its numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from manyways.comparison import wording
 from manyways.comparison.report.colours import ARROWS, Look, colours
@@ -23,6 +24,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A word on an entry, and what it means in full; `kind` gives its colour."""
+
+    word: str
+    meaning: str = ""
+    kind: Literal["best", "plain", "caution"] = "plain"
+
+
+@dataclass(frozen=True)
 class Row:
     """An entry in the table; `marks` are words on it, places are per cent of the common scale."""
 
@@ -32,7 +42,7 @@ class Row:
     interval: tuple[float, float] | None
     seeds: tuple[float, ...]
     cells: tuple[Cell, ...]
-    marks: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
     best: bool = False
     beyond: str = ""
     """The path of an arrow where the score lies beyond the scale: a line for reference far from all entries."""
@@ -78,7 +88,7 @@ def ways(comparison: Comparison, conclusion: Conclusion) -> Ways | None:
             if len(entry.scores) > 1 and scale.holds(score)
             else (),
             tuple(cell(entry) for _, cell in columns),
-            _marks(entry, len(entries) > 1 and entry.name == conclusion.recommended),
+            tuple(_marks(entry, conclusion)) if len(entries) > 1 else (),
             entry.name == conclusion.recommended,
             "" if scale.holds(score) else ARROWS["fewer" if scale.place(score) == 0 else "more"],
         )
@@ -94,9 +104,17 @@ def _ordered(one: float, other: float) -> tuple[float, float]:
     return min(one, other), max(one, other)
 
 
-def _marks(entry: Entry, recommended: bool) -> tuple[str, ...]:
-    reference = "for reference" if entry.reference else ""
-    return tuple(filter(None, ("recommended" if recommended else "", reference, entry.bound)))
+def _marks(entry: Entry, conclusion: Conclusion) -> Iterator[Mark]:
+    if entry.name == conclusion.recommended:
+        yield Mark("recommended", kind="best")
+    elif entry.name in conclusion.indistinguishable:
+        yield Mark("level", "It cannot be told apart from the best mean.")
+    if entry.reference:
+        yield Mark("for reference", "It is no candidate, but a line that every way should be above.")
+    if entry.bound:
+        yield Mark(entry.bound, "It learns under easier conditions than the others.")
+    if entry.caution:
+        yield Mark("caution", entry.caution, "caution")
 
 
 def _columns(comparison: Comparison, entries: list[Entry]) -> list[tuple[str, Callable[[Entry], Cell]]]:

@@ -21,9 +21,9 @@ def t_quantile(confidence: float, freedom: float) -> float:
 def mean_interval(table: ScoreTable, confidence: float) -> Interval:
     """The interval of the mean of the first entry of `table`; None, None where neither seeds nor rows tell its error.
 
-    The squares of the intervals of seeds and of test rows, each by its own quantile of Student's t, are added: seeds are
-    few, and their variance is far less sure. Of a fraction it is Wilson's interval (1927), with as many rows as would
-    have this variance if each were right or wrong.
+    The squares of the intervals of seeds and of test rows are added, each by its own quantile of Student's t: seeds are
+    few, and their variance is less sure. Of a fraction it is Wilson's interval (1927), with as many rows as would have
+    this variance if each were right or wrong.
     """
     table = table.only(0)
     parts = components(table)

@@ -82,6 +82,10 @@ class Task:
         """The easier conditions that `method` learns under ("all tasks at once"): it shows the best to hope for."""
         return ""
 
+    def references(self, data: Data) -> Mapping[str, str]:
+        """The methods, as text, whose scores stand in every comparison for what is no achievement, and their titles."""
+        return {}
+
     def prepare(self, data: Data) -> None:
         """Compute what all entries share, once."""
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from manyways.comparison.exhibits import Exhibit, Matrix
 from manyways.comparison.tasks.base import TEST_ROWS, Task
+from manyways.comparison.tasks.labelled import CONSTANTS, MAJORITY
 from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
@@ -81,6 +82,9 @@ class Continual(Task):
 
     def enters(self, method: Method) -> bool:
         return _in_order(method) or str(method) == "supervised"
+
+    def references(self, data: Data) -> Mapping[str, str]:
+        return {MAJORITY: CONSTANTS["softmax"]}
 
     def bound(self, method: Method) -> str:
         return "" if _in_order(method) else "all tasks at once"

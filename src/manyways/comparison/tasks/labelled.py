@@ -1,6 +1,6 @@
 """Tasks of predicting labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from manyways.comparison.exhibits import Exhibit, Matrix
 from manyways.comparison.results import Best, Entry
@@ -10,6 +10,10 @@ from manyways.data.data import Data
 from manyways.data.targets import TARGETS, Target
 from manyways.metrics import plain_metric
 from manyways.models.model import Model
+
+MAJORITY = "majority"
+CONSTANTS = {"softmax": "majority class", "sigmoid": "shares of the classes", "identity": "mean"}
+"""The title of what predicts the same for every row, by the activation of the outputs."""
 
 
 class OneLabel(Task):
@@ -25,6 +29,9 @@ class OneLabel(Task):
 
     def applies(self, data: Data) -> bool:
         return len(data.labels) == 1 and bool(data.inputs) and data.label.kind == self.kind.column_kind
+
+    def references(self, data: Data) -> Mapping[str, str]:
+        return {MAJORITY: CONSTANTS[self.kind.activation]}
 
     def closely(self, name: str, model: Model, test: Data) -> Best:
         return showcase(name, model, test)
@@ -42,6 +49,9 @@ class SeveralLabels(Task):
 
     def applies(self, data: Data) -> bool:
         return len(data.labels) > 1 and bool(data.inputs)
+
+    def references(self, data: Data) -> Mapping[str, str]:
+        return {MAJORITY: "majority classes and means"}
 
     def learned_from(self, data: Data, visible: Data) -> str:
         return f"{int(visible.training.labelled.sum()):,} rows of {len(data.labels)} labels"

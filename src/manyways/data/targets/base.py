@@ -201,6 +201,22 @@ class Target(ABC):
         losses = self.losses(outputs, labels, smoothing)
         return losses.mean() if weights is None else (weights * losses).mean()
 
+    def constant(self, labels: "Tensor", weights: "Tensor | None" = None) -> "Tensor":
+        """The outputs [width], the same for all rows, with the least loss on encoded labels that are all known."""
+        import torch
+
+        best = torch.zeros(self.width, requires_grad=True)
+        optimizer = torch.optim.LBFGS([best], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> float:
+            optimizer.zero_grad()
+            value = self.loss(best.expand(len(labels), -1), labels, weights)
+            value.backward()  # type: ignore[no-untyped-call]
+            return float(value.detach())
+
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        return best.detach()
+
     @abstractmethod
     def consistency_loss(self, student: "Tensor", teacher: "Tensor") -> "Tensor":
         """The disagreement of two networks' outputs [rows, width], the teacher's fixed: a squared difference."""

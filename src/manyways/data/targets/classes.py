@@ -20,6 +20,8 @@ from manyways.pseudo_values import class_pseudo_values
 
 UNLABELLED = -1
 """The code of a class that is missing or hidden."""
+NEVER = -30.0
+"""The logarithm of the probability of a class that no labelled row has."""
 
 
 def kl_distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -117,6 +119,11 @@ class ClassTarget(Target):
         if weights is None:
             return cross_entropy(outputs.float(), labels, label_smoothing=smoothing)
         return super().loss(outputs, labels, weights, smoothing)
+
+    def constant(self, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The logarithms of the shares of the classes; -30 for a class without rows."""
+        counts = torch.bincount(labels, weights, minlength=self.width).double()
+        return torch.where(counts > 0, (counts / counts.sum()).log(), NEVER).float()
 
     def consistency_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The sum over classes of the squared difference of probabilities, as in the authors' code of Mean Teacher."""

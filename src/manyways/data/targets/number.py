@@ -97,6 +97,11 @@ class NumberTarget(Target):
             return mse_loss(outputs[:, 0].float(), labels.float())
         return super().loss(outputs, labels, weights)
 
+    def constant(self, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean."""
+        numbers = labels.double()
+        return (numbers.mean() if weights is None else (weights * numbers).sum() / weights.sum()).float()[None]
+
     def consistency_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         return mse_loss(student.float(), teacher.float())
 
