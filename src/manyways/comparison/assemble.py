@@ -9,6 +9,7 @@ import numpy as np
 
 from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import BASELINE, START, conclude
+from manyways.comparison.confirmation import confirm
 from manyways.comparison.evidence import Evidence, Outcomes, by_seed
 from manyways.comparison.results import (
     BOUNDED,
@@ -66,6 +67,10 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     )
     comparison = with_uncertainty(comparison, evidence)
     comparison = replace(comparison, best=_best(plan, comparison, folder))
+    comparison = replace(comparison, conclusion=conclude(comparison))
+    if interrupted or plan.apart is None:
+        return comparison
+    comparison = replace(comparison, confirmed=confirm(plan, comparison, folder))
     return replace(comparison, conclusion=conclude(comparison))
 
 

@@ -57,6 +57,7 @@ def compare(
     split: Way = "auto",
     folds: int | None = None,
     splits: int | None = None,
+    confirm: float | None = None,
     workers: int | None = None,
     on: str | None = None,
     fresh: bool = False,
@@ -82,6 +83,9 @@ def compare(
             have one, else random. Rows of one subject or group are never on both sides, whatever the split.
         folds: Number of folds: each row is tested on once for every seed. None: one test part.
         splits: Number of random splits, each with test rows of its own; every method is trained on each.
+        confirm: Share of the rows, drawn as test rows are, that is kept apart from everything: in the end the entry
+            that is recommended, and no other, is scored on them. Of data with test rows of its own, a share of these.
+            None keeps none apart.
         workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8; on a cluster
             as many as it has processors for.
         on: Cluster that trainings run on: "ray" for the Ray cluster that this machine is part of, "ray://HOST:PORT" for
@@ -108,7 +112,9 @@ def compare(
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
-    plan = make_plan(as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun)
+    plan = make_plan(
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, confirm
+    )
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)

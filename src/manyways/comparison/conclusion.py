@@ -38,7 +38,12 @@ def conclude(comparison: Comparison) -> Conclusion:
     choice = _cheapest(best, [entry for entry in tied if _close(gaps[entry.name])])
     return Conclusion(
         title=_title(comparison, choice, ranked),
-        sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice), *_bounds(comparison)),
+        sentences=(
+            *_why(comparison, choice, best, tied, gaps),
+            *_confirmed(comparison, choice),
+            *_saving(comparison, choice),
+            *_bounds(comparison),
+        ),
         cautions=(*_cautions(comparison, choice), *_references(comparison, choice), *_unfinished(comparison)),
         recommended=choice.name,
         indistinguishable=tuple(entry.name for entry in tied),
@@ -161,6 +166,16 @@ def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) 
     return [f"{choice.title} is {amount} {side} {against}{unsure}."]
 
 
+def _confirmed(comparison: Comparison, choice: Entry) -> list[str]:
+    """The score on rows that were kept apart."""
+    confirmed = comparison.confirmed
+    if confirmed is None or confirmed.name != choice.name or confirmed.score is None:
+        return []
+    reached = wording.reached(comparison, confirmed)
+    apart = f"{wording.count(confirmed.rows)} rows that were kept apart, and that no other entry was scored on"
+    return [f"On {apart}, {choice.title} reaches {reached}."]
+
+
 def _bounds(comparison: Comparison) -> list[str]:
     """Scores of those that learn under easier conditions, in words."""
     return [
@@ -222,7 +237,7 @@ def _cautions(comparison: Comparison, choice: Entry) -> list[str]:
     if seeds < FEW_SEEDS:
         known = "One seed says nothing of" if seeds == 1 else f"{seeds} seeds say little of"
         sentences.append(f"{known} the spread between runs; repeat with --seeds 5.")
-    if len(comparison.contestants()) > 1 and comparison.interval_over[1:]:
+    if comparison.confirmed is None and len(comparison.contestants()) > 1 and comparison.interval_over[1:]:
         among = f"The best of {len(comparison.contestants())} was chosen on these {comparison.interval_over[1]}"
         sentences.append(f"{among}, so its own score is a little flattering; {CONFIRM}.")
     by_chance = _test_margin(comparison, choice.score)

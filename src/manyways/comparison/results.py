@@ -235,6 +235,27 @@ class Best(Record):
 
 
 @dataclass(frozen=True)
+class Confirmed(Record):
+    """The score of the recommended entry on rows that were kept apart from the whole comparison.
+
+    Attributes:
+        name: Name of the entry.
+        rows: Number of these rows.
+        score: Mean over its models, one of each seed.
+        low: Lower end of its interval.
+        high: Upper end.
+        scores: A score per model.
+    """
+
+    name: str
+    rows: int
+    score: float | None
+    low: float | None = None
+    high: float | None = None
+    scores: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Conclusion(Record):
     """The answer in words: which way to take and why; `recommended` is None when no entry has a score.
 
@@ -268,6 +289,7 @@ class Comparison(Record):
         label_curve: Scores of plain supervision at growing numbers of labels.
         best: Best entry.
         conclusion: Conclusion.
+        confirmed: Score of the recommended entry on rows kept apart, where some were.
         command: Command that repeats it.
         confidence: Level of the intervals, in (0, 1).
         interval_over: What intervals of scores are over: "seeds" or "splits", and "test rows" or "episodes".
@@ -289,6 +311,7 @@ class Comparison(Record):
     label_curve: tuple[LabelPoint, ...] = ()
     best: Best | None = None
     conclusion: Conclusion | None = None
+    confirmed: Confirmed | None = None
     command: str = ""
     confidence: float = 0.95
     interval_over: tuple[str, ...] = ("seeds",)
