@@ -51,10 +51,10 @@ def compare(report: Path, methods: str, budget: str, seeds: str) -> None:
     """Write the report of SST-2 with 200 labels; its own test sentences are the test rows."""
     folder = Path(os.environ["MANYWAYS_DATA"], "sst2")
     with tempfile.TemporaryDirectory() as place:
-        for part in ("train", "test"):  # the files have no line of names
+        for part, name in (("train", "sst2"), ("test", "test")):  # the files have no line of names
             rows = (folder / f"{part}.tsv").read_text(encoding="utf-8")
-            Path(place, f"{part}.tsv").write_text(f"sentence\tlabel\n{rows}", encoding="utf-8")
-        words = ["compare", "train.tsv", "--test", "test.tsv", "--labels", "200", "--methods", methods]
+            Path(place, f"{name}.tsv").write_text(f"sentence\tlabel\n{rows}", encoding="utf-8")
+        words = ["compare", "sst2.tsv", "--test", "test.tsv", "--labels", "200", "--methods", methods]
         words += ["--budget", budget, "--seeds", seeds, "--report", str(report.resolve())]
         words += ["--json", str(report.resolve().with_suffix(".json"))]
         subprocess.run([sys.executable, "-m", "manyways", *words], cwd=place, check=True)

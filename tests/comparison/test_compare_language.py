@@ -14,10 +14,11 @@ from rich.console import Console
 
 import manyways as mw
 from manyways.comparison.compare import compare
-from manyways.comparison.comparison_plan import make_plan, suggested
+from manyways.comparison.comparison_plan import make_plan
 from manyways.comparison.conclusion import START
 from manyways.comparison.report import render_report, settings
 from manyways.comparison.results import Comparison, Entry, read_results, write_results
+from manyways.comparison.shortlist import everything
 from manyways.comparison.start import Start, folder_key, open_start
 from manyways.comparison.table import render_table
 from manyways.comparison.tasks import task_of
@@ -233,7 +234,7 @@ def test_judged_answers_are_compared_like_pairs(sums: Data, checkpoint: Path) ->
 
 
 def test_texts_with_labels_are_tried_with_masked_language_models(topics: Data) -> None:
-    plan = make_plan(topics, None, None, Budget.of("5 steps"), 1, None, Splitting(), 0)
+    plan = make_plan(topics, "all", None, Budget.of("5 steps"), 1, None, Splitting(), 0)
     assert "masked-lm >> fine-tune" in plan.methods
     assert {"supervised", "linear-probe", "simclr >> fine-tune"} <= plan.methods.keys()
     assert not {"pretrain", "sft", "dpo"} & plan.methods.keys()
@@ -253,7 +254,7 @@ def test_a_stage_of_another_kind_is_not_scored_on_the_way(topics: Data) -> None:
 def test_labels_may_be_compared_from_a_start(topics: Data, tmp_path: Path) -> None:
     reader = mw.MaskedLM(vocabulary=300, context=16, size=0.2).fit(topics, budget=3)
     start = open_start(reader.save(tmp_path / "reader"))
-    names = list(map(str, suggested(topics, task_of(topics), start)))
+    names = list(map(str, everything(topics, task_of(topics), start)))
     assert {"fine-tune", "supervised", "masked-lm >> fine-tune"} <= set(names)
     found = compare(topics, methods=["fine-tune", "supervised"], start=reader, budget="4 steps", seeds=1, workers=0)
     assert [each.name for each in found.ways] == ["fine-tune", "supervised"], "features alone have no score"
@@ -269,7 +270,7 @@ def test_what_is_tried_follows_from_the_start(sums: Data, pairs: Data, answers: 
     start = open_start(checkpoint)
 
     def names(data: Data, start: Start | None) -> list[str]:
-        return list(map(str, suggested(data, task_of(data), start)))
+        return list(map(str, everything(data, task_of(data), start)))
 
     assert names(sums, None) == [
         "pretrain",

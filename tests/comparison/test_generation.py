@@ -40,10 +40,10 @@ def test_images_without_a_label_are_compared_by_what_is_drawn(images: Data) -> N
 
 
 def test_nothing_named_both_are_tried(images: Data) -> None:
-    from manyways.comparison.comparison_plan import suggested
+    from manyways.comparison.shortlist import everything
     from manyways.comparison.tasks import task_of
 
-    assert list(map(str, suggested(images, task_of(images)))) == ["gan", "vae"]
+    assert list(map(str, everything(images, task_of(images)))) == ["gan", "vae"]
 
 
 def test_labelled_data_is_asked_for_classes_unless_another_metric_is_named() -> None:

@@ -158,7 +158,7 @@ def test_the_legend_is_pressed_for_what_is_seen(page: Page) -> None:
 def test_what_a_pointer_reads_is_the_numbers(page: Page) -> None:
     tips = [json.loads(found["data-tips"] or "") for found in page.having("data-tips") if found["data-entry"] == "e0"]
     texts = [text for points in tips for _, _, text in points]
-    assert "200 steps, 20 s: 96.1% 0.0–96.1" in texts
+    assert "200 steps, 20 s: 96.1% (0.0–96.1)" in texts
     assert "96.1% ± 1.0 with 40, worth 310 labels" in texts
     assert "96.1% ± 1.0\n31 s, 1.0 k parameters" in texts
     assert all(0 <= x <= 100 and 0 <= y <= 100 for points in tips for x, y, _ in points)
@@ -343,7 +343,7 @@ def test_pictures_and_sounds_do_not_make_it_large(full: Comparison) -> None:
     assert len(html.encode()) < MOST_BYTES
     assert len([found for tag, found in page.elements if tag == "img"]) == 2 + 2
     assert "22 more are in the results" in words(page)
-    assert "Pseudo-Label and Supervised: left out" in words(page)
+    assert "Pseudo-Label and Supervised: in the results" in words(page)
 
 
 def test_long_texts_and_wide_tables_are_cut(full: Comparison) -> None:
@@ -413,3 +413,19 @@ def test_names_beside_a_plot_do_not_cover_each_other(
     places = [float((found["y"] or "").rstrip("%")) for found in page.classed("name") if "data-place" in found][:5]
     assert len({found["data-place"] for found in page.having("data-place")}) > 1
     assert min(next_ - place for place, next_ in zip(places, places[1:], strict=False)) >= 4.4
+
+
+def test_a_dozen_rows_are_enough_to_read(full: Comparison) -> None:
+    mistakes = tuple(Mistake(str(at), "zero", "one", "table", {"a": at}) for at in range(20))
+    page = Page(render_report(replace(full, best=Best("fixmatch", mistakes=mistakes))))
+    assert words(page).count("true zero predicted one") == 12
+    assert "8 more are in the results" in words(page)
+
+
+def test_the_reason_of_an_entry_on_the_shortlist_is_said(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    entries = (make_entry("a", [0.9], reason="spreads the labels"), make_entry("b", [0.8]))
+    page = Page(render_report(make_comparison(*entries)))
+    assert "A spreads the labels" in words(page)
+    assert {found.get("title") for found in page.classed("name")} >= {"A: spreads the labels", "B"}

@@ -58,7 +58,11 @@ def same_weights(one: Model, other: Model) -> bool:
 
 @pytest.mark.parametrize(
     ("method", "die_at", "how"),
-    [("fixmatch", 7, "between"), ("fixmatch", 5, "within"), ("simclr(batch_size=32) >> fine-tune", 5, "between")],
+    [
+        ("fixmatch", 7, "between"),
+        ("fixmatch(threshold_rule='flexmatch')", 5, "within"),
+        ("simclr(batch_size=32) >> fine-tune", 5, "between"),
+    ],
 )
 def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path, method: str, die_at: int, how: str) -> None:
     assert run_script(method, tmp_path / "killed", die_at, how) == -9

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from manyways.cli.arguments import Reading, Source, parse
+from manyways.cli.arguments import Count, Reading, Source, at_least, parse
 from manyways.cli.output import console, notes
 from manyways.cli.wording import as_typed, command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from manyways.comparison.advise import Advice
+    from manyways.comparison.shortlist import Shortlist
     from manyways.data.data import Data
 
 SHOWN = 8
@@ -30,19 +32,24 @@ class Advise:
     data: Source
     """The data to learn from; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
+    labels: Count = None
+    """Training labels that may be seen; by default all there are."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `manyways advise`."""
     options = parse(Advise, "advise", arguments)
+    at_least("--labels", options.labels, 1)
     data = options.reading.read(options.data, quiet=True)
-    from manyways.comparison.advise import advise
+    data = data if options.labels is None else data.with_labels(options.labels)
+    from manyways.comparison.advise import advise, shortlist_of
 
-    suggestions = advise(data)
+    suggestions, listed = advise(data), shortlist_of(data)
     out = console()
     for name, what in summary(data):
         out.print(f"{name:<12}{what}", soft_wrap=True)
-    _print_methods(out, suggestions)
+    _print_shortlist(out, listed)
+    _print_methods(out, suggestions, "also possible" if listed.methods else "possible")
     out.print()
     out.print(f"Type next:\n  {next_command(data, suggestions, arguments)}", soft_wrap=True)
     return 0
@@ -97,26 +104,42 @@ def _label_lines(data: "Data") -> list[tuple[str, str]]:
     return [*lines, ("labelled", f"{labelled:,} training rows have a label, {rest:,} have none")]
 
 
-def _print_methods(out: "Console", suggestions: "Sequence[Advice]") -> None:
+def _table(*headings: str, first: int | None = None) -> "Table":
     from rich.table import Table
 
-    def table(*headings: str, first: int | None = None) -> Table:
-        grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for at, heading in enumerate(headings):
-            grid.add_column(heading, no_wrap=first is None and at == 0, max_width=None if at else first)
-        return grid
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for at, heading in enumerate(headings):
+        grid.add_column(heading, no_wrap=first is None and at == 0, max_width=None if at else first)
+    return grid
 
-    possible = table("possible: write", "gives", "what it does")
-    for advice in suggestions:
-        if advice.possible:
-            possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
+
+def _print_shortlist(out: "Console", listed: "Shortlist") -> None:
+    """The methods that a comparison tries by default, the quickest first, and why."""
+    if not listed.methods:
+        return
+    table = _table("shortlist: write", "why")
+    for method in listed.methods:
+        table.add_row(str(method), listed.reasons[str(method)])
     out.print()
-    out.print(possible if possible.rows else "No method can learn from this data as it is.")
+    out.print(table)
+    for note in listed.notes():
+        out.print()
+        out.print(note)
+
+
+def _print_methods(out: "Console", suggestions: "Sequence[Advice]", title: str) -> None:
+    possible = _table(f"{title}: write", "gives", "what it does")
+    for advice in suggestions:
+        if advice.possible and not advice.recommended:
+            possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
+    if not any(advice.possible for advice in suggestions) or possible.rows:
+        out.print()
+        out.print(possible if possible.rows else "No method can learn from this data as it is.")
     reasons: dict[str, list[str]] = {}
     for advice in suggestions:
         if not advice.possible:
             reasons.setdefault(as_typed(advice.reason), []).append(advice.name)
-    impossible = table("not as it is", "why, and what to type instead", first=NAMES_WIDTH)
+    impossible = _table("not as it is", "why, and what to type instead", first=NAMES_WIDTH)
     for reason, names in reasons.items():
         impossible.add_row(", ".join(names), reason)
     if impossible.rows:
@@ -126,7 +149,7 @@ def _print_methods(out: "Console", suggestions: "Sequence[Advice]") -> None:
 
 def next_command(data: "Data", suggestions: "Sequence[Advice]", arguments: Sequence[str]) -> str:
     """The command to type next with the data as it was given: a comparison, or a fit where nothing can be scored."""
-    from manyways.comparison.comparison_plan import suggested
+    from manyways.comparison.shortlist import everything
     from manyways.comparison.tasks import all_tasks, task_of
 
     training = data.training
@@ -134,7 +157,7 @@ def next_command(data: "Data", suggestions: "Sequence[Advice]", arguments: Seque
         return command_line("compare", *arguments, "--report", "report.html")
     if not data.inputs and data.columns:
         task = task_of(data)
-        begun = [] if suggested(data, task) else ["--start", "FOLDER"]
+        begun = [] if everything(data, task) else ["--start", "FOLDER"]
         return command_line("compare", *arguments, *begun, "--report", "report.html")
     if data.has("label") and training.labelled.any() and _can_be_told_apart(data):
         labels = max(FEW_LABELS, LABELS_PER_CLASS * len(data.classes)) if data.classification else FEW_LABELS

@@ -30,6 +30,9 @@ from manyways.errors import ParameterError
 if TYPE_CHECKING:
     from manyways.comparison.results import Comparison
 
+ALL = "all"
+"""The word for every method that the data allows."""
+
 
 @dataclass(frozen=True)
 class Compare:
@@ -48,7 +51,8 @@ class Compare:
     """Training labels that every way may see; by default all there are."""
     methods: Annotated[tuple[str, ...], arg(metavar="METHODS …", help_behavior_hint="")] = ()
     """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
-    By default all that the data allows."""
+    By default a shortlist of at most 12 by the kind of data and the number of labels; all: every one that the data
+    allows."""
     budget: Annotated[str, arg(metavar="BUDGET")] = "10s"
     """The budget of each training: 20s, '2 minutes', '500 steps', '10000 examples' or '2 tflops'."""
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
@@ -105,7 +109,8 @@ class Compare:
         if self.open and self.report is None:
             raise ParameterError("--open opens the report, and none is written; add --report report.html.")
         for method in self.methods:
-            check_method_names(method)
+            if self.methods != (ALL,):
+                check_method_names(method)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -116,12 +121,13 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.comparison.compare import compare
     from manyways.methods.expressions import parse_method, split_methods
 
-    methods = [parse_method(one) for text in options.methods for one in split_methods(text)] or None
+    everything = options.methods == (ALL,)
+    named = [] if everything else [parse_method(one) for text in options.methods for one in split_methods(text)]
     data = options.reading.read(options.data)
     with CompareView() as view:
         comparison = compare(
             data,
-            methods=methods,
+            methods="all" if everything else named or None,
             labels=options.labels,
             budget=options.budget,
             seeds=options.seeds,

@@ -1,13 +1,15 @@
 """advise: which ways of learning the data allows, and what the others lack."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from manyways.methods.chain import Chain
+from manyways.comparison.shortlist import Shortlist, shortlist
+from manyways.comparison.tasks import task_of
+from manyways.errors import DataError
 from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.starts import given, last, starts
+from manyways.methods.starts import completed, given, last
 from manyways.models.abilities import any_of
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class Advice:
         needs: Needs of the method.
         gives: Abilities of its models.
         from_labels: True if it learns from labels.
+        recommended: Reason why it is on the shortlist, which a comparison tries by default; empty where it is not.
+        left_out: Reason why it is not, where there is one.
     """
 
     name: str
@@ -38,10 +42,12 @@ class Advice:
     needs: tuple[str, ...]
     gives: tuple[str, ...]
     from_labels: bool = False
+    recommended: str = ""
+    left_out: str = ""
 
 
 def advise(data: "Source") -> list[Advice]:
-    """Advice on every method there is for `data`, the possible ones first, by name.
+    """Advice on every method there is for `data`: first those on the shortlist, then the possible ones, by name.
 
     Args:
         data: A `Data`, or anything that `manyways.read` reads.
@@ -52,8 +58,28 @@ def advise(data: "Source") -> list[Advice]:
     from manyways.data.read import as_data
 
     table = as_data(data)
-    found = [_advice(kind(), table) for kind in all_methods().values()]
-    return sorted(found, key=lambda advice: (not advice.possible, advice.name))
+    listed = shortlist_of(table)
+    found = [_with_place(_advice(kind(), table), listed) for kind in all_methods().values()]
+    places = {name: place for place, name in reversed(list(enumerate(listed.makers.values())))}
+    return sorted(found, key=lambda advice: (not advice.possible, places.get(advice.name, len(places)), advice.name))
+
+
+def shortlist_of(data: "Data") -> Shortlist:
+    """The shortlist of a comparison of `data` by its usual metric; an empty one where none can be made of it."""
+    try:
+        return shortlist(data, task_of(data))
+    except DataError:
+        return Shortlist()
+
+
+def _with_place(advice: Advice, listed: Shortlist) -> Advice:
+    """`advice` with the reason why the method is on the shortlist, or not."""
+    mine = [text for text, maker in listed.makers.items() if advice.name == maker or text == advice.write]
+    reasons = [listed.reasons[text] for text in mine]
+    left_out = [reason for reason, names in listed.left_out.items() if advice.write in names]
+    if not advice.possible:
+        return advice
+    return replace(advice, recommended=next(iter(reasons), ""), left_out=next(iter(left_out), ""))
 
 
 def one_line(kind: type[Method]) -> str:
@@ -77,15 +103,6 @@ def _advice(method: Method, data: "Data") -> Advice:
         from_labels=any(need.labelled for need in method.needs),
         gives=tuple(sorted(given(method, data) if write else method.gives)),
     )
-
-
-def completed(method: Method, data: "Data") -> Method | None:
-    """`method` with a start before it that `data` allows, if it needs one; None where there is none."""
-    if not method.needs_start():
-        return method if method.lacks(data) is None else None
-    first = method.stages[0] if isinstance(method, Chain) else method
-    chains = (start >> method for start in starts(first.takes, data))
-    return next((chain for chain in chains if chain.lacks(data) is None), None)
 
 
 def _after_a_start(method: Method, data: "Data") -> tuple[str, str]:

@@ -68,10 +68,11 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     comparison = with_uncertainty(comparison, evidence)
     comparison = replace(comparison, best=_best(plan, comparison, folder))
     comparison = replace(comparison, conclusion=conclude(comparison))
-    if interrupted or plan.apart is None:
-        return comparison
-    comparison = replace(comparison, confirmed=confirm(plan, comparison, folder))
-    return replace(comparison, conclusion=conclude(comparison))
+    if plan.apart is not None and not interrupted:
+        comparison = replace(comparison, confirmed=confirm(plan, comparison, folder))
+    conclusion = conclude(comparison)
+    conclusion = replace(conclusion, cautions=(*conclusion.cautions, *plan.shortlist.notes()))
+    return replace(comparison, conclusion=conclusion)
 
 
 def label_points(plan: ComparisonPlan, evidence: Evidence) -> list[LabelPoint]:
@@ -108,6 +109,7 @@ def make_entry(
         bound=plan.task.bound(method),
         reference=name in plan.references,
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
+        reason=plan.shortlist.reasons.get(name, ""),
     )
     if failed := [outcome for outcome in done if outcome.error]:
         return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
@@ -48,7 +48,7 @@ class CompareProgress:
 def compare(
     data: "Source",
     *,
-    methods: Sequence[Method | str] | None = None,
+    methods: Sequence[Method | str] | Literal["all"] | None = None,
     labels: int | None = None,
     budget: Budget | str = "10s",
     seeds: int | Sequence[int] = 3,
@@ -73,7 +73,8 @@ def compare(
     Args:
         data: A `Data`, or anything that `manyways.read` reads, with a label, or with what language models learn from:
             pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
-        methods: Methods, or their text; None tries all that the roles of the data allow.
+        methods: Methods, or their text; "all" tries every one that the data allows, None a shortlist of at most 12 by
+            the kind of data and the number of labels, the quickest first, of which each entry has its `reason`.
         labels: Number of training labels that every method may see (stratified; anew for every seed); None: all.
         budget: Budget of each training; `"10s"` is seconds of training in one process.
         seeds: Number of seeds, or the seeds.

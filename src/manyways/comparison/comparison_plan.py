@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from manyways.comparison.advise import completed
 from manyways.comparison.conclusion import BASELINE, START
 from manyways.comparison.job import Job, fields_of
 from manyways.comparison.label_efficiency import label_counts
+from manyways.comparison.shortlist import Shortlist, everything, shortlist
 from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
@@ -19,14 +19,15 @@ from manyways.data.data import Data
 from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
-from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
-from manyways.methods.starts import given, last, stages
+from manyways.methods.starts import given, last
 from manyways.models.abilities import any_of
 from manyways.training.budget import Budget
 from manyways.version import __version__
 
+ALL = "all"
+"""In place of methods: every one that the data allows."""
 MOST_WORKERS = 8
 
 
@@ -54,6 +55,8 @@ class ComparisonPlan:
     start: Start | None = None
     apart: Data | None = None
     """Rows that nothing is learned from or tested on; the entry that is chosen is scored on them in the end."""
+    shortlist: Shortlist = field(default_factory=Shortlist)
+    """The choice of the methods where none was named."""
     references: Mapping[str, str] = field(default_factory=dict)
     """The methods of lines for reference, as text, with their titles; see `Task.references`."""
 
@@ -120,12 +123,12 @@ class ComparisonPlan:
 
 
 def make_plan(
-    data: Data, methods: Sequence[Method | str] | None, labels: int | None, budget: Budget, seeds: int | Sequence[int],
-    metric: str | None, splitting: Splitting, workers: int | None, start: Start | None = None,
-    confirm: float | None = None,
+    data: Data, methods: Sequence[Method | str] | str | None, labels: int | None, budget: Budget,
+    seeds: int | Sequence[int], metric: str | None, splitting: Splitting, workers: int | None,
+    start: Start | None = None, confirm: float | None = None,
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
-    named = None if methods is None else [_method(method) for method in methods]
+    named = None if methods is None or methods == ALL else [_method(method) for method in methods]
     rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
     apart = None
     if confirm is not None:
@@ -157,7 +160,8 @@ def make_plan(
     visible = data.with_labels(labels, numbers[0]) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
-    chosen = suggested(visible, task, start) if named is None else named
+    listed = shortlist(visible, task, start) if methods is None else Shortlist(tuple(named or ()))
+    chosen = everything(visible, task, start) if methods == ALL else listed.methods
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
@@ -187,6 +191,7 @@ def make_plan(
         task=task,
         start=start,
         apart=apart,
+        shortlist=listed,
         references=task.references(visible),
     )
 
@@ -198,20 +203,3 @@ def _label_curve(data: Data, visible: Data) -> tuple[int, ...]:
 
 def _method(given: Method | str) -> Method:
     return parse_method(given) if isinstance(given, str) else given
-
-
-def suggested(data: Data, task: Task, start: Start | None = None) -> list[Method]:
-    """Methods that suggest themselves for `data`, those that `start` begins as they are, others anew, by name."""
-    kinds = all_methods().values()
-    candidates = [parse_method(text) for kind in kinds for text in kind.suggestions(data)]
-    if start is not None and task.has_labels:
-        candidates += [method for kind in kinds if (method := kind()).needs_start() and start.begins(method, task)]
-    fitting: dict[str, Method] = {}
-    for method in candidates:
-        if not (given(method, data) & task.gives and task.enters(method)):
-            continue
-        begun = start is not None and start.begins(method, task)
-        found = method if begun else completed(method, data) if start is None or task.has_labels else None
-        if found is not None and found.lacks(data, start.model if begun and start is not None else None) is None:
-            fitting[str(found)] = found
-    return sorted(fitting.values(), key=lambda method: (str(method) != BASELINE, len(stages(method)), str(method)))

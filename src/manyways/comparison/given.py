@@ -13,9 +13,11 @@ from manyways.models.model import Model
 def check_given(arguments: dict[str, Any]) -> None:
     """Raise ParameterError for an argument of `compare` that is of another type than it may be, or out of its range."""
     methods, seeds = arguments["methods"], arguments["seeds"]
-    if isinstance(methods, str):
-        raise ParameterError(f"methods must be a list; got the text {methods!r}. Type methods=[{methods!r}].")
-    if methods is not None and not (_several(methods) and all(isinstance(each, Method | str) for each in methods)):
+    if isinstance(methods, str) and methods != "all":
+        raise ParameterError(f"methods must be a list, or 'all'; got the text {methods!r}. Type methods=[{methods!r}].")
+    if methods not in (None, "all") and not (
+        _several(methods) and all(isinstance(each, Method | str) for each in methods)
+    ):
         raise ParameterError(
             f"methods must be a list of methods or their text, such as ['supervised', mw.Ridge()]; got {methods!r}."
         )

@@ -140,6 +140,7 @@ class Entry(Record):
         exhibits: Exhibits of its model of the first seed.
         bound: Easier conditions that it learns under, in words; empty for most.
         caution: Trouble in a training that has a score all the same.
+        reason: Reason why it is on the shortlist; empty where methods were named.
         reference: True for a line for reference, such as the majority class, which is no candidate for the best.
     """
 
@@ -171,6 +172,7 @@ class Entry(Record):
     exhibits: tuple[Exhibit, ...] = ()
     bound: str = ""
     caution: str = ""
+    reason: str = ""
     reference: bool = False
 
     @property

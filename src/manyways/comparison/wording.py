@@ -11,6 +11,8 @@ from manyways.comparison.results import FRACTIONS, Comparison, DataSummary, Entr
 MISSING = "—"
 LOPSIDED = 0.1
 """Share of an interval's half width that its middle may lie off the score and still be written as ±."""
+NEAR = 0.4
+"""Of the range of the entries' intervals: so far away a line for reference may be and still be on the axis."""
 METRIC_WORDS = {
     "nats_per_token": "nats per token",
     "frechet_distance": "Fréchet distance",
@@ -118,8 +120,9 @@ def within_bounds(comparison: Comparison, value: float) -> float:
 
 
 def reached(comparison: Comparison, scored: Scored) -> str:
-    """A score with its interval: "96.1% ± 1.0"."""
-    return f"{score(comparison, scored.score)} {margin(comparison, scored)}".strip()
+    """A score with its interval: "96.1% ± 1.0", "99.2% (95.2–100.0)"."""
+    interval = margin(comparison, scored)
+    return f"{score(comparison, scored.score)} {interval if interval[:1] in '±' else f'({interval})'}".strip()
 
 
 def seconds(value: float | None) -> str:
@@ -229,11 +232,8 @@ def score_range(comparison: Comparison) -> tuple[float, float]:
         if end is not None
     ]
     low, high = min(ends), max(ends)
-    near = [
-        entry.score
-        for entry in ranked
-        if entry.score is not None and low - (high - low) <= entry.score <= 2 * high - low
-    ]
+    room = NEAR * (high - low)
+    near = [entry.score for entry in ranked if entry.score is not None and low - room <= entry.score <= high + room]
     return min(low, *near), max(high, *near)
 
 

@@ -78,6 +78,9 @@ class Chain(Method):
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()
 
+    def from_scratch(self) -> bool:
+        return self.stages[0].from_scratch()
+
     def going_on(self) -> "Chain":
         return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
 

@@ -17,6 +17,7 @@ from manyways.data.targets import predictions
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import Input, Need, lacking, lacking_inputs, lacking_values, unused
+from manyways.methods.recommendations import ANY, Profile, Recommendation
 from manyways.methods.written import as_tuple, default, plain, written
 from manyways.models.abilities import any_of
 from manyways.models.lineage import Lineage, machine, versions
@@ -88,6 +89,9 @@ class Method(ABC):
     suggests: ClassVar[tuple[str, ...] | None] = None
     """The methods that a comparison tries of it where nothing is named; None: the method alone, if its models predict
     the label, adapt to classes, or act."""
+    recommends: ClassVar[Mapping[str, Recommendation]] = {}
+    """Its place on the shortlist of a comparison, by the kind of the inputs: table, image, audio, text, "several" of
+    them, "any". By default it comes after those that state one, with its docstring for the reason."""
     written: ClassVar[str | None] = None
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
@@ -266,6 +270,11 @@ class Method(ABC):
         """True if this method, with these fields, can only start from a model."""
         return self.requires_model
 
+    def from_scratch(self) -> bool:
+        """True if it trains a network of random weights, or a method in its fields does."""
+        held = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
+        return any(value.from_scratch() for value in held if isinstance(value, Method))
+
     def going_on(self) -> "Method":
         """This method as it goes on from a model of its own: without the fields that only shape a new one."""
         return self
@@ -350,6 +359,19 @@ class Method(ABC):
         if cls.suggests is not None:
             return cls.suggests
         return (cls.method_name(),) if cls.gives & (predictions() | {"adapt", "act"}) else ()
+
+    @classmethod
+    def recommendation(cls, profile: Profile, method: "Method") -> Recommendation:
+        """The rank and the reason of `method`, one of the `suggestions`, on the shortlist of a comparison.
+
+        Args:
+            profile: Profile of the data.
+            method: The method as the comparison would try it: a chain, where it needs a start.
+        """
+        if method.from_scratch() and (reason := profile.too_few_for_a_network()):
+            return Recommendation(reason, None)
+        usual = Recommendation((cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip("."))
+        return cls.recommends.get(profile.kind) or cls.recommends.get(ANY) or usual
 
     @final
     @classmethod

@@ -26,6 +26,14 @@ def starts(wanted: frozenset[str], data: "Data | None" = None, longest: int = LO
     return sorted(_candidates(wanted, data, longest), key=lambda method: _order(method, wanted, data))
 
 
+def completed(method: "Method", data: "Data") -> "Method | None":
+    """`method` with a start before it that `data` allows, if it needs one; None where there is none."""
+    if not method.needs_start():
+        return method if method.lacks(data) is None else None
+    chains = (start >> method for start in starts(stages(method)[0].takes, data))
+    return next((chain for chain in chains if chain.lacks(data) is None), None)
+
+
 def given(method: "Method", data: "Data | None" = None) -> frozenset[str]:
     """The abilities of a model that `method` makes; of `data` without labels none can learn to predict them."""
     words = last(method).gives

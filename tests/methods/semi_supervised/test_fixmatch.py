@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget
+from manyways.errors import ParameterError
 from manyways.methods.semi_supervised.fixmatch import ClassBalance, FixMatch, pseudo_label_loss
 from manyways.randomness import generator
 
@@ -17,14 +18,16 @@ from ..steps import Step, move_average
 
 @pytest.mark.quick
 def test_loss_by_hand() -> None:
-    """Of three rows one is below the threshold; it counts in the mean, but adds nothing."""
+    """Of three rows one has no weight; it counts in the mean, but adds nothing. Another has a quarter."""
     weak = torch.tensor([[4.0, 0.0], [0.0, 3.0], [0.1, 0.0]])
     strong = torch.tensor([[1.0, 2.0], [0.5, 0.0], [9.0, -9.0]])
     first = math.log(math.exp(1) + math.exp(2)) - 1
     second = math.log(math.exp(0.5) + 1) - 0
-    loss, confident = pseudo_label_loss(ClassTarget("y", ("a", "b")), weak.softmax(1), strong, 0.9)
+    target, weights = ClassTarget("y", ("a", "b")), torch.tensor([[1.0], [1.0], [0.0]])
+    loss = pseudo_label_loss(target, weak.softmax(1), strong, weights)
     assert float(loss) == pytest.approx((first + second) / 3)
-    assert float(confident) == pytest.approx(2 / 3)
+    loss = pseudo_label_loss(target, weak.softmax(1), strong, weights * torch.tensor([[0.25], [1.0], [1.0]]))
+    assert float(loss) == pytest.approx((0.25 * first + second) / 3)
 
 
 @pytest.mark.quick
@@ -37,7 +40,8 @@ def test_guesses_carry_no_gradient(digits: Data) -> None:
         guesses = learner.network(batch["weak"]).softmax(1)
     outputs = learner.network(batch["taught"])
     target = learner.target
-    wanted = target.loss(outputs[:8], batch["labels"]) + pseudo_label_loss(target, guesses, outputs[8:], 0.0)[0]
+    taught = pseudo_label_loss(target, guesses, outputs[8:], torch.ones(16, 1))
+    wanted = target.loss(outputs[:8], batch["labels"]) + taught
     weights = list(learner.network.parameters())
     expected = torch.autograd.grad(wanted, weights)
     for ours, theirs in zip(torch.autograd.grad(method.loss(learner, batch)[0], weights), expected, strict=True):
@@ -60,11 +64,13 @@ def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
 
 @pytest.mark.quick
 @pytest.mark.parametrize(("threshold", "share"), [(0.0, 1.0), (0.999999, 0.0)])
-def test_threshold_decides_who_teaches(threshold: float, share: float) -> None:
-    weak, strong = torch.randn(2, 8, 4, generator=generator(1)).unbind()
-    loss, confident = pseudo_label_loss(ClassTarget("y", tuple("abcd")), weak.softmax(1), strong, threshold)
-    assert float(confident) == share
-    assert (float(loss) > 0) == (share > 0)
+def test_threshold_decides_who_teaches(digits: Data, threshold: float, share: float) -> None:
+    method = FixMatch(batch_size=8, unlabelled_ratio=2, threshold=threshold)
+    learner = method.begin(digits.with_labels(40), None, 0)
+    with torch.no_grad():
+        _, parts = method.loss(learner, method.draw(learner, 0, generator(0)))
+    assert float(parts["confident"]) == share
+    assert (float(parts["consistency"]) > 0) == (share > 0)
 
 
 def test_unlabelled_rows_make_it_better(digits: Data) -> None:
@@ -127,6 +133,43 @@ def test_a_whole_step(digits: Data) -> None:
     learner.balance.guessed.copy_(0.98 * uneven + 0.02 * weak.mean(0))
     learner.balance.latest = weak.mean(0)
     step.agree(loss)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("rule", ["flexmatch", "freematch", "softmatch"])
+def test_a_whole_step_of_a_rule_that_follows_the_training(digits: Data, rule: str) -> None:
+    """Guesses weigh as the rule says, by where they were drawn and by the run's decay; then the rule moves."""
+    method = FixMatch(batch_size=8, unlabelled_ratio=3, threshold=0.11, threshold_rule=rule, align_classes=False)
+    step = Step(method, digits.with_labels(40), steps=40)
+    learner, batch = step.by_hand, step.batch
+    np.testing.assert_array_equal(batch["guessed"].numpy(), learner.pick(learner.unlabelled, 24, step.step, 1))
+    with torch.no_grad():
+        weak = learner.network(batch["weak"]).softmax(1)
+        weights = learner.rule(weak[:, None], batch["guessed"], 1 - 10 / 40)[:, 0]
+        learner.balance(weak)
+    outputs = learner.network(batch["taught"])
+    taught = cross_entropy(outputs[8:], weak.argmax(1), reduction="none") * weights
+    loss = cross_entropy(outputs[:8], batch["labels"]) + taught.sum() / 24
+    step.descend(loss)
+    move_average(learner.average, learner.network, min(0.99, 4 / 13))
+    learner.balance.follow()
+    learner.rule.follow()
+    step.agree(loss)
+
+
+@pytest.mark.quick
+def test_the_fairness_term_is_of_its_rule_alone(digits: Data) -> None:
+    method = FixMatch(batch_size=8, unlabelled_ratio=3, threshold_rule="freematch", fairness_weight=0.5)
+    learner = method.begin(digits.with_labels(40), None, 0)
+    with torch.no_grad():
+        loss, parts = method.loss(learner, method.draw(learner, 0, generator(0)))
+    assert float(parts["fairness"]) != 0
+    expected = parts["supervised"] + parts["consistency"] + 0.5 * parts["fairness"]
+    torch.testing.assert_close(loss, expected)
+    with pytest.raises(ParameterError, match="is of the threshold rule 'freematch'"):
+        FixMatch(fairness_weight=0.5)
+    with pytest.raises(ParameterError, match="must be one of 'fixed', 'flexmatch', 'freematch', 'softmatch'"):
+        FixMatch(threshold_rule="freematsch")
 
 
 @pytest.mark.quick

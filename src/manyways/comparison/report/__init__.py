@@ -136,7 +136,9 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
     if choice is None:
         return []
     metric = wording.metric_words(comparison.metric)
-    figures = [(wording.score(comparison, choice.score), f"{metric} {wording.margin(comparison, choice)}".strip())]
+    interval = wording.margin(comparison, choice)
+    called = f"{metric} {interval}" if interval.startswith("±") else ", ".join(filter(None, (metric, interval)))
+    figures = [(wording.score(comparison, choice.score), called)]
     for name, called in BASELINES.items():
         plain = entries.get(name)
         if plain is not None and plain is not choice:

@@ -9,6 +9,8 @@ from manyways.comparison.results import Comparison, Entry, Mistake
 
 MOST_BYTES = 400_000
 """Of what is shown of mistakes, and of all exhibits; the first that fit are shown."""
+MOST_TO_READ = 12
+"""Mistakes that are shown, where they are no pictures, of which an eye takes in more."""
 OPEN = 4
 """Entries whose exhibit is seen at once; those of the others open at a click."""
 
@@ -64,6 +66,7 @@ def shares(matrix: Matrix) -> Callable[[float | None], float]:
 
 
 def fitting(mistakes: Sequence[Mistake], most: int = MOST_BYTES) -> tuple[Mistake, ...]:
-    """The first of `mistakes` that together take at most `most` bytes."""
+    """The first of `mistakes` that together take at most `most` bytes; of rows to be read, a dozen."""
+    mistakes = [each for at, each in enumerate(mistakes) if at < MOST_TO_READ or each.kind == "image"]
     sizes = accumulate(len(str(each.payload)) for each in mistakes)
     return tuple(each for each, size in zip(mistakes, sizes, strict=True) if size <= most)

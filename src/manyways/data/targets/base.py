@@ -245,8 +245,22 @@ class Target(ABC):
 
     # What follows is of pseudo-labels and class balance; kinds with probabilities have it.
 
-    def pseudo_labels(self, probabilities: "Tensor", threshold: float) -> "Tensor":
-        """The most probable labels, encoded; unlabelled where their probability is below `threshold`."""
+    def answers(self, probabilities: "Tensor") -> "Tensor":
+        """As `distributions`, of a tensor: [rows, questions, answers]."""
+        self.require_probabilities()
+        if self.activation == "softmax":
+            return probabilities[:, None]
+        import torch
+
+        return torch.stack([probabilities, 1 - probabilities], dim=2)
+
+    def pseudo_labels(self, probabilities: "Tensor", threshold: "float | Tensor") -> "Tensor":
+        """The most probable labels, encoded; unlabelled where their probability is below `threshold`.
+
+        Args:
+            probabilities: Probabilities [rows, width].
+            threshold: One for all, or one for each question of each row, [rows, questions].
+        """
         raise ModelError(f"{self.name!r} has no probabilities, and so no pseudo-labels.")
 
     def where_known(self, labels: "Tensor", known: "Tensor") -> "Tensor":

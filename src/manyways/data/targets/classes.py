@@ -132,9 +132,9 @@ class ClassTarget(Target):
     def distillation_loss(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         return kl_distillation(student, teacher, temperature)
 
-    def pseudo_labels(self, probabilities: Tensor, threshold: float) -> Tensor:
-        confidence, guess = probabilities.max(1)
-        return guess.where(confidence >= threshold, UNLABELLED)
+    def pseudo_labels(self, probabilities: Tensor, threshold: float | Tensor) -> Tensor:
+        confidence, guess = probabilities.max(1, keepdim=True)
+        return guess.where(confidence >= threshold, UNLABELLED)[:, 0]
 
     def shares(self, labels: Tensor) -> Tensor:
         return torch.bincount(labels, minlength=self.width) / len(labels)

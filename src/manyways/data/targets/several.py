@@ -141,7 +141,7 @@ class SeveralTarget(Target):
         wanted = (teacher.float() / temperature).sigmoid()
         return temperature**2 * binary_cross_entropy_with_logits(student.float() / temperature, wanted)
 
-    def pseudo_labels(self, probabilities: Tensor, threshold: float) -> Tensor:
+    def pseudo_labels(self, probabilities: Tensor, threshold: float | Tensor) -> Tensor:
         """A class of a row is on or off where the more probable of both is at least that probable, else unknown."""
         on, sure = (probabilities > 0.5).float(), probabilities.maximum(1 - probabilities) >= threshold
         return on.masked_fill(~sure, float("nan"))

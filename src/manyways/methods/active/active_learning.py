@@ -14,6 +14,7 @@ from manyways.methods.bases.acquisition import ACQUISITIONS
 from manyways.methods.fields import Count, Named
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.recommendations import Recommendation
 from manyways.methods.semi_supervised.self_training import require_classifier
 from manyways.methods.starts import last
 from manyways.methods.supervised.supervised import Supervised
@@ -44,6 +45,9 @@ class ActiveLearning(Method):
     gives: ClassVar = predictions(discrete=True) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
+    recommends: ClassVar = {
+        "any": Recommendation("asks for the labels that help most instead of taking what it is given", 34),
+    }
     paper: ClassVar = "Lewis & Gale (1994); Settles, Active learning literature survey (2009)"
 
     field_trials: ClassVar = {"oracle": {"oracle": lambda rows: [0] * len(rows)}}

@@ -106,6 +106,9 @@ class LanguageMethod(Adapting, GradientMethod[LanguageLearnerT], Generic[Languag
         # Adapters stand beside weights that have learned something.
         return (self.requires_model or self.lora is not None) and self.checkpoint is None
 
+    def from_scratch(self) -> bool:
+        return not self.needs_start() and self.checkpoint is None
+
     def at_a_checkpoint(self) -> Method | None:
         return replace(self, checkpoint="FOLDER")
 

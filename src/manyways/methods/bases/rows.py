@@ -1,5 +1,6 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
@@ -57,6 +58,9 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
+
+    def from_scratch(self) -> bool:
+        return not (self.needs_start() or any(map(is_checkpoint, re.split("[=,]", self.backbone))))
 
     def going_on(self) -> Self:
         return replace(self, backbone="auto", size=1.0, only=())

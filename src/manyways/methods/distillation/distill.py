@@ -13,6 +13,7 @@ from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Positive, Share
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.training.learner import LabelledLearner
 
@@ -42,6 +43,9 @@ class Distill(LabelledMethod[DistillLearner]):
     requires_model: ClassVar = True
     uses_all_rows: ClassVar = True
     suggests: ClassVar = ("fixmatch >> distill",)
+    recommends: ClassVar = {
+        "any": Recommendation("a smaller network learns from the answers of a better one", 60),
+    }
     paper: ClassVar = "Hinton, Vinyals & Dean, Distilling the knowledge in a neural network (2015)"
 
     def ablations(self, data: Data) -> Ablations:

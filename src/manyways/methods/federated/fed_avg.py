@@ -7,6 +7,7 @@ from torch import Tensor
 
 from manyways.methods.bases.federated import FederatedLearner, FederatedMethod
 from manyways.methods.bases.gradient import Batch
+from manyways.methods.recommendations import Recommendation
 from manyways.models.population import Weights
 
 
@@ -34,6 +35,9 @@ class FedAvg(FederatedMethod[FederatedLearner]):
     that the guarantee does not cover.
     """
 
+    recommends: ClassVar = {
+        "any": Recommendation("the clients keep their rows: only weights leave them", 15),
+    }
     paper: ClassVar = (
         "McMahan et al., Communication-efficient learning of deep networks from decentralized data, AISTATS 2017"
     )

@@ -17,6 +17,7 @@ from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, NotNegative, Share
 from manyways.methods.method import Ablations
 from manyways.methods.needs import AnyLabel, Input, SeveralInputs
+from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import LabelledLearner
@@ -106,6 +107,9 @@ class Fusion(LabelledMethod[LabelledLearner]):
     missing_inputs: ClassVar = True
     suggests: ClassVar = ("fusion", "fusion(kind='late')")
     example: ClassVar = "digit-halves"
+    recommends: ClassVar = {
+        "any": Recommendation("a network for each input, joined, that does with any of them missing", 12),
+    }
     paper: ClassVar = (
         "Snoek, Worring & Smeulders, Early versus late fusion in semantic video analysis, ACM Multimedia 2005; "
         "Neverova et al., ModDrop, TPAMI 2016"

@@ -18,6 +18,7 @@ from manyways.methods.method import Learned, Method
 from manyways.methods.needs import Input, Label, lacking
 from manyways.methods.online._begin import begin, labels_of
 from manyways.methods.online._order import in_order
+from manyways.methods.recommendations import Recommendation
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.stream import StreamHead, StreamPredictor
@@ -82,6 +83,9 @@ class OnlineSGD(Method):
     gives: ClassVar = frozenset({"classify", "regress"})
     takes: ClassVar = frozenset({"embed"})
     single_pass: ClassVar = True
+    recommends: ClassVar = {
+        "any": Recommendation("one pass over the rows in their order, and it follows a drift", 15),
+    }
     paper: ClassVar = (
         "Robbins & Monro, A stochastic approximation method, 1951; Gama, Sebastião & Rodrigues, On evaluating stream "
         "learning algorithms, Machine Learning 2013"

@@ -14,6 +14,7 @@ from manyways.methods.bases.rows import RowMethod
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.training.learner import RowLearner
 
@@ -52,6 +53,10 @@ class SimCLR(RowMethod[SimCLRLearner]):
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
+    recommends: ClassVar = {
+        "image": Recommendation("features are learned from all images first, labelled or not", 28),
+        "any": Recommendation("features are learned from all rows first, labelled or not", 38),
+    }
     paper: ClassVar = "Chen et al., A simple framework for contrastive learning, ICML 2020"
 
     @classmethod

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.data.targets import Target, predictions
+from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
-from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
+from manyways.methods.bases.threshold_rules import THRESHOLD_RULES, FreeMatch, ThresholdRule, decay_of
+from manyways.methods.fields import Count, Interval, Named, NotNegative, Positive, Share
 from manyways.methods.method import Ablations
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -22,16 +25,19 @@ from manyways.training.learner import LabelledLearner
 BALANCE_DECAY = 0.98
 
 
-def pseudo_label_loss(target: Target, weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """The loss of the strong views' outputs against pseudo-labels of the weak views, of at least `threshold`.
+def pseudo_label_loss(target: Target, weak: Tensor, strong: Tensor, weights: Tensor) -> Tensor:
+    """The loss of the strong views' outputs against pseudo-labels of the weak views; the mean is over all rows.
 
-    weak: probabilities, strong: outputs, both [rows, width]; the mean is over all rows, confident or not. Also gives
-    the share that was confident.
+    Args:
+        target: What the labels are.
+        weak: Probabilities [rows, width].
+        strong: Outputs [rows, width].
+        weights: Weights of the guesses, [rows, questions]: those of weight 0 are unlabelled.
     """
-    guess = target.pseudo_labels(weak, threshold)
-    confident = target.known(guess)
-    losses = target.losses(strong, target.where_known(guess, confident))
-    return (losses * confident.float()).mean(), confident.float().mean()
+    used = weights > 0
+    guess = target.pseudo_labels(weak, torch.where(used, 0.0, torch.inf))
+    losses = target.losses(strong, target.where_known(guess, target.known(guess)))
+    return (losses * weights.sum(1) / used.sum(1).clamp_min(1)).mean()
 
 
 class ClassBalance(nn.Module):
@@ -63,10 +69,11 @@ class ClassBalance(nn.Module):
 
 
 class FixMatchLearner(LabelledLearner):
-    """A learner of encoded rows, the average of its network, and how often each class is guessed."""
+    """A learner of encoded rows, the average of its network, how often each class is guessed, and how guesses weigh."""
 
     average: AverageNetwork[Network]
     balance: ClassBalance
+    rule: ThresholdRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +90,11 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     """Unlabelled rows in a batch for each labelled one (µ; 7 in the paper)."""
     threshold: Annotated[float, Interval("[0, 1)")] = 0.9
     """Least confidence of a guess that is learned from (τ; 0.95 in the paper, for runs a thousand times longer)."""
+    threshold_rule: Annotated[str, Named(THRESHOLD_RULES)] = "fixed"
+    """Rule by which guesses count: fixed, by class (flexmatch), by the mean confidence so far (freematch), or a weight
+    in place of a threshold (softmatch). Those two need no `threshold`."""
+    fairness_weight: NotNegative = 0.0
+    """Weight of FreeMatch's fairness term, of its rule alone (0.001 in the paper)."""
     unlabelled_weight: NotNegative = 1.0
     """Weight of the loss on unlabelled rows (λ)."""
     align_classes: bool = True
@@ -95,7 +107,21 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
+    recommends: ClassVar = {
+        "image": Recommendation("its guesses on images without a label teach it: strongest with few labels", 12),
+        "any": Recommendation("its guesses on rows without a label teach it", 26),
+    }
     paper: ClassVar = "Sohn et al., FixMatch, NeurIPS 2020"
+
+    field_trials: ClassVar = {"fairness_weight": {"threshold_rule": "freematch", "fairness_weight": 1.0}}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fairness_weight and not issubclass(THRESHOLD_RULES.find(self.threshold_rule), FreeMatch):
+            raise ParameterError(
+                f"FixMatch.fairness_weight is of the threshold rule 'freematch'; got {self.fairness_weight} with "
+                f"threshold_rule={self.threshold_rule!r}. Leave it out, or write threshold_rule='freematch'."
+            )
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
@@ -109,15 +135,18 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
         learner = super().begin(data, model, seed)
         learner.average = AverageNetwork(learner.network, self.average_decay)
         learner.balance = ClassBalance(learner.target, learner.labels_at(learner.labelled))
+        learner.rule = THRESHOLD_RULES.find(self.threshold_rule)(learner.target, len(learner.rows), self.threshold)
         return learner
 
     def draw(self, learner: FixMatchLearner, step: int, rng: torch.Generator) -> Batch:
         positions = learner.pick(learner.labelled, self.batch_size, step)
-        hidden = learner.take(learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1))
+        guessed = learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
+        hidden = learner.take(guessed)
         labelled, strong = learner.views.weak(learner.take(positions), rng), learner.views.strong(hidden, rng)
         return {
             "weak": learner.views.weak(hidden, rng),
             "taught": {name: torch.cat([labelled[name], strong[name]]) for name in hidden},
+            "guessed": torch.from_numpy(guessed).to(learner.device),
             **learner.labels_of(positions),
         }
 
@@ -125,16 +154,23 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
         with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
             weak = learner.target.probabilities(learner.network(batch["weak"]))
             aligned = learner.balance(weak)
+            guesses = aligned if self.align_classes else weak
+            weights = learner.rule(learner.target.answers(guesses), batch["guessed"], decay_of(learner.steps))
         outputs, labelled = learner.network(batch["taught"]), len(batch["labels"])
         supervised = learner.label_loss(outputs[:labelled], batch)
-        guesses = aligned if self.align_classes else weak
-        consistency, confident = pseudo_label_loss(learner.target, guesses, outputs[labelled:], self.threshold)
-        parts = {"supervised": supervised, "consistency": consistency, "confident": confident}
-        return supervised + self.unlabelled_weight * consistency, parts
+        consistency = pseudo_label_loss(learner.target, guesses, outputs[labelled:], weights)
+        parts = {"supervised": supervised, "consistency": consistency, "confident": weights.mean()}
+        loss = supervised + self.unlabelled_weight * consistency
+        if self.fairness_weight and isinstance(learner.rule, FreeMatch):
+            strong = learner.target.probabilities(outputs[labelled:])
+            parts["fairness"] = learner.rule.fairness(learner.target.answers(strong), weights)
+            loss = loss + self.fairness_weight * parts["fairness"]
+        return loss, parts
 
     def after(self, learner: FixMatchLearner, step: int) -> None:
         learner.average.follow(learner.network, step)
         learner.balance.follow()
+        learner.rule.follow()
 
     def finish(self, learner: FixMatchLearner) -> Network:
         return learner.average.network

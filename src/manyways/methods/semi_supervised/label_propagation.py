@@ -17,6 +17,7 @@ from manyways.methods.features import start_features
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Classes, Input, Unlabelled
+from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.nearest import NearestRows
@@ -91,6 +92,9 @@ class LabelPropagation(Method):
     needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify"})
     takes: ClassVar = frozenset({"embed"})
+    recommends: ClassVar = {
+        "any": Recommendation("spreads the labels to similar rows without one, in a moment", 22),
+    }
     paper: ClassVar = "Zhu & Ghahramani (2002); Zhou et al., Learning with local and global consistency, NeurIPS 2003"
 
     field_trials: ClassVar = {"gamma": {"kernel": "rbf", "gamma": 0.1}}

@@ -14,6 +14,7 @@ from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
 from manyways.methods.method import Ablations
 from manyways.methods.needs import AnyLabel, Input, Unlabelled
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.training.average import AverageNetwork
@@ -51,6 +52,9 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True
+    recommends: ClassVar = {
+        "any": Recommendation("agrees with its own average on rows without a label", 35),
+    }
     paper: ClassVar = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017"
 
     @classmethod

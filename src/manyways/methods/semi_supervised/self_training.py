@@ -12,6 +12,7 @@ from manyways.data.targets import predictions
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.recommendations import Recommendation
 from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -38,6 +39,9 @@ class SelfTraining(Method):
     gives: ClassVar = predictions(discrete=True) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
+    recommends: ClassVar = {
+        "any": Recommendation("learns again from its own surest guesses, with any method inside", 36),
+    }
     paper: ClassVar = "Yarowsky, Unsupervised word sense disambiguation, ACL 1995; Lee, Pseudo-label (2013)"
 
     def __post_init__(self) -> None:

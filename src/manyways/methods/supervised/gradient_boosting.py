@@ -12,6 +12,7 @@ from manyways.methods.bases._trees import histogram_trees, joined
 from manyways.methods.bases.estimator import Fitting
 from manyways.methods.bases.trees import TreeMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
+from manyways.methods.recommendations import Recommendation
 from manyways.models.estimators.base import put
 from manyways.models.estimators.features import category_codes_of
 from manyways.models.estimators.trees import TreesHead
@@ -56,6 +57,10 @@ class GradientBoosting(TreeMethod):
     field_trials: ClassVar = {
         "max_leaf_nodes": {"max_leaf_nodes": 3, "min_samples_leaf": 2},
         "max_depth": {"max_depth": 1, "min_samples_leaf": 2},
+    }
+    recommends: ClassVar = {
+        "table": Recommendation("each tree mends the errors of those before: the strongest plain choice on tables", 1),
+        "any": Recommendation("trees over every input beside the others, in seconds", 24),
     }
     paper: ClassVar = (
         "Friedman, Greedy function approximation: a gradient boosting machine, Annals of Statistics 2001; Ke et al., "

@@ -10,6 +10,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.methods.bases.estimator import EstimatorMethod, Fitting
 from manyways.methods.fields import Positive
+from manyways.methods.recommendations import Recommendation
 from manyways.models.estimators.base import Matrix, put
 from manyways.models.estimators.design import DesignFeatures
 from manyways.models.estimators.features import RowFeatures
@@ -41,6 +42,10 @@ class Linear(EstimatorMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
 
+    recommends: ClassVar = {
+        "text": Recommendation("words and pieces of words, weighed: what a text network must beat", 1),
+        "any": Recommendation("a weight for each input, in seconds: what all others must beat", 2),
+    }
     paper: ClassVar = (
         "Cox, The regression analysis of binary sequences, JRSS B 1958; Hoerl & Kennard, Ridge regression, "
         "Technometrics 1970; Spärck Jones, A statistical interpretation of term specificity, Journal of Documentation "

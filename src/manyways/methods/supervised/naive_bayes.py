@@ -14,6 +14,7 @@ from manyways.data.targets import Target
 from manyways.methods.bases.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
 from manyways.methods.needs import Classes, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.moments import Moments
 
@@ -129,6 +130,11 @@ class NaiveBayes(ClosedForm):
     counts_words: ClassVar = True
     needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})
+    recommends: ClassVar = {
+        "text": Recommendation("counts of words, in a moment: hard to beat with very few labels", 14),
+        "image": Recommendation("one pass over the rows: a floor that others should be above", 70),
+        "any": Recommendation("one pass over the rows, in a moment", 44),
+    }
     paper: ClassVar = (
         "Duda & Hart, Pattern classification and scene analysis (1973); McCallum & Nigam, A comparison of event models "
         "for naive Bayes text classification, AAAI workshop 1998"

@@ -13,6 +13,7 @@ from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.methods.bases.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
 from manyways.methods.needs import Classes, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.moments import Moments
 
 
@@ -76,6 +77,9 @@ class NearestCentroid(ClosedForm):
 
     needs: ClassVar = (Input, Classes)
     gives: ClassVar = frozenset({"classify", "embed"})
+    recommends: ClassVar = {
+        "any": Recommendation("one mean for each class, in a moment: sound with a few labels a class", 45),
+    }
     paper: ClassVar = (
         "Rocchio (1971); Tibshirani et al., Diagnosis of multiple cancer types by shrunken centroids, PNAS 2002"
     )

@@ -15,6 +15,7 @@ from manyways.data.targets.number import unit_of
 from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Count
 from manyways.methods.needs import Input, Label
+from manyways.methods.recommendations import Recommendation
 from manyways.models.moments import Moments
 
 Weights = Literal["uniform", "distance"]
@@ -145,6 +146,10 @@ class NearestNeighbours(ClosedForm):
 
     needs: ClassVar = (Input, Label)
     forgets: ClassVar = "bitwise"
+    recommends: ClassVar = {
+        "text": Recommendation("the labels of the most similar texts, without any training", 18),
+        "any": Recommendation("the labels of the most similar rows, without any training", 21),
+    }
     paper: ClassVar = "Fix & Hodges (1951); Cover & Hart, Nearest neighbor pattern classification, IEEE IT 1967"
 
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> NearestNeighboursHead:

@@ -11,6 +11,7 @@ from manyways.methods.bases._trees import forest_trees, joined
 from manyways.methods.bases.estimator import Fitting
 from manyways.methods.bases.trees import TreeMethod
 from manyways.methods.fields import Count, Interval
+from manyways.methods.recommendations import Recommendation
 from manyways.models.estimators.trees import TreesHead
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class RandomForest(TreeMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes; balanced: each class weighs the same, however many its rows. None: as is."""
 
+    recommends: ClassVar = {
+        "table": Recommendation("the vote of many trees: strong on tables, and hard to set wrongly", 3),
+        "any": Recommendation("the vote of many trees over the inputs, in seconds", 25),
+    }
     paper: ClassVar = "Breiman, Random forests, Machine Learning 2001"
 
     def lacks_of(self, data: Data) -> str | None:

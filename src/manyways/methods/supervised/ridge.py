@@ -16,6 +16,7 @@ from manyways.errors import NeedsError
 from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
 from manyways.methods.fields import Positive
 from manyways.methods.needs import Input, Label
+from manyways.methods.recommendations import Recommendation
 from manyways.methods.supervised._ridge_solutions import Solution, dual_solution, primal_solution
 from manyways.models.moments import Moments
 
@@ -229,6 +230,9 @@ class Ridge(ClosedForm):
     """True to put the penalty on the weights of standardised features."""
 
     needs: ClassVar = (Input, Label)
+    recommends: ClassVar = {
+        "any": Recommendation("least squares in closed form: a moment, and rows are forgotten exactly", 40),
+    }
     paper: ClassVar = "Hoerl & Kennard, Ridge regression, Technometrics 1970"
 
     def make_head(self, specs: Mapping[str, Spec] | None, width: int, target: Target) -> RidgeHead:

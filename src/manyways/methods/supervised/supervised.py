@@ -11,6 +11,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Interval, Named
 from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.training.learner import LabelledLearner
 
 
@@ -33,6 +34,9 @@ class Supervised(LabelledMethod[LabelledLearner]):
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
+    recommends: ClassVar = {
+        "any": Recommendation("a network trained on the labels alone: the line that the others must beat", 11),
+    }
     paper: ClassVar = "Rosenblatt, The perceptron (1958); Rumelhart, Hinton & Williams (1986)"
 
     def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:

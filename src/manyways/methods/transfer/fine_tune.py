@@ -14,6 +14,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Interval, Named, Positive, Share
 from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
@@ -47,6 +48,9 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     missing_inputs: ClassVar = True
     requires_model: ClassVar = True
     suggests: ClassVar = ()
+    recommends: ClassVar = {
+        "any": Recommendation("all weights of a trained network go on learning from the labels", 13),
+    }
     paper: ClassVar = "Howard & Ruder, Universal language model fine-tuning, ACL 2018"
 
     field_trials: ClassVar = dict.fromkeys(

@@ -15,6 +15,7 @@ from manyways.methods.features import start_features
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.recommendations import Profile, Recommendation
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -52,7 +53,14 @@ class LinearProbe(Method):
     uses: ClassVar = ("weight",)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
+    recommends: ClassVar = {"any": Recommendation("a linear model of the inputs as networks see them, in seconds", 46)}
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
+
+    @classmethod
+    def recommendation(cls, profile: Profile, method: Method) -> Recommendation:
+        if method.needs_start():
+            return Recommendation("a linear layer on the features of a trained network, in seconds", 12)
+        return super().recommendation(profile, method)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         target = Target.fit(data)

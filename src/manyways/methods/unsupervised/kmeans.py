@@ -15,6 +15,7 @@ from manyways.methods.features import start_features
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head
 from manyways.models.model import Model
 from manyways.models.predictor import Predictor
@@ -60,6 +61,7 @@ class KMeans(Method):
     needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"cluster", "classify"})
     takes: ClassVar = frozenset({"embed"})
+    recommends: ClassVar = {"any": Recommendation("clusters of all rows, which the labels name, in seconds", 80)}
     paper: ClassVar = "Lloyd (1957/1982); Arthur & Vassilvitskii, k-means++, SODA 2007"
 
     def ablations(self, data: Data) -> Ablations:
