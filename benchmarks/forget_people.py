@@ -62,7 +62,7 @@ def run(kept: Path | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         os.environ["MANYWAYS_HOME"] = str(folder / "home")
-        data = mw.read(people_file(folder), subject="person").with_labels(LABELS)
+        data = mw.read(people_file(folder), subject="person").with_labels(LABELS, draw="stratified")
         store = mw.Store()
         model, first = trained(data, store)
         score = model.evaluate(data.test)["accuracy"]

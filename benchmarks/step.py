@@ -150,7 +150,10 @@ def run() -> list[Row]:
     try:
         return [
             measure(
-                data.with_labels(100), method, f"{type(method).__name__} step, {name}, one thread, processor time", semi
+                data.with_labels(100, draw="stratified"),
+                method,
+                f"{type(method).__name__} step, {name}, one thread, processor time",
+                semi,
             )
             for name, data in sets.items()
             for method, semi in ((mw.Supervised(), False), (mw.FixMatch(align_classes=False), True))

@@ -102,7 +102,7 @@ def test_fewer_labels_than_classes(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_more_labels_than_there_are(good: Path) -> None:
     with pytest.raises(DataError, match="41 labels asked, but only 40 training rows of good have one"):
-        mw.read(good).with_labels(41)
+        mw.read(good).with_labels(41, draw="stratified")
 
 
 def test_class_in_test_that_training_never_saw(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,9 +284,9 @@ def test_a_column_to_fill_that_is_not_there(good: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.with_labels("40"), "count must be a whole number; got '40'"),
-        (lambda data: data.with_labels(4.0), "count must be a whole number; got 4.0"),
-        (lambda data: data.with_labels(4, seed="0"), "seed must be a whole number; got '0'"),
+        (lambda data: data.with_labels("40", draw="stratified"), "count must be a whole number; got '40'"),
+        (lambda data: data.with_labels(4.0, draw="stratified"), "count must be a whole number; got 4.0"),
+        (lambda data: data.with_labels(4, seed="0", draw="stratified"), "seed must be a whole number; got '0'"),
         (lambda data: data.with_clients("3"), "count must be a whole number; got '3'"),
         (lambda data: data.with_clients(3, alpha=None), "alpha must be a number; got None"),
         (lambda data: data.with_tasks(2.5), "count must be a whole number; got 2.5"),

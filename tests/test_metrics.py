@@ -58,6 +58,43 @@ def test_constant_numbers_have_no_r2() -> None:
     assert math.isnan(number_metrics(np.zeros(20), rounded)["r2"])
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_rankings_and_calibration_are_scikit_learns(classes: int, rounded: bool) -> None:
+    rng = np.random.default_rng(classes)
+    truth = rng.choice(classes, 400, p=np.arange(1, classes + 1) / np.arange(1, classes + 1).sum())
+    logits = rng.normal(size=(400, classes)) + 1.5 * np.eye(classes)[truth]
+    logits = logits.round() if rounded else logits  # many rows of one score
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = class_metrics(probabilities, truth)
+    if classes == 2:
+        assert found["roc_auc"] == pytest.approx(reference.roc_auc_score(truth, probabilities[:, 1]))
+        assert found["average_precision"] == pytest.approx(
+            reference.average_precision_score(truth, probabilities[:, 1])
+        )
+    else:
+        assert found["roc_auc"] == pytest.approx(reference.roc_auc_score(truth, probabilities, multi_class="ovr"))
+        each = [reference.average_precision_score(truth == code, probabilities[:, code]) for code in range(classes)]
+        assert found["average_precision"] == pytest.approx(np.mean(each))
+    scores = probabilities[:, 1] if classes == 2 else probabilities
+    assert found["brier_score"] == pytest.approx(reference.brier_score_loss(truth, scores))
+
+
+def test_a_class_that_no_row_has_does_not_count_in_a_ranking() -> None:
+    truth, probabilities = np.array([0, 1, 0, 1]), np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]] * 2)
+    assert class_metrics(probabilities, truth)["roc_auc"] == 1
+    assert math.isnan(class_metrics(probabilities, np.zeros(4, int))["average_precision"])
+    last = class_metrics(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 0]))
+    assert (last["roc_auc"], last["average_precision"]) == (1, 1)
+
+
+def test_calibration_by_hand() -> None:
+    """Ten rows of 0.75, of which 6 are right, and ten of 0.95, of which all are: (1.5 + 0.5) / 20."""
+    probabilities = np.array([[0.75, 0.25]] * 10 + [[0.05, 0.95]] * 10)
+    truth = np.array([0] * 6 + [1] * 4 + [1] * 10)
+    assert class_metrics(probabilities, truth)["expected_calibration_error"] == pytest.approx(0.1)
+
+
 def test_no_rows_have_no_score() -> None:
     with pytest.raises(DataError, match="no row with a known label"):
         class_metrics(np.zeros((0, 2)), np.zeros(0, int))

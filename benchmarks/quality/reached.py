@@ -37,7 +37,12 @@ def labels(folder: Path) -> Iterator[Line]:
     some = data.test.select(np.arange(0, len(data.test), 2))
     ways = ("multi-task", "multi-task(weighting='uncertainty')", "multi-task(weighting='pcgrad')")
     for way in (*ways, "multi-task(shared=False)"):
-        yield way, lambda seed, way=way: _few(fitted(way, data.with_labels(600, seed), 400, seed).evaluate(some))
+        yield (
+            way,
+            lambda seed, way=way: _few(
+                fitted(way, data.with_labels(600, seed, draw="stratified"), 400, seed).evaluate(some)
+            ),
+        )
 
 
 def fusion(folder: Path) -> Iterator[Line]:
@@ -45,7 +50,7 @@ def fusion(folder: Path) -> Iterator[Line]:
     data = mw.read(folder / "speech" / "pairs.csv", part="part")
 
     def scores(way: str, seed: int) -> Scores:
-        model = fitted(way, data.with_labels(40, seed), 300, seed)
+        model = fitted(way, data.with_labels(40, seed, draw="stratified"), 300, seed)
         found = {"accuracy": model.evaluate(data.test)["accuracy"]}
         if "fusion" in way:
             for name in ("picture", "sound"):

@@ -116,6 +116,16 @@ def read(
     path: str | Path, where: str, error: type[ManywaysError], most: int = MOST_BYTES, deepest: int = DEEPEST
 ) -> Described:
     """The JSON object in a file, of at most `most` bytes, as `parse` reads it; raises `error` where there is none."""
+    return described(parse(_bytes_of(path, where, error, most), where, error, deepest), where, error)
+
+
+def read_objects(path: str | Path, where: str, error: type[ManywaysError]) -> list[Described]:
+    """The objects in a file that holds a list of them, as `read` reads one; raises `error` where it holds none."""
+    values = checked(parse(_bytes_of(path, where, error, MOST_BYTES), where, error), list, where, error)
+    return [described(each, f"entry {at} of {where}", error) for at, each in enumerate(values)]
+
+
+def _bytes_of(path: str | Path, where: str, error: type[ManywaysError], most: int) -> bytes:
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -124,7 +134,7 @@ def read(
         raise error(f"{where} cannot be read: {why.strerror or _one_line(why)} ({path}).") from None
     if len(text) > most:
         raise error(f"{where} is larger than {most >> 20} MB ({path}); nothing of Manyways writes such a file.")
-    return described(parse(text, where, error, deepest), where, error)
+    return text
 
 
 def _check(value: Any, where: str, error: type[ManywaysError], deepest: int) -> None:

@@ -25,6 +25,10 @@ ACCURACY = Metric("accuracy")
 BALANCED_ACCURACY = Metric("balanced_accuracy")
 F1 = Metric("f1")
 LOG_LOSS = Metric("log_loss", higher_is_better=False)
+ROC_AUC = Metric("roc_auc")
+AVERAGE_PRECISION = Metric("average_precision")
+BRIER_SCORE = Metric("brier_score", higher_is_better=False)
+EXPECTED_CALIBRATION_ERROR = Metric("expected_calibration_error", higher_is_better=False)
 R2 = Metric("r2")
 MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", higher_is_better=False)
 ROOT_MEAN_SQUARED_ERROR = Metric("root_mean_squared_error", higher_is_better=False)
@@ -51,7 +55,12 @@ BITS_PER_DIMENSION = Metric("bits_per_dimension", higher_is_better=False)
 MEAN_REWARD = Metric("mean_reward")
 STD_REWARD = Metric("std_reward", higher_is_better=False)
 
-CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1", "log_loss")
+CLASS_METRICS = (
+    "accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "average_precision", "brier_score",
+    "expected_calibration_error",
+)  # fmt: skip
+CALIBRATION_BINS = 15
+"""Bins of equal width that confidences are sorted into (Guo et al., On calibration of modern neural networks, 2017)."""
 NUMBER_METRICS = ("r2", "mean_absolute_error", "root_mean_squared_error")
 
 
@@ -74,7 +83,11 @@ def higher_is_better(name: str) -> bool:
 
 
 def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
-    """Accuracy, balanced accuracy, macro F1 and log loss; probabilities [rows, classes], truth class codes [rows]."""
+    """The `CLASS_METRICS` of probabilities [rows, classes] and true class codes [rows].
+
+    Of two classes the area under the ROC curve and the average precision are those of the second one; of more the mean
+    over the classes that some row has, each against the others. They are NaN where all rows are of one class.
+    """
     from sklearn.metrics import f1_score, recall_score
 
     _some(truth)
@@ -86,7 +99,40 @@ def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str,
         "balanced_accuracy": float(recall_score(truth, guess, labels=present, average="macro", zero_division=0)),
         "f1": float(f1_score(truth, guess, labels=present, average="macro", zero_division=0)),
         "log_loss": float(-np.log(right).mean()),
+        **_ranking(probabilities, truth, present),
+        "brier_score": _brier_score(probabilities, truth),
+        "expected_calibration_error": _calibration_error(probabilities.max(axis=1), guess == truth),
     }
+
+
+def _ranking(probabilities: NDArray[Any], truth: NDArray[Any], present: NDArray[Any]) -> dict[str, float]:
+    """Area under the ROC curve and average precision: one sort a class, far less than scikit-learn's checks cost."""
+    if len(present) < 2:
+        return {"roc_auc": float("nan"), "average_precision": float("nan")}
+    areas, precisions = [], []
+    for code in present[-1:] if probabilities.shape[1] == 2 else present:
+        order = np.argsort(-probabilities[:, code], kind="stable")
+        scores, positive = probabilities[order, code], truth[order] == code
+        last = np.append(scores[1:] != scores[:-1], True)  # rows of one score are above or below the threshold together
+        hits, rows = np.cumsum(positive)[last], np.flatnonzero(last) + 1
+        hit_rate, false_rate = hits / hits[-1], (rows - hits) / (rows - hits)[-1]
+        areas.append(np.trapezoid(np.append(0, hit_rate), np.append(0, false_rate)))
+        precisions.append((np.diff(hit_rate, prepend=0) * hits / rows).sum())
+    return {"roc_auc": float(np.mean(areas)), "average_precision": float(np.mean(precisions))}
+
+
+def _brier_score(probabilities: NDArray[Any], truth: NDArray[Any]) -> float:
+    """The mean squared error of the probabilities: summed over classes, or of two that of one (Brier 1950)."""
+    errors = probabilities.astype(np.float64)
+    errors[np.arange(len(truth)), truth] -= 1
+    return float((errors**2).sum(axis=1).mean() / (2 if probabilities.shape[1] == 2 else 1))
+
+
+def _calibration_error(confidence: NDArray[Any], right: NDArray[np.bool_]) -> float:
+    """The mean distance of confidence and accuracy over `CALIBRATION_BINS` bins of the confidence, weighted by rows."""
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    apart = np.bincount(bins, confidence - right.astype(np.float64), CALIBRATION_BINS)
+    return float(np.abs(apart).sum() / len(right))
 
 
 def number_metrics(guess: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:

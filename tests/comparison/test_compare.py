@@ -22,6 +22,7 @@ from manyways.data.data import Data
 from manyways.data.splitting import Splitting
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.discovery import modules
+from manyways.metrics import CLASS_METRICS
 from manyways.models.model import Model
 from manyways.models.saving import load_model
 from manyways.training.budget import Budget
@@ -96,7 +97,7 @@ def test_entries_are_complete(digits: Data) -> None:
         assert (entry.parameters or 0) > 1000
         assert (entry.seconds or 0) > 0
         assert (entry.peak_memory_mb or 0) > 50
-        assert set(entry.metrics) == {"accuracy", "balanced_accuracy", "f1", "log_loss"}
+        assert set(entry.metrics) == set(CLASS_METRICS)
         assert entry.metrics["accuracy"] == entry.score
         assert entry.curve[-1].step == 20
         assert [point.step for point in entry.curve] == sorted({point.step for point in entry.curve})

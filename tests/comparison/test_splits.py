@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,76 @@ def test_scores_of_a_seed_are_of_all_its_splits(home: object) -> None:
     assert entry.error is None
     assert len(entry.scores) == 2
     assert entry.scores[0] == entry.scores[1], "a closed form on the same splits"
+
+
+def cautions(data: Data, **options: Any) -> str:
+    found = mw.compare(data, methods=["ridge"], budget="1 steps", seeds=1, workers=0, **options)
+    assert found.entries[0].error is None
+    assert found.conclusion is not None
+    return " ".join(found.conclusion.cautions)
+
+
+def in_time(**more: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(0)
+    return {"x": rng.normal(size=60), "label": rng.choice(["a", "b"], 60).astype(object), **more}
+
+
+DAYS = (np.datetime64("2024-01-01") + np.arange(60)).astype(str).astype(object)
+
+
+def test_a_random_split_of_rows_in_time_is_cautioned_against_with_what_to_type() -> None:
+    timed = mw.read(in_time(moment=np.arange(60)), time="moment")
+    said = "Rows have a time ('moment'), and a random split tests on rows between those that were learned from"
+    assert said in cautions(timed, split="random")
+    assert "--split time" in cautions(timed, split="random")
+    assert "random split" not in cautions(timed)
+    assert "random split" not in cautions(timed, split="time", folds=3)
+    assert "random split" not in cautions(mw.read(in_time()))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("bought", np.repeat(DAYS[:20], 3)), ("orderDate", DAYS), ("day", np.arange(60) // 6), ("time", np.arange(60))],
+)
+def test_a_column_that_looks_like_a_time_is_named(name: str, values: NDArray[Any]) -> None:
+    assert f"The column {name!r} looks like a time" in (found := cautions(mw.read(in_time(**{name: values}))))
+    assert f"--role time={name}." in found
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("day", np.random.default_rng(0).permutation(60)), ("size", np.arange(60)), ("code", np.repeat(["a-1", "b"], 30))],
+)
+def test_other_columns_do_not_look_like_a_time(name: str, values: NDArray[Any]) -> None:
+    assert "looks like a time" not in cautions(mw.read(in_time(**{name: values.astype(object)})))
+
+
+def test_groups_on_both_sides_of_a_test_part_that_the_data_brought_are_cautioned_against() -> None:
+    data = people(subject="person")
+    part = np.zeros(len(data.part), np.uint8)
+    part[::5] = 2
+    found = cautions(replace(data, part=part))
+    assert "40 of the 40 groups by 'person' in the test rows" in found
+    assert "groups by" not in cautions(data.with_test(0.2))
+
+
+def test_the_penalty_of_a_probe_is_picked_on_other_people() -> None:
+    """On rows of the same people the labels, chance by person, look certain; on others nothing does."""
+    alone, together = people(), people(subject="person").with_test(0.25)
+    losses = []
+    for data in (alone, together):
+        model = mw.LinearProbe().fit(data.select(np.isin(data.rows, together.training.rows)))
+        losses.append(model.evaluate(together.test)["log_loss"])
+    assert losses[1] < losses[0] - 0.1
+
+
+def test_gradient_boosting_stops_by_other_people() -> None:
+    """Ten rounds that do not help other people end it at once; on rows of the same people it goes on."""
+    rounds = []
+    for data in (people(), people(subject="person")):
+        method = mw.GradientBoosting(early_stopping=True, min_samples_leaf=2, max_iter=60)
+        rounds.append(sum(tensor.numel() for tensor in method.fit(data).network.state_dict().values()))
+    assert rounds[1] < 0.7 * rounds[0]
 
 
 @pytest.mark.parametrize("option", [{"folds": 3}, {"splits": 3}, {"split": "random"}])

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.given import DRAWS, Draw
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.errors import DataError
+from manyways.errors import DataError, ParameterError
 
 pytestmark = pytest.mark.quick
 
@@ -133,22 +134,43 @@ def test_too_few_rows_for_a_part_are_refused() -> None:
 
 @pytest.mark.parametrize("count", [3, 4, 10, 37, 99, 100])
 def test_with_labels_shows_exactly_so_many_with_every_class(count: int) -> None:
-    data = table().with_labels(count)
+    data = table().with_labels(count, draw="stratified")
     assert data.labelled.sum() == count
     assert set(data.take("y")[data.labelled]) == {"a", "b", "c"}
 
 
 def test_with_labels_is_in_proportion_to_the_classes() -> None:
-    data = table().with_labels(50)
+    data = table().with_labels(50, draw="stratified")
     found = data.take("y")[data.labelled].tolist()
     assert [found.count(name) for name in "abc"] == [30, 15, 5]
 
 
-def test_more_labels_keep_those_shown_before() -> None:
+def test_a_random_draw_knows_nothing_of_the_classes() -> None:
+    """Shares vary from seed to seed as those of a sample do, and a rare class may have none."""
+    draws = [table().with_labels(20, seed) for seed in range(200)]
+    assert {int(data.labelled.sum()) for data in draws} == {20}
+    rare = np.array([(data.take("y")[data.labelled] == "c").sum() for data in draws])
+    assert abs(rare.mean() - 2) < 0.3, "a tenth of the rows on average"
+    assert abs(rare.var() - 20 * 0.1 * 0.9 * 80 / 99) < 0.5, "the variance of a hypergeometric draw"
+    assert (rare == 0).any()
+    assert table().with_labels(2).labelled.sum() == 2, "fewer labels than classes"
+
+
+def test_a_random_draw_after_a_split_by_the_same_seed_is_random_still() -> None:
+    """By the keys that the test rows were drawn by, the labels would be of the classes that gave away fewest."""
+    counts = []
+    for seed in range(200):
+        data = table(["a", "b"] * 200).with_test(0.25, seed).with_labels(30, seed)
+        counts.append(int((data.training.take("y")[data.training.labelled] == "a").sum()))
+    assert abs(np.var(counts) - 30 / 4 * 270 / 299) < 2.0, "the variance of a hypergeometric draw"
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_more_labels_keep_those_shown_before(draw: Draw) -> None:
     for seed in range(3):
         before: set[float] = set()
         for count in range(3, 101):
-            now = shown(table().with_labels(count, seed))
+            now = shown(table().with_labels(count, seed, draw=draw))
             assert before < now
             before = now
 
@@ -209,7 +231,12 @@ def test_a_number_is_drawn_at_random() -> None:
 )
 def test_a_number_of_labels_that_cannot_be_is_refused(count: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        table().with_labels(count)
+        table().with_labels(count, draw="stratified")
+
+
+def test_an_unknown_draw_is_refused() -> None:
+    with pytest.raises(ParameterError, match="draw must be one of random, stratified; got 'balanced'"):
+        table().with_labels(5, draw="balanced")  # type: ignore[arg-type]
 
 
 def test_hide_and_reveal_are_each_others_inverse() -> None:

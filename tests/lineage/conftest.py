@@ -44,4 +44,4 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def people(faces: Path) -> Data:
     """The faces, some to test on, some to stop by, a third with labels."""
     data = mw.read(faces, subject="person").with_test(0.2).with_validation(0.1)
-    return data.with_labels(60)
+    return data.with_labels(60, draw="stratified")

@@ -48,7 +48,7 @@ def whole(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MANYWAYS_HOME", str(folder))
-        data = mw.read(faces, subject="person").with_test(0.2).with_labels(60)
+        data = mw.read(faces, subject="person").with_test(0.2).with_labels(60, draw="stratified")
         store = mw.Store()
         run = mw.Run(store=store)
         model = (mw.Supervised(size=0.25, batch_size=8) >> mw.FineTune()).fit(data, budget=4, run=run)

@@ -14,6 +14,7 @@ from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.testing.trial import difference
 
+ASKED = mw.LinearProbe(penalty=1.0)
 WAYS: dict[str, Callable[[], Method]] = {
     "supervised": partial(mw.Supervised, size=0.5),
     "chain": lambda: mw.SimCLR(size=0.5, batch_size=16) >> mw.FineTune() >> mw.Distill(size=0.5),
@@ -24,6 +25,10 @@ WAYS: dict[str, Callable[[], Method]] = {
     "linear probe of features": lambda: mw.SimCLR(size=0.5, batch_size=16) >> mw.LinearProbe(),
     "self-training": lambda: mw.SelfTraining(base=mw.Supervised(size=0.5), threshold=0.4, rounds=2),
     "active learning": lambda: mw.ActiveLearning(base=mw.LinearProbe(penalty=1.0), rounds=2, questions=9),
+    "answers handed on": lambda: mw.ActiveLearning(base=ASKED, rounds=2, questions=9) >> ASKED,
+    "answers within self-training": lambda: mw.SelfTraining(
+        base=mw.ActiveLearning(base=ASKED, rounds=2, questions=9), threshold=0.4, rounds=2
+    ),
 }
 
 

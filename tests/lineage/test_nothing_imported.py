@@ -142,7 +142,7 @@ def test_functions_that_are_typed_are_those_that_a_model_is_learned_again_with(
     monkeypatch.chdir(tmp_path)
     text = "def answer(rows):\n    return ['a'] * len(rows)\n\nNUMBER = 1\n"
     Path("my_oracle.py").write_text(text, encoding="utf-8")
-    data = mw.read(table, subject="who").with_labels(10)
+    data = mw.read(table, subject="who").with_labels(10, draw="stratified")
 
     def answer(rows: Any) -> list[str]:
         return ["a"] * len(rows)

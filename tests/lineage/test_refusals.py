@@ -245,7 +245,7 @@ def test_what_the_rest_is_too_little_for(tmp_path: Path, store: mw.Store) -> Non
     lines = ["x,who,label", *(f"{at * 7 % 13 / 2},p{at % 5},{'a' if at % 5 else 'b'}" for at in range(60))]
     path = tmp_path / "t.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    data = mw.read(path, subject="who").with_labels(10)
+    data = mw.read(path, subject="who").with_labels(10, draw="stratified")
     model = mw.FixMatch(size=0.25, batch_size=4).fit(data, budget=2, run=mw.Run(store=store))
     only = data.select(data.labelled)
     with pytest.raises(StoreError, match="without the rows it cannot be learned: it needs labels"):

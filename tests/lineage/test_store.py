@@ -47,7 +47,7 @@ def test_the_same_training_is_kept_once(people: Data, store: mw.Store) -> None:
     probe(people, store)
     probe(people, store)
     assert len(store.models()) == 1
-    probe(people.with_labels(30), store)
+    probe(people.with_labels(30, draw="stratified"), store)
     assert len(store.models()) == 2
 
 
@@ -88,7 +88,7 @@ def test_folders_and_ids_find_their_models(people: Data, store: mw.Store, tmp_pa
     assert store.find(model.lineage).id == store.find(record.id[:6]).id == record.id
     with pytest.raises(StoreError, match="There is no model 'zz' in the store at .*: `manyways store list` shows all"):
         store.find("zz")
-    probe(people.with_labels(30), store)
+    probe(people.with_labels(30, draw="stratified"), store)
     with pytest.raises(StoreError, match="'' is the beginning of several models: .* Give more digits"):
         store.find("")
     with pytest.raises(StoreError, match="it is empty; `manyways fit` keeps what it makes"):
@@ -216,7 +216,7 @@ def test_a_kill_leaves_no_half_of_a_model(people: Data, store: mw.Store, monkeyp
         with monkeypatch.context() as patched:
             patched.setattr(place, killed)
             with pytest.raises(KeyboardInterrupt):
-                probe(people.with_labels(30), store)
+                probe(people.with_labels(30, draw="stratified"), store)
         assert [record.title for record in store.models()] == [kept.lineage.title]
         assert store.check().whole
     (orphan,) = store.check().orphans
@@ -270,7 +270,7 @@ def test_metrics_and_copies(people: Data, store: mw.Store, tmp_path: Path) -> No
     record = store.find(model)
     store.note(record.id, metrics={"accuracy": 0.5}, copy=tmp_path / "model")
     assert store.find(model).metrics == {"accuracy": 0.5}
-    other = probe(people.with_labels(30), store)
+    other = probe(people.with_labels(30, draw="stratified"), store)
     store.note(store.find(other).id, copy=tmp_path / "model")
     assert store.find(model).copies == (), "the folder holds another model now"
     done = mw.forget(subject="person-1")

@@ -52,7 +52,7 @@ def heard(method: Method, data: Data, budget: str) -> list[str]:
 
 
 def test_a_search_for_neighbours_beyond_its_budget_is_announced(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     assert heard(mw.LabelPropagation(), few, "1 minute") == []
     monkeypatch.setattr(label_propagation, "seconds_of", lambda work: work() is None or 20.0)
     rows = len(few.training)
@@ -70,7 +70,7 @@ def test_a_search_for_neighbours_beyond_its_budget_is_announced(digits: Data, mo
 def test_many_fits_of_a_probe_are_announced(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_probe, "LARGE", 0)
     monkeypatch.setattr(linear_probe, "_seconds_of_a_pass", lambda features, labels: 0.5)
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     (note,) = heard(mw.LinearProbe(), few, "20s")
     assert note.startswith("Fitting 10 classes on 40 rows, ")
     assert note.endswith("Ridge takes seconds, and penalty=1.0 fits once.")
@@ -97,7 +97,7 @@ def test_a_pass_is_measured_by_some_rows() -> None:
 
 
 def test_rows_by_classes_beyond_memory_are_refused_at_once(many_classes: Data) -> None:
-    many = many_classes.select(np.resize(np.arange(len(many_classes)), 50_000)).with_labels(CLASSES)
+    many = many_classes.select(np.resize(np.arange(len(many_classes)), 50_000)).with_labels(CLASSES, draw="stratified")
     began = time.process_time()
     with pytest.raises(NeedsError, match="50,000 rows by 3,000 classes, and 134,217,728 numbers are the most"):
         mw.LabelPropagation().fit(many)

@@ -48,7 +48,7 @@ def _with_needs(kind: type[Method], data: Data) -> Data:
 @pytest.fixture(scope="module")
 def rows(request: pytest.FixtureRequest, digits: Data, cancer: Data, sentences: Data, tones: Data) -> Data:
     data: Data = {"digits": digits, "cancer": cancer, "sentences": sentences, "tones": tones}[request.param]
-    return data.select(np.random.default_rng(0).permutation(len(data))[:200]).with_labels(60)
+    return data.select(np.random.default_rng(0).permutation(len(data))[:200]).with_labels(60, draw="stratified")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_embeds_rows_of_every_kind_without_labels(rows: Data) -> None:
 
 @pytest.mark.parametrize("kind", REGRESSORS.values(), ids=REGRESSORS)
 def test_predicts_numbers(kind: type[Method], diabetes: Data) -> None:
-    few = diabetes.with_labels(150)
+    few = diabetes.with_labels(150, draw="stratified")
     start = Supervised().fit(few, budget=60)
     model = _learn(kind, few, start, 60)
     assert model.gives >= {"regress"}
@@ -104,7 +104,7 @@ def test_words_and_pitches_are_learned(rows: Data) -> None:
 def test_rounds_start_from_what_their_base_starts_from(kind: type[Method], digits: Data) -> None:
     """A base that starts from a model makes the whole start from one, and is told so before anything is trained."""
     method = kind(base=all_methods()["fine-tune"]())  # type: ignore[call-arg]
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     assert method.needs_start()
     assert "simclr >> " in str(method.lacks(few))
     model = method.fit(few, Supervised().fit(few, budget=2), budget=6)

@@ -41,7 +41,7 @@ def test_they_are_learned(many: Data, method: str, budget: str | None, least: fl
 
 @pytest.mark.parametrize("method", ["simclr", "vae", "gan", "kmeans", "fixmatch"])
 def test_methods_take_them(few_rows: Data, method: str) -> None:
-    rows = few_rows.with_labels(40) if method == "fixmatch" else few_rows
+    rows = few_rows.with_labels(40, draw="stratified") if method == "fixmatch" else few_rows
     model = mw.parse_method(method).fit(rows, budget="3 steps")
     if "sample" in model.gives:
         drawn = model.sample(20)

@@ -21,7 +21,7 @@ def digits() -> Data:
 @pytest.fixture(scope="module")
 def members(digits: Data) -> list[Model]:
     """Three models of forty labels each."""
-    return [Ridge().fit(digits.with_labels(40, seed)) for seed in range(3)]
+    return [Ridge().fit(digits.with_labels(40, seed, draw="stratified")) for seed in range(3)]
 
 
 def _committee(members: list[Model], vote: str = "mean") -> Committee:
@@ -47,7 +47,7 @@ def test_majority_counts_heads(digits: Data, members: list[Model]) -> None:
 
 def test_numbers_are_averaged_in_their_own_unit() -> None:
     data = read("diabetes").with_test(0.25)
-    members = [Ridge().fit(data.with_labels(60, seed)) for seed in range(3)]
+    members = [Ridge().fit(data.with_labels(60, seed, draw="stratified")) for seed in range(3)]
     committee = _committee(members)
     mean = np.mean([member.predict(data.test) for member in members], axis=0)
     np.testing.assert_allclose(committee.predict(data.test), mean, rtol=1e-6)

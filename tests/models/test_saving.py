@@ -17,7 +17,7 @@ from manyways.models.model import Model
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return mw.Supervised().fit(mw.read("digits").with_labels(40), budget="5 steps")
+    return mw.Supervised().fit(mw.read("digits").with_labels(40, draw="stratified"), budget="5 steps")
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ FEW = [
 
 @pytest.mark.parametrize(("method", "fewest"), FEW, ids=str)
 def test_trainings_of_trainings_take_no_more_steps_than_they_may(method: Method, fewest: int, cancer: Data) -> None:
-    few = cancer.with_labels(40)
+    few = cancer.with_labels(40, draw="stratified")
     with pytest.raises(ParameterError, match=rf"takes {fewest} steps at least.*got a budget of 2 steps. Allow more"):
         method.fit(few, budget=2)
     for budget in (fewest, 11):
@@ -245,7 +245,7 @@ def test_trainings_of_trainings_take_no_more_steps_than_they_may(method: Method,
 
 
 def test_methods_without_steps_need_none(cancer: Data) -> None:
-    few = cancer.with_labels(40)
+    few = cancer.with_labels(40, draw="stratified")
     assert mw.SelfTraining(base=mw.Ridge()).fit(few, budget=1).lineage.steps == 0
     chain = mw.SimCLR(size=0.25, batch_size=16) >> mw.LinearProbe(penalty=1.0)
     assert chain.fit(few, budget=1).lineage.steps == 1

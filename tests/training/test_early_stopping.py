@@ -167,7 +167,7 @@ def test_nothing_was_best_before_the_first_look(wine: Data) -> None:
 
 @pytest.mark.parametrize("case", ["no validation rows", "hidden labels"])
 def test_without_labelled_validation_rows_nothing_is_looked_at(case: str, wine: Data) -> None:
-    data = mw.read("wine") if case == "no validation rows" else wine.with_labels(40)
+    data = mw.read("wine") if case == "no validation rows" else wine.with_labels(40, draw="stratified")
     stopping, learner, shown = watch(data, [])
     stopping.look(1, 1)
     assert not shown.seen

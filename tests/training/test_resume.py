@@ -40,7 +40,7 @@ if how == "within":  # after the new checkpoint is written, before it takes the 
         return replace(self, target)
     Path.replace = killing
 
-data = mw.read("digits").with_labels(40)
+data = mw.read("digits").with_labels(40, draw="stratified")
 run = Run(folder, [follow], checkpoint_seconds=0)
 mw.parse_method(method).fit(data, budget="24 steps", seed=3, run=run).save(folder / "done")
 """
@@ -73,7 +73,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path, method: s
 
 
 def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    data = mw.read("digits").with_labels(40)
+    data = mw.read("digits").with_labels(40, draw="stratified")
     mw.Supervised().fit(data, budget="3 steps", run=Run(tmp_path, checkpoint_seconds=0))
     with pytest.raises(ModelError, match="another run"):
         mw.Supervised().fit(data, budget="3 steps", seed=1, run=Run(tmp_path, checkpoint_seconds=0))

@@ -48,7 +48,9 @@ class Compare:
     """The data to compare on; `manyways --help` lists what can be read."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
-    """Training labels that every way may see; by default all there are."""
+    """Training labels that every way may see, those that it asks for among them; by default all there are."""
+    draw: Literal["random", "stratified"] = "random"
+    """The draw of these labels: random, as they come, or stratified, in proportion to the classes and one of each."""
     methods: Annotated[tuple[str, ...], arg(metavar="METHODS …", help_behavior_hint="")] = ()
     """Names, names with fields or chains, divided by commas: supervised,'simclr >> fixmatch(threshold=0.9)'.
     By default a shortlist of at most 12 by the kind of data and the number of labels; all: every one that the data
@@ -58,11 +60,15 @@ class Compare:
     seeds: Annotated[int, one(int, "a whole number", "N")] = 3
     """Trainings of each way, each with other labels and another start."""
     metric: Annotated[str | None, one(str, "a name", "NAME"), UNSAID] = None
-    """Score to compare by; by default accuracy for classes, R² for numbers, for language models preference accuracy
-    on pairs of answers, else nats per character, or per token where all start from one model."""
+    """Score to compare by; by default accuracy for classes (where one is rare, balanced), R² for numbers, for
+    language models preference accuracy on pairs of answers, else nats per character, or per token where all start
+    from one model."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model that methods start from, saved here, by transformers or by peft: those that need one, and
     all of language models."""
+    backbone: Annotated[str | None, one(str, "a folder or a name", "CHECKPOINT"), UNSAID] = None
+    """Pretrained checkpoint that every way starts from which can: a folder of transformers or sentence-transformers,
+    or its name on the Hub (owner/name). Plain supervision stays from scratch, unless it is named."""
     test_share: Annotated[float, one(float, "a number", "SHARE")] = 0.2
     """Share of the rows to test on, where the data has no test rows of its own: of running text and of rows with a time
     the last, of the classes where only methods that learn to tell new ones apart are named."""
@@ -129,6 +135,7 @@ def main(arguments: Sequence[str]) -> int:
             data,
             methods="all" if everything else named or None,
             labels=options.labels,
+            draw=options.draw,
             budget=options.budget,
             seeds=options.seeds,
             metric=options.metric,
@@ -141,6 +148,7 @@ def main(arguments: Sequence[str]) -> int:
             on=options.on,
             fresh=options.fresh,
             start=options.start,
+            backbone=options.backbone,
             command=command_line("compare", *arguments),
             on_progress=view,
         )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import arg
@@ -56,7 +56,9 @@ class Fit:
     """Folder to save the model in; a model that is there is replaced."""
     reading: tyro.conf.OmitArgPrefixes[Reading]
     labels: Count = None
-    """Training labels that the method may see, drawn by the seed; by default all there are."""
+    """Training labels that the method is shown, drawn by the seed; by default all there are."""
+    draw: Literal["random", "stratified"] = "random"
+    """The draw of these labels: random, as they come, or stratified, in proportion to the classes and one of each."""
     budget: Annotated[str | None, one(str, "a budget", "BUDGET"), UNSAID] = None
     """The budget of training: 20s, '2 minutes', '10000 examples' or '2 tflops'; by default '1000 steps'."""
     seed: Annotated[int, one(int, "a whole number", "N")] = 0
@@ -66,6 +68,9 @@ class Fit:
     rows with a time the last, of the classes for methods that learn to tell new ones apart."""
     start: Annotated[Path | None, one(Path, "a folder", "MODEL"), UNSAID] = None
     """Folder of a model to start from: one that was saved here, or a language model of transformers or peft."""
+    backbone: Annotated[str | None, one(str, "a folder or a name", "CHECKPOINT"), UNSAID] = None
+    """Network of the method, or pretrained checkpoint that it starts from: a folder of transformers or
+    sentence-transformers, or its name on the Hub (owner/name). Of a chain, that of its first method."""
     store: bool = True
     """Keep the model in the store with its lineage, so that rows can be found and forgotten again."""
 
@@ -93,7 +98,19 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.methods.expressions import make_method, parse_method
 
     method = make_method(options.method, fields) if fields else parse_method(options.method)
+    if options.backbone is not None:
+        method = _with_backbone(method, options.backbone)
     return _fit(options, method)
+
+
+def _with_backbone(method: "Method", backbone: str) -> "Method":
+    begun = method.with_backbone(backbone)
+    if begun == method:
+        raise ParameterError(
+            f"{method} has no backbone, or one that is set already, so --backbone {backbone} would change nothing. "
+            "Leave it out."
+        )
+    return begun
 
 
 def _parse(words: list[str]) -> tuple[Fit, dict[str, Any]]:
@@ -195,7 +212,7 @@ def prepared(options: Fit, method: "Method") -> "Data":
     data = options.reading.read(options.data)
     if options.test_share and not len(data.test):
         data = set_aside(method, data, options.test_share)
-    return data if options.labels is None else data.with_labels(options.labels, options.seed)
+    return data if options.labels is None else data.with_labels(options.labels, options.seed, draw=options.draw)
 
 
 def _nothing(options: Fit, method: "Method") -> "Data":

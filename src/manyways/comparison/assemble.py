@@ -22,6 +22,7 @@ from manyways.comparison.results import (
     LabelPoint,
     Machine,
 )
+from manyways.comparison.split_cautions import split_cautions
 from manyways.comparison.statistics.intervals import seed_interval
 from manyways.comparison.uncertainty import with_uncertainty
 from manyways.methods.chain import Chain
@@ -62,7 +63,8 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         entries=tuple(entries),
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
-        beside=tuple(metric for metric in plan.task.beside if metric != plan.metric),
+        beside=plan.beside,
+        notes=tuple(filter(None, [plan.metric_note])),
         exhibits=plan.task.overview(entries),
     )
     comparison = with_uncertainty(comparison, evidence)
@@ -71,8 +73,8 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     if plan.apart is not None and not interrupted:
         comparison = replace(comparison, confirmed=confirm(plan, comparison, folder))
     conclusion = conclude(comparison)
-    conclusion = replace(conclusion, cautions=(*conclusion.cautions, *plan.shortlist.notes()))
-    return replace(comparison, conclusion=conclusion)
+    cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions, *plan.shortlist.notes())
+    return replace(comparison, conclusion=replace(conclusion, cautions=cautions))
 
 
 def label_points(plan: ComparisonPlan, evidence: Evidence) -> list[LabelPoint]:
@@ -175,7 +177,7 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 def summarise(plan: ComparisonPlan) -> DataSummary:
     """A summary of the data that the comparison was made on."""
     data, labelled = plan.data, plan.task.labelled
-    visible = data.with_labels(plan.labels, plan.seeds[0]) if plan.labels is not None else data
+    visible = data.with_labels(plan.labels, plan.seeds[0], draw=plan.draw) if plan.labels is not None else data
     return DataSummary(
         name=data.name,
         source=data.source,

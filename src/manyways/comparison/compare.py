@@ -20,6 +20,7 @@ from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
+from manyways.data.given import Draw
 from manyways.data.splitting import Splitting, Way
 from manyways.data.storage import home_folder, make_folder
 from manyways.data.transport import save_table
@@ -50,6 +51,7 @@ def compare(
     *,
     methods: Sequence[Method | str] | Literal["all"] | None = None,
     labels: int | None = None,
+    draw: Draw = "random",
     budget: Budget | str = "10s",
     seeds: int | Sequence[int] = 3,
     metric: str | None = None,
@@ -62,6 +64,7 @@ def compare(
     on: str | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
+    backbone: str | None = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
@@ -75,7 +78,10 @@ def compare(
             pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
         methods: Methods, or their text; "all" tries every one that the data allows, None a shortlist of at most 12 by
             the kind of data and the number of labels, the quickest first, of which each entry has its `reason`.
-        labels: Number of training labels that every method may see (stratified; anew for every seed); None: all.
+        labels: Number of training labels that every method may see, those included that it asks for; drawn anew for
+            every seed. None: all.
+        draw: "random", as they come, so that a rare class may have none; "stratified": in proportion to the classes,
+            and at least one of each.
         budget: Budget of each training; `"10s"` is seconds of training in one process.
         seeds: Number of seeds, or the seeds.
         metric: Metric to compare by; None takes the usual one of the task (`manyways.comparison.tasks`).
@@ -94,6 +100,9 @@ def compare(
         fresh: True to throw away finished results of an earlier, same comparison instead of using them.
         start: A model, its folder, or that of a checkpoint. Methods that need one start from it, and so do all language
             methods; it has a row of its own where it can be scored.
+        backbone: A pretrained checkpoint, its folder or Hub name (owner/name), that every method starts from which can;
+            of several inputs each may have its own, "says=owner/name". Plain supervision, which the others are measured
+            against, learns from scratch unless it is among `methods`.
         command: Command line that a report shows as the way to repeat this.
         on_progress: Function that is given the progress, as it changes.
 
@@ -109,13 +118,14 @@ def compare(
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "on": on, "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
     plan = make_plan(
-        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, confirm
-    )
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw,
+        confirm,
+    )  # fmt: skip
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)

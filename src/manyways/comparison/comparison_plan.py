@@ -16,10 +16,12 @@ from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
 from manyways.data.apart import kept_apart
 from manyways.data.data import Data
+from manyways.data.given import Draw
 from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
+from manyways.methods.features import checkpoints_of
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last
 from manyways.models.abilities import any_of
@@ -55,6 +57,9 @@ class ComparisonPlan:
     start: Start | None = None
     apart: Data | None = None
     """Rows that nothing is learned from or tested on; the entry that is chosen is scored on them in the end."""
+    draw: Draw = "random"
+    metric_note: str = ""
+    """The reason for the metric, where it is not the usual one and nobody named it."""
     shortlist: Shortlist = field(default_factory=Shortlist)
     """The choice of the methods where none was named."""
     references: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +78,7 @@ class ComparisonPlan:
             self._begun(
                 Job(
                     name, self.labels, seed, str(self.budget), self.metric, (seed, split) in kept, fields_of(method),
-                    split=split,
+                    split=split, draw=self.draw,
                 )
             )
             for seed, split in runs
@@ -88,7 +93,7 @@ class ComparisonPlan:
             return entries
         plain = fields_of(parse_method(BASELINE))
         curve = [
-            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split)
+            Job(BASELINE, count, seed, str(self.budget), self.metric, fields=plain, split=split, draw=self.draw)
             for seed, split in runs
             for count in self.curve
         ]
@@ -112,10 +117,17 @@ class ComparisonPlan:
         return {**titles(self.entries), **self.references}
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """The metrics that are shown beside the score: where another one takes its place, the usual one, too."""
+        usual = (self.task.metrics[0],) if self.metric_note else ()
+        return tuple(metric for metric in (*usual, *self.task.beside) if metric != self.metric)
+
+    @property
     def key(self) -> str:
         """A hash of what all results have in common."""
         facts = [
             self.rows.fingerprint,
+            self.rows.allowance,
             self.threads if self.budget.unit == "seconds" else None,
             __version__,
         ]
@@ -125,10 +137,13 @@ class ComparisonPlan:
 def make_plan(
     data: Data, methods: Sequence[Method | str] | str | None, labels: int | None, budget: Budget,
     seeds: int | Sequence[int], metric: str | None, splitting: Splitting, workers: int | None,
-    start: Start | None = None, confirm: float | None = None,
+    start: Start | None = None, backbone: str | None = None, draw: Draw = "random", confirm: float | None = None,
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None or methods == ALL else [_method(method) for method in methods]
+    if backbone is not None:
+        checkpoints_of(backbone, data)  # one that reads none of the inputs is refused now, not in every job
+        named = named and [method.with_backbone(backbone) for method in named]
     rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
     apart = None
     if confirm is not None:
@@ -157,11 +172,11 @@ def make_plan(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
-    visible = data.with_labels(labels, numbers[0]) if labels is not None else data
+    visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else data
     if task.has_labels:
         check_labels(visible)
-    listed = shortlist(visible, task, start) if methods is None else Shortlist(tuple(named or ()))
-    chosen = everything(visible, task, start) if methods == ALL else listed.methods
+    listed = shortlist(visible, task, start, backbone) if methods is None else Shortlist(tuple(named or ()))
+    chosen = everything(visible, task, start, backbone) if methods == ALL else listed.methods
     if not chosen:
         hint = "" if start is not None or task.has_labels else " A language model to start from opens more: start=…."
         raise NeedsError(f"No method can learn from {data.name}; `manyways advise` says what each one lacks.{hint}")
@@ -171,6 +186,7 @@ def make_plan(
             raise ParameterError(
                 f"Two methods that differ are both written {method}; compare them one after the other."
             )
+    fairer = task.fairer(data) if metric is None else None
     cores = os.cpu_count() or 1
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
@@ -184,13 +200,15 @@ def make_plan(
         labels=labels,
         budget=budget,
         seeds=numbers,
-        metric=metric or task.usual(shared=start is not None),
+        metric=metric or (fairer[0] if fairer else task.usual(shared=start is not None)),
+        metric_note=fairer[1] if fairer else "",
         workers=count,
         threads=max(1, cores // max(1, count)),
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
         apart=apart,
+        draw=draw,
         shortlist=listed,
         references=task.references(visible),
     )

@@ -44,7 +44,12 @@ def conclude(comparison: Comparison) -> Conclusion:
             *_saving(comparison, choice),
             *_bounds(comparison),
         ),
-        cautions=(*_cautions(comparison, choice), *_references(comparison, choice), *_unfinished(comparison)),
+        cautions=(
+            *comparison.notes,
+            *_cautions(comparison, choice),
+            *_references(comparison, choice),
+            *_unfinished(comparison),
+        ),
         recommended=choice.name,
         indistinguishable=tuple(entry.name for entry in tied),
     )

@@ -35,6 +35,10 @@ def check_given(arguments: dict[str, Any]) -> None:
         )
     if not isinstance(arguments["start"], Model | str | Path | None):
         raise ParameterError(f"start must be a model or its folder; got {arguments['start']!r}.")
+    if not isinstance(arguments["backbone"], str | None):
+        raise ParameterError(
+            f"backbone must be a checkpoint's folder or its name on the Hub, as text; got {arguments['backbone']!r}."
+        )
     check_on(arguments["on"])
     if arguments["on"] is not None and arguments["workers"] == 0:
         raise ParameterError(

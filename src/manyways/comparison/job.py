@@ -20,6 +20,7 @@ from manyways.comparison.follower import Follower
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
+from manyways.data.given import Draw
 from manyways.data.splitting import OWN, Split
 from manyways.errors import DataError, DataWarning, ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
@@ -38,7 +39,8 @@ class Job:
     """One training of a comparison. `labels` None shows all labels that the data shows.
 
     `fields` is the method's `fields_of`: its text need not say all of it. `start` is the folder of the model to start
-    from, and `start_key` tells it from others. `split` says which of the rows are tested on.
+    from, and `start_key` tells it from others. `split` says which of the rows are tested on,
+    and `draw` how labels are drawn.
     """
 
     method: str
@@ -51,6 +53,7 @@ class Job:
     start: str | None = None
     start_key: str = ""
     split: Split = OWN
+    draw: Draw = "random"
 
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "Job":
@@ -92,11 +95,12 @@ class Outcome:
     contributions: bool = False
 
 
-def _first_labels(learner: Method, data: Data, labels: int) -> int:
-    """The number of the `labels` that a method starts with; it asks for the others itself."""
+def _first_labels(learner: Method, data: Data, job: Job) -> int:
+    """The number of the job's labels that a method starts with; it asks for the others itself."""
+    labels = job.labels or 0
     asks = learner.asks(labels)
     first, classes = max(1, labels - asks), len(data.classes) if data.classification else 1
-    if asks and first < classes <= labels:
+    if job.draw == "stratified" and asks and first < classes <= labels:
         enough = next(more for more in count(labels) if more - learner.asks(more) >= classes)
         fewer = f", or let it ask for fewer: questions={labels - classes}" if labels > classes else ""
         raise NeedsError(
@@ -104,6 +108,19 @@ def _first_labels(learner: Method, data: Data, labels: int) -> int:
             f"classes. Show {enough} labels{fewer}."
         )
     return first
+
+
+def _check_labels(learner: Method, model: Model, allowed: int, start: Model | None) -> None:
+    """Raise DataError where any stage of `model` was shown other labels than the `allowed` ones.
+
+    What the start was shown, before the comparison, does not count.
+    """
+    seen = len(model.lineage.all_labels(start.lineage if start else None))
+    if seen > allowed:
+        raise DataError(
+            f"{learner} was shown {seen:,} true labels, and {allowed:,} are allowed, so its score cannot be compared. "
+            "A method reveals labels of the data it is given, or of those made of them, by data.reveal alone."
+        )
 
 
 def run_job(
@@ -126,11 +143,14 @@ def run_job(
         learner = method or _from_text(job)
         visible = data
         if job.labels is not None:
-            visible = data.with_labels(_first_labels(learner, data, job.labels), job.seed)
+            first = _first_labels(learner, data, job)
+            visible = data.with_labels(first, job.seed, draw=job.draw, allowance=job.labels - first)
         task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
         model = learner.fit(visible, start, budget=job.budget, seed=job.seed, run=run)
+        if job.labels is not None:
+            _check_labels(learner, model, job.labels, start)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", DataWarning)
             metrics, contributions = _scored(model, data, job.metric, follower.finish(model), folder)

@@ -297,6 +297,7 @@ class Comparison(Record):
         interval_over: What intervals of scores are over: "seeds" or "splits", and "test rows" or "episodes".
         beside: Metrics that are shown beside the score.
         exhibits: Exhibits of all entries together.
+        notes: Sentences on how it was measured that its numbers must be read with.
     """
 
     data: DataSummary
@@ -319,6 +320,7 @@ class Comparison(Record):
     interval_over: tuple[str, ...] = ("seeds",)
     beside: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:

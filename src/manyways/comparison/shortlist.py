@@ -55,13 +55,17 @@ class Offer:
         return rank, len(stages(self.method)), str(self.method)
 
 
-def shortlist(data: Data, task: Task, start: Start | None = None, most: int = MOST) -> Shortlist:
+def shortlist(
+    data: Data, task: Task, start: Start | None = None, backbone: str | None = None, most: int = MOST
+) -> Shortlist:
     """The methods to try on `data` where none is named: at most `most`, by their own recommendations.
 
-    Where every method is left out, none is.
+    Where every method is left out, none is. Those that can start from the checkpoint `backbone` do.
     """
     profile = profile_of(data)
-    offers = [Offer(kind, way, kind.recommendation(profile, way)) for kind, way in candidates(data, task, start)]
+    offers = [
+        Offer(kind, way, kind.recommendation(profile, way)) for kind, way in candidates(data, task, start, backbone)
+    ]
     listed = [offer for offer in offers if offer.recommendation.rank is not None] or offers
     left_out: dict[str, tuple[str, ...]] = {}
     for offer in offers:
@@ -84,16 +88,26 @@ def pace(method: Method) -> int:
     return len(stages(method)) if method.fewest_steps() else 0
 
 
-def everything(data: Data, task: Task, start: Start | None = None) -> list[Method]:
+def everything(data: Data, task: Task, start: Start | None = None, backbone: str | None = None) -> list[Method]:
     """All methods that suggest themselves for `data`, plain supervision first, then by name."""
-    methods = {str(method): method for _, method in candidates(data, task, start)}
+    methods = {str(method): method for _, method in candidates(data, task, start, backbone)}
     return sorted(methods.values(), key=lambda method: (str(method) != BASELINE, len(stages(method)), str(method)))
 
 
-def candidates(data: Data, task: Task, start: Start | None = None) -> Iterator[tuple[type[Method], Method]]:
-    """Each method that suggests itself, and its class; those that `start` begins are as they are, others begin anew."""
+def candidates(
+    data: Data, task: Task, start: Start | None = None, backbone: str | None = None
+) -> Iterator[tuple[type[Method], Method]]:
+    """Each method that suggests itself, and its class; those that `start` begins are as they are, others begin anew.
+
+    With a checkpoint as `backbone` those that can start from it do, and some that need a start are offered, too; plain
+    supervision, by which the others are measured, stays as it is.
+    """
     kinds = all_methods().values()
     offers = [(kind, parse_method(text)) for kind in kinds for text in kind.suggestions(data)]
+    if backbone is not None:
+        needy = [(kind, kind()) for kind in kinds if kind.requires_model]
+        offers = [(kind, way if str(way) == BASELINE else way.with_backbone(backbone)) for kind, way in offers]
+        offers += [(kind, fed) for kind, way in needy if not (fed := way.with_backbone(backbone)).needs_start()]
     if start is not None and task.has_labels:
         started = [(kind, kind()) for kind in kinds]
         offers += [(kind, method) for kind, method in started if method.needs_start() and start.begins(method, task)]

@@ -19,6 +19,7 @@ METRIC_WORDS = {
     "nats_per_character": "nats per character",
     "roc_auc": "ROC AUC",
     "f1": "F1",
+    "brier_score": "Brier score",
     "log_loss": "log loss",
     "rmse": "RMSE",
     "mae": "MAE",

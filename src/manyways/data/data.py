@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data import given, parts
+from manyways.data import given, parts, visibility
 from manyways.data.columns import Column, places_of, row_ids
 from manyways.data.kinds import infer_label_kind
 from manyways.data.notation import is_missing
@@ -18,6 +18,7 @@ from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.roles import check_roles
 from manyways.data.sample_weights import weights_of
 from manyways.data.storage import RowNumbers
+from manyways.data.visibility import LabelMeter
 from manyways.errors import DataError, ParameterError, did_you_mean
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class Data:
     """The origin from which rows can be read again; None for what was in memory, or has had other labels since."""
     numbers: RowNumbers | None = None
     """The number of each row of the table in its source, where some were left out; None where none was."""
+    allowance: int | None = None
+    """The number of labels that may still be revealed; None: no limit."""
+    guessed: NDArray[np.bool_] | None = None
+    """True for each row of the table whose visible label is a model's guess; None where none is."""
+    meter: LabelMeter | None = field(default=None, repr=False)
+    """The labels that the fit which these data are within was shown; None outside of one."""
 
     @staticmethod
     def from_columns(
@@ -257,6 +264,7 @@ class Data:
             columns=columns,
             part=self.part[chosen],
             visible=self.visible[chosen],
+            guessed=None if self.guessed is None else self.guessed[chosen],
             all_ids=self.all_ids[chosen],
             numbers=chosen if self.numbers is None else self.numbers[chosen],
             rows=places[self.rows[kept[self.rows]]],
@@ -284,8 +292,13 @@ class Data:
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """True for each of these rows whose label may be seen."""
+        """True for each of these rows whose label may be seen, a true one or a guess."""
         return self.visible[self.rows]
+
+    @property
+    def truly_labelled(self) -> NDArray[np.bool_]:
+        """True for each of these rows whose label may be seen and is no model's guess."""
+        return self.labelled if self.guessed is None else self.labelled & ~self.guessed[self.rows]
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -312,40 +325,6 @@ class Data:
         train = np.flatnonzero(self.part == TRAINING)
         values = self.label.take(train)
         return tuple(sorted(set(values[~is_missing(values)].tolist()), key=by_kind))
-
-    def hide(self, which: NDArray[Any]) -> "Data":
-        """The same rows with the labels at positions `which` hidden."""
-        visible = self.visible.copy()
-        visible[self.rows[which]] = False
-        return replace(self, visible=visible)
-
-    def reveal(self, which: NDArray[Any]) -> "Data":
-        """The same rows with the labels at positions `which` visible.
-
-        Raises:
-            DataError: The table holds no label for one of the rows.
-        """
-        rows = self.rows[which]
-        if (lost := ~self.select(which).known).any():
-            raise DataError(
-                f"{int(lost.sum())} of {len(rows)} rows to reveal have no label in {self.name}; give an oracle "
-                "that answers for them: ActiveLearning(oracle=my_function)."
-            )
-        visible = self.visible.copy()
-        visible[rows] = True
-        return replace(self, visible=visible)
-
-    def with_label_values(self, which: NDArray[Any], labels: NDArray[Any]) -> "Data":
-        """The labels at positions `which` set to `labels` and visible (an annotator's, or a model's own)."""
-        rows, column = self.rows[which], self.label
-        values = np.array(column.values[np.arange(len(column))], copy=True)
-        if values.dtype.kind in "US":
-            values = values.astype(object)
-        values[rows] = labels
-        visible = self.visible.copy()
-        visible[rows] = True
-        columns = {**self.columns, column.name: replace(column, values=values)}
-        return replace(self, columns=columns, visible=visible, origin=None)
 
     @property
     def sample_weights(self) -> NDArray[np.float64] | None:
@@ -378,6 +357,10 @@ class Data:
 
     # --- roles and parts, written in files of their own ---------------------------------------------
 
+    hide = visibility.hide
+    reveal = visibility.reveal
+    with_label_values = visibility.with_label_values
+    with_allowance = visibility.with_allowance
     with_labels = given.with_labels
     with_clients = given.with_clients
     with_tasks = given.with_tasks

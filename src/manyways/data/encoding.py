@@ -114,9 +114,21 @@ class InputEncoding:
 
     def encode(self, data: "Data") -> Encoded:
         """The rows of `data` as tensors. Raises DataError where a column is missing or of another kind."""
-        stores = {name: self._store(encoder, data) for name, encoder in self.encoders.items()}
+        stores = {name: self.store(encoder, data) for name, encoder in self.encoders.items()}
+        return Encoded(stores, data.rows, self.absent(data))
+
+    def absent(self, data: "Data") -> dict[str, NDArray[np.bool_]]:
+        """Masks over the whole table of `data` of the rows that lack a modality, for those that one of its rows lacks.
+
+        Raises DataError where a column is missing.
+        """
         found = absent_by_modality({name: self.columns_of(each, data) for name, each in self.encoders.items()})
-        return Encoded(stores, data.rows, {name: mask for name, mask in found.items() if mask[data.rows].any()})
+        return {name: mask for name, mask in found.items() if mask[data.rows].any()}
+
+    def columns_read(self, name: str, data: "Data") -> list[Column]:
+        """The columns of `data` that the encoder `name` encodes. Raises DataError where one is missing."""
+        columns = self.columns_of(self.encoders[name], data)
+        return without_gaps(columns) if len(self.encoders) > 1 else columns
 
     def columns_of(self, encoder: Encoder, data: "Data") -> list[Column]:
         """The columns of `data` that `encoder` reads. Raises DataError where one is missing."""
@@ -127,7 +139,8 @@ class InputEncoding:
             )
         return [data.columns[name] for name in encoder.columns]
 
-    def _store(self, encoder: Encoder, data: "Data") -> Rows:
+    def store(self, encoder: Encoder, data: "Data") -> Rows:
+        """All rows of the table of `data`, encoded by one of the encoders. Raises DataError as `encode` does."""
         columns = self.columns_of(encoder, data)
         if len(self.encoders) > 1:
             columns = without_gaps(columns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,40 +10,57 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.options import check_number, check_whole
 from manyways.data.parts import TEST, TRAINING
-from manyways.errors import DataError
+from manyways.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
 
+Draw = Literal["random", "stratified"]
+DRAWS: tuple[Draw, ...] = get_args(Draw)
 
-def with_labels(data: "Data", count: int, seed: int = 0) -> "Data":
-    """The same rows with all labels hidden but a stratified `count` of the training rows; test labels stay.
 
-    Classes get labels in proportion to their rows, and at least one each. Labels of validation rows are hidden too:
-    they are labels that somebody would have to give. For a regression the rows are drawn at random.
+def with_labels(
+    data: "Data", count: int, seed: int = 0, *, draw: Draw = "random", allowance: int | None = None
+) -> "Data":
+    """The same rows with all labels hidden but `count` of the training rows; test labels stay.
+
+    Labels of validation rows are hidden too: they are labels that somebody would have to give. More labels include
+    those drawn before by the same seed.
 
     Args:
         data: The rows.
         count: Number of labels that stay visible.
         seed: Seed of the draw.
+        draw: "random", as they come: classes get as many as chance gives them, a rare one perhaps none; "stratified":
+            classes get labels in proportion to their rows, and at least one each. Numbers are drawn at random.
+        allowance: Number of labels that may be revealed besides; None: what the data allow, which is any by default.
 
     Raises:
-        DataError: `count` is below 1 or the number of classes, or above the known labels.
+        DataError: `count` is below 1 or above the known labels, or for a stratified draw below the number of classes.
     """
-    from manyways.data.splits import stratified
+    from manyways.data.splits import LABELS, stratified
+    from manyways.data.visibility import paid
 
     check_whole(count=count, seed=seed)
+    if draw not in DRAWS:
+        raise ParameterError(f"draw must be one of {', '.join(DRAWS)}; got {draw!r}.")
     if count < 1:
         raise DataError(f"The number of labels must be at least 1; got {count}.")
     train = np.flatnonzero((data.part[data.rows] == TRAINING) & data.known)
     if count > len(train):
         raise DataError(f"{count} labels asked, but only {len(train)} training rows of {data.name} have one.")
-    strata = data.label.take(data.rows[train]) if data.classification else np.zeros(len(train), int)
-    chosen = train[stratified(strata, count, seed, ids=data.ids[train], what=f"{count} labels")]
+    by_class = draw == "stratified" and data.classification
+    strata = data.label.take(data.rows[train]) if by_class else np.zeros(len(train), int)
+    drawn = stratified(
+        strata, count, seed if draw == "stratified" else seed + LABELS, ids=data.ids[train], what=f"{count} labels"
+    )  # fmt: skip
+    chosen = data.rows[train[drawn]]
+    left = paid(data, chosen[~data.visible[chosen]])
     visible = data.visible.copy()
     visible[data.rows[data.part[data.rows] != TEST]] = False
-    visible[data.rows[chosen]] = True
-    return replace(data, visible=visible)
+    visible[chosen] = True
+    shown = replace(data, visible=visible, allowance=left)
+    return shown if allowance is None else shown.with_allowance(allowance)
 
 
 def with_clients(data: "Data", count: int, alpha: float = 0.5, seed: int = 0) -> "Data":

@@ -53,6 +53,18 @@ def group_ids(ids: NDArray[np.uint64], groups: NDArray[np.int64] | None) -> NDAr
     return totals[groups]
 
 
+def aside(data: "Data", share: float, seed: int) -> NDArray[np.bool_] | None:
+    """A mask of about a `share` of these rows for a method to validate by, whole groups; None without groups.
+
+    Without groups rows are drawn as a library draws them. None, too, where there is but one group.
+    """
+    groups = groups_of(data)
+    if groups is None or not len(groups) or groups.max() == 0:
+        return None
+    strata = data.take(data.label.name) if data.classification else np.zeros(len(data), int)
+    return np.asarray(allotted(groups, strata, (1 - share, share), seed, ids=data.ids, what=data.name) == 1)
+
+
 def allotted(
     groups: NDArray[np.int64], strata: NDArray[Any], shares: Sequence[float], seed: int, *,
     ids: NDArray[np.uint64], what: str,

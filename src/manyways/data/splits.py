@@ -58,6 +58,9 @@ def classes_by_task(classes: Sequence[Any], count: int, seed: int | None) -> dic
     return {ordered[at]: task for task, part in enumerate(parts, 1) for at in part}
 
 
+LABELS = 0x1ABE15
+"""Added to the seed of a random draw of labels. Test rows are those of each class with the smallest keys, so by the
+same keys the next smallest would be of the classes that gave away fewest."""
 CLIENTS = 0xC11E47
 """Added to a seed, so that who holds a row tells nothing of which rows a split by the same seed draws."""
 

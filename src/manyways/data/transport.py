@@ -59,6 +59,8 @@ def save_table(data: Data, folder: Path, *, whole: bool = False) -> Path:
         "source": data.source,
         "ignored": dict(data.ignored),
         "arrays": {name: save(array, folder / name) for name, array in arrays.items()},
+        "allowance": data.allowance,
+        "guessed": None if data.guessed is None else save(data.guessed, folder / "guessed"),
     }
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     return tighten(folder)
@@ -77,6 +79,9 @@ def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Da
     arrays: dict[str, Any] = {name: np.array(_load_array(places.object(name), folder)) for name in ARRAYS}
     lengths = {len(arrays[name]) for name in ("part", "visible", "all_ids")} | {len(each) for each in columns.values()}
     rows, wrong = arrays["rows"], [name for name, (kind, axes) in ARRAYS.items() if not _fits(arrays[name], kind, axes)]
+    guessed = None if saved.members.get("guessed") is None else np.array(_load_array(saved.object("guessed"), folder))
+    if guessed is not None and not (_fits(guessed, np.bool_, (1,)) and len(guessed) in lengths):
+        wrong.append("guessed")
     if len(lengths) > 1 or wrong or not ((rows >= 0) & (rows < max(lengths))).all():
         raise DataError(f"{where} is damaged: its columns, parts and rows do not fit each other. Make it again.")
     roles = {role: tuple(saved.object("roles").all(role, str)) for role in saved.get("roles", dict)}
@@ -89,6 +94,8 @@ def load_table(folder: Path, environment: Mapping[str, Any] | None = None) -> Da
         source=saved.get("source", str),
         ignored=saved.get("ignored", dict),
         environment=environment_from_json(environment) if environment else None,
+        allowance=saved.get("allowance", int, None),
+        guessed=guessed,
         **arrays,
     )
 

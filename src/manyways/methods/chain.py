@@ -14,12 +14,16 @@ from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
+MANY = 1000
+"""Labels with which a method that asks for any does."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chain(Method):
     """Methods one after the other: each starts from the model of the one before.
 
-    The budget is divided over the stages by `shares`, evenly by default.
+    The budget is divided over the stages by `shares`, evenly by default. A label that one stage asks for is there for
+    the next ones, and so are the guesses of a stage that hands them on.
     """
 
     stages: tuple[Method, ...]
@@ -40,13 +44,19 @@ class Chain(Method):
             self.shares or (1.0,) * len(self.stages), [stage.fewest_steps() for stage in self.stages]
         )
         trained: list[Model] = []
-        current = model
+        current, known = model, data
+        # What one stage asks about decides what the next learns from, so they can only be learned again together.
+        stored = self.asks(MANY) == 0
         for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
 
-            def learn(part: Run, stage: Method = stage, share: Budget = share, start: Model | None = current) -> Model:
-                return stage.fit(data, start, budget=share, seed=seed, run=part)
+            def learn(
+                part: Run, stage: Method = stage, rows: Data = known, share: Budget = share,
+                start: Model | None = current,
+            ) -> Model:  # fmt: skip
+                return stage.fit(rows, start, budget=share, seed=seed, run=part)
 
-            current = run.once(f"{number}-{stage.method_name()}", learn, stored=True)
+            name = f"{number}-{stage.method_name()}"
+            current, known = run.once_with_labels(name, learn, known, stored=stored, guesses=True)
             trained.append(current)
         last = trained[-1]
         return Learned(
@@ -55,6 +65,7 @@ class Chain(Method):
             parents=(last,),
             steps=sum(stage.lineage.steps for stage in trained),
             seconds=sum(stage.lineage.seconds for stage in trained),
+            data=known,
         )
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
@@ -78,6 +89,9 @@ class Chain(Method):
     def needs_start(self) -> bool:
         return self.stages[0].needs_start()
 
+    def with_backbone(self, checkpoint: str) -> "Chain":
+        return replace(self, stages=(self.stages[0].with_backbone(checkpoint), *self.stages[1:]))
+
     def from_scratch(self) -> bool:
         return self.stages[0].from_scratch()
 
@@ -85,7 +99,10 @@ class Chain(Method):
         return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
 
     def asks(self, labels: int) -> int:
-        return max(stage.asks(labels) for stage in self.stages)
+        left = labels
+        for stage in self.stages:
+            left -= stage.asks(left)
+        return labels - left
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.label_notes import LabelNotes
+from manyways.data.parts import TEST
 from manyways.data.targets import predictions
+from manyways.data.visibility import metered
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.fields import check_fields, check_names
 from manyways.methods.needs import Input, Need, lacking, lacking_inputs, lacking_values, unused
 from manyways.methods.recommendations import ANY, Profile, Recommendation
 from manyways.methods.written import as_tuple, default, plain, written
 from manyways.models.abilities import any_of
-from manyways.models.lineage import Lineage, machine, versions
+from manyways.models.lineage import Lineage, machine, no_rows, versions
 from manyways.models.model import Model
 from manyways.training.budget import Budget, Planned
 from manyways.training.run import Run
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from manyways.methods.chain import Chain
 
 DEFAULT_BUDGET = Budget(1000, "steps")
+MOST_QUESTIONS = 1_000_000
 Ablations: TypeAlias = Mapping[str, tuple["Method", Data]]
 
 
@@ -42,6 +46,8 @@ class Learned:
         parents: The models it was learned from, or their lineages.
         facts: Facts that the method states of it, for its lineage.
         planned: The steps that the budget was turned into.
+        data: The data as they are afterwards, with labels that were revealed or given on the way, and guesses that are
+            to be handed on; None: as they were.
     """
 
     model: Model
@@ -51,6 +57,7 @@ class Learned:
     seconds: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
     planned: Planned | None = None
+    data: Data | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +160,21 @@ class Method(ABC):
         allowed = allowed or self.default_budget(table)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
             raise ParameterError(f"seed must be a whole number in [0, 2**32); got {seed!r}.")
+        stated = {"allowance": table.allowance} if table.allowance is not None and table.meter is None else {}
+        if wanted := self.allowance(table):
+            table = metered(table, wanted)
         self.check(table, model)
         if not run.plans:
             self._check_steps(allowed)
         run.claim(self.identity(table, model, allowed, seed))
-        run = (run.store.following(run) if run.store else run).begun()
+        caller, run = run, (run.store.following(run) if run.store else run).begun()
         learned = self.learn(table, model, allowed, seed, run)
+        if learned.data is not None:
+            caller.leave(LabelNotes.between(table, learned.data))
         fitted = self.as_model(learned, table, allowed, seed)
         plan, where = run.all_plans(learned.planned), machine(run.pick_device())
-        fitted = replace(fitted, lineage=replace(fitted.lineage, plan=plan, machine=where))
+        facts = {**fitted.lineage.facts, **stated}
+        fitted = replace(fitted, lineage=replace(fitted.lineage, plan=plan, machine=where, facts=facts))
         if run.store:
             run.store.keep(fitted, table, start=model, method=self, run=run)
         return fitted
@@ -270,6 +283,21 @@ class Method(ABC):
         """True if this method, with these fields, can only start from a model."""
         return self.requires_model
 
+    def with_backbone(self, checkpoint: str) -> "Method":
+        """This method as it starts from a pretrained `checkpoint`, its folder or Hub name.
+
+        That is its field `backbone`, where it has one that is not set, and that of the methods in its fields; a method
+        without any is as it was.
+        """
+        changed: dict[str, Any] = {}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, Method):
+                changed[spec.name] = value.with_backbone(checkpoint)
+            elif spec.name == "backbone" and value == "auto":
+                changed[spec.name] = checkpoint
+        return replace(self, **changed) if changed else self
+
     def from_scratch(self) -> bool:
         """True if it trains a network of random weights, or a method in its fields does."""
         held = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
@@ -280,14 +308,30 @@ class Method(ABC):
         return self
 
     def asks(self, labels: int) -> int:
-        """The number of `labels` that the method wants to choose itself; the others it is shown from the start."""
+        """The number of `labels`, all that it may see, that it wants to choose itself; the others it is shown at first.
+
+        A method that asks reveals them with `data.reveal`, and returns what it knows then as `Learned.data`. One that
+        is made of methods asks for what they ask for.
+        """
         return 0
+
+    @final
+    def allowance(self, data: Data) -> int | None:
+        """The number of labels that `fit` may reveal in `data`: what these allow, else what it asks for; None: any."""
+        if data.allowance is not None or not data.has("label"):
+            return data.allowance
+        shown = labels = int(data.training.truly_labelled.sum())
+        while labels - self.asks(labels) <= shown and labels < shown + MOST_QUESTIONS:
+            labels += 1
+        return labels - 1 - shown if labels > shown + 1 else None
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         """The model that was learned, with its lineage."""
+        rows = data.ids[learned.rows]
         lineage = replace(
             self.lineage(data, budget, seed),
-            rows=data.ids[learned.rows],
+            rows=rows,
+            labels=_labels_shown(learned.data or data, learned.rows, rows),
             parents=tuple(parent if isinstance(parent, Lineage) else parent.lineage for parent in learned.parents),
             steps=learned.steps,
             seconds=learned.seconds,
@@ -315,6 +359,7 @@ class Method(ABC):
         stages = model.lineage.stages() if model else []
         start = [(stage.method, stage.fingerprint, stage.budget, stage.seed, stage.steps) for stage in stages]
         facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
+        facts += [] if data.allowance is None else [data.allowance]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @classmethod
@@ -395,3 +440,11 @@ class Method(ABC):
         if not isinstance(other, Method):
             return NotImplemented
         return Chain(stages=(*parts(self), *parts(other)))
+
+
+def _labels_shown(data: Data, learned: NDArray[np.bool_], rows: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The ids of the rows of `data` whose true label was shown, where there is an allowance; `rows` where those."""
+    if data.allowance is None:
+        return no_rows()
+    shown = data.truly_labelled & (data.part[data.rows] != TEST)
+    return rows if np.array_equal(shown, learned) else data.ids[shown]

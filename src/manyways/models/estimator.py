@@ -11,8 +11,7 @@ from torch import nn
 
 from manyways.checked_json import described
 from manyways.damaged import reason
-from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.presence import absent_by_modality
+from manyways.data.encoding import InputEncoding
 from manyways.data.storage import chunks_of
 from manyways.data.targets import Target
 from manyways.data.targets.number import unit_of
@@ -153,9 +152,7 @@ class Estimator(Model):
 
     def _answers(self, ask: Callable[[Matrix], Array], data: "Data") -> Array:
         """The answers of the head for the rows of `data`, float64 [rows, outputs]; numbers in the label's own unit."""
-        groups = {name: self.inputs.columns_of(each, data) for name, each in self.inputs.encoders.items()}
-        absent = {name: gaps for name, gaps in absent_by_modality(groups).items() if gaps[data.rows].any()}
-        check_gaps(Encoded({}, data.rows, absent), data, self.inputs, self.network)
+        check_gaps(self.inputs.absent(data), data, self.inputs, self.network)
         out = np.empty((len(data), self.target.width))
         for at in chunks_of(len(data), ROWS_AT_ONCE):
             features = self.network.features.of(data.select(at), self.inputs)

@@ -77,7 +77,7 @@ class FewShotModel(Model):
             )
         labels = torch.from_numpy(target.encode(table)).to(device_of(self.network))
         rows = self.inputs.encode(table)
-        check_gaps(rows, table, self.inputs, self.network)
+        check_gaps(rows.absent, table, self.inputs, self.network)
         network = self.adaptation.adapted(self.network, rows, labels, target.width)
         return Predictor(network=network, inputs=self.inputs, target=target, gives=frozenset({"classify", "embed"}))
 

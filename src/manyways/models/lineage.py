@@ -1,5 +1,6 @@
 """Lineage: what made a model, and which rows shaped it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -24,8 +25,10 @@ class Lineage:
 
     `rows` are the ids (uint64 [rows, 2]) of the rows that shaped this stage; `parents` are the lineages of the
     models it started from or learned from; `facts` is what the method states besides its fields, as JSON values: who
-    took part, which privacy is guaranteed. What makes a training repeatable: `plan` holds the steps that the budget was
-    turned into, of each part by name (see `Planned`), `machine` what besides versions decides the last bits of a sum.
+    took part, which privacy is guaranteed. `labels` are the ids of the rows whose true label the stage was shown, where
+    the data had an allowance of labels; a store does not keep them. What makes a training repeatable: `plan` holds the
+    steps that the budget was turned into, of each part by name (see `Planned`), `machine` what besides versions decides
+    the last bits of a sum.
     """
 
     method: Mapping[str, Any]
@@ -42,11 +45,21 @@ class Lineage:
     facts: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Sequence[int]] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
+    labels: NDArray[np.uint64] = field(default_factory=no_rows, repr=False)
 
     def all_rows(self) -> NDArray[np.uint64]:
         """The ids of all rows that shaped the model, through every parent, each once."""
         stacked = np.concatenate([stage.rows for stage in self.stages()])
         return np.unique(stacked, axis=0) if len(stacked) else stacked
+
+    def all_labels(self, start: "Lineage | None" = None) -> NDArray[np.uint64]:
+        """The ids of all rows whose true label any stage was shown, each once; without those of `start`, before it."""
+        earlier = {json.dumps(stage.to_json()) for stage in start.stages()} if start else set()
+        shown = [stage.labels for stage in self.stages() if len(stage.labels)]
+        if earlier:
+            mine = (stage for stage in self.stages() if len(stage.labels))
+            shown = [stage.labels for stage in mine if json.dumps(stage.to_json()) not in earlier]
+        return np.unique(np.concatenate(shown), axis=0) if shown else no_rows()
 
     def stages(self) -> "list[Lineage]":
         """This stage and all before it, the latest first."""
@@ -54,11 +67,12 @@ class Lineage:
 
     def without(self, ids: NDArray[np.uint64]) -> "Lineage":
         """The same without the rows `ids` [n, 2], here and in all parents."""
-        kept = places_of(self.rows, ids) < 0
+        kept, shown = places_of(self.rows, ids) < 0, places_of(self.labels, ids) < 0
         parents = tuple(parent.without(ids) for parent in self.parents)
-        if kept.all() and all(ours is theirs for ours, theirs in zip(parents, self.parents, strict=True)):
+        same = all(ours is theirs for ours, theirs in zip(parents, self.parents, strict=True))
+        if kept.all() and shown.all() and same:
             return self  # models that are made of others tell their lineages apart as objects
-        return replace(self, rows=self.rows[kept], parents=parents)
+        return replace(self, rows=self.rows[kept], labels=self.labels[shown], parents=parents)
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the row ids, which are stored as tensors in the order of `stages`."""
@@ -80,12 +94,17 @@ class Lineage:
         }
 
     @staticmethod
-    def from_json(saved: Mapping[str, Any], rows: list[NDArray[np.uint64]]) -> "Lineage":
-        """The lineage that `to_json` wrote; takes its row ids from the front of `rows`, in the order of `stages`."""
+    def from_json(
+        saved: Mapping[str, Any], rows: list[NDArray[np.uint64]], labels: list[NDArray[np.uint64]] | None = None
+    ) -> "Lineage":
+        """The lineage that `to_json` wrote; takes its row ids from the front of `rows`, in the order of `stages`.
+
+        Likewise those of `labels`, where there are any.
+        """
         description = described(saved, "the lineage", ModelError)
         if not rows:
             raise ModelError(f"The lineage tells of more stages than there are sets of rows; {DAMAGED}.")
-        own = rows.pop(0)
+        own, shown = rows.pop(0), labels.pop(0) if labels else no_rows()
         fields: dict[str, Any] = {
             name: description.get(name, kind) for name, kind in _FIELDS.items() if name in _NEEDED or name in saved
         }
@@ -95,8 +114,8 @@ class Lineage:
                     description.object(name).all(part, int)
                 else:
                     description.object(name).get(part, str)
-        parents = tuple(Lineage.from_json(parent.members, rows) for parent in description.objects("parents"))
-        return Lineage(**fields, rows=own, parents=parents)
+        parents = tuple(Lineage.from_json(parent.members, rows, labels) for parent in description.objects("parents"))
+        return Lineage(**fields, rows=own, parents=parents, labels=shown)
 
 
 _FIELDS: dict[str, type] = {

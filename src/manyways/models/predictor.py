@@ -14,6 +14,7 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import ModelError
 from manyways.models.evaluation import Evaluation, of_all_rows
+from manyways.models.frozen import KEPT_FROM, behind, has_frozen, joined_features
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, rebuild_network
@@ -118,7 +119,7 @@ class Predictor(Model):
 
     def copy_of_network(self) -> Network:
         """A network of one's own to train: a model itself never changes."""
-        return copy.deepcopy(self.network)
+        return copy.deepcopy(self.network).requires_grad_(True)
 
     def as_predictor(self, data: "Data | None" = None) -> "Predictor":
         return self
@@ -147,5 +148,9 @@ class Predictor(Model):
 
     def _run(self, source: "Source", function: Any) -> NDArray[np.float32]:
         features = function == self.network.features
+        if has_frozen(self.network):
+            data = inputs_of(source, self.inputs)
+            if len(data) >= KEPT_FROM:
+                return behind(self.network, joined_features(self.network, self.inputs, data), head=not features)
         width = self.network.width if features else self.target.width if self.target else 0
         return run_rows(function, width, self.network, self.inputs, source)

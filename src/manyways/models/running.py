@@ -1,6 +1,6 @@
 """Rows through a network, some at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -45,7 +45,7 @@ def run_rows(
     """
     data = inputs_of(source, encoding)
     rows = encoding.encode(data)
-    check_gaps(rows, data, encoding, network)
+    check_gaps(rows.absent, data, encoding, network)
     outputs = np.empty((len(rows), width), np.float32)  # filled in place: features may be all that fits into memory
     done = 0
     with torch.inference_mode():
@@ -70,11 +70,16 @@ def _result(function: Callable[[Inputs], Tensor], batch: Inputs, encoding: Input
         raise ModelError(f"The network cannot read {names} as encoded for it: {reason(error)}. {OTHER}") from error
 
 
-def check_gaps(rows: Encoded, data: "Data", encoding: InputEncoding, network: Runs) -> None:
-    """Raise DataError where some of `rows`, of `data`, lack an input that the network cannot do without."""
-    for name, absent in rows.absent.items():
+def check_gaps(
+    absent_rows: Mapping[str, NDArray[np.bool_]], data: "Data", encoding: InputEncoding, network: Runs
+) -> None:
+    """Raise DataError where rows of `data` lack an input that the network cannot do without.
+
+    absent_rows: for the inputs that some lack, which rows of the whole table do.
+    """
+    for name, absent in absent_rows.items():
         if name not in network.may_lack:
-            said = said_of_rows(np.flatnonzero(absent[rows.rows]), len(rows))
+            said = said_of_rows(np.flatnonzero(absent[data.rows]), len(data))
             columns = named(data.columns[each] for each in encoding.encoders[name].columns)
             raise DataError(
                 f"{said} of {data.name} have nothing in {columns}, and every row that the model learned from had it. "

@@ -57,12 +57,14 @@ def write_folder(
         and not (folder / DESCRIPTION).exists()
     ):
         raise ModelError(f"{folder} exists and is no model folder; give a new name: --out DIR or model.save(DIR).")
-    stored = sum(stage.rows.nbytes for stage in lineage.stages()) + needed
+    stages = lineage.stages()
+    stored = sum(stage.rows.nbytes + stage.labels.nbytes for stage in stages) + needed
     what, advice = f"The model cannot be written to {folder}", "Give another folder: --out DIR."
     with whole(folder, ModelError, what, advice, stored or None) as part:
         part.mkdir(parents=True)
         own = write(part)
-        rows = {id(stage.rows): stage.rows for stage in lineage.stages()}  # models of one start share its rows
+        # Models of one start share its rows, and a stage's rows are often those whose labels it was shown.
+        rows = {id(ids): ids for stage in stages for ids in (stage.rows, stage.labels)}
         names = {key: at for at, key in enumerate(rows)}
         save_file({str(names[key]): torch.from_numpy(ids.view(np.int64)) for key, ids in rows.items()}, part / ROWS)
         description = {
@@ -71,7 +73,8 @@ def write_folder(
             **own,
             "gives": sorted(gives),
             "lineage": lineage.to_json(),
-            "rows": [names[id(stage.rows)] for stage in lineage.stages()],
+            "rows": [names[id(stage.rows)] for stage in stages],
+            "labels": [names[id(stage.labels)] for stage in stages],
             "files": {str(path.relative_to(part)): _hash(path) for path in sorted(part.rglob("*")) if path.is_file()},
         }
         text = json.dumps({**description, "hash": _text_hash(description)}, indent=1)
@@ -135,10 +138,11 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
         raise ModelError(f"{folder / ROWS} must hold the ids of rows, int64 [rows, 2]; {odd[0]!r} is something else.")
     rows = {name: ids.numpy().view(np.uint64) for name, ids in stored.items()}
     order = [str(at) for at in saved.get("rows", range(len(rows)))]
-    if lost := [name for name in order if name not in rows]:
+    shown = [str(at) for at in saved.get("labels", ())]
+    if lost := [name for name in [*order, *shown] if name not in rows]:
         raise ModelError(f"{folder / DESCRIPTION} names the rows {lost[0]}, which {ROWS} does not hold; {DAMAGED}.")
     with _named(folder), damaged(f"{folder / DESCRIPTION} tells no lineage", ModelError, "Copy the model again."):
-        return Lineage.from_json(saved["lineage"], [rows[name] for name in order])
+        return Lineage.from_json(saved["lineage"], [rows[name] for name in order], [rows[name] for name in shown])
 
 
 @contextmanager
@@ -197,8 +201,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     description.get("kind", str), description.all("gives", str), description.get("lineage", dict)
     for name in description.get("files", dict):
         description.object("files").get(name, str)
-    if "rows" in saved:
-        description.all("rows", int)
+    for name in ("rows", "labels"):
+        if name in saved:
+            description.all(name, int)
     return saved
 
 

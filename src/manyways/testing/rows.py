@@ -62,7 +62,7 @@ def rows_of_kind(kind: str) -> Data:
     inputs = KINDS[kind](codes, rng)
     label = Column("label", "category", np.array(["low", "middle", "high"], object)[codes])
     roles = {"input": [column.name for column in inputs], "label": ["label"]}
-    return Data.from_columns([*inputs, label], roles, name=kind).with_test(0.2).with_labels(LABELLED)
+    return Data.from_columns([*inputs, label], roles, name=kind).with_test(0.2).with_labels(LABELLED, draw="stratified")
 
 
 def dressed(data: Data) -> Iterator[Data]:

@@ -120,7 +120,7 @@ class Trial:
         if whole.environment is not None:
             return whole
         some = whole.select(np.random.default_rng(0).permutation(len(whole))[:ROWS]).with_test(0.2)
-        return some.with_labels(LABELS) if some.has("label") else some
+        return some.with_labels(LABELS, draw="stratified") if some.has("label") else some
 
     @property
     def learned_from(self) -> Data:

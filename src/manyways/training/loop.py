@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from manyways.models.precision import fast_bfloat16
 from manyways.randomness import generator, mix, seed_global
 from manyways.training.budget import Budget
 from manyways.training.checkpoint import read_checkpoint, write_checkpoint
@@ -144,10 +145,3 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     if precision == "float32" or (precision == "auto" and not fast_bfloat16(device)):
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def fast_bfloat16(device: torch.device) -> bool:
-    """True if `device` has matrix units for bfloat16; elsewhere it is emulated and slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

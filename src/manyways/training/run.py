@@ -1,11 +1,13 @@
 """A run: where its checkpoints lie, who follows it, and what of it is done already."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from manyways.errors import ModelError, TrainingError
+from manyways.checked_json import read
+from manyways.errors import DataError, ModelError, TrainingError
 from manyways.permissions import OTHERS, private_folder, tighten
 from manyways.training.budget import Planned
 from manyways.training.events import Event, Listener
@@ -13,12 +15,15 @@ from manyways.whole import whole
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
+    from manyways.data.label_notes import LabelNotes
     from manyways.models.model import Model
 
 T = TypeVar("T")
 
-IDENTITY, CHECKPOINT = "identity", "checkpoint.safetensors"
+IDENTITY, CHECKPOINT, LABELS = "identity", "checkpoint.safetensors", "labels.json"
 """Files in a run's folder."""
+MOST_NOTES = 1 << 30
+"""Bytes of the notes on labels: there may be one for each row."""
 
 
 class ModelStore(Protocol):
@@ -56,6 +61,7 @@ class Run:
         done: Models of parts that are known already, by name.
         parts: Models of the parts by name, as `once` gave them; every fit begins with none.
         within: Name of the part of the fit that this is the run of; empty for the whole.
+        left: What the latest fit of this run learned about labels.
     """
 
     folder: Path | None = None
@@ -69,6 +75,7 @@ class Run:
     done: "Mapping[str, Model]" = field(default_factory=dict)
     parts: "dict[str, Model]" = field(default_factory=dict, repr=False)
     within: str = ""
+    left: "list[LabelNotes]" = field(default_factory=list, repr=False)
 
     def tell(self, event: Event) -> None:
         """Pass `event` on to every listener."""
@@ -99,7 +106,7 @@ class Run:
             elif self.folder.stat().st_mode & OTHERS:
                 private_folder(self.folder)
                 for own in self.folder.iterdir():
-                    if own.name in (IDENTITY, CHECKPOINT) or (own / IDENTITY).exists():
+                    if own.name in (IDENTITY, CHECKPOINT, LABELS) or (own / IDENTITY).exists():
                         tighten(own)
             owner = path.read_text(encoding="utf-8", errors="replace")  # what is damaged is no run's of ours
         except OSError as error:
@@ -124,6 +131,7 @@ class Run:
             within=_joined(self.within, name),
             plans=_under(name, self.plans),
             done=_under(name, self.done),
+            left=[],
         )
 
     def once(self, name: str, learn: "Callable[[Run], Model]", *, stored: bool = False) -> "Model":
@@ -134,9 +142,56 @@ class Run:
             learn: Function that learns it, given its run.
             stored: True if it is a model in its own right, which the store keeps beside the whole.
         """
-        model = self.done.get(name) or self._learned(self.child(name, stored=stored), learn)
+        return self._part(name, learn, stored)[0]
+
+    def once_with_labels(
+        self, name: str, learn: "Callable[[Run], Model]", data: "Data", *, stored: bool = False, guesses: bool = False
+    ) -> "tuple[Model, Data]":
+        """The model of the part `name`, as `once` gives it, and `data` with what the part learned of its labels.
+
+        So a label that one part has revealed, or an oracle has given, is there for the next, and not paid for again.
+
+        Args:
+            name: Name of the part.
+            learn: Function that learns it, given its run.
+            data: Data that it learns from, or of which its data were made without another order of the table.
+            stored: True if it is a model in its own right, which the store keeps beside the whole.
+            guesses: True to take over labels that the part guessed, and hands on, too.
+        """
+        model, child = self._part(name, learn, stored)
+        notes = child.label_notes()
+        return model, data if notes is None else notes.on(data, guesses=guesses)
+
+    def leave(self, notes: "LabelNotes") -> None:
+        """Note for whoever goes on from here what this fit learned of labels.
+
+        Raises:
+            TrainingError: It cannot be written.
+        """
+        self.left[:] = [notes]
+        if self.folder is not None:
+            if not self.folder.is_dir():
+                private_folder(self.folder)
+            path = self.folder / LABELS
+            with whole(path, TrainingError, f"{path} cannot be written", "Give another folder.") as part:
+                part.write_text(json.dumps(notes.to_json()), encoding="utf-8")
+                tighten(part)
+
+    def label_notes(self) -> "LabelNotes | None":
+        """What the fit that this was the run of learned of labels, in an earlier process too; None: nothing."""
+        from manyways.data.label_notes import LabelNotes
+
+        if self.left:
+            return self.left[-1]
+        if self.folder is None or not (path := self.folder / LABELS).exists():
+            return None
+        return LabelNotes.from_json(read(path, str(path), DataError, MOST_NOTES).members, str(path))
+
+    def _part(self, name: str, learn: "Callable[[Run], Model]", stored: bool) -> "tuple[Model, Run]":
+        child = self.child(name, stored=stored)
+        model = self.done.get(name) or self._learned(child, learn)
         self.parts[_joined(self.within, name)] = model
-        return model
+        return model, child
 
     def _learned(self, child: "Run", learn: "Callable[[Run], Model]") -> "Model":
         from manyways.models.saving import load_model, save_model

@@ -172,7 +172,7 @@ def test_a_model_predicts_sets_and_is_saved_with_them(data: Data, model: Model, 
     ids=str,
 )  # fmt: skip
 def test_methods_of_labels_learn_sets(method: mw.Method, data: Data) -> None:
-    few = data.with_labels(60)
+    few = data.with_labels(60, draw="stratified")
     made = method.fit(few, budget=120)
     chance = float(np.mean(Target.fit(data).encode(data.test, hidden=True)))
     assert made.evaluate(data.test)["mean_average_precision"] > chance + 0.2

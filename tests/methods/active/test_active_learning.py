@@ -38,7 +38,7 @@ def _asked(model: Model, few: Data) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("strategy", ["margin", "entropy", "least-confidence"])
 def test_asks_for_the_rows_it_is_least_sure_of(strategy: Any, digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     model = ActiveLearning(base=BASE, strategy=strategy, questions=15, rounds=1).fit(few)
     hidden = few.training.select(~few.training.labelled)
     doubt = ACQUISITIONS.find(strategy)().scores(BASE.fit(few), hidden, np.random.default_rng(0))
@@ -47,7 +47,7 @@ def test_asks_for_the_rows_it_is_least_sure_of(strategy: Any, digits: Data) -> N
 
 
 def test_random_asks_for_other_rows_with_another_seed(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     method = ActiveLearning(base=BASE, strategy="random", questions=20, rounds=2)
     first, second = (_asked(method.fit(few, seed=seed), few) for seed in (0, 1))
     assert len(first) == len(second) == 20
@@ -56,7 +56,7 @@ def test_random_asks_for_other_rows_with_another_seed(digits: Data) -> None:
 
 def test_other_hidden_labels_are_never_seen(digits: Data) -> None:
     """With the labels that it did not ask for mixed up, the model is bitwise the same."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     method = ActiveLearning(base=BASE, questions=24, rounds=3)
     model = method.fit(few)
     used = _rows(model.lineage.rows)
@@ -70,7 +70,7 @@ def test_other_hidden_labels_are_never_seen(digits: Data) -> None:
 
 
 def test_oracle_is_called_with_the_rows_and_believed(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     calls: list[Data] = []
 
     def oracle(rows: Data) -> Sequence[int]:
@@ -92,11 +92,11 @@ def test_oracle_is_called_with_the_rows_and_believed(digits: Data) -> None:
 def test_oracle_that_gives_too_few_answers_is_refused(digits: Data) -> None:
     method = ActiveLearning(base=BASE, questions=5, rounds=1, oracle=lambda rows: [1])
     with pytest.raises(DataError, match="asked for 5 labels and gave 1"):
-        method.fit(digits.with_labels(40))
+        method.fit(digits.with_labels(40, draw="stratified"))
 
 
 def test_questions_are_spread_over_the_rounds(digits: Data) -> None:
-    few = digits.with_labels(20)
+    few = digits.with_labels(20, draw="stratified")
     model = ActiveLearning(base=BASE, questions=7, rounds=3).fit(few)
     labels = [len(parent.rows) for parent in model.lineage.parents]
     assert labels == [20, 22, 25, 27]
@@ -111,7 +111,7 @@ def test_asks_for_half_of_a_comparisons_labels() -> None:
 
 
 def test_more_questions_than_answers_are_refused_before_training(digits: Data) -> None:
-    few = digits.select(np.arange(100)).with_labels(40)
+    few = digits.select(np.arange(100)).with_labels(40, draw="stratified")
     with pytest.raises(NeedsError, match=r"it asks for 5000 labels, and .* training rows have a hidden label"):
         ActiveLearning(base=BASE, questions=5000).fit(few)
     hidden = int((~few.training.labelled).sum())
@@ -124,7 +124,7 @@ def test_what_it_asks_for_serves_better_than_chance(cancer: Data) -> None:
 
     def score(strategy: Any) -> float:
         method = ActiveLearning(base=BASE, strategy=strategy, questions=20, rounds=5)
-        models = [method.fit(cancer.with_labels(8, seed), seed=seed) for seed in range(5)]
+        models = [method.fit(cancer.with_labels(8, seed, draw="stratified"), seed=seed) for seed in range(5)]
         return float(np.mean([model.evaluate(cancer.test)["accuracy"] for model in models]))
 
     assert score("margin") > score("random")
@@ -148,21 +148,23 @@ def test_an_answer_that_is_no_label_is_refused(answers: Any, digits: Data) -> No
         return answers and answers * len(rows)
 
     with pytest.raises(DataError, match="is no label|asked for 8 labels and gave 1"):
-        ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(digits.with_labels(40))
+        ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(digits.with_labels(40, draw="stratified"))
 
 
 def test_an_oracle_may_answer_in_arrays_and_name_a_new_class(digits: Data) -> None:
     def oracle(rows: Data) -> Any:
         return np.full(len(rows), 77)
 
-    model = ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(digits.with_labels(40))
+    model = ActiveLearning(base=BASE, questions=8, rounds=1, oracle=oracle).fit(
+        digits.with_labels(40, draw="stratified")
+    )
     assert model.target is not None
     assert 77 in model.target.classes
 
 
 def test_every_round_asks_the_model_of_that_round(digits: Data) -> None:
     """The second questions are those of a model that knows the answers to the first ones."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     model = ActiveLearning(base=BASE, questions=20, rounds=2).fit(few)
     first = few.training.select(~few.training.labelled)
     asked = first.ids[np.argsort(-Margin().uncertainty(BASE.fit(few).probabilities(first)), kind="stable")[:10]]
@@ -176,7 +178,7 @@ def test_every_round_asks_the_model_of_that_round(digits: Data) -> None:
 
 def test_only_training_rows_are_asked_for(digits: Data) -> None:
     """Validation rows have hidden labels, too, and the model is unsure of them as well."""
-    few = digits.select(np.arange(400)).with_validation(0.6).with_labels(30)
+    few = digits.select(np.arange(400)).with_validation(0.6).with_labels(30, draw="stratified")
     hidden = int((~few.training.labelled).sum())
     asked: list[Data] = []
 

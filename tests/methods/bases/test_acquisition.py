@@ -60,7 +60,7 @@ def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classes[Acquisit
 
 @pytest.fixture(scope="module")
 def digits() -> Data:
-    return mw.read("digits").select(np.arange(300)).with_test(0.3).with_labels(30)
+    return mw.read("digits").select(np.arange(300)).with_test(0.3).with_labels(30, draw="stratified")
 
 
 def asked(data: Data, strategy: str) -> set[bytes]:

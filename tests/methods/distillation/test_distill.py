@@ -84,7 +84,7 @@ def test_label_weight_of_one_is_the_labels_alone(digits: Data) -> None:
 
 def test_a_network_learns_from_a_method_that_has_none(digits: Data) -> None:
     """The teacher need not be a network: labels that flowed over a graph teach one."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     flowing = LabelPropagation().fit(few)
     student = Distill().fit(few, flowing, budget=150)
     agree = (student.predict(digits.test) == flowing.predict(digits.test)).mean()
@@ -94,7 +94,7 @@ def test_a_network_learns_from_a_method_that_has_none(digits: Data) -> None:
 
 def test_numbers_are_distilled(diabetes: Data) -> None:
     teacher = Supervised().fit(diabetes, budget=150)
-    student = Distill(size=0.5).fit(diabetes.with_labels(10), teacher, budget=150)
+    student = Distill(size=0.5).fit(diabetes.with_labels(10, draw="stratified"), teacher, budget=150)
     gap = np.abs(student.predict(diabetes.test) - teacher.predict(diabetes.test)).mean()
     assert gap < 0.4 * diabetes.test.take("label").std()
     assert student.gives == {"regress", "embed"}

@@ -184,7 +184,7 @@ def test_a_class_that_is_none_is_refused(painter: AdversarialGenerator, digits: 
 def test_classes_are_needed_to_draw_by_them(digits: Data) -> None:
     with pytest.raises(NeedsError, match="it needs labels, and no column has that role"):
         GAN(conditional=True).fit({"image": digits.take("image")}, budget=1)
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     assert len(GAN(conditional=True).fit(few, budget=2).lineage.rows) == 40
     assert len(GAN().fit(few, budget=2).lineage.rows) == len(few.training)
 

@@ -131,7 +131,7 @@ def test_rows_are_put_together_again(drawings: Data, painter: VariationalAutoenc
 
 def test_what_was_encoded_is_a_start(drawings: Data, painter: VariationalAutoencoder) -> None:
     """Through the mean of the latent numbers, which are its features; few labels are enough on top."""
-    few = drawings.with_labels(100)
+    few = drawings.with_labels(100, draw="stratified")
     assert painter.embed(few).shape == (len(few), 32)
     probe = LinearProbe().fit(few, painter)
     assert probe.evaluate(drawings.test)["accuracy"] > 0.75

@@ -40,7 +40,7 @@ def test_it_learns_to_fill_in() -> None:
 
 def test_its_features_go_on_in_other_methods() -> None:
     """`masked_lm >> linear_probe` reads the column that was read before, and the features tell the words apart."""
-    data = repeated(300).with_labels(40)
+    data = repeated(300).with_labels(40, draw="stratified")
     chain = MaskedLM(vocabulary=320, context=24, size=0.25, batch_size=16) >> LinearProbe()
     model = chain.fit(data, budget=200)
     assert model.evaluate(data.test)["accuracy"] > 0.9

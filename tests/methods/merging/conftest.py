@@ -22,13 +22,13 @@ def only(data: Data, low: bool) -> Data:
 @pytest.fixture(scope="session")
 def few(digits: Data) -> Data:
     """Digits with 300 labels, the others hidden."""
-    return digits.with_labels(300)
+    return digits.with_labels(300, draw="stratified")
 
 
 @pytest.fixture(scope="session")
 def models(few: Data) -> dict[str, Model]:
     """A base of a few labels, and two models fine-tuned from it on one half of the digits each."""
-    base = Supervised(size=0.5).fit(few.with_labels(60), budget=60)
+    base = Supervised(size=0.5).fit(few.with_labels(60, draw="stratified"), budget=60)
     tuned = {
         name: FineTune(learning_rate=5e-4).fit(only(few, low), base, budget=40, seed=seed)
         for name, low, seed in (("low", True, 1), ("high", False, 2))

@@ -39,7 +39,7 @@ def test_fewer_classes_have_the_first_outputs(head: Literal["normalised", "linea
     model = replace(SMALL, head=head).fit(halves[0], budget=20)
     assert isinstance(model, FewShotModel)
     some = halves[1].select(np.flatnonzero(halves[1].take("label") < 8))
-    adapted = model.adapt(some.with_labels(9))
+    adapted = model.adapt(some.with_labels(9, draw="stratified"))
     assert adapted.probabilities(some).shape == (len(some), 3)
     assert adapted.evaluate(some)["accuracy"] > 0.4
     assert model.evaluate(halves[1], ways=3, episodes=50)["accuracy"] > 0.4

@@ -225,7 +225,7 @@ def test_training_goes_on_from_such_a_model(model: DualEncoder, bars: Data) -> N
 
 def test_its_networks_are_starts(model: DualEncoder, bars: Data) -> None:
     """The tower of the input that the data has, or both side by side."""
-    few = bars.with_labels(60)
+    few = bars.with_labels(60, draw="stratified")
     pictures = few.with_inputs(["image"])
     pictures = replace(pictures, columns={name: few.columns[name] for name in ("image", "label")})
     for data, names in ((pictures, ["image"]), (few, ["image", "says"])):

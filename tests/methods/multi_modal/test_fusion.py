@@ -33,7 +33,7 @@ def without(data: Data, name: str, rows: np.ndarray | None = None) -> Data:  # t
 
 @pytest.fixture(scope="module")
 def halves() -> Data:
-    return mw.read("digit-halves").with_test(0.25).with_labels(100)
+    return mw.read("digit-halves").with_test(0.25).with_labels(100, draw="stratified")
 
 
 # --- formulas ------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_spoken_and_written_digits_are_told_better_together(real_data: Callable[
     assert len(data.test) == 300
     scores: dict[str, list[float]] = {}
     for seed in range(3):
-        shown = data.with_labels(40, seed)
+        shown = data.with_labels(40, seed, draw="stratified")
         made: dict[str, Model] = {
             "sound": Supervised(only=("sound",)).fit(shown, budget=400, seed=seed),
             "picture": Supervised(only=("picture",)).fit(shown, budget=400, seed=seed),

@@ -216,7 +216,7 @@ def test_a_label_on_few_rows_is_helped_by_one_on_many(digits: Data) -> None:
 
 
 def test_rows_without_any_label_are_not_learned_from(digits: Data) -> None:
-    data = digits.with_labels(50)
+    data = digits.with_labels(50, draw="stratified")
     model = MultiTask().fit(data, budget=2)
     assert len(model.lineage.rows) == 50 == int(data.training.labelled.sum())
 

@@ -24,7 +24,7 @@ def test_shape_colour_and_answer_together_and_alone(real_data: Callable[[str], P
     """Of easy-VQA's images: rows are an image and a question about it; the image has a shape and a colour, too."""
     data = questions(real_data("easy-vqa"), tmp_path)
     assert data.roles["label"] == ("answer", "shape", "colour")
-    few = data.with_labels(600)
+    few = data.with_labels(600, draw="stratified")
     test = data.test.select(np.arange(0, len(data.test), 4))
     together = fitted(MultiTask(), few, 300).evaluate(test)
     alone = fitted(MultiTask(shared=False), few, 300).evaluate(test)

@@ -87,7 +87,7 @@ def test_text_is_refused_without_a_model_that_embeds_it(sentences: Data, digits:
 
 
 def test_features_of_a_model_are_a_stream_too(digits: Data, tmp_path: Path) -> None:
-    start = Supervised().fit(digits.with_labels(200), budget=20)
+    start = Supervised().fit(digits.with_labels(200, draw="stratified"), budget=20)
     training = rows(digits.training, 0, 900)
     whole = fit(OnlineSGD(), training, start)
     half = saved(fit(OnlineSGD(), rows(training, 0, 500), start), tmp_path)

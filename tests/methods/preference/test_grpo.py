@@ -371,7 +371,9 @@ def test_a_function_is_given_what_it_asks_for(reader_of_sums: LanguageModel) -> 
 
 
 def test_labels_that_may_not_be_seen_are_not_told(reader_of_sums: LanguageModel) -> None:
-    data = rows(prompt=[f"{at}=" for at in range(20)], label=["ab"[at % 2] for at in range(20)]).with_labels(4)
+    data = rows(prompt=[f"{at}=" for at in range(20)], label=["ab"[at % 2] for at in range(20)]).with_labels(
+        4, draw="stratified"
+    )
     told: list[Any] = []
 
     def reward(label: list[Any]) -> list[float]:

@@ -34,7 +34,7 @@ def test_loss_by_hand() -> None:
 def test_guesses_carry_no_gradient(digits: Data) -> None:
     """The gradient with guesses as they are made is that with the same guesses as constants."""
     method = FixMatch(batch_size=8, unlabelled_ratio=2, threshold=0.0, align_classes=False)
-    learner = method.begin(digits.with_labels(40), None, 0).eval()
+    learner = method.begin(digits.with_labels(40, draw="stratified"), None, 0).eval()
     batch = method.draw(learner, 0, generator(0))
     with torch.no_grad():
         guesses = learner.network(batch["weak"]).softmax(1)
@@ -74,7 +74,7 @@ def test_threshold_decides_who_teaches(digits: Data, threshold: float, share: fl
 
 
 def test_unlabelled_rows_make_it_better(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     scores = [
         FixMatch(batch_size=16, unlabelled_ratio=6, unlabelled_weight=weight)
         .fit(few, budget=400)
@@ -87,7 +87,7 @@ def test_unlabelled_rows_make_it_better(digits: Data) -> None:
 
 @pytest.mark.quick
 def test_a_step_sees_labelled_weak_and_strong_rows(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     method = FixMatch(batch_size=8, unlabelled_ratio=3)
     learner = method.begin(few, None, 0)
     batch = method.draw(learner, 0, generator(0))
@@ -103,7 +103,7 @@ def test_a_step_sees_labelled_weak_and_strong_rows(digits: Data) -> None:
 
 
 def test_model_is_the_average_of_the_weights(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     averaged = FixMatch(batch_size=8, average_decay=0.9).fit(few, budget=12)
     last = FixMatch(batch_size=8, average_decay=0.0).fit(few, budget=12)
     assert not np.array_equal(averaged.outputs(digits.test), last.outputs(digits.test))
@@ -118,7 +118,9 @@ def test_a_whole_step(digits: Data) -> None:
     """Guesses lifted by wanted / guessed shares label the strong views; then the average and the balance move."""
     method = FixMatch(batch_size=8, unlabelled_ratio=3, threshold=0.11, unlabelled_weight=0.7, average_decay=0.2)
     uneven = torch.linspace(0.2, 0.02, 10)
-    step = Step(method, digits.with_labels(40), change=lambda learner: learner.balance.guessed.copy_(uneven))
+    step = Step(
+        method, digits.with_labels(40, draw="stratified"), change=lambda learner: learner.balance.guessed.copy_(uneven)
+    )
     learner, batch = step.by_hand, step.batch
     with torch.no_grad():
         weak = learner.network(batch["weak"]).softmax(1)
@@ -174,7 +176,7 @@ def test_the_fairness_term_is_of_its_rule_alone(digits: Data) -> None:
 
 @pytest.mark.quick
 def test_the_balance_is_that_of_the_labels_it_sees(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     balance = FixMatch(batch_size=4).begin(few, None, 0).balance
     seen = few.training.take("label")[few.training.labelled]
     torch.testing.assert_close(balance.wanted, torch.from_numpy(np.bincount(seen, minlength=10) / 40).float())

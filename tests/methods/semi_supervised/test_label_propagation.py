@@ -24,7 +24,7 @@ def _labels(data: Data) -> np.ndarray:  # type: ignore[type-arg]
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 0.7])
 @pytest.mark.parametrize("kernel", ["knn", "rbf"])
 def test_predictions_are_those_of_scikit_learn(kernel: str, alpha: float, digits: Data) -> None:
-    few = digits.with_labels(60)
+    few = digits.with_labels(60, draw="stratified")
     options = {"kernel": kernel, "gamma": 1.5, "n_neighbors": 5, "max_iter": 100 if alpha else 1000}
     options["tol"] = 1e-9 if alpha else 1e-3
     reference = LabelSpreading(alpha=alpha, **options) if alpha else Clamped(**options)
@@ -47,7 +47,7 @@ def test_default_is_as_good_as_scikit_learns(kind: type, digits: Data) -> None:
     """On the same splits, within a point of scikit-learn's defaults for nearest neighbours."""
     ours, theirs = [], []
     for seed in range(4):
-        few = digits.with_labels(40, seed)
+        few = digits.with_labels(40, seed, draw="stratified")
         ours.append(LabelPropagation().fit(few).evaluate(few.test)["accuracy"])
         with np.errstate(invalid="ignore"):  # rows that no label reaches
             reference = kind(kernel="knn", max_iter=1000).fit(_pixels(few.training), _labels(few.training))
@@ -61,7 +61,9 @@ def test_labels_reach_the_far_ends_of_two_moons() -> None:
     for seed in range(6):
         points, moon = make_moons(400, noise=0.1, random_state=seed)
         columns = [Column("x", "number", points), Column("label", "category", moon)]
-        data = Data.from_columns(columns, {"input": ["x"], "label": ["label"]}, name="moons").with_labels(6, seed)
+        data = Data.from_columns(columns, {"input": ["x"], "label": ["label"]}, name="moons").with_labels(
+            6, seed, draw="stratified"
+        )
         model = LabelPropagation().fit(data)
         scores.append(model.evaluate(data)["accuracy"])
         undecided.append(model.probabilities(data).max(1) < 0.501)
@@ -70,7 +72,7 @@ def test_labels_reach_the_far_ends_of_two_moons() -> None:
 
 
 def test_sharp_kernel_answers_where_scikit_learns_underflows(digits: Data) -> None:
-    few = digits.with_labels(60)
+    few = digits.with_labels(60, draw="stratified")
     model = LabelPropagation(kernel="rbf", gamma=200.0).fit(few)
     probabilities = model.probabilities(digits.test)
     assert np.isfinite(probabilities).all()
@@ -79,7 +81,7 @@ def test_sharp_kernel_answers_where_scikit_learns_underflows(digits: Data) -> No
 
 def test_unlabelled_rows_carry_the_labels(digits: Data) -> None:
     """The known result on digits: with 40 labels, flowing over all rows beats a linear model of those 40."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     flowing = LabelPropagation().fit(few).evaluate(digits.test)["accuracy"]
     alone = LinearProbe(penalty=1.0).fit(few).evaluate(digits.test)["accuracy"]
     assert flowing > 0.85
@@ -87,7 +89,7 @@ def test_unlabelled_rows_carry_the_labels(digits: Data) -> None:
 
 
 def test_alpha_lets_wrong_labels_be_overruled(digits: Data) -> None:
-    few = digits.with_labels(200)
+    few = digits.with_labels(200, draw="stratified")
     shown = np.flatnonzero(few.labelled & (few.part[few.rows] == 0))
     wrong = shown[::8]
     noisy = few.with_label_values(wrong, (few.take("label")[wrong] + 1) % 10)
@@ -105,7 +107,7 @@ def test_alpha_lets_wrong_labels_be_overruled(digits: Data) -> None:
 
 
 def test_rows_that_no_label_reaches_have_no_opinion(digits: Data) -> None:
-    few = digits.with_labels(10)
+    few = digits.with_labels(10, draw="stratified")
     model = LabelPropagation(kernel="knn", neighbours=1, alpha=0.0).fit(few)
     certainty = model.probabilities(few.training).max(1)
     assert np.isfinite(certainty).all()
@@ -113,6 +115,6 @@ def test_rows_that_no_label_reaches_have_no_opinion(digits: Data) -> None:
 
 
 def test_rbf_over_too_many_rows_is_refused(digits: Data) -> None:
-    many = digits.select(np.resize(np.arange(len(digits)), 2 * MOST_ROWS_RBF)).with_labels(40)
+    many = digits.select(np.resize(np.arange(len(digits)), 2 * MOST_ROWS_RBF)).with_labels(40, draw="stratified")
     with pytest.raises(NeedsError, match="use kernel='knn'"):
         LabelPropagation(kernel="rbf").fit(many)

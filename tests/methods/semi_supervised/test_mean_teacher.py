@@ -41,7 +41,7 @@ def test_ramp_up_is_the_papers(progress: float, weight: float) -> None:
 def test_teacher_is_the_moving_average(digits: Data) -> None:
     """After each step the teacher is decay · teacher + (1 − decay) · student, decay = min(0.99, (1+t)/(10+t))."""
     method = MeanTeacher(batch_size=4, unlabelled_ratio=1)
-    learner = method.begin(digits.with_labels(40), None, 0)
+    learner = method.begin(digits.with_labels(40, draw="stratified"), None, 0)
     optimizer = make_optimizer(method, learner)
     assert isinstance(learner.teacher, AverageNetwork)
     expected = [p.detach().clone().double() for p in learner.network.parameters()]
@@ -58,7 +58,7 @@ def test_teacher_is_the_moving_average(digits: Data) -> None:
 @pytest.mark.quick
 def test_loss_weighs_agreement_by_the_ramp(digits: Data) -> None:
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2, consistency_weight=3.0, ramp_up_share=0.5)
-    learner = method.begin(digits.with_labels(40), None, 0)
+    learner = method.begin(digits.with_labels(40, draw="stratified"), None, 0)
     learner.steps = 100
     batch = method.draw(learner, 25, generator(0))
     total, parts = method.loss(learner, batch)
@@ -72,7 +72,9 @@ def test_agreement_makes_better_probabilities(cancer: Data) -> None:
 
     def loss(weight: float) -> float:
         method = MeanTeacher(consistency_weight=weight)
-        models = [method.fit(cancer.with_labels(6, seed), budget=150, seed=seed) for seed in range(3)]
+        models = [
+            method.fit(cancer.with_labels(6, seed, draw="stratified"), budget=150, seed=seed) for seed in range(3)
+        ]
         return float(np.mean([model.evaluate(cancer.test)["log_loss"] for model in models]))
 
     assert loss(10.0) < 0.85 * loss(0.0)
@@ -81,14 +83,16 @@ def test_agreement_makes_better_probabilities(cancer: Data) -> None:
 def test_agreement_makes_better_numbers(diabetes: Data) -> None:
     def score(weight: float) -> float:
         method = MeanTeacher(consistency_weight=weight)
-        models = [method.fit(diabetes.with_labels(25, seed), budget=150, seed=seed) for seed in range(3)]
+        models = [
+            method.fit(diabetes.with_labels(25, seed, draw="stratified"), budget=150, seed=seed) for seed in range(3)
+        ]
         return float(np.mean([model.evaluate(diabetes.test)["r2"] for model in models]))
 
     assert score(3.0) > score(0.0) + 0.03
 
 
 def test_unlabelled_rows_change_what_is_learned(cancer: Data) -> None:
-    few = cancer.with_labels(20)
+    few = cancer.with_labels(20, draw="stratified")
     hidden = np.flatnonzero(~few.labelled & (few.part[few.rows] == 0))
     fewer = few.select(np.setdiff1d(np.arange(len(few)), hidden[100:]))
     models = [MeanTeacher().fit(data, budget=30) for data in (few, fewer)]
@@ -99,7 +103,7 @@ def test_unlabelled_rows_change_what_is_learned(cancer: Data) -> None:
 def test_a_whole_step(digits: Data) -> None:
     """The student learns from labels and from the teacher's probabilities of another view; then the teacher moves."""
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2, consistency_weight=3.0, average_decay=0.2)
-    step = Step(method, digits.with_labels(40), step=1)
+    step = Step(method, digits.with_labels(40, draw="stratified"), step=1)
     learner, batch = step.by_hand, step.batch
     outputs = learner.network(batch["student"])
     with torch.no_grad():
@@ -114,7 +118,7 @@ def test_a_whole_step(digits: Data) -> None:
 @pytest.mark.quick
 def test_student_and_teacher_see_two_views_of_the_same_rows(digits: Data) -> None:
     method = MeanTeacher(batch_size=4, unlabelled_ratio=2)
-    learner = method.begin(digits.with_labels(40), None, 0)
+    learner = method.begin(digits.with_labels(40, draw="stratified"), None, 0)
     batch = method.draw(learner, 0, generator(0))
     student, teacher = batch["student"]["image"], batch["teacher"]["image"]
     rows = np.concatenate([learner.pick(learner.labelled, 4, 0), learner.pick(learner.unlabelled, 8, 0, 1)])

@@ -38,7 +38,7 @@ def forget() -> None:
 
 @pytest.mark.parametrize("threshold", [0.5, 0.9])
 def test_labels_are_added_only_above_the_threshold(threshold: float, digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     SelfTraining(base=Watched(), threshold=threshold, rounds=2).fit(few)
     first, second = (data.training for data in Watched.seen)
     assert np.array_equal(first.labelled, few.training.labelled)
@@ -53,7 +53,7 @@ def test_labels_are_added_only_above_the_threshold(threshold: float, digits: Dat
 
 
 def test_each_round_labels_every_row_afresh(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     SelfTraining(base=Watched(), threshold=0.8, rounds=3).fit(few)
     second, third = (data.training for data in Watched.seen[1:])
     changed = (second.take("label") != third.take("label")) & second.labelled & third.labelled
@@ -67,7 +67,7 @@ def test_its_own_guesses_make_it_better(digits: Data) -> None:
     base = LinearProbe(penalty=0.1)
     gains = []
     for seed in range(6):
-        few = digits.with_labels(40, seed)
+        few = digits.with_labels(40, seed, draw="stratified")
         alone = base.fit(few).evaluate(digits.test)["accuracy"]
         trained = SelfTraining(base=base, threshold=0.9, rounds=5).fit(few).evaluate(digits.test)["accuracy"]
         gains.append(trained - alone)
@@ -76,7 +76,7 @@ def test_its_own_guesses_make_it_better(digits: Data) -> None:
 
 
 def test_no_guess_above_the_threshold_changes_nothing(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     once = LinearProbe(penalty=1e4).fit(few)
     assert once.probabilities(few.training).max() < 0.999
     model = SelfTraining(base=LinearProbe(penalty=1e4), threshold=0.999, rounds=3).fit(few)
@@ -84,14 +84,14 @@ def test_no_guess_above_the_threshold_changes_nothing(digits: Data) -> None:
 
 
 def test_a_base_that_needs_unlabelled_rows_stops_when_none_are_left(digits: Data) -> None:
-    few = digits.select(np.arange(200)).with_labels(40)
+    few = digits.select(np.arange(200)).with_labels(40, draw="stratified")
     model = SelfTraining(base=FixMatch(batch_size=8, unlabelled_ratio=1), threshold=0.0).fit(few, budget=9)
     assert len(model.lineage.parents) == 1
     assert model.lineage.steps == 3
 
 
 def test_lineage_holds_every_round(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     with patch.object(LinearProbe, "method_name", return_value="linear-probe"):
         model = SelfTraining(base=LinearProbe(penalty=1.0), rounds=3).fit(few)
     assert [parent.title for parent in model.lineage.parents] == ["linear-probe(penalty=1.0)"] * 3
@@ -107,7 +107,7 @@ def test_a_base_without_labels_is_refused(base: Any) -> None:
 
 def test_guesses_of_an_earlier_round_do_not_stay(digits: Data) -> None:
     """The first model is sure of the first 100 rows, the second of the next 100: only those are guesses at the end."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     hidden = np.flatnonzero(~few.training.labelled)
     sure_of: list[NDArray[np.int64]] = [np.arange(100), np.arange(100, 200)]
 

@@ -163,7 +163,7 @@ def test_rows_of_a_file_are_learned_from_with_their_gaps(tmp_path: Path) -> None
 def test_texts_and_early_stops_without_rows_are_refused() -> None:
     data = shops(40)
     with pytest.raises(NeedsError, match="early_stopping out"):
-        GradientBoosting(early_stopping=True).fit(data.with_labels(3))
+        GradientBoosting(early_stopping=True).fit(data.with_labels(3, draw="stratified"))
     texts = np.array([f"these are the words {number}" for number in range(len(data.part))], object)
     columns = [*data.columns.values(), Column("says", "text", texts)]
     mixed = Data.from_columns(columns, {**data.roles, "input": ["noise", "says"]}, part=data.part)

@@ -156,7 +156,7 @@ def test_questions_of_77_intents(real_data: Callable[[str], Path]) -> None:
     """banking77, three questions of each intent: as scikit-learn's pipeline to within a point, by SAG as by L-BFGS."""
     folder = real_data("banking77")
     data = mw.read(folder / "train.csv", test=folder / "test.csv", label="category", kinds={"text": "text"})
-    few = data.with_labels(231)
+    few = data.with_labels(231, draw="stratified")
     shown = few.training.select(few.training.labelled)
     with (folder / "test.csv").open(encoding="utf-8") as file:
         assert len(data.test) == sum(1 for _ in csv.DictReader(file))

@@ -116,14 +116,14 @@ def test_a_class_without_labels_is_never_predicted(digits: Data) -> None:
 
 
 def test_smoothing_matters(sentences: Data) -> None:
-    few = sentences.with_labels(6)
+    few = sentences.with_labels(6, draw="stratified")
     assert not np.array_equal(
         _joint(NaiveBayes().fit(few), few.test), _joint(NaiveBayes(smoothing=9).fit(few), few.test)
     )
 
 
 def test_works_on_the_features_of_a_model(digits: Data) -> None:
-    few = digits.with_labels(100)
+    few = digits.with_labels(100, draw="stratified")
     start = SimCLR(batch_size=32).fit(few, budget=3)
     shown = few.training.select(few.training.labelled)
     reference = GaussianNB().fit(start.embed(shown).astype(np.float64), shown.take("label"))

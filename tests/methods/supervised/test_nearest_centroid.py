@@ -47,7 +47,7 @@ def test_standardising_matters_where_numbers_have_units(wine: Data) -> None:
 
 
 def test_works_on_the_features_of_a_model(digits: Data) -> None:
-    few = digits.with_labels(100)
+    few = digits.with_labels(100, draw="stratified")
     start = SimCLR(batch_size=32).fit(few, budget=3)
     shown = few.training.select(few.training.labelled)
     reference = _reference(start.embed(shown).astype(np.float64), shown.take("label"))

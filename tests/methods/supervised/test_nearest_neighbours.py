@@ -59,7 +59,7 @@ def test_rows_far_from_zero_are_still_told_apart(cancer: Data) -> None:
 
 
 def test_fewer_rows_than_neighbours_all_vote(digits: Data) -> None:
-    few = digits.with_labels(10)
+    few = digits.with_labels(10, draw="stratified")
     assert len(set(NearestNeighbours(neighbours=50).fit(few).probabilities(digits.test)[0].round(3))) == 1
 
 

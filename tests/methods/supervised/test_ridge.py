@@ -85,7 +85,7 @@ def test_penalty_has_the_least_generalised_cross_validation_score(diabetes: Data
 
 
 def test_penalty_matters_where_labels_are_few(digits: Data) -> None:
-    few = digits.with_labels(60)
+    few = digits.with_labels(60, draw="stratified")
     assert Ridge().fit(few).evaluate(digits.test)["accuracy"] > 0.78
     assert Ridge(penalty=1e6).fit(few).evaluate(digits.test)["accuracy"] < 0.78
 

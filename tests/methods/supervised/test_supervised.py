@@ -29,8 +29,8 @@ def test_learns_numbers_in_their_own_unit(diabetes: Data) -> None:
 
 
 def test_more_labels_make_a_better_model(digits: Data) -> None:
-    few = Supervised().fit(digits.with_labels(20), budget=120).evaluate(digits.test)["accuracy"]
-    many = Supervised().fit(digits.with_labels(400), budget=120).evaluate(digits.test)["accuracy"]
+    few = Supervised().fit(digits.with_labels(20, draw="stratified"), budget=120).evaluate(digits.test)["accuracy"]
+    many = Supervised().fit(digits.with_labels(400, draw="stratified"), budget=120).evaluate(digits.test)["accuracy"]
     assert many > few + 0.05
 
 
@@ -64,7 +64,7 @@ def test_label_loss_of_numbers_is_the_mean_squared_error() -> None:
 
 
 def test_label_smoothing_makes_the_model_less_sure(digits: Data) -> None:
-    few = digits.with_labels(100)
+    few = digits.with_labels(100, draw="stratified")
     sure, smooth = (
         Supervised(label_smoothing=smoothing).fit(few, budget=120).probabilities(digits.training).max(1).mean()
         for smoothing in (0.0, 0.5)
@@ -74,7 +74,7 @@ def test_label_smoothing_makes_the_model_less_sure(digits: Data) -> None:
 
 @pytest.mark.quick
 def test_augment_off_shows_the_rows_as_they_are(digits: Data) -> None:
-    few, rng = digits.with_labels(40), generator(0)
+    few, rng = digits.with_labels(40, draw="stratified"), generator(0)
     for augment in (True, False):
         method = Supervised(augment=augment)
         learner = method.begin(few, None, 0)
@@ -86,7 +86,7 @@ def test_augment_off_shows_the_rows_as_they_are(digits: Data) -> None:
 
 def test_starts_from_a_models_weights(digits: Data) -> None:
     """One step at a vanishing rate leaves the weights it started from, with their head."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     first = Supervised().fit(few, budget=5)
     second = Supervised(learning_rate=1e-12, weight_decay=0.0).fit(few, first, budget=1)
     assert isinstance(second.network, Network)

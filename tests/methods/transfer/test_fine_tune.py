@@ -18,7 +18,7 @@ from manyways.training.run import Run
 
 @pytest.fixture(scope="module")
 def few(digits: Data) -> Data:
-    return digits.with_labels(60)
+    return digits.with_labels(60, draw="stratified")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_frozen_layers_do_not_move_before_their_start(few: Data, start: Model) -
 def test_fine_tuning_uses_what_the_model_knows(digits: Data) -> None:
     """A model of all digits, fine-tuned with few labels, beats training anew on the same labels and steps."""
     known = Supervised().fit(digits, budget=150)
-    few = digits.with_labels(20, 1)
+    few = digits.with_labels(20, 1, draw="stratified")
     tuned, anew = (
         method.fit(few, model, budget=20).evaluate(digits.test)["accuracy"]
         for method, model in ((FineTune(), known), (Supervised(), None))

@@ -98,7 +98,7 @@ def test_a_checkpoint_of_any_kind_is_adapted(kind: str, sentences: Data, reader:
     if kind == "text":
         data, folder = sentences, reader.save(tmp_path / "text")
     else:
-        data, folder = mw.read("digits", image_size=16).with_labels(40), tmp_path / "vit"
+        data, folder = mw.read("digits", image_size=16).with_labels(40, draw="stratified"), tmp_path / "vit"
         config = transformers.ViTConfig(
             image_size=16, patch_size=8, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
             intermediate_size=24,
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_any_kind_is_adapted(kind: str, sentences: Data, reader:
 
 
 def test_backbones_that_are_not_pretrained_have_no_adapters(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     start = mw.SimCLR(batch_size=16).fit(few, budget=1)
     with pytest.raises(ParameterError, match=r"FineTune.lora adapts pretrained backbones .* here is none; got 4"):
         FineTune(lora=4).fit(few, start)

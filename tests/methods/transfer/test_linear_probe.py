@@ -17,7 +17,7 @@ def _standardised(features: np.ndarray, like: np.ndarray) -> np.ndarray:  # type
 
 
 def test_is_logistic_regression_on_standardised_pixels(digits: Data) -> None:
-    few = digits.with_labels(100)
+    few = digits.with_labels(100, draw="stratified")
     shown = few.training.select(few.training.labelled)
     pixels = [(rows.take("image") / np.float32(255)).reshape(len(rows), -1) for rows in (shown, digits.test)]
     reference = LogisticRegression(C=1 / 2.0, max_iter=2000).fit(
@@ -49,7 +49,7 @@ def test_is_ridge_regression_for_numbers(diabetes: Data) -> None:
 
 
 def test_the_backbone_is_untouched(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     start = SimCLR(batch_size=32).fit(few, budget=3)
     model = LinearProbe().fit(few, start)
     for (name, ours), theirs in zip(
@@ -61,7 +61,7 @@ def test_the_backbone_is_untouched(digits: Data) -> None:
 
 
 def test_penalty_is_picked_and_matters(digits: Data) -> None:
-    few = digits.with_labels(60)
+    few = digits.with_labels(60, draw="stratified")
     picked = LinearProbe().fit(few)
     fixed = {p: LinearProbe(penalty=p).fit(few) for p in (0.01, 0.1, 1.0, 10.0, 100.0)}
     same = [p for p, model in fixed.items() if np.array_equal(model.outputs(few), picked.outputs(few))]
@@ -72,7 +72,7 @@ def test_penalty_is_picked_and_matters(digits: Data) -> None:
 
 
 def test_a_class_without_a_label_is_not_predicted(digits: Data) -> None:
-    few = digits.with_labels(100)
+    few = digits.with_labels(100, draw="stratified")
     without = few.hide(np.flatnonzero(few.labelled & (few.take("label") == 3) & (few.part[few.rows] == 0)))
     model = LinearProbe(penalty=1.0).fit(without)
     assert model.target is not None
@@ -83,5 +83,5 @@ def test_a_class_without_a_label_is_not_predicted(digits: Data) -> None:
 @pytest.mark.parametrize("kind", ["sentences", "tones"])
 def test_raw_text_and_sound_are_told_apart(kind: str, request: pytest.FixtureRequest) -> None:
     data: Data = request.getfixturevalue(kind)
-    model = LinearProbe().fit(data.with_labels(90))
+    model = LinearProbe().fit(data.with_labels(90, draw="stratified"))
     assert model.evaluate(data.test)["accuracy"] > 0.9

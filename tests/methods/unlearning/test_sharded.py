@@ -65,7 +65,7 @@ def test_where_a_row_is_follows_from_the_row_and_the_seed(digits: Data) -> None:
     assert not np.array_equal(whole.shard, Division(digits, 7, 3, 6).shard)
     sizes = np.bincount(whole.shard[whole.shard >= 0], minlength=7)
     assert sizes.min() > 0.7 * sizes.mean()
-    labelled = digits.with_labels(200, seed=5).labelled
+    labelled = digits.with_labels(200, seed=5, draw="stratified").labelled
     assert np.bincount(whole.shard[labelled & (whole.shard >= 0)], minlength=7).min() > 10, "one seed, two draws"
     table = np.zeros((7, 3))
     np.add.at(table, (whole.shard[whole.shard >= 0], whole.piece[whole.shard >= 0]), 1)
@@ -155,7 +155,7 @@ def test_the_lineage_says_which_shard_a_row_reached(digits: Data) -> None:
 
 
 def test_a_shard_without_a_class_votes_on_all_the_same(digits: Data) -> None:
-    few = digits.with_labels(50)
+    few = digits.with_labels(50, draw="stratified")
     committee = _fit(Sharded(method=NearestNeighbours(neighbours=1), shards=6), few)
     for member in committee.members:
         assert member.target is not None
@@ -165,7 +165,7 @@ def test_a_shard_without_a_class_votes_on_all_the_same(digits: Data) -> None:
 
 
 def test_shards_without_labels_have_no_vote(digits: Data) -> None:
-    few, method = digits.with_labels(12), Sharded(method=Ridge(), shards=20)
+    few, method = digits.with_labels(12, draw="stratified"), Sharded(method=Ridge(), shards=20)
     committee = _fit(method, few)
     assert 0 < len(committee.members) < 12
     assert committee.lineage.facts == {"shards": 20, "members": len(committee.members)}

@@ -55,7 +55,7 @@ def test_clusters_of_a_table_match_its_classes_whatever_their_units(wine: Data) 
 
 
 def test_labels_name_the_centres(digits: Data) -> None:
-    few = digits.with_labels(60)
+    few = digits.with_labels(60, draw="stratified")
     model = DCKMeans(leaves=4).fit(few)
     assert model.gives == {"cluster", "classify"}
     assert model.evaluate(digits.test)["accuracy"] > 0.65

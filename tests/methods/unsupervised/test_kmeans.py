@@ -39,7 +39,7 @@ def test_silhouette_picks_three_clusters_of_wine(wine: Data) -> None:
 
 def test_labels_name_the_centres(digits: Data) -> None:
     """40 labels name 40 clusters of all rows, which is far better than nearest neighbours to 40 rows would be."""
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     model = KMeans().fit(few)
     assert model.gives == {"cluster", "classify"}
     assert set(model.predict(digits.test)) <= set(range(10))
@@ -47,21 +47,21 @@ def test_labels_name_the_centres(digits: Data) -> None:
 
 
 def test_unlabelled_rows_shape_the_centres(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     alone = few.select(np.flatnonzero(few.labelled | (few.part[few.rows] == 2)))
     with_all, without = (KMeans(clusters=20).fit(data).evaluate(digits.test)["accuracy"] for data in (few, alone))
     assert with_all > without
 
 
 def test_centres_without_a_label_take_that_of_the_nearest(digits: Data) -> None:
-    few = digits.with_labels(12)
+    few = digits.with_labels(12, draw="stratified")
     model = KMeans(clusters=60).fit(few)
     probabilities = np.unique(model.probabilities(few.training).round(4), axis=0)
     assert probabilities.max(1).min() > 0.3, "a centre has no opinion although others have labels"
 
 
 def test_works_on_the_features_of_a_model(digits: Data) -> None:
-    few = digits.with_labels(40)
+    few = digits.with_labels(40, draw="stratified")
     start = SimCLR(batch_size=32).fit(few, budget=3)
     model = KMeans(clusters=10).fit(_without_labels(few), start)
     reference = Reference(10, n_init=10, random_state=0).fit(start.embed(few.training))

@@ -54,7 +54,7 @@ def test_the_classes_of_an_episode_are_of_one_task() -> None:
 
 
 def test_rows_whose_label_is_hidden_are_not_drawn() -> None:
-    data = rows_of(40, 40).with_labels(20)
+    data = rows_of(40, 40).with_labels(20, draw="stratified")
     drawn = Episodes.of(data).draw(30, 2, 5, generator(0))
     assert data.labelled[drawn.positions].all()
     assert len(np.unique(Episodes.of(data, hidden=True).draw(60, 2, 20, generator(0)).positions)) > 60

@@ -134,6 +134,10 @@ class Task:
         """True if there are labels of which a comparison may hide some."""
         return self.labelled or self.several_labels
 
+    def fairer(self, data: Data) -> tuple[str, str] | None:
+        """The metric that takes the place of the usual one on such `data`, and the reason; None for none."""
+        return None
+
     def usual(self, shared: bool) -> str:
         """The metric where none is named; `shared` if all start from one model."""
         return self.shared if shared and self.shared else self.metrics[0]

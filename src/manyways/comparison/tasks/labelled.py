@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from manyways.comparison.exhibits import Exhibit, Matrix
 from manyways.comparison.results import Best, Entry
 from manyways.comparison.showcase import showcase
@@ -14,6 +16,8 @@ from manyways.models.model import Model
 MAJORITY = "majority"
 CONSTANTS = {"softmax": "majority class", "sigmoid": "shares of the classes", "identity": "mean"}
 """The title of what predicts the same for every row, by the activation of the outputs."""
+RARE = 0.4
+"""Of an even share of the rows, below which a class is rare: of two classes 20% of all rows, of ten 4%."""
 
 
 class OneLabel(Task):
@@ -32,6 +36,22 @@ class OneLabel(Task):
 
     def references(self, data: Data) -> Mapping[str, str]:
         return {MAJORITY: CONSTANTS[self.kind.activation]}
+
+    def fairer(self, data: Data) -> tuple[str, str] | None:
+        """Balanced accuracy, where a class has less than `RARE` of an even share of all rows with a known label."""
+        if not data.classification or "balanced_accuracy" not in self.metrics:
+            return None
+        known = data.select(data.known)
+        classes, counts = np.unique(known.take(data.label.name).astype(str), return_counts=True)
+        rarest, share = classes[counts.argmin()], counts.min() / counts.sum()
+        if share * len(classes) >= RARE:
+            return None
+        others = "the other" if len(classes) == 2 else "frequent ones"
+        return "balanced_accuracy", (
+            f"Scored by balanced accuracy, in which every class counts the same: {share:.1%} of the rows are of the "
+            f"class {str(rarest)!r}, and accuracy rewards predicting {others} alone. To score by it all the same: "
+            "--metric accuracy."
+        )
 
     def closely(self, name: str, model: Model, test: Data) -> Best:
         return showcase(name, model, test)

@@ -27,12 +27,14 @@ class CheckpointTokenizer:
         limit: The longest text that the checkpoint reads, in tokens.
         padding: The token that rows are padded with.
         mask: The token that stands for what is hidden.
+        length: The number of tokens that every text is cut or padded to; None: as the training rows have it.
     """
 
     tokenizer: "Tokenizer"
     limit: int
     padding: int
     mask: int
+    length: int | None = None
 
 
 class Encoder(ABC):

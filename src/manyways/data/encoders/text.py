@@ -22,12 +22,17 @@ LARGEST_VOCABULARY = 8192
 
 @dataclass(frozen=True)
 class TextEncoder(Encoder):
-    """Token ids, cut or padded to one length."""
+    """Token ids, cut or padded to one length.
+
+    Attributes:
+        keeps_end: True if what is cut is the text alone, so that the tokens that end one still do.
+    """
 
     kind: ClassVar[str] = "text"
     column: str
     tokenizer_json: str
     text: TextSpec
+    keeps_end: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -45,6 +50,8 @@ class TextEncoder(Encoder):
         tokenizer = Tokenizer.from_str(self.tokenizer_json)
         tokenizer.no_padding()
         tokenizer.no_truncation()
+        if self.keeps_end:
+            tokenizer.enable_truncation(self.text.length)
         return tokenizer
 
     @classmethod
@@ -53,16 +60,20 @@ class TextEncoder(Encoder):
     ) -> Encoder:
         """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, or the `known` one; or hashed words."""
         column = columns[0]
-        if plain:
+        if plain and known is None:
             return HashedTextEncoder(column.name)
         if known is None:
             tokenizer, limit, padding, mask = _train(column, rows), LONGEST, 0, 2
         else:
             tokenizer, limit, padding, mask = known.tokenizer, known.limit, known.padding, known.mask
-        sample = rows[:: max(1, len(rows) // 5000)]
-        lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts_of(column, sample))]
-        length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))
-        return TextEncoder(column.name, tokenizer.to_str(), TextSpec(tokenizer.get_vocab_size(), length, padding, mask))
+        if known is not None and known.length is not None:
+            length = known.length
+        else:
+            sample = rows[:: max(1, len(rows) // 5000)]
+            lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts_of(column, sample))]
+            length = int(np.clip(np.ceil(np.percentile(lengths, 99)), 4, min(limit, LONGEST)))
+        spec = TextSpec(tokenizer.get_vocab_size(), length, padding, mask)
+        return TextEncoder(column.name, tokenizer.to_str(), spec, keeps_end=known is not None)
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
         out = np.full((len(rows), self.text.length), self.text.padding, np.int32)
@@ -73,15 +84,16 @@ class TextEncoder(Encoder):
 
     def to_json(self) -> dict[str, Any]:
         spec = self.text
-        return {
+        saved = {
             "column": self.column,
             "tokenizer": self.tokenizer_json,
             "text": [spec.vocabulary, spec.length, spec.padding, spec.mask],
         }
+        return {**saved, "keeps_end": True} if self.keeps_end else saved
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "TextEncoder":
-        return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]))
+        return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]), bool(saved.get("keeps_end")))
 
 
 def _train(column: Column, rows: RowNumbers) -> "Tokenizer":

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.groups import group_ids, groups_of
 from manyways.data.parts import TRAINING
 from manyways.data.splits import parts_of
 from manyways.data.targets import Target
@@ -54,7 +55,8 @@ def train_references(
     plain = _plain(model) if method is None else None
     # Other methods may learn from rows without a label, too.
     rows = _as_training(reference.select(reference.labelled) if plain else reference)
-    halves = [parts_of(rows.ids, 2, mix(seed, HALVES, number)) == 0 for number in range(count)]
+    ids = group_ids(rows.ids, groups_of(rows))  # rows that belong together are in one half
+    halves = [parts_of(ids, 2, mix(seed, HALVES, number)) == 0 for number in range(count)]
     if plain is not None:
         return _population(*plain, rows, halves, seed)
     method = method or _own_method(model, start, functions)

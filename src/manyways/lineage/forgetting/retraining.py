@@ -131,6 +131,8 @@ def retrain(
     Raises ManywaysError where it cannot be, as `Method.fit` does.
     """
     method = method_from_json(lineage["method"], parts.fields, functions)
+    if data is not None and (allowance := lineage["facts"].get("allowance")) is not None:
+        data = data.with_allowance(allowance)
     run = replace(
         run,
         plans={part: Planned(*steps) for part, steps in lineage["plan"].items()},

@@ -173,7 +173,7 @@ LINEAGE: Mapping[str, type[Any]] = {
     "steps": int, "seconds": float, "versions": dict, "facts": dict, "plan": dict, "machine": dict, "parents": list,
 }  # fmt: skip
 """Members of the JSON of a lineage, and their types."""
-COUNTED = ("clients", "rounds", "forgotten_rows")
+COUNTED = ("clients", "rounds", "forgotten_rows", "allowance")
 """Facts of a lineage that are shown as numbers."""
 
 

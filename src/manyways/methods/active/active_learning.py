@@ -1,50 +1,43 @@
 """Active learning: the model asks for the labels that would help it most."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
-from manyways.data.targets import predictions
+from manyways.data.label_notes import LabelNotes
+from manyways.data.parts import TRAINING
 from manyways.errors import DataError
 from manyways.methods.bases.acquisition import ACQUISITIONS
+from manyways.methods.bases.relabelling import RelabellingMethod, hidden, within
 from manyways.methods.fields import Count, Named
-from manyways.methods.method import Ablations, Learned, Method
-from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.method import Ablations
+from manyways.methods.needs import Unlabelled
 from manyways.methods.recommendations import Recommendation
-from manyways.methods.semi_supervised.self_training import require_classifier
-from manyways.methods.starts import last
-from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
-from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActiveLearning(Method):
+class ActiveLearning(RelabellingMethod):
     """Train, ask for the labels of the rows that the model is least sure of, train anew; several rounds.
 
-    The labels asked for are revealed where they are hidden in the data, or given by `oracle`.
+    The labels asked for are revealed where they are hidden in the data, or given by `oracle`. They are handed on to the
+    next stage of a chain, which learns from all of them.
     """
 
-    base: Method = field(default_factory=Supervised)
-    """The method of each round; any that learns from labels and classifies."""
     strategy: Annotated[str, Named(ACQUISITIONS)] = "margin"
     """The acquisition of rows to label: see `manyways.methods.bases.acquisition`; `random` is the yardstick."""
     questions: Count | None = None
-    """Labels to ask for in all. None: as many as are given."""
+    """Labels to ask for in all. None: as many as are given at first, half of those that a comparison allows."""
     rounds: Count = 4
     """Times that questions are asked; after the last a final training follows."""
     oracle: Callable[[Data], Sequence[Any]] | None = None
     """Gives the labels of the rows it is called with. None: labels hidden in the data are revealed."""
 
-    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
-    gives: ClassVar = predictions(discrete=True) | {"embed"}
-    takes: ClassVar = frozenset({"embed"})
-    missing_inputs: ClassVar = True
     recommends: ClassVar = {
         "any": Recommendation("asks for the labels that help most instead of taking what it is given", 34),
     }
@@ -52,73 +45,75 @@ class ActiveLearning(Method):
 
     field_trials: ClassVar = {"oracle": {"oracle": lambda rows: [0] * len(rows)}}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_classifier(self, self.base)
-
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "doubt": (replace(self, strategy="random"), data)}
 
     def asks(self, labels: int) -> int:
-        return min(self.questions if self.questions is not None else labels // 2, labels - 1)
-
-    def roles_used(self) -> tuple[str, ...]:
-        return last(self.base).roles_used()
-
-    def fewest_steps(self) -> int:
-        return (self.rounds + 1) * self.base.fewest_steps()
-
-    def needs_start(self) -> bool:
-        return self.base.needs_start()
+        own = self._own(labels)
+        return own + self.base.asks(labels - own)
 
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        if reason := super().lacks(data, model) or self.base.lacks(data, model):
+        if reason := super().lacks(data, model):
             return reason
         questions, answerable = self._questions(data), len(self._candidates(data))
         if questions > answerable:
             which = "have a hidden label" if self.oracle is None else "are unlabelled"
             return (
-                f"it asks for {questions} labels, and {answerable} training rows {which}. Ask for fewer: questions=, "
-                "or let a function answer: ActiveLearning(oracle=my_function)."
+                f"it asks for {max(questions, self.questions or 0)} labels, and {answerable} training rows {which}. "
+                "Ask for fewer: questions=, or let a function answer: ActiveLearning(oracle=my_function)."
             )
         if Unlabelled in self.base.needs and questions == int((~data.training.labelled).sum()):
             return f"{self.base} needs rows without a label, and it asks for all of them. Ask for fewer: questions=."
         return None
 
+    def _own(self, labels: int) -> int:
+        """The number of `labels`, all that there may be, that it asks for itself."""
+        return max(0, min(self.questions if self.questions is not None else labels // 2, labels - 1))
+
     def _questions(self, data: Data) -> int:
-        return self.questions if self.questions is not None else int(data.training.labelled.sum())
+        """The number of labels that it asks for itself where `data` are what it is given at first."""
+        given = int(data.training.truly_labelled.sum())
+        if data.allowance is None:
+            return self.questions if self.questions is not None else given
+        return min(self._own(given + data.allowance), data.allowance)
+
+    def _queries(self, data: Data) -> NDArray[np.int64]:
+        """The number of questions after each round but the last, where `data` are what it is given at first."""
+        return np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
 
     def _candidates(self, data: Data) -> NDArray[np.int64]:
-        rows = ~data.labelled & (data.part[data.rows] == 0)
-        return np.flatnonzero(rows if self.oracle else rows & data.known)
+        rows = hidden(data)
+        return rows if self.oracle else rows[data.known[rows]]
 
-    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        queries = np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
-        trained: list[Model] = []
-        current, trainings = data, self.rounds + 1
-        shares = budget.divided([1.0] * trainings, [self.base.fewest_steps()] * trainings)
-        for number, share in enumerate(shares):
+    def trainings(self, data: Data | None = None) -> int:
+        return 1 if data is not None and self._questions(data) == 0 else self.rounds + 1
 
-            def learn(part: Run, rows: Data = current, share: Budget = share) -> Model:
-                return self.base.fit(rows, model, budget=share, seed=seed, run=part)
+    def shown(self, data: Data, known: Data, trained: list[Model]) -> Data:
+        return within(known, int(self._queries(data)[len(trained) :].sum()))  # what it asks for itself is reserved
 
-            trained.append(run.once(f"round-{number + 1}", learn))
-            if number < self.rounds and queries[number]:
-                current = self._ask(current, trained[-1], int(queries[number]), seed + number)
-        last = trained[-1]
-        steps, seconds = (sum(getattr(m.lineage, name) for m in trained) for name in ("steps", "seconds"))
-        used = (data.part[data.rows] == 0) & current.labelled
-        facts = {"asked": queries.tolist()}  # the rows of each round stand in the lineages of the parents
-        return Learned(last, used, tuple(trained), int(steps), seconds, facts)
-
-    def _ask(self, data: Data, model: Model, count: int, seed: int) -> Data:
-        candidates = self._candidates(data)
-        rows = data.select(candidates)
+    def asked(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+        count = int(self._queries(data)[done - 1])
+        if not count:
+            return known
+        part = run.child(f"questions-{done}")
+        if self.oracle is not None and (notes := part.label_notes()):
+            return notes.on(known)  # a person is asked once, also where the training was killed since
+        candidates = self._candidates(known)
         strategy = ACQUISITIONS.find(self.strategy)()
-        chosen = candidates[strategy.choose(model, rows, count, np.random.default_rng(seed))]
+        rng = np.random.default_rng(seed + done - 1)
+        chosen = candidates[strategy.choose(model, known.select(candidates), count, rng)]
         if self.oracle is None:
-            return data.reveal(chosen)
-        return data.with_label_values(chosen, answers_of(self.oracle(data.select(chosen)), count, data.classes))
+            return known.reveal(chosen)
+        answers = answers_of(self.oracle(known.select(chosen)), count, known.classes)
+        answered = known.with_label_values(chosen, answers)
+        part.leave(LabelNotes.between(known, answered))
+        return answered
+
+    def rows_used(self, data: Data, known: Data) -> NDArray[np.bool_]:
+        return np.asarray((data.part[data.rows] == TRAINING) & known.labelled)
+
+    def facts(self, data: Data) -> Mapping[str, Any]:
+        return {"asked": self._queries(data).tolist()}  # the rows of each round stand in the lineages of the parents
 
 
 def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]:

@@ -19,9 +19,10 @@ from manyways.data.parts import TRAINING
 from manyways.data.specs import Spec
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
+from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.features import Features, plain_features
 from manyways.methods.forgetting import forgetting, remade
-from manyways.methods.method import Learned, Method
+from manyways.methods.method import Learned
 from manyways.models.backbones.raw import WordCounts, plain_backbone
 from manyways.models.heads import Head
 from manyways.models.model import Model, of_kind
@@ -64,7 +65,7 @@ class ClosedFormHead(Head):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClosedForm(Method):
+class ClosedForm(FeatureMethod):
     """A method that writes down what it has learned in a `ClosedFormHead`, over the features of a model or raw inputs.
 
     Of raw inputs nothing is learned but which categories occur: a row leaves nothing behind in an encoder.
@@ -74,7 +75,6 @@ class ClosedForm(Method):
     """True if raw text is the number of its words; else which of them are there, in fewer dimensions."""
 
     gives: ClassVar = frozenset({"classify", "regress", "embed"})
-    takes: ClassVar = frozenset({"embed"})
     forgets: ClassVar = "1e-8"
 
     @abstractmethod
@@ -83,8 +83,8 @@ class ClosedForm(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         target = Target.fit(data)
-        frozen = plain_features(data, model, counts=self.counts_words)
-        specs = frozen.encoding.specs if model is None else None
+        frozen = plain_features(data, model, counts=self.counts_words, backbone=self.backbone, device=run.pick_device())
+        specs = None if frozen.parents else frozen.encoding.specs
         head = self.make_head(specs, frozen.network.width, target)
         used = _shaping(data)
         rows = data.select(used)
@@ -92,7 +92,7 @@ class ClosedForm(Method):
         head.solve(target)
         frozen.network.head = head
         made = Predictor(network=frozen.network, inputs=frozen.encoding, target=target)
-        return Learned(made, used, (model,) if model else ())
+        return Learned(made, used, frozen.parents)
 
     def forget(
         self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
@@ -105,6 +105,11 @@ class ClosedForm(Method):
         predictor, target = of_kind(Predictor, model), Target.fit(task.rest)
         self.check(task.rest)
         network, inputs = predictor.copy_of_network(), predictor.inputs
+        if self.mixes_raw(inputs):
+            raise NeedsError(
+                f"{self} cannot forget faster than by training anew: beside the features of a checkpoint it has raw "
+                "numbers and categories, whose encoding is of all rows. Train without them: fit(data.select(~rows))."
+            )
         head = ClosedFormHead.taken_from(network)
         assert predictor.target is not None
         gone = torch.from_numpy(Features(network, inputs, uses_all_rows=False).alone(task.gone))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
+from manyways.data.groups import aside
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Target, predictions
 from manyways.methods.method import Learned, Method
@@ -22,6 +23,9 @@ from manyways.models.estimators.features import RowFeatures
 from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
+
+SET_ASIDE = 0.1
+"""Share of the labelled rows by which early stopping ends: scikit-learn's validation_fraction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class Fitting:
         weights: Sample weights, float64 [rows]; None: all 1.
         seed: Seed.
         inputs: The features and the encoding of the columns.
+        aside: A mask of a tenth of the rows to stop early by, where some belong together and must be on one side; None
+            where the estimator may draw them.
     """
 
     features: Matrix
@@ -43,6 +49,7 @@ class Fitting:
     weights: NDArray[np.float64] | None
     seed: int
     encoding: InputEncoding
+    aside: NDArray[np.bool_] | None = None
 
     @property
     def classification(self) -> bool:
@@ -82,9 +89,10 @@ class EstimatorMethod(Method):
         rows = data.select(used)
         encoding = InputEncoding.fit(rows, plain=True)
         features, matrix = self.features_of(rows, encoding)
+        kept_apart = aside(rows, SET_ASIDE, seed)
 
         def head(labels: NDArray[Any], classes: int) -> EstimatorHead:
-            return self._head(Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding))
+            return self._head(Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding, kept_apart))
 
         with threads(torch.get_num_threads()):
             if target.activation == "identity":

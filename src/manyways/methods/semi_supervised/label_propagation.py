@@ -12,10 +12,10 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.errors import NeedsError
+from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.expected import announce, seconds_of
-from manyways.methods.features import start_features
 from manyways.methods.fields import Count, Interval, Positive
-from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.method import Ablations, Learned
 from manyways.methods.needs import Classes, Input, Unlabelled
 from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head
@@ -67,7 +67,7 @@ class PropagationHead(Head):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelPropagation(Method):
+class LabelPropagation(FeatureMethod):
     """Let labels flow along a graph of near neighbours, over the features of a model or the raw inputs.
 
     `alpha` = 0 keeps the given labels as they are (label propagation, Zhu & Ghahramani 2002); above 0 they may be
@@ -91,7 +91,6 @@ class LabelPropagation(Method):
 
     needs: ClassVar = (Input, Classes, Unlabelled)
     gives: ClassVar = frozenset({"classify"})
-    takes: ClassVar = frozenset({"embed"})
     recommends: ClassVar = {
         "any": Recommendation("spreads the labels to similar rows without one, in a moment", 22),
     }
@@ -112,7 +111,7 @@ class LabelPropagation(Method):
                 f"{target.width:,} classes, and {MOST_NUMBERS:,} numbers are the most. Take fewer rows, or "
                 "nearest-neighbours, which looks at labelled rows alone."
             )
-        frozen = start_features(data, model, seed)
+        frozen = self.features(data, model, seed, run)
         features, labels = frozen.of(training), target.encode(training)
         neighbours = min(self.neighbours, len(training))
         head = PropagationHead(len(features), features.shape[1], target.width, self.kernel, neighbours, self.gamma)
@@ -125,7 +124,7 @@ class LabelPropagation(Method):
         return Learned(
             Predictor(network=frozen.network, inputs=frozen.encoding, target=target),
             data.part[data.rows] == 0,
-            (model,) if model else (),
+            frozen.parents,
         )
 
     def _is_wide(self, features: NDArray[np.float32]) -> bool:

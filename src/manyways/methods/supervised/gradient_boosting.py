@@ -9,7 +9,7 @@ import numpy as np
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.bases._trees import histogram_trees, joined
-from manyways.methods.bases.estimator import Fitting
+from manyways.methods.bases.estimator import SET_ASIDE, Fitting
 from manyways.methods.bases.trees import TreeMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.recommendations import Recommendation
@@ -20,8 +20,8 @@ from manyways.models.estimators.trees import TreesHead
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-SET_ASIDE = 0.1
-"""Share of the labelled rows by which early stopping ends: scikit-learn's validation_fraction."""
+MANY_ROWS = 10_000
+"""Rows above which scikit-learn stops early where nothing else is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class GradientBoosting(TreeMethod):
 
     def head_of(self, fitting: Fitting) -> TreesHead:
         estimator = self.estimator(fitting)
-        estimator.fit(fitting.features, fitting.labels, sample_weight=fitting.weights)
+        self._fit(estimator, fitting)
         trees: Any = histogram_trees(estimator)
         baseline = np.asarray(estimator._baseline_prediction, np.float64).ravel()
         learned = len(np.unique(fitting.labels)) if fitting.classification else 0
@@ -102,6 +102,25 @@ class GradientBoosting(TreeMethod):
             return HistGradientBoostingClassifier(class_weight=self.class_weight, **options)
         loss = {} if self.quantile is None else {"loss": "quantile", "quantile": self.quantile}
         return HistGradientBoostingRegressor(**loss, **options)
+
+    def _fit(self, estimator: Any, fitting: Fitting) -> None:
+        """Fit `estimator`; where rows belong together, none of a group is on both sides of what it stops early by."""
+        rows, weights, apart = fitting.features, fitting.weights, fitting.aside
+        stops = estimator.early_stopping is True or (estimator.early_stopping == "auto" and rows.shape[0] > MANY_ROWS)
+        if apart is None or not stops:
+            estimator.fit(rows, fitting.labels, sample_weight=weights)
+            return
+        left = ~apart
+        if fitting.classification and len(np.unique(fitting.labels[left])) < len(np.unique(fitting.labels)):
+            estimator.set_params(early_stopping=False)  # a class is of one group alone
+            estimator.fit(rows, fitting.labels, sample_weight=weights)
+            return
+        own, others = (None, None) if weights is None else (weights[left], weights[apart])
+        estimator.set_params(early_stopping=True)
+        estimator.fit(
+            rows[left], fitting.labels[left], sample_weight=own,
+            X_val=rows[apart], y_val=fitting.labels[apart], sample_weight_val=others,
+        )  # fmt: skip
 
     def _stops(self, fitting: Fitting) -> "bool | Literal['auto']":
         """scikit-learn's `early_stopping`; where rows of each class cannot be set aside, it is off, or refused."""

@@ -1,5 +1,6 @@
 """Linear probe: a linear model on frozen features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -9,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.groups import groups_of
 from manyways.data.targets import Target, predictions
+from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.expected import Say, announce, seconds_of
-from manyways.methods.features import start_features
+from manyways.methods.features import AUTO
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
 from manyways.methods.needs import AnyLabel, Input
@@ -25,7 +28,6 @@ from manyways.training.run import Run
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 LARGE = 1 << 30
@@ -36,7 +38,7 @@ TRIED = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearProbe(Method):
+class LinearProbe(FeatureMethod):
     """Fit logistic regression, or ridge regression for numbers, on the frozen features of a model.
 
     Without a model the features are the raw inputs: pixels, table cells, log-mel energies, latent semantics of text.
@@ -52,24 +54,26 @@ class LinearProbe(Method):
     needs: ClassVar = (Input, AnyLabel)
     uses: ClassVar = ("weight",)
     gives: ClassVar = predictions() | {"embed"}
-    takes: ClassVar = frozenset({"embed"})
     recommends: ClassVar = {"any": Recommendation("a linear model of the inputs as networks see them, in seconds", 46)}
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
 
     @classmethod
     def recommendation(cls, profile: Profile, method: Method) -> Recommendation:
+        if getattr(method, "backbone", AUTO) != AUTO:
+            return Recommendation("a linear layer on the features of the pretrained checkpoint, in seconds", 4)
         if method.needs_start():
             return Recommendation("a linear layer on the features of a trained network, in seconds", 12)
         return super().recommendation(profile, method)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         target = Target.fit(data)
-        frozen = start_features(data, model, seed)
+        frozen = self.features(data, model, seed, run)
         rows = data.training.select(data.training.labelled)
         features, labels = frozen.of(rows), target.encode(rows)
         mean, scale = features.mean(0), features.std(0)
         scale[scale < 1e-6] = 1.0
-        fitting = Fitting(self.penalty, seed, self._weights(rows, target, labels), partial(announce, run, budget))
+        say = partial(announce, run, budget)
+        fitting = Fitting(self.penalty, seed, self._weights(rows, target, labels), say, groups_of(rows))
         weight, bias = FITS[target.activation]((features - mean) / scale, labels, target.width, fitting)
         with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
             head = LinearHead(frozen.network.width, target.width)
@@ -78,9 +82,7 @@ class LinearProbe(Method):
             head.linear.bias.copy_(torch.from_numpy(bias - weight @ (mean / scale)))
         frozen.network.head = head
         used = (data.part[data.rows] == 0) & (data.labelled | frozen.uses_all_rows)
-        return Learned(
-            Predictor(network=frozen.network, inputs=frozen.encoding, target=target), used, (model,) if model else ()
-        )
+        return Learned(Predictor(network=frozen.network, inputs=frozen.encoding, target=target), used, frozen.parents)
 
     def _weights(self, rows: Data, target: Target, labels: NDArray[Any]) -> NDArray[np.float64] | None:
         balanced = self.class_weight == "balanced"
@@ -90,19 +92,22 @@ class LinearProbe(Method):
 
 @dataclass(frozen=True)
 class Fitting:
-    """The arguments of a scikit-learn fit besides features and labels: `weights` are sample weights, or None."""
+    """The arguments of a scikit-learn fit besides features and labels.
+
+    `weights` are sample weights, or None; rows of one of the `groups`, where there are any, are validated on together.
+    """
 
     penalty: float | None
     seed: int
     weights: NDArray[np.float64] | None
     say: Say
+    groups: NDArray[np.int64] | None = None
 
 
 def _logistic(
     features: NDArray[Any], labels: NDArray[Any], classes: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
     def make(strength: float) -> LogisticRegression:
         return LogisticRegression(C=1 / strength, max_iter=2000)
@@ -111,8 +116,8 @@ def _logistic(
         return np.zeros((classes, features.shape[1])), np.where(np.arange(classes) == seen[0], 0.0, -30.0)
     penalty = fitting.penalty
     fewest = int(np.bincount(labels)[np.unique(labels)].min())
-    if penalty is None and fewest < 2:
-        penalty = 1.0  # a class with one row leaves nothing to validate on
+    if penalty is None and min(fewest, _number_of(fitting.groups, 2)) < 2:
+        penalty = 1.0  # a class with one row, or a single group, leaves nothing to validate on
     if features.size * len(seen) > LARGE:
         each = _seconds_of_a_pass(features, labels)
         fits = 1 if penalty is not None else 1 + len(GRID) * min(5, fewest)
@@ -121,7 +126,7 @@ def _logistic(
         instead = f"Ridge takes seconds{'.' if fits == 1 else ', and penalty=1.0 fits once.'}"
         fitting.say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
-        folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=fitting.seed)
+        folds = _folds(labels, min(5, fewest), fitting)
         scores = [_validated(make(strength), features, labels, folds, fitting.weights) for strength in GRID]
         penalty = GRID[int(np.argmax(scores))]
     fitted = make(penalty).fit(features, labels, sample_weight=fitting.weights)
@@ -137,21 +142,39 @@ def _logistic(
     return weight, bias
 
 
+def _number_of(groups: NDArray[np.int64] | None, otherwise: int) -> int:
+    return otherwise if groups is None else len(np.unique(groups))
+
+
+def _folds(labels: NDArray[Any], most: int, fitting: Fitting) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Rows to fit on and rows to validate on, `most` times at the most, in proportion to the classes."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    if fitting.groups is None:
+        plain = StratifiedKFold(most, shuffle=True, random_state=fitting.seed)
+        return list(plain.split(labels, labels))
+    together = StratifiedGroupKFold(
+        min(most, _number_of(fitting.groups, most)), shuffle=True, random_state=fitting.seed
+    )  # fmt: skip
+    return list(together.split(labels, labels, fitting.groups))
+
+
 def _validated(
-    model: "LogisticRegression", features: NDArray[Any], labels: NDArray[Any], folds: "StratifiedKFold",
-    weights: NDArray[np.float64] | None,
+    model: "LogisticRegression", features: NDArray[Any], labels: NDArray[Any],
+    folds: Sequence[tuple[NDArray[Any], NDArray[Any]]], weights: NDArray[np.float64] | None,
 ) -> float:  # fmt: skip
     """The mean over folds of minus the log loss on the rows left out, weighted where rows are."""
     from sklearn.metrics import log_loss
 
     scores = []
-    for kept, left in folds.split(features, labels):
-        some, others = (None, None) if weights is None else (weights[kept], weights[left])
-        if others is not None and not others.any():
+    for kept, others in folds:
+        left = others[np.isin(labels[others], labels[kept])]  # a class may be of one group alone
+        some, rest = (None, None) if weights is None else (weights[kept], weights[left])
+        if not len(left) or len(np.unique(labels[kept])) < 2 or (rest is not None and not rest.any()):
             continue
         model.fit(features[kept], labels[kept], sample_weight=some)
         said = model.predict_proba(features[left])
-        scores.append(-log_loss(labels[left], said, sample_weight=others, labels=model.classes_))
+        scores.append(-log_loss(labels[left], said, sample_weight=rest, labels=model.classes_))
     return float(np.mean(scores)) if scores else 0.0
 
 
@@ -184,8 +207,13 @@ def _ridge(
     features: NDArray[Any], labels: NDArray[Any], outputs: int, fitting: Fitting
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn.linear_model import Ridge, RidgeCV
+    from sklearn.model_selection import GroupKFold
 
-    unfitted = RidgeCV(alphas=GRID) if fitting.penalty is None else Ridge(alpha=fitting.penalty)
+    unfitted: Ridge | RidgeCV = RidgeCV(alphas=GRID)
+    if fitting.penalty is not None:
+        unfitted = Ridge(alpha=fitting.penalty)
+    elif (count := _number_of(fitting.groups, 1)) > 1:  # else each row is predicted by all others
+        unfitted = RidgeCV(alphas=GRID, cv=list(GroupKFold(min(5, count)).split(features, labels, fitting.groups)))
     fitted = unfitted.fit(features, labels, sample_weight=fitting.weights)
     return fitted.coef_[None], np.atleast_1d(fitted.intercept_)
 

@@ -16,10 +16,11 @@ from manyways.data.parts import TRAINING
 from manyways.data.specs import Spec, TableSpec
 from manyways.data.splits import parts_of
 from manyways.data.targets import ClassTarget, Target
+from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.features import Features, plain_features
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
-from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.method import Ablations, Learned
 from manyways.methods.needs import Input
 from manyways.methods.unsupervised.kmeans import has_classes, name_centres
 from manyways.models.backbones.raw import plain_backbone
@@ -75,7 +76,7 @@ class DCCentroidHead(Head):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DCKMeans(Method):
+class DCKMeans(FeatureMethod):
     """Cluster each of several parts of the rows, and then the centres found; labels, if any, name the centres.
 
     Which part (leaf) a row belongs to follows from its id and the seed alone, so that forgetting a row clusters its
@@ -92,7 +93,6 @@ class DCKMeans(Method):
 
     needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"cluster", "classify"})
-    takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ()
     forgets: ClassVar = "bitwise"
     paper: ClassVar = (
@@ -103,13 +103,13 @@ class DCKMeans(Method):
         return {"its leaves": (replace(self, leaves=1), data)}
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        frozen = plain_features(data, model)
+        frozen = plain_features(data, model, backbone=self.backbone, device=run.pick_device())
         count = self.clusters or (4 * len(data.classes) if has_classes(data) else 8)
         target = Target.fit(data) if has_classes(data) else ClassTarget("cluster", tuple(range(count)))
         head = DCCentroidHead(count, frozen.network.width, target.width, self.leaves)
-        self._cluster(head, frozen, data, np.arange(self.leaves), seed, raw=model is None)
+        self._cluster(head, frozen, data, np.arange(self.leaves), seed, raw=not frozen.parents)
         made = _predictor(frozen, head, target)
-        return Learned(made, _shaping(data), (model,) if model else ())
+        return Learned(made, _shaping(data), frozen.parents)
 
     def forget(
         self, model: Model, data: Data, rows: NDArray[np.bool_], *, budget: Budget | str | int | None = None,
@@ -123,7 +123,8 @@ class DCKMeans(Method):
         self.check(task.rest)
         network = predictor.copy_of_network()
         head = DCCentroidHead.taken_from(network)
-        same = before or InputEncoding.fit(task.rest, plain=True).to_json() == predictor.inputs.to_json()
+        given = before and not self.mixes_raw(predictor.inputs)
+        same = given or InputEncoding.fit(task.rest, plain=True).to_json() == predictor.inputs.to_json()
         if not same or has_classes(task.rest) != has_classes(data):
             # Features, or what is said, are others without these rows: every leaf is clustered anew.
             learned = self.learn(task.rest, None, task.budget, task.seed, run or Run())

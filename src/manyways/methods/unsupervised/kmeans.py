@@ -11,9 +11,9 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget, Target
 from manyways.errors import NeedsError
-from manyways.methods.features import start_features
+from manyways.methods.bases.feature import FeatureMethod
 from manyways.methods.fields import Count
-from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.method import Ablations, Learned
 from manyways.methods.needs import Input
 from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head
@@ -44,7 +44,7 @@ class CentroidHead(Head):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KMeans(Method):
+class KMeans(FeatureMethod):
     """Divide all rows among centres, over the features of a model or the raw inputs; labels, if any, name the centres.
 
     Where rows have a class label, a centre takes the label most frequent among its labelled rows; one without any
@@ -60,7 +60,6 @@ class KMeans(Method):
 
     needs: ClassVar = (Input,)
     gives: ClassVar = frozenset({"cluster", "classify"})
-    takes: ClassVar = frozenset({"embed"})
     recommends: ClassVar = {"any": Recommendation("clusters of all rows, which the labels name, in seconds", 80)}
     paper: ClassVar = "Lloyd (1957/1982); Arthur & Vassilvitskii, k-means++, SODA 2007"
 
@@ -70,7 +69,7 @@ class KMeans(Method):
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         training = data.training
         target = Target.fit(data) if has_classes(data) else None
-        frozen = start_features(data, model, seed)
+        frozen = self.features(data, model, seed, run)
         features = frozen.of(training)
         count = self.clusters or _pick_count(features, training, target, seed)
         if count > len(features):
@@ -87,7 +86,7 @@ class KMeans(Method):
         return Learned(
             Predictor(network=frozen.network, inputs=frozen.encoding, target=target),
             data.part[data.rows] == 0,
-            (model,) if model else (),
+            frozen.parents,
         )
 
     def forget(

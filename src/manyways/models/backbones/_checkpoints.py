@@ -5,6 +5,8 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +19,9 @@ from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.errors import ManywaysError, ModelError, NeedsError
 from manyways.hub import one_try
 from manyways.models.backbones._checkpoint_folders import check_folder, check_sizes, facts, refuse_kernels
+from manyways.models.backbones._sentence_encoders import SentenceEncoder, sentence_encoder
 from manyways.models.rebuilding import Within
+from manyways.models.tensor_files import read_tensor
 
 Value = TypeVar("Value")
 
@@ -155,6 +159,62 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def file_of(checkpoint: str, name: str) -> Path | None:
+    """The place of the file `name` of a checkpoint on this machine; None where it has none."""
+    folder = Path(checkpoint)
+    if folder.exists():
+        path = folder / name
+        return path if path.is_file() else None
+    from transformers.utils.hub import cached_file
+
+    find = partial(cached_file, checkpoint, name, _raise_exceptions_for_missing_entries=False)
+    file = guarded(checkpoint, find)
+    return Path(file) if file else None
+
+
+def opened(checkpoint: str) -> tuple[SentenceEncoder | None, str]:
+    """The modules of a checkpoint of sentence-transformers, or None, and where its transformers checkpoint lies.
+
+    Raises ModelError where its modules are not read here.
+    """
+    with damaged(f"The modules of {checkpoint!r} cannot be read", ModelError, "Copy it again."):
+        encoder = sentence_encoder(partial(file_of, checkpoint))
+    if encoder is None or not encoder.folder:
+        return encoder, checkpoint
+    if not Path(checkpoint).is_dir():
+        raise ModelError(
+            f"The checkpoint {checkpoint!r} holds its network in a folder of its own, {encoder.folder}; download it "
+            "and give the folder."
+        )
+    dense = tuple((f"../{path}", layer) for path, layer in encoder.dense)
+    return replace(encoder, dense=dense), str(Path(checkpoint) / encoder.folder)
+
+
+def fill_dense(layers: nn.ModuleList, encoder: SentenceEncoder, checkpoint: str) -> None:
+    """Put the weights of the checkpoint into its dense `layers`. Raises ModelError where they do not fit."""
+    linear = [layer for layer in layers.modules() if isinstance(layer, nn.Linear)]
+    for layer, (path, _) in zip(linear, encoder.dense, strict=True):
+        place = file_of(checkpoint, f"{path}/model.safetensors")
+        if place is None:
+            raise ModelError(
+                f"The layer {path} of {checkpoint!r} has no model.safetensors, and a pickle is never loaded. Save it "
+                "again with sentence-transformers, which writes safetensors."
+            )
+        weights = {name: read_tensor(place, f"linear.{name}") for name, _ in layer.named_parameters()}
+        with damaged(f"{place} does not fit its config.json", ModelError, "Copy the checkpoint again."):
+            layer.load_state_dict(weights)
+
+
+def input_name(checkpoint: str) -> str:
+    """The name of the main input of a checkpoint's network, which its config tells without any weights."""
+    transformers = transformers_library()
+    place, options = located(checkpoint)
+    config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
+    kind = guarded(checkpoint, lambda: transformers.MODEL_MAPPING[type(config)])
+    kind = kind[0] if isinstance(kind, tuple | list) else kind
+    return str(getattr(kind, "main_input_name", "input_ids"))
+
+
 def image_settings(checkpoint: str, architecture: Mapping[str, Any]) -> dict[str, Any]:
     """Size (height, width), mean and std per channel that the checkpoint's images are prepared with.
 
@@ -205,6 +265,7 @@ def load_tokenizer(checkpoint: str) -> CheckpointTokenizer:
     padding. Raises ModelError where there is no tokenizer or neither token.
     """
     transformers = transformers_library()
+    encoder, checkpoint = opened(checkpoint)
     place, options = located(checkpoint)
     tokenizer = open_tokenizer(checkpoint, place, **options)
     config = guarded(checkpoint, lambda: transformers.AutoConfig.from_pretrained(place, **options))
@@ -212,12 +273,13 @@ def load_tokenizer(checkpoint: str) -> CheckpointTokenizer:
     if padding is None:
         raise ModelError(f"The tokenizer of {checkpoint!r} has neither a padding nor an end-of-text token.")
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
+    limits.append(DEFAULT_TEXT_LENGTH if encoder is None or encoder.length is None else encoder.length)
     stated = [int(limit) for limit in limits if limit is not None and 0 < limit < UNLIMITED]
     mask = tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id or padding
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
-    return CheckpointTokenizer(backend, min(stated, default=DEFAULT_TEXT_LENGTH), int(padding), int(mask))
+    return CheckpointTokenizer(backend, min(stated), int(padding), int(mask))
 
 
 def open_tokenizer(checkpoint: str, place: str, **options: Any) -> Any:
@@ -283,17 +345,5 @@ def _hub_config(name: str) -> Mapping[str, Any]:
 
 def _preprocessor(checkpoint: str) -> dict[str, Any]:
     """Content of preprocessor_config.json; empty where there is none."""
-    from transformers.utils.hub import cached_file
-
-    folder = Path(checkpoint)
-    if folder.is_dir():
-        path = folder / "preprocessor_config.json"
-    else:
-        file = guarded(
-            checkpoint,
-            lambda: cached_file(checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False),
-        )
-        path = Path(file) if file else folder / "absent"
-    if not path.is_file():
-        return {}
-    return dict(read(path, str(path), ModelError).members)
+    path = file_of(checkpoint, "preprocessor_config.json")
+    return {} if path is None else dict(read(path, str(path), ModelError).members)

@@ -1,6 +1,7 @@
 """Pretrained checkpoints of the transformers library, from a folder or the Hugging Face Hub."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from manyways.data.encoders.base import CheckpointTokenizer
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import _checkpoints
+from manyways.models.backbones._embedding import Embedding
 from manyways.models.backbones._layers import text_mask, trim_text
 from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.tokens import Tokens, of_map
@@ -25,12 +27,12 @@ MERGED = (1, 2, 4, 8, 16, 32)
 
 
 class Pretrained(Backbone):
-    """A model of the transformers library whose last hidden states are averaged: features [B, width].
+    """A model of the transformers library whose last hidden states are pooled: features [B, width].
 
-    Text [B, L]: over the tokens up to the padding. Images [B, C, H, W]: resized to `size` (height, width),
-    grey repeated to the channels of `mean`, standardised by `mean` and `std`, averaged over positions.
-    Sound [B, T]: standardised per clip where `normalise`, averaged over frames. Of a model with an encoder
-    and a decoder, the encoder is used. `architecture` is the transformers config as a dict.
+    Text [B, L]: over the tokens up to the padding, as `embedding` says (by default their mean). Images [B, C, H, W]:
+    resized to `size` (height, width), grey repeated to the channels of `mean`, standardised by `mean` and `std`,
+    averaged over positions. Sound [B, T]: standardised per clip where `normalise`, averaged over frames. Of a model
+    with an encoder and a decoder, the encoder is used. `architecture` is the transformers config as a dict.
     """
 
     name: ClassVar[str] = "pretrained"
@@ -49,8 +51,10 @@ class Pretrained(Backbone):
         mean: Sequence[float] = (),
         std: Sequence[float] = (),
         normalise: bool = False,
+        embedding: Mapping[str, Any] | None = None,
         body: nn.Module | None = None,
     ) -> None:
+        stated = {"embedding": dict(embedding)} if embedding else {}
         super().__init__(
             features,
             kind=kind,
@@ -61,6 +65,7 @@ class Pretrained(Backbone):
             mean=list(mean),
             std=list(std),
             normalise=normalise,
+            **stated,
         )
         self.kind = kind
         self.padding = padding
@@ -69,6 +74,7 @@ class Pretrained(Backbone):
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.body = _checkpoints.build(architecture) if body is None else body
+        self.embedding = Embedding(**(embedding or {}))
 
     @classmethod
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
@@ -76,17 +82,34 @@ class Pretrained(Backbone):
             f"The backbone {cls.name!r} needs a checkpoint: give its folder or Hub name (owner/name) instead."
         )
 
+    @property
+    def token_width(self) -> int:
+        """Number of features per token: those of the last hidden states."""
+        dense = self.embedding.description
+        pooled = int(dense[0]["inputs"]) if dense else self.width
+        return pooled // len(self.embedding.pooling)
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        features: Tensor = self.embedding(tokens)
+        return features
+
     def tokens(self, x: Tensor) -> Tokens:
         if self.kind == "text":
-            ids = trim_text(x, self.padding).long()
-            visible = text_mask(ids, self.padding)
-            output = self.body(input_ids=ids, attention_mask=visible.long())
-            return Tokens(output.last_hidden_state, visible, (ids.shape[1],))
+            return self._text_tokens(trim_text(x, self.padding).long())
         if self.kind == "image":
             state = self.body(pixel_values=self._pixels(x)).last_hidden_state
             return of_map(state) if state.ndim == 4 else Tokens(state, None, self._patches(state.shape[1]))
         state = self.body(input_values=self._wave(x)).last_hidden_state
         return of_map(state) if state.ndim == 4 else Tokens(state, None, (state.shape[1],))
+
+    def untrimmed(self, x: Tensor) -> Tensor:
+        """Features of a batch whose texts are read as far as they are padded, so that its shape follows from `x`."""
+        return self.pool(self._text_tokens(x.long()) if self.kind == "text" else self.tokens(x))
+
+    def _text_tokens(self, ids: Tensor) -> Tokens:
+        visible = text_mask(ids, self.padding)
+        output = self.body(input_ids=ids, attention_mask=visible.long())
+        return Tokens(output.last_hidden_state, visible, (ids.shape[1],))
 
     def _patches(self, positions: int) -> tuple[int, ...]:
         """Grid of the last hidden states of an image: its patches, which some architectures merge two by two.
@@ -120,8 +143,9 @@ class Pretrained(Backbone):
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters before the layers, of each layer, and after them; layers are the largest ModuleList."""
         lists = [item for item in self.body.named_modules() if isinstance(item[1], nn.ModuleList)]
+        above = list(self.embedding.parameters())
         if not lists:
-            return [list(self.body.parameters())]
+            return [group for group in (list(self.body.parameters()), above) if group]
         largest, layers = max(lists, key=lambda item: sum(p.numel() for p in item[1].parameters()))
         depth = len(largest.split("."))
         groups: list[list[nn.Parameter]] = [[] for _ in range(len(layers) + 2)]
@@ -131,7 +155,7 @@ class Pretrained(Backbone):
             reached = reached or inside
             at = int(parameter_name.split(".")[depth]) + 1 if inside else -1 if reached else 0
             groups[at].append(parameter)
-        return [group for group in groups if group]
+        return [group for group in (*groups, above) if group]
 
 
 def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
@@ -141,13 +165,20 @@ def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
         ModelError: The checkpoint cannot be loaded without pickle or remote code, reads another kind of data, has too
             small a vocabulary, or hears at another sample rate.
     """
+    encoder, checkpoint = _checkpoints.opened(checkpoint)
     body, architecture = _checkpoints.load(checkpoint)
     kind = KIND_OF_INPUT.get(body.main_input_name, body.main_input_name)
     if kind != spec.kind:
         raise ModelError(f"{checkpoint!r} reads {kind}; this input is {spec.kind}. Choose another backbone.")
     settings: dict[str, Any] = {}
     example: Tensor
+    embedding = Embedding()
     if isinstance(spec, TextSpec):
+        if encoder is not None:
+            layers = [layer for _, layer in encoder.dense]
+            embedding = Embedding(encoder.pooling, layers, encoder.unit_length)
+            _checkpoints.fill_dense(embedding.dense, encoder, checkpoint)
+            settings["embedding"] = embedding.config
         settings["padding"] = spec.padding
         example = torch.full((1, 2), min(1, spec.vocabulary - 1))
         known = body.get_input_embeddings().num_embeddings
@@ -168,13 +199,32 @@ def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
             raise ModelError(f"{checkpoint!r} hears {rate} samples per second; the data has {spec.rate}. Resample it.")
     else:
         raise ModelError(f"{checkpoint!r} cannot read {spec.kind} inputs.")
-    probe = Pretrained(kind=kind, features=1, architecture=architecture, body=body, **settings).eval()
+    probe = Pretrained(kind=kind, features=1, architecture=architecture, body=body, **settings)
+    probe.embedding = embedding
     with torch.no_grad():
-        features = probe(example).shape[1]
-    return Pretrained(kind=kind, features=features, architecture=architecture, body=body.train(), **settings)
+        features = probe.eval()(example).shape[1]
+    made = Pretrained(kind=kind, features=features, architecture=architecture, body=body.train(), **settings)
+    made.embedding = embedding.train()
+    return made
 
 
-def checkpoint_tokenizers(checkpoints: Mapping[str, str], columns: Iterable[Column]) -> dict[str, CheckpointTokenizer]:
-    """The tokenizers of those `checkpoints`, by column, that read a text among `columns`."""
+def checkpoint_tokenizers(
+    checkpoints: Mapping[str, str], columns: Iterable[Column], *, whole: bool = False
+) -> dict[str, CheckpointTokenizer]:
+    """The tokenizers of those `checkpoints`, by column, that read a text among `columns`.
+
+    whole: True to read each text as far as the checkpoint can, however long the training rows are.
+    """
     texts = [column.name for column in columns if column.kind == "text"]
-    return {name: _checkpoints.load_tokenizer(checkpoints[name]) for name in texts if name in checkpoints}
+    found = {name: _checkpoints.load_tokenizer(checkpoints[name]) for name in texts if name in checkpoints}
+    return {name: replace(each, length=each.limit) if whole else each for name, each in found.items()}
+
+
+def kind_read(checkpoint: str) -> str:
+    """The kind of data that a checkpoint reads: text, image, audio, or the name of another input.
+
+    Raises:
+        ModelError: It cannot be opened.
+    """
+    name = _checkpoints.input_name(_checkpoints.opened(checkpoint)[1])
+    return KIND_OF_INPUT.get(name, name)

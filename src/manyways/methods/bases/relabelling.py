@@ -1,0 +1,123 @@
+"""Relabelling: methods that train another one in rounds, each of which says what is labelled in the next."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manyways.data.data import Data
+from manyways.data.parts import TRAINING
+from manyways.data.targets import predictions
+from manyways.methods.method import Learned, Method
+from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.starts import last, learns_from_labels
+from manyways.methods.supervised.supervised import Supervised
+from manyways.models.model import Model
+from manyways.training.budget import Budget
+from manyways.training.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelabellingMethod(Method):
+    """A method that trains `base` in rounds, each from the same start, and between them changes what is labelled.
+
+    Labels that the base itself asks for stay for the rounds after, and come out of the same allowance.
+    """
+
+    base: Method = field(default_factory=Supervised)
+    """The method of each round; any that learns from labels and classifies."""
+
+    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
+    gives: ClassVar = predictions(discrete=True) | {"embed"}
+    takes: ClassVar = frozenset({"embed"})
+    missing_inputs: ClassVar = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        from manyways.errors import NeedsError
+
+        if not predictions() & self.base.gives or not learns_from_labels(self.base):
+            raise NeedsError(
+                f"{type(self).__name__}.base must be a method that learns to classify from labels, such as supervised, "
+                f"fixmatch or linear_probe; got {self.base}."
+            )
+
+    @abstractmethod
+    def trainings(self, data: Data | None = None) -> int:
+        """The number of trainings in all; the most that there may be where no `data` are given."""
+
+    @abstractmethod
+    def shown(self, data: Data, known: Data, trained: list[Model]) -> Data:
+        """What the base is shown in the next round: `data` at first, `known` with all labels that are known by now."""
+
+    @abstractmethod
+    def asked(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+        """`known` with the labels that are asked for after `done` rounds, of which `model` is the last."""
+
+    @abstractmethod
+    def rows_used(self, data: Data, known: Data) -> NDArray[np.bool_]:
+        """The rows of `data` that shaped the last model, where `known` has all labels that were known to it."""
+
+    def facts(self, data: Data) -> Mapping[str, Any]:
+        """What is stated of a training on `data`, for its lineage."""
+        return {}
+
+    def left(self, known: Data, model: Model) -> Data:
+        """The data that are handed on to another method."""
+        return known
+
+    def roles_used(self) -> tuple[str, ...]:
+        return last(self.base).roles_used()
+
+    def fewest_steps(self) -> int:
+        return self.trainings() * self.base.fewest_steps()
+
+    def needs_start(self) -> bool:
+        return self.base.needs_start()
+
+    def asks(self, labels: int) -> int:
+        return self.base.asks(labels)
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        return super().lacks(data, model) or self.base.lacks(data, model)
+
+    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
+        trainings = self.trainings(data)
+        shares = budget.divided([1.0] * trainings, [self.base.fewest_steps()] * trainings)
+        trained: list[Model] = []
+        known = data
+        for number, share in enumerate(shares, 1):
+            rows = self.shown(data, known, trained)
+
+            def learn(part: Run, rows: Data = rows, share: Budget = share) -> Model:
+                return self.base.fit(rows, model, budget=share, seed=seed, run=part)
+
+            if trained and self.base.lacks(rows, model):
+                break  # every row has a label by now, and the base learns only where some have none
+            newest, known = run.once_with_labels(f"round-{number}", learn, known)
+            trained.append(newest)
+            if number < trainings:
+                known = self.asked(data, known, newest, number, seed, run)
+        steps, seconds = (sum(getattr(each.lineage, name) for each in trained) for name in ("steps", "seconds"))
+        return Learned(
+            trained[-1],
+            self.rows_used(data, known),
+            tuple(trained),
+            int(steps),
+            seconds,
+            self.facts(data),
+            data=self.left(known, trained[-1]),
+        )
+
+
+def hidden(data: Data) -> NDArray[np.int64]:
+    """The positions of the training rows whose label is not seen."""
+    return np.flatnonzero(~data.labelled & (data.part[data.rows] == TRAINING))
+
+
+def within(known: Data, reserved: int) -> Data:
+    """`known` for a base that may reveal what is left of the allowance but for `reserved` labels."""
+    return known if known.allowance is None else replace(known, allowance=max(0, known.allowance - reserved))
