@@ -19,7 +19,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from manyways.metrics import class_metrics, number_metrics
+from manyways.metrics import CLASS_METRICS, NUMBER_METRICS, class_metrics, number_metrics
 from manyways.pseudo_values import (
     class_pseudo_values,
     label_set_pseudo_values,
@@ -144,3 +144,21 @@ def test_other_metrics_have_none() -> None:
     assert number_pseudo_values("r2", GUESS, np.ones(ROWS)) is None
     assert label_set_pseudo_values("accuracy", LOGITS, SETS) is None
     assert class_pseudo_values("roc_auc", SHARES, np.zeros(ROWS, int)) is None
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("metric", CLASS_METRICS)
+def test_their_mean_is_every_score_of_classes(metric: str, classes: int) -> None:
+    kept = classes > TRUTH
+    shares = SHARES[kept, :classes] / SHARES[kept, :classes].sum(1, keepdims=True)
+    shares = shares.astype(np.float32)  # as a model gives them
+    values = class_pseudo_values(metric, shares, TRUTH[kept])
+    assert values is not None
+    assert values.mean() == pytest.approx(class_metrics(shares, TRUTH[kept])[metric], abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", NUMBER_METRICS)
+def test_their_mean_is_every_score_of_numbers(metric: str) -> None:
+    values = number_pseudo_values(metric, GUESS, NUMBERS)
+    assert values is not None
+    assert values.mean() == pytest.approx(number_metrics(GUESS, NUMBERS)[metric])

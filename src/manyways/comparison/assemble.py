@@ -12,7 +12,6 @@ from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.confirmation import confirm
 from manyways.comparison.evidence import Evidence, Outcomes, by_seed
 from manyways.comparison.results import (
-    BOUNDED,
     Best,
     Comparison,
     CurvePoint,
@@ -21,6 +20,7 @@ from manyways.comparison.results import (
     InputColumn,
     LabelPoint,
     Machine,
+    within,
 )
 from manyways.comparison.split_cautions import split_cautions
 from manyways.comparison.statistics.intervals import seed_interval
@@ -118,7 +118,6 @@ def make_entry(
     scores = tuple(by_seed({job: mine[job] for job in jobs}).values())
     if not scores:
         return entry
-    fraction = plan.metric in BOUNDED
     return replace(
         entry,
         score=float(np.mean(scores)),
@@ -128,7 +127,7 @@ def make_entry(
         parameters=done[0].parameters,
         steps=round(float(np.mean([outcome.steps for outcome in done]))),
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
-        curve=tuple(_curve([outcome.curve for outcome in done], fraction)),
+        curve=tuple(_curve([outcome.curve for outcome in done], plan.metric)),
         exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
     )
 
@@ -155,13 +154,13 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
     )  # fmt: skip
 
 
-def _curve(curves: list[list[tuple[int, float, float]]], fraction: bool) -> list[CurvePoint]:
+def _curve(curves: list[list[tuple[int, float, float]]], metric: str) -> list[CurvePoint]:
     """The learning curve: means over trainings, and intervals over seeds alone, of the test rows looked at."""
     points = []
     for at in range(min(len(curve) for curve in curves)):
         steps, seconds, scores = zip(*(curve[at] for curve in curves), strict=True)
         mean = (float(np.mean(steps)), float(np.mean(seconds)), float(np.mean(scores)))
-        points.append(CurvePoint(round(mean[0]), mean[1], mean[2], *seed_interval(scores, CONFIDENCE, fraction)))
+        points.append(CurvePoint(round(mean[0]), mean[1], mean[2], *within(metric, *seed_interval(scores, CONFIDENCE))))
     return points
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import START
 from manyways.comparison.evidence import FEWEST_UNITS
-from manyways.comparison.results import BOUNDED, Comparison, Confirmed
+from manyways.comparison.results import BOUNDED, Comparison, Confirmed, within
 from manyways.comparison.statistics.components import Floats, ScoreTable
 from manyways.comparison.statistics.intervals import mean_interval
 from manyways.comparison.tasks.base import TEST_ROWS
@@ -32,7 +32,8 @@ def confirm(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Confi
     if not evaluations or any(plan.metric not in each.scores for each in evaluations):
         return None
     scores = np.array([[each.scores[plan.metric] for each in evaluations]])
-    low, high = mean_interval(_table(plan, plan.apart, scores, evaluations), comparison.confidence)
+    table = _table(plan, plan.apart, scores, evaluations)
+    low, high = within(plan.metric, *mean_interval(table, comparison.confidence))
     return Confirmed(chosen, len(plan.apart), float(scores.mean()), low, high, tuple(scores[0].tolist()))
 
 

@@ -29,8 +29,8 @@ def read_contributions(folder: Path) -> NDArray[np.float64]:
     path = folder / NAME
     try:
         # Mapped, so that a damaged head cannot ask for more memory than the file is large.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not (isinstance(mapped, np.ndarray) and mapped.ndim == 1 and mapped.dtype == np.float64 and len(mapped)):
+        mapped = np.lib.format.open_memmap(path, mode="r")
+        if not (mapped.ndim == 1 and mapped.dtype == np.float64 and len(mapped)):
             raise ValueError("it holds something else")
         values = np.array(mapped)
     except (OSError, ValueError, EOFError, SyntaxError) as error:

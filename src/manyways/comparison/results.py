@@ -23,9 +23,23 @@ FRACTIONS = frozenset({
     "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision",
     "sample_recall",
 })  # fmt: skip
-BOUNDED = FRACTIONS - {"forgetting", "backward_transfer"}
-"""Metrics that lie in [0, 1], and so do their intervals."""
+BOUNDED = FRACTIONS - {"forgetting", "backward_transfer"} | {
+    "mean_average_precision", "micro_f1", "macro_f1", "hamming_loss", "subset_accuracy", "expected_calibration_error",
+}  # fmt: skip
+"""Metrics that lie in [0, 1]."""
+NOT_NEGATIVE = frozenset({
+    "log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error", "nats_per_token", "nats_per_character",
+    "perplexity", "frechet_distance", "median_rank",
+})  # fmt: skip
+AT_MOST_1 = frozenset({"r2", "mean_score"})
 SCATTER_LIMIT = 500
+
+
+def within(metric: str, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """The ends of an interval, as far as `metric` can be so low and so high."""
+    least = 0.0 if metric in BOUNDED | NOT_NEGATIVE else -math.inf
+    most = 1.0 if metric in BOUNDED | AT_MOST_1 else math.inf
+    return None if low is None else max(low, least), None if high is None else min(high, most)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from manyways.comparison.conclusion import BASELINE
 from manyways.comparison.evidence import Evidence, Key
 from manyways.comparison.label_efficiency import LabelCurve, Worth, starved
-from manyways.comparison.results import Comparison, Entry, LabelPoint
+from manyways.comparison.results import Comparison, Entry, LabelPoint, within
 from manyways.comparison.statistics.components import Floats, components
 from manyways.comparison.statistics.draws import joint_draws
 from manyways.comparison.statistics.intervals import mean_interval
@@ -45,7 +45,7 @@ def _key(comparison: Comparison, entry: Entry) -> Key:
 
 def _with_interval(comparison: Comparison, scored: Scored, evidence: Evidence) -> Scored:
     key = (BASELINE, scored.labels) if isinstance(scored, LabelPoint) else _key(comparison, scored)
-    low, high = mean_interval(evidence.table([key]), comparison.confidence)
+    low, high = within(comparison.metric, *mean_interval(evidence.table([key]), comparison.confidence))
     return replace(scored, low=low, high=high)
 
 
