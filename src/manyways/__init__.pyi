@@ -53,6 +53,7 @@ from manyways.methods.supervised.nearest_neighbours import NearestNeighbours as 
 from manyways.methods.supervised.random_forest import RandomForest as RandomForest
 from manyways.methods.supervised.ridge import Ridge as Ridge
 from manyways.methods.supervised.supervised import Supervised as Supervised
+from manyways.methods.supervised.svm import SVM as SVM
 from manyways.methods.transfer.fine_tune import FineTune as FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe as LinearProbe
 from manyways.methods.unlearning.gradient_ascent import GradientAscent as GradientAscent

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from scipy.stats import ttest_1samp
 
 from manyways.comparison.assemble import assemble, summarise
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome
+from manyways.comparison.results import Comparison
 from manyways.comparison.statistics.intervals import seed_interval
+from manyways.comparison.table import render_table
 from manyways.data.read import read
 from manyways.data.splitting import Splitting
 from manyways.training.budget import Budget
@@ -91,13 +94,61 @@ def test_scores_are_in_the_order_of_the_seeds(plan: ComparisonPlan) -> None:
     assert entry_of(backwards, outcomes_of(plan, [0.6, 0.7, 0.8])).scores == (0.8, 0.6, 0.7)
 
 
-def test_a_seed_that_failed_fails_the_entry(plan: ComparisonPlan) -> None:
-    found = outcomes_of(plan, [0.6, 0.7, 0.8])
-    second = next(job for job in found if job.method == CHAIN and job.seed == 1)
-    found[second] = Outcome(error="out of luck", wall_seconds=3.0)
-    entry = entry_of(plan, found)
+def test_a_seed_that_failed_is_one_seed_that_failed(plan: ComparisonPlan, tmp_path: Path) -> None:
+    outcomes = outcomes_of(plan, [0.6, 0.7, 0.8])
+    second = next(job for job in outcomes if job.method == CHAIN and job.seed == 1)
+    outcomes[second] = Outcome(error="out of luck", wall_seconds=3.0)
+    entry = entry_of(plan, outcomes)
+    assert (entry.score, entry.error, entry.seconds) == (pytest.approx(0.7), None, 2.0)
+    assert entry.scores == (0.6, None, 0.8)
+    assert (entry.low, entry.high) == pytest.approx(seed_interval([0.6, 0.8], 0.95, fraction=True))
+    assert entry.failed_seeds == {"1": "out of luck"}
+    made = assemble(plan, outcomes, tmp_path, interrupted=False)
+    assert made.conclusion is not None
+    assert any("1 of 3 trainings of simclr >> fine-tune failed" in each for each in made.conclusion.cautions)
+    assert "(1 of 3 failed)" in table_of(made)
+
+
+def test_where_all_seeds_failed_the_entry_failed(plan: ComparisonPlan) -> None:
+    outcomes = outcomes_of(plan, [0.6, 0.7, 0.8])
+    for job in outcomes:
+        if job.method == CHAIN:
+            outcomes[job] = Outcome(error="out of luck", wall_seconds=3.0)
+    entry = entry_of(plan, outcomes)
     assert (entry.score, entry.error, entry.seconds) == (None, "out of luck", 3.0)
     assert not entry.scored
+
+
+def test_what_took_more_than_the_budget_is_marked(plan: ComparisonPlan, tmp_path: Path) -> None:
+    """The whole fit counts, and only of seconds is there too much."""
+    outcomes = {
+        job: replace(each, fit_seconds=1.7 if job.method == CHAIN else 1.19)
+        for job, each in outcomes_of(plan, [0.6, 0.7, 0.8]).items()
+    }
+    assert entry_of(plan, outcomes).over_budget is None
+    timed = assemble(replace(plan, budget=Budget(1, "seconds")), outcomes, tmp_path, interrupted=False)
+    assert [entry.over_budget for entry in timed.ways] == [None, pytest.approx(1.7)]
+    assert "(1.7 × the budget)" in table_of(timed)
+    assert timed.conclusion is not None
+    assert any("simclr >> fine-tune (1.7 times as much)" in caution for caution in timed.conclusion.cautions)
+
+
+def test_a_busy_machine_is_warned_of(plan: ComparisonPlan, tmp_path: Path) -> None:
+    outcomes = outcomes_of(plan, [0.6, 0.7, 0.8])
+    slow = next(job for job in outcomes if job.method == CHAIN)
+    for slowdown, warned in ((1.4, False), (2.5, True)):
+        outcomes[slow] = replace(outcomes[slow], slowdown=slowdown)
+        made = assemble(replace(plan, budget=Budget(1, "seconds")), outcomes, tmp_path, interrupted=False)
+        assert any("busy: a training was up to 2.5 times slower" in note for note in made.notes) is warned
+    assert assemble(plan, outcomes, tmp_path, interrupted=False).notes == ()  # a budget in steps is kept all the same
+
+
+def table_of(comparison: Comparison) -> str:
+    """The table as a terminal shows it."""
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(render_table(comparison))
+    return capture.get()
 
 
 @pytest.mark.parametrize(("scores", "pending"), [([], True), ([0.6], True), ([0.6, 0.7, 0.8], False)])

@@ -84,7 +84,7 @@ def cases(data: Path) -> list[Case]:
     ways = "supervised(size=0.25, batch_size=8),linear-probe(penalty=1.0)"
     reading = (str(data), "--role", "subject=person", "--test-share", "0.2")
     return [
-        Case("fit", ("fit", chain, *reading, "--seed", "7", "--budget", "60", "--out", "model"), fitted),
+        Case("fit", ("fit", chain, *reading, "--seed", "7", "--budget", "60 steps", "--out", "model"), fitted),
         Case(
             "compare",
             ("compare", str(data.with_name("numbers.npz")), "--methods", ways, "--budget", "20 steps", "--seeds", "2",

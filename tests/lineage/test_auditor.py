@@ -50,7 +50,7 @@ def test_the_command_says_what_attacks_found(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = [str(faces), "--role", "subject=person", "--test-share", "0.2", "--budget", "5", "--out", "model"]
+    words = [str(faces), "--role", "subject=person", "--test-share", "0.2", "--budget", "5 steps", "--out", "model"]
     assert main(["fit", "supervised(size=0.25)", *words]) == 0
     assert main(["forget", "--subject", "person-1", "--yes", "--audit", "2", "--report", "report.html"]) == 0
     said = capsys.readouterr().out

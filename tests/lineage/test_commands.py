@@ -38,7 +38,7 @@ def made(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, s
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(said):
         patched.setenv("MANYWAYS_HOME", str(folder / "home"))
-        assert main([*words, "--budget", "4", "--out", str(folder / "model")]) == 0
+        assert main([*words, "--budget", "4 steps", "--out", str(folder / "model")]) == 0
     return folder, said.getvalue()
 
 

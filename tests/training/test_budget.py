@@ -28,7 +28,6 @@ def cancer() -> Data:
     [
         ("1 step", 1, "steps"),
         ("500 steps", 500, "steps"),
-        ("500", 500, "steps"),
         (500, 500, "steps"),
         ("1 example", 1, "examples"),
         ("1e4 examples", 10_000, "examples"),
@@ -71,7 +70,16 @@ def test_anything_else_is_refused_with_examples(text: Any) -> None:
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("text", ["0", "0 s", "0.0 flops", "1.2.3 s", "1e999 steps"])
+@pytest.mark.parametrize("text", ["10", " 10", "1e3", "1,000"])
+def test_a_number_in_text_without_a_unit_is_asked_about(text: str) -> None:
+    number = text.strip().replace(",", "")
+    with pytest.raises(ParameterError, match=f"lacks a unit: {number}s or '{number} steps'?"):
+        Budget.of(text)
+    assert Budget.of(10) == Budget(10, "steps")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("text", ["0 steps", "0 s", "0.0 flops", "1.2.3 s", "1e999 steps"])
 def test_nothing_and_no_number_are_refused(text: str) -> None:
     with pytest.raises(ParameterError, match=f"budget must be above 0 and a number; got {text!r}"):
         Budget.of(text)

@@ -1,6 +1,6 @@
 """Early stopping: it looks now and then, gives up after enough misses, and keeps what was best."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from manyways.data.data import Data
 from manyways.methods.self_supervised.simclr import SimCLR
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
-from manyways.training.early_stopping import LOOKS, EarlyStopping
+from manyways.training.early_stopping import LOOKS, PATIENCE, EarlyStopping, Schedule
 from manyways.training.events import Event
 from manyways.training.run import Run
 
@@ -36,8 +36,8 @@ def own_stream() -> Iterator[None]:
 class Scored:
     """Stands for a model whose scores are known, one for each look."""
 
-    def __init__(self, model: Model, scores: list[float]) -> None:
-        self._model, self._scores = model, iter(scores)
+    def __init__(self, model: Model, scores: list[float], losses: Iterable[float] = ()) -> None:
+        self._model, self._scores, self._losses = model, iter(scores), iter(losses)
         self.seen: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -45,15 +45,26 @@ class Scored:
 
     def evaluate(self, rows: Any) -> dict[str, float]:
         self.seen.append(rows)
-        return {"accuracy": next(self._scores), "balanced_accuracy": 0.0, "f1": 0.0, "log_loss": 0.0}
+        return {
+            "accuracy": next(self._scores),
+            "balanced_accuracy": 0.0,
+            "f1": 0.0,
+            "log_loss": next(self._losses, 0.0),
+        }
 
 
-def watch(data: Data, scores: list[float], patience: int = 3) -> tuple[EarlyStopping, Any, Scored]:
+def constant(step: int, steps: int) -> float:
+    return 1.0
+
+
+def watch(
+    data: Data, scores: list[float], patience: int | None = 3, schedule: Schedule = constant, losses: Any = ()
+) -> tuple[EarlyStopping, Any, Scored]:
     """A stopping that will see `scores`, the learner it watches, and the model that it is shown."""
     learner = Supervised().begin(data, None, 0)
-    shown = Scored(Supervised().fit(data, budget=1), scores)
+    shown = Scored(Supervised().fit(data, budget=1), scores, losses)
     snapshot: Callable[[], Any] = lambda: shown  # noqa: E731
-    return EarlyStopping(patience, learner, snapshot), learner, shown
+    return EarlyStopping(patience, learner, snapshot, schedule), learner, shown
 
 
 def mark(learner: Any, number: float) -> None:
@@ -136,6 +147,45 @@ def test_the_best_weights_are_put_back(wine: Data) -> None:
     assert marked(learner) == 2, "of equal scores the first"
 
 
+def test_of_equal_scores_the_lower_loss_is_better(wine: Data) -> None:
+    """Also where the first of them was seen before a restart."""
+    stopping, learner, _ = watch(wine, [0.6, 0.6, 0.6], losses=[0.5, 0.4, 0.45])
+    for step in range(1, 4):
+        mark(learner, step)
+        stopping.look(step, 4)
+    again, other, _ = watch(wine, [0.6], losses=[0.41])
+    again.restore(stopping.best, stopping.facts())
+    mark(other, 4)
+    again.look(4, 4)
+    again.finish()
+    assert marked(other) == 2
+    assert again.facts()["misses"] == 2
+
+
+def test_no_look_is_a_miss_while_rates_rise(wine: Data) -> None:
+    scores = [0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
+    stopping, _, _ = watch(wine, scores, patience=2, schedule=lambda step, steps: min(1.0, (step + 1) / 5))
+    done = []
+    for step in range(1, 8):
+        stopping.look(step, 7)
+        done.append(stopping.done)
+    assert done == [False] * 5 + [True] * 2  # the rate of the sixth step is no higher than that of the fifth
+
+
+def test_rates_that_anneal_are_trained_to_the_end_unless_asked(wine: Data) -> None:
+    for patience, schedule, done in (
+        (None, constant, True),
+        (None, Supervised().schedule, False),
+        (PATIENCE, Supervised().schedule, True),
+    ):
+        stopping, _, _ = watch(wine, [0.5] * 20, patience=patience, schedule=schedule)
+        for step in range(1, 21):
+            stopping.look(step, 20)
+        assert stopping.done is done
+    method = Supervised(learning_rate=3.0, clip=None, warmup=0.0)
+    assert method.fit(wine, budget=60, seed=1).lineage.steps == 60
+
+
 def test_it_goes_on_from_what_a_checkpoint_kept(wine: Data) -> None:
     scores = [0.3, 0.7, 0.2, 0.1, 0.6, 0.5]
     first, learner, _ = watch(wine, scores[:4], patience=4)
@@ -155,7 +205,7 @@ def test_it_goes_on_from_what_a_checkpoint_kept(wine: Data) -> None:
 
 def test_nothing_was_best_before_the_first_look(wine: Data) -> None:
     first, learner, _ = watch(wine, [])
-    assert first.facts() == {"score": None, "misses": 0, "changes": 0}
+    assert first.facts() == {"score": None, "loss": None, "misses": 0, "changes": 0}
     second, learner, _ = watch(wine, [-5.0])
     second.restore(first.best, first.facts())
     mark(learner, 3)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import BASELINE, START, conclude
 from manyways.comparison.confirmation import confirm
 from manyways.comparison.evidence import Evidence, Outcomes, by_seed
+from manyways.comparison.job import Outcome
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -32,6 +34,10 @@ from manyways.models.saving import load_model
 from manyways.version import __version__
 
 CONFIDENCE = 0.95
+OVER_BUDGET = 1.2
+"""Multiple of the budget from which on an entry is marked."""
+BUSY = 1.5
+"""Multiple of the time of a quiet machine from which on a busy one is warned of."""
 
 
 def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
@@ -64,7 +70,7 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         label_curve=tuple(curve),
         confidence=CONFIDENCE,
         beside=plan.beside,
-        notes=tuple(filter(None, [plan.metric_note])),
+        notes=tuple(filter(None, [plan.metric_note, _busy(plan, outcomes)])),
         exhibits=plan.task.overview(entries),
     )
     comparison = with_uncertainty(comparison, evidence)
@@ -113,15 +119,17 @@ def make_entry(
         caution=next((outcome.caution for outcome in done if outcome.caution), ""),
         reason=plan.shortlist.reasons.get(name, ""),
     )
-    if failed := [outcome for outcome in done if outcome.error]:
-        return replace(entry, error=failed[0].error, seconds=float(np.mean([o.wall_seconds for o in failed])))
-    scores = tuple(by_seed({job: mine[job] for job in jobs}).values())
+    failed = {job: error for job in jobs if (error := mine[job].error) is not None}
+    if failed and len(failed) == len(done):
+        return replace(entry, error=next(iter(failed.values())), seconds=float(np.mean([o.wall_seconds for o in done])))
+    jobs, done = [job for job in jobs if job not in failed], [outcome for outcome in done if outcome.error is None]
+    scores = by_seed({job: mine[job] for job in jobs})
     if not scores:
         return entry
     return replace(
         entry,
-        score=float(np.mean(scores)),
-        scores=scores,
+        score=float(np.mean(list(scores.values()))),
+        scores=tuple(scores.get(seed) for seed in plan.seeds) if failed else tuple(scores.values()),
         seconds=float(np.mean([outcome.seconds for outcome in done])),
         peak_memory_mb=max((o.peak_memory_mb for o in done if o.peak_memory_mb), default=None),
         parameters=done[0].parameters,
@@ -129,6 +137,28 @@ def make_entry(
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
         curve=tuple(_curve([outcome.curve for outcome in done], plan.metric)),
         exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
+        over_budget=_over_budget(plan, done),
+        failed_seeds={str(job.seed): error for job, error in failed.items()},
+    )
+
+
+def _over_budget(plan: ComparisonPlan, done: Sequence[Outcome]) -> float | None:
+    """The multiple of the budget in seconds that trainings took, where it is more than `OVER_BUDGET`."""
+    if plan.budget.unit != "seconds":
+        return None
+    times = float(np.mean([outcome.fit_seconds for outcome in done])) / plan.budget.amount
+    return times if times > OVER_BUDGET else None
+
+
+def _busy(plan: ComparisonPlan, outcomes: Outcomes) -> str:
+    """The warning that the machine was busy, where trainings were that much slower than on a quiet one."""
+    slow = [outcome.slowdown for outcome in outcomes.values() if outcome.slowdown > BUSY]
+    if plan.budget.unit != "seconds" or not slow:
+        return ""
+    some = f"{len(slow)} of {len(outcomes)} trainings were" if len(slow) > 1 else "a training was"
+    return (
+        f"The machine was busy: {some} up to {max(slow):.2g} times slower than on a quiet one, and took fewer steps. "
+        "Repeat on a quiet machine, with fewer --workers, or with a budget in steps."
     )
 
 
@@ -147,7 +177,7 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
     outcome = next(iter(mine.values()), None)
     if outcome is None or outcome.score is None:
         return replace(entry, error=outcome.error if outcome else None)
-    scores = tuple(by_seed(mine).values()) * len(plan.seeds)
+    scores = (next(iter(by_seed(mine).values())),) * len(plan.seeds)
     return replace(
         entry, score=scores[0], scores=scores, seconds=0.0, parameters=outcome.parameters,
         steps=0, metrics=dict(outcome.metrics), pending=False,

@@ -6,6 +6,7 @@ from math import nan
 import numpy as np
 
 from manyways.comparison import wording
+from manyways.comparison.remarks import remarks
 from manyways.comparison.results import Comparison, Conclusion, Entry
 from manyways.comparison.statistics.components import ScoreTable
 from manyways.comparison.statistics.intervals import t_quantile
@@ -227,6 +228,7 @@ def _unfinished(comparison: Comparison) -> list[str]:
     if failed:
         reasons = "; ".join(f"{entry.title}: {wording.reason(entry, 100)}" for entry in failed)
         sentences.append(f"{len(failed)} of {len(comparison.entries)} failed ({reasons}).")
+    sentences += remarks(comparison)
     for caution in dict.fromkeys(entry.caution for entry in comparison.entries if entry.caution):
         titles = [entry.title for entry in comparison.entries if entry.caution == caution]
         sentences.append(f"{wording.listed(titles)}: {caution}")

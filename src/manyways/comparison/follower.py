@@ -1,6 +1,7 @@
 """Follower: scores a model as it grows, and keeps what was found where a training that is killed finds it again."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from manyways.damaged import damaged
 from manyways.data.data import Data
 from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten
+from manyways.training.budget import Budget
 from manyways.training.events import Event
 from manyways.whole import write_whole
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from manyways.comparison.tasks import Task
     from manyways.models.model import Model
 
+LEAST_SECONDS = 1.0
+"""Steps that took less together say nothing of how busy a machine is."""
 ROWS = 2000
 """Learning curves are scored on at most so many test rows; the final score is on all."""
 ANEW = "Train anew: --fresh, or compare(…, fresh=True)."
@@ -36,6 +40,8 @@ class Follower:
         self._watch = task.watch(data)
         self._points: dict[str, Point | None] = {}
         self._ended: dict[str, tuple[int, float]] = {}
+        self.seconds = 0.0
+        """Seconds that it took for itself, which are none of the training's."""
         if notes.exists():
             with damaged(
                 f"{notes} cannot be gone on from", DataError, "Train anew: --fresh, or compare(…, fresh=True)."
@@ -44,6 +50,11 @@ class Follower:
 
     def __call__(self, event: Event) -> None:
         """Take in `event`."""
+        began = time.monotonic()
+        self._take(event)
+        self.seconds += time.monotonic() - began
+
+    def _take(self, event: Event) -> None:
         where = f"{event.stage}:{event.step}"
         if event.kind == "evaluate" and event.model is not None and where not in self._points:
             self._points[where] = self._score(event, event.model())
@@ -67,6 +78,17 @@ class Follower:
             return {}
         self._watch.finish(model)
         return self._watch.scores()
+
+    def slowdown(self, model: "Model", budget: Budget) -> float:
+        """How many times slower the steps to `model` were than those by which its budget in seconds became steps.
+
+        1 where it was no such budget, or took no steps to speak of.
+        """
+        steps, seconds = sum(each for each, _ in self._ended.values()), sum(each for _, each in self._ended.values())
+        planned = sum(own for own, _ in model.lineage.plan.values())
+        if budget.unit != "seconds" or not planned or not steps or seconds < LEAST_SECONDS:
+            return 1.0
+        return float(max(1.0, seconds / steps * planned / budget.amount))
 
     def exhibits(self) -> tuple[Exhibit, ...]:
         """Notes taken on the way, to be looked at."""

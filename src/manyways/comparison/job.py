@@ -16,7 +16,7 @@ from manyways.checked_json import DAMAGED, Described, described
 from manyways.comparison.conclusion import START
 from manyways.comparison.contributions import write_contributions
 from manyways.comparison.exhibits import Exhibit
-from manyways.comparison.follower import Follower
+from manyways.comparison.follower import LEAST_SECONDS, Follower
 from manyways.comparison.start import saved_model
 from manyways.comparison.tasks import task_of
 from manyways.data.data import Data
@@ -28,6 +28,7 @@ from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.models.saving import save_model
 from manyways.permissions import private_folder, tighten
+from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 CURVE_POINTS = 8
@@ -77,11 +78,15 @@ class Outcome:
     """The outcome of a job: a score, or the reason why there is none.
 
     `contributions`: what each test row contributes to the score lies in the job's folder (`read_contributions`).
+    `seconds` are those of the steps, where it took some, `fit_seconds` those of the whole fit without scores on test
+    rows, `wall_seconds` those of the job. `slowdown` is how many times slower the machine was than a quiet one.
     """
 
     score: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    fit_seconds: float = 0.0
+    slowdown: float = 1.0
     wall_seconds: float = 0.0
     steps: int = 0
     parameters: int = 0
@@ -148,7 +153,14 @@ def run_job(
         task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
+        fitting, worked = time.monotonic(), time.process_time()
         model = learner.fit(visible, start, budget=job.budget, seed=job.seed, run=run)
+        wall, worked = time.monotonic() - fitting, time.process_time() - worked
+        took = max(wall - follower.seconds, model.lineage.seconds)
+        slowdown = follower.slowdown(model, Budget.of(job.budget))
+        if wall >= LEAST_SECONDS and model.lineage.machine["device"] == "cpu":
+            # One that works for others all the time did so when steps were timed, too.
+            slowdown = max(slowdown, wall / max(worked, 1e-9))
         if job.labels is not None:
             _check_labels(learner, model, job.labels, start)
         with warnings.catch_warnings(record=True) as warned:
@@ -166,7 +178,9 @@ def run_job(
     return Outcome(
         score=metrics[job.metric],
         metrics=metrics,
-        seconds=model.lineage.seconds or time.monotonic() - began,
+        seconds=model.lineage.seconds or took,
+        fit_seconds=took,
+        slowdown=slowdown,
         wall_seconds=time.monotonic() - began,
         steps=model.lineage.steps,
         training_rows=len(data.training),
@@ -276,6 +290,8 @@ def outcome_from_json(saved: Mapping[str, Any], where: str = "the outcome") -> O
         score=outcome.get("score", float, None),
         metrics={name: metrics.get(name, float) for name in metrics.members},
         seconds=outcome.get("seconds", float),
+        fit_seconds=outcome.get("fit_seconds", float, 0.0),
+        slowdown=outcome.get("slowdown", float, 1.0),
         wall_seconds=outcome.get("wall_seconds", float),
         steps=outcome.get("steps", int),
         training_rows=outcome.get("training_rows", int),

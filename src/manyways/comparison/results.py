@@ -155,6 +155,9 @@ class Entry(Record):
         bound: Easier conditions that it learns under, in words; empty for most.
         caution: Trouble in a training that has a score all the same.
         reason: Reason why it is on the shortlist; empty where methods were named.
+        over_budget: Multiple of the budget that it took, where that is above 1.2; else None.
+        failed_seeds: Reasons by the seed, as text, of trainings that failed where others did not; `score` is the mean
+            of the others, and `scores` is None there.
         reference: True for a line for reference, such as the majority class, which is no candidate for the best.
     """
 
@@ -187,6 +190,8 @@ class Entry(Record):
     bound: str = ""
     caution: str = ""
     reason: str = ""
+    over_budget: float | None = None
+    failed_seeds: dict[str, str] = field(default_factory=dict)
     reference: bool = False
 
     @property

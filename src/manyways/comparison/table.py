@@ -149,8 +149,9 @@ class ComparisonTable:
 
 
 def name_of(entry: Entry) -> str:
-    """The title of `entry` in the table, and that it is a line for reference, where it is one."""
-    return f"{entry.title} (reference)" if entry.reference else entry.title
+    """The title of `entry` in the table, with the words that qualify its score."""
+    marks = [*(["reference"] if entry.reference else []), *wording.marks(entry)]
+    return f"{entry.title} ({'; '.join(marks)})" if marks else entry.title
 
 
 def broken(title: str, width: int) -> list[str]:

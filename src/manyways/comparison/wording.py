@@ -202,7 +202,12 @@ def short_labels(entry: Entry) -> str:
 
 def reason(entry: Entry, longest: int | None = None) -> str:
     """The first line of the reason why `entry` failed, without full stop, cut to `longest` characters."""
-    lines = (entry.error or "").strip().splitlines()
+    return first_line(entry.error or "", longest)
+
+
+def first_line(text: str, longest: int | None = None) -> str:
+    """The first line of `text`, a reason, without full stop, cut to `longest` characters."""
+    lines = text.strip().splitlines()
     line = lines[0].rstrip(".") if lines else "no reason given"
     return line if longest is None or len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
@@ -210,6 +215,15 @@ def reason(entry: Entry, longest: int | None = None) -> str:
 def seams(title: str) -> list[str]:
     """The parts of a method's text between which a line may end: after a space, a comma, a bracket or a sign."""
     return [part for part in re.split(r"(?<=[ ,=])|(?<=[^ ]\()", title) if part]
+
+
+def marks(entry: Entry) -> list[str]:
+    """Words on what makes the score of `entry` less than those of others, or what it took more than they did."""
+    failed, runs = len(entry.failed_seeds), len(entry.scores)
+    words = [f"{failed} of {runs} failed"] if failed else []
+    if entry.over_budget is not None:
+        words.append(f"{number(entry.over_budget, 2)} × the budget")
+    return words
 
 
 def listed(words: Sequence[str]) -> str:

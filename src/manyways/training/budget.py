@@ -64,10 +64,12 @@ class Budget:
 
     @staticmethod
     def of(given: "Budget | str | int") -> "Budget":
-        """The budget that `given` means: `"20s"`, `"2 minutes"`, `"500 steps"`, `"1e4 examples"`, or a number of steps.
+        """The budget that `given` means: `"20s"`, `"2 minutes"`, `"500 steps"`, `"1e4 examples"`.
+
+        A number that is no text is one of steps, as in `budget=500`.
 
         Raises:
-            ParameterError: `given` is anything else.
+            ParameterError: `given` is anything else, or text without a unit.
         """
         if isinstance(given, Budget):
             return given
@@ -80,6 +82,8 @@ class Budget:
                 f"budget must be a number and a unit, such as 20s, '2 minutes', '500 steps', '10000 examples' or "
                 f"'2 tflops'; got {given!r}."
             )
+        if isinstance(given, str) and not match[2]:
+            raise ParameterError(f"budget {given!r} lacks a unit: {match[1]}s or '{match[1]} steps'? Type one of them.")
         unit, factor = _WORDS[word]
         try:
             return Budget(float(match[1]) * factor, unit)

@@ -51,7 +51,7 @@ class State:
         self._learner: Learner = learner
         self._identity = identity
         self.optimizer = make_optimizer(method, learner)
-        self.stopping = EarlyStopping(method.patience, learner, snapshot)
+        self.stopping = EarlyStopping(method.patience, learner, snapshot, method.schedule)
         self.kept = LastGood(learner)
 
     def pack(self, reached: Progress) -> Checkpoint:
@@ -76,7 +76,8 @@ class State:
         with damaged("The checkpoint does not fit what is trained", ModelError, BEGIN_AGAIN):
             self._learner.load_state_dict(saved.under("learner"))
             load_optimizer(self.optimizer, saved.under("optimizer"))
-        self.stopping.restore(saved.under("best"), {"score": stopping.get("score", float, None), **counted})
+        reached = {name: stopping.get(name, float, None) for name in ("score", "loss")}
+        self.stopping.restore(saved.under("best"), {**reached, **counted})
         self.kept.restore(saved.under("good"), facts.get("good", int))
         step, steps = progress.get("step", int), progress.get("steps", int)
         if not 0 <= step <= steps:

@@ -31,8 +31,8 @@ class Steps(Protocol[LearnerT_contra]):
         """Decoupled weight decay of the matrices."""
 
     @property
-    def patience(self) -> int:
-        """Looks at the validation rows without a better score before training stops."""
+    def patience(self) -> int | None:
+        """Looks at the validation rows without a better score before training stops; None: see `EarlyStopping`."""
 
     def prepare(self, learner: LearnerT_contra, /) -> None:
         """Compute once, where the run is, what the steps need."""

@@ -21,11 +21,11 @@ def test_advise_names_what_acts(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fit_scores_episodes_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "model"
     lake = ["CliffWalking-v1", "--environment", "is_slippery=false"]
-    assert main(["fit", "q-learning", *lake, "--budget", "500", "--out", str(out)]) == 0
+    assert main(["fit", "q-learning", *lake, "--budget", "500 steps", "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "mean reward -13.0000, std reward 0.0000 (20 episodes)" in said
     assert f"--environment is_slippery=false --start {out} --out {out}-tuned" in said
-    again = ["fit", "q-learning", *lake, "--budget", "10", "--start", str(out), "--out", str(out) + "-tuned"]
+    again = ["fit", "q-learning", *lake, "--budget", "10 steps", "--start", str(out), "--out", str(out) + "-tuned"]
     assert main(again) == 0
     assert "mean reward -13.0000" in capsys.readouterr().out
     assert main(["predict", str(out), "CliffWalking-v1"]) == 2

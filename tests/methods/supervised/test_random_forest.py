@@ -29,7 +29,8 @@ def rows(label: str, count: int = 300) -> Data:
 
 
 def as_matrix(data: Data) -> np.ndarray:  # type: ignore[type-arg]
-    return np.column_stack([["abcd".index(each) for each in data.take("kind").tolist()], data.take("x")])
+    kinds = np.eye(4)[["abcd".index(each) for each in data.take("kind").tolist()]]
+    return np.hstack([kinds, data.take("x")])
 
 
 def test_classes_are_bitwise_those_that_scikit_learn_says(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_numbers_are_bitwise_those_that_scikit_learn_says() -> None:
     assert model.predict(data.test).tolist() == reference.predict(as_matrix(data.test)).tolist()
 
 
-def test_a_category_that_was_never_seen_is_a_gap() -> None:
+def test_a_category_that_was_never_seen_is_none() -> None:
     data = rows("category")
     model = RandomForest(trees=5).fit(data)
     assert isinstance(model, Estimator)
@@ -67,5 +68,18 @@ def test_a_category_that_was_never_seen_is_a_gap() -> None:
     head = model.network.head
     assert isinstance(head, TreesHead)
     without = as_matrix(data.test)
-    without[:, 0] = np.nan
+    without[:, :4] = 0
     assert said.tolist() == head.probabilities(without).tolist()
+
+
+def test_of_200_stores_each_is_told_from_the_others() -> None:
+    """One class or the other by the store, with a twentieth of the labels turned."""
+    rng = np.random.default_rng(0)
+    stores, noise = rng.integers(0, 200, 2400), rng.normal(size=2400)
+    label = np.array(["lo", "hi"], object)[(stores % 2) ^ (rng.random(2400) < 0.05)]
+    columns = [
+        Column("store", "category", np.array([f"S{store:03}" for store in stores], object)),
+        Column("noise", "number", noise), Column("label", "category", label),
+    ]  # fmt: skip
+    data = Data.from_columns(columns, {"input": ["store", "noise"], "label": ["label"]}).with_test(0.25)
+    assert RandomForest(trees=30).fit(data).evaluate(data.test)["accuracy"] > 0.88

@@ -113,6 +113,8 @@ def _marks(entry: Entry, conclusion: Conclusion) -> Iterator[Mark]:
         yield Mark("for reference", "It is no candidate, but a line that every way should be above.")
     if entry.bound:
         yield Mark(entry.bound, "It learns under easier conditions than the others.")
+    for words in wording.marks(entry):
+        yield Mark(words, "It is not quite comparable with the others: see the cautions above.", "caution")
     if entry.caution:
         yield Mark("caution", entry.caution, "caution")
 

@@ -86,7 +86,7 @@ class ClosedForm(FeatureMethod):
         frozen = plain_features(data, model, counts=self.counts_words, backbone=self.backbone, device=run.pick_device())
         specs = None if frozen.parents else frozen.encoding.specs
         head = self.make_head(specs, frozen.network.width, target)
-        used = _shaping(data)
+        used = shaping(data)
         rows = data.select(used)
         head.add(torch.from_numpy(frozen.alone(rows)), _labels(rows, target))
         head.solve(target)
@@ -100,7 +100,7 @@ class ClosedForm(FeatureMethod):
     ) -> Model:  # fmt: skip
         before = model.lineage.parents
         task = forgetting(
-            self, model, data, rows, _shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
+            self, model, data, rows, shaping(data), own=model.lineage.rows, before=before, budget=budget, seed=seed
         )
         predictor, target = of_kind(Predictor, model), Target.fit(task.rest)
         self.check(task.rest)
@@ -123,7 +123,7 @@ class ClosedForm(FeatureMethod):
             raise NeedsError(f"{self} cannot forget these rows to within {self.forgets}: {reason} Train without them.")
         network.head = head
         predictor = Predictor(network=network, inputs=inputs, target=target)
-        learned = Learned(predictor, _shaping(task.rest), before)
+        learned = Learned(predictor, shaping(task.rest), before)
         return remade(self, learned, task, model, run)
 
 
@@ -159,7 +159,8 @@ def _raw_network(network: Network, inputs: InputEncoding) -> Network:
     return Network({name: plain_backbone(spec, counts=counts) for name, spec in inputs.specs.items()}).eval()
 
 
-def _shaping(data: Data) -> NDArray[np.bool_]:
+def shaping(data: Data) -> NDArray[np.bool_]:
+    """True for each row of `data` that is learned from: the labelled training rows."""
     used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
     return used
 

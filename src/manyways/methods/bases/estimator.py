@@ -1,7 +1,7 @@
 """Methods whose model is an estimator of scikit-learn, fitted there and written into arrays."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -38,7 +38,8 @@ class Fitting:
         classes: The number of all classes, 0 where labels are numbers.
         weights: Sample weights, float64 [rows]; None: all 1.
         seed: Seed.
-        inputs: The features and the encoding of the columns.
+        encoding: The encoding of the columns.
+        reader: What reads features of rows.
         aside: A mask of a tenth of the rows to stop early by, where some belong together and must be on one side; None
             where the estimator may draw them.
     """
@@ -49,12 +50,18 @@ class Fitting:
     weights: NDArray[np.float64] | None
     seed: int
     encoding: InputEncoding
+    reader: RowFeatures
     aside: NDArray[np.bool_] | None = None
 
     @property
     def classification(self) -> bool:
         """True if labels are classes."""
         return self.classes > 0
+
+    @property
+    def sparse(self) -> bool:
+        """True if features are a sparse matrix."""
+        return not isinstance(self.features, np.ndarray)
 
     @property
     def outputs(self) -> int:
@@ -83,37 +90,55 @@ class EstimatorMethod(Method):
     def head_of(self, fitting: Fitting) -> EstimatorHead:
         """The fitted estimator as arrays; of classes there are two at least."""
 
+    def lacks_of(self, data: Data) -> str | None:
+        if reason := super().lacks_of(data):
+            return reason
+        if getattr(self, "class_weight", None) is not None and data.label_kind == "number":
+            return f"the label {data.label.name!r} is a number, and has no classes to weigh. Leave class_weight out."
+        return None
+
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        target = Target.fit(data)
-        used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
-        rows = data.select(used)
-        encoding = InputEncoding.fit(rows, plain=True)
-        features, matrix = self.features_of(rows, encoding)
-        kept_apart = aside(rows, SET_ASIDE, seed)
+        return fitted_on(data, seed, self.features_of, self.head_of)
 
-        def head(labels: NDArray[Any], classes: int) -> EstimatorHead:
-            return self._head(Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding, kept_apart))
 
-        with threads(torch.get_num_threads()):
-            if target.activation == "identity":
-                fitted = head(np.asarray(rows.take(target.name), np.float64), 0)
-            elif target.activation == "softmax":
-                fitted = head(target.encode(rows), target.width)
-            else:
-                fitted = OneVsRestHead([head(each.astype(np.int64), 2) for each in target.encode(rows).T])
-        network = EstimatorNetwork(features, fitted)
-        return Learned(Estimator(network=network, inputs=encoding, target=target), used)
+def fitted_on(
+    data: Data,
+    seed: int,
+    features_of: Callable[[Data, InputEncoding], tuple[RowFeatures, Matrix]],
+    head_of: Callable[[Fitting], EstimatorHead],
+) -> Learned:
+    """The estimator of the labelled training rows of `data`, from which alone features are learned, too.
 
-    def _head(self, fitting: Fitting) -> EstimatorHead:
-        seen = np.unique(fitting.labels) if fitting.classification else np.empty(0, np.int64)
-        if len(seen) == 1:
-            alone = ConstantHead(fitting.classes)
-            put(alone, codes=seen)
-            return alone
-        fitted = self.head_of(fitting)
-        if fitting.classification:
+    Args:
+        data: The rows.
+        seed: Seed.
+        features_of: As `EstimatorMethod.features_of`.
+        head_of: As `EstimatorMethod.head_of`.
+    """
+    target = Target.fit(data)
+    used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
+    rows = data.select(used)
+    encoding = InputEncoding.fit(rows, plain=True)
+    features, matrix = features_of(rows, encoding)
+    kept_apart = aside(rows, SET_ASIDE, seed)
+
+    def head(labels: NDArray[Any], classes: int) -> EstimatorHead:
+        fitting = Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding, features, kept_apart)
+        seen = np.unique(labels) if classes else np.empty(0, np.int64)
+        fitted = ConstantHead(classes) if len(seen) == 1 else head_of(fitting)
+        if classes:
             put(fitted, codes=seen)
         return fitted
+
+    with threads(torch.get_num_threads()):
+        if target.activation == "identity":
+            fitted = head(np.asarray(rows.take(target.name), np.float64), 0)
+        elif target.activation == "softmax":
+            fitted = head(target.encode(rows), target.width)
+        else:
+            fitted = OneVsRestHead([head(each.astype(np.int64), 2) for each in target.encode(rows).T])
+    network = EstimatorNetwork(features, fitted)
+    return Learned(Estimator(network=network, inputs=encoding, target=target), used)
 
 
 @contextmanager

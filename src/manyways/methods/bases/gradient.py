@@ -46,8 +46,9 @@ class GradientMethod(Method, Generic[LearnerT]):
     """Share of the steps in which the learning rate rises."""
     clip: Positive | None = 1.0
     """Largest norm of the gradient; None does not clip."""
-    patience: Count = 5
-    """Looks at the validation rows without a better score before training stops; there are 20 in a run."""
+    patience: Count | None = None
+    """Looks at the validation rows without a better score before training stops; there are 20 in a run. None: it goes
+    on to the end where the learning rate falls to 0, and stops after 5 where it does not; the best weights are kept."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the loss; auto takes bfloat16 where the hardware has matrix units for it."""
 

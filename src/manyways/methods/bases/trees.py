@@ -7,15 +7,18 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.methods.bases.estimator import EstimatorMethod
 from manyways.models.estimators.base import Matrix
-from manyways.models.estimators.features import OrdinalFeatures, RowFeatures
+from manyways.models.estimators.features import RowFeatures, TableFeatures
+
+MOST_CATEGORIES = 255
+"""Categories of a column that are told apart; where there are more, the rarest are one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TreeMethod(EstimatorMethod):
     """A method that fits decision trees: numbers and categories need no scaling, and may be missing."""
 
-    most_categories: ClassVar[int | None] = None
-    """Categories of a column that a tree tells apart; where there are more, the rarest are one. None: all."""
+    one_hot: ClassVar[bool] = False
+    """True if each category is a feature of its own, which is 0 or 1; False if a split chooses a set of them."""
 
     def lacks_of(self, data: Data) -> str | None:
         if reason := super().lacks_of(data):
@@ -30,4 +33,4 @@ class TreeMethod(EstimatorMethod):
         )
 
     def features_of(self, data: Data, encoding: InputEncoding) -> tuple[RowFeatures, Matrix]:
-        return OrdinalFeatures.fit(data, encoding, self.most_categories)
+        return TableFeatures.fit(data, encoding, most=MOST_CATEGORIES, one_hot=self.one_hot)

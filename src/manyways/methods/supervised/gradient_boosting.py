@@ -53,7 +53,6 @@ class GradientBoosting(TreeMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
 
-    most_categories: ClassVar = 255
     field_trials: ClassVar = {
         "max_leaf_nodes": {"max_leaf_nodes": 3, "min_samples_leaf": 2},
         "max_depth": {"max_depth": 1, "min_samples_leaf": 2},
@@ -72,8 +71,6 @@ class GradientBoosting(TreeMethod):
             return reason
         if self.quantile is not None and data.label_kind != "number":
             return f"a quantile is of numbers, and the label {data.label.name!r} is none. Leave quantile out."
-        if self.class_weight is not None and data.label_kind == "number":
-            return f"the label {data.label.name!r} is a number, and has no classes to weigh. Leave class_weight out."
         return None
 
     def head_of(self, fitting: Fitting) -> TreesHead:

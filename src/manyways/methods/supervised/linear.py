@@ -3,17 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from manyways.data.data import Data
-from manyways.data.encoding import InputEncoding
-from manyways.methods.bases.estimator import EstimatorMethod, Fitting
+from manyways.methods.bases.design import DesignMethod, has_texts, linear_head
+from manyways.methods.bases.estimator import Fitting
 from manyways.methods.fields import Positive
 from manyways.methods.recommendations import Recommendation
-from manyways.models.estimators.base import Matrix, put
-from manyways.models.estimators.design import DesignFeatures
-from manyways.models.estimators.features import RowFeatures
 from manyways.models.estimators.linear_scores import LinearScoresHead
 
 if TYPE_CHECKING:
@@ -27,7 +20,7 @@ TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear(EstimatorMethod):
+class Linear(DesignMethod):
     """Fit logistic regression for classes, or ridge regression for numbers, on the raw inputs.
 
     Texts are sparse TF-IDF of their words (one and two) and of the characters within words (two to five), with
@@ -53,42 +46,24 @@ class Linear(EstimatorMethod):
     )
     field_trials: ClassVar = {"alpha": "It is the penalty for numbers, and a trial has classes."}
 
-    def lacks_of(self, data: Data) -> str | None:
-        if reason := super().lacks_of(data):
-            return reason
-        if self.class_weight is not None and data.label_kind == "number":
-            return f"the label {data.label.name!r} is a number, and has no classes to weigh. Leave class_weight out."
-        return None
-
-    def features_of(self, data: Data, encoding: InputEncoding) -> tuple[RowFeatures, Matrix]:
-        return DesignFeatures.fit(data, encoding)
-
     def head_of(self, fitting: Fitting) -> LinearScoresHead:
         if not fitting.classification:
             from sklearn.linear_model import Ridge
 
             ridge = Ridge(alpha=self.alpha, random_state=fitting.seed)
             ridge.fit(fitting.features, fitting.labels, sample_weight=fitting.weights)
-            return written(ridge.coef_, ridge.intercept_, 1, 0)
+            return linear_head(ridge.coef_, ridge.intercept_, 1, 0)
         estimator = self.estimator(fitting)
         estimator.fit(fitting.features, fitting.labels, sample_weight=fitting.weights)
-        return written(estimator.coef_, estimator.intercept_, fitting.outputs, len(estimator.classes_))
+        return linear_head(estimator.coef_, estimator.intercept_, fitting.outputs, len(estimator.classes_))
 
     def estimator(self, fitting: Fitting) -> "LogisticRegression":
         """The estimator of scikit-learn for classes, not yet fitted."""
         from sklearn.linear_model import LogisticRegression
 
-        texts = any(encoder.spec.kind == "text" for encoder in fitting.encoding.encoders.values())
-        options: dict[str, Any] = {"C": self.C or (10.0 if texts else 1.0), "class_weight": self.class_weight}
+        C = self.C or (10.0 if has_texts(fitting.encoding) else 1.0)
+        options: dict[str, Any] = {"C": C, "class_weight": self.class_weight}
         products = getattr(fitting.features, "nnz", 0) * fitting.classes
         if fitting.classes > 2 and products > LARGE:
             return LogisticRegression(solver="sag", tol=TOLERANCE, random_state=fitting.seed, max_iter=100, **options)
         return LogisticRegression(max_iter=MOST_ITERATIONS, **options)
-
-
-def written(weights: NDArray[Any], bias: NDArray[Any] | float, outputs: int, learned: int) -> LinearScoresHead:
-    """The head of a linear model with `weights` [products, width]."""
-    weights = np.atleast_2d(np.asarray(weights, np.float64))
-    head = LinearScoresHead(outputs, learned, weights.shape[1], weights.shape[0])
-    put(head, weights=weights.T, bias=np.broadcast_to(np.asarray(bias, np.float64).ravel(), weights.shape[0]))
-    return head

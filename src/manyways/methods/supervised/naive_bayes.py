@@ -9,13 +9,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
 from manyways.data.specs import Spec, TableSpec, TextSpec
 from manyways.data.targets import Target
-from manyways.methods.bases.closed_form import OUTLIERS, ClosedForm, ClosedFormHead
+from manyways.methods.bases.closed_form import OUTLIERS, ClosedFormHead
+from manyways.methods.bases.estimator import Fitting
+from manyways.methods.bases.texts_in_closed_form import TextsInClosedForm
 from manyways.methods.fields import Positive
 from manyways.methods.needs import Classes, Input
 from manyways.methods.recommendations import Recommendation
+from manyways.methods.supervised._bayes_of_texts import bayes_head
 from manyways.models.backbones.raw import plain_backbone
+from manyways.models.estimators.base import Matrix
+from manyways.models.estimators.bayes import BayesHead
+from manyways.models.estimators.design import DesignFeatures
+from manyways.models.estimators.features import RowFeatures, category_codes_of
 from manyways.models.moments import Moments
 
 Part = tuple[str, int, int]
@@ -113,11 +122,12 @@ class NaiveBayesHead(ClosedFormHead):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NaiveBayes(ClosedForm):
+class NaiveBayes(TextsInClosedForm):
     """Tell classes apart by how often each has every value, as if features did not depend on each other.
 
-    Numbers, pixels, sound and the features of a model are Gaussian, the words of a text multinomial, categories
-    categorical; of several inputs the log-probabilities add up. A class without labels is never predicted.
+    Numbers, pixels, sound and the features of a model are Gaussian, the terms of texts multinomial, weighed by their
+    sparse TF-IDF (words and characters, as `Linear` has it), categories categorical; of several inputs the
+    log-probabilities add up. A class without labels is never predicted.
     """
 
     smoothing: Positive = 1.0
@@ -146,6 +156,15 @@ class NaiveBayes(ClosedForm):
         parts = [("gaussian", 0, width)] if specs is None else _parts(specs)
         balanced = self.class_weight == "balanced"
         return NaiveBayesHead(width, target.width, parts, self.smoothing, self.variance_smoothing, balanced)
+
+    def features_of(self, data: Data, encoding: InputEncoding) -> tuple[RowFeatures, Matrix]:
+        return DesignFeatures.fit(data, encoding, standardise=False)
+
+    def head_of(self, fitting: Fitting) -> BayesHead:
+        sizes = [len(code.known) for code in category_codes_of(fitting.encoding)]
+        return bayes_head(
+            fitting, sizes, self.smoothing, self.variance_smoothing, balanced=self.class_weight is not None
+        )
 
 
 def _parts(specs: Mapping[str, Spec]) -> list[Part]:

@@ -9,13 +9,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.data.specs import Spec
+from manyways.data.data import Data
+from manyways.data.encoding import InputEncoding
+from manyways.data.specs import Spec, TextSpec
 from manyways.data.targets import Target
 from manyways.data.targets.number import unit_of
-from manyways.methods.bases.closed_form import ClosedForm, ClosedFormHead
+from manyways.methods.bases.closed_form import ClosedFormHead
+from manyways.methods.bases.estimator import Fitting
+from manyways.methods.bases.texts_in_closed_form import TextsInClosedForm
 from manyways.methods.fields import Count
 from manyways.methods.needs import Input, Label
 from manyways.methods.recommendations import Recommendation
+from manyways.models.estimators.base import Matrix
+from manyways.models.estimators.design import DesignFeatures
+from manyways.models.estimators.features import RowFeatures
+from manyways.models.estimators.neighbours import SparseNeighboursHead
 from manyways.models.moments import Moments
 
 Weights = Literal["uniform", "distance"]
@@ -130,11 +138,12 @@ def _weights(squared: Tensor, how: Weights) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestNeighbours(ClosedForm):
+class NearestNeighbours(TextsInClosedForm):
     """Let the nearest labelled rows vote: their classes, or the mean of their numbers.
 
-    The model holds the features of all its rows; forgotten ones are in it no more. In a vote that is tied the first
-    class wins.
+    Texts are near by the cosine of their sparse TF-IDF (words and characters, as `Linear` has it), all else by the
+    Euclidean distance. The model holds the features of all its rows; forgotten ones are in it no more. In a vote that
+    is tied the first class wins.
     """
 
     neighbours: Count = 5
@@ -156,3 +165,19 @@ class NearestNeighbours(ClosedForm):
         return NearestNeighboursHead(
             0, width, target.width, self.neighbours, self.weights, self.standardise, target.classification
         )
+
+    def features_of(self, data: Data, encoding: InputEncoding) -> tuple[RowFeatures, Matrix]:
+        return DesignFeatures.fit(data, encoding, standardise=self.standardise)
+
+    def head_of(self, fitting: Fitting) -> SparseNeighboursHead:
+        from scipy.sparse import csr_matrix
+
+        rows = csr_matrix(fitting.features)
+        seen, places = np.unique(fitting.labels, return_inverse=True)
+        cosine = all(isinstance(spec, TextSpec) for spec in fitting.encoding.specs.values())
+        head = SparseNeighboursHead(
+            fitting.outputs, len(seen) if fitting.classification else 0, rows.shape[0], rows.shape[1],
+            rows.nnz, self.neighbours, self.weights, cosine,
+        )  # fmt: skip
+        head.hold(rows, np.asarray(places if fitting.classification else fitting.labels, np.float64))
+        return head

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from manyways.data.data import Data
 from manyways.methods.bases._trees import forest_trees, joined
 from manyways.methods.bases.estimator import Fitting
 from manyways.methods.bases.trees import TreeMethod
@@ -24,8 +23,8 @@ LARGEST = float(np.finfo(np.float32).max)
 class RandomForest(TreeMethod):
     """Let many deep decision trees vote, each grown on rows drawn with replacement: scikit-learn's random forest.
 
-    Missing values go the way that splits best. Categories are codes in the order of their names, as a tree's threshold
-    needs an order; one that was never seen counts as missing.
+    Missing numbers go the way that splits best. Categories are one-hot, a missing or new one is none of them; of a
+    column of more than 255 the 254 most frequent are told apart, and all others are one.
     """
 
     trees: Count = 100
@@ -40,18 +39,12 @@ class RandomForest(TreeMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes; balanced: each class weighs the same, however many its rows. None: as is."""
 
+    one_hot: ClassVar = True
     recommends: ClassVar = {
         "table": Recommendation("the vote of many trees: strong on tables, and hard to set wrongly", 3),
         "any": Recommendation("the vote of many trees over the inputs, in seconds", 25),
     }
     paper: ClassVar = "Breiman, Random forests, Machine Learning 2001"
-
-    def lacks_of(self, data: Data) -> str | None:
-        if reason := super().lacks_of(data):
-            return reason
-        if self.class_weight is not None and data.label_kind == "number":
-            return f"the label {data.label.name!r} is a number, and has no classes to weigh. Leave class_weight out."
-        return None
 
     def head_of(self, fitting: Fitting) -> TreesHead:
         estimator = self.estimator(fitting)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from manyways.data.categories import places_in
 from manyways.data.data import Data
@@ -96,44 +96,49 @@ def is_decoded(encoder: "Encoder") -> bool:
     return isinstance(encoder.spec, ImageSpec | AudioSpec)
 
 
-class OrdinalFeatures(RowFeatures):
-    """Categories as codes, then numbers as they are, NaN where missing or never seen; pixels and log-mel energies.
+class TableFeatures(RowFeatures):
+    """Categories, then numbers as they are, NaN where missing or never seen; pixels and log-mel energies.
 
-    ranks: by column of categories the code of each that training saw, where there were too many for one of each.
+    A category is its code, or one-hot, all zeros where it is missing or was never seen.
+
+    Args:
+        one_hot: True for categories one-hot, False for codes.
+        ranks: By column the number of the categories that training saw, where there were too many for one code each.
     """
 
-    name = "ordinal"
+    name = "table"
 
-    def __init__(self, ranks: Mapping[str, int] | None = None) -> None:
+    def __init__(self, one_hot: bool, ranks: Mapping[str, int]) -> None:
         super().__init__()
-        self.config = {"ranks": dict(ranks or {})}
+        self.one_hot = one_hot
+        self.config = {"one_hot": one_hot, "ranks": dict(ranks)}
         for at, (_, size) in enumerate(sorted(self.config["ranks"].items())):
             self.register_buffer(f"rank_{at}", torch.zeros(size, dtype=torch.int64))
 
     @staticmethod
-    def fit(data: Data, encoding: InputEncoding, most: int | None = None) -> "tuple[OrdinalFeatures, Array]":
+    def fit(data: Data, encoding: InputEncoding, *, most: int, one_hot: bool) -> "tuple[TableFeatures, Array]":
         """The features of `data`, all of whose rows are learned from, and their matrix.
 
-        most: codes of a column of categories; where there are more, the rarest share the last one.
+        Args:
+            data: The rows.
+            encoding: The encoding of their columns.
+            most: Codes of a column of categories; where there are more, the rarest share the last one.
+            one_hot: True for categories one-hot, False for codes.
         """
-        codes = category_codes_of(encoding)
-        many = {code.column: code for code in codes if most is not None and len(code.known) > most}
-        features = OrdinalFeatures({column: len(code.known) for column, code in many.items()})
+        many = {code.column: code for code in category_codes_of(encoding) if len(code.known) > most}
+        features = TableFeatures(one_hot, {column: len(code.known) for column, code in many.items()})
         for column, code in many.items():
-            assert most is not None
             counts = np.bincount(codes_of(code, data) + 1, minlength=1 + len(code.known))[1:]
             own = np.sort(np.argsort(-counts, kind="stable")[: most - 1])
             ranks = np.full(len(code.known), most - 1)
             ranks[own] = np.arange(most - 1)
-            found = features.rank(column)
-            assert found is not None
-            found.copy_(torch.from_numpy(ranks))
+            features.get_buffer(features.ranks[column]).copy_(torch.from_numpy(ranks))
         return features, features.of(data, encoding)
 
-    def rank(self, column: str) -> Tensor | None:
-        """The codes of the categories of a column in the order that the encoding has them; None: as they stand."""
-        names = sorted(self.config["ranks"])
-        return self.get_buffer(f"rank_{names.index(column)}") if column in names else None
+    @property
+    def ranks(self) -> dict[str, str]:
+        """The buffer with the codes of the categories, in the order that the encoding has them, by column."""
+        return {column: f"rank_{at}" for at, column in enumerate(sorted(self.config["ranks"]))}
 
     def of(self, data: Data, encoding: InputEncoding) -> Array:
         # Categories come first, as scikit-learn's histogram trees put them there, too.
@@ -142,6 +147,14 @@ class OrdinalFeatures(RowFeatures):
         return np.concatenate(parts, axis=1)
 
     def _category(self, code: CategoryCode, data: Data) -> Array:
-        places, rank = codes_of(code, data), self.rank(code.column)
-        codes = places if rank is None else rank.numpy()[places]
-        return np.where(places < 0, np.nan, codes)[:, None]
+        places, buffer = codes_of(code, data), self.ranks.get(code.column)
+        codes, width = places, len(code.known)
+        if buffer is not None:
+            ranks = self.get_buffer(buffer).numpy()
+            codes, width = ranks[places], int(ranks.max()) + 1
+        if not self.one_hot:
+            return np.where(places < 0, np.nan, codes)[:, None]
+        known = np.flatnonzero(places >= 0)
+        out = np.zeros((len(places), width))
+        out[known, codes[known]] = 1
+        return out
