@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
@@ -79,7 +79,7 @@ class Method(ABC):
     requires_model: ClassVar[bool] = False
     """True if it can only start from a model."""
     single_pass: ClassVar[bool] = False
-    """True if it sees each row once, in order, and draws nothing: a budget may end it early, and no seed changes it."""
+    """True if it sees each row once, in order: a budget may end it early, and a seed need not change it."""
     missing_inputs: ClassVar[bool] = False
     """True if it learns from rows that lack one of several inputs, too."""
     missing_values: ClassVar[bool] = False
@@ -99,6 +99,8 @@ class Method(ABC):
     recommends: ClassVar[Mapping[str, Recommendation]] = {}
     """Its place on the shortlist of a comparison, by the kind of the inputs: table, image, audio, text, "several" of
     them, "any". By default it comes after those that state one, with its docstring for the reason."""
+    in_text: ClassVar[str | None] = None
+    """The field that text may give without its name: tune(fixmatch, …)."""
     written: ClassVar[str | None] = None
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
@@ -361,6 +363,16 @@ class Method(ABC):
         facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
         facts += [] if data.allowance is None else [data.allowance]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @classmethod
+    def from_text(cls, values: Sequence[Any], options: Mapping[str, Any]) -> Self:
+        """The method that text writes.
+
+        Args:
+            values: The value of `in_text`, where it stands without its name; else nothing.
+            options: The fields that are named.
+        """
+        return cls(**(dict(zip([cls.in_text or ""], values, strict=False)) | dict(options)))
 
     @classmethod
     def example_data(cls) -> Data:

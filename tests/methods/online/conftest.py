@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.methods.online.online_sgd import OnlineSGD
+from manyways.methods.online._method import StreamMethod
 from manyways.models.model import Model
 from manyways.models.saving import load_model
 from manyways.models.stream import StreamPredictor
@@ -21,7 +21,7 @@ Arrays = tuple[NDArray[Any], NDArray[Any]]
 Table = Callable[..., Data]
 
 
-def fit(method: OnlineSGD, data: Data, model: Model | None = None, **options: Any) -> StreamPredictor:
+def fit(method: StreamMethod, data: Data, model: Model | None = None, **options: Any) -> StreamPredictor:
     """What `method` makes of a stream."""
     made = method.fit(data, model, **options)
     assert isinstance(made, StreamPredictor)

@@ -48,7 +48,7 @@ def test_another_label_is_refused(elec: Arrays, table: Table) -> None:
 def test_a_number_that_is_none_is_named_with_its_row(elec: Arrays, table: Table) -> None:
     inputs = elec[0][:3000].copy()
     inputs[2345, 4] = np.nan
-    with pytest.raises(DataError, match=r"'x4' is NaN or infinite in row 2345 .*bad_rows=\"skip\""):
+    with pytest.raises(NeedsError, match=r"1 of 3,000 rows \(2345; .*in 'x4'.*bad_rows=\"skip\""):
         OnlineSGD().fit(table(inputs, elec[1][:3000]))
     labels = elec[0][:3000, 0].copy()
     labels[77] = np.inf
@@ -97,6 +97,6 @@ def test_features_of_a_model_are_a_stream_too(digits: Data, tmp_path: Path) -> N
 
 
 def test_without_numba_it_says_what_to_install(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manyways.methods.online.online_sgd.find_spec", lambda name: None)
+    monkeypatch.setattr("manyways.methods.online._method.find_spec", lambda name: None)
     with pytest.raises(NeedsError, match=r"pip install 'manyways\[online\]'"):
         OnlineSGD().fit(digits)

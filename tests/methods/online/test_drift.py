@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.methods.online.online_sgd import OnlineSGD
-from manyways.models.stream import State, StreamHead, StreamPredictor
+from manyways.models.stream import StreamPredictor
+from manyways.models.streams.linear import LinearStreamHead, State
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 
@@ -46,7 +47,7 @@ def test_adwin_finds_what_that_of_river_finds() -> None:
     """River 0.26.1, drift.ADWIN(): rises and falls."""
     from manyways.methods.online._detectors import adwin
 
-    state = StreamHead(1, 2, True, detector="adwin").state
+    state = LinearStreamHead(1, 2, True, detector="adwin").state
 
     def detect(value: float) -> bool:
         return adwin(value, 0.002, state.numbers, state.levels, state.totals, state.spreads)
@@ -58,7 +59,7 @@ def test_page_hinkley_finds_what_that_of_river_finds() -> None:
     """River 0.26.1, drift.PageHinkley(alpha=1, mode="up", threshold=20)."""
     from manyways.methods.online._detectors import page_hinkley
 
-    state = StreamHead(1, 2, True, detector="page_hinkley").state
+    state = LinearStreamHead(1, 2, True, detector="page_hinkley").state
     found = alarms(steps(), lambda value: page_hinkley(value, 0.005, 20.0, state.numbers), state)
     assert found == [1978, 3042, 12064, 12917, 18037, 20501]
 
@@ -67,7 +68,7 @@ def test_adwin_keeps_the_values_since_the_change() -> None:
     """Its window holds exact sums of the newest values, in O(log n) buckets."""
     from manyways.methods.online._detectors import adwin
 
-    state = StreamHead(1, 2, True, detector="adwin").state
+    state = LinearStreamHead(1, 2, True, detector="adwin").state
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.normal(0.2, 0.05, 5000), rng.normal(0.6, 0.05, 3000)])
     rises = [
@@ -88,7 +89,7 @@ def test_adwin_keeps_the_values_since_the_change() -> None:
 def test_adwin_takes_noise_for_a_change_as_rarely_as_it_says() -> None:
     from manyways.methods.online._detectors import adwin
 
-    state = StreamHead(1, 2, True, detector="adwin").state
+    state = LinearStreamHead(1, 2, True, detector="adwin").state
     values = (np.random.default_rng(2).random(100_000) < 0.3).astype(float)
     assert not any(adwin(v, 0.002, state.numbers, state.levels, state.totals, state.spreads) for v in values)
 
@@ -96,7 +97,7 @@ def test_adwin_takes_noise_for_a_change_as_rarely_as_it_says() -> None:
 def test_a_fall_of_the_errors_is_no_drift() -> None:
     from manyways.methods.online._detectors import adwin
 
-    state = StreamHead(1, 2, True, detector="adwin").state
+    state = LinearStreamHead(1, 2, True, detector="adwin").state
     values = [1.0] * 1000 + [0.0] * 1000
     assert not any(adwin(v, 0.002, state.numbers, state.levels, state.totals, state.spreads) for v in values)
     assert state.numbers["width"][0] <= 1000

@@ -1,7 +1,7 @@
 """Beginning of a stream: at its first row, or where a model left it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,12 @@ from manyways.data.categories import as_objects, places_in
 from manyways.data.data import Data, by_kind
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import ClassTarget, NumberTarget, Target
-from manyways.errors import DataError, ModelError
+from manyways.errors import DataError
 from manyways.methods.features import start_features
 from manyways.methods.online._inputs import Inputs, fresh_inputs, grown_inputs
 from manyways.models.model import Model
-from manyways.models.stream import StreamHead, StreamPredictor
-
-OF_DETECTOR = ("ticks", "width", "total", "spread", "lowest")
+from manyways.models.stream import StreamPredictor
+from manyways.models.streams.head import StreamHead
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,58 +28,50 @@ class Begun:
     own_inputs: bool
 
 
-def begin(
-    data: Data, positions: RowNumbers, model: Model | None, *, standardise: bool, detector: str, seed: int
-) -> Begun:
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """The inputs and the label of a stream that goes on, and where among its outputs and features the old ones are."""
+
+    inputs: Inputs
+    target: Target
+    outputs: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+
+class Beginner(Protocol):
+    """A method as a stream begins by it."""
+
+    def new_head(self, inputs: Inputs, target: Target, seed: int) -> StreamHead:
+        """The head before the first row."""
+
+    def grown_head(self, before: StreamHead, growth: Growth) -> StreamHead:
+        """A head that goes on from `before`."""
+
+
+def begin(data: Data, positions: RowNumbers, model: Model | None, method: Beginner, seed: int) -> Begun:
     """The stream of the rows at `positions`: the next of `model`'s where that is of a stream, a new one otherwise.
 
     A new one has the features of `model`, or the raw inputs. Raises DataError where rows do not go on with the
-    stream: another label, other columns; ModelError where the model was learned with another `standardise`.
+    stream: another label, other columns; ModelError where the method cannot go on from the model's head.
     """
     if isinstance(model, StreamPredictor):
-        return _go_on(data, positions, model, standardise, detector)
+        return _go_on(data, positions, model, method)
     if model is None:
         inputs = fresh_inputs(data, positions)
     else:
         frozen = start_features(data, model, seed)
         inputs = Inputs(frozen.encoding, frozen.network)
-    name, classes = data.label.name, data.classes if data.classification else ()
-    outputs = max(1, len(classes))
-    head = StreamHead(inputs.network.width, outputs, bool(classes), standardise, detector)
-    return Begun(inputs, _target(name, classes), head, model is None)
+    target = _target(data.label.name, data.classes if data.classification else ())
+    return Begun(inputs, target, method.new_head(inputs, target, seed), model is None)
 
 
-def _go_on(data: Data, positions: RowNumbers, model: StreamPredictor, standardise: bool, detector: str) -> Begun:
-    before, target = model.head, model.target
-    assert target is not None
-    if before.standardise != standardise:
-        raise ModelError(
-            f"OnlineSGD.standardise must be {before.standardise}, as it was for the rows that the model learned; got "
-            f"{standardise}."
-        )
-    target = _target(target.name, _more_classes(target, data))
-    inputs, columns = grown_inputs(model, data, positions)
+def _go_on(data: Data, positions: RowNumbers, model: StreamPredictor, method: Beginner) -> Begun:
     assert model.target is not None
+    target = _target(model.target.name, _more_classes(model.target, data))
+    inputs, columns = grown_inputs(model, data, positions)
     classes = np.array([target.classes.index(known) for known in model.target.classes], np.int64)
     outputs = classes if target.classification else np.zeros(1, np.int64)
-    config = {**before.config, "width": inputs.network.width, "outputs": target.width, "detector": detector}
-    head = StreamHead(**config)
-    old, new = before.state, head.state
-    new.mean[columns], new.variance[columns] = old.mean, old.variance
-    new.weight[np.ix_(outputs, columns)] = old.weight
-    new.bias[outputs], new.seen[outputs] = old.bias, old.seen
-    new.counts[:], new.numbers[:] = old.counts, old.numbers
-    for which in ("first", "second"):
-        if (code := old.counts[which][0]) >= 0:
-            new.counts[which] = outputs[code]
-    head.drifts.copy_(before.drifts)
-    head.curve.copy_(before.curve)
-    if detector == before.detector:
-        for name in ("levels", "totals", "spreads"):
-            getattr(new, name)[...] = getattr(old, name)
-    else:
-        for name in OF_DETECTOR:
-            new.numbers[name] = 0.0
+    head = method.grown_head(model.head, Growth(inputs, target, outputs, columns))
     return Begun(inputs, target, head, model.own_inputs)
 
 

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-SOURCES = ("_compiling.py", "_row.py", "_detectors.py", "_passes.py")
+SOURCES = (
+    "_compiling.py", "_row.py", "_detectors.py", "_passes.py", "_random.py", "_leaves.py", "_splits.py",
+    "_tree_passes.py", "_neighbour_passes.py",
+)  # fmt: skip
 """The files beside this one whose functions are compiled into each other."""
 
 

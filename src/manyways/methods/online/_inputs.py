@@ -97,6 +97,23 @@ def grown_inputs(model: StreamPredictor, data: Data, positions: RowNumbers) -> t
     return Inputs(encoding, _network(encoding)), np.concatenate(moved)
 
 
+def attributes_of(inputs: Inputs) -> list[list[int]]:
+    """The columns of categories among the features, as `Attributes.nominal` has them.
+
+    The first features of a column are its categories in the order in which they came up; what is shared is behind.
+    """
+    nominal, start = [], 0
+    for name, width in zip(inputs.network.names, inputs.network.widths, strict=True):
+        encoder, place = inputs.encoding.encoders[name], start
+        if isinstance(encoder, TableEncoder) and isinstance(inputs.network.backbones[0], Flat):
+            for code in encoder.codes:
+                if isinstance(code, CategoryCode):
+                    nominal.append([place, code.width, len(code.categories)])
+                place += code.width
+        start += width
+    return nominal
+
+
 def _groups(data: Data) -> dict[str, list[Column]]:
     groups: dict[str, list[Column]] = {}
     for column in data.inputs:

@@ -19,7 +19,7 @@ from manyways.methods.online._row import (
     tally,
     weighted_sum,
 )
-from manyways.models.stream import State
+from manyways.models.streams.linear import State
 
 Learned = tuple[int, int, int]
 """The numbers of rows a pass learned, drifts it found and windows it filled."""

@@ -1,7 +1,7 @@
-"""Reading a stream: pieces of it go through a compiled pass, and what came of them is kept."""
+"""Reading a stream: pieces of it are predicted and learned, and what came of them is kept."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,44 +10,50 @@ from manyways.data.data import Data
 from manyways.data.storage import RowNumbers
 from manyways.errors import TrainingError
 from manyways.methods.online._begin import Begun
-from manyways.methods.online._passes import (
-    Learned,
-    Settings,
-    linear_pass,
-    logistic_pass,
-    multinomial_pass,
-)
 from manyways.models.network import Network
-from manyways.models.stream import State, StreamHead, StreamPredictor, prequential_scores
+from manyways.models.stream import StreamPredictor
+from manyways.models.streams.head import StreamHead, Tallies, prequential_scores
+
+StateT = TypeVar("StateT", bound=Tallies)
 
 
-@dataclass(eq=False)
-class Reader:
-    """The rows of a stream, its labels, and the state after those that were read."""
+class Reader(ABC, Generic[StateT]):
+    """The rows of a stream, its labels, and the state after those that were read.
 
-    begun: Begun
-    data: Data
-    positions: RowNumbers
-    labels: NDArray[Any]
-    settings: Settings
-    multinomial: bool
-    state: State = field(init=False)
-    drift_steps: list[NDArray[np.int64]] = field(init=False)
-    windows: list[NDArray[np.float64]] = field(init=False)
+    A subclass says how rows are learned. What it does to `state` must not depend on where the stream is cut.
+    """
 
-    def __post_init__(self) -> None:
-        self.restore(self.begun.head)
-        self._compile()
+    state: StateT
+
+    def __init__(self, begun: Begun, data: Data, positions: RowNumbers, labels: NDArray[Any], window: int) -> None:
+        self.begun, self.data, self.positions, self.labels, self.window = begun, data, positions, labels, window
+        self.restore(begun.head)
+        self.compile()
+
+    @abstractmethod
+    def learn(self, rows: NDArray[np.float32], labels: NDArray[Any], positions: RowNumbers) -> int:
+        """Learn `rows` [rows, width], which are at `positions`; gives their number, or less where outputs overflow."""
+
+    @abstractmethod
+    def state_of(self, head: StreamHead) -> StateT:
+        """The state of `head`, in memory of its own."""
+
+    def compile(self) -> None:
+        """Have the passes compiled, or fetched from disk, before time is taken: no rows change nothing."""
+
+    def saved(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The numbers of things by which the config of a head changes, and the arrays of the state."""
+        return {}, self.state._asdict()  # type: ignore[attr-defined]
 
     @property
     def width(self) -> int:
         """Numbers in a row."""
-        return len(self.state.mean)
+        return self.begun.inputs.network.width
 
     @property
     def operations(self) -> int:
-        """Floating-point operations of a row, about: it is standardised and predicted twice, and learned."""
-        return self.width * (13 + 8 * len(self.state.bias))
+        """Floating-point operations of a row, about."""
+        return max(1, self.width)
 
     def scores(self) -> dict[str, float]:
         """Prequential scores: those of the predictions so far."""
@@ -55,32 +61,29 @@ class Reader:
 
     def restore(self, head: StreamHead) -> None:
         """Take up where `head` is."""
-        self.state = copied(head.state)
+        self.state = self.state_of(head)
         self.drift_steps, self.windows = [head.drifts.numpy().copy()], [head.curve.numpy().copy()]
 
     def read(self, start: int, stop: int) -> None:
         """Learn the rows of the stream from `start` to before `stop`. Raises TrainingError where outputs overflow."""
-        rows, labels = self.begun.inputs.of(self.data, self.positions[start:stop]), self.labels[start:stop]
-        if not self.begun.target.classification:
-            done = self._through(linear_pass, rows, labels)
-        else:
-            third = 0 if self.multinomial else third_class(labels, self.state)
-            done = self._through(logistic_pass, rows[:third], labels[:third]) if third else 0
-            if done == third < len(rows):
-                done += self._through(multinomial_pass, rows[third:], labels[third:])
-        if done < len(rows):
-            row = self.data.rows[self.positions[start + done]]
+        positions, labels = self.positions[start:stop], self.labels[start:stop]
+        done = self.learn(self.begun.inputs.of(self.data, positions), labels, positions)
+        if done < len(labels):
+            row = self.data.rows[positions[done]]
             raise TrainingError(
                 f"The prediction for row {row} of {self.data.name} is not finite, or too far from its label "
-                f"{self.labels[start + done]!r} to be squared. Scale the label, or try a tenth of the learning rate."
+                f"{labels[done]!r} to be squared. Scale the label, or try a tenth of the learning rate."
             )
 
     def head(self) -> StreamHead:
         """A head with a copy of the state."""
         drifts, curve = np.concatenate(self.drift_steps), np.concatenate(self.windows)
-        head = StreamHead(**{**self.begun.head.config, "drifts": len(drifts), "windows": len(curve)})
-        for name, values in self.state._asdict().items():
-            getattr(head.state, name)[...] = values
+        sizes, arrays = self.saved()
+        before = self.begun.head
+        head = type(before)(**{**before.config, **sizes, "drifts": len(drifts), "windows": len(curve)})
+        state = head.state._asdict()  # type: ignore[attr-defined]
+        for name, values in arrays.items():
+            state[name][...] = values
         head.drifts.numpy()[:], head.curve.numpy()[:] = drifts, curve
         return head
 
@@ -94,38 +97,11 @@ class Reader:
         )
         return model.copy()
 
-    def _compile(self) -> None:
-        """Have the passes compiled, or fetched from disk, before time is taken: no rows change nothing."""
-        kept, nothing = self.state, np.empty((0, self.width), np.float32)
-        self.state = copied(kept)
-        for run in (multinomial_pass, logistic_pass) if self.begun.target.classification else (linear_pass,):
-            self._through(run, nothing, self.labels[:0])
-        self.state = kept
-
-    def _through(self, run: Any, rows: NDArray[np.float32], labels: NDArray[Any]) -> int:
+    def through(self, run: Any, rows: NDArray[np.float32], labels: NDArray[Any], *more: Any) -> int:
+        """Send rows through a compiled pass, and keep what it found; gives how many it learned."""
         drifts = np.empty(len(rows), np.int64)
-        curve = np.empty((len(rows) // self.settings.window + 1, 2))
-        learned: Learned = run(rows, labels, self.state, self.settings, drifts, curve)
-        self.drift_steps.append(drifts[: learned[1]])
-        self.windows.append(curve[: learned[2]])
-        return learned[0]
-
-
-def copied(state: State) -> State:
-    """The same in memory of its own."""
-    arrays: list[Any] = [array.copy() for array in state]
-    return State(*arrays)
-
-
-def third_class(labels: NDArray[np.int64], state: State) -> int:
-    """Before which of `labels` a third class has come up, in `state` or among them; their number where none does."""
-    if state.seen.sum() > 2:
-        return 0
-    first, second = int(state.counts["first"][0]), int(state.counts["second"][0])
-    if first < 0 and len(labels):
-        first = int(labels[0])
-    others = labels != first
-    if second < 0 and others.any():
-        second = int(labels[others.argmax()])
-    more = others & (labels != second)
-    return int(more.argmax()) if more.any() else len(labels)
+        curve = np.empty((len(rows) // self.window + 1, 2))
+        learned, drift_count, windows = run(rows, labels, *more, drifts, curve)
+        self.drift_steps.append(drifts[:drift_count])
+        self.windows.append(curve[:windows])
+        return int(learned)

@@ -1,46 +1,33 @@
 """Online SGD: a linear model that learns a stream row by row, and says how well it predicted each row before."""
 
-import hashlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from importlib.util import find_spec
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manyways.data.data import Data
-from manyways.data.storage import CHUNK_BYTES
-from manyways.data.times import is_dates
+from manyways.data.storage import RowNumbers
+from manyways.errors import ModelError
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
-from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Input, Label, lacking
-from manyways.methods.online._begin import begin, labels_of
-from manyways.methods.online._order import in_order
+from manyways.methods.online._begin import Begun, Growth
+from manyways.methods.online._inputs import Inputs
+from manyways.methods.online._method import StreamMethod
 from manyways.methods.recommendations import Recommendation
-from manyways.models.lineage import Lineage
-from manyways.models.model import Model
-from manyways.models.stream import StreamHead, StreamPredictor
-from manyways.training.budget import Budget, Planned
-from manyways.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from manyways.training.events import Event
-from manyways.training.run import Run
+from manyways.models.streams.head import StreamHead
+from manyways.models.streams.linear import LinearStreamHead
 
 if TYPE_CHECKING:
+    from manyways.data.targets import Target
+    from manyways.methods.online._linear_reader import LinearReader
     from manyways.methods.online._passes import Settings
-    from manyways.methods.online._reader import Reader
-
-PIECES, PIECE = 20, 16_384
-"""A stream is read in 20 pieces at least, and of so many rows at most; between two it can be followed and stopped."""
-
 
 _ALARMING = {"drift": "page_hinkley", "page_hinkley_threshold": 1e-3}
 """With these a few rows are enough for an alarm."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineSGD(Method):
+class OnlineSGD(StreamMethod):
     """Learn a stream in one pass, each row after it was predicted: logistic, multinomial or linear regression by SGD.
 
     Rows come in the order of the role `time`, or of the table. Inputs are standardised by the rows before alone.
@@ -76,13 +63,7 @@ class OnlineSGD(Method):
     """Rise of the mean error that page_hinkley lets pass."""
     page_hinkley_threshold: Positive = 50.0
     """Errors above the mean and the tolerance, summed, at which page_hinkley alarms."""
-    window: Count = 1000
-    """Rows in a window of the prequential curve."""
 
-    needs: ClassVar = (Input, Label)
-    gives: ClassVar = frozenset({"classify", "regress"})
-    takes: ClassVar = frozenset({"embed"})
-    single_pass: ClassVar = True
     recommends: ClassVar = {
         "any": Recommendation("one pass over the rows in their order, and it follows a drift", 15),
     }
@@ -100,92 +81,32 @@ class OnlineSGD(Method):
         "adwin_delta": "ADWIN finds nothing in so few rows as a trial has labels.",
     }
 
-    def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        from manyways.methods.online._reader import Reader
+    def new_head(self, inputs: Inputs, target: "Target", seed: int) -> StreamHead:
+        return LinearStreamHead(inputs.network.width, target.width, target.classification, self.standardise, self.drift)
 
-        before = model if isinstance(model, StreamPredictor) else None
-        positions, times = in_order(data, before)
-        begun = begin(data, positions, model, standardise=self.standardise, detector=self.drift, seed=seed)
-        labels = labels_of(data, positions, begun.target)
-        reader = Reader(begun, data, positions, labels, self.settings(), self.multinomial)
-
-        def learned(done: int, seconds: float) -> Learned:
-            fitted = reader.model()
-            if times is not None:
-                name = data.roles["time"][0]
-                fitted = replace(
-                    fitted, time=name, last_time=times[done - 1].item(), dates=is_dates(data.columns[name])
-                )
-            used = np.zeros(len(data), bool)
-            used[positions[:done]] = True
-            facts = {"prequential": fitted.prequential} | (
-                {} if self.drift == "none" else {"drifts": len(fitted.drifts)}
+    def grown_head(self, before: StreamHead, growth: Growth) -> StreamHead:
+        assert isinstance(before, LinearStreamHead)
+        if before.standardise != self.standardise:
+            raise ModelError(
+                f"OnlineSGD.standardise must be {before.standardise}, as it was for the rows that the model learned; "
+                f"got {self.standardise}."
             )
-            planned = run.planned or Planned(done, done)
-            return Learned(fitted, used, (model,) if model else (), done, seconds, facts, planned)
+        sizes = {"width": growth.inputs.network.width, "outputs": growth.target.width, "detector": self.drift}
+        head = LinearStreamHead(**{**before.config, **sizes})
+        head.take_over(before)
+        old, new, outputs, columns = before.state, head.state, growth.outputs, growth.columns
+        new.mean[columns], new.variance[columns] = old.mean, old.variance
+        new.weight[np.ix_(outputs, columns)] = old.weight
+        new.bias[outputs], new.seen[outputs] = old.bias, old.seen
+        for which in ("first", "second"):
+            if (code := old.counts[which][0]) >= 0:
+                new.counts[which] = outputs[code]
+        return head
 
-        def snapshot(done: int, seconds: float) -> Model:
-            return self.as_model(learned(done, seconds), data, budget, seed)
+    def reader(self, begun: Begun, data: Data, positions: RowNumbers, labels: NDArray[Any]) -> "LinearReader":
+        from manyways.methods.online._linear_reader import LinearReader
 
-        return learned(*self._read(reader, budget, run, self.identity(data, model, budget, seed), snapshot))
-
-    def _read(
-        self, reader: "Reader", budget: Budget, run: Run, identity: str, snapshot: Callable[[int, float], Model]
-    ) -> tuple[int, float]:
-        """Read until the stream or the budget ends; gives rows and seconds. Goes on from the checkpoint of the run."""
-        planned = Budget(run.planned.last, "examples") if run.planned else budget
-        rows, done, seconds = self._allowed(planned, reader), 0, 0.0
-        saved = read_checkpoint(run.folder, identity) if run.folder else None
-        if saved:
-            head = StreamHead(**saved.facts["head"])
-            head.load_state_dict(saved.under("head"))
-            reader.restore(head)
-            done, seconds = saved.facts["rows"], saved.facts["seconds"]
-
-        def tell(kind: Any, values: dict[str, float] | None = None, model: Callable[[], Model] | None = None) -> None:
-            run.tell(Event(kind, run.stage, done, rows, seconds, values or {}, model))
-
-        tell("resume" if saved else "start")
-        offered = {round(rows * (at + 1) / run.evaluations) for at in range(run.evaluations)}
-        last_saved = time.monotonic()
-        for stop in _stops(rows, reader.width, offered):
-            if stop <= done:
-                continue
-            began = time.perf_counter()
-            reader.read(done, stop)
-            done, seconds = stop, seconds + time.perf_counter() - began
-            tell("step", {f"prequential_{name}": score for name, score in reader.scores().items()})
-            if done in offered:
-                tell("evaluate", model=partial(snapshot, done, seconds))
-            if run.folder and time.monotonic() - last_saved >= run.checkpoint_seconds:
-                head = reader.head()
-                tensors = {f"head.{name}": tensor for name, tensor in head.state_dict().items()}
-                facts = {"identity": identity, "head": head.config, "rows": done, "seconds": seconds}
-                write_checkpoint(run.folder, Checkpoint(tensors, facts))
-                tell("checkpoint")
-                last_saved = time.monotonic()
-            if planned.unit == "seconds" and seconds >= planned.amount:
-                break
-        tell("stop" if done < rows else "end")
-        return done, seconds
-
-    def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        going_on = isinstance(model, StreamPredictor)
-        if reason := lacking(self.needs, data) if going_on else super().lacks(data, model):
-            return reason
-        texts = [column.name for column in data.inputs if column.kind == "text"]
-        if texts and model is None:
-            return (
-                f"the text {texts[0]!r} has no numbers before all rows have been looked at, and a stream is read once. "
-                f"Leave the column out, or begin with a model that embeds text: simclr >> {self}."
-            )
-        if find_spec("numba") is None:
-            return "it is compiled by numba, which is not installed. Type: pip install 'manyways[online]'."
-        return None
-
-    def default_budget(self, data: Data) -> Budget:
-        """All rows, each once."""
-        return Budget(max(1, len(data.training)), "examples")
+        return LinearReader(begun, data, positions, labels, self.settings(), self.multinomial)
 
     @classmethod
     def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
@@ -193,22 +114,6 @@ class OnlineSGD(Method):
         if data is None or not data.has("time"):
             return ()
         return cls.method_name(), f"{cls.method_name()}(drift='adwin')"
-
-    def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
-        """As of any method; what goes on by the same method is the same stage, however often the stream was cut."""
-        model = super().as_model(learned, data, budget, seed)
-        before = learned.parents[0] if learned.parents else None
-        if isinstance(before, StreamPredictor) and before.lineage.method == self.to_json():
-            return replace(model, lineage=_joined(before.lineage, model.lineage))
-        return model
-
-    def _allowed(self, budget: Budget, reader: "Reader") -> int:
-        """The number of rows of the stream that `budget` allows, at least one; for seconds the clock decides."""
-        there = len(reader.positions)
-        if budget.unit == "seconds":
-            return there
-        each = reader.operations if budget.unit == "flops" else 1
-        return min(there, max(1, int(budget.amount / each)))
 
     def settings(self) -> "Settings":
         """The fields as the compiled passes take them."""
@@ -229,21 +134,3 @@ class OnlineSGD(Method):
             fading=1 - 1 / self.boost_rows,
             window=self.window,
         )
-
-
-def _stops(rows: int, width: int, offered: set[int]) -> list[int]:
-    """The places at which a stream of `rows` is cut into pieces; what is learned does not depend on them."""
-    piece = max(1, min(rows // PIECES, PIECE, CHUNK_BYTES // (4 * max(1, width))))
-    return sorted({*range(piece, rows, piece), *(stop for stop in offered if stop > 0), rows})
-
-
-def _joined(before: Lineage, after: Lineage) -> Lineage:
-    """One stage for two pieces of one stream."""
-    return replace(
-        after,
-        fingerprint=hashlib.blake2b((before.fingerprint + after.fingerprint).encode(), digest_size=16).hexdigest(),
-        rows=np.concatenate([before.rows, after.rows]),
-        parents=before.parents,
-        steps=before.steps + after.steps,
-        seconds=before.seconds + after.seconds,
-    )

@@ -41,10 +41,10 @@ class Offsets(nn.Linear):
         nn.init.zeros_(self.bias)
 
 
-class ConstantHead(Head):
+class PriorHead(Head):
     """The same outputs for every row: the offsets of an affine map of no features."""
 
-    name = "constant"
+    name = "prior"
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Majority(Method):
         encoding = InputEncoding.fit(data, plain=True)
         backbones = {name: plain_backbone(spec) for name, spec in encoding.specs.items()}
         targets = Targets.fit(data)
-        head = ConstantHead(targets.width)
+        head = PriorHead(targets.width)
         with torch.no_grad():
             head.linear.bias.copy_(torch.cat([_constant(target, data) for target in targets.members]))
         network = Network(backbones, head, may_lack=encoding.encode(data).absent).eval()

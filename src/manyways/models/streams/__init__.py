@@ -1,0 +1,1 @@
+"""Heads of streams: what a learner holds between two rows, as arrays."""
