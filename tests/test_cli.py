@@ -24,7 +24,7 @@ from manyways.cli.method_fields import field_texts, method_fields
 from manyways.cli.output import DESCRIPTION
 from manyways.cli.run_folder import RunFolder
 from manyways.cli.wording import as_typed
-from manyways.comparison.compare import CompareProgress
+from manyways.comparison.progress import CompareProgress
 from manyways.errors import ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.models import saving

@@ -308,7 +308,8 @@ def test_what_is_level_with_the_best_and_what_went_wrong_stand_as_words(
     entries = (
         make_entry("a", [0.90, 0.92, 0.88]),
         make_entry("b", [0.89, 0.93, 0.87], caution="It diverged at step 7."),
-        make_entry("c", [0.1, 0.1, 0.1]),
+        make_entry("c", [0.1, 0.1, 0.1], over_budget=1.62),
+        replace(make_entry("d", [0.1, 0.1]), failed_seeds={"2": "out of memory"}, scores=(0.1, 0.1, None)),
     )
     page = Page(render_report(make_comparison(*entries)))
     marks = [(found["class"], found.get("title")) for tag, found in page.elements if tag == "em"]
@@ -317,7 +318,8 @@ def test_what_is_level_with_the_best_and_what_went_wrong_stand_as_words(
     assert ("caution", "It diverged at step 7.") in marks
     assert "A recommended" in words(page)
     assert "B level caution" in words(page)
-    assert "C 10.0%" in words(page)
+    assert "C 1.6 × the budget 10.0%" in words(page)
+    assert "D 1 of 3 failed 10.0%" in words(page)
 
 
 def test_intervals_of_fractions_end_at_one(

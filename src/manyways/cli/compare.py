@@ -84,6 +84,9 @@ class Compare:
     on them. Of data with test rows of its own, a share of these."""
     workers: Count = None
     """Trainings at the same time; by default one for each core, up to 8, and on a cluster all that it has room for."""
+    limit: Annotated[float | None, one(float, "a number of seconds", "SECONDS"), UNSAID] = None
+    """Seconds after which a training that has not ended is ended, and fails; by default ten times the budget and five
+    minutes more, or for a budget in other units an hour without progress."""
     on: Annotated[str | None, one(str, "a cluster", "CLUSTER"), UNSAID] = None
     """Cluster to train on: ray, the Ray cluster that this machine is part of, or ray://HOST:PORT."""
     report: File = None
@@ -110,6 +113,8 @@ class Compare:
         check_on(self.on)
         if self.confirm is not None and not 0 < self.confirm < 1:
             raise ParameterError(f"--confirm must be in (0, 1); got {self.confirm}.")
+        if self.limit is not None and not self.limit > 0:
+            raise ParameterError(f"--limit must be above 0; got {self.limit}.")
         check_file("--report", self.report)
         check_file("--json", self.json)
         if self.open and self.report is None:
@@ -145,6 +150,7 @@ def main(arguments: Sequence[str]) -> int:
             splits=options.splits,
             confirm=options.confirm,
             workers=options.workers,
+            limit=options.limit,
             on=options.on,
             fresh=options.fresh,
             start=options.start,

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,8 @@ from manyways.comparison.contributions import NAME as CONTRIBUTIONS
 from manyways.comparison.contributions import read_contributions
 from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
+from manyways.comparison.limits import Limits
+from manyways.comparison.progress import CompareProgress, Progress
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
@@ -33,17 +35,6 @@ from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
-
-
-@dataclass(frozen=True)
-class CompareProgress:
-    """Progress of a comparison: jobs done, those running with their progress in [0, 1], and the last that ended."""
-
-    done: int
-    total: int
-    running: Sequence[tuple[str, float]]
-    finished: str | None = None
-    remaining_seconds: float | None = None
 
 
 def compare(
@@ -65,6 +56,7 @@ def compare(
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
     backbone: str | None = None,
+    limit: float | None = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
@@ -103,6 +95,9 @@ def compare(
         backbone: A pretrained checkpoint, its folder or Hub name (owner/name), that every method starts from which can;
             of several inputs each may have its own, "says=owner/name". Plain supervision, which the others are measured
             against, learns from scratch unless it is among `methods`.
+        limit: Seconds after which a training that has not ended is ended, and fails; by default ten times the budget
+            and five minutes, or for a budget in other units an hour without progress. Trainings in this process
+            (workers=0) and on a cluster have no limit.
         command: Command line that a report shows as the way to repeat this.
         on_progress: Function that is given the progress, as it changes.
 
@@ -118,7 +113,7 @@ def compare(
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "backbone": backbone, "on": on, "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress, "limit": limit,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
@@ -136,11 +131,11 @@ def compare(
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     plan.task.prepare(plan.data)
     outcomes = {job: outcome for job in jobs if (outcome := _earlier(folder / job.key, job))}
-    progress = _Progress(len(jobs), len(outcomes), on_progress, plan)
+    waiting = [job for job in jobs if job not in outcomes]
+    progress = Progress(plan, waiting, len(jobs), on_progress)
     interrupted = False
     try:
-        waiting = [job for job in jobs if job not in outcomes]
-        with _reports(plan, waiting, folder, on, workers) as reports:
+        with _reports(plan, waiting, folder, on, workers, Limits.of(plan.budget, limit)) as reports:
             for report in reports:
                 if report.outcome:
                     outcomes[report.job] = report.outcome
@@ -154,7 +149,7 @@ def compare(
 
 @contextmanager
 def _reports(
-    plan: ComparisonPlan, jobs: list[Job], folder: Path, on: str | None, workers: int | None
+    plan: ComparisonPlan, jobs: list[Job], folder: Path, on: str | None, workers: int | None, limits: Limits
 ) -> Iterator[Iterator[Report]]:
     def folder_of(job: Job) -> Path:
         return folder / job.key
@@ -169,7 +164,7 @@ def _reports(
     else:
         table = save_table(plan.rows, folder / "table")
         environment = plan.data.environment.to_json() if plan.data.environment else None
-        with Workers(min(plan.workers, len(jobs)), plan.threads, table, folder_of, environment) as processes:
+        with Workers(min(plan.workers, len(jobs)), plan.threads, table, folder_of, environment, limits) as processes:
             yield processes.run(jobs)
 
 
@@ -195,46 +190,3 @@ def _keep(folder: Path, outcome: Outcome) -> None:
     if outcome.error is None:  # a failure may have been the machine's: the same command tries again
         private_folder(folder)
         tighten(write_whole(folder / "outcome.json", json.dumps(outcome_to_json(outcome))))
-
-
-class _Progress:
-    """Counts jobs and guesses the time that remains from those that ended."""
-
-    def __init__(
-        self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: ComparisonPlan
-    ) -> None:
-        self._total, self._done, self._tell, self._plan = total, done, tell, plan
-        self._running: dict[Job, float] = {}
-        self._began, self._ended_here = time.monotonic(), 0
-        if tell:
-            earlier = f"{done} of {total} trainings are known from before" if done else None
-            tell(CompareProgress(done, total, (), earlier))
-
-    def hear(self, report: Report) -> None:
-        """Take in `report` and tell the listener."""
-        finished = None
-        if report.outcome is None:
-            self._running[report.job] = report.progress or 0.0
-        else:
-            self._running.pop(report.job, None)
-            self._done, self._ended_here = self._done + 1, self._ended_here + 1
-            score = report.outcome.score
-            what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
-            finished = f"{self._describe(report.job)}: {what}"
-        if self._tell:
-            running = tuple((self._describe(job), at) for job, at in self._running.items())
-            self._tell(CompareProgress(self._done, self._total, running, finished, self._remaining()))
-
-    def _describe(self, job: Job) -> str:
-        return describe(job, self._plan.task.labelled, self._plan.titles.get(job.method))
-
-    def _remaining(self) -> float | None:
-        if not self._ended_here:
-            return None
-        return (time.monotonic() - self._began) / self._ended_here * (self._total - self._done)
-
-
-def describe(job: Job, labelled: bool = True, title: str | None = None) -> str:
-    """A job in a few words, with the title of its entry; without one, with its name."""
-    shown = "all labels" if job.labels is None else f"{job.labels} labels"
-    return ", ".join([title or job.method, *([shown] if labelled else []), f"seed {job.seed}", *job.split.title])

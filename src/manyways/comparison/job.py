@@ -26,7 +26,7 @@ from manyways.errors import DataError, DataWarning, ManywaysError, ModelError, N
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
-from manyways.models.saving import save_model
+from manyways.models.saving import fingerprint, save_model
 from manyways.permissions import private_folder, tighten
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -69,8 +69,9 @@ class Job:
 
 
 def fields_of(method: Method) -> str:
-    """A hash of a method's name and all its fields."""
-    return hashlib.sha256(json.dumps(method.to_json()).encode()).hexdigest()[:16]
+    """A hash of a method's name and all its fields, and of the weights in the folders of checkpoints that they name."""
+    facts = [method.to_json(), *(weights for place in method.checkpoint_folders() if (weights := fingerprint(place)))]
+    return hashlib.sha256(json.dumps(facts if len(facts) > 1 else facts[0]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -86,11 +86,12 @@ class RelabellingMethod(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         trainings = self.trainings(data)
-        shares = budget.divided([1.0] * trainings, [self.base.fewest_steps()] * trainings)
         trained: list[Model] = []
         known = data
-        for number, share in enumerate(shares, 1):
+        for number in range(1, trainings + 1):
             rows = self.shown(data, known, trained)
+            spent = [each.lineage.steps if budget.unit == "steps" else each.lineage.seconds for each in trained]
+            share = budget.next_share(spent, trainings - number + 1, self.base.fewest_steps())
 
             def learn(part: Run, rows: Data = rows, share: Budget = share) -> Model:
                 return self.base.fit(rows, model, budget=share, seed=seed, run=part)
