@@ -145,7 +145,8 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
             how = f"{called}, {plain.bound}" if plain.bound else called
             figures.append((wording.score(comparison, plain.score), f"{metric} of {how}"))
     if choice.labels_equivalent is not None or wording.beyond_the_curve(choice):
-        figures.append((wording.short_labels(choice), "labels plain supervision would need"))
+        need = f"labels plain supervision would need{wording.labels_range(choice)}"
+        figures.append((wording.bare_labels(choice), need))
     figures.append((wording.seconds(choice.seconds), "to train"))
     if choice.parameters is not None:
         figures.append((wording.quantity(choice.parameters), "parameters"))
