@@ -18,6 +18,7 @@ from manyways.methods.distillation.distill import Distill as Distill
 from manyways.methods.expressions import parse_method as parse_method
 from manyways.methods.federated.fed_avg import FedAvg as FedAvg
 from manyways.methods.few_shot.adapt import Adapt as Adapt
+from manyways.methods.few_shot.few_shot_text import FewShotText as FewShotText
 from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
 from manyways.methods.generative.gan import GAN as GAN
 from manyways.methods.generative.vae import VAE as VAE

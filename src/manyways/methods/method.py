@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -299,6 +300,13 @@ class Method(ABC):
             elif spec.name == "backbone" and value == "auto":
                 changed[spec.name] = checkpoint
         return replace(self, **changed) if changed else self
+
+    def checkpoint_folders(self) -> list[Path]:
+        """The folders of the pretrained checkpoints that it starts from, those of the methods in its fields too."""
+        values = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
+        named = re.split("[=,]", str(getattr(self, "backbone", "")))
+        own = [Path(name.strip()) for name in named if name.strip() and Path(name.strip()).is_dir()]
+        return [*own, *(place for each in values if isinstance(each, Method) for place in each.checkpoint_folders())]
 
     def from_scratch(self) -> bool:
         """True if it trains a network of random weights, or a method in its fields does."""
