@@ -86,13 +86,15 @@ class FewShotModel(Model):
 
     def evaluate(
         self, source: "Source", *, ways: int | None = None, shots: int | None = None, queries: int | None = None,
-        episodes: int = EPISODES, seed: int = 0,
+        episodes: int = EPISODES, seed: int = 0, transductive: bool = False,
     ) -> dict[str, float]:  # fmt: skip
         """Mean accuracy over episodes drawn from the rows whose label is known, and half the width of its 95% interval.
 
         The classes may be new to the model; where the data has tasks, those of an episode are of one. ways, shots: by
         default as it was made for, and no more ways than there are classes. queries: rows of each class that are asked;
-        by default as many as all classes have, up to 15. The same seed draws the same episodes.
+        by default as many as all classes have, up to 15. The same seed draws the same episodes. Each query is told
+        alone; transductive: all queries of an episode are seen together, as MAML's authors do, and the scores are
+        called so: `transductive_accuracy`.
 
         Raises:
             DataError: The classes or their rows are too few.
@@ -103,9 +105,11 @@ class FewShotModel(Model):
         queries = queries or max(1, min(MOST_QUERIES, drawn_from.fewest_rows - shots))
         drawn_from.check(ways, shots, queries)
         support, asked = drawn_from.draw(episodes, ways, shots + queries, generator(seed, episodes)).split(shots)
-        found = self.adaptation.accuracies(self.network, self.inputs.encode(data), support, asked)
-        spread = float(found.std(ddof=1)) if episodes > 1 else 0.0
-        return {"accuracy": float(found.mean()), "accuracy_interval": NORMAL_95 * spread / float(np.sqrt(episodes))}
+        score = self.adaptation.together if transductive else self.adaptation.accuracies
+        shares = score(self.network, self.inputs.encode(data), support, asked)
+        half = NORMAL_95 * float(shares.std(ddof=1)) / float(np.sqrt(episodes)) if episodes > 1 else 0.0
+        name = "transductive_accuracy" if transductive else "accuracy"
+        return {name: float(shares.mean()), f"{name}_interval": half}
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
         return self.as_predictor().embed(source)

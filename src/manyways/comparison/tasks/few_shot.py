@@ -15,7 +15,7 @@ class FewShot(Task):
     name = "few-shot"
     precedence = 20
     gives = scored = frozenset({"adapt"})
-    metrics = ("accuracy",)
+    metrics = ("accuracy", "transductive_accuracy")
 
     def applies(self, data: Data) -> bool:
         """True if the classes of test rows are known, and none of them is one of the training rows'."""
@@ -26,9 +26,14 @@ class FewShot(Task):
         return bool(tested) and bool(learned) and not tested & learned
 
     def score(self, model: Model, data: Data, rows: int | None) -> dict[str, float]:
+        """The accuracy of queries that are told alone, and that of those that are seen together, where they differ."""
         if not isinstance(model, FewShotModel):
             return {}
-        return model.evaluate(data.test, episodes=EPISODES if rows is None else EPISODES_ON_THE_WAY)
+        episodes = EPISODES if rows is None else EPISODES_ON_THE_WAY
+        alone = model.evaluate(data.test, episodes=episodes)
+        if not model.adaptation.transductive(model.network):
+            return {**alone, "transductive_accuracy": alone["accuracy"]}
+        return {**alone, **(model.evaluate(data.test, episodes=episodes, transductive=True) if rows is None else {})}
 
     def learned_from(self, data: Data, visible: Data) -> str:
         training = data.training
