@@ -68,7 +68,7 @@ def test_a_comparison_scores_queries_alone_and_names_the_other_score(model: Any,
     from manyways.comparison.tasks import find_task
 
     tested = replace(halves[1], part=np.full_like(halves[1].part, TEST))
-    scores = find_task("few-shot").score(model, tested, None)
+    scores = find_task("few-shot").evaluate(model, tested, "accuracy").scores
     assert {"accuracy", "transductive_accuracy"} <= set(scores)
     assert (scores["accuracy"] != scores["transductive_accuracy"]) == model.adaptation.transductive(model.network)
 

@@ -92,10 +92,10 @@ class ActiveLearning(RelabellingMethod):
     def trainings(self, data: Data | None = None) -> int:
         return 1 + (self.rounds if data is None else min(self.rounds, self._questions(data)))
 
-    def shown(self, data: Data, known: Data, trained: list[Model]) -> Data:
+    def rows_of_round(self, data: Data, known: Data, trained: list[Model]) -> Data:
         return within(known, int(self._queries(data)[len(trained) :].sum()))  # what it asks for itself is reserved
 
-    def asked(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+    def relabelled(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
         count = int(self._queries(data)[done - 1])
         part = run.child(f"questions-{done}")
         if self.oracle is not None and (notes := part.label_notes()):
