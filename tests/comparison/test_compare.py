@@ -213,7 +213,7 @@ def test_the_key_tells_data_apart_and_not_workers(digits: Data) -> None:
         ({"methods": [CHAIN, replace(CHAIN, shares=(1.0, 3.0))]}, ParameterError, "Two methods that differ are both"),
         ({"workers": -1}, ParameterError, r"workers must be a whole number in \[0, inf\), or None; got -1"),
         ({"methods": []}, NeedsError, "No method can learn from digits"),
-        ({"labels": 5}, DataError, "ask for at least 10"),
+        ({"labels": 5, "draw": "stratified"}, DataError, "ask for at least 10"),
         ({"budget": "soon"}, ParameterError, "budget must be"),
     ],
 )

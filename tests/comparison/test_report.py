@@ -97,7 +97,7 @@ def test_the_page_says_what_was_found(page: Page) -> None:
     text = words(page)
     assert "Take Fixmatch: 96.1% accuracy from 40 labels" in text
     assert "96.1% ± 1.0" in text
-    assert "> 1,400" in text
+    assert "≥ 1,400" in text
     assert "Out of memory at row 7. with a trace" in text
     assert "true zero predicted one 75% sure" in text
     assert "manyways compare digits --labels 40" in text

@@ -157,17 +157,46 @@ def quantity(value: float | None) -> str:
 def labels(entry: Entry) -> str:
     """The number of labels that plain supervision needs to match `entry`, or the note that stands for the number."""
     if entry.labels_equivalent is not None:
-        return count(entry.labels_equivalent)
+        return count(entry.labels_equivalent) + labels_range(entry)
     return entry.labels_note or MISSING
 
 
+def labels_range(entry: Entry) -> str:
+    """The interval of the number of labels that `entry` is worth: " (138 to 273)", " (138 or more)", or nothing."""
+    if entry.labels_low is None or (entry.labels_low == entry.labels_high == entry.labels_equivalent):
+        return ""
+    if entry.labels_high is None:
+        return f" ({count(entry.labels_low)} or more)"
+    return f" ({count(entry.labels_low)} to {count(entry.labels_high)})"
+
+
+def beyond_the_curve(entry: Entry) -> bool:
+    """True if plain supervision reaches the score of `entry` with no number of labels that was tried."""
+    return entry.labels_note.startswith("more than ") or entry.labels_note.endswith(" or more")
+
+
+def interval_over(comparison: Comparison) -> str:
+    """The words for what intervals are over: "3 seeds and 360 test rows"."""
+    seeds, data = len(comparison.seeds), comparison.data
+    first, *rest = comparison.interval_over or ("seeds",)
+    words = [f"{seeds} seed{'' if seeds == 1 else 's'}" if first == "seeds" else first]
+    words += [data.scored_on or f"{count(data.test_rows)} {unit}" for unit in rest]
+    return listed(words)
+
+
 def short_labels(entry: Entry) -> str:
-    """The number of labels that plain supervision needs to match `entry`, in short: "310", "> 1,437", "< 40"."""
+    """The number of labels that plain supervision needs to match `entry`, in short: "310 (190–420)", "≥ 1,437"."""
+    if entry.labels_note.startswith("no more than "):
+        return f"≤ {count(entry.labels_equivalent)}"
     if entry.labels_equivalent is not None:
-        return count(entry.labels_equivalent)
-    for words, sign in (("more than ", "> "), ("fewer than ", "< ")):
-        if entry.labels_note.startswith(words):
-            return sign + entry.labels_note.removeprefix(words)
+        low, high = entry.labels_low, entry.labels_high
+        if low is None or low == high == entry.labels_equivalent:
+            return count(entry.labels_equivalent)
+        return f"{count(entry.labels_equivalent)} ({count(low)}–{'…' if high is None else count(high)})"
+    if beyond_the_curve(entry):
+        return f"≥ {entry.labels_note.removeprefix('about ').removesuffix(' or more').removeprefix('more than ')}"
+    if entry.labels_note.startswith("fewer than "):
+        return f"< {entry.labels_note.removeprefix('fewer than ')}"
     return MISSING
 
 

@@ -144,10 +144,8 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
         if plain is not None and plain is not choice:
             how = f"{called}, {plain.bound}" if plain.bound else called
             figures.append((wording.score(comparison, plain.score), f"{metric} of {how}"))
-    if choice.labels_equivalent is not None:
-        figures.append((wording.count(choice.labels_equivalent), "labels plain supervision would need"))
-    elif choice.labels_note.startswith("more than "):
-        figures.append((f"> {choice.labels_note[10:]}", "labels plain supervision would need"))
+    if choice.labels_equivalent is not None or wording.beyond_the_curve(choice):
+        figures.append((wording.short_labels(choice), "labels plain supervision would need"))
     figures.append((wording.seconds(choice.seconds), "to train"))
     if choice.parameters is not None:
         figures.append((wording.quantity(choice.parameters), "parameters"))

@@ -77,7 +77,7 @@ def _worth(comparison: Comparison, entry: Entry) -> tuple[float, str]:
     counts = [point.labels for point, _ in measured(comparison.label_curve)]
     if entry.labels_equivalent is not None:
         return entry.labels_equivalent, ""
-    if entry.labels_note.startswith("more than"):
+    if wording.beyond_the_curve(entry):
         return counts[-1], "more"
     if entry.labels_note.startswith("fewer than"):
         return counts[0], "fewer"
