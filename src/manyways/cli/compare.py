@@ -100,8 +100,6 @@ class Compare:
 
     def check(self) -> None:
         """Raise ParameterError for what is wrong before any data is read."""
-        from manyways.comparison.given import check_on
-
         check_budget(self.budget)
         at_least("--labels", self.labels, 1)
         at_least("--seeds", self.seeds, 1)
@@ -110,7 +108,10 @@ class Compare:
         at_least("--splits", self.splits, 2)
         if not 0 < self.test_share < 1:
             raise ParameterError(f"--test-share must be in (0, 1); got {self.test_share}.")
-        check_on(self.on)
+        if self.on is not None:  # what checks it loads what trains
+            from manyways.comparison.given import check_on
+
+            check_on(self.on)
         if self.confirm is not None and not 0 < self.confirm < 1:
             raise ParameterError(f"--confirm must be in (0, 1); got {self.confirm}.")
         if self.limit is not None and not self.limit > 0:
@@ -180,4 +181,4 @@ def _finish(comparison: "Comparison", options: Compare) -> int:
     if any(entry.pending for entry in comparison.entries):
         out.print("\nInterrupted: finished trainings are kept. Type the same command again to go on.")
         return INTERRUPTED
-    return 0 if any(entry.scored for entry in comparison.entries) else 1
+    return 0 if any(entry.scored and not entry.reference for entry in comparison.entries) else 1

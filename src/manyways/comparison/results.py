@@ -352,6 +352,11 @@ class Comparison(Record):
         return self.metric in FRACTIONS
 
     @property
+    def bounded(self) -> bool:
+        """True if the metric lies in [0, 1]."""
+        return self.metric in BOUNDED
+
+    @property
     def ways(self) -> tuple[Entry, ...]:
         """The entries that are no lines for reference, in their order."""
         return tuple(entry for entry in self.entries if not entry.reference)

@@ -116,7 +116,7 @@ class ComparisonTable:
         lines = []
         if "margin" in columns:
             over = wording.interval_over(self.comparison)
-            lines.append(f"±: {self.comparison.confidence:.0%} interval of the mean over {over}")
+            lines.append(f"beside the score: {self.comparison.confidence:.0%} interval of the mean over {over}")
         if "labels worth" in columns:
             lines.append("labels worth: labels that plain supervision needs for the same score")
         return "; ".join(lines)
