@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, what in summary(data):
         out.print(f"{name:<12}{what}", soft_wrap=True)
     _print_shortlist(out, data, listed)
-    _print_methods(out, suggestions, "also possible" if listed.methods else "possible")
+    _print_methods(out, suggestions, listed)
     out.print()
     out.print(f"Type next:\n  {next_command(data, suggestions, arguments)}", soft_wrap=True)
     return 0
@@ -136,10 +136,11 @@ def _print_shortlist(out: "Console", data: "Data", listed: "Shortlist") -> None:
         out.print(note)
 
 
-def _print_methods(out: "Console", suggestions: "Sequence[Advice]", title: str) -> None:
+def _print_methods(out: "Console", suggestions: "Sequence[Advice]", listed: "Shortlist") -> None:
+    title = "also possible" if listed.methods else "possible"
     possible = _table(f"{title}: write", "gives", "what it does")
     for advice in suggestions:
-        if advice.possible and not advice.recommended:
+        if advice.possible and advice.write not in listed.reasons:
             possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
     if not any(advice.possible for advice in suggestions) or possible.rows:
         out.print()

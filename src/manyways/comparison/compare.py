@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
+from manyways.comparison.contributions import NAME as CONTRIBUTIONS
+from manyways.comparison.contributions import read_contributions
 from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
 from manyways.comparison.limits import Limits
@@ -48,6 +50,7 @@ def compare(
     split: Way = "auto",
     folds: int | None = None,
     splits: int | None = None,
+    confirm: float | None = None,
     workers: int | None = None,
     on: str | None = None,
     fresh: bool = False,
@@ -79,6 +82,9 @@ def compare(
             have one, else random. Rows of one subject or group are never on both sides, whatever the split.
         folds: Number of folds: each row is tested on once for every seed. None: one test part.
         splits: Number of random splits, each with test rows of its own; every method is trained on each.
+        confirm: Share of the rows, drawn as test rows are, that is kept apart from everything: in the end the entry
+            that is recommended, and no other, is scored on them. Of data with test rows of its own, a share of these.
+            None keeps none apart.
         workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8; on a cluster
             as many as it has processors for.
         on: Cluster that trainings run on: "ray" for the Ray cluster that this machine is part of, "ray://HOST:PORT" for
@@ -112,8 +118,9 @@ def compare(
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
     plan = make_plan(
-        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw
-    )
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw,
+        confirm,
+    )  # fmt: skip
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)
@@ -169,6 +176,10 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
         outcome = outcome_from_json(read(path, str(path), DataError).members, str(path))
         if outcome.score is None or job.metric not in outcome.metrics:
             raise DataError(f"{path} holds no {job.metric}; it is damaged or was written by something else.")
+        if outcome.contributions and not (folder / CONTRIBUTIONS).exists():
+            return None
+        if outcome.contributions:
+            read_contributions(folder)
     except DataError as error:
         raise DataError(f"{error} Train anew, which replaces it: --fresh, or compare(…, fresh=True).") from error
     return outcome

@@ -54,10 +54,10 @@ class Tune(Method):
 
     method: Method = field(default_factory=Supervised)
     """The method to tune; any that learns from labels to predict them."""
-    grid: Mapping[str, Sequence[Any]] | Values = ()
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values to try by the name of the field, each with every other. `base.threshold` is a field of the method in the
     field base; in a chain the last stage that has such a field is meant."""
-    space: Mapping[str, str] | Ranges = ()
+    space: Mapping[str, str] = field(default_factory=dict)
     """Ranges to draw values from by the name of the field: log(1e-4, 1e-2), uniform(0, 1) or integers(1, 8)."""
     trials: Count | None = None
     """Number of trials. None: every combination of the grid, or 8 with a space."""
