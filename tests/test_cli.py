@@ -24,7 +24,7 @@ from manyways.cli.method_fields import field_texts, method_fields
 from manyways.cli.output import DESCRIPTION
 from manyways.cli.run_folder import RunFolder
 from manyways.cli.wording import as_typed
-from manyways.comparison.compare import CompareProgress
+from manyways.comparison.progress import CompareProgress
 from manyways.errors import ParameterError
 from manyways.methods.discovery import all_methods
 from manyways.models import saving
@@ -456,7 +456,12 @@ def test_advise_says_what_there_is_and_what_to_type(capsys: pytest.CaptureFixtur
     assert "60 training rows have a label, 60 have none" in out
     assert "number: it counts the rows" in out
     assert shlex.join(["manyways", "compare", *words, "--report", "report.html"]) in out
-    assert re.search(r"^fixmatch +classify, embed", out, re.MULTILINE)
+    assert re.search(r"^shortlist: write +why", out, re.MULTILINE)
+    assert re.search(r"^fixmatch +its guesses on rows without a label teach it", out, re.MULTILINE)
+    assert re.search(r"^simclr +embed", out, re.MULTILINE)
+    code, fewer, _ = run(capsys, "advise", *words, "--labels", "20")
+    assert code == 0
+    assert "20 training rows have a label, 100 have none" in fewer
 
 
 def test_advise_suggests_a_comparison_of_what_draws_where_there_are_no_labels(
@@ -480,7 +485,7 @@ def test_compare_prints_the_table_and_writes_the_files(capsys: pytest.CaptureFix
     assert f"report: {report}\nnumbers: {numbers}\n" in out
     saved = json.loads(numbers.read_text())
     assert saved["command"] == shlex.join(["manyways", "compare", *words, "--workers", "0", *files])
-    assert [entry["name"] for entry in saved["entries"]] == ["linear-probe(penalty=1.0)", "kmeans"]
+    assert [entry["name"] for entry in saved["entries"]] == ["linear-probe(penalty=1.0)", "kmeans", "majority"]
     assert report.read_text().lower().startswith("<!doctype html>")
     assert re.search(r"^\[\d+/\d+\] linear-probe", err, re.MULTILINE)
 

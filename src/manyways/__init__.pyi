@@ -18,6 +18,7 @@ from manyways.methods.distillation.distill import Distill as Distill
 from manyways.methods.expressions import parse_method as parse_method
 from manyways.methods.federated.fed_avg import FedAvg as FedAvg
 from manyways.methods.few_shot.adapt import Adapt as Adapt
+from manyways.methods.few_shot.few_shot_text import FewShotText as FewShotText
 from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
 from manyways.methods.generative.gan import GAN as GAN
 from manyways.methods.generative.vae import VAE as VAE
@@ -44,6 +45,7 @@ from manyways.methods.preference.kto import KTO as KTO
 from manyways.methods.preference.reward_model import RewardModel as RewardModel
 from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
+from manyways.methods.search.tune import Tune as Tune
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation

@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 from scipy.stats import ttest_1samp
 
-from manyways.comparison.assemble import assemble, interval, label_points, make_entry, summarise
+from manyways.comparison.assemble import assemble, summarise
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.results import Comparison
+from manyways.comparison.statistics.intervals import seed_interval
 from manyways.comparison.table import render_table
 from manyways.data.read import read
 from manyways.data.splitting import Splitting
@@ -21,6 +22,7 @@ from manyways.training.budget import Budget
 pytestmark = pytest.mark.quick
 
 CHAIN = "simclr >> fine-tune"
+NOWHERE = Path("no folder")
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +54,17 @@ def outcomes_of(plan: ComparisonPlan, scores: Sequence[float]) -> dict[Job, Outc
 
 def entry_of(plan: ComparisonPlan, outcomes: dict[Job, Outcome], interrupted: bool = False) -> Any:
     """The row of the chain."""
-    return make_entry(plan, CHAIN, plan.methods[CHAIN], outcomes, label_points(plan, outcomes), interrupted)
+    comparison = assemble(plan, outcomes, NOWHERE, interrupted)
+    return next(entry for entry in comparison.entries if entry.name == CHAIN)
 
 
 def test_interval_is_students() -> None:
     values = [0.7, 0.8, 0.84, 0.9]
-    low, high = interval(values)
+    low, high = seed_interval(values, 0.95)
     wanted = ttest_1samp(values, 0).confidence_interval(0.95)
     assert (low, high) == pytest.approx((wanted.low, wanted.high))
-    assert interval([0.7]) == (None, None)
-    assert interval([0.7, 0.7]) == (0.7, 0.7)
+    assert seed_interval([0.7], 0.95) == (None, None)
+    assert seed_interval([0.7, 0.7], 0.95) == (0.7, 0.7)
 
 
 def test_an_entry_is_the_mean_over_its_seeds(plan: ComparisonPlan) -> None:
@@ -74,7 +77,7 @@ def test_an_entry_is_the_mean_over_its_seeds(plan: ComparisonPlan) -> None:
     entry = entry_of(plan, found)
     assert entry.score == pytest.approx(0.7)
     assert entry.scores == (0.6, 0.7, 0.8)
-    assert (entry.low, entry.high) == pytest.approx(interval([0.6, 0.7, 0.8]))
+    assert (entry.low, entry.high) == pytest.approx(seed_interval([0.6, 0.7, 0.8], 0.95, fraction=True))
     assert (entry.seconds, entry.steps, entry.parameters) == (2.0, 19, 1000)
     assert entry.peak_memory_mb == 300.0  # the highest, not the mean
     assert entry.metrics == {"accuracy": pytest.approx(0.7)}
@@ -98,7 +101,7 @@ def test_a_seed_that_failed_is_one_seed_that_failed(plan: ComparisonPlan, tmp_pa
     entry = entry_of(plan, outcomes)
     assert (entry.score, entry.error, entry.seconds) == (pytest.approx(0.7), None, 2.0)
     assert entry.scores == (0.6, None, 0.8)
-    assert (entry.low, entry.high) == pytest.approx(interval([0.6, 0.8]))
+    assert (entry.low, entry.high) == pytest.approx(seed_interval([0.6, 0.8], 0.95, fraction=True))
     assert entry.failed_seeds == {"1": "out of luck"}
     made = assemble(plan, outcomes, tmp_path, interrupted=False)
     assert made.conclusion is not None
@@ -155,12 +158,12 @@ def test_what_had_not_finished_is_pending(plan: ComparisonPlan, scores: list[flo
 
 
 def test_label_points_are_plain_supervision_alone(plan: ComparisonPlan) -> None:
-    points = label_points(plan, outcomes_of(plan, [0.99, 0.99, 0.99]))
+    points = assemble(plan, outcomes_of(plan, [0.99, 0.99, 0.99]), NOWHERE, interrupted=False).label_curve
     assert [point.labels for point in points] == list(plan.curve)
     assert (points[0].labels, points[-1].labels) == (40, 1348)
     assert points[0].score == pytest.approx(0.5)
     assert points[0].scores == pytest.approx((0.49, 0.5, 0.51))
-    assert (points[0].low, points[0].high) == pytest.approx(interval([0.49, 0.5, 0.51]))
+    assert (points[0].low, points[0].high) == pytest.approx(seed_interval([0.49, 0.5, 0.51], 0.95))
 
 
 def test_labels_that_plain_supervision_would_need(plan: ComparisonPlan) -> None:
@@ -169,7 +172,7 @@ def test_labels_that_plain_supervision_would_need(plan: ComparisonPlan) -> None:
     halfway = entry_of(plan, outcomes_of(plan, [0.55] * 3)).labels_equivalent
     assert halfway == pytest.approx((40 * second) ** 0.5)  # between two points in the logarithm
     beyond = entry_of(plan, outcomes_of(plan, [0.99] * 3))
-    assert (beyond.labels_equivalent, beyond.labels_note) == (None, "more than 1,348")
+    assert (beyond.labels_equivalent, beyond.labels_note) == (None, "about 1,348 or more")
 
 
 def test_an_unfinished_comparison_has_no_best(plan: ComparisonPlan, tmp_path: Path) -> None:

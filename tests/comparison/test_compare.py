@@ -14,9 +14,9 @@ import torch
 
 import manyways as mw
 from manyways.comparison import workers
-from manyways.comparison.compare import CompareProgress, describe
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
 from manyways.comparison.job import Job, Outcome, run_job
+from manyways.comparison.progress import CompareProgress, describe
 from manyways.comparison.results import Comparison, read_results, write_results
 from manyways.data.data import Data
 from manyways.data.splitting import Splitting
@@ -213,7 +213,7 @@ def test_the_key_tells_data_apart_and_not_workers(digits: Data) -> None:
         ({"methods": [CHAIN, replace(CHAIN, shares=(1.0, 3.0))]}, ParameterError, "Two methods that differ are both"),
         ({"workers": -1}, ParameterError, r"workers must be a whole number in \[0, inf\), or None; got -1"),
         ({"methods": []}, NeedsError, "No method can learn from digits"),
-        ({"labels": 5}, DataError, "ask for at least 10"),
+        ({"labels": 5, "draw": "stratified"}, DataError, "ask for at least 10"),
         ({"budget": "soon"}, ParameterError, "budget must be"),
     ],
 )
@@ -335,6 +335,22 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     modules.cache_clear()
 
 
+def test_a_process_that_hangs_is_ended_and_becomes_a_row(
+    digits: Data, two_workers: dict[str, int], plugin: Callable[[str, str], None]
+) -> None:
+    plugin("sleeping", DYING.replace("Dying", "Sleeping").replace("os.kill(os.getpid(), signal.SIGKILL)", SLEEP))
+    found = mw.compare(
+        digits, methods=["sleeping", "kmeans"], labels=450, budget=BUDGET, seeds=1, limit=20, **two_workers
+    )
+    sleeping, kmeans = found.ways
+    assert sleeping.error == "its training was ended after 20 s; more time: --limit SECONDS."
+    assert len(kmeans.scores) == 1
+    assert found.label_curve
+
+
+SLEEP = "import time; time.sleep(600)"
+
+
 # --- Ctrl-C --------------------------------------------------------------------------------------
 
 
@@ -357,7 +373,7 @@ def test_interrupted_and_continued(digits: Data, trained: list[Job]) -> None:
 
     said: list[str | None] = []
     whole = run(lambda progress: said.append(progress.finished))
-    assert said[0] == "2 of 5 trainings are known from before"
+    assert said[0] == "2 of 5 trainings are known from before, 3 left; the first show how long they take"
     assert [describe(job) for job in trained[2:]] == [
         "supervised(size=0.25), 300 labels, seed 0",
         "majority, 300 labels, seed 0",
@@ -384,6 +400,7 @@ def test_progress_counts_up_to_the_total(digits: Data) -> None:
     mw.compare(digits, methods=["kmeans"], labels=300, budget=BUDGET, seeds=2, workers=0, on_progress=heard.append)
     assert {each.total for each in heard} == {2 * 2 + 2 * 2}  # a line for reference, and two numbers of labels
     assert [each.done for each in heard] == list(range(9))
+    assert heard[0].finished == "8 trainings; the first show how long they take"
     assert heard[1].finished is not None
     assert heard[1].finished.startswith("kmeans, 300 labels, seed 0: accuracy 0.")
     assert heard[-1].remaining_seconds == 0

@@ -16,7 +16,16 @@ from manyways.errors import DataError
 
 STRANGE: tuple[Any, ...] = (None, -1, 10**12, "x", [], {}, [["a"]], True)
 SOUND = outcome_to_json(
-    Outcome(0.5, {"accuracy": 0.5}, 1.0, 2.0, 3, 4, 5.0, [(1, 0.5, 0.25), (2, 1.0, 0.5)], (), None, "")
+    Outcome(
+        0.5,
+        {"accuracy": 0.5},
+        seconds=1.0,
+        wall_seconds=2.0,
+        steps=3,
+        parameters=4,
+        peak_memory_mb=5.0,
+        curve=[(1, 0.5, 0.25), (2, 1.0, 0.5)],
+    )
 )
 
 
@@ -54,7 +63,7 @@ def test_every_member_of_an_outcome_is_held_to_its_type(at: tuple[Any, ...]) -> 
 
 
 def test_a_missing_member_of_an_outcome_is_named() -> None:
-    for name in SOUND.keys() - {"score", "peak_memory_mb", "error"}:
+    for name in SOUND.keys() - {"score", "peak_memory_mb", "error", "fit_seconds", "slowdown"}:
         with pytest.raises(DataError, match=f"FILE lacks `{name}`|`{name}` of FILE"):
             outcome_from_json({key: held for key, held in SOUND.items() if key != name}, "FILE")
 

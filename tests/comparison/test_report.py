@@ -14,7 +14,7 @@ from manyways.comparison.exhibits import Exhibit, Item
 from manyways.comparison.report import render_report, settings, write_report
 from manyways.comparison.report.matrices import MOST_CLASSES, confused_pairs
 from manyways.comparison.report.placing import beside, spread
-from manyways.comparison.results import Best, Comparison, Confusion, CurvePoint, Entry, Mistake
+from manyways.comparison.results import Best, Comparison, Confirmed, Confusion, CurvePoint, Entry, Mistake
 from manyways.errors import DataError
 
 pytestmark = pytest.mark.quick
@@ -97,7 +97,7 @@ def test_the_page_says_what_was_found(page: Page) -> None:
     text = words(page)
     assert "Take Fixmatch: 96.1% accuracy from 40 labels" in text
     assert "96.1% ± 1.0" in text
-    assert "> 1,400" in text
+    assert "≥ 1,400" in text
     assert "Out of memory at row 7. with a trace" in text
     assert "true zero predicted one 75% sure" in text
     assert "manyways compare digits --labels 40" in text
@@ -308,7 +308,8 @@ def test_what_is_level_with_the_best_and_what_went_wrong_stand_as_words(
     entries = (
         make_entry("a", [0.90, 0.92, 0.88]),
         make_entry("b", [0.89, 0.93, 0.87], caution="It diverged at step 7."),
-        make_entry("c", [0.1, 0.1, 0.1]),
+        make_entry("c", [0.1, 0.1, 0.1], over_budget=1.62),
+        replace(make_entry("d", [0.1, 0.1]), failed_seeds={"2": "out of memory"}, scores=(0.1, 0.1, None)),
     )
     page = Page(render_report(make_comparison(*entries)))
     marks = [(found["class"], found.get("title")) for tag, found in page.elements if tag == "em"]
@@ -317,7 +318,8 @@ def test_what_is_level_with_the_best_and_what_went_wrong_stand_as_words(
     assert ("caution", "It diverged at step 7.") in marks
     assert "A recommended" in words(page)
     assert "B level caution" in words(page)
-    assert "C 10.0%" in words(page)
+    assert "C 1.6 × the budget 10.0%" in words(page)
+    assert "D 1 of 3 failed 10.0%" in words(page)
 
 
 def test_intervals_of_fractions_end_at_one(
@@ -429,3 +431,45 @@ def test_the_reason_of_an_entry_on_the_shortlist_is_said(
     page = Page(render_report(make_comparison(*entries)))
     assert "A spreads the labels" in words(page)
     assert {found.get("title") for found in page.classed("name")} >= {"A: spreads the labels", "B"}
+
+
+def test_the_worth_in_labels_has_its_interval(full: Comparison) -> None:
+    entries = [
+        replace(entry, labels_low=190.0, labels_high=None) if entry.name == "fixmatch" else entry
+        for entry in full.entries
+    ]
+    page = Page(render_report(replace(full, entries=tuple(entries))))
+    (whisker,) = page.classed("whisker")
+    ends = [float(place.split()[0]) for place in (whisker["d"] or "").strip("M").split("L")]
+    assert 0 < ends[0] < ends[1] < 1000, "from 190 labels to the end of the curve"
+    assert "310 ≥ 190" in words(page)
+    assert "labels plain supervision would need (190 or more) 310" in words(page)
+    assert "The wide stroke is the interval" in words(page)
+    assert not Page(render_report(full)).classed("whisker")
+
+
+def test_intervals_of_one_comparison_are_written_alike(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    even = make_entry("even", [0.5, 0.6], low=0.5, high=0.6)
+    odd = make_entry("odd", [0.9, 0.91], low=0.8, high=0.92)
+    assert "55.0% ± 5.0" in words(Page(render_report(make_comparison(even))))
+    text = words(Page(render_report(make_comparison(even, odd))))
+    assert "55.0% 50.0–60.0" in text
+    assert "90.5% 80.0–92.0" in text
+
+
+def test_a_fraction_that_may_be_below_zero_is_not_cut_there(
+    make_entry: Callable[..., Entry], make_comparison: Callable[..., Comparison]
+) -> None:
+    lost = make_entry("lost", [-0.2, -0.3], low=-0.35, high=-0.15, curve=())
+    page = Page(render_report(make_comparison(lost, metric="backward_transfer")))
+    assert "-25.0% ± 10.0" in words(page)
+
+
+def test_the_score_on_rows_kept_apart_stands_beside_the_best(full: Comparison) -> None:
+    confirmed = Confirmed("fixmatch", 180, 0.94, 0.9, 0.98, (0.94,))
+    text = words(Page(render_report(replace(full, confirmed=confirmed))))
+    assert "accuracy ± 1.0 96.1% accuracy on 180 rows kept apart ± 4.0 94.0%" in text
+    other = replace(confirmed, name="supervised")
+    assert "kept apart" not in words(Page(render_report(replace(full, confirmed=other)))).partition("Every way")[0]

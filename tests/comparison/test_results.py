@@ -23,7 +23,7 @@ def test_round_trip_through_a_file_changes_nothing(full: Comparison, tmp_path: P
 
 def test_the_promised_keys_are_there(full: Comparison) -> None:
     saved = json.loads(json.dumps(full.to_json()))
-    assert saved["schema"] == 1
+    assert saved["schema"] == 2
     by_name = {entry["name"]: entry for entry in saved["entries"]}
     wanted = {"name", "score", "low", "high", "seconds", "labels_equivalent", "parameters", "error"}
     assert all(wanted <= set(entry) for entry in by_name.values())
@@ -54,9 +54,9 @@ def test_what_is_not_finite_becomes_none_and_numpy_numbers_become_plain(tmp_path
     assert Entry.from_json(saved) == entry
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, True])
+@pytest.mark.parametrize("version", [0, 3, "1", None, True])
 def test_another_schema_version_is_refused(full: Comparison, version: object) -> None:
-    with pytest.raises(DataError, match="schema version 1; got"):
+    with pytest.raises(DataError, match="schema version 1 or 2; got"):
         Comparison.from_json(full.to_json() | {"schema": version})
 
 

@@ -63,12 +63,20 @@ def test_a_job_crosses_to_another_process_with_its_split() -> None:
         assert Job.from_json(crossed).key == job.key
 
 
-def test_scores_of_a_seed_are_of_all_its_splits(home: object) -> None:
-    found = mw.compare(people(), methods=["ridge"], budget="1 steps", workers=0, seeds=2, splits=2)
-    entry = found.entries[0]
+@pytest.mark.parametrize(("option", "differ"), [({"splits": 2}, False), ({"folds": 3}, True)])
+def test_scores_of_a_seed_are_of_all_its_splits(option: dict[str, Any], differ: bool) -> None:
+    data = people()
+    found = mw.compare(data, methods=["ridge"], budget="1 steps", workers=0, seeds=2, **option)
+    entry, splitting = found.entries[0], Splitting(folds=option.get("folds"), repeats=option.get("splits"))
     assert entry.error is None
-    assert len(entry.scores) == 2
-    assert entry.scores[0] == entry.scores[1], "a closed form on the same splits"
+    assert entry.scores[0] is not None
+    right, tested = 0.0, 0
+    for split in splitting.splits("random", 0):
+        rows = split.of(data)
+        right += mw.Ridge().fit(rows).evaluate(rows.test)["accuracy"] * len(rows.test)
+        tested += len(rows.test)
+    assert entry.scores[0] == pytest.approx(right / tested)
+    assert (entry.scores[0] != entry.scores[1]) is differ, "with folds each seed has a partition of its own"
 
 
 def cautions(data: Data, **options: Any) -> str:

@@ -35,7 +35,7 @@ def test_best_first_with_all_columns_at_120(full: Comparison) -> None:
     assert [row[0] for row in rows] == ["▸", "Pseudo-Label", "Supervised"]
     assert rows[0][1:5] == ["Fixmatch", "96.1%", "±", "1.0"]
     assert rows[0][-7:] == ["310", "31", "s", "120", "MB", "1.0", "k"]
-    assert "> 1,400" in lines[2]
+    assert "≥ 1,400" in lines[2]
     assert "●" in lines[1]
     assert "─" in lines[1]
 

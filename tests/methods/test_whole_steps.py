@@ -206,6 +206,12 @@ def of_rewards(method: Any, learner: Any, batch: Any) -> Tensor:
     return torch.stack([-logsigmoid(chosen - rejected) for chosen, rejected in scores]).mean()
 
 
+def of_pairs_of_rows(method: Any, learner: Any, batch: Any) -> Tensor:
+    features = learner.network.features(batch["inputs"])
+    pairs = zip(features[batch["left"]], features[batch["right"]], batch["same"], strict=True)
+    return torch.stack([(a @ b / (a.norm() * b.norm()) - same) ** 2 for a, b, same in pairs]).mean()
+
+
 def of_next_tokens(method: Any, learner: Any, batch: Any) -> Tensor:
     said = [log_probabilities(learner.network, ids[:1], ids[1:]) for ids in batch["ids"].tolist()]
     return -torch.cat(said).mean()
@@ -263,6 +269,7 @@ BY_HAND: dict[str, Hand] = {
     "clip": of_pairs,
     "distill": of_a_teacher,
     "dpo": of_direct_preferences,
+    "few-shot-text": of_pairs_of_rows,
     "fine-tune": of_labels,
     "fusion": of_labels,
     "gradient-ascent": of_ascent,

@@ -23,6 +23,10 @@ SHOWN = 8
 NAMES_WIDTH = 32
 FEW_LABELS = 40
 LABELS_PER_CLASS = 4
+PRETRAINED = (
+    "With so few labels a pretrained network usually gives more than these can learn: --backbone FOLDER (of "
+    "transformers or sentence-transformers, or owner/name on the Hub) starts all that can from it."
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     out = console()
     for name, what in summary(data):
         out.print(f"{name:<12}{what}", soft_wrap=True)
-    _print_shortlist(out, listed)
-    _print_methods(out, suggestions, "also possible" if listed.methods else "possible")
+    _print_shortlist(out, data, listed)
+    _print_methods(out, suggestions, listed)
     out.print()
     out.print(f"Type next:\n  {next_command(data, suggestions, arguments)}", soft_wrap=True)
     return 0
@@ -113,8 +117,10 @@ def _table(*headings: str, first: int | None = None) -> "Table":
     return grid
 
 
-def _print_shortlist(out: "Console", listed: "Shortlist") -> None:
+def _print_shortlist(out: "Console", data: "Data", listed: "Shortlist") -> None:
     """The methods that a comparison tries by default, the quickest first, and why."""
+    from manyways.methods.recommendations import profile_of
+
     if not listed.methods:
         return
     table = _table("shortlist: write", "why")
@@ -122,15 +128,19 @@ def _print_shortlist(out: "Console", listed: "Shortlist") -> None:
         table.add_row(str(method), listed.reasons[str(method)])
     out.print()
     out.print(table)
-    for note in listed.notes():
+    notes_on = [as_typed(note) for note in listed.notes()]
+    if profile_of(data).pretrained_helps:
+        notes_on.append(PRETRAINED)
+    for note in notes_on:
         out.print()
         out.print(note)
 
 
-def _print_methods(out: "Console", suggestions: "Sequence[Advice]", title: str) -> None:
+def _print_methods(out: "Console", suggestions: "Sequence[Advice]", listed: "Shortlist") -> None:
+    title = "also possible" if listed.methods else "possible"
     possible = _table(f"{title}: write", "gives", "what it does")
     for advice in suggestions:
-        if advice.possible and not advice.recommended:
+        if advice.possible and advice.write not in listed.reasons:
             possible.add_row(advice.write, ", ".join(advice.gives), advice.title)
     if not any(advice.possible for advice in suggestions) or possible.rows:
         out.print()

@@ -79,8 +79,14 @@ class Compare:
     """Divide the rows into N folds, and test on each once, for every seed."""
     splits: Count = None
     """Draw N splits at random, each with test rows of its own, in place of one."""
+    confirm: Annotated[float | None, one(float, "a number", "SHARE"), UNSAID] = None
+    """Share of the rows that is kept apart from everything; in the end the way that is chosen, and no other, is scored
+    on them. Of data with test rows of its own, a share of these."""
     workers: Count = None
     """Trainings at the same time; by default one for each core, up to 8, and on a cluster all that it has room for."""
+    limit: Annotated[float | None, one(float, "a number of seconds", "SECONDS"), UNSAID] = None
+    """Seconds after which a training that has not ended is ended, and fails; by default ten times the budget and five
+    minutes more, or for a budget in other units an hour without progress."""
     on: Annotated[str | None, one(str, "a cluster", "CLUSTER"), UNSAID] = None
     """Cluster to train on: ray, the Ray cluster that this machine is part of, or ray://HOST:PORT."""
     report: File = None
@@ -94,8 +100,6 @@ class Compare:
 
     def check(self) -> None:
         """Raise ParameterError for what is wrong before any data is read."""
-        from manyways.comparison.given import check_on
-
         check_budget(self.budget)
         at_least("--labels", self.labels, 1)
         at_least("--seeds", self.seeds, 1)
@@ -104,7 +108,14 @@ class Compare:
         at_least("--splits", self.splits, 2)
         if not 0 < self.test_share < 1:
             raise ParameterError(f"--test-share must be in (0, 1); got {self.test_share}.")
-        check_on(self.on)
+        if self.on is not None:  # what checks it loads what trains
+            from manyways.comparison.given import check_on
+
+            check_on(self.on)
+        if self.confirm is not None and not 0 < self.confirm < 1:
+            raise ParameterError(f"--confirm must be in (0, 1); got {self.confirm}.")
+        if self.limit is not None and not self.limit > 0:
+            raise ParameterError(f"--limit must be above 0; got {self.limit}.")
         check_file("--report", self.report)
         check_file("--json", self.json)
         if self.open and self.report is None:
@@ -138,7 +149,9 @@ def main(arguments: Sequence[str]) -> int:
             split=options.split,
             folds=options.folds,
             splits=options.splits,
+            confirm=options.confirm,
             workers=options.workers,
+            limit=options.limit,
             on=options.on,
             fresh=options.fresh,
             start=options.start,
@@ -168,4 +181,4 @@ def _finish(comparison: "Comparison", options: Compare) -> int:
     if any(entry.pending for entry in comparison.entries):
         out.print("\nInterrupted: finished trainings are kept. Type the same command again to go on.")
         return INTERRUPTED
-    return 0 if any(entry.scored for entry in comparison.entries) else 1
+    return 0 if any(entry.scored and not entry.reference for entry in comparison.entries) else 1

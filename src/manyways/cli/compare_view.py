@@ -10,7 +10,7 @@ from manyways.terminal import Terminal
 from manyways.training.progress import duration
 
 if TYPE_CHECKING:
-    from manyways.comparison.compare import CompareProgress
+    from manyways.comparison.progress import CompareProgress
 
 
 class CompareView:

@@ -4,6 +4,7 @@ import ast
 import inspect
 import textwrap
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -122,7 +123,8 @@ def _described(annotation: Any) -> tuple[str, Any]:
     if origin is tuple and parts[-1] is ...:
         words, read = _described(parts[0])
         return f"several of: {words}", None if read is None else annotation
-    return PLAIN.get(annotation, "a function or object, in Python only"), annotation if annotation in PLAIN else None
+    other = "values by name, as in {'name': …}" if origin is Mapping else "a function or object, in Python only"
+    return PLAIN.get(annotation, other), annotation if annotation in PLAIN else None
 
 
 def _described_union(parts: tuple[Any, ...]) -> tuple[str, Any]:

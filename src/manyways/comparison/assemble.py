@@ -1,9 +1,8 @@
 """From outcomes to a comparison: means, intervals, label efficiency, and the best seen closely."""
 
-import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import BASELINE, START, conclude
-from manyways.comparison.job import Job, Outcome
-from manyways.comparison.label_efficiency import labels_needed
+from manyways.comparison.confirmation import confirm
+from manyways.comparison.evidence import Evidence, Outcomes, by_seed
+from manyways.comparison.job import Outcome
 from manyways.comparison.results import (
     Best,
     Comparison,
@@ -22,8 +22,11 @@ from manyways.comparison.results import (
     InputColumn,
     LabelPoint,
     Machine,
+    within,
 )
 from manyways.comparison.split_cautions import split_cautions
+from manyways.comparison.statistics.intervals import seed_interval
+from manyways.comparison.uncertainty import with_uncertainty
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
 from manyways.metrics import higher_is_better
@@ -35,15 +38,15 @@ OVER_BUDGET = 1.2
 """Multiple of the budget from which on an entry is marked."""
 BUSY = 1.5
 """Multiple of the time of a quiet machine from which on a busy one is warned of."""
-Outcomes = Mapping[Job, Outcome]
 
 
 def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted: bool) -> Comparison:
     """The comparison that `outcomes` of the jobs of `plan` amount to."""
     import torch
 
-    curve = label_points(plan, outcomes)
-    entries = [make_entry(plan, name, method, outcomes, curve, interrupted) for name, method in plan.entries.items()]
+    evidence = Evidence(plan, outcomes, folder)
+    curve = label_points(plan, evidence)
+    entries = [make_entry(plan, name, method, outcomes, interrupted) for name, method in plan.entries.items()]
     if any(job.method == START for job in plan.jobs()):
         entries.insert(0, start_entry(plan, outcomes, interrupted))
     comparison = Comparison(
@@ -70,44 +73,24 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
         notes=tuple(filter(None, [plan.metric_note, _busy(plan, outcomes)])),
         exhibits=plan.task.overview(entries),
     )
+    comparison = with_uncertainty(comparison, evidence)
     comparison = replace(comparison, best=_best(plan, comparison, folder))
+    comparison = replace(comparison, conclusion=conclude(comparison))
+    if plan.apart is not None and not interrupted:
+        comparison = replace(comparison, confirmed=confirm(plan, comparison, folder))
     conclusion = conclude(comparison)
     cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions, *plan.shortlist.notes())
     return replace(comparison, conclusion=replace(conclusion, cautions=cautions))
 
 
-def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Student's interval of the mean at 95%; None, None for fewer than two values."""
-    from scipy.stats import t
-
-    if len(values) < 2:
-        return None, None
-    mean = float(np.mean(values))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return mean - half, mean + half
-
-
-def label_points(plan: ComparisonPlan, outcomes: Outcomes) -> list[LabelPoint]:
+def label_points(plan: ComparisonPlan, evidence: Evidence) -> list[LabelPoint]:
     """Plain supervision at growing numbers of labels."""
     points = []
     for count in plan.curve:
-        mine = {job: each for job, each in outcomes.items() if job.method == BASELINE and job.labels == count}
-        scores = list(by_seed(mine).values())
+        scores = tuple(evidence.scores(BASELINE, count).values())
         if scores:
-            points.append(LabelPoint(count, float(np.mean(scores)), *interval(scores), tuple(scores)))
+            points.append(LabelPoint(count, float(np.mean(scores)), scores=scores))
     return points
-
-
-def by_seed(outcomes: Outcomes) -> dict[int, float]:
-    """The score by seed over its splits, in which a test row counts as one, in the order of `outcomes`."""
-    rows: dict[int, list[tuple[float, int]]] = {}
-    for job, outcome in outcomes.items():
-        if outcome.score is not None:
-            rows.setdefault(job.seed, []).append((outcome.score, max(1, outcome.test_rows)))
-    return {
-        seed: float(np.average([score for score, _ in pairs], weights=[count for _, count in pairs]))
-        for seed, pairs in rows.items()
-    }
 
 
 def make_entry(
@@ -115,7 +98,6 @@ def make_entry(
     name: str,
     method: Method,
     outcomes: Outcomes,
-    points: Sequence[LabelPoint],
     interrupted: bool,
 ) -> Entry:
     """The row of one method: its mean over seeds and what it cost, or why it failed."""
@@ -144,29 +126,16 @@ def make_entry(
     scores = by_seed({job: mine[job] for job in jobs})
     if not scores:
         return entry
-    mean = float(np.mean(list(scores.values())))
-    low, high = interval(list(scores.values()))
-    equivalent, note = None, ""
-    if plan.task.labelled and not entry.reference:
-        counts, curve = [point.labels for point in points], [point.score or 0.0 for point in points]
-        if name == BASELINE and plan.labels in counts:
-            equivalent = float(plan.labels)  # it is what the others are measured by, and needs what it was given
-        else:
-            equivalent, note = labels_needed(counts, curve, mean, higher_is_better(plan.metric))
     return replace(
         entry,
-        score=mean,
-        low=low,
-        high=high,
+        score=float(np.mean(list(scores.values()))),
         scores=tuple(scores.get(seed) for seed in plan.seeds) if failed else tuple(scores.values()),
         seconds=float(np.mean([outcome.seconds for outcome in done])),
         peak_memory_mb=max((o.peak_memory_mb for o in done if o.peak_memory_mb), default=None),
         parameters=done[0].parameters,
         steps=round(float(np.mean([outcome.steps for outcome in done]))),
-        labels_equivalent=equivalent,
-        labels_note=note,
         metrics={key: float(np.mean([o.metrics[key] for o in done])) for key in done[0].metrics},
-        curve=tuple(_curve([outcome.curve for outcome in done])),
+        curve=tuple(_curve([outcome.curve for outcome in done], plan.metric)),
         exhibits=next((outcome.exhibits for outcome in done if outcome.exhibits), ()),
         over_budget=_over_budget(plan, done),
         failed_seeds={str(job.seed): error for job, error in failed.items()},
@@ -209,19 +178,19 @@ def start_entry(plan: ComparisonPlan, outcomes: Outcomes, interrupted: bool) -> 
     if outcome is None or outcome.score is None:
         return replace(entry, error=outcome.error if outcome else None)
     scores = (next(iter(by_seed(mine).values())),) * len(plan.seeds)
-    low, high = interval(scores)
     return replace(
-        entry, score=scores[0], low=low, high=high, scores=scores, seconds=0.0, parameters=outcome.parameters,
+        entry, score=scores[0], scores=scores, seconds=0.0, parameters=outcome.parameters,
         steps=0, metrics=dict(outcome.metrics), pending=False,
     )  # fmt: skip
 
 
-def _curve(curves: list[list[tuple[int, float, float]]]) -> list[CurvePoint]:
+def _curve(curves: list[list[tuple[int, float, float]]], metric: str) -> list[CurvePoint]:
+    """The learning curve: means over trainings, and intervals over seeds alone, of the test rows looked at."""
     points = []
     for at in range(min(len(curve) for curve in curves)):
         steps, seconds, scores = zip(*(curve[at] for curve in curves), strict=True)
         mean = (float(np.mean(steps)), float(np.mean(seconds)), float(np.mean(scores)))
-        points.append(CurvePoint(round(mean[0]), mean[1], mean[2], *interval(list(scores))))
+        points.append(CurvePoint(round(mean[0]), mean[1], mean[2], *within(metric, *seed_interval(scores, CONFIDENCE))))
     return points
 
 

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Literal
 from manyways.checked_json import read
 from manyways.comparison.assemble import assemble
 from manyways.comparison.comparison_plan import ComparisonPlan, make_plan
+from manyways.comparison.contributions import NAME as CONTRIBUTIONS
+from manyways.comparison.contributions import read_contributions
 from manyways.comparison.given import check_given
 from manyways.comparison.job import Job, Outcome, outcome_from_json, outcome_to_json
+from manyways.comparison.limits import Limits
+from manyways.comparison.progress import CompareProgress, Progress
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
 from manyways.comparison.workers import Report, Workers, run_here
@@ -33,17 +37,6 @@ if TYPE_CHECKING:
     from manyways.data.read import Source
 
 
-@dataclass(frozen=True)
-class CompareProgress:
-    """Progress of a comparison: jobs done, those running with their progress in [0, 1], and the last that ended."""
-
-    done: int
-    total: int
-    running: Sequence[tuple[str, float]]
-    finished: str | None = None
-    remaining_seconds: float | None = None
-
-
 def compare(
     data: "Source",
     *,
@@ -57,11 +50,13 @@ def compare(
     split: Way = "auto",
     folds: int | None = None,
     splits: int | None = None,
+    confirm: float | None = None,
     workers: int | None = None,
     on: str | None = None,
     fresh: bool = False,
     start: "Model | str | Path | None" = None,
     backbone: str | None = None,
+    limit: float | None = None,
     command: str | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
 ) -> Comparison:
@@ -87,6 +82,9 @@ def compare(
             have one, else random. Rows of one subject or group are never on both sides, whatever the split.
         folds: Number of folds: each row is tested on once for every seed. None: one test part.
         splits: Number of random splits, each with test rows of its own; every method is trained on each.
+        confirm: Share of the rows, drawn as test rows are, that is kept apart from everything: in the end the entry
+            that is recommended, and no other, is scored on them. Of data with test rows of its own, a share of these.
+            None keeps none apart.
         workers: Processes at once; 0 runs in this process, one by one. By default one per core, up to 8; on a cluster
             as many as it has processors for.
         on: Cluster that trainings run on: "ray" for the Ray cluster that this machine is part of, "ray://HOST:PORT" for
@@ -97,6 +95,9 @@ def compare(
         backbone: A pretrained checkpoint, its folder or Hub name (owner/name), that every method starts from which can;
             of several inputs each may have its own, "says=owner/name". Plain supervision, which the others are measured
             against, learns from scratch unless it is among `methods`.
+        limit: Seconds after which a training that has not ended is ended, and fails; by default ten times the budget
+            and five minutes, or for a budget in other units an hour without progress. Trainings in this process
+            (workers=0) and on a cluster have no limit.
         command: Command line that a report shows as the way to repeat this.
         on_progress: Function that is given the progress, as it changes.
 
@@ -112,13 +113,14 @@ def compare(
 
     check_given({
         "methods": methods, "labels": labels, "seeds": seeds, "metric": metric, "workers": workers, "start": start,
-        "backbone": backbone, "on": on, "on_progress": on_progress,
+        "backbone": backbone, "on": on, "on_progress": on_progress, "limit": limit,
     })  # fmt: skip
     begun = open_start(start) if start is not None else None
     splitting = Splitting(split, test_share, folds, splits)
     plan = make_plan(
-        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw
-    )
+        as_data(data), methods, labels, Budget.of(budget), seeds, metric, splitting, workers, begun, backbone, draw,
+        confirm,
+    )  # fmt: skip
     if on is not None:
         plan = replace(plan, threads=1)  # a task takes as many processors, and a node may have few
     folder = make_folder(home_folder() / "comparisons" / plan.key)
@@ -129,11 +131,11 @@ def compare(
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     plan.task.prepare(plan.data)
     outcomes = {job: outcome for job in jobs if (outcome := _earlier(folder / job.key, job))}
-    progress = _Progress(len(jobs), len(outcomes), on_progress, plan)
+    waiting = [job for job in jobs if job not in outcomes]
+    progress = Progress(plan, waiting, len(jobs), on_progress)
     interrupted = False
     try:
-        waiting = [job for job in jobs if job not in outcomes]
-        with _reports(plan, waiting, folder, on, workers) as reports:
+        with _reports(plan, waiting, folder, on, workers, Limits.of(plan.budget, limit)) as reports:
             for report in reports:
                 if report.outcome:
                     outcomes[report.job] = report.outcome
@@ -147,7 +149,7 @@ def compare(
 
 @contextmanager
 def _reports(
-    plan: ComparisonPlan, jobs: list[Job], folder: Path, on: str | None, workers: int | None
+    plan: ComparisonPlan, jobs: list[Job], folder: Path, on: str | None, workers: int | None, limits: Limits
 ) -> Iterator[Iterator[Report]]:
     def folder_of(job: Job) -> Path:
         return folder / job.key
@@ -162,7 +164,7 @@ def _reports(
     else:
         table = save_table(plan.rows, folder / "table")
         environment = plan.data.environment.to_json() if plan.data.environment else None
-        with Workers(min(plan.workers, len(jobs)), plan.threads, table, folder_of, environment) as processes:
+        with Workers(min(plan.workers, len(jobs)), plan.threads, table, folder_of, environment, limits) as processes:
             yield processes.run(jobs)
 
 
@@ -174,6 +176,10 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
         outcome = outcome_from_json(read(path, str(path), DataError).members, str(path))
         if outcome.score is None or job.metric not in outcome.metrics:
             raise DataError(f"{path} holds no {job.metric}; it is damaged or was written by something else.")
+        if outcome.contributions and not (folder / CONTRIBUTIONS).exists():
+            return None
+        if outcome.contributions:
+            read_contributions(folder)
     except DataError as error:
         raise DataError(f"{error} Train anew, which replaces it: --fresh, or compare(…, fresh=True).") from error
     return outcome
@@ -184,46 +190,3 @@ def _keep(folder: Path, outcome: Outcome) -> None:
     if outcome.error is None:  # a failure may have been the machine's: the same command tries again
         private_folder(folder)
         tighten(write_whole(folder / "outcome.json", json.dumps(outcome_to_json(outcome))))
-
-
-class _Progress:
-    """Counts jobs and guesses the time that remains from those that ended."""
-
-    def __init__(
-        self, total: int, done: int, tell: Callable[[CompareProgress], None] | None, plan: ComparisonPlan
-    ) -> None:
-        self._total, self._done, self._tell, self._plan = total, done, tell, plan
-        self._running: dict[Job, float] = {}
-        self._began, self._ended_here = time.monotonic(), 0
-        if tell:
-            earlier = f"{done} of {total} trainings are known from before" if done else None
-            tell(CompareProgress(done, total, (), earlier))
-
-    def hear(self, report: Report) -> None:
-        """Take in `report` and tell the listener."""
-        finished = None
-        if report.outcome is None:
-            self._running[report.job] = report.progress or 0.0
-        else:
-            self._running.pop(report.job, None)
-            self._done, self._ended_here = self._done + 1, self._ended_here + 1
-            score = report.outcome.score
-            what = f"{self._plan.metric} {score:.4f}" if score is not None else f"failed: {report.outcome.error}"
-            finished = f"{self._describe(report.job)}: {what}"
-        if self._tell:
-            running = tuple((self._describe(job), at) for job, at in self._running.items())
-            self._tell(CompareProgress(self._done, self._total, running, finished, self._remaining()))
-
-    def _describe(self, job: Job) -> str:
-        return describe(job, self._plan.task.labelled, self._plan.titles.get(job.method))
-
-    def _remaining(self) -> float | None:
-        if not self._ended_here:
-            return None
-        return (time.monotonic() - self._began) / self._ended_here * (self._total - self._done)
-
-
-def describe(job: Job, labelled: bool = True, title: str | None = None) -> str:
-    """A job in a few words, with the title of its entry; without one, with its name."""
-    shown = "all labels" if job.labels is None else f"{job.labels} labels"
-    return ", ".join([title or job.method, *([shown] if labelled else []), f"seed {job.seed}", *job.split.title])

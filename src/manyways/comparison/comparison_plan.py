@@ -14,6 +14,7 @@ from manyways.comparison.shortlist import Shortlist, everything, shortlist
 from manyways.comparison.start import Start
 from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
+from manyways.data.apart import kept_apart
 from manyways.data.data import Data
 from manyways.data.given import Draw
 from manyways.data.splitting import Rule, Split, Splitting
@@ -54,6 +55,8 @@ class ComparisonPlan:
     curve: tuple[int, ...]
     task: Task
     start: Start | None = None
+    apart: Data | None = None
+    """Rows that nothing is learned from or tested on; the entry that is chosen is scored on them in the end."""
     draw: Draw = "random"
     metric_note: str = ""
     """The reason for the metric, where it is not the usual one and nobody named it."""
@@ -70,11 +73,11 @@ class ComparisonPlan:
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
         runs = [(seed, split) for place, seed in enumerate(self.seeds) for split in self.splits(place)]
-        kept = runs[0]
+        kept = {runs[0]} if self.apart is None else {(seed, self.splits(at)[0]) for at, seed in enumerate(self.seeds)}
         entries = [
             self._begun(
                 Job(
-                    name, self.labels, seed, str(self.budget), self.metric, (seed, split) == kept, fields_of(method),
+                    name, self.labels, seed, str(self.budget), self.metric, (seed, split) in kept, fields_of(method),
                     split=split, draw=self.draw,
                 )
             )
@@ -82,7 +85,9 @@ class ComparisonPlan:
             for name, method in self.entries.items()
         ]  # fmt: skip
         if self.start is not None and self.start.scored_by(self.task):
-            untrained = [Job(START, self.labels, kept[0], "", self.metric, split=split) for split in self.splits(0)]
+            untrained = [
+                Job(START, self.labels, self.seeds[0], "", self.metric, split=split) for split in self.splits(0)
+            ]
             entries = [*map(self._begun, untrained), *entries]
         if not self.task.labelled:
             return entries
@@ -132,7 +137,7 @@ class ComparisonPlan:
 def make_plan(
     data: Data, methods: Sequence[Method | str] | str | None, labels: int | None, budget: Budget,
     seeds: int | Sequence[int], metric: str | None, splitting: Splitting, workers: int | None,
-    start: Start | None = None, backbone: str | None = None, draw: Draw = "random",
+    start: Start | None = None, backbone: str | None = None, draw: Draw = "random", confirm: float | None = None,
 ) -> ComparisonPlan:  # fmt: skip
     """Check what was asked for and fill in the defaults."""
     named = None if methods is None or methods == ALL else [_method(method) for method in methods]
@@ -140,6 +145,9 @@ def make_plan(
         checkpoints_of(backbone, data)  # one that reads none of the inputs is refused now, not in every job
         named = named and [method.with_backbone(backbone) for method in named]
     rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
+    apart = None
+    if confirm is not None:
+        data, apart = kept_apart(data, confirm, rule)
     rows = data
     if rule == "classes":
         data = splitting.splits(rule, 0)[0].of(data)  # else the classes to be told apart would be known ones
@@ -199,6 +207,7 @@ def make_plan(
         curve=_label_curve(data, visible) if task.labelled else (),
         task=task,
         start=start,
+        apart=apart,
         draw=draw,
         shortlist=listed,
         references=task.references(visible),

@@ -1,12 +1,16 @@
 """The answer of a comparison in plain sentences, from its numbers alone."""
 
 import math
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from math import nan
+
+import numpy as np
 
 from manyways.comparison import wording
 from manyways.comparison.remarks import remarks
 from manyways.comparison.results import Comparison, Conclusion, Entry
+from manyways.comparison.statistics.components import ScoreTable
+from manyways.comparison.statistics.intervals import t_quantile
+from manyways.comparison.statistics.simultaneous import Gap, gaps_to_best
 
 BASELINE = "supervised"
 START = "start"
@@ -16,43 +20,31 @@ PER_TOKEN = ("nats_per_token", "perplexity")
 FEW_SEEDS = 3
 CHEAPER = 0.5
 WIDE = 0.025
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The distance of an entry from the best.
-
-    `mean` is positive where the best is better, `error` its standard error and `half` half the width of its
-    interval; both None where the numbers give none.
-    """
-
-    mean: float
-    error: float | None
-    half: float | None
-
-    @property
-    def distinguishable(self) -> bool:
-        """True if the interval of the difference leaves out zero."""
-        return self.half is not None and self.mean > self.half
+CONFIRM = "--confirm 0.2 scores the one that is chosen on rows kept apart"
 
 
 def conclude(comparison: Comparison) -> Conclusion:
     """The way to take, and the reason.
 
-    Two entries are told apart by the paired t interval of their differences over the seeds. Among those that
-    cannot be told apart from the best, the cheapest is recommended if it also lies within one standard error of
-    the difference (Breiman et al., Classification and Regression Trees, 1984).
+    Entries are told apart from the best by the simultaneous intervals of their differences over seeds and test rows
+    (`gaps_to_best`). Among those that cannot be told apart, the cheapest is recommended if it also lies within one
+    standard error of the difference (Breiman et al., Classification and Regression Trees, 1984).
     """
     ranked = comparison.contestants()
     if not ranked:
         return Conclusion(title=_nothing(comparison), cautions=tuple(_unfinished(comparison)))
     best = ranked[0]
-    gaps = {entry.name: gap(comparison, best, entry) for entry in ranked[1:]}
+    gaps = gaps_behind(comparison)
     tied = [entry for entry in ranked[1:] if not gaps[entry.name].distinguishable]
     choice = _cheapest(best, [entry for entry in tied if _close(gaps[entry.name])])
     return Conclusion(
         title=_title(comparison, choice, ranked),
-        sentences=(*_why(comparison, choice, best, tied, gaps), *_saving(comparison, choice), *_bounds(comparison)),
+        sentences=(
+            *_why(comparison, choice, best, tied, gaps),
+            *_confirmed(comparison, choice),
+            *_saving(comparison, choice),
+            *_bounds(comparison),
+        ),
         cautions=(
             *comparison.notes,
             *_cautions(comparison, choice),
@@ -64,33 +56,30 @@ def conclude(comparison: Comparison) -> Conclusion:
     )
 
 
-def gap(comparison: Comparison, best: Entry, other: Entry) -> Gap:
-    """The distance of `other` from `best`: paired over the seeds where both have all of them.
-
-    With one seed, an accuracy falls back on the error of the test set, taken as two independent samples.
-    """
-    sign = 1.0 if comparison.higher_is_better else -1.0
-    mean = sign * ((best.score or 0.0) - (other.score or 0.0))
-    pairs = [(a, b) for a, b in zip(best.scores, other.scores, strict=False) if a is not None and b is not None]
-    if len(pairs) == len(comparison.seeds) == len(best.scores) == len(other.scores) and len(pairs) > 1:
-        differences = [sign * (a - b) for a, b in pairs]
-        error = stdev(differences) / math.sqrt(len(pairs))
-        return Gap(fmean(differences), error, error * t_quantile(comparison.confidence, len(pairs) - 1))
-    halves = [_half(entry) for entry in (best, other)]
+def gaps_behind(comparison: Comparison) -> dict[str, Gap]:
+    """The distance of each entry from the best, by name: as it was found from test rows, else from the scores alone."""
+    best, *others = comparison.contestants()
+    if all(entry.behind is not None for entry in others):
+        return {entry.name: Gap(entry.behind or 0.0, entry.behind_error, entry.behind_half) for entry in others}
+    ranked = (best, *others)
+    scores = np.full((len(ranked), max(len(comparison.seeds), *(len(entry.scores) for entry in ranked))), nan)
+    for at, entry in enumerate(ranked):
+        scores[at, : len(entry.scores)] = [nan if score is None else score for score in entry.scores]
+    gaps = gaps_to_best(ScoreTable(scores), 0, comparison.higher_is_better, comparison.confidence)[1:]
     if len(comparison.seeds) == 1:
-        halves = [_test_margin(comparison, entry.score) for entry in (best, other)]
-    if halves[0] is None or halves[1] is None:
-        return Gap(mean, None, None)
-    half = math.hypot(halves[0], halves[1])
-    return Gap(mean, half / t_quantile(comparison.confidence, math.inf), half)
+        gaps = [_by_test_rows(comparison, best, entry, gap) for entry, gap in zip(others, gaps, strict=True)]
+    return {entry.name: gap for entry, gap in zip(others, gaps, strict=True)}
 
 
-def t_quantile(confidence: float, freedom: float) -> float:
-    """The number of standard errors that an interval of level `confidence` in (0, 1) reaches; `freedom` may be inf."""
-    from scipy.special import ndtri, stdtrit
-
-    upper = (1 + confidence) / 2
-    return float(ndtri(upper) if math.isinf(freedom) else stdtrit(freedom, upper))
+def _by_test_rows(comparison: Comparison, best: Entry, other: Entry, gap: Gap) -> Gap:
+    """`gap` of two accuracies with one seed, as if each were measured on test rows of its own."""
+    one, two = (_test_margin(comparison, entry.score) for entry in (best, other))
+    if one is None or two is None:
+        return gap
+    error = math.hypot(one, two) / t_quantile(comparison.confidence, math.inf)
+    entries = len(comparison.contestants())
+    together = 1 - (1 - comparison.confidence) / max(1, entries * (entries - 1) // 2)  # Bonferroni's
+    return Gap(gap.mean, error, error * t_quantile(together, math.inf))
 
 
 def _half(entry: Entry) -> float | None:
@@ -141,8 +130,7 @@ def _title(comparison: Comparison, choice: Entry, ranked: list[Entry]) -> str:
 
 
 def _why(comparison: Comparison, choice: Entry, best: Entry, tied: list[Entry], gaps: dict[str, Gap]) -> list[str]:
-    seeds = len(comparison.seeds)
-    over = f"over {seeds} seed{'' if seeds == 1 else 's'}"
+    over = f"over {wording.interval_over(comparison)}"
     if not gaps:
         return ["It is the only entry with a score, so there is nothing to compare it with."]
     top = f"{best.title} has the best mean, {wording.reached(comparison, best)}"
@@ -184,6 +172,16 @@ def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) 
     return [f"{choice.title} is {amount} {side} {against}{unsure}."]
 
 
+def _confirmed(comparison: Comparison, choice: Entry) -> list[str]:
+    """The score on rows that were kept apart."""
+    confirmed = comparison.confirmed
+    if confirmed is None or confirmed.name != choice.name or confirmed.score is None:
+        return []
+    reached = wording.reached(comparison, confirmed)
+    apart = f"{wording.count(confirmed.rows)} rows that were kept apart, and that no other entry was scored on"
+    return [f"On {apart}, {choice.title} reaches {reached}."]
+
+
 def _bounds(comparison: Comparison) -> list[str]:
     """Scores of those that learn under easier conditions, in words."""
     return [
@@ -209,15 +207,18 @@ def _saving(comparison: Comparison, choice: Entry) -> list[str]:
     if choice.name == BASELINE:
         return []
     if choice.labels_equivalent is None:
-        if not choice.labels_note.startswith(("more than", "fewer than")):
-            return []
-        return [f"Plain supervision would need {choice.labels_note} labels to match it."]
+        if wording.beyond_the_curve(choice) or choice.labels_note.startswith("fewer than"):
+            return [f"Plain supervision would need {choice.labels_note} labels to match it."]
+        return [f"How many labels it saves is {choice.labels_note}."] if choice.labels_note else []
     times = choice.labels_equivalent / max(labels, 1)
-    needed = wording.count(choice.labels_equivalent)
+    needed, between = wording.count(choice.labels_equivalent), wording.labels_range(choice)
     if times < 1.05:
-        return [f"It saves no labels: plain supervision needs about {needed} to match it."]
+        return [f"It saves no labels: plain supervision needs about {needed} to match it{between}."]
     often = f"{wording.number(times, 2)} times the {wording.count(labels)} used here"
-    return [f"Plain supervision would need about {needed} labels to match it, {often}."]
+    unsure = ""
+    if choice.labels_low is not None and choice.labels_low <= 1.05 * labels:
+        unsure = " That it saves any is not beyond doubt."
+    return [f"Plain supervision would need about {needed} labels to match it{between}, {often}.{unsure}"]
 
 
 def _unfinished(comparison: Comparison) -> list[str]:
@@ -243,8 +244,11 @@ def _cautions(comparison: Comparison, choice: Entry) -> list[str]:
     if seeds < FEW_SEEDS:
         known = "One seed says nothing of" if seeds == 1 else f"{seeds} seeds say little of"
         sentences.append(f"{known} the spread between runs; repeat with --seeds 5.")
+    if comparison.confirmed is None and len(comparison.contestants()) > 1 and comparison.interval_over[1:]:
+        among = f"The best of {len(comparison.contestants())} was chosen on these {comparison.interval_over[1]}"
+        sentences.append(f"{among}, so its own score is a little flattering; {CONFIRM}.")
     by_chance = _test_margin(comparison, choice.score)
-    if by_chance is not None and by_chance >= 0.01:
+    if by_chance is not None and by_chance >= 0.01 and not comparison.interval_over[1:]:
         rows = wording.count(comparison.data.test_rows)
         amount = wording.difference(comparison, by_chance)
         sentences.append(f"With {rows} test rows, any accuracy here is uncertain by ± {amount}.")
@@ -257,5 +261,6 @@ def _cautions(comparison: Comparison, choice: Entry) -> list[str]:
     limit = WIDE if comparison.percent else 2 * WIDE * abs(choice.score or 0.0)
     if half is not None and half > limit:
         amount = wording.difference(comparison, half)
-        sentences.append(f"The interval of {choice.title} is wide (± {amount}); more seeds would narrow it.")
+        more = "more test rows or seeds" if comparison.interval_over[1:] else "more seeds"
+        sentences.append(f"The interval of {choice.title} is wide (± {amount}); {more} would narrow it.")
     return sentences

@@ -1,17 +1,18 @@
 """Checks of the arguments of a comparison."""
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from manyways.errors import ParameterError
-from manyways.methods.method import Method
-from manyways.models.model import Model
 
 
 def check_given(arguments: dict[str, Any]) -> None:
     """Raise ParameterError for an argument of `compare` that is of another type than it may be, or out of its range."""
+    from manyways.methods.method import Method
+    from manyways.models.model import Model
+
     methods, seeds = arguments["methods"], arguments["seeds"]
     if isinstance(methods, str) and methods != "all":
         raise ParameterError(f"methods must be a list, or 'all'; got the text {methods!r}. Type methods=[{methods!r}].")
@@ -29,6 +30,9 @@ def check_given(arguments: dict[str, Any]) -> None:
         value = arguments[name]
         if value is not None and not (_whole(value) and value >= least):
             raise ParameterError(f"{name} must be a whole number in [{least}, inf), or None; got {value!r}.")
+    limit = arguments["limit"]
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, Real) or not float(limit) > 0):
+        raise ParameterError(f"limit must be seconds above 0, or None; got {limit!r}.")
     if not isinstance(arguments["metric"], str | None):
         raise ParameterError(
             f"metric must be the name of a score, such as 'accuracy', or None; got {arguments['metric']!r}."

@@ -10,8 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from manyways.checked_json import DAMAGED, Described, described
 from manyways.comparison.conclusion import START
+from manyways.comparison.contributions import write_contributions
 from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.follower import LEAST_SECONDS, Follower
 from manyways.comparison.start import saved_model
@@ -23,7 +26,7 @@ from manyways.errors import DataError, DataWarning, ManywaysError, ModelError, N
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
 from manyways.models.model import Model
-from manyways.models.saving import save_model
+from manyways.models.saving import fingerprint, save_model
 from manyways.permissions import private_folder, tighten
 from manyways.training.budget import Budget
 from manyways.training.run import Run
@@ -66,14 +69,16 @@ class Job:
 
 
 def fields_of(method: Method) -> str:
-    """A hash of a method's name and all its fields."""
-    return hashlib.sha256(json.dumps(method.to_json()).encode()).hexdigest()[:16]
+    """A hash of a method's name and all its fields, and of the weights in the folders of checkpoints that they name."""
+    facts = [method.to_json(), *(weights for place in method.checkpoint_folders() if (weights := fingerprint(place)))]
+    return hashlib.sha256(json.dumps(facts if len(facts) > 1 else facts[0]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The outcome of a job: a score, or the reason why there is none.
 
+    `contributions`: what each test row contributes to the score lies in the job's folder (`read_contributions`).
     `seconds` are those of the steps, where it took some, `fit_seconds` those of the whole fit without scores on test
     rows, `wall_seconds` those of the job. `slowdown` is how many times slower the machine was than a quiet one.
     """
@@ -93,6 +98,7 @@ class Outcome:
     caution: str = ""
     training_rows: int = 0
     test_rows: int = 0
+    contributions: bool = False
 
 
 def _first_labels(learner: Method, data: Data, job: Job) -> int:
@@ -139,7 +145,7 @@ def run_job(
         data = job.split.of(data)
         start = saved_model(job.start) if job.start else None
         if job.method == START and start is not None:
-            return _untrained(job, start, data)
+            return _untrained(job, start, data, folder)
         learner = method or _from_text(job)
         visible = data
         if job.labels is not None:
@@ -160,7 +166,7 @@ def run_job(
             _check_labels(learner, model, job.labels, start)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", DataWarning)
-            metrics = _scored(model, data, job.metric, follower.finish(model))
+            metrics, contributions = _scored(model, data, job.metric, follower.finish(model), folder)
         exhibits: tuple[Exhibit, ...] = ()
         if job.keep_model:
             tighten(save_model(model, folder / "model"))
@@ -180,6 +186,7 @@ def run_job(
         steps=model.lineage.steps,
         training_rows=len(data.training),
         test_rows=len(data.test),
+        contributions=contributions,
         parameters=model.parameters,
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
@@ -192,23 +199,33 @@ def _caution(model: Model) -> list[str]:
     return [str(said) for said in [model.lineage.facts.get("caution")] if said]
 
 
-def _scored(model: Model, data: Data, metric: str, noted: dict[str, float]) -> dict[str, float]:
-    """All scores of `model`, with those `noted` on the way. Raises ModelError where the metric is not among them."""
-    scores = {**task_of(data, metric).score(model, data, None), **noted}
+def _scored(
+    model: Model, data: Data, metric: str, noted: dict[str, float], folder: Path
+) -> tuple[dict[str, float], bool]:
+    """All scores of `model`, with those `noted` on the way; and True if contributions to `metric` lie in `folder`.
+
+    Raises ModelError where the metric is not among the scores.
+    """
+    evaluation = task_of(data, metric).evaluate(model, data, metric)
+    scores = {**evaluation.scores, **noted}
     if metric not in scores:
         given = ", ".join(scores) or "nothing"
         raise ModelError(f"The model gives {', '.join(sorted(model.gives))} and is scored by {given}, not by {metric}.")
-    return scores
+    if evaluation.rows is None or np.isinf(evaluation.rows).any() or np.isnan(evaluation.rows).all():
+        return scores, False
+    write_contributions(evaluation.rows, folder)
+    return scores, True
 
 
-def _untrained(job: Job, start: Model, data: Data) -> Outcome:
+def _untrained(job: Job, start: Model, data: Data, folder: Path) -> Outcome:
     """The score of the start as it is."""
-    metrics = _scored(start, data, job.metric, {})
+    metrics, contributions = _scored(start, data, job.metric, {}, folder)
     return Outcome(
         score=metrics[job.metric],
         metrics=metrics,
         training_rows=len(data.training),
         test_rows=len(data.test),
+        contributions=contributions,
         parameters=start.parameters,
     )
 
@@ -280,6 +297,7 @@ def outcome_from_json(saved: Mapping[str, Any], where: str = "the outcome") -> O
         steps=outcome.get("steps", int),
         training_rows=outcome.get("training_rows", int),
         test_rows=outcome.get("test_rows", int),
+        contributions=outcome.get("contributions", bool),
         parameters=outcome.get("parameters", int),
         peak_memory_mb=outcome.get("peak_memory_mb", float, None),
         curve=curve,

@@ -13,7 +13,9 @@ from manyways.comparison.records import Record
 from manyways.errors import DataError
 from manyways.whole import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
+"""Versions that are read. Intervals of version 1 are over seeds alone, as `interval_over` of what lacks it says."""
 MOST_BYTES = 1 << 30
 """Of a file of results: pictures and sounds are in it."""
 FRACTIONS = frozenset({
@@ -21,7 +23,23 @@ FRACTIONS = frozenset({
     "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision",
     "sample_recall", "prequential_accuracy",
 })  # fmt: skip
+BOUNDED = FRACTIONS - {"forgetting", "backward_transfer"} | {
+    "mean_average_precision", "micro_f1", "macro_f1", "hamming_loss", "subset_accuracy", "expected_calibration_error",
+}  # fmt: skip
+"""Metrics that lie in [0, 1]."""
+NOT_NEGATIVE = frozenset({
+    "log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error", "nats_per_token", "nats_per_character",
+    "perplexity", "frechet_distance", "median_rank",
+})  # fmt: skip
+AT_MOST_1 = frozenset({"r2", "mean_score"})
 SCATTER_LIMIT = 500
+
+
+def within(metric: str, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """The ends of an interval, as far as `metric` can be so low and so high."""
+    least = 0.0 if metric in BOUNDED | NOT_NEGATIVE else -math.inf
+    most = 1.0 if metric in BOUNDED | AT_MOST_1 else math.inf
+    return None if low is None else max(low, least), None if high is None else min(high, most)
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,7 @@ class Machine(Record):
 
 @dataclass(frozen=True)
 class CurvePoint(Record):
-    """The test score after `step` steps and `seconds` of training: mean over seeds and its interval."""
+    """The test score after `step` steps and `seconds` of training: mean over seeds and its interval over them alone."""
 
     step: int
     seconds: float | None
@@ -94,7 +112,7 @@ class CurvePoint(Record):
 
 @dataclass(frozen=True)
 class LabelPoint(Record):
-    """The test score of plain supervision with `labels` labels: mean over seeds, interval, one per seed."""
+    """The test score of plain supervision with `labels` labels: mean over seeds, its interval, one per seed."""
 
     labels: int
     score: float | None
@@ -111,15 +129,20 @@ class Entry(Record):
         name: Name of the way.
         title: Method as text.
         score: Mean of `scores`; None where it failed.
-        low: Lower end of the score's interval; None with one seed.
-        high: Upper end; None with one seed.
+        low: Lower end of the score's interval; None where nothing tells its error.
+        high: Upper end; None likewise.
+        behind: Distance of the mean from that of the best entry, positive where the best is better.
+        behind_error: Standard error of that distance.
+        behind_half: Half the width of its interval, simultaneous over all pairs of entries.
         scores: A score per seed, in the order of the comparison's seeds.
         seconds: Training time of one seed.
         peak_memory_mb: Largest memory of a training.
         parameters: Number of parameters.
         steps: Number of steps.
         labels_equivalent: Number of labels that plain supervision needs for the same score.
-        labels_note: Reason why that has no number ("more than 1,437").
+        labels_low: Lower end of the interval of that number.
+        labels_high: Upper end; None where it is beyond all labels that were tried.
+        labels_note: Words for it, or the reason why it has no number ("about 1,437 or more").
         error: Reason of a failure.
         metrics: All metrics by name.
         curve: Scores during training.
@@ -148,7 +171,12 @@ class Entry(Record):
     peak_memory_mb: float | None = None
     parameters: int | None = None
     steps: int | None = None
+    behind: float | None = None
+    behind_error: float | None = None
+    behind_half: float | None = None
     labels_equivalent: float | None = None
+    labels_low: float | None = None
+    labels_high: float | None = None
     labels_note: str = ""
     error: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
@@ -228,6 +256,27 @@ class Best(Record):
 
 
 @dataclass(frozen=True)
+class Confirmed(Record):
+    """The score of the recommended entry on rows that were kept apart from the whole comparison.
+
+    Attributes:
+        name: Name of the entry.
+        rows: Number of these rows.
+        score: Mean over its models, one of each seed.
+        low: Lower end of its interval.
+        high: Upper end.
+        scores: A score per model.
+    """
+
+    name: str
+    rows: int
+    score: float | None
+    low: float | None = None
+    high: float | None = None
+    scores: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Conclusion(Record):
     """The answer in words: which way to take and why; `recommended` is None when no entry has a score.
 
@@ -244,7 +293,7 @@ class Conclusion(Record):
 
 @dataclass(frozen=True)
 class Comparison(Record):
-    """A whole comparison; intervals are of the mean over seeds.
+    """A whole comparison; intervals are of the mean over seeds and, as far as `interval_over` says, over test rows.
 
     Attributes:
         data: Data that was compared on.
@@ -261,8 +310,10 @@ class Comparison(Record):
         label_curve: Scores of plain supervision at growing numbers of labels.
         best: Best entry.
         conclusion: Conclusion.
+        confirmed: Score of the recommended entry on rows kept apart, where some were.
         command: Command that repeats it.
         confidence: Level of the intervals, in (0, 1).
+        interval_over: What intervals of scores are over: "seeds" or "splits", and "test rows" or "episodes".
         beside: Metrics that are shown beside the score.
         exhibits: Exhibits of all entries together.
         notes: Sentences on how it was measured that its numbers must be read with.
@@ -282,8 +333,10 @@ class Comparison(Record):
     label_curve: tuple[LabelPoint, ...] = ()
     best: Best | None = None
     conclusion: Conclusion | None = None
+    confirmed: Confirmed | None = None
     command: str = ""
     confidence: float = 0.95
+    interval_over: tuple[str, ...] = ("seeds",)
     beside: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
     notes: tuple[str, ...] = ()
@@ -297,6 +350,11 @@ class Comparison(Record):
     def percent(self) -> bool:
         """True if the metric is a fraction of 1 that people read in per cent."""
         return self.metric in FRACTIONS
+
+    @property
+    def bounded(self) -> bool:
+        """True if the metric lies in [0, 1]."""
+        return self.metric in BOUNDED
 
     @property
     def ways(self) -> tuple[Entry, ...]:
@@ -322,9 +380,9 @@ class Comparison(Record):
     def from_json(cls, saved: Mapping[str, Any], where: str = "results") -> Self:
         """The comparison that `to_json` wrote. Raises DataError on another version or damage."""
         version = saved.get("schema") if isinstance(saved, Mapping) else None
-        if type(version) is not int or version != SCHEMA:
+        if type(version) is not int or version not in READABLE:
             raise DataError(
-                f"{where} must have the schema version {SCHEMA}; got {version!r}. "
+                f"{where} must have the schema version {' or '.join(map(str, READABLE))}; got {version!r}. "
                 "Read it with the version of manyways that wrote it, or run the comparison again."
             )
         return super().from_json(saved, where)

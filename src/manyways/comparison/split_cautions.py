@@ -19,7 +19,7 @@ FLATTERS = "tests on rows between those that were learned from, which flatters w
 
 
 def split_cautions(rows: Data, rule: Rule) -> tuple[str, ...]:
-    """What the split of `rows` by `rule` cannot carry, in sentences."""
+    """Sentences on what the split of `rows` by `rule` cannot carry."""
     if rule == "own":
         return tuple(_shared_groups(rows))
     if rule != "random":

@@ -115,8 +115,8 @@ class ComparisonTable:
     def _legend(self, columns: Iterable[str]) -> str:
         lines = []
         if "margin" in columns:
-            seeds = len(self.comparison.seeds)
-            lines.append(f"±: {self.comparison.confidence:.0%} interval of the mean over {seeds} seeds")
+            over = wording.interval_over(self.comparison)
+            lines.append(f"beside the score: {self.comparison.confidence:.0%} interval of the mean over {over}")
         if "labels worth" in columns:
             lines.append("labels worth: labels that plain supervision needs for the same score")
         return "; ".join(lines)

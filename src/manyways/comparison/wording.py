@@ -101,23 +101,31 @@ class Scored(Protocol):
 
 
 def margin(comparison: Comparison, scored: Scored) -> str:
-    """The interval of a score: half its width, "± 0.6", or its ends, "95.2–100", where these are not as far away.
+    """The interval of a score: half its width, "± 0.6", or its ends, "95.2–100.0"; nothing where there is none.
 
-    An interval of a fraction ends at 0 and 1. Nothing where there is none.
+    Ends are said of all scores of a comparison where any entry's are not as far to both sides, so that intervals can be
+    read against each other.
     """
     if scored.low is None or scored.high is None or scored.score is None:
         return ""
     low, high = within_bounds(comparison, scored.low), within_bounds(comparison, scored.high)
-    half = (high - low) / 2
-    if abs((low + high) / 2 - scored.score) <= LOPSIDED * half:
-        return f"± {difference(comparison, half, unit=False)}"
+    if not any(_lopsided(comparison, each) for each in (scored, *comparison.contestants())):
+        return f"± {difference(comparison, (high - low) / 2, unit=False)}"
     ends = (score(comparison, end).removesuffix("%") for end in (low, high))
-    return " – ".join(ends) if low < 0 else "–".join(ends)
+    return " to ".join(ends) if low < 0 else "–".join(ends)
+
+
+def _lopsided(comparison: Comparison, scored: Scored) -> bool:
+    """True if an interval reaches clearly further to one side of its score than to the other."""
+    if scored.low is None or scored.high is None or scored.score is None:
+        return False
+    low, high = within_bounds(comparison, scored.low), within_bounds(comparison, scored.high)
+    return abs((low + high) / 2 - scored.score) > LOPSIDED * (high - low) / 2
 
 
 def within_bounds(comparison: Comparison, value: float) -> float:
-    """`value` within what the metric can be: 0 and 1 for a fraction."""
-    return min(max(value, 0.0), 1.0) if comparison.percent else value
+    """`value` within what the metric can be: 0 and 1 for most fractions."""
+    return min(max(value, 0.0), 1.0) if comparison.bounded else value
 
 
 def reached(comparison: Comparison, scored: Scored) -> str:
@@ -157,18 +165,57 @@ def quantity(value: float | None) -> str:
 def labels(entry: Entry) -> str:
     """The number of labels that plain supervision needs to match `entry`, or the note that stands for the number."""
     if entry.labels_equivalent is not None:
-        return count(entry.labels_equivalent)
+        return count(entry.labels_equivalent) + labels_range(entry)
     return entry.labels_note or MISSING
 
 
+def labels_range(entry: Entry) -> str:
+    """The interval of the number of labels that `entry` is worth: " (138 to 273)", " (138 or more)", or nothing."""
+    if entry.labels_low is None or (entry.labels_low == entry.labels_high == entry.labels_equivalent):
+        return ""
+    if entry.labels_high is None:
+        return f" ({count(entry.labels_low)} or more)"
+    return f" ({count(entry.labels_low)} to {count(entry.labels_high)})"
+
+
+def beyond_the_curve(entry: Entry) -> bool:
+    """True if plain supervision reaches the score of `entry` with no number of labels that was tried."""
+    return entry.labels_note.startswith("more than ") or entry.labels_note.endswith(" or more")
+
+
+def interval_over(comparison: Comparison) -> str:
+    """The words for what intervals are over: "3 seeds and 360 test rows"."""
+    seeds, data = len(comparison.seeds), comparison.data
+    first, *rest = comparison.interval_over or ("seeds",)
+    words = [f"{seeds} seed{'' if seeds == 1 else 's'}" if first == "seeds" else first]
+    words += [data.scored_on or f"{count(data.test_rows)} {unit}" for unit in rest]
+    return listed(words)
+
+
 def short_labels(entry: Entry) -> str:
-    """The number of labels that plain supervision needs to match `entry`, in short: "310", "> 1,437", "< 40"."""
+    """The number of labels that plain supervision needs to match `entry`, in short: "310 (190–420)", "≥ 1,437"."""
+    between = between_labels(entry)
+    return f"{bare_labels(entry)} ({between})" if between else bare_labels(entry)
+
+
+def bare_labels(entry: Entry) -> str:
+    """The number of `short_labels` without its interval: "310", "≥ 1,437", "< 40"."""
+    note = entry.labels_note
+    if note.startswith("no more than "):
+        return f"≤ {count(entry.labels_equivalent)}"
     if entry.labels_equivalent is not None:
         return count(entry.labels_equivalent)
-    for words, sign in (("more than ", "> "), ("fewer than ", "< ")):
-        if entry.labels_note.startswith(words):
-            return sign + entry.labels_note.removeprefix(words)
-    return MISSING
+    if beyond_the_curve(entry):
+        return f"≥ {note.removeprefix('about ').removesuffix(' or more').removeprefix('more than ')}"
+    return f"< {note.removeprefix('fewer than ')}" if note.startswith("fewer than ") else MISSING
+
+
+def between_labels(entry: Entry) -> str:
+    """The interval of the number of labels that `entry` is worth, "190–420", or nothing where there is none."""
+    low, high, number = entry.labels_low, entry.labels_high, entry.labels_equivalent
+    if number is None or low is None or low == high == number or entry.labels_note.startswith("no more than "):
+        return ""
+    return f"≥ {count(low)}" if high is None else f"{count(low)}–{count(high)}"
 
 
 def reason(entry: Entry, longest: int | None = None) -> str:

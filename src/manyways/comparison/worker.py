@@ -10,10 +10,13 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+QUIET_SECONDS = 30.0
+"""A long training says so often that it goes on, however little further it is."""
 ORPHANED = 3
 """The exit code where nobody is left to work for."""
 
@@ -57,12 +60,12 @@ def _lines() -> Iterator[str]:
 
 
 def _reporter(channel: TextIO) -> Any:
-    last = -1.0
+    last, told = -1.0, time.monotonic()
 
     def report(fraction: float) -> None:
-        nonlocal last
-        if abs(fraction - last) >= 0.02:
-            last = fraction
+        nonlocal last, told
+        if abs(fraction - last) >= 0.02 or time.monotonic() - told >= QUIET_SECONDS:
+            last, told = fraction, time.monotonic()
             _send(channel, progress=fraction)
 
     return report

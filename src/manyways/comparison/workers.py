@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import IO, Any
 
 from manyways.checked_json import described, parse
 from manyways.comparison.job import Job, Outcome, outcome_from_json, run_job
+from manyways.comparison.limits import Limits
 from manyways.data.data import Data
 from manyways.errors import DataError, TrainingError
 from manyways.methods.method import Method
@@ -22,6 +24,8 @@ PACKAGES = Path(__file__).parents[2]
 """The folder that Manyways was loaded from here, which need not be among the libraries."""
 WORKER = f"import sys; sys.path.append({str(PACKAGES)!r}); from manyways.comparison.worker import main; main()"
 """The code that a process runs."""
+LOOK_SECONDS = 1.0
+"""Between looks at how long trainings take, where nothing is heard of them."""
 MOST_STILLBORN = 3
 """Processes for each worker that may end before they have said a word."""
 
@@ -39,14 +43,16 @@ class Workers:
     """`count` processes with `threads` threads each over the table in `table`. Use as a context manager.
 
     environment: that of the data, as JSON values. It is told to the processes, as jobs are, and lies in no file.
+    limits: those beyond which a training is ended, and its process with it.
     """
 
     def __init__(
         self, count: int, threads: int, table: Path, folder_of: Callable[[Job], Path],
-        environment: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None, limits: Limits = Limits(),  # noqa: B008
     ) -> None:  # fmt: skip
         self._count, self._threads, self._table, self._folder_of = count, threads, table, folder_of
-        self._environment = environment
+        self._environment, self._limits = environment, limits
+        self._overdue: dict[int, str] = {}
         self._heard: queue.Queue[tuple[int, Outcome | float | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._started = 0
@@ -69,10 +75,15 @@ class Workers:
         """
         waiting = list(jobs)
         doing: dict[int, Job] = {}
+        times: dict[int, tuple[float, float]] = {}  # when each process was given its job, and last heard of
         for _ in range(min(self._count, len(waiting))):
             self._start()
         while waiting or doing:
-            number, message = self._heard.get()
+            try:
+                number, message = self._heard.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                self._end_overdue({number: times[number] for number in doing})
+                continue
             if message is None:
                 if number in doing:
                     yield Report(doing.pop(number), outcome=Outcome(error=self._death(number)))
@@ -91,9 +102,19 @@ class Workers:
                     yield Report(doing.pop(number), outcome=message)
             elif message and number in doing:
                 yield Report(doing[number], progress=message)
-            if number not in doing and waiting:
+            self._end_overdue({number: times[number] for number in doing})
+            if number in doing:
+                times[number] = (times[number][0], time.monotonic())
+            elif waiting:
                 doing[number] = waiting.pop(0)
+                times[number] = (time.monotonic(), time.monotonic())
                 self._give(number, doing[number])
+
+    def _end_overdue(self, times: Mapping[int, tuple[float, float]]) -> None:
+        for number, (began, heard) in times.items():
+            if reason := self._limits.exceeded(began, heard, time.monotonic()):
+                self._overdue[number] = reason
+                self._processes[number].kill()
 
     def _start(self) -> None:
         self._started += 1
@@ -129,6 +150,8 @@ class Workers:
 
     def _death(self, number: int) -> str:
         code = self._processes[number].wait()
+        if number in self._overdue:
+            return self._overdue[number]
         if number in self._astray:
             return "its process said what is no message of a worker, and was ended."
         if code == -9:

@@ -38,7 +38,7 @@ class LabelNotes:
 
     @classmethod
     def between(cls, before: "Data", after: "Data") -> Self:
-        """What is known of labels in `after`, which was made of `before`, and not in that."""
+        """The labels that are known in `after`, which was made of `before`, and not in that."""
         guesses = np.zeros(len(after.visible), bool) if after.guessed is None else after.guessed
         earlier = np.zeros(len(before.visible), bool) if before.guessed is None else before.guessed
         guessed = np.flatnonzero(after.visible & guesses & ~earlier)

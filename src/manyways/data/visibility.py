@@ -23,7 +23,7 @@ class LabelMeter:
 
     def __init__(self, data: "Data", allowance: int) -> None:
         self._allowance = allowance
-        self._shown = {row.tobytes() for row in data.all_ids[true_labels(data)]}
+        self._visible = {row.tobytes() for row in data.all_ids[true_labels(data)]}
         self._revealed = 0
 
     def pay(self, ids: NDArray[np.uint64], name: str) -> None:
@@ -32,13 +32,13 @@ class LabelMeter:
         Raises:
             DataError: They are more than may be revealed.
         """
-        fresh = {row.tobytes() for row in ids} - self._shown
+        fresh = {row.tobytes() for row in ids} - self._visible
         if self._revealed + len(fresh) > self._allowance:
             raise DataError(
                 f"{len(fresh)} more labels of {name} are asked for, and {self._revealed} of the {self._allowance} that "
                 f"this training may reveal are spent. {INSTEAD}"
             )
-        self._shown |= fresh
+        self._visible |= fresh
         self._revealed += len(fresh)
 
 
@@ -72,7 +72,7 @@ def metered(data: "Data", allowance: int) -> "Data":
 
 
 def paid(data: "Data", rows: NDArray[Any]) -> int | None:
-    """What is left of the allowance of `data` when the labels of the table's `rows`, none of which is seen, are shown.
+    """The rest of the allowance of `data` when the labels of the table's `rows`, none of which is seen, are shown.
 
     Raises:
         DataError: They are more than may be revealed.

@@ -7,6 +7,7 @@ from typing import Any
 from manyways.errors import ParameterError
 from manyways.methods.discovery import find_method, modules
 from manyways.methods.method import Method
+from manyways.methods.ranges import RANGES
 from manyways.registry import normal
 
 _QUOTED_OR_DASH = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<=[A-Za-z])-(?=[A-Za-z])"""
@@ -62,17 +63,43 @@ def _value(node: ast.expr, text: str) -> Any:
             return before >> after
     if isinstance(node, ast.Name):
         return make_method(node.id, {})
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-        options = {word.arg: _value(word.value, text) for word in node.keywords if word.arg}
-        if len(options) == len(node.keywords):
-            return make_method(node.func.id, options)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _called(node, node.func.id, text)
+    if isinstance(node, ast.List | ast.Tuple | ast.Dict):
+        return _several(node, text)
     try:
         return ast.literal_eval(node)
     except ValueError as error:
-        raise ParameterError(
-            f"{ast.unparse(node)!r} in {text!r} is neither a constant nor a method; "
-            "write fields as name=value: fixmatch(threshold=0.9)."
-        ) from error
+        raise _no_value(node, text) from error
+
+
+def _called(node: ast.Call, name: str, text: str) -> Any:
+    """The method with fields that a call writes, or the text of a range."""
+    if name in RANGES and not node.keywords:
+        return ast.unparse(node)
+    kind = find_method(name)
+    options = {word.arg: _value(word.value, text) for word in node.keywords if word.arg}
+    if len(options) < len(node.keywords) or len(node.args) > (kind.in_text is not None):
+        raise _no_value(node, text)
+    return kind.from_text([_value(each, text) for each in node.args], options)
+
+
+def _several(node: ast.List | ast.Tuple | ast.Dict, text: str) -> Any:
+    """The values in a list, a tuple or a dictionary, methods among them."""
+    if isinstance(node, ast.Dict):
+        keys = [key for key in node.keys if key is not None]
+        if len(keys) < len(node.keys):
+            raise _no_value(node, text)
+        return {_value(key, text): _value(value, text) for key, value in zip(keys, node.values, strict=True)}
+    values = [_value(each, text) for each in node.elts]
+    return values if isinstance(node, ast.List) else tuple(values)
+
+
+def _no_value(node: ast.expr, text: str) -> ParameterError:
+    return ParameterError(
+        f"{ast.unparse(node)!r} in {text!r} is neither a constant nor a method; "
+        "write fields as name=value: fixmatch(threshold=0.9)."
+    )
 
 
 def split_methods(text: str) -> list[str]:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
@@ -99,6 +100,8 @@ class Method(ABC):
     recommends: ClassVar[Mapping[str, Recommendation]] = {}
     """Its place on the shortlist of a comparison, by the kind of the inputs: table, image, audio, text, "several" of
     them, "any". By default it comes after those that state one, with its docstring for the reason."""
+    in_text: ClassVar[str | None] = None
+    """The field that text may give without its name: tune(fixmatch, …)."""
     written: ClassVar[str | None] = None
     """An example of the method in text, where its name alone is not enough."""
     example: ClassVar[str] = "digits"
@@ -298,6 +301,13 @@ class Method(ABC):
                 changed[spec.name] = checkpoint
         return replace(self, **changed) if changed else self
 
+    def checkpoint_folders(self) -> list[Path]:
+        """The folders of the pretrained checkpoints that it starts from, those of the methods in its fields too."""
+        values = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
+        named = re.split("[=,]", str(getattr(self, "backbone", "")))
+        own = [Path(name.strip()) for name in named if name.strip() and Path(name.strip()).is_dir()]
+        return [*own, *(place for each in values if isinstance(each, Method) for place in each.checkpoint_folders())]
+
     def from_scratch(self) -> bool:
         """True if it trains a network of random weights, or a method in its fields does."""
         held = [value for spec in fields(self) for value in as_tuple(getattr(self, spec.name))]
@@ -361,6 +371,16 @@ class Method(ABC):
         facts = [self.to_json(), data.fingerprint, start, budget.amount, budget.unit, seed]
         facts += [] if data.allowance is None else [data.allowance]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @classmethod
+    def from_text(cls, values: Sequence[Any], options: Mapping[str, Any]) -> Self:
+        """The method that text writes.
+
+        Args:
+            values: The value of `in_text`, where it stands without its name; else nothing.
+            options: The fields that are named.
+        """
+        return cls(**(dict(zip([cls.in_text or ""], values, strict=False)) | dict(options)))
 
     @classmethod
     def example_data(cls) -> Data:

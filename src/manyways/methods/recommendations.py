@@ -38,13 +38,18 @@ class Profile:
         """The kind of the one input, or "several"; "none" for rows without inputs."""
         return (self.modalities[0] if len(self.modalities) == 1 else SEVERAL) if self.modalities else "none"
 
+    @property
+    def pretrained_helps(self) -> bool:
+        """True if there are pretrained networks for such inputs, and labels few enough that one is worth most."""
+        return bool({"text", "image"} & set(self.modalities)) and 0 < self.labels < ENOUGH_TO_READ
+
     def too_few_for_a_network(self) -> str | None:
         """The reason why a network of random weights is not worth its time here; None where it is."""
         if self.kind != "text" or not 0 < self.labels < ENOUGH_TO_READ:
             return None
         return (
             f"a network that must learn to read from {count_of(self.labels, 'label')} is far below a linear model of "
-            "the words, by up to 21 points; give a pretrained one to start from"
+            'the words, by up to 21 points; start from a pretrained one: backbone="FOLDER"'
         )
 
 

@@ -108,7 +108,7 @@ def _candidates(wanted: frozenset[str], data: "Data | None", longest: int) -> "I
 
 def _order(method: "Method", wanted: frozenset[str], data: "Data | None") -> tuple[object, ...]:
     gives, parts = last(method).gives, stages(method)
-    besides = gives - wanted - predictions()  # to predict one kind of label more makes no method less plain
+    besides = gives - wanted - predictions() - {"embed"}  # to predict or embed more makes no method less plain
     tried = bool(parts[-1].suggestions(data))
     needs = sum(len(part.needs) for part in parts)
     name = parts[-1].method_name()

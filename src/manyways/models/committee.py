@@ -16,6 +16,7 @@ from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import NumberTarget, Target
 from manyways.errors import DataWarning, ModelError
+from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.models.model import Model
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
@@ -125,10 +126,14 @@ class Committee(Model):
         return np.asarray(self.predict(source)[:, None], np.float32)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
+        return dict(self.evaluate_rows(source, "").scores)
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
         data = labelled(source, self.encoding(), [self.target])
         known = data.select(data.known)
-        truth = self.target.encode(known, hidden=True)
-        return self.target.scores(self.outputs(known), truth)
+        outputs, truth = self.outputs(known), self.target.encode(known, hidden=True)
+        scores = self.target.scores(outputs, truth)
+        return Evaluation(scores, of_all_rows(self.target.pseudo_values(metric, outputs, truth), data.known))
 
     def write(self, folder: Path) -> dict[str, Any]:
         stages = self.lineage.stages()

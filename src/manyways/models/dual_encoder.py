@@ -20,13 +20,14 @@ from manyways.data.targets import ClassTarget, Target
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
 from manyways.metrics import metric_of
 from manyways.models.derivation import derived
+from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.heads import SimilarityHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
 from manyways.models.rebuilding import filled
-from manyways.models.retrieval import Found, nearest, ranks, retrieval_metrics
+from manyways.models.retrieval import Found, hits_of_rows, nearest, ranks, retrieval_metrics
 from manyways.models.running import run_rows
 from manyways.models.two_towers import TwoTowers, rebuild_towers
 from manyways.models.weights import write_weights
@@ -149,19 +150,26 @@ class DualEncoder(Model):
         Raises:
             DataError: There are fewer than two pairs.
         """
-        data = self.pairs(as_data(source))
+        return dict(self.evaluate_rows(source, "").scores)
+
+    def evaluate_rows(self, source: Source, metric: str) -> Evaluation:
+        whole = as_data(source)
+        data = self.pairs(whole)
         if len(data) < 2:
             raise DataError(f"{data.name} has {len(data)} pairs of {' and '.join(self.names)}; two are the least.")
         rows = self.inputs.encode(data)
         vectors = {name: self._vectors(data, name) for name in self.names}
         same = {name: same_numbers(rows.stores[name], rows.rows) for name in self.names}
-        both = {}
+        both, values = {}, []
         for by, name in (self.names, self.names[::-1]):
             where, share = ranks(vectors[by], vectors[name], same[by], same[name])
             both[f"{name} by {by}"] = retrieval_metrics(where, share, len(np.unique(same[name])))
+            values.append(hits_of_rows(metric, where, same[by]))
         first, second = both.values()
         means = {metric: (first[metric] + second[metric]) / 2 for metric in first}
-        return means | {metric_of(metric, way): own[metric] for way, own in both.items() for metric in own}
+        scores = means | {metric_of(score, way): own[score] for way, own in both.items() for score in own}
+        by_row = None if values[0] is None or values[1] is None else (values[0] + values[1]) / 2
+        return Evaluation(scores, of_all_rows(by_row, np.isin(whole.rows, data.rows)))
 
     def pairs(self, data: Data) -> Data:
         """The rows of `data` that have both inputs."""

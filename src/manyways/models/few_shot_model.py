@@ -16,6 +16,7 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import DataError, ModelError
 from manyways.models.derivation import derived
+from manyways.models.evaluation import Evaluation
 from manyways.models.few_shot.adapting import ADAPTATIONS, Adaptation, device_of
 from manyways.models.few_shot.episodes import Episodes
 from manyways.models.lineage import Lineage
@@ -97,15 +98,24 @@ class FewShotModel(Model):
         Raises:
             DataError: The classes or their rows are too few.
         """
+        return _scores(self.accuracies(source, ways=ways, shots=shots, queries=queries, episodes=episodes, seed=seed))
+
+    def accuracies(
+        self, source: "Source", *, ways: int | None = None, shots: int | None = None, queries: int | None = None,
+        episodes: int = EPISODES, seed: int = 0,
+    ) -> NDArray[np.float64]:  # fmt: skip
+        """The accuracy in each of the episodes of `evaluate`, float [episodes]."""
         data = labelled(source, self.inputs)
         drawn_from = Episodes.of(data, hidden=True)
         ways, shots = ways or max(2, min(self.ways, drawn_from.fewest_classes)), shots or self.shots
         queries = queries or max(1, min(MOST_QUERIES, drawn_from.fewest_rows - shots))
         drawn_from.check(ways, shots, queries)
         support, asked = drawn_from.draw(episodes, ways, shots + queries, generator(seed, episodes)).split(shots)
-        found = self.adaptation.accuracies(self.network, self.inputs.encode(data), support, asked)
-        spread = float(found.std(ddof=1)) if episodes > 1 else 0.0
-        return {"accuracy": float(found.mean()), "accuracy_interval": NORMAL_95 * spread / float(np.sqrt(episodes))}
+        return self.adaptation.accuracies(self.network, self.inputs.encode(data), support, asked)
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
+        accuracies = self.accuracies(source)
+        return Evaluation(_scores(accuracies), accuracies if metric == "accuracy" else None)
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
         return self.as_predictor().embed(source)
@@ -156,3 +166,10 @@ def examples(data: Data) -> Data:
     if not len(shown):
         return shown
     return Data.from_columns(columns, data.roles, name=data.name, source=data.source)
+
+
+def _scores(accuracies: NDArray[np.float64]) -> dict[str, float]:
+    """The mean of the accuracies of episodes, and half the width of its 95% interval."""
+    spread = float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
+    half = NORMAL_95 * spread / float(np.sqrt(len(accuracies)))
+    return {"accuracy": float(accuracies.mean()), "accuracy_interval": half}

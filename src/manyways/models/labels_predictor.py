@@ -13,6 +13,7 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target, Targets
 from manyways.errors import DataError, ModelError
 from manyways.metrics import metric_of
+from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.networks import Networks, rebuild_networks
@@ -21,6 +22,7 @@ from manyways.models.reading import inputs_of, labelled, warn_of_unseen
 from manyways.models.rebuilding import check_fit, filled
 from manyways.models.running import run_rows
 from manyways.models.weights import write_weights
+from manyways.pseudo_values import spread_over
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -86,22 +88,30 @@ class LabelsPredictor(Model):
         Raises:
             DataError: No row has a label.
         """
-        data = labelled(source, self.inputs, self.targets.members)
-        data = data.select(data.known)
+        return dict(self.evaluate_rows(source, "").scores)
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
+        everything = labelled(source, self.inputs, self.targets.members)
+        data = everything.select(everything.known)
         warn_of_unseen(data, self.inputs)
         scores: dict[str, float] = {}
-        usual = []
+        usual, rows = [], []
         parts = np.split(self.outputs(data), np.cumsum(self.targets.widths)[:-1], axis=1)
         for target, outputs in zip(self.targets.members, parts, strict=True):
             if target.name in data.roles.get("label", ()):
-                found = _scores(target, outputs, target.encode(data.with_label(target.name), hidden=True))
+                truth = target.encode(data.with_label(target.name), hidden=True)
+                found = _scores(target, outputs, truth)
                 scores |= {metric_of(name, target.name): value for name, value in found.items()}
-                usual += [found[name] for name in target.metrics[:1] if name in found]
+                if target.metrics[0] in found:
+                    usual.append(found[target.metrics[0]])
+                    rows.append(_pseudo_values(target, outputs, truth))
         if not usual:
             raise DataError(
                 f"{data.name} has no row with a known label of {', '.join(self.targets.names)} to compute a score on."
             )
-        return {"mean_score": float(np.mean(usual)), **scores}
+        values = [each for each in rows if each is not None]
+        mean = np.mean(values, axis=0) if metric == "mean_score" and len(values) == len(usual) else None
+        return Evaluation({"mean_score": float(np.mean(usual)), **scores}, of_all_rows(mean, everything.known))
 
     @property
     def metric(self) -> str | None:
@@ -163,3 +173,10 @@ def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -
     if not known.any():
         return {}
     return {name: score for name, score in target.scores(outputs[known], truth[known]).items() if np.isfinite(score)}
+
+
+def _pseudo_values(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Those of the usual metric of one label, over all rows: rows that lack the label change nothing."""
+    known = target.known(torch.from_numpy(truth)).numpy()
+    values = target.pseudo_values(target.metrics[0], outputs[known], truth[known])
+    return None if values is None else spread_over(values, known)

@@ -16,6 +16,7 @@ from manyways.checked_json import Described, brief, described
 from manyways.damaged import damaged
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.abilities.language import LONGEST
+from manyways.models.evaluation import Evaluation
 from manyways.models.language.adapters import BASE, base_of, has_adapters, merged, write_adapters
 from manyways.models.language.conversations import messages_of
 from manyways.models.language.forward import plain
@@ -30,6 +31,7 @@ from manyways.models.language.scoring import (
     answer_scores,
     mean_log_probabilities,
     of_each_answer,
+    pseudo_values_of_pairs,
     scored,
     scores_of_judged,
     scores_of_pairs,
@@ -192,23 +194,32 @@ class LanguageModel(Model):
         nats_per_character, which alone compares models with different tokens. A reward model has none of these, a
         masked one only the first two of text.
         """
+        return dict(self.evaluate_rows(source, "").scores)
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
         from manyways.data.read import as_data
 
         data = as_data(source)
-        scores: dict[str, float] = {}
+        preferred, reader = Evaluation({}), self.reader()
         with torch.inference_mode():
             if self.objective == "masked":
-                return nats_of_hidden(self.network, self.reader(), data) if text_columns(data) else scores
+                return Evaluation(nats_of_hidden(self.network, reader, data) if text_columns(data) else {})
             if _has_pairs(data):
-                scores |= scores_of_pairs(self._values(self.reader().pairs(data)))
+                values = self._values(reader.pairs(data))
+                preferred = Evaluation(scores_of_pairs(values), pseudo_values_of_pairs(metric, values))
             elif found := judged(data):
                 brief, good = found
-                scores |= scores_of_judged(self._values(self.reader().answers(brief)), good)
+                preferred = Evaluation(scores_of_judged(self._values(reader.answers(brief)), good))
             if self.objective == "reward":
-                return scores
+                return preferred
             if data.has("completion") or data.has("messages"):
-                return scores | nats_of_answers(self.network, self.reader(), data)
-            return scores | nats_of_text(self.network, self.reader(), data) if text_columns(data) else scores
+                nats = nats_of_answers(self.network, reader, data)
+            elif text_columns(data):
+                nats = nats_of_text(self.network, reader, data)
+            else:
+                return preferred
+            read = nats.evaluation(metric)
+            return Evaluation({**preferred.scores, **read.scores}, preferred.rows if read.rows is None else read.rows)
 
     def margins(self, source: "Source") -> NDArray[np.float32]:
         """Reward of each row's chosen answer less that of the rejected one, float32 [rows].

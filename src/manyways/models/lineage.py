@@ -55,11 +55,11 @@ class Lineage:
     def all_labels(self, start: "Lineage | None" = None) -> NDArray[np.uint64]:
         """The ids of all rows whose true label any stage was shown, each once; without those of `start`, before it."""
         earlier = {json.dumps(stage.to_json()) for stage in start.stages()} if start else set()
-        shown = [stage.labels for stage in self.stages() if len(stage.labels)]
+        labelled = [stage.labels for stage in self.stages() if len(stage.labels)]
         if earlier:
             mine = (stage for stage in self.stages() if len(stage.labels))
-            shown = [stage.labels for stage in mine if json.dumps(stage.to_json()) not in earlier]
-        return np.unique(np.concatenate(shown), axis=0) if shown else no_rows()
+            labelled = [stage.labels for stage in mine if json.dumps(stage.to_json()) not in earlier]
+        return np.unique(np.concatenate(labelled), axis=0) if labelled else no_rows()
 
     def stages(self) -> "list[Lineage]":
         """This stage and all before it, the latest first."""
@@ -67,12 +67,12 @@ class Lineage:
 
     def without(self, ids: NDArray[np.uint64]) -> "Lineage":
         """The same without the rows `ids` [n, 2], here and in all parents."""
-        kept, shown = places_of(self.rows, ids) < 0, places_of(self.labels, ids) < 0
+        kept, labelled = places_of(self.rows, ids) < 0, places_of(self.labels, ids) < 0
         parents = tuple(parent.without(ids) for parent in self.parents)
         same = all(ours is theirs for ours, theirs in zip(parents, self.parents, strict=True))
-        if kept.all() and shown.all() and same:
+        if kept.all() and labelled.all() and same:
             return self  # models that are made of others tell their lineages apart as objects
-        return replace(self, rows=self.rows[kept], labels=self.labels[shown], parents=parents)
+        return replace(self, rows=self.rows[kept], labels=self.labels[labelled], parents=parents)
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the row ids, which are stored as tensors in the order of `stages`."""
@@ -104,7 +104,7 @@ class Lineage:
         description = described(saved, "the lineage", ModelError)
         if not rows:
             raise ModelError(f"The lineage tells of more stages than there are sets of rows; {DAMAGED}.")
-        own, shown = rows.pop(0), labels.pop(0) if labels else no_rows()
+        own, labelled = rows.pop(0), labels.pop(0) if labels else no_rows()
         fields: dict[str, Any] = {
             name: description.get(name, kind) for name, kind in _FIELDS.items() if name in _NEEDED or name in saved
         }
@@ -115,7 +115,7 @@ class Lineage:
                 else:
                     description.object(name).get(part, str)
         parents = tuple(Lineage.from_json(parent.members, rows, labels) for parent in description.objects("parents"))
-        return Lineage(**fields, rows=own, parents=parents, labels=shown)
+        return Lineage(**fields, rows=own, parents=parents, labels=labelled)
 
 
 _FIELDS: dict[str, type] = {

@@ -11,6 +11,7 @@ from torch import nn
 from manyways.data.targets import Target
 from manyways.errors import ModelError, did_you_mean
 from manyways.models.abilities import ABILITIES, ability_of
+from manyways.models.evaluation import Evaluation
 from manyways.models.lineage import NO_LINEAGE, Lineage
 from manyways.registry import Classes
 
@@ -67,6 +68,13 @@ class Model(ABC):
             DataError: The rows lack what the scores need, such as labels.
             ModelError: The model cannot be scored.
         """
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
+        """The scores of `evaluate`, and what each row contributes to `metric`, as far as the model can tell.
+
+        Raises as `evaluate`.
+        """
+        return Evaluation(self.evaluate(source))
 
     @abstractmethod
     def write(self, folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from manyways.data.spaces import Choices, Space, space_from_json
 from manyways.errors import ModelError
 from manyways.models.acting.networks import ACTING_NETWORKS, ActingNetwork
 from manyways.models.acting.play import Play
+from manyways.models.evaluation import Evaluation
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.rebuilding import filled
@@ -88,6 +89,16 @@ class Policy(Model):
             DataError: `source` is no environment.
             ModelError: The policy does not fit it.
         """
+        rewards = self.rewards(source, episodes=episodes, seed=seed)
+        return {"mean_reward": float(rewards.mean()), "std_reward": float(rewards.std())}
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
+        rewards = self.rewards(source)
+        scores = {"mean_reward": float(rewards.mean()), "std_reward": float(rewards.std())}
+        return Evaluation(scores, rewards if metric == "mean_reward" else None)
+
+    def rewards(self, source: "Source", *, episodes: int = EPISODES, seed: int = SEED) -> NDArray[np.float64]:
+        """The sum of rewards in each of the episodes of `evaluate`, float [episodes]."""
         environment = environment_of(source)
         spaces = environment.spaces
         if spaces != (self.observation_space, self.action_space):
@@ -97,10 +108,9 @@ class Policy(Model):
             )
         play = Play(environment, episodes)
         try:
-            rewards = self._play(play, seed, environment.longest or LONGEST)
+            return self._play(play, seed, environment.longest or LONGEST)
         finally:
             play.close()
-        return {"mean_reward": float(rewards.mean()), "std_reward": float(rewards.std())}
 
     @property
     def metric(self) -> str | None:

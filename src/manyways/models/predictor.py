@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Target
 from manyways.errors import ModelError
+from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.frozen import KEPT_FROM, behind, has_frozen, joined_features
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -76,11 +77,16 @@ class Predictor(Model):
 
     def evaluate(self, source: "Source") -> dict[str, float]:
         """Scores on the rows whose label is known, hidden or not, by name (`manyways.metrics`)."""
+        return dict(self.evaluate_rows(source, "").scores)
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
         target = self._predicting()
         data = labelled(source, self.inputs, [target], **self.roles_read)
         known = data.select(data.known)
         warn_of_unseen(known, self.inputs)
-        return target.scores(self.outputs(known), target.encode(known, hidden=True))
+        outputs, codes = self.outputs(known), target.encode(known, hidden=True)
+        scores = target.scores(outputs, codes)
+        return Evaluation(scores, of_all_rows(target.pseudo_values(metric, outputs, codes), data.known))
 
     @property
     def metric(self) -> str | None:

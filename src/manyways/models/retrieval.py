@@ -78,6 +78,20 @@ def retrieval_metrics(where: NDArray[np.float64], share: NDArray[np.float64], it
     return {**recalls, "median_rank": float(np.median(where)), "recall_at_10_by_chance": by_chance}
 
 
+def hits_of_rows(metric: str, where: NDArray[np.float64], query_ids: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Pseudo-values [pairs] of a recall at 1, 5 or 10 of what `ranks` gives; None for another metric.
+
+    A query that stands in several pairs counts but once, which is divided among them.
+    """
+    hits = {f"recall_at_{k}": where <= k for k in AT}.get(metric)
+    if hits is None:
+        return None
+    _, query, pairs = np.unique(query_ids, return_inverse=True, return_counts=True)
+    query = query.reshape(-1)
+    mean = float(hits.mean())
+    return np.asarray(mean + (hits[query] - mean) * len(query) / (len(where) * pairs[query]))
+
+
 def recall_by_chance(share: NDArray[np.float64], items: int, k: int) -> float:
     """Probability of a right one among `k` of `items` drawn at random; `share` of the items are right [queries]."""
     from scipy.special import gammaln

@@ -138,11 +138,11 @@ def read_lineage(folder: Path, saved: Mapping[str, Any]) -> Lineage:
         raise ModelError(f"{folder / ROWS} must hold the ids of rows, int64 [rows, 2]; {odd[0]!r} is something else.")
     rows = {name: ids.numpy().view(np.uint64) for name, ids in stored.items()}
     order = [str(at) for at in saved.get("rows", range(len(rows)))]
-    shown = [str(at) for at in saved.get("labels", ())]
-    if lost := [name for name in [*order, *shown] if name not in rows]:
+    labelled = [str(at) for at in saved.get("labels", ())]
+    if lost := [name for name in [*order, *labelled] if name not in rows]:
         raise ModelError(f"{folder / DESCRIPTION} names the rows {lost[0]}, which {ROWS} does not hold; {DAMAGED}.")
     with _named(folder), damaged(f"{folder / DESCRIPTION} tells no lineage", ModelError, "Copy the model again."):
-        return Lineage.from_json(saved["lineage"], [rows[name] for name in order], [rows[name] for name in shown])
+        return Lineage.from_json(saved["lineage"], [rows[name] for name in order], [rows[name] for name in labelled])
 
 
 @contextmanager

@@ -21,6 +21,10 @@ _WORDS: dict[str, tuple[Unit, float]] = {
 }  # fmt: skip
 
 
+LEAST_LEFT = 0.001
+"""Share of a budget in seconds that is left at least: a training takes a step."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """The steps that a budget was turned into, over which rates are scheduled, and the one after which the clock ended.
@@ -94,6 +98,23 @@ class Budget:
         """The `part` of this budget, in (0, 1]; at least one step or example."""
         amount = self.amount * part
         return Budget(max(1.0, amount) if self.unit in ("steps", "examples") else amount, self.unit)
+
+    def next_share(self, spent: Sequence[float], left: int, fewest: int) -> "Budget":
+        """The budget of the next of `left` trainings, after some that took what they did.
+
+        What those left of equal shares, or took beyond them, is that of the others, so that all add up to this budget.
+
+        Args:
+            spent: Steps or seconds that each training took so far; of other units only their number counts.
+            left: Number of trainings to come, this one included.
+            fewest: Least steps of each of them.
+        """
+        if self.unit == "steps":
+            remaining = max(int(self.amount - sum(spent)), left * fewest, 1)
+            return Budget(remaining, "steps").divided([1.0] * left, [fewest] * left)[0]
+        if self.unit == "seconds":
+            return Budget(max(self.amount - sum(spent), LEAST_LEFT * self.amount) / left, "seconds")
+        return self.share(1 / (len(spent) + left))
 
     def divided(self, weights: Sequence[float], fewest: Sequence[int]) -> "list[Budget]":
         """Parts in proportion to `weights`; steps are whole and add up.

@@ -178,7 +178,7 @@ class Run:
                 tighten(part)
 
     def label_notes(self) -> "LabelNotes | None":
-        """What the fit that this was the run of learned of labels, in an earlier process too; None: nothing."""
+        """The notes of the fit that this was the run of, in an earlier process too; None where it left none."""
         from manyways.data.label_notes import LabelNotes
 
         if self.left:

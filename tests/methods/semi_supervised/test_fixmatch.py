@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget
 from manyways.errors import ParameterError
-from manyways.methods.semi_supervised.fixmatch import ClassBalance, FixMatch, pseudo_label_loss
+from manyways.methods.semi_supervised.fixmatch import ClassBalance, FixMatch, estimated_shares, pseudo_label_loss
 from manyways.randomness import generator
 
 from ..steps import Step, move_average
@@ -51,7 +51,8 @@ def test_guesses_carry_no_gradient(digits: Data) -> None:
 @pytest.mark.quick
 def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
     """Labels are one of class 0 for three of class 1; all guesses were of class 0 for a long time."""
-    balance = ClassBalance(ClassTarget("y", ("a", "b")), torch.tensor([0, 1, 1, 1]))
+    labels = torch.tensor([0, 1, 1, 1] * 1000)
+    balance = ClassBalance(ClassTarget("y", ("a", "b")), labels)
     guesses = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
     torch.testing.assert_close(balance(guesses), guesses)
     for _ in range(1000):
@@ -59,7 +60,25 @@ def test_balance_lifts_the_classes_that_are_guessed_too_rarely() -> None:
         balance.follow()
     torch.testing.assert_close(balance.guessed, torch.tensor([0.5, 0.5]))
     expected = torch.tensor([[0.9 * 0.5, 0.1 * 1.5], [0.25, 0.75]])
-    torch.testing.assert_close(balance(guesses), expected / expected.sum(1, keepdim=True))
+    torch.testing.assert_close(balance(guesses), expected / expected.sum(1, keepdim=True), rtol=2e-3, atol=0)
+
+
+@pytest.mark.quick
+def test_shares_of_few_labels_are_drawn_towards_even_ones() -> None:
+    """By hand: λ = (1 − Σp²) / ((n − 1) Σ(1/C − p)²), at most 1; a class that no label is of stays at 0."""
+    target = ClassTarget("y", tuple("abcd"))
+
+    def shares(*counts: int) -> list[float]:
+        return estimated_shares(target, torch.arange(4).repeat_interleave(torch.tensor(counts))).tolist()
+
+    assert shares(3, 2, 2, 1) == pytest.approx([0.25] * 4), "chance alone may have made these"
+    drawn = np.array([12, 4, 3, 1]) / 20
+    weight = (1 - (drawn**2).sum()) / (19 * ((drawn - 0.25) ** 2).sum())
+    assert 0 < weight < 1
+    assert shares(12, 4, 3, 1) == pytest.approx((weight / 4 + (1 - weight) * drawn).tolist())
+    assert shares(1200, 400, 300, 100) == pytest.approx(drawn.tolist(), abs=0.003)
+    assert shares(3, 3, 2, 0) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+    assert shares(0, 1, 0, 0) == [0, 1, 0, 0]
 
 
 @pytest.mark.quick
@@ -179,4 +198,6 @@ def test_the_balance_is_that_of_the_labels_it_sees(digits: Data) -> None:
     few = digits.with_labels(40, draw="stratified")
     balance = FixMatch(batch_size=4).begin(few, None, 0).balance
     seen = few.training.take("label")[few.training.labelled]
-    torch.testing.assert_close(balance.wanted, torch.from_numpy(np.bincount(seen, minlength=10) / 40).float())
+    target = ClassTarget("label", tuple(range(10)))
+    torch.testing.assert_close(balance.wanted, estimated_shares(target, torch.from_numpy(seen)))
+    assert (balance.wanted[np.bincount(seen, minlength=10) > 0] > 0.02).all()

@@ -19,7 +19,8 @@ def label_chart(comparison: Comparison) -> Plot | None:
     looks = colours(comparison)
     others = [(entry, visible) for entry, visible in legend(comparison) if entry.name != BASELINE]
     reach = [point.labels for point, _ in points] + [comparison.data.labels_shown]
-    worth = [entry.labels_equivalent for entry, _ in others if entry.labels_equivalent is not None]
+    ends = ((entry.labels_equivalent, entry.labels_low, entry.labels_high) for entry, _ in others)
+    worth = [end for several in ends for end in several if end is not None]
     x = count_scale((min([*reach, *worth]) / 1.08, max([*reach, *worth]) * 1.08), "labels, logarithmic")
     y = score_scale(comparison, [score for _, score in points] + [entry.score or 0.0 for entry, _ in others])
     (first, least), (last, most) = points[0], points[-1]
@@ -65,6 +66,7 @@ def _entry(comparison: Comparison, plot: Plot, entry: Entry, look: Look, visible
         look,
         entry.title,
         lines=(path([(start, down), (stop, down)]),),
+        whiskers=_whiskers(comparison, plot, entry, down),
         marks=tuple(marks),
         tips=tuple(Tip(place, down, text) for place in dict.fromkeys((start, stop))),
         name=Name(100, down),
@@ -72,12 +74,21 @@ def _entry(comparison: Comparison, plot: Plot, entry: Entry, look: Look, visible
     )
 
 
+def _whiskers(comparison: Comparison, plot: Plot, entry: Entry, down: float) -> tuple[str, ...]:
+    """The interval of the labels that `entry` is worth, along its line; an open end goes to the end of the curve."""
+    low, high = entry.labels_low, entry.labels_high
+    if low is None or low == high:
+        return ()
+    most = max(point.labels for point, _ in measured(comparison.label_curve))
+    return (path([(plot.x.place(low), down), (plot.x.place(most if high is None else high), down)]),)
+
+
 def _worth(comparison: Comparison, entry: Entry) -> tuple[float, str]:
     """The number of labels at the end of the line of `entry`, and the arrow there where it goes on."""
     counts = [point.labels for point, _ in measured(comparison.label_curve)]
     if entry.labels_equivalent is not None:
         return entry.labels_equivalent, ""
-    if entry.labels_note.startswith("more than"):
+    if wording.beyond_the_curve(entry):
         return counts[-1], "more"
     if entry.labels_note.startswith("fewer than"):
         return counts[0], "fewer"

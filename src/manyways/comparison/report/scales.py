@@ -51,7 +51,7 @@ def score_scale(comparison: Comparison, values: Sequence[float], most: int = MOS
     least = LEAST_SPAN if comparison.percent else LEAST_SPAN * abs(high)
     room = max(0.06 * (high - low), (least - (high - low)) / 2) or 1.0
     low, high = low - room, high + room
-    if comparison.percent:
+    if comparison.bounded:
         low, high = max(low, 0.0), min(high, 1.0)
     step = _round_step((high - low) / most)
     ends = (low, high) if comparison.higher_is_better else (high, low)

@@ -63,9 +63,9 @@ class Ways:
         return max(len(row.entry.title) for row in self.rows) > LONG_TITLE
 
     @property
-    def small(self) -> int:
-        """The characters of the longest interval, so that scores stand below each other."""
-        return max(len(row.cells[0].small) for row in self.rows)
+    def smalls(self) -> tuple[int, ...]:
+        """The characters of the longest interval in each column, so that numbers stand below each other."""
+        return tuple(max(len(row.cells[at].small) for row in self.rows) for at in range(len(self.headings)))
 
 
 def ways(comparison: Comparison, conclusion: Conclusion) -> Ways | None:
@@ -126,7 +126,7 @@ def _columns(comparison: Comparison, entries: list[Entry]) -> list[tuple[str, Ca
         return Cell(wording.score(comparison, entry.score), wording.margin(comparison, entry), entry.score)
 
     def labels(entry: Entry) -> Cell:
-        return Cell(wording.short_labels(entry), value=entry.labels_equivalent)
+        return Cell(wording.bare_labels(entry), wording.between_labels(entry), entry.labels_equivalent)
 
     def metric(name: str) -> Callable[[Entry], Cell]:
         return lambda entry: Cell(wording.measured(name, entry.metrics.get(name)), value=entry.metrics.get(name))

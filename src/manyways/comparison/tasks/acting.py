@@ -12,6 +12,7 @@ class Acting(Task):
     precedence = 80
     gives = frozenset({"act"})
     metrics = ("mean_reward",)
+    units = "episodes"
 
     def applies(self, data: Data) -> bool:
         return data.environment is not None

@@ -10,8 +10,11 @@ from manyways.comparison.results import Best, Entry
 from manyways.data.data import Data
 from manyways.data.phrases import count_of
 from manyways.methods.method import Method
+from manyways.models.evaluation import Evaluation
 from manyways.models.model import Model
 from manyways.training.events import Event
+
+TEST_ROWS = "test rows"
 
 
 class Watch(Protocol):
@@ -44,7 +47,10 @@ class Task:
     start from one model, and so share its tokens; and those of them that are shown `beside` the score. A comparison may
     hide some labels where it is to predict one (`labelled`) or several (`several_labels`). `rows` are the words for one
     and for several of the training rows. `by_all`: the scores depend on the number of test rows, so that learning
-    curves are scored on all. Where the data asks for several tasks, that of the lowest `precedence` is the one.
+    curves are scored on all. `units` are the words for what contributes to its scores, one number each, as far as its
+    models tell (`Model.evaluate_rows`): "test rows" that may belong to groups, or what else; empty where nothing does,
+    and intervals are over seeds alone. Where the data asks for several tasks, that of the lowest
+    `precedence` is the one.
     """
 
     name: str
@@ -58,6 +64,7 @@ class Task:
     rows: tuple[str, str] = ("row", "rows")
     by_all: bool = False
     precedence: int = 50
+    units: str = ""
 
     def applies(self, data: Data) -> bool:
         """True if the roles of `data` ask for it."""
@@ -88,6 +95,12 @@ class Task:
         if rows is not None:
             test = test.select(np.arange(0, len(test), max(1, len(test) // rows)))
         return {} if model.metric_on(test) is None else model.evaluate(test)
+
+    def evaluate(self, model: Model, data: Data, metric: str) -> Evaluation:
+        """All scores of `model` on all test rows of `data`, and what each row contributes to `metric`."""
+        if not self.units or model.metric_on(data.test) is None:
+            return Evaluation(self.score(model, data, None))
+        return model.evaluate_rows(data.test, metric)
 
     def watch(self, data: Data) -> Watch | None:
         """The notes that are taken of each training on its way; None for none."""

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from manyways.comparison.exhibits import Exhibit, Matrix
-from manyways.comparison.tasks.base import Task
+from manyways.comparison.tasks.base import TEST_ROWS, Task
 from manyways.comparison.tasks.labelled import CONSTANTS, MAJORITY
 from manyways.data.data import Data
 from manyways.data.tasks import Tasks
 from manyways.methods.method import Method
 from manyways.methods.needs import Task as TaskNeed
 from manyways.methods.starts import needs_any
+from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.model import Model
+from manyways.pseudo_values import spread_over
 from manyways.training.accuracy_matrix import AccuracyMatrix, Row, average
 from manyways.training.events import Event
 
@@ -71,6 +75,7 @@ class Continual(Task):
     precedence = 30
     gives = frozenset({"classify"})
     metrics = beside = ("average_accuracy", "forgetting", "backward_transfer")
+    units = TEST_ROWS
 
     def applies(self, data: Data) -> bool:
         return data.has("task") and data.has("label") and bool(data.inputs) and data.classification
@@ -88,6 +93,18 @@ class Continual(Task):
         """The average accuracy and the scores of all test rows together, of which there are fewer while it learns."""
         by_task = average(AccuracyMatrix(data, rows).accuracies(model))
         return {"average_accuracy": by_task, **super().score(model, data, rows)}
+
+    def evaluate(self, model: Model, data: Data, metric: str) -> Evaluation:
+        """As `score`; a row contributes to the accuracy on its task, and so to the mean over tasks."""
+        matrix, test = AccuracyMatrix(data), data.test
+        whole = model.evaluate_rows(test, "accuracy")
+        scores = {"average_accuracy": average(matrix.accuracies(model)), **whole.scores}
+        if metric != "average_accuracy" or whole.rows is None:
+            return Evaluation(scores)
+        scored = ~np.isnan(whole.rows)
+        task, right = matrix.tasks.numbers(test)[scored], whole.rows[scored]
+        by_task = [spread_over(right[task == number], task == number) for number in np.unique(task)]
+        return Evaluation(scores, of_all_rows(np.mean(by_task, axis=0), scored))
 
     def watch(self, data: Data) -> Order:
         return Order(data)

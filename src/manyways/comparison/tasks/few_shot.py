@@ -2,6 +2,7 @@
 
 from manyways.comparison.tasks.base import Task
 from manyways.data.data import Data
+from manyways.models.evaluation import Evaluation
 from manyways.models.few_shot_model import EPISODES, FewShotModel
 from manyways.models.model import Model
 
@@ -16,6 +17,7 @@ class FewShot(Task):
     precedence = 20
     gives = scored = frozenset({"adapt"})
     metrics = ("accuracy",)
+    units = "episodes"
 
     def applies(self, data: Data) -> bool:
         """True if the classes of test rows are known, and none of them is one of the training rows'."""
@@ -29,6 +31,9 @@ class FewShot(Task):
         if not isinstance(model, FewShotModel):
             return {}
         return model.evaluate(data.test, episodes=EPISODES if rows is None else EPISODES_ON_THE_WAY)
+
+    def evaluate(self, model: Model, data: Data, metric: str) -> Evaluation:
+        return model.evaluate_rows(data.test, metric) if isinstance(model, FewShotModel) else Evaluation({})
 
     def learned_from(self, data: Data, visible: Data) -> str:
         training = data.training

@@ -7,7 +7,7 @@ import numpy as np
 from manyways.comparison.exhibits import Exhibit, Matrix
 from manyways.comparison.results import Best, Entry
 from manyways.comparison.showcase import showcase
-from manyways.comparison.tasks.base import Task
+from manyways.comparison.tasks.base import TEST_ROWS, Task
 from manyways.data.data import Data
 from manyways.data.targets import TARGETS, Target
 from manyways.methods.online.no_change import NoChange
@@ -25,6 +25,7 @@ class OneLabel(Task):
     """Predicting one label of a kind: there is such a task for every kind of label."""
 
     labelled = True
+    units = TEST_ROWS
 
     def __init__(self, kind: type[Target]) -> None:
         self.kind = kind
@@ -67,6 +68,7 @@ class SeveralLabels(Task):
     gives = frozenset({"labels"})
     metrics = ("mean_score",)
     several_labels = True
+    units = TEST_ROWS
 
     def applies(self, data: Data) -> bool:
         return len(data.labels) > 1 and bool(data.inputs)

@@ -2,7 +2,7 @@
 
 from manyways.comparison.results import Best
 from manyways.comparison.showcase import showcase_of_answers
-from manyways.comparison.tasks.base import Task
+from manyways.comparison.tasks.base import TEST_ROWS, Task
 from manyways.data.data import Data
 from manyways.models.language.judgements import judged
 from manyways.models.model import Model
@@ -15,6 +15,7 @@ class Language(Task):
     """Text, in the roles that its subclasses state, said or preferred by language models."""
 
     gives, scored = frozenset({"generate"}), frozenset({"generate", "score"})
+    units = TEST_ROWS
 
     def closely(self, name: str, model: Model, test: Data) -> Best:
         return showcase_of_answers(name, model, test)

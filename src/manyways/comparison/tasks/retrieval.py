@@ -4,7 +4,7 @@ import numpy as np
 
 from manyways.comparison.exhibits import Exhibit, Hits, Item
 from manyways.comparison.showcase import column_shown
-from manyways.comparison.tasks.base import Task
+from manyways.comparison.tasks.base import TEST_ROWS, Task
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.repeats import same_numbers
@@ -24,6 +24,7 @@ class Retrieval(Task):
     gives = scored = frozenset({"retrieve"})
     metrics = ("recall_at_10", "recall_at_1", "recall_at_5", "median_rank")
     by_all = True
+    units = TEST_ROWS
 
     def applies(self, data: Data) -> bool:
         """True if rows are pairs of two things, none of them a table, and nothing is to be predicted."""

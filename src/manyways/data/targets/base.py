@@ -167,6 +167,13 @@ class Target(ABC):
     def scores(self, outputs: NDArray[Any], codes: NDArray[Any]) -> dict[str, float]:
         """The `metrics` by name, of outputs [rows, width] for rows that all have a label."""
 
+    def pseudo_values(self, metric: str, outputs: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Pseudo-values [rows] of `metric`, as `scores` has it: their mean is the score, their spread its error.
+
+        None where there are none, as of metrics that it does not know; see `manyways.pseudo_values`.
+        """
+        return None
+
     @abstractmethod
     def review(self, outputs: NDArray[Any], codes: NDArray[Any], most: int, spread: int) -> Review:
         """At most `most` of the worst mistakes, and `spread` pairs, of outputs [rows, width] for labelled rows."""

@@ -16,6 +16,7 @@ from manyways.data.data import Data
 from manyways.data.targets.base import Review, Target
 from manyways.errors import DataError, ModelError
 from manyways.metrics import CLASS_METRICS, class_metrics
+from manyways.pseudo_values import class_pseudo_values
 
 UNLABELLED = -1
 """The code of a class that is missing or hidden."""
@@ -83,6 +84,9 @@ class ClassTarget(Target):
 
     def scores(self, outputs: NDArray[Any], codes: NDArray[Any]) -> dict[str, float]:
         return class_metrics(torch.from_numpy(outputs).softmax(1).numpy(), codes)
+
+    def pseudo_values(self, metric: str, outputs: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float64] | None:
+        return class_pseudo_values(metric, torch.from_numpy(outputs).softmax(1).numpy(), codes)
 
     def review(self, outputs: NDArray[Any], codes: NDArray[Any], most: int, spread: int) -> Review:
         probabilities = torch.from_numpy(outputs).softmax(1).numpy()

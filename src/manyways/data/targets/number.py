@@ -16,6 +16,7 @@ from manyways.data.phrases import count_of, listed
 from manyways.data.targets.base import Review, Target
 from manyways.errors import DataError, ModelError
 from manyways.metrics import NUMBER_METRICS, number_metrics
+from manyways.pseudo_values import number_pseudo_values
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class NumberTarget(Target):
 
     def scores(self, outputs: NDArray[Any], codes: NDArray[Any]) -> dict[str, float]:
         return number_metrics(self.predict(outputs), self.decode(codes))
+
+    def pseudo_values(self, metric: str, outputs: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float64] | None:
+        return number_pseudo_values(metric, self.predict(outputs), self.decode(codes))
 
     def review(self, outputs: NDArray[Any], codes: NDArray[Any], most: int, spread: int) -> Review:
         truth, predicted = self.decode(codes), self.predict(outputs)

@@ -18,6 +18,7 @@ from manyways.data.targets.base import Review, Target
 from manyways.data.targets.classes import classes_from_json, refuse_strange
 from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
+from manyways.pseudo_values import label_set_pseudo_values
 
 MEAN_AVERAGE_PRECISION = Metric("mean_average_precision")
 MICRO_F1 = Metric("micro_f1")
@@ -105,6 +106,9 @@ class SeveralTarget(Target):
             "hamming_loss": float(hamming_loss(truth, guess)),
             "subset_accuracy": float((truth == guess).all(axis=1).mean()),
         }
+
+    def pseudo_values(self, metric: str, outputs: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float64] | None:
+        return label_set_pseudo_values(metric, outputs, codes)
 
     def review(self, outputs: NDArray[Any], codes: NDArray[Any], most: int, spread: int) -> Review:
         wrong = ((outputs > 0) != (codes > 0.5)).sum(axis=1)

@@ -78,23 +78,25 @@ class ActiveLearning(RelabellingMethod):
         return min(self._own(given + data.allowance), data.allowance)
 
     def _queries(self, data: Data) -> NDArray[np.int64]:
-        """The number of questions after each round but the last, where `data` are what it is given at first."""
-        return np.diff(np.linspace(0, self._questions(data), self.rounds + 1).round().astype(int))
+        """The number of questions after each round but the last, where `data` are what it is given at first.
+
+        With fewer questions than rounds there are as many rounds: one without would train the same again.
+        """
+        questions = self._questions(data)
+        return np.diff(np.linspace(0, questions, min(self.rounds, questions) + 1).round().astype(int))
 
     def _candidates(self, data: Data) -> NDArray[np.int64]:
         rows = hidden(data)
         return rows if self.oracle else rows[data.known[rows]]
 
     def trainings(self, data: Data | None = None) -> int:
-        return 1 if data is not None and self._questions(data) == 0 else self.rounds + 1
+        return 1 + (self.rounds if data is None else min(self.rounds, self._questions(data)))
 
-    def shown(self, data: Data, known: Data, trained: list[Model]) -> Data:
+    def rows_of_round(self, data: Data, known: Data, trained: list[Model]) -> Data:
         return within(known, int(self._queries(data)[len(trained) :].sum()))  # what it asks for itself is reserved
 
-    def asked(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+    def relabelled(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
         count = int(self._queries(data)[done - 1])
-        if not count:
-            return known
         part = run.child(f"questions-{done}")
         if self.oracle is not None and (notes := part.label_notes()):
             return notes.on(known)  # a person is asked once, also where the training was killed since

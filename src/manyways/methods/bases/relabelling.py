@@ -50,11 +50,11 @@ class RelabellingMethod(Method):
         """The number of trainings in all; the most that there may be where no `data` are given."""
 
     @abstractmethod
-    def shown(self, data: Data, known: Data, trained: list[Model]) -> Data:
-        """What the base is shown in the next round: `data` at first, `known` with all labels that are known by now."""
+    def rows_of_round(self, data: Data, known: Data, trained: list[Model]) -> Data:
+        """The data of the next round: `data` at first, `known` with all labels that are known by now."""
 
     @abstractmethod
-    def asked(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+    def relabelled(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
         """`known` with the labels that are asked for after `done` rounds, of which `model` is the last."""
 
     @abstractmethod
@@ -62,7 +62,7 @@ class RelabellingMethod(Method):
         """The rows of `data` that shaped the last model, where `known` has all labels that were known to it."""
 
     def facts(self, data: Data) -> Mapping[str, Any]:
-        """What is stated of a training on `data`, for its lineage."""
+        """The facts that are stated of a training on `data`, for its lineage."""
         return {}
 
     def left(self, known: Data, model: Model) -> Data:
@@ -86,11 +86,12 @@ class RelabellingMethod(Method):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         trainings = self.trainings(data)
-        shares = budget.divided([1.0] * trainings, [self.base.fewest_steps()] * trainings)
         trained: list[Model] = []
         known = data
-        for number, share in enumerate(shares, 1):
-            rows = self.shown(data, known, trained)
+        for number in range(1, trainings + 1):
+            rows = self.rows_of_round(data, known, trained)
+            spent = [each.lineage.steps if budget.unit == "steps" else each.lineage.seconds for each in trained]
+            share = budget.next_share(spent, trainings - number + 1, self.base.fewest_steps())
 
             def learn(part: Run, rows: Data = rows, share: Budget = share) -> Model:
                 return self.base.fit(rows, model, budget=share, seed=seed, run=part)
@@ -100,7 +101,7 @@ class RelabellingMethod(Method):
             newest, known = run.once_with_labels(f"round-{number}", learn, known)
             trained.append(newest)
             if number < trainings:
-                known = self.asked(data, known, newest, number, seed, run)
+                known = self.relabelled(data, known, newest, number, seed, run)
         steps, seconds = (sum(getattr(each.lineage, name) for each in trained) for name in ("steps", "seconds"))
         return Learned(
             trained[-1],

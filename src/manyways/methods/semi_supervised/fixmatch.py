@@ -40,8 +40,24 @@ def pseudo_label_loss(target: Target, weak: Tensor, strong: Tensor, weights: Ten
     return (losses * weights.sum(1) / used.sum(1).clamp_min(1)).mean()
 
 
+def estimated_shares(target: Target, labels: Tensor) -> Tensor:
+    """The shares of the classes among all rows, [width], as `labels` of some of them let one estimate it.
+
+    Those of few labels that were drawn at random are far off: they are drawn towards even ones by as much as chance may
+    have moved them (James-Stein shrinkage: Hausser & Strimmer, JMLR 2009). A class without a label stays at 0.
+    """
+    shares, count = target.shares(labels), len(labels)
+    if not target.classification or count < 2:
+        return shares
+    seen = shares > 0
+    even = seen.float() / seen.sum()
+    apart = (count - 1) * (shares - even).square().sum()
+    weight = ((1 - shares.square().sum()) / apart.clamp_min(1e-12)).clamp(0, 1)
+    return shares.lerp(even, weight)
+
+
 class ClassBalance(nn.Module):
-    """Frequency of each class among the guesses, against that among the labels.
+    """Frequency of each class among the guesses, against that which the labels let one expect.
 
     Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020), which FixMatch adds where labels are fewest:
     guesses are multiplied by wanted / guessed shares, so that a class that swallows its neighbours gets less.
@@ -54,7 +70,7 @@ class ClassBalance(nn.Module):
     def __init__(self, target: Target, labels: Tensor) -> None:
         super().__init__()
         self.target = target
-        shares = target.shares(labels)
+        shares = estimated_shares(target, labels)
         for name in ("wanted", "guessed", "latest"):
             self.register_buffer(name, shares.clone())
 
@@ -98,7 +114,7 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     unlabelled_weight: NotNegative = 1.0
     """Weight of the loss on unlabelled rows (λ)."""
     align_classes: bool = True
-    """Keep the guessed classes as frequent as they are among the labels: see `ClassBalance`."""
+    """Keep the guessed classes as frequent as the labels let one expect: see `ClassBalance`."""
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
 

@@ -50,10 +50,10 @@ class SelfTraining(RelabellingMethod):
     def trainings(self, data: Data | None = None) -> int:
         return self.rounds
 
-    def shown(self, data: Data, known: Data, trained: list[Model]) -> Data:
+    def rows_of_round(self, data: Data, known: Data, trained: list[Model]) -> Data:
         return self._with_guesses(known, trained[-1]) if trained else known
 
-    def asked(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+    def relabelled(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
         return known
 
     def rows_used(self, data: Data, known: Data) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from manyways.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.backbones import _checkpoints
 from manyways.models.backbones._embedding import Embedding
-from manyways.models.backbones._layers import text_mask, trim_text
+from manyways.models.backbones._layers import is_vmapped, text_mask, trim_text
 from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.tokens import Tokens, of_map
 
@@ -24,6 +24,12 @@ KIND_OF_INPUT = {"input_ids": "text", "pixel_values": "image", "input_values": "
 
 MERGED = (1, 2, 4, 8, 16, 32)
 """Numbers of patches side by side that one of the last hidden states of an image may stand for."""
+
+
+PIECE = 16
+"""Texts of about one length that are read together, where a batch holds longer and shorter ones."""
+SPARED = 0.9
+"""A batch is read in pieces where they have this share of its padded tokens, or less."""
 
 
 class Pretrained(Backbone):
@@ -102,6 +108,15 @@ class Pretrained(Backbone):
         state = self.body(input_values=self._wave(x)).last_hidden_state
         return of_map(state) if state.ndim == 4 else Tokens(state, None, (state.shape[1],))
 
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind != "text" or x.device.type != "cpu" or is_vmapped(x):
+            return super().forward(x)
+        order, pieces = by_length(text_mask(x, self.padding).sum(1))
+        if len(pieces) == 1:
+            return super().forward(x)
+        features: Tensor = torch.cat([super(Pretrained, self).forward(x[order[piece]]) for piece in pieces])
+        return features[order.argsort()]
+
     def untrimmed(self, x: Tensor) -> Tensor:
         """Features of a batch whose texts are read as far as they are padded, so that its shape follows from `x`."""
         return self.pool(self._text_tokens(x.long()) if self.kind == "text" else self.tokens(x))
@@ -156,6 +171,20 @@ class Pretrained(Backbone):
             at = int(parameter_name.split(".")[depth]) + 1 if inside else -1 if reached else 0
             groups[at].append(parameter)
         return [group for group in (*groups, above) if group]
+
+
+def by_length(lengths: Tensor) -> tuple[Tensor, list[slice]]:
+    """The order of rows by their `lengths` in tokens, and the pieces of it that are read one by one.
+
+    Each is padded to its own longest row; a batch stays whole where that would spare little.
+    """
+    order = lengths.argsort(stable=True)
+    ends = [*range(PIECE, len(order) - PIECE // 2, PIECE), len(order)]
+    pieces = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False) if start < end]
+    longest = lengths[order[[end - 1 for end in ends]]] if len(order) else lengths
+    padded = sum(int(most) * (piece.stop - piece.start) for most, piece in zip(longest, pieces, strict=True))
+    whole = int(lengths.max()) * len(order) if len(order) else 0
+    return order, pieces if padded < SPARED * whole else [slice(0, len(order))]
 
 
 def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:

@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manyways.models.evaluation import Evaluation
 from manyways.models.language.conversations import conversations, holds_conversations
 from manyways.models.language.forward import answer_log_probabilities
 from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import answer_lengths
 from manyways.models.language.rows import Reader, strings, text_columns
 from manyways.models.language.scoring import of_each_answer, tokens_at_once
+from manyways.pseudo_values import Floats, ratio_pseudo_values
 from manyways.randomness import generator
 
 if TYPE_CHECKING:
@@ -22,29 +25,53 @@ if TYPE_CHECKING:
 LONGEST_WINDOW = 2048
 
 
-def nats_of_answers(network: Any, reader: Reader, data: "Data") -> dict[str, float]:
-    """nats_per_token, perplexity and nats_per_character of the completions of `data`, or of the assistant's turns."""
+@dataclass(frozen=True, eq=False)
+class Nats:
+    """Nats, tokens and characters of each row, float [rows]."""
+
+    nats: Floats
+    tokens: Floats
+    characters: Floats
+
+    def evaluation(self, metric: str) -> Evaluation:
+        """nats_per_token, perplexity and nats_per_character of all rows, and pseudo-values of one of them."""
+        nats, tokens = float(self.nats.sum()), int(self.tokens.sum())
+        scores = {**_means(nats, tokens), "nats_per_character": nats / max(1, int(self.characters.sum()))}
+        below = {"nats_per_character": self.characters, "nats_per_token": self.tokens, "perplexity": self.tokens}
+        if metric not in below:
+            return Evaluation(scores)
+        rows = ratio_pseudo_values(self.nats, below[metric])
+        if metric == "perplexity":
+            rows = scores[metric] * (1 + rows - scores["nats_per_token"])
+        return Evaluation(scores, rows)
+
+
+def nats_of_answers(network: Any, reader: Reader, data: "Data") -> Nats:
+    """Nats of the completions of `data`, or of the assistant's turns."""
     groups, padding = reader.answers(data), int(reader.tokenizer.pad_token_id)
-    nats = -float(of_each_answer(network, groups, padding, answer_log_probabilities).double().sum())
-    tokens = int(of_each_answer(network, groups, padding, lambda _, batch: answer_lengths(batch)).double().sum())
-    return {**_means(nats, tokens), "nats_per_character": nats / max(1, _characters_said(data))}
+    nats = -of_each_answer(network, groups, padding, answer_log_probabilities).double().numpy()
+    tokens = of_each_answer(network, groups, padding, lambda _, batch: answer_lengths(batch)).double().numpy()
+    row = np.repeat(np.arange(len(groups)), [len(group.answers) for group in groups])
+    return Nats(_by_row(row, nats, len(data)), _by_row(row, tokens, len(data)), _characters_said(data))
 
 
-def nats_of_text(network: Any, reader: Reader, data: "Data") -> dict[str, float]:
-    """nats_per_token, perplexity and nats_per_character of the text columns of `data`, each token said once.
+def nats_of_text(network: Any, reader: Reader, data: "Data") -> Nats:
+    """Nats of the text columns of `data`, each token said once.
 
     It is read in windows of the model's context, of 2,048 tokens at most.
     """
-    stream, device = np.asarray(reader.texts(data).values[:], np.int64), _device(network)
-    nats, tokens = 0.0, 0
+    texts, device = reader.texts(data), _device(network)
+    stream, losses = np.asarray(texts.values[:], np.int64), []
     for ids in windows(stream, min(reader.context, LONGEST_WINDOW), tokens_at_once(network)):
         given = torch.from_numpy(ids).to(device)
         logits = network(input_ids=given[:, :-1], use_cache=False).logits.float().flatten(0, 1)
         wanted = given[:, 1:].flatten()
-        nats += float((logits.logsumexp(1) - logits.gather(1, wanted[:, None])[:, 0]).sum())
-        tokens += len(wanted)
-    characters = sum(len(str(value)) for name in text_columns(data) for value in data.take(name))
-    return {**_means(nats, tokens), "nats_per_character": nats / max(1, characters)}
+        losses.append((logits.logsumexp(1) - logits.gather(1, wanted[:, None])[:, 0]).cpu())
+    nats = torch.cat(losses).double().numpy() if losses else np.empty(0)
+    row = np.repeat(np.arange(len(texts)), texts.lengths)[1:]  # the first token of all follows none
+    characters = np.sum([[len(str(value)) for value in data.take(name)] for name in text_columns(data)], axis=0)
+    tokens = _by_row(row, np.ones(len(row)), len(texts))
+    return Nats(_by_row(row, nats, len(texts)), tokens, np.asarray(characters, np.float64))
 
 
 def nats_of_hidden(network: Any, reader: Reader, data: "Data") -> dict[str, float]:
@@ -70,14 +97,20 @@ def windows(stream: NDArray[np.int64], context: int, tokens: int) -> Iterator[ND
         yield rest[None]
 
 
-def _characters_said(data: "Data") -> int:
-    """Characters of all completions of `data`, or of all turns of the assistant."""
+def _by_row(row: NDArray[np.int64], values: Floats, count: int) -> Floats:
+    return np.asarray(np.bincount(row, values, count), np.float64)
+
+
+def _characters_said(data: "Data") -> Floats:
+    """Characters of each completion of `data`, or of the assistant's turns of each conversation, [rows]."""
     role = "messages" if data.has("messages") else "completion"
     everything = np.arange(len(data))
     if holds_conversations(data, role):
         talks = conversations(data, role, everything)
-        return sum(len(turn["content"]) for talk in talks for turn in talk if turn["role"] == "assistant")
-    return sum(map(len, strings(data, data.roles[role][0], everything)))
+        lengths = [sum(len(turn["content"]) for turn in talk if turn["role"] == "assistant") for talk in talks]
+    else:
+        lengths = list(map(len, strings(data, data.roles[role][0], everything)))
+    return np.asarray(lengths, np.float64)
 
 
 def _means(nats: float, tokens: int) -> dict[str, float]:

@@ -116,6 +116,12 @@ def scores_of_pairs(values: Tensor) -> dict[str, float]:
     return {"preference_accuracy": float((margins > 0).float().mean()), "margin": float(margins.mean())}
 
 
+def pseudo_values_of_pairs(metric: str, values: Tensor) -> NDArray[np.float64] | None:
+    """The contribution of each pair to `metric`, one of those of `scores_of_pairs` [pairs]; None for another."""
+    margins = (values[0::2] - values[1::2]).double().numpy()
+    return {"preference_accuracy": (margins > 0).astype(np.float64), "margin": margins}.get(metric)
+
+
 def scores_of_judged(values: Tensor, good: NDArray[np.bool_]) -> dict[str, float]:
     """The same over all pairs of a desirable and an undesirable answer (ties count half); NaN where one kind lacks."""
     if good.all() or not good.any():

@@ -1,0 +1,1 @@
+"""Statistics of a comparison: what its scores could have been with other seeds and other test rows."""

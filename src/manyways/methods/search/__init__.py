@@ -1,0 +1,1 @@
+"""Search for the fields of other methods."""
