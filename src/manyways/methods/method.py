@@ -343,7 +343,7 @@ class Method(ABC):
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         """The model that was learned, with its lineage."""
-        rows = data.ids[learned.rows]
+        rows = data.ids if learned.rows.all() else data.ids[learned.rows]
         lineage = replace(
             self.lineage(data, budget, seed),
             rows=rows,
