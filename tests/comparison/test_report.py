@@ -14,7 +14,7 @@ from manyways.comparison.exhibits import Exhibit, Item
 from manyways.comparison.report import render_report, settings, write_report
 from manyways.comparison.report.matrices import MOST_CLASSES, confused_pairs
 from manyways.comparison.report.placing import beside, spread
-from manyways.comparison.results import Best, Comparison, Confusion, CurvePoint, Entry, Mistake
+from manyways.comparison.results import Best, Comparison, Confirmed, Confusion, CurvePoint, Entry, Mistake
 from manyways.errors import DataError
 
 pytestmark = pytest.mark.quick
@@ -465,3 +465,11 @@ def test_a_fraction_that_may_be_below_zero_is_not_cut_there(
     lost = make_entry("lost", [-0.2, -0.3], low=-0.35, high=-0.15, curve=())
     page = Page(render_report(make_comparison(lost, metric="backward_transfer")))
     assert "-25.0% ± 10.0" in words(page)
+
+
+def test_the_score_on_rows_kept_apart_stands_beside_the_best(full: Comparison) -> None:
+    confirmed = Confirmed("fixmatch", 180, 0.94, 0.9, 0.98, (0.94,))
+    text = words(Page(render_report(replace(full, confirmed=confirmed))))
+    assert "accuracy ± 1.0 96.1% accuracy on 180 rows kept apart ± 4.0 94.0%" in text
+    other = replace(confirmed, name="supervised")
+    assert "kept apart" not in words(Page(render_report(replace(full, confirmed=other)))).partition("Every way")[0]

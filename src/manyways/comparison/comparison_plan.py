@@ -204,14 +204,19 @@ def make_plan(
         metric_note=fairer[1] if fairer else "",
         workers=count,
         threads=max(1, cores // max(1, count)),
-        curve=_label_curve(data, visible) if task.labelled else (),
+        curve=_label_curve(data, visible) if task.labelled and _learns(BASELINE, visible) else (),
         task=task,
         start=start,
         apart=apart,
         draw=draw,
         shortlist=listed,
-        references=task.references(visible),
+        references={text: title for text, title in task.references(visible).items() if _learns(text, visible)},
     )
+
+
+def _learns(method: str, data: Data) -> bool:
+    """True if a method of no entry, such as that of a curve, can learn from `data`; rows may have gaps, for example."""
+    return parse_method(method).lacks(data) is None
 
 
 def _label_curve(data: Data, visible: Data) -> tuple[int, ...]:

@@ -136,9 +136,11 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
     if choice is None:
         return []
     metric = wording.metric_words(comparison.metric)
-    interval = wording.margin(comparison, choice)
-    called = f"{metric} {interval}" if interval.startswith("±") else ", ".join(filter(None, (metric, interval)))
-    figures = [(wording.score(comparison, choice.score), called)]
+    figures = [(wording.score(comparison, choice.score), _called(metric, wording.margin(comparison, choice)))]
+    apart = comparison.confirmed
+    if apart is not None and apart.name == choice.name and apart.score is not None:
+        rows = f"{metric} on {wording.count(apart.rows)} rows kept apart"
+        figures.append((wording.score(comparison, apart.score), _called(rows, wording.margin(comparison, apart))))
     for name, called in BASELINES.items():
         plain = entries.get(name)
         if plain is not None and plain is not choice:
@@ -151,6 +153,11 @@ def _figures(comparison: Comparison) -> list[tuple[str, str]]:
     if choice.parameters is not None:
         figures.append((wording.quantity(choice.parameters), "parameters"))
     return figures
+
+
+def _called(words: str, interval: str) -> str:
+    """`words` on a figure, with its interval."""
+    return f"{words} {interval}" if interval.startswith("±") else ", ".join(filter(None, (words, interval)))
 
 
 def _tips(series: Series) -> str:

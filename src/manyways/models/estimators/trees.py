@@ -1,5 +1,7 @@
 """Ensembles of decision trees as arrays of nodes, gone through for all rows and trees at once."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -88,8 +90,23 @@ class TreesHead(EstimatorHead):
                     out[start : start + size, column[tree]] += values[leaves[:, tree], 0]
         return out / len(self.roots) if self.mean else out
 
+    @cached_property
+    def _whole(self) -> bool:
+        """True if every inner node leads to later ones that are there, so that every row ends in a leaf."""
+        inner = np.flatnonzero(self.feature.numpy() >= 0)
+        after = np.stack([self.left.numpy()[inner], self.right.numpy()[inner]])
+        leaves, sets = -1 - self.feature.numpy(), self.category_set.numpy()
+        return bool(
+            (after > inner).all() and (after < len(self.feature)).all() and leaves.max() < len(self.values)
+            and sets.max(initial=-1) < len(self.sets)
+            and ((self.roots >= 0) & (self.roots < len(self.feature))).all()
+            and ((self.column >= 0) & (self.column < self.raw)).all()
+        )  # fmt: skip
+
     def _leaves(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """The leaf of each row in each tree, [rows, trees]."""
+        if not self._whole:
+            raise ModelError("The nodes of the trees lead nowhere; the model is damaged.")
         trees = len(self.roots)
         feature, threshold = self.feature.numpy(), self.threshold.numpy()
         left, right = self.left.numpy(), self.right.numpy()
@@ -97,9 +114,7 @@ class TreesHead(EstimatorHead):
         categorical, gaps = len(sets) > 0, bool(np.isnan(features).any())
         nodes = np.tile(self.roots.numpy(), len(features))
         left_to_go = np.flatnonzero(feature[nodes] >= 0)
-        for _ in range(len(feature) + 1):
-            if not len(left_to_go):
-                break
+        while len(left_to_go):
             here = nodes[left_to_go]
             seen = features[left_to_go // trees, feature[here]]
             goes_left = seen <= threshold[here]
@@ -113,6 +128,4 @@ class TreesHead(EstimatorHead):
             here = np.where(goes_left, left[here], right[here])
             nodes[left_to_go] = here
             left_to_go = left_to_go[feature[here] >= 0]
-        else:
-            raise ModelError("The trees have no end; the model is damaged.")
         return np.asarray(-1 - feature[nodes].reshape(len(features), trees), np.int64)
