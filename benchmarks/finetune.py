@@ -24,7 +24,7 @@ from manyways.models.precision import fast_bfloat16
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 
-BATCH, STEPS, WARM, ROUNDS, LABELS = 32, 8, 2, 4, 1000
+BATCH, STEPS, WARM, ROUNDS, LABELS = 32, 6, 1, 2, 1000
 TARGET = 1.0
 
 PEER = """

@@ -15,7 +15,7 @@ from manyways.data.specs import Spec, TextSpec
 from manyways.data.storage import chunks_of
 from manyways.errors import ParameterError
 from manyways.models.backbones.base import Backbone
-from manyways.models.backbones.pretrained import Pretrained, checkpoint_tokenizers, kind_read, load_pretrained
+from manyways.models.backbones.pretrained import checkpoint_tokenizers, kind_read, load_pretrained
 from manyways.models.backbones.raw import fit_raw_backbone, plain_backbone
 from manyways.models.frozen import behind, freeze, has_frozen, joined_features
 from manyways.models.lineage import Lineage
@@ -47,14 +47,6 @@ class Features:
 
     def __post_init__(self) -> None:
         freeze(self.network)
-
-    @property
-    def unit_length(self) -> bool:
-        """True if each row's features are embeddings of length 1, as a checkpoint says that they are compared."""
-        parts = self.network.parts
-        return self.network.projection is None and all(
-            isinstance(part, Pretrained) and part.embedding.unit_length for part in parts
-        )
 
     def of(self, data: Data) -> NDArray[np.float32]:
         """The features of the rows of `data`, float32 [rows, width]; those of checkpoints are computed once."""

@@ -18,6 +18,7 @@ from manyways.methods.method import Method
 from manyways.methods.semi_supervised.self_training import SelfTraining
 from manyways.methods.supervised.nearest_centroid import NearestCentroid
 from manyways.methods.supervised.ridge import Ridge
+from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.predictor import Predictor
 from manyways.models.saving import load_model
@@ -175,3 +176,16 @@ def test_what_no_checkpoint_reads_is_refused(bert: str, wine: Data, sentences: D
     probe = LinearProbe(penalty=1.0).fit(sentences)
     with pytest.raises(ParameterError, match="a model is there to start from already"):
         LinearProbe(backbone=bert).fit(sentences, probe)
+
+
+def test_a_checkpoint_that_is_trained_learns_at_a_tenth_of_the_rate(bert: str, sentences: Data) -> None:
+    method = Supervised(backbone=bert, learning_rate=0.01)
+    learner = method.begin(sentences, None, 0)
+    rates = {id(p): group.rate for group in method.parameter_groups(learner) for p in group.parameters}
+    (encoder,), head = learner.network.parts, learner.network.head
+    assert head is not None
+    assert [*{rates[id(p)] for p in encoder.parameters()}] == [pytest.approx(0.001)]
+    assert {rates[id(p)] for p in head.parameters()} == {0.01}
+    assert len(rates) == len(list(learner.parameters()))
+    plain = Supervised(learning_rate=0.01)
+    assert {group.rate for group in plain.parameter_groups(plain.begin(sentences, None, 0))} == {0.01}

@@ -17,7 +17,7 @@ from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
-from manyways.models.backbones.pretrained import checkpoint_tokenizers
+from manyways.models.backbones.pretrained import Pretrained, checkpoint_tokenizers
 from manyways.models.heads import HEADS, Head
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -28,10 +28,15 @@ from manyways.training.budget import Budget
 from manyways.training.learner import EncodedLearner, LabelledLearner, RowLearner
 from manyways.training.run import Run
 from manyways.training.samplers import SAMPLERS
+from manyways.training.steps import ParameterGroup
 
 EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
 RowLearnerT = TypeVar("RowLearnerT", bound=RowLearner)
 LabelledLearnerT = TypeVar("LabelledLearnerT", bound=LabelledLearner)
+
+
+PRETRAINED_RATE = 0.1
+"""The multiple of the learning rate at which the weights of a pretrained checkpoint go on learning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,17 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
+
+    def parameter_groups(self, learner: EncodedT) -> list[ParameterGroup]:
+        """All parameters, those of pretrained checkpoints at a tenth of the rate: what they know is soon undone."""
+        checkpoints = [part for part in learner.network.modules() if isinstance(part, Pretrained)]
+        known = {id(parameter) for part in checkpoints for parameter in part.parameters()}
+        if not known:
+            return super().parameter_groups(learner)
+        new = [parameter for parameter in learner.parameters() if id(parameter) not in known]
+        old = [parameter for parameter in learner.parameters() if id(parameter) in known]
+        groups = [(new, self.learning_rate), (old, PRETRAINED_RATE * self.learning_rate)]
+        return [ParameterGroup(parameters, rate) for parameters, rate in groups if parameters]
 
     def from_scratch(self) -> bool:
         return not (self.needs_start() or any(map(is_checkpoint, re.split("[=,]", self.backbone))))

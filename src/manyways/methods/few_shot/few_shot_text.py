@@ -26,6 +26,7 @@ from manyways.models.predictor import Predictor
 from manyways.randomness import epoch_positions, mix
 from manyways.training.budget import Budget
 from manyways.training.learner import LabelledLearner
+from manyways.training.steps import ParameterGroup
 
 EMBEDDED_AT_ONCE = 64
 
@@ -80,6 +81,9 @@ class FewShotText(PredictingMethod[LabelledLearner]):
                 f"of {data.name} are of one. Label a row of another class."
             )
         return learner
+
+    def parameter_groups(self, learner: LabelledLearner) -> list[ParameterGroup]:
+        return [ParameterGroup(list(learner.network.parameters()), self.learning_rate)]
 
     def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
         labels = learner.labels.numpy()[learner.labelled]

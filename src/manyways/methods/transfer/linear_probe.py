@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 GRID, USUAL = (0.01, 0.1, 1.0, 10.0, 100.0), 1.0
-"""Penalties to choose from, and that where nothing is left to validate on; of standardised features."""
-UNIT_GRID, UNIT_USUAL = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0), 0.03
-"""The same of embeddings of length 1, whose directions differ in how much they say: they stay as they are."""
+"""Penalties to choose from, and that where nothing is left to validate on."""
 LARGE = 1 << 30
 """Products in a pass over the rows, from which on it is measured how long a fit takes."""
 TYPICAL_PASSES = 100
@@ -45,8 +43,8 @@ class LinearProbe(FeatureMethod):
     """Fit logistic regression, or ridge regression for numbers, on the frozen features of a model.
 
     Without a model the features are the raw inputs: pixels, table cells, log-mel energies, latent semantics of text.
-    That is plain logistic regression, the baseline to beat. Features are standardised, unless they are embeddings of
-    length 1; the strength of the penalty is picked by cross-validation on the labelled rows unless it is given.
+    That is plain logistic regression, the baseline to beat. Features are standardised; the strength of the penalty is
+    picked by cross-validation on the labelled rows unless it is given.
     """
 
     penalty: Positive | None = None
@@ -73,12 +71,11 @@ class LinearProbe(FeatureMethod):
         frozen = self.features(data, model, seed, run)
         rows = data.training.select(data.training.labelled)
         features, labels = frozen.of(rows), target.encode(rows)
-        mean, scale = features.mean(0), np.ones_like(features[0]) if frozen.unit_length else features.std(0)
+        mean, scale = features.mean(0), features.std(0)
         scale[scale < 1e-6] = 1.0
         say = partial(announce, run, budget)
-        strengths = (UNIT_GRID, UNIT_USUAL) if frozen.unit_length else (GRID, USUAL)
         weights = self._weights(rows, target, labels)
-        fitting = Fitting(self.penalty, seed, weights, say, groups_of(rows), *strengths)
+        fitting = Fitting(self.penalty, seed, weights, say, groups_of(rows))
         weight, bias = FITS[target.activation]((features - mean) / scale, labels, target.width, fitting)
         with torch.random.fork_rng():  # a new layer draws weights, which are replaced at once
             head = LinearHead(frozen.network.width, target.width)
@@ -100,7 +97,6 @@ class Fitting:
     """The arguments of a scikit-learn fit besides features and labels.
 
     `weights` are sample weights, or None; rows of one of the `groups`, where there are any, are validated on together.
-    Without a `penalty` one is picked from `grid`; it is the `usual` one where nothing is left to validate on.
     """
 
     penalty: float | None
@@ -108,8 +104,6 @@ class Fitting:
     weights: NDArray[np.float64] | None
     say: Say
     groups: NDArray[np.int64] | None = None
-    grid: tuple[float, ...] = GRID
-    usual: float = USUAL
 
 
 def logistic(
@@ -132,18 +126,18 @@ def _logistic(
     penalty = fitting.penalty
     fewest = int(np.bincount(labels)[np.unique(labels)].min())
     if penalty is None and min(fewest, _number_of(fitting.groups, 2)) < 2:
-        penalty = fitting.usual  # a class with one row, or a single group, leaves nothing to validate on
+        penalty = USUAL  # a class with one row, or a single group, leaves nothing to validate on
     if features.size * len(seen) > LARGE:
         each = _seconds_of_a_pass(features, labels)
-        fits = 1 if penalty is not None else 1 + len(fitting.grid) * min(5, fewest)
+        fits = 1 if penalty is not None else 1 + len(GRID) * min(5, fewest)
         often = "once" if fits == 1 else f"{fits} times"
         work = f"Fitting {len(seen):,} classes on {len(features):,} rows, {often},"
         instead = f"Ridge takes seconds{'.' if fits == 1 else ', and penalty=1.0 fits once.'}"
         fitting.say(fits * TYPICAL_PASSES * each, work, instead)
     if penalty is None:
         folds = _folds(labels, min(5, fewest), fitting)
-        scores = [_validated(make(strength), features, labels, folds, fitting.weights) for strength in fitting.grid]
-        penalty = fitting.grid[int(np.argmax(scores))]
+        scores = [_validated(make(strength), features, labels, folds, fitting.weights) for strength in GRID]
+        penalty = GRID[int(np.argmax(scores))]
     fitted = make(penalty).fit(features, labels, sample_weight=fitting.weights)
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, -30.0)
     if len(fitted.classes_) == 2:  # scikit-learn keeps one row of weights for two classes
@@ -224,12 +218,12 @@ def _ridge(
     from sklearn.linear_model import Ridge, RidgeCV
     from sklearn.model_selection import GroupKFold
 
-    unfitted: Ridge | RidgeCV = RidgeCV(alphas=fitting.grid)
+    unfitted: Ridge | RidgeCV = RidgeCV(alphas=GRID)
     if fitting.penalty is not None:
         unfitted = Ridge(alpha=fitting.penalty)
     elif (count := _number_of(fitting.groups, 1)) > 1:  # else each row is predicted by all others
         folds = GroupKFold(min(5, count)).split(features, labels, fitting.groups)
-        unfitted = RidgeCV(alphas=fitting.grid, cv=list(folds))
+        unfitted = RidgeCV(alphas=GRID, cv=list(folds))
     fitted = unfitted.fit(features, labels, sample_weight=fitting.weights)
     return fitted.coef_[None], np.atleast_1d(fitted.intercept_)
 
