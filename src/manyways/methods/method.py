@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = Budget(1000, "steps")
 MOST_QUESTIONS = 1_000_000
+MANY = 1000
+"""Labels of which a method that asks for any does."""
 Ablations: TypeAlias = Mapping[str, tuple["Method", Data]]
 
 
@@ -324,6 +326,10 @@ class Method(ABC):
         is made of methods asks for what they ask for.
         """
         return 0
+
+    def hands_on(self) -> bool:
+        """True if its data have other labels afterwards, which the next stage of a chain learns from."""
+        return self.asks(MANY) > 0
 
     @final
     def allowance(self, data: Data) -> int | None:
