@@ -70,7 +70,7 @@ def main() -> None:
             if line.group not in groups:
                 continue
             data = tables[line.data]
-            few = data.with_labels(line.per_class * len(data.classes), seed)
+            few = data.with_labels(line.per_class * len(data.classes), seed, draw="stratified")
             began = time.process_time()
             method = parse_method(line.method).with_backbone(str(place))
             model = method.fit(few, seed=seed, budget=line.budget)
