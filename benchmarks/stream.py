@@ -1,4 +1,7 @@
-"""Rows per second of prequential logistic regression against River, on elec ten times over: arrays in, score out.
+"""Rows per second and prequential accuracy of learners of streams against River: arrays in, score out.
+
+Logistic regression reads elec ten times over; Hoeffding tree, adaptive random forest and nearest neighbours read elec,
+sea and interchanging RBF, of which the two slower ones of River get the first 20,000 rows.
 
 Both sides standardise on the way, predict each row and then learn it, by the same SGD, and reach the same accuracy,
 which is checked. River runs in `.venv-peers`, in blocks that alternate with ours; its rows lie ready as dictionaries
@@ -6,6 +9,7 @@ before its clock starts. Both are counted in processor time, of one thread. Ours
 over arrays, and the whole of `OnlineSGD().fit(data)`, with everything that makes a model.
 
     python benchmarks/stream.py             # the benchmark
+    python benchmarks/stream.py whole       # trees, forests and neighbours on all rows; River takes some ten minutes
     python benchmarks/stream.py figures     # River's scores that tests/methods/online/test_online_sgd.py holds
 """
 
@@ -20,14 +24,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Row, ask_peer, data_folder, report, versions
+from common import Row, ask_peer, data_folder, facts_of_peer, report, versions
 
 import manyways as mw
 from manyways.methods.online._begin import begin
+from manyways.methods.online._linear_reader import copied
 from manyways.methods.online._passes import logistic_pass
-from manyways.methods.online._reader import copied
 
 TIMES, ROUNDS, TARGET = 10, 5, 100
+FIRST, LEARNERS_TARGET = 20_000, 20
+"""Rows of a stream that River's slower learners get."""
+LEARNERS = {
+    "hoeffding-tree": (mw.HoeffdingTree(), "tree.HoeffdingTreeClassifier()", None),
+    "adaptive-random-forest": (mw.AdaptiveRandomForest(), "forest.ARFClassifier(seed=0)", FIRST),
+    "sliding-window-neighbours": (
+        mw.SlidingWindowNeighbours(),
+        "preprocessing.StandardScaler() | neighbors.KNNClassifier(5, neighbors.LazySearch(1000))",
+        FIRST,
+    ),
+}
+"""Our learners, River's, and how many rows of a stream they get; None for all."""
 
 PEER = """
 import json, sys, time
@@ -37,6 +53,22 @@ arrays = np.load(sys.argv[1])
 rows = [dict(enumerate(row)) for row in arrays["inputs"].tolist()]
 labels = arrays["labels"].astype(bool).tolist()
 model = preprocessing.StandardScaler() | linear_model.LogisticRegression()
+right = 0
+began = time.process_time()
+for x, y in zip(rows, labels):
+    right += model.predict_one(x) == y
+    model.learn_one(x, y)
+print(json.dumps({"seconds": time.process_time() - began, "accuracy": right / len(rows), "river": river.__version__}))
+"""
+
+LEARNER = """
+import json, sys, time
+import numpy as np, river
+from river import forest, neighbors, preprocessing, tree
+arrays = np.load(sys.argv[1])
+rows = [dict(enumerate(row)) for row in arrays["inputs"].tolist()]
+labels = arrays["labels"].tolist()
+model = MODEL
 right = 0
 began = time.process_time()
 for x, y in zip(rows, labels):
@@ -81,6 +113,56 @@ def table(name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     return cells[:, :-1], cells[:, -1].astype(np.int64)
 
 
+def blobs() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The inputs and labels of interchanging RBF."""
+    folder, parts = data_folder("drift-streams"), []
+    for name in ("data", "labels"):
+        with gzip.open(folder / f"interchangingRBF.{name}.gz", "rt") as file:
+            parts.append(np.loadtxt(file))
+    return parts[0], parts[1].astype(np.int64)
+
+
+def learner(name: str, stream: str, inputs: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Row:
+    """Measure a learner on a stream, ours before and after River's."""
+    method, theirs, _ = LEARNERS[name]
+    data = mw.read((inputs, labels))
+    method.fit(data.select(np.arange(200)))  # compiles
+    ours, scores = [], []
+
+    def fitted() -> None:
+        scores.append(method.fit(data).prequential["accuracy"])
+
+    ours.append(counted(fitted))
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "arrays.npz"
+        np.savez(path, inputs=inputs, labels=labels)
+        facts = facts_of_peer(LEARNER.replace("MODEL", theirs), str(path))
+    ours.append(counted(fitted))
+    return {
+        "name": f"stream, {stream} ({len(labels):,} rows), {name}, the whole fit",
+        "ours": round(len(labels) / statistics.mean(ours)),
+        "peer": round(len(labels) / facts["seconds"]),
+        "unit": "rows/s",
+        "ratio": round(facts["seconds"] / statistics.mean(ours), 1),
+        "target": f"≥ {LEARNERS_TARGET}",
+        "accuracy": round(scores[0], 4),
+        "accuracy of the peer": round(facts["accuracy"], 4),
+        "versions": versions("numba") | {"peer river": facts["river"]},
+    }
+
+
+def learners(whole: bool) -> list[Row]:
+    """Measure trees, forests and neighbours on the three streams."""
+    streams = {"elec": table("elec.csv.gz"), "sea": table("sea_stream.csv.gz"), "interchanging RBF": blobs()}
+    rows = []
+    for stream, (inputs, labels) in streams.items():
+        for name, (_, _, first) in LEARNERS.items():
+            stop = None if whole else first
+            rows.append(learner(name, stream, inputs[:stop], labels[:stop]))
+            print({name: rows[-1][name] for name in ("name", "ratio", "accuracy", "accuracy of the peer")}, flush=True)
+    return rows
+
+
 def peer(script: str, arrays: dict[str, Any]) -> str:
     """What `script` prints in the environment of the peers, given `arrays` in a file."""
     with tempfile.TemporaryDirectory() as place:
@@ -117,7 +199,7 @@ def run() -> list[Row]:
     inputs, labels = np.tile(inputs, (TIMES, 1)), np.tile(labels, TIMES)
     data, method = mw.read((inputs, labels)), mw.OnlineSGD()
     rows = np.ascontiguousarray(inputs, np.float32)
-    begun = begin(data, np.arange(len(labels)), None, standardise=True, detector="none", seed=0)
+    begun = begin(data, np.arange(len(labels)), None, method, seed=0)
     drifts, curve = np.empty(len(labels), np.int64), np.empty((len(labels) // method.window + 1, 2))
     errors: list[float] = []
 
@@ -155,5 +237,7 @@ def run() -> list[Row]:
 if __name__ == "__main__":
     if sys.argv[1:] == ["figures"]:
         figures()
+    elif sys.argv[1:] == ["whole"]:
+        report("stream-whole", learners(True))
     else:
-        report("stream", run())
+        report("stream", [*run(), *learners(False)])

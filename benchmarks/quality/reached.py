@@ -154,7 +154,10 @@ def characters(_: Path) -> Iterator[Line]:
             began = time.process_time()
             model = fitted(way, data, steps, seed)
             spent = time.process_time() - began
-            return {**model.evaluate(data.test, ways=5, episodes=2000), "processor seconds": spent}
+            alone, together = (
+                model.evaluate(data.test, ways=5, episodes=2000, transductive=each) for each in (False, True)
+            )
+            return {**alone, **together, "processor seconds": spent}
 
         yield f"{way}, {steps} steps", scores
 

@@ -37,6 +37,7 @@ from manyways.methods.online.adaptive_random_forest import AdaptiveRandomForest 
 from manyways.methods.online.hoeffding_tree import HoeffdingTree as HoeffdingTree
 from manyways.methods.online.no_change import NoChange as NoChange
 from manyways.methods.online.online_sgd import OnlineSGD as OnlineSGD
+from manyways.methods.online.running_majority import RunningMajority as RunningMajority
 from manyways.methods.online.sliding_window_neighbours import SlidingWindowNeighbours as SlidingWindowNeighbours
 from manyways.methods.preference.dpo import DPO as DPO
 from manyways.methods.preference.grpo import GRPO as GRPO

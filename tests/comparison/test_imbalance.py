@@ -44,12 +44,8 @@ def test_always_ham_is_no_achievement_there(found: Comparison) -> None:
     line = next(entry for entry in found.entries if entry.reference)
     assert line.score == pytest.approx(0.5)
     assert (line.metrics["accuracy"] or 0) > 0.8
-    counted, probe = found.ways  # naive Bayes knows which are spam, but its smoothing outweighs the few words of spam
-    assert (counted.metrics["accuracy"] or 0) > 0.8
-    assert (counted.score or 0) < 0.6
-    assert (counted.metrics["roc_auc"] or 0) > 0.95
-    assert (probe.score or 0) > 0.8
-    assert found.ranked()[0] is probe
+    assert min(entry.score or 0 for entry in found.ways) > 0.8
+    assert found.ranked()[-1] is line
 
 
 def test_whoever_names_a_score_gets_it() -> None:

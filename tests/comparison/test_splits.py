@@ -76,6 +76,7 @@ def test_scores_of_a_seed_are_of_all_its_splits(option: dict[str, Any], differ: 
         right += mw.Ridge().fit(rows).evaluate(rows.test)["accuracy"] * len(rows.test)
         tested += len(rows.test)
     assert entry.scores[0] == pytest.approx(right / tested)
+    assert found.data.test_rows == (PERSONS * EACH if "folds" in option else tested / 2)
     assert (entry.scores[0] != entry.scores[1]) is differ, "with folds each seed has a partition of its own"
 
 

@@ -26,6 +26,7 @@ WAYS: dict[str, Callable[[], Method]] = {
     "self-training": lambda: mw.SelfTraining(base=mw.Supervised(size=0.5), threshold=0.4, rounds=2),
     "active learning": lambda: mw.ActiveLearning(base=mw.LinearProbe(penalty=1.0), rounds=2, questions=9),
     "answers handed on": lambda: mw.ActiveLearning(base=ASKED, rounds=2, questions=9) >> ASKED,
+    "guesses handed on": lambda: mw.SelfTraining(base=ASKED, threshold=0.4, rounds=2, hand_on=True) >> ASKED,
     "answers within self-training": lambda: mw.SelfTraining(
         base=mw.ActiveLearning(base=ASKED, rounds=2, questions=9), threshold=0.4, rounds=2
     ),

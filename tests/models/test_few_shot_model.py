@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 import manyways as mw
 from manyways.data.data import Data
+from manyways.data.parts import TEST
 from manyways.data.read import read
 from manyways.errors import DataError
 from manyways.models.few_shot.adapting import features_of, settle
@@ -37,7 +38,7 @@ def model(request: pytest.FixtureRequest, halves: tuple[Data, Data]) -> Any:
 
 
 def test_scores_are_those_of_models_that_were_adapted(model: Any, halves: tuple[Data, Data]) -> None:
-    """ProtoNet's queries one by one; MAML's in evaluation are normalised together, which an adapted model does not."""
+    """Each query alone, also where batch normalisation could see them together."""
     new = halves[1]
     found = model.evaluate(new, ways=3, shots=2, queries=4, episodes=3, seed=5)["accuracy"]
     from manyways.models.few_shot.episodes import Episodes
@@ -45,12 +46,31 @@ def test_scores_are_those_of_models_that_were_adapted(model: Any, halves: tuple[
     shown, asked = Episodes.of(new, hidden=True).draw(3, 3, 6, generator(5, 3)).split(2)
     right = []
     for support, queries in zip(shown.positions, asked.positions, strict=True):
-        adapted = model.adapt(new.select(support.ravel()))
-        guesses = adapted.predict(new.select(queries.ravel()))
-        right.append((guesses == new.take("label")[queries.ravel()]).mean())
-    assert found == pytest.approx(
-        np.mean(right), abs=1e-6 if model.adaptation.to_json()["by"] == "prototypes" else 0.35
-    )
+        rows, labels = model.inputs.encode(new), torch.arange(3)  # a class is called by its place in the episode
+        shots = rows.select(support.ravel())
+        network = model.adaptation.adapted(model.network, shots, labels.repeat_interleave(2), 3)
+        with torch.inference_mode():
+            each = [network(rows.batch(np.array([row]))).argmax().item() for row in queries.ravel()]
+        right.append(np.mean(each == labels.repeat_interleave(4).numpy()))
+    assert found == pytest.approx(np.mean(right), abs=1e-6)
+
+
+def test_scores_of_queries_that_are_seen_together_are_called_so(model: Any, halves: tuple[Data, Data]) -> None:
+    options = {"ways": 3, "shots": 1, "queries": 10, "episodes": 20}
+    alone, together = (model.evaluate(halves[1], transductive=each, **options) for each in (False, True))
+    assert set(together) == {"transductive_accuracy", "transductive_accuracy_interval"}
+    assert model.adaptation.transductive(model.network) == (model.lineage.title.startswith("maml"))
+    differs = together["transductive_accuracy"] != alone["accuracy"]
+    assert differs == model.adaptation.transductive(model.network)
+
+
+def test_a_comparison_scores_queries_alone_and_names_the_other_score(model: Any, halves: tuple[Data, Data]) -> None:
+    from manyways.comparison.tasks import find_task
+
+    tested = replace(halves[1], part=np.full_like(halves[1].part, TEST))
+    scores = find_task("few-shot").evaluate(model, tested, "accuracy").scores
+    assert {"accuracy", "transductive_accuracy"} <= set(scores)
+    assert (scores["accuracy"] != scores["transductive_accuracy"]) == model.adaptation.transductive(model.network)
 
 
 def test_the_same_seed_draws_the_same_episodes(model: Any, halves: tuple[Data, Data]) -> None:

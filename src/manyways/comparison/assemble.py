@@ -205,7 +205,7 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 
 def summarise(plan: ComparisonPlan) -> DataSummary:
     """A summary of the data that the comparison was made on."""
-    data, labelled = plan.data, plan.task.labelled
+    data, labelled, tested = plan.data, plan.task.labelled, plan.tested()
     visible = data.with_labels(plan.labels, plan.seeds[0], draw=plan.draw) if plan.labels is not None else data
     return DataSummary(
         name=data.name,
@@ -213,7 +213,7 @@ def summarise(plan: ComparisonPlan) -> DataSummary:
         fingerprint=data.fingerprint,
         rows=len(data),
         training_rows=len(data.training),
-        test_rows=len(data.test),
+        test_rows=len(tested.test),
         labels_shown=int(visible.training.labelled.sum()) if labelled else 0,
         labels_known=int(data.training.known.sum()) if labelled else 0,
         label=data.label.name if labelled else "",
@@ -225,7 +225,7 @@ def summarise(plan: ComparisonPlan) -> DataSummary:
         )
         or tuple(_text_column(name, role) for role, names in data.roles.items() for name in names),
         learned_from=plan.task.learned_from(data, visible),
-        scored_on=plan.task.scored_on(data),
+        scored_on=plan.task.scored_on(tested),
     )
 
 

@@ -17,6 +17,7 @@ from manyways.comparison.titles import titles
 from manyways.data.apart import kept_apart
 from manyways.data.data import Data
 from manyways.data.given import Draw
+from manyways.data.parts import TEST
 from manyways.data.splitting import Rule, Split, Splitting
 from manyways.data.targets import check_labels
 from manyways.errors import DataError, NeedsError, ParameterError
@@ -103,6 +104,15 @@ class ComparisonPlan:
     def splits(self, place: int) -> tuple[Split, ...]:
         """The splits that the seed at `place` is trained on."""
         return self.splitting.splits(self.rule, place)
+
+    def tested(self) -> Data:
+        """The data with all rows as test rows that a seed is scored on: those of all folds, else of the first split."""
+        if not self.splitting.folds:
+            return self.data
+        part = self.rows.part.copy()
+        for split in self.splits(0):
+            part[split.of(self.rows).test.rows] = TEST
+        return replace(self.rows, part=part)
 
     def _begun(self, job: Job) -> Job:
         """`job` with the model that it starts from, where it does."""
@@ -204,14 +214,19 @@ def make_plan(
         metric_note=fairer[1] if fairer else "",
         workers=count,
         threads=max(1, cores // max(1, count)),
-        curve=_label_curve(data, visible) if task.labelled else (),
+        curve=_label_curve(data, visible) if task.labelled and _learns(BASELINE, visible) else (),
         task=task,
         start=start,
         apart=apart,
         draw=draw,
         shortlist=listed,
-        references=task.references(visible),
+        references={text: title for text, title in task.references(visible).items() if _learns(text, visible)},
     )
+
+
+def _learns(method: str, data: Data) -> bool:
+    """True if a method of no entry, such as that of a curve, can learn from `data`; rows may have gaps, for example."""
+    return parse_method(method).lacks(data) is None
 
 
 def _label_curve(data: Data, visible: Data) -> tuple[int, ...]:

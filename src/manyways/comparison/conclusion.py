@@ -166,7 +166,7 @@ def _against_baseline(comparison: Comparison, choice: Entry, tied: list[Entry]) 
         return [f"No other entry is worth more than {called} here."]
     ahead = (choice.score or 0.0) - (plain.score or 0.0)
     side = "above" if ahead > 0 else "below"
-    unsure = ", which these seeds cannot confirm" if plain in tied else ""
+    unsure = ", which is not beyond doubt" if plain in tied else ""
     amount = wording.difference(comparison, ahead)
     against = f"{called} ({wording.score(comparison, plain.score)})"
     return [f"{choice.title} is {amount} {side} {against}{unsure}."]

@@ -21,7 +21,7 @@ MOST_BYTES = 1 << 30
 FRACTIONS = frozenset({
     "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
     "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision",
-    "sample_recall",
+    "sample_recall", "transductive_accuracy", "prequential_accuracy",
 })  # fmt: skip
 BOUNDED = FRACTIONS - {"forgetting", "backward_transfer"} | {
     "mean_average_precision", "micro_f1", "macro_f1", "hamming_loss", "subset_accuracy", "expected_calibration_error",

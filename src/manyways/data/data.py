@@ -17,7 +17,7 @@ from manyways.data.origin import Origin
 from manyways.data.parts import TEST, TRAINING, VALIDATION
 from manyways.data.roles import check_roles
 from manyways.data.sample_weights import weights_of
-from manyways.data.storage import RowNumbers
+from manyways.data.storage import RowNumbers, is_run
 from manyways.data.visibility import LabelMeter
 from manyways.errors import DataError, ParameterError, did_you_mean
 
@@ -216,7 +216,7 @@ class Data:
     @property
     def ids(self) -> NDArray[np.uint64]:
         """The 128-bit content hash of each row, uint64 [rows, 2]."""
-        return self.all_ids[self.rows]
+        return self.all_ids if len(self.rows) == len(self.all_ids) and is_run(self.rows) else self.all_ids[self.rows]
 
     @cached_property
     def fingerprint(self) -> str:

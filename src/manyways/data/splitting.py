@@ -119,12 +119,12 @@ class Splitting:
             return "own"
         if self.way == "group" and not grouping_roles(data):
             raise DataError(
-                f'{data.name} has no column that says which rows belong together. Name it: group="…", or --role '
-                f"group=COL; columns are {', '.join(data.columns)}."
+                f'{data.name} has no column that says which rows belong together. Name it: group="…", one of '
+                f"{', '.join([*data.columns, *data.ignored])}."
             )
         if self.way == "time" and not data.has("time"):
             raise DataError(
-                f'{data.name} has no column with the role time. Name it: time="…", or --role time=COL; columns are '
+                f'{data.name} has no column with the role time. Name it: time="…", one of '
                 f"{', '.join([*data.columns, *data.ignored])}."
             )
         if new_classes and data.labels and self.way == "auto" and not self.folds:

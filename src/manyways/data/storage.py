@@ -172,6 +172,18 @@ def row_bytes(rows: Rows) -> int:
     return int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
 
 
+def is_run(rows: RowNumbers) -> bool:
+    """True if `rows` are one after the other, so that a slice gives them."""
+    return len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows) and bool((rows[1:] > rows[:-1]).all())
+
+
+def view_of(values: Rows, rows: RowNumbers) -> NDArray[Any]:
+    """The `rows` of `values`, not copied where they are one after the other: not to be written to."""
+    if isinstance(values, np.ndarray) and is_run(rows):
+        return values[int(rows[0]) : int(rows[-1]) + 1]
+    return np.asarray(values[rows])
+
+
 def chunks_of(count: int, size: int = 4096, *, row_bytes: int = 1) -> Iterable[RowNumbers]:
     """Row numbers 0 … count-1 in runs of at most `size`, fewer where rows of `row_bytes` would fill `CHUNK_BYTES`."""
     size = max(1, min(size, CHUNK_BYTES // max(1, row_bytes)))

@@ -14,9 +14,6 @@ from manyways.models.model import Model
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
-MANY = 1000
-"""Labels with which a method that asks for any does."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Chain(Method):
@@ -45,8 +42,8 @@ class Chain(Method):
         )
         trained: list[Model] = []
         current, known = model, data
-        # What one stage asks about decides what the next learns from, so they can only be learned again together.
-        stored = self.asks(MANY) == 0
+        # Where one stage decides which labels the next learns from, they can only be learned again together.
+        stored = not any(stage.hands_on() for stage in self.stages[:-1])
         for number, (stage, share) in enumerate(zip(self.stages, shares, strict=True), 1):
 
             def learn(
@@ -97,6 +94,9 @@ class Chain(Method):
 
     def going_on(self) -> "Chain":
         return replace(self, stages=(self.stages[0].going_on(), *self.stages[1:]))
+
+    def hands_on(self) -> bool:
+        return any(stage.hands_on() for stage in self.stages)
 
     def asks(self, labels: int) -> int:
         left = labels

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = Budget(1000, "steps")
 MOST_QUESTIONS = 1_000_000
+MANY = 1000
+"""Labels of which a method that asks for any does."""
 Ablations: TypeAlias = Mapping[str, tuple["Method", Data]]
 
 
@@ -325,6 +327,10 @@ class Method(ABC):
         """
         return 0
 
+    def hands_on(self) -> bool:
+        """True if its data have other labels afterwards, which the next stage of a chain learns from."""
+        return self.asks(MANY) > 0
+
     @final
     def allowance(self, data: Data) -> int | None:
         """The number of labels that `fit` may reveal in `data`: what these allow, else what it asks for; None: any."""
@@ -337,7 +343,7 @@ class Method(ABC):
 
     def as_model(self, learned: Learned, data: Data, budget: Budget, seed: int) -> Model:
         """The model that was learned, with its lineage."""
-        rows = data.ids[learned.rows]
+        rows = data.ids if learned.rows.all() else data.ids[learned.rows]
         lineage = replace(
             self.lineage(data, budget, seed),
             rows=rows,

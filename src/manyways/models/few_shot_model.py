@@ -37,6 +37,8 @@ EPISODES = 600
 MOST_QUERIES = 15
 """Rows of a class that are asked in an episode, where it has so many."""
 NORMAL_95 = 1.959964
+ALONE, TOGETHER = "accuracy", "transductive_accuracy"
+"""The scores of queries that are told one by one, and of those that are seen together."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,22 +89,27 @@ class FewShotModel(Model):
 
     def evaluate(
         self, source: "Source", *, ways: int | None = None, shots: int | None = None, queries: int | None = None,
-        episodes: int = EPISODES, seed: int = 0,
+        episodes: int = EPISODES, seed: int = 0, transductive: bool = False,
     ) -> dict[str, float]:  # fmt: skip
         """Mean accuracy over episodes drawn from the rows whose label is known, and half the width of its 95% interval.
 
         The classes may be new to the model; where the data has tasks, those of an episode are of one. ways, shots: by
         default as it was made for, and no more ways than there are classes. queries: rows of each class that are asked;
-        by default as many as all classes have, up to 15. The same seed draws the same episodes.
+        by default as many as all classes have, up to 15. The same seed draws the same episodes. Each query is told
+        alone; transductive: all queries of an episode are seen together, as MAML's authors do, and the scores are
+        called so: `transductive_accuracy`.
 
         Raises:
             DataError: The classes or their rows are too few.
         """
-        return _scores(self.accuracies(source, ways=ways, shots=shots, queries=queries, episodes=episodes, seed=seed))
+        accuracies = self.accuracies(
+            source, ways=ways, shots=shots, queries=queries, episodes=episodes, seed=seed, transductive=transductive
+        )
+        return _scores(accuracies, TOGETHER if transductive else ALONE)
 
     def accuracies(
         self, source: "Source", *, ways: int | None = None, shots: int | None = None, queries: int | None = None,
-        episodes: int = EPISODES, seed: int = 0,
+        episodes: int = EPISODES, seed: int = 0, transductive: bool = False,
     ) -> NDArray[np.float64]:  # fmt: skip
         """The accuracy in each of the episodes of `evaluate`, float [episodes]."""
         data = labelled(source, self.inputs)
@@ -111,11 +118,17 @@ class FewShotModel(Model):
         queries = queries or max(1, min(MOST_QUERIES, drawn_from.fewest_rows - shots))
         drawn_from.check(ways, shots, queries)
         support, asked = drawn_from.draw(episodes, ways, shots + queries, generator(seed, episodes)).split(shots)
-        return self.adaptation.accuracies(self.network, self.inputs.encode(data), support, asked)
+        score = self.adaptation.together if transductive else self.adaptation.accuracies
+        return score(self.network, self.inputs.encode(data), support, asked)
 
     def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
-        accuracies = self.accuracies(source)
-        return Evaluation(_scores(accuracies), accuracies if metric == "accuracy" else None)
+        """As `evaluate`, alone and transductively, and the accuracies of the episodes by the one that is `metric`."""
+        alone = together = self.accuracies(source)
+        if self.adaptation.transductive(self.network):
+            together = self.accuracies(source, transductive=True)
+        by_name = {ALONE: alone, TOGETHER: together}
+        scores = {key: value for name, each in by_name.items() for key, value in _scores(each, name).items()}
+        return Evaluation(scores, by_name.get(metric))
 
     def embed(self, source: "Source") -> NDArray[np.float32]:
         return self.as_predictor().embed(source)
@@ -168,8 +181,8 @@ def examples(data: Data) -> Data:
     return Data.from_columns(columns, data.roles, name=data.name, source=data.source)
 
 
-def _scores(accuracies: NDArray[np.float64]) -> dict[str, float]:
+def _scores(accuracies: NDArray[np.float64], name: str) -> dict[str, float]:
     """The mean of the accuracies of episodes, and half the width of its 95% interval."""
     spread = float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
     half = NORMAL_95 * spread / float(np.sqrt(len(accuracies)))
-    return {"accuracy": float(accuracies.mean()), "accuracy_interval": half}
+    return {name: float(accuracies.mean()), f"{name}_interval": half}

@@ -1,6 +1,8 @@
 """SelfTraining: guesses above the threshold become labels, all others stay hidden."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -17,6 +19,7 @@ from manyways.methods.semi_supervised.self_training import SelfTraining
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.methods.unsupervised.kmeans import KMeans
 from manyways.models.predictor import Predictor
+from manyways.training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,21 @@ def test_its_own_guesses_make_it_better(digits: Data) -> None:
         gains.append(trained - alone)
     assert np.mean(gains) > 0.04
     assert sum(gain > 0 for gain in gains) >= 5
+
+
+@pytest.mark.parametrize("hand_on", [False, True])
+def test_a_chain_hands_on_its_guesses_where_it_is_asked_to(hand_on: bool, digits: Data, tmp_path: Path) -> None:
+    few = digits.with_labels(40, draw="stratified")
+    chain = SelfTraining(base=Watched(), threshold=0.8, rounds=1, hand_on=hand_on) >> Watched()
+    chain.fit(few, run=Run(tmp_path))
+    first, second = (data.training for data in Watched.seen)
+    sure = LinearProbe(penalty=1.0).fit(few).probabilities(few.training).max(1) >= 0.8
+    assert second.truly_labelled.sum() == first.labelled.sum() == 40
+    assert np.array_equal(second.labelled, first.labelled | (sure & hand_on))
+    shutil.rmtree(tmp_path / "2-test-self-training")
+    chain.fit(few, run=Run(tmp_path))
+    assert len(Watched.seen) == 3, "the first stage is done"
+    assert np.array_equal(Watched.seen[2].training.labelled, second.labelled), "its guesses are remembered"
 
 
 def test_no_guess_above_the_threshold_changes_nothing(digits: Data) -> None:

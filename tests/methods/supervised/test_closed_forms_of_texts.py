@@ -130,5 +130,5 @@ def test_sentiment_of_sentences(real_data: Callable[[str], Path], tmp_path: Path
         (tmp_path / f"{name}.tsv").write_text(f"text\tlabel\n{(folder / f'{name}.tsv').read_text('utf-8')}", "utf-8")
     data = mw.read(
         tmp_path / "train.tsv", test=tmp_path / "test.tsv", label="label", kinds={"text": "text", "label": "category"}
-    ).with_labels(200)
+    ).with_labels(200, draw="stratified")
     assert NaiveBayes().fit(data).evaluate(data.test)["accuracy"] > 0.62

@@ -94,7 +94,8 @@ def test_a_kind_of_label_without_a_constant_of_its_own_is_descended() -> None:
 
 def test_it_is_in_every_comparison_on_labels_and_never_the_best() -> None:
     noise = table(y=MADE.choice(["a", "b"], 200, p=[0.85, 0.15]))
-    found = mw.compare(noise, methods=["nearest-neighbours(neighbours=1)"], budget="5 steps", seeds=2, workers=0)
+    methods, options = ["nearest-neighbours(neighbours=1)"], {"budget": "5 steps", "seeds": 2, "workers": 0}
+    found = mw.compare(noise, methods=methods, metric="accuracy", **options)
     line = next(entry for entry in found.entries if entry.reference)
     test = noise.test.take("y")
     assert (line.name, line.title, line.score) == ("majority", "majority class", (test == "a").mean())

@@ -8,6 +8,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.errors import ModelError
 from manyways.methods.supervised.random_forest import RandomForest
 from manyways.models.estimator import Estimator
 from manyways.models.estimators.trees import TreesHead
@@ -83,3 +84,15 @@ def test_of_200_stores_each_is_told_from_the_others() -> None:
     ]  # fmt: skip
     data = Data.from_columns(columns, {"input": ["store", "noise"], "label": ["label"]}).with_test(0.25)
     assert RandomForest(trees=30).fit(data).evaluate(data.test)["accuracy"] > 0.88
+
+
+def test_trees_without_an_end_are_refused() -> None:
+    data = rows("category")
+    model = RandomForest(trees=3).fit(data)
+    assert isinstance(model, Estimator)
+    head = model.network.head
+    assert isinstance(head, TreesHead)
+    inner = int(np.flatnonzero(head.feature.numpy() >= 0)[-1])
+    head.left[inner] = inner
+    with pytest.raises(ModelError, match="lead nowhere; the model is damaged"):
+        model.predict(data.test)

@@ -16,7 +16,7 @@ class FewShot(Task):
     name = "few-shot"
     precedence = 20
     gives = scored = frozenset({"adapt"})
-    metrics = ("accuracy",)
+    metrics = ("accuracy", "transductive_accuracy")
     units = "episodes"
 
     def applies(self, data: Data) -> bool:

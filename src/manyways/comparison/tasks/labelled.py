@@ -10,6 +10,7 @@ from manyways.comparison.showcase import showcase
 from manyways.comparison.tasks.base import TEST_ROWS, Task
 from manyways.data.data import Data
 from manyways.data.targets import TARGETS, Target
+from manyways.methods.online.no_change import NoChange
 from manyways.metrics import plain_metric
 from manyways.models.model import Model
 
@@ -35,7 +36,9 @@ class OneLabel(Task):
         return len(data.labels) == 1 and bool(data.inputs) and data.label.kind == self.kind.column_kind
 
     def references(self, data: Data) -> Mapping[str, str]:
-        return {MAJORITY: CONSTANTS[self.kind.activation]}
+        lines = {MAJORITY: CONSTANTS[self.kind.activation]}
+        streamed = data.has("time") and self.kind.gives in NoChange.gives
+        return {**lines, NoChange.method_name(): "last label"} if streamed else lines
 
     def fairer(self, data: Data) -> tuple[str, str] | None:
         """Balanced accuracy, where a class has less than `RARE` of an even share of all rows with a known label."""

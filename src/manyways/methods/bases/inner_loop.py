@@ -31,8 +31,8 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
     """Learn weights from which a few steps of gradient descent on a few examples lead to a good classifier.
 
     In every episode θ′ = `adapt`(θ; shots), and θ follows the gradient of the mean of `outer_loss` over the episodes.
-    Batch normalisation uses the statistics of the rows it is given, in training and in `evaluate`: the queries of an
-    episode are normalised together (transductive).
+    Batch normalisation uses the statistics of the rows it is given in training. `evaluate` tells each query alone, by
+    the statistics of the examples, unless it is asked for transductive scores.
     """
 
     batch_size: Count = 8

@@ -19,10 +19,10 @@ class MAML(InnerLoopMethod[EpisodeLearner]):
     """Learn weights from which a few steps of gradient descent on a few examples lead to a good classifier.
 
     In every episode θ′ = θ − α∇L(θ; shots), `inner_steps` times, and θ follows the gradient of the mean of
-    L(θ′; queries) over the episodes, through the inner steps (second order) or with their gradients as constants. As in
-    the authors' code, batch normalisation uses the statistics of the rows it is given, in training and in `evaluate`:
-    the queries of an episode are normalised together (transductive). A class that was never trained needs a few
-    examples: `model.adapt(support)`, which answers each row alone.
+    L(θ′; queries) over the episodes, through the inner steps (second order) or with their gradients as constants. In
+    training batch normalisation uses the statistics of the rows it is given, as in the authors' code. `evaluate` tells
+    each query alone, by the statistics of the examples; `evaluate(transductive=True)` normalises the queries of an
+    episode together, as the authors do. A class that was never trained needs a few examples: `model.adapt(support)`.
     """
 
     head: Literal["auto", "normalised", "linear"] = "auto"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects, places_in
 from manyways.data.data import Data, by_kind
-from manyways.data.storage import RowNumbers
+from manyways.data.storage import RowNumbers, view_of
 from manyways.data.targets import ClassTarget, NumberTarget, Target
 from manyways.errors import DataError
 from manyways.methods.features import start_features
@@ -16,6 +16,9 @@ from manyways.methods.online._inputs import Inputs, fresh_inputs, grown_inputs
 from manyways.models.model import Model
 from manyways.models.stream import StreamPredictor
 from manyways.models.streams.head import StreamHead
+
+TABLE = 4096
+"""Whole numbers within a range of so many are looked up in a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +127,17 @@ def labels_of(data: Data, positions: RowNumbers, target: Target) -> NDArray[np.i
 
 def _codes(rows: Data, target: Target) -> NDArray[np.int64]:
     """As `Target.encode`, which looks at every label as an object; whole numbers, which are sorted, are looked up."""
-    values, known = rows.take(target.name), np.asarray(target.classes)
-    if values.dtype.kind in "iu" and known.dtype.kind in "iu":
-        codes = np.minimum(np.searchsorted(known, values), len(known) - 1)
-        if np.array_equal(known[codes], values):
+    values, known = view_of(rows.columns[target.name].values, rows.rows), np.asarray(target.classes)
+    if values.dtype.kind in "iu" and known.dtype.kind in "iu" and len(values):
+        lowest, highest = int(known[0]), int(known[-1])
+        if highest - lowest < TABLE and lowest <= values.min() and values.max() <= highest:
+            table = np.full(highest - lowest + 1, -1, np.int64)
+            table[known - lowest] = np.arange(len(known))
+            codes = np.asarray(table[values - lowest if lowest else values])
+            sound = bool(codes.min() >= 0)
+        else:
+            codes = np.minimum(np.searchsorted(known, values), len(known) - 1)
+            sound = np.array_equal(known[codes], values)
+        if sound:
             return codes
     return np.asarray(target.encode(rows), np.int64)

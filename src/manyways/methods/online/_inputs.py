@@ -16,7 +16,7 @@ from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.kinds import TABLE
 from manyways.data.notation import is_missing
-from manyways.data.storage import RowNumbers
+from manyways.data.storage import RowNumbers, view_of
 from manyways.errors import DataError
 from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.raw import Flat, Spectrum
@@ -42,14 +42,30 @@ class Inputs:
             return Predictor(network=self.network, inputs=self.encoding).embed(data.select(positions))
         rows = data.rows[positions]
         try:
-            values = table.encode([data.columns[name] for name in table.columns], rows)
+            return _encoded(table, data, rows)
         except DataError as error:
             _refuse_bad_row(table, data, rows)
             raise error
-        return np.ascontiguousarray(values)
 
     def _is_the_table(self) -> bool:
         return len(self.encoding.encoders) == 1 and isinstance(self.network.backbones[0], Flat)
+
+
+def _encoded(table: TableEncoder, data: Data, rows: RowNumbers) -> NDArray[np.float32]:
+    """As `table.encode`, but rows that follow each other are not copied out of their columns first."""
+    out, place = np.empty((len(rows), sum(code.width for code in table.codes)), np.float32), 0
+    for code in table.codes:
+        values, numeric = view_of(data.columns[code.column].values, rows), False
+        if isinstance(code, NumberCode) and code.scale == (1.0,) and code.furthest is None:
+            numeric = values.ndim == 1 and values.dtype.kind in "iuf"
+            if numeric:
+                np.subtract(values, code.mean[0], out=out[:, place], dtype=np.float64, casting="same_kind")
+        if not numeric:
+            out[:, place : place + code.width] = code.encode(values)
+        place += code.width
+    if not np.isfinite(out).all():  # the encoder refuses what is no number; a number past float32 is one all the same
+        return table.encode([data.columns[name] for name in table.columns], rows)
+    return out
 
 
 def fresh_inputs(data: Data, positions: RowNumbers) -> Inputs:

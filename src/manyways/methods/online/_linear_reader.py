@@ -66,6 +66,8 @@ def copied(state: State) -> State:
 
 def third_class(labels: NDArray[np.int64], state: State) -> int:
     """Before which of `labels` a third class has come up, in `state` or among them; their number where none does."""
+    if len(state.seen) < 3:
+        return len(labels)
     if state.seen.sum() > 2:
         return 0
     first, second = int(state.counts["first"][0]), int(state.counts["second"][0])

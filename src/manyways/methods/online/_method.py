@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.data import Data
+from manyways.data.parts import TRAINING
 from manyways.data.storage import CHUNK_BYTES, RowNumbers
 from manyways.data.times import is_dates
 from manyways.methods.fields import Count
@@ -160,7 +161,7 @@ class StreamMethod(Method):
 
     def default_budget(self, data: Data) -> Budget:
         """All rows, each once."""
-        return Budget(max(1, len(data.training)), "examples")
+        return Budget(max(1, int(np.count_nonzero(data.part[data.rows] == TRAINING))), "examples")
 
     @classmethod
     def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:

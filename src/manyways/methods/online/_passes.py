@@ -9,6 +9,8 @@ from manyways.methods.online._compiling import Array, compiled, kept
 from manyways.methods.online._detectors import adwin, clear_detector, page_hinkley
 from manyways.methods.online._row import (
     affine,
+    affine_of_next,
+    affine_of_raw,
     descend,
     fill,
     likeliest,
@@ -111,8 +113,7 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
     drift_count, full = 0, 0
     for at in range(len(rows)):
         row, label = rows[at], labels[at]
-        standardised(row, mean, scale, now)
-        logit = affine(weight, bias, now)
+        logit = affine_of_raw(weight, bias, row, mean, scale)
         if not isfinite(logit):
             return at, drift_count, full
         guess = count.first
@@ -130,9 +131,11 @@ def logistic_pass(rows: Array, labels: Array, state: State, settings: Settings, 
         meet(label, count, state.seen)
         if settings.standardise:
             count.standardised += 1
-            take_in(row, count.standardised, mean, variance, scale)
+            logit = affine_of_next(weight, bias, row, count.standardised, mean, variance, scale, now)
+        else:
             standardised(row, mean, scale, now)
-        slope = 1.0 / (1.0 + exp(-affine(weight, bias, now))) - (1.0 if label != count.first else 0.0)
+            logit = affine(weight, bias, now)
+        slope = 1.0 / (1.0 + exp(-logit)) - (1.0 if label != count.first else 0.0)
         descend(weight, slope, now, settings.rate * number.gain, settings.l2)
         bias -= settings.bias_rate * number.gain * slope
         number.gain = 1.0 + (number.gain - 1.0) * settings.fading

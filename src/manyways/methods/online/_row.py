@@ -32,6 +32,32 @@ def take_in(row: Array, count: int, mean: Array, variance: Array, scale: Array) 
 
 
 @compiled
+def affine_of_raw(weight: Array, bias: float, row: Array, mean: Array, scale: Array) -> float:
+    """`affine` of the standardised row, in one loop."""
+    total = bias
+    for j in range(len(row)):
+        total += weight[j] * ((row[j] - mean[j]) * scale[j])
+    return total
+
+
+@compiled
+def affine_of_next(
+    weight: Array, bias: float, row: Array, count: int, mean: Array, variance: Array, scale: Array, out: Array
+) -> float:
+    """`take_in`, then `standardised` into `out`, and `affine` of that, in one loop."""
+    share, total = 1.0 / count, bias
+    for j in range(len(row)):
+        before = row[j] - mean[j]
+        middle = mean[j] + before * share
+        after = row[j] - middle
+        spread = variance[j] + (before * after - variance[j]) * share
+        factor = inverse_deviation(spread)
+        mean[j], variance[j], scale[j], out[j] = middle, spread, factor, after * factor
+        total += weight[j] * out[j]
+    return total
+
+
+@compiled
 def affine(weight: Array, bias: float, row: Array) -> float:
     """The weighted sum of a row."""
     total = bias

@@ -63,6 +63,9 @@ class SelfTraining(RelabellingMethod):
     def left(self, known: Data, model: Model) -> Data:
         return self._with_guesses(known, model) if self.hand_on else known
 
+    def hands_on(self) -> bool:
+        return self.hand_on or super().hands_on()
+
     def _with_guesses(self, known: Data, model: Model) -> Data:
         rows, target = hidden(known), model.label_target
         if not len(rows):

@@ -1,5 +1,7 @@
 """Ensembles of decision trees as arrays of nodes, gone through for all rows and trees at once."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -88,31 +90,56 @@ class TreesHead(EstimatorHead):
                     out[start : start + size, column[tree]] += values[leaves[:, tree], 0]
         return out / len(self.roots) if self.mean else out
 
+    @cached_property
+    def _whole(self) -> bool:
+        """True if every inner node leads to later ones that are there, so that every row ends in a leaf."""
+        inner = np.flatnonzero(self.feature.numpy() >= 0)
+        after = np.stack([self.left.numpy()[inner], self.right.numpy()[inner]])
+        leaves, sets = -1 - self.feature.numpy(), self.category_set.numpy()
+        return bool(
+            (after > inner).all() and (after < len(self.feature)).all() and leaves.max() < len(self.values)
+            and sets.max(initial=-1) < len(self.sets)
+            and ((self.roots >= 0) & (self.roots < len(self.feature))).all()
+            and ((self.column >= 0) & (self.column < self.raw)).all()
+        )  # fmt: skip
+
+    @cached_property
+    def _after(self) -> NDArray[np.int32]:
+        """The left and the right node after each, one after the other, [2 · nodes]."""
+        return np.stack([self.left.numpy(), self.right.numpy()], axis=1).ravel()
+
     def _leaves(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """The leaf of each row in each tree, [rows, trees]."""
-        trees = len(self.roots)
-        feature, threshold = self.feature.numpy(), self.threshold.numpy()
-        left, right = self.left.numpy(), self.right.numpy()
-        missing_left, category_set, sets = self.missing_left.numpy() > 0, self.category_set.numpy(), self.sets.numpy()
-        categorical, gaps = len(sets) > 0, bool(np.isnan(features).any())
-        nodes = np.tile(self.roots.numpy(), len(features))
-        left_to_go = np.flatnonzero(feature[nodes] >= 0)
-        for _ in range(len(feature) + 1):
-            if not len(left_to_go):
-                break
-            here = nodes[left_to_go]
-            seen = features[left_to_go // trees, feature[here]]
-            goes_left = seen <= threshold[here]
+        if not self._whole:
+            raise ModelError("The nodes of the trees lead nowhere; the model is damaged.")
+        trees, width = len(self.roots), features.shape[1]
+        feature, threshold, values = (
+            self.feature.numpy(),
+            self.threshold.numpy(),
+            np.ascontiguousarray(features).ravel(),
+        )
+        after = self._after
+        missing_right, category_set, sets = self.missing_left.numpy() == 0, self.category_set.numpy(), self.sets.numpy()
+        categorical, gaps = len(sets) > 0, bool(np.isnan(values).any())
+        leaves = np.empty(len(features) * trees, np.int64)
+        # Pairs of a row and a tree, tree by tree, as neighbouring nodes are then looked up together.
+        pairs = np.arange(len(leaves))
+        nodes, first = np.repeat(self.roots.numpy(), len(features)), np.tile(np.arange(len(features)) * width, trees)
+        while len(pairs):
+            looked_at = feature.take(nodes)
+            inner = looked_at >= 0
+            if not inner.all():
+                ended = ~inner
+                leaves[pairs[ended]] = -1 - looked_at[ended]
+                pairs, nodes, first, looked_at = pairs[inner], nodes[inner], first[inner], looked_at[inner]
+            seen = values.take(first + looked_at)
+            goes_right = ~(seen <= threshold.take(nodes))
             missing = np.isnan(seen) if gaps else None
             if categorical:
-                chosen = category_set[here]
+                chosen = category_set.take(nodes)
                 told = chosen >= 0 if missing is None else (chosen >= 0) & ~missing
-                goes_left[told] = sets[chosen[told], seen[told].astype(np.int64)]
+                goes_right[told] = sets[chosen[told], seen[told].astype(np.int64)] == 0
             if missing is not None:
-                goes_left = np.where(missing, missing_left[here], goes_left)
-            here = np.where(goes_left, left[here], right[here])
-            nodes[left_to_go] = here
-            left_to_go = left_to_go[feature[here] >= 0]
-        else:
-            raise ModelError("The trees have no end; the model is damaged.")
-        return np.asarray(-1 - feature[nodes].reshape(len(features), trees), np.int64)
+                goes_right[missing] = missing_right[nodes[missing]]
+            nodes = after.take(2 * nodes + goes_right)
+        return leaves.reshape(trees, len(features)).T

@@ -38,7 +38,15 @@ class Adaptation(ABC):
 
     @abstractmethod
     def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
-        """For each episode the share of its queries that are told right by one who saw its support."""
+        """For each episode the share of its queries that are told right, each alone, by one who saw its support."""
+
+    def transductive(self, network: Network) -> bool:
+        """True if what `together` says of a query may depend on the others of its episode."""
+        return False
+
+    def together(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
+        """As `accuracies`, where all queries of an episode are seen together (transductive)."""
+        return self.accuracies(network, rows, support, queries)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values that `ADAPTATIONS.rebuild` makes it again from."""
@@ -78,9 +86,8 @@ class Prototypes(Adaptation):
 class GradientSteps(Adaptation):
     """Steps of gradient descent on the cross-entropy of the examples (Finn et al. 2017).
 
-    In episodes all queries of one are normalised together, as the authors' code does: what is said of one may depend on
-    the others (transductive). An adapted network answers each row alone: batch normalisation keeps the statistics of
-    the examples.
+    An adapted network answers each row alone: batch normalisation keeps the statistics of the examples. `together`
+    normalises all queries of an episode together, as the authors' code does (transductive).
     """
 
     by = "gradient steps"
@@ -112,7 +119,32 @@ class GradientSteps(Adaptation):
             first_order=first_order,
         )
 
+    def transductive(self, network: Network) -> bool:
+        return any(isinstance(part, BatchNorm) for part in network.modules())
+
     def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
+        ways = support.positions.shape[1]
+        if not self.transductive(network):
+            return self.together(network, rows, support, queries)
+        _check_outputs(network, ways)
+
+        def learn(call: Call, weights: Weights, given: Any) -> Weights:
+            return self.descended(call, weights, given["inputs"], given["labels"], first_order=True)
+
+        tasks, device = MetaBatch(network, how="one by one"), device_of(network)
+        learner, shares = copy.deepcopy(network).eval(), []
+        for episode in range(len(support.positions)):
+            at = np.array([episode])
+            shown, asked = batch_of(rows, support[at], device), batch_of(rows, queries[at], device)
+            moved = tasks.run(learn, shown)
+            learner.load_state_dict({name: tensor[0] for name, tensor in moved.items()}, strict=False)
+            settle(learner, {name: tensor[0] for name, tensor in shown["inputs"].items()})
+            with torch.inference_mode():
+                outputs = learner({name: tensor[0] for name, tensor in asked["inputs"].items()})[:, :ways]
+            shares.append(float(accuracy(outputs.float(), asked["labels"][0])))
+        return np.asarray(shares)
+
+    def together(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
         ways = support.positions.shape[1]
         _check_outputs(network, ways)
 
