@@ -9,7 +9,7 @@ PEERS := .venv-peers
 .PHONY: compare test quick slow lint stub bench peers models clean
 
 compare: $(READY)
-	$(BIN)/manyways compare digits --labels 40 --seeds 3 --report report.html --json results.json
+	$(BIN)/manyways compare digits --labels 40 --draw stratified --seeds 3 --report report.html --json results.json
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

@@ -152,6 +152,8 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         ("fit 'simclr >> fixmatch' digits --out m --threshold 1", "Fields of a chain stand in it"),
         ("fit --out m fixmatch digits", "METHOD must come first, before --out"),
         ("fit fixmatch digits more --out m", "has no place for 'more'"),
+        ("fit fixmatch digits --out m --budget 10", "budget '10' lacks a unit: 10s or '10 steps'?"),
+        ("compare digits --budget 10", "budget '10' lacks a unit: 10s or '10 steps'?"),
         ("fit fixmatch digits --out m --budget soon", "budget must be a number and a unit, .*; got 'soon'"),
         ("fit fixmatch digits --out m --labels 0", "--labels must be at least 1; got 0"),
         (

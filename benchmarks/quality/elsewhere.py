@@ -19,7 +19,12 @@ from manyways.methods.expressions import parse_method
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import data_folder, facts_of_peer
-from stream import PEER, peer, table
+from stream import PEER, blobs, peer, table
+
+LEARNERS_OF_STREAMS = (
+    "hoeffding-tree", "adaptive-random-forest", "sliding-window-neighbours",
+    "sliding-window-neighbours(drift='adwin')", "online-sgd", "no-change", "running-majority",
+)  # fmt: skip
 
 SEEDS, EPISODES, LAKE_EPISODES = (0, 1, 2), 20, 1000
 SOURCE = Path(mw.__file__).parents[1]
@@ -56,7 +61,10 @@ def policies() -> None:
 
 
 def streams() -> None:
-    """Prequential accuracy of logistic regression with standardisation on the way, beside River's."""
+    """Prequential accuracy of logistic regression with standardisation on the way, beside River's; and of the others.
+
+    What River's trees, forests and neighbours reach on all rows is printed by `benchmarks/stream.py whole`.
+    """
     for name, file in (("elec", "elec.csv.gz"), ("sea", "sea_stream.csv.gz")):
         inputs, labels = table(file)
         ours = mw.OnlineSGD().fit(mw.read((inputs, labels))).prequential["accuracy"]
@@ -65,6 +73,20 @@ def streams() -> None:
             f"  {name}, {len(labels):,} rows: {ours:.4f}, River {theirs['river']} {theirs['accuracy']:.4f}",
             flush=True,
         )
+    for name, (inputs, labels) in (
+        ("elec", table("elec.csv.gz")),
+        ("sea", table("sea_stream.csv.gz")),
+        ("rbf", blobs()),
+    ):
+        data = mw.read((inputs, labels))
+        for way in LEARNERS_OF_STREAMS:
+            scores = [parse_method(way).fit(data, seed=seed).prequential["accuracy"] for seed in seeds_of(way)]
+            print(f"  {name}, {way}: {', '.join(f'{score:.4f}' for score in scores)}", flush=True)
+
+
+def seeds_of(way: str) -> tuple[int, ...]:
+    """The seeds that a learner of streams is tried with: a forest draws, the others do not."""
+    return SEEDS if way == "adaptive-random-forest" else SEEDS[:1]
 
 
 def federations() -> None:

@@ -44,8 +44,8 @@ LINES = (
     Line("frozen", "banking77", 1, "linear-probe", None, 0.52),
     Line("frozen", "banking77", 5, "linear-probe", None, 0.79),
     Line("frozen", "banking77", 10, "linear-probe", None, 0.84),
-    Line("sst2", "sst2", 100, "fine-tune(batch_size=32)", "80 steps", 0.80),
-    Line("sst2", "sst2", 500, "fine-tune(batch_size=32)", "160 steps", 0.84),
+    Line("sst2", "sst2", 100, "fine-tune(batch_size=32)", "30 steps", 0.80),
+    Line("sst2", "sst2", 500, "fine-tune(batch_size=32)", "90 steps", 0.84),
     Line("banking77", "banking77", 10, "few-shot-text(batch_size=32)", "200 steps", 0.87),
     Line("banking77", "banking77", 10, "fine-tune(batch_size=32)", "240 steps", 0.87),
 )
@@ -70,7 +70,7 @@ def main() -> None:
             if line.group not in groups:
                 continue
             data = tables[line.data]
-            few = data.with_labels(line.per_class * len(data.classes), seed)
+            few = data.with_labels(line.per_class * len(data.classes), seed, draw="stratified")
             began = time.process_time()
             method = parse_method(line.method).with_backbone(str(place))
             model = method.fit(few, seed=seed, budget=line.budget)

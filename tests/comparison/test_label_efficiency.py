@@ -71,7 +71,7 @@ def test_a_rise_within_its_noise_carries_nothing() -> None:
 def test_a_starved_curve_carries_nothing() -> None:
     assert starved(COUNTS, [600, 600, 580]) == ""
     reason = starved(COUNTS, [600, 600, 15])
-    assert reason.startswith("plain supervision with 1,000 labels took 15 steps within the budget, and 600 with others")
+    assert reason.startswith("plain supervision with 1,000 labels took 15 steps a second, and 600 with others")
     assert worth([0.5, 0.7, 0.9], 0.8, starved=reason).note == f"not measurable: {reason}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from manyways.comparison.conclusion import conclude
 from manyways.comparison.results import Best, Comparison, Confusion, Entry, Mistake, read_results, write_results
 from manyways.errors import DataError
 from manyways.metrics import class_metrics, number_metrics
@@ -133,3 +134,17 @@ def test_every_metric_is_in_the_description_of_the_schema() -> None:
     described = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
     names = {*class_metrics(np.eye(2), np.arange(2)), *number_metrics(np.zeros(2), np.arange(2.0))}
     assert {name for name in names if f"`{name}`" not in described} == set()
+
+
+def test_a_file_of_version_1_is_read_and_its_intervals_are_over_seeds_alone(full: Comparison) -> None:
+    saved = json.loads(json.dumps(full.to_json())) | {"schema": 1}
+    later = ("behind", "behind_error", "behind_half", "labels_low", "labels_high")
+    saved["entries"] = [{key: value for key, value in entry.items() if key not in later} for entry in saved["entries"]]
+    old = Comparison.from_json(
+        {key: value for key, value in saved.items() if key not in ("interval_over", "confirmed")}
+    )
+    assert old.interval_over == ("seeds",)
+    assert old.confirmed is None
+    conclusion = conclude(old)
+    assert conclusion.recommended == "fixmatch"
+    assert not any("test rows, so its own score" in caution for caution in conclusion.cautions)

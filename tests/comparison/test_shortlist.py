@@ -154,3 +154,14 @@ def test_entries_say_why_they_are_there(monkeypatch: pytest.MonkeyPatch, sentenc
     assert Comparison.from_json(found.to_json()) == found
     named = compare(sentences, methods=["naive-bayes"], labels=20, budget="2 steps", seeds=1, workers=0)
     assert not any(entry.reason for entry in named.entries)
+
+
+@pytest.mark.quick
+def test_the_number_of_labels_decides_where_boosted_trees_stand() -> None:
+    """With 20 labels no leaf can be split; with all of a small table they come first."""
+    wine = mw.read("wine")
+    assert next(iter(of(wine).reasons)) == "gradient-boosting"
+    few = of(wine.with_labels(20))
+    assert next(iter(few.reasons)) == "linear"
+    assert "at its best from 100 labels on" in few.reasons["gradient-boosting"]
+    assert "gradient-boosting" in of(mw.read("digits").with_labels(40)).others

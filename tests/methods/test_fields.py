@@ -51,7 +51,7 @@ def test_an_unknown_field_is_refused_with_those_there_are(make: Callable[[], Any
 @pytest.mark.quick
 def test_a_field_of_another_method_is_none_of_this_one() -> None:
     with pytest.raises(
-        ParameterError, match=r"LinearProbe has no field 'threshold'; its fields are penalty, class_weight\.$"
+        ParameterError, match=r"LinearProbe has no field 'threshold'; its fields are backbone, penalty, class_weight\.$"
     ):
         LinearProbe(threshold=0.9)  # type: ignore[call-arg]
     with pytest.raises(ParameterError, match="Chain has no field 'share'; .* Did you mean 'shares'"):

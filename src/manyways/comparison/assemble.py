@@ -36,6 +36,8 @@ from manyways.version import __version__
 CONFIDENCE = 0.95
 OVER_BUDGET = 1.2
 """Multiple of the budget from which on an entry is marked."""
+LOADING = 2.0
+"""Seconds that are no excess: the first training of a process loads libraries."""
 BUSY = 1.5
 """Multiple of the time of a quiet machine from which on a busy one is warned of."""
 
@@ -146,8 +148,8 @@ def _over_budget(plan: ComparisonPlan, done: Sequence[Outcome]) -> float | None:
     """The multiple of the budget in seconds that trainings took, where it is more than `OVER_BUDGET`."""
     if plan.budget.unit != "seconds":
         return None
-    times = float(np.mean([outcome.fit_seconds for outcome in done])) / plan.budget.amount
-    return times if times > OVER_BUDGET else None
+    seconds = float(np.mean([outcome.fit_seconds for outcome in done]))
+    return seconds / plan.budget.amount if seconds > OVER_BUDGET * plan.budget.amount + LOADING else None
 
 
 def _busy(plan: ComparisonPlan, outcomes: Outcomes) -> str:

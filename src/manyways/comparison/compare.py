@@ -21,6 +21,7 @@ from manyways.comparison.limits import Limits
 from manyways.comparison.progress import CompareProgress, Progress
 from manyways.comparison.results import Comparison
 from manyways.comparison.start import open_start
+from manyways.comparison.starved import repeated
 from manyways.comparison.workers import Report, Workers, run_here
 from manyways.data.given import Draw
 from manyways.data.splitting import Splitting, Way
@@ -132,19 +133,31 @@ def compare(
     plan.task.prepare(plan.data)
     outcomes = {job: outcome for job in jobs if (outcome := _earlier(folder / job.key, job))}
     waiting = [job for job in jobs if job not in outcomes]
-    progress = Progress(plan, waiting, len(jobs), on_progress)
     interrupted = False
-    try:
+
+    def carry_out(waiting: list[Job], total: int, note: str = "") -> None:
+        progress = Progress(plan, waiting, total, on_progress, note)
         with _reports(plan, waiting, folder, on, workers, Limits.of(plan.budget, limit)) as reports:
             for report in reports:
                 if report.outcome:
                     outcomes[report.job] = report.outcome
                     _keep(folder / report.job.key, report.outcome)
                 progress.hear(report)
+
+    try:
+        carry_out(waiting, len(jobs))
+        if again := repeated(plan, outcomes):
+            known = {} if fresh else {job: each for job in again.values() if (each := _earlier(folder / job.key, job))}
+            outcomes.update(known)
+            carry_out([job for job in again.values() if job not in known], len(jobs) + len(again), REPEATED)
+            outcomes = {job: outcome for job, outcome in outcomes.items() if job not in again}
     except KeyboardInterrupt:
         interrupted = True
     comparison = assemble(plan, outcomes, folder, interrupted)
     return replace(comparison, started=started, seconds=time.monotonic() - began, command=command or "")
+
+
+REPEATED = "plain supervision took fewer steps than the shortest entry here, and is repeated with as many"
 
 
 @contextmanager

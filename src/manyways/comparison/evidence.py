@@ -37,9 +37,10 @@ class Evidence:
         """The score of each seed that has one, over its splits, in which a test row counts as one."""
         return by_seed(self._of((method, labels)))
 
-    def steps(self, method: str, labels: int | None) -> float:
-        """The mean number of steps of a training."""
-        return float(np.mean([outcome.steps for outcome in self._of((method, labels)).values()]))
+    def pace(self, method: str, labels: int | None) -> float:
+        """The mean number of steps that a training took in a second, also where it was stopped early."""
+        outcomes = self._of((method, labels)).values()
+        return float(np.mean([outcome.steps / outcome.seconds if outcome.seconds else 0.0 for outcome in outcomes]))
 
     def table(self, keys: Sequence[Key]) -> ScoreTable:
         """The table of the ways `keys`, all of which have a score.

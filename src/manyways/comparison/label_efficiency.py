@@ -11,7 +11,7 @@ from manyways.comparison.statistics.components import Floats
 MOST_POINTS = 5
 SAME = 1e-9
 FAR_FEWER = 0.5
-"""Points of the curve whose steps are fewer than this share of the most of any are starved."""
+"""Points of the curve whose steps a second are fewer than this share of the most of any are starved."""
 
 
 def label_counts(visible: int, known: int, fewest: int) -> list[int]:
@@ -140,13 +140,16 @@ def isotonic(curves: Floats) -> Floats:
     return rising
 
 
-def starved(counts: Sequence[int], steps: Sequence[float]) -> str:
-    """The reason why points whose trainings took these mean `steps` say little of labels; empty where they do not."""
-    most = max(steps, default=0.0)
-    for count, taken in zip(counts, steps, strict=True):
-        if taken < FAR_FEWER * most:
+def starved(counts: Sequence[int], paces: Sequence[float]) -> str:
+    """The reason why points whose trainings took so many steps a second say little of labels; empty for none.
+
+    All train the same network, so that a slower one had less of the machine.
+    """
+    most = max(paces, default=0.0)
+    for count, pace in zip(counts, paces, strict=True):
+        if pace < FAR_FEWER * most:
             return (
-                f"plain supervision with {count:,} labels took {taken:,.0f} steps within the budget, and {most:,.0f} "
-                "with others; give the budget in steps"
+                f"plain supervision with {count:,} labels took {pace:.3g} steps a second, and {most:.3g} with others; "
+                "repeat on a quiet machine, or give the budget in steps"
             )
     return ""

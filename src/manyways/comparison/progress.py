@@ -37,18 +37,20 @@ class Progress:
         waiting: Jobs to be done.
         total: Jobs in all, with those that are known from before.
         tell: Function that hears of it.
+        note: What is said at first, in place of what it will take.
     """
 
     def __init__(
-        self, plan: ComparisonPlan, waiting: Sequence[Job], total: int, tell: Callable[[CompareProgress], None] | None
-    ) -> None:
+        self, plan: ComparisonPlan, waiting: Sequence[Job], total: int,
+        tell: Callable[[CompareProgress], None] | None, note: str = "",
+    ) -> None:  # fmt: skip
         self._plan, self._total, self._tell = plan, total, tell
         self._left = dict.fromkeys(waiting, 0.0)
         self._running: set[Job] = set()
         self._steps = {job.method: _takes_steps(plan, job) for job in waiting}
         self._seconds: dict[bool, list[float]] = {True: [], False: []}
         if tell:
-            tell(CompareProgress(total - len(waiting), total, (), self._announcement(), self._remaining()))
+            tell(CompareProgress(total - len(waiting), total, (), note or self._announcement(), self._remaining()))
 
     def hear(self, report: Report) -> None:
         """Take in `report` and tell the listener."""

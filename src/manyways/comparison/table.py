@@ -119,6 +119,9 @@ class ComparisonTable:
             lines.append(f"beside the score: {self.comparison.confidence:.0%} interval of the mean over {over}")
         if "labels worth" in columns:
             lines.append("labels worth: labels that plain supervision needs for the same score")
+        ranked = self.comparison.ranked()
+        if "time" in columns and any(entry.steps for entry in ranked) and not all(entry.steps for entry in ranked):
+            lines.append("time: of the steps, or where there are none of the whole fit")
         return "; ".join(lines)
 
     def _axis(self, width: int) -> str:

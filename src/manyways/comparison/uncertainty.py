@@ -62,7 +62,7 @@ def _with_worth(comparison: Comparison, evidence: Evidence) -> Comparison:
         sign * np.array([point.score for point in points], float),
         None if errors is None else sign * errors[:, len(ranked) :],
         comparison.confidence,
-        starved([point.labels for point in points], [evidence.steps(BASELINE, point.labels) for point in points]),
+        _starved(evidence, [point.labels for point in points]),
     )
     used = comparison.data.labels_shown
     worth = {BASELINE: Worth(float(used), float(used), float(used))}
@@ -77,6 +77,13 @@ def _with_worth(comparison: Comparison, evidence: Evidence) -> Comparison:
             for entry in comparison.entries
         ),
     )
+
+
+def _starved(evidence: Evidence, counts: Sequence[int]) -> str:
+    """The reason why trainings of the curve got too few steps within a budget in seconds; empty where they did not."""
+    if evidence.plan.budget.unit != "seconds":
+        return ""
+    return starved(counts, [evidence.pace(BASELINE, count) for count in counts])
 
 
 def _worth(entry: Entry, worth: Worth) -> Entry:

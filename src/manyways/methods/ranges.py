@@ -47,14 +47,14 @@ def range_of(text: object, where: str) -> Range:
     match = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text)
     try:
         low, high = ast.literal_eval(f"({match[2]})") if match else (0, 0)
-        found = Range(match[1] if match else "", float(low), float(high))
+        span = Range(match[1] if match else "", float(low), float(high))
     except (ValueError, TypeError, SyntaxError) as error:
         raise ParameterError(f"{where} must be {allowed}; got {text!r}.") from error
-    sound = -inf < found.low < found.high < inf and (found.kind != "log" or found.low > 0)
-    if found.kind not in RANGES or not sound:
+    sound = -inf < span.low < span.high < inf and (span.kind != "log" or span.low > 0)
+    if span.kind not in RANGES or not sound:
         raise ParameterError(
             f"{where} must be {allowed}, from the lower to the higher end, that of log above 0; got {text!r}."
         )
-    if found.kind == "integers" and (found.low % 1 or found.high % 1):
+    if span.kind == "integers" and (span.low % 1 or span.high % 1):
         raise ParameterError(f"{where} must have whole numbers for its ends; got {text!r}.")
-    return found
+    return span

@@ -16,7 +16,7 @@ from manyways.data.columns import Column
 from manyways.data.encoders.text import TextEncoder
 from manyways.data.specs import TextSpec
 from manyways.errors import ModelError
-from manyways.models.backbones import BACKBONES
+from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.backbones._checkpoints import load_tokenizer
 from manyways.models.backbones.pretrained import Pretrained, by_length, kind_read, load_pretrained
 
@@ -195,3 +195,11 @@ def test_the_real_encoder_says_which_sentences_are_alike(real_model: Callable[[s
     torch.testing.assert_close(similar.diag(), torch.ones(3))
     assert similar[0, 1] > 0.5
     assert similar[0, 2] < 0.2
+
+
+def test_a_checkpoint_that_is_trained_does_not_scale_its_embeddings(bert: Path) -> None:
+    with_modules(bert, {"pooling_mode_mean_tokens": True}, "Normalize")
+    frozen, trained = load_pretrained(str(bert), TEXT).eval(), make_backbone(str(bert), TEXT).eval()
+    features = trained(ids())
+    assert not torch.allclose(features.norm(dim=1), torch.ones(4))
+    torch.testing.assert_close(frozen(ids()), torch.nn.functional.normalize(features, dim=1))

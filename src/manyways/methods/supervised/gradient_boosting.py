@@ -12,7 +12,8 @@ from manyways.methods.bases._trees import histogram_trees, joined
 from manyways.methods.bases.estimator import SET_ASIDE, Fitting
 from manyways.methods.bases.trees import TreeMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
-from manyways.methods.recommendations import Recommendation
+from manyways.methods.method import Method
+from manyways.methods.recommendations import Profile, Recommendation
 from manyways.models.estimators.base import put
 from manyways.models.estimators.features import category_codes_of
 from manyways.models.estimators.trees import TreesHead
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MANY_ROWS = 10_000
 """Rows above which scikit-learn stops early where nothing else is said."""
+
+ENOUGH = 100
+"""Labels from which on it is recommended first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,13 @@ class GradientBoosting(TreeMethod):
         "Friedman, Greedy function approximation: a gradient boosting machine, Annals of Statistics 2001; Ke et al., "
         "LightGBM, NeurIPS 2017"
     )
+
+    @classmethod
+    def recommendation(cls, profile: Profile, method: Method) -> Recommendation:
+        if profile.labels < ENOUGH:  # a leaf has 20 rows at least, so that few have no tree
+            rank = 29 if profile.kind == "table" else 60
+            return Recommendation(f"its leaves are of many rows: at its best from {ENOUGH} labels on", rank)
+        return super().recommendation(profile, method)
 
     def lacks_of(self, data: Data) -> str | None:
         if reason := super().lacks_of(data):

@@ -33,7 +33,7 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
 
         if size != 1.0:
             raise ParameterError(f"size must be 1.0 for the checkpoint {name!r}, which has its own; got {size}.")
-        return load_pretrained(name, spec)
+        return load_pretrained(name, spec, to_train=True)
     if name in BACKBONES:
         return BACKBONES.find(name).for_spec(spec, size)
     raise ParameterError(

@@ -187,8 +187,11 @@ def by_length(lengths: Tensor) -> tuple[Tensor, list[slice]]:
     return order, pieces if padded < SPARED * whole else [slice(0, len(order))]
 
 
-def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
+def load_pretrained(checkpoint: str, spec: Spec, *, to_train: bool = False) -> Pretrained:
     """The checkpoint's model with its weights, for data like `spec`; a folder never touches the network.
+
+    One that is `to_train` does not scale embeddings to length 1: that is for comparing them, and a new head on them
+    would begin with outputs next to 0.
 
     Raises:
         ModelError: The checkpoint cannot be loaded without pickle or remote code, reads another kind of data, has too
@@ -205,7 +208,7 @@ def load_pretrained(checkpoint: str, spec: Spec) -> Pretrained:
     if isinstance(spec, TextSpec):
         if encoder is not None:
             layers = [layer for _, layer in encoder.dense]
-            embedding = Embedding(encoder.pooling, layers, encoder.unit_length)
+            embedding = Embedding(encoder.pooling, layers, encoder.unit_length and not to_train)
             _checkpoints.fill_dense(embedding.dense, encoder, checkpoint)
             settings["embedding"] = embedding.config
         settings["padding"] = spec.padding
