@@ -18,6 +18,7 @@ from manyways.data.targets.number import unit_of
 from manyways.errors import ModelError
 from manyways.models.estimators.base import Array, EstimatorHead, Matrix
 from manyways.models.estimators.features import FEATURES, RowFeatures
+from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.heads import HEADS
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -105,10 +106,15 @@ class Estimator(Model):
         return np.asarray(self._outputs(self._known_rows(source)), np.float32)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
+        return dict(self.evaluate_rows(source, "").scores)
+
+    def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
         data = labelled(source, self.inputs, [self.target], **self.roles_read)
         known = data.select(data.known)
         warn_of_unseen(known, self.inputs)
-        return self.target.scores(self._outputs(known), self.target.encode(known, hidden=True))
+        outputs, codes = self._outputs(known), self.target.encode(known, hidden=True)
+        by_row = self.target.pseudo_values(metric, outputs, codes)
+        return Evaluation(self.target.scores(outputs, codes), of_all_rows(by_row, data.known))
 
     @property
     def metric(self) -> str | None:

@@ -170,3 +170,11 @@ def test_questions_of_77_intents(real_data: Callable[[str], Path]) -> None:
     assert Linear().fit(few).evaluate(few.test)["accuracy"] == pytest.approx(
         reference.score(test, data.test.take("category")), abs=0.01
     )
+
+
+def test_the_score_is_the_mean_of_what_each_test_row_adds() -> None:
+    data = mw.read("wine").with_test(0.2)
+    evaluation = Linear().fit(data, budget="1 steps", seed=0).evaluate_rows(data.test, "accuracy")
+    assert evaluation.rows is not None
+    assert evaluation.rows.shape == (len(data.test),)
+    assert evaluation.rows.mean() == pytest.approx(evaluation.scores["accuracy"])
