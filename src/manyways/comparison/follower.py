@@ -80,7 +80,7 @@ class Follower:
         return self._watch.scores()
 
     def slowdown(self, model: "Model", budget: Budget) -> float:
-        """How many times slower the steps to `model` were than those by which its budget in seconds became steps.
+        """The seconds of a step to `model` over those of the steps by which its budget in seconds became steps.
 
         1 where it was no such budget, or took no steps to speak of.
         """

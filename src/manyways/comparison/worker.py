@@ -60,12 +60,12 @@ def _lines() -> Iterator[str]:
 
 
 def _reporter(channel: TextIO) -> Any:
-    last, told = -1.0, time.monotonic()
+    last, sent = -1.0, time.monotonic()
 
     def report(fraction: float) -> None:
-        nonlocal last, told
-        if abs(fraction - last) >= 0.02 or time.monotonic() - told >= QUIET_SECONDS:
-            last, told = fraction, time.monotonic()
+        nonlocal last, sent
+        if abs(fraction - last) >= 0.02 or time.monotonic() - sent >= QUIET_SECONDS:
+            last, sent = fraction, time.monotonic()
             _send(channel, progress=fraction)
 
     return report

@@ -135,13 +135,13 @@ class GradientSteps(Adaptation):
         learner, shares = copy.deepcopy(network).eval(), []
         for episode in range(len(support.positions)):
             at = np.array([episode])
-            shown, asked = batch_of(rows, support[at], device), batch_of(rows, queries[at], device)
+            shown, query = batch_of(rows, support[at], device), batch_of(rows, queries[at], device)
             moved = tasks.run(learn, shown)
             learner.load_state_dict({name: tensor[0] for name, tensor in moved.items()}, strict=False)
             settle(learner, {name: tensor[0] for name, tensor in shown["inputs"].items()})
             with torch.inference_mode():
-                outputs = learner({name: tensor[0] for name, tensor in asked["inputs"].items()})[:, :ways]
-            shares.append(float(accuracy(outputs.float(), asked["labels"][0])))
+                outputs = learner({name: tensor[0] for name, tensor in query["inputs"].items()})[:, :ways]
+            shares.append(float(accuracy(outputs.float(), query["labels"][0])))
         return np.asarray(shares)
 
     def together(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
