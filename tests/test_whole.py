@@ -15,7 +15,7 @@ from manyways.errors import DataError, ManywaysError, ModelError, TrainingError
 from manyways.models import saving, weights
 from manyways.training import checkpoint
 from manyways.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from manyways.whole import whole, write_whole
+from manyways.whole import discard, whole, write_whole
 
 
 def names_in(folder: Path) -> list[str]:
@@ -157,3 +157,27 @@ def test_a_full_disk_anywhere_else_is_one_line_too(
     monkeypatch.setattr(compare, "save_table", full)
     assert main(["compare", "wine", "--methods", "ridge", "--seeds", "1", "--budget", "1 steps"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: The disk is full")
+
+
+def test_a_folder_that_goes_is_never_there_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill while its files are removed leaves nothing under its name, and what it leaves goes the next time."""
+    folder = tmp_path / "run"
+
+    def made() -> None:
+        folder.mkdir()
+        (folder / "model.json").write_text("{}")
+
+    def killed(*_: object, **__: object) -> None:
+        if any(tmp_path.glob(".*.old")):
+            raise KeyboardInterrupt
+
+    made()
+    with monkeypatch.context() as patch:
+        patch.setattr("manyways.whole.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            discard(folder)
+    assert not folder.exists()
+    made()
+    discard(folder)
+    discard(folder)
+    assert not list(tmp_path.iterdir())

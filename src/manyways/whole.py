@@ -65,6 +65,15 @@ def put(part: Path, path: Path) -> None:
     sync(path.parent)
 
 
+def discard(folder: Path) -> None:
+    """Remove `folder`, which is never seen in part: what a kill leaves has another name, and goes the next time."""
+    gone = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError):  # it is not there
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """Let the disk itself hold a file, or which files a folder has. Raises OSError where it cannot."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folders

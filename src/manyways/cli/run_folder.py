@@ -1,7 +1,6 @@
 """The folder of the checkpoints of a `manyways fit` until it is done."""
 
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ from manyways.errors import ModelError
 from manyways.permissions import private_folder
 from manyways.training.events import Event
 from manyways.training.progress import title
+from manyways.whole import discard
 
 
 @dataclass
@@ -57,7 +57,7 @@ class RunFolder:
 
     def done(self) -> None:
         """Remove the checkpoints: nothing goes on from them."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        discard(self.path)
         with contextlib.suppress(OSError):  # another run lies beside, or the folder is gone
             self.path.parent.rmdir()
 

@@ -32,7 +32,7 @@ from manyways.methods.method import Method
 from manyways.models.model import Model
 from manyways.permissions import private_folder, tighten
 from manyways.training.budget import Budget
-from manyways.whole import write_whole
+from manyways.whole import discard, write_whole
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -199,7 +199,7 @@ def _earlier(folder: Path, job: Job) -> Outcome | None:
 
 
 def _keep(folder: Path, outcome: Outcome) -> None:
-    shutil.rmtree(folder / "run", ignore_errors=True)
     if outcome.error is None:  # a failure may have been the machine's: the same command tries again
         private_folder(folder)
         tighten(write_whole(folder / "outcome.json", json.dumps(outcome_to_json(outcome))))
+    discard(folder / "run")
