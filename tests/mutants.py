@@ -27,7 +27,7 @@ class Mutant:
 
 
 FIXMATCH, TEACHER = "methods/semi_supervised/fixmatch.py", "methods/semi_supervised/mean_teacher.py"
-ACTIVE, KTO = "methods/active/active_learning.py", "methods/preference/kto.py"
+ROUNDS, KTO = "methods/bases/relabelling.py", "methods/preference/kto.py"
 TESTS_OF_FIXMATCH = "tests/methods/semi_supervised/test_fixmatch.py"
 TESTS_OF_TEACHER = "tests/methods/semi_supervised/test_mean_teacher.py tests/methods/test_whole_steps.py"
 TESTS_OF_ACTIVE = "tests/methods/active/test_active_learning.py"
@@ -39,7 +39,7 @@ MUTANTS = (
            "ClassBalance(learner.target, learner.labels_at(learner.labelled))",
            "ClassBalance(learner.target, torch.from_numpy(learner.target.encode(data.training, hidden=True)))",
            TESTS_OF_FIXMATCH),
-    Mutant("FixMatch never moves its balance", FIXMATCH, ".follow()\n", "\n", TESTS_OF_FIXMATCH),
+    Mutant("FixMatch never moves its balance", FIXMATCH, "learner.balance.follow()\n", "\n", TESTS_OF_FIXMATCH),
     Mutant("PPO fixes gae_lambda", "methods/reinforcement/ppo.py",
            "self.discount, self.gae_lambda,", "self.discount, 1.0,",
            "tests/methods/reinforcement/test_ppo_formulas.py"),
@@ -48,13 +48,14 @@ MUTANTS = (
     Mutant("MeanTeacher shows both the same view", TEACHER,
            '"student": learner.views.weak(rows, rng),\n            "teacher": learner.views.weak(rows, rng),',
            '"student": (view := learner.views.weak(rows, rng)), "teacher": view,', TESTS_OF_TEACHER),
-    Mutant("ActiveLearning asks the first model", ACTIVE,
-           "self._ask(current, trained[-1]", "self._ask(current, trained[0]", TESTS_OF_ACTIVE),
-    Mutant("ActiveLearning asks for validation rows", ACTIVE,
-           "rows = ~data.labelled & (data.part[data.rows] == 0)", "rows = ~data.labelled & (data.part[data.rows] < 2)",
+    Mutant("ActiveLearning asks the first model", ROUNDS,
+           "self.relabelled(data, known, newest,", "self.relabelled(data, known, trained[0],", TESTS_OF_ACTIVE),
+    Mutant("ActiveLearning asks for validation rows", ROUNDS,
+           "~data.labelled & (data.part[data.rows] == TRAINING)", "~data.labelled & (data.part[data.rows] < 2)",
            TESTS_OF_ACTIVE),
     Mutant("SelfTraining piles guesses up", "methods/semi_supervised/self_training.py",
-           "self._with_guesses(data,", "self._with_guesses(current,",
+           "        return known\n\n    def rows_used",
+           "        return self._with_guesses(known, model)\n\n    def rows_used",
            "tests/methods/semi_supervised/test_self_training.py"),
     Mutant("PCGrad in a fixed order", "methods/multi_task/multi_task.py",
            "torch.randperm(len(gradients)).tolist()", "list(range(len(gradients)))",
@@ -67,7 +68,7 @@ MUTANTS = (
     Mutant("Encoders fitted on all rows", "data/encoding.py",
            "fit_encoder(each, training.rows,", "fit_encoder(each, data.rows,", "tests/data/test_encoding.py"),
     Mutant("The same labels for every seed", "comparison/job.py",
-           "_first_labels(learner, data, job.labels), job.seed)", "_first_labels(learner, data, job.labels), 0)",
+           "data.with_labels(first, job.seed,", "data.with_labels(first, 0,",
            "tests/comparison/test_compare.py"),
 )  # fmt: skip
 

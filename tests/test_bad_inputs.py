@@ -96,8 +96,8 @@ def test_one_class(tmp_path: Path) -> None:
 
 def test_fewer_labels_than_classes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DataError, match="5 labels cannot cover 10 classes with one row each; ask for at least 10"):
-        mw.compare("digits", labels=5)
-    assert "ask for at least 10" in refused(capsys, "compare", "digits", "--labels", "5")
+        mw.compare("digits", labels=5, draw="stratified")
+    assert "ask for at least 10" in refused(capsys, "compare", "digits", "--labels", "5", "--draw", "stratified")
 
 
 def test_more_labels_than_there_are(good: Path) -> None:
@@ -605,7 +605,7 @@ def test_a_path_in_place_of_a_model(folder: Path, good: Path) -> None:
 
 
 def test_methods_that_are_no_list(good: Path) -> None:
-    with pytest.raises(ParameterError, match=r"must be a list; got the text 'supervised'"):
+    with pytest.raises(ParameterError, match=r"must be a list, or 'all'; got the text 'supervised'"):
         mw.compare(good, methods="supervised")
 
 

@@ -341,4 +341,4 @@ def test_preferences_are_compared_from_a_start(
     assert [entry["name"] for entry in saved["entries"]] == ["start", "dpo", "dpo(loss_type='ipo')"]
     assert saved["data"]["task"] == "pairs"
     assert re.search(r"^\[1/3\] start, seed 0: preference_accuracy 0\.\d+", err, re.MULTILINE)
-    assert report.stat().st_size > 1e6
+    assert report.stat().st_size > 1e4

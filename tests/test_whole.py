@@ -156,4 +156,4 @@ def test_a_full_disk_anywhere_else_is_one_line_too(
 
     monkeypatch.setattr(compare, "save_table", full)
     assert main(["compare", "wine", "--methods", "ridge", "--seeds", "1", "--budget", "1 steps"]) == 2
-    assert capsys.readouterr().err.startswith("error: The disk is full")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: The disk is full")

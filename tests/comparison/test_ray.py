@@ -140,7 +140,9 @@ def test_a_cluster_gives_the_numbers_of_this_machine_and_goes_on_after_a_kill_an
     options: dict[str, Any] = {"labels": 100, "seeds": 1, "budget": "400 steps"}
     first = compare(wine, methods=[slow, *methods], on="ray", workers=1, on_progress=kill, **options)
     errors = {entry.name: entry.error for entry in first.entries}
-    assert errors == {slow: "its worker of the Ray cluster died.", "ridge": None, "linear-probe": None}
+    assert errors.pop(slow) == "its worker of the Ray cluster died."
+    assert set(errors) > set(methods)
+    assert not any(errors.values())
 
     def press(progress: CompareProgress) -> None:
         if any(name.startswith("supervised(") for name, _ in progress.running):

@@ -37,6 +37,7 @@ class Fixed(torch.nn.Module):
         super().__init__()
         self.register_buffer("answers", torch.from_numpy(np.asarray(outputs, np.float32)))
         self.head, self.at = torch.nn.Identity(), 0
+        self.parts, self.may_lack = (), False
 
     def features(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         return self(inputs)

@@ -233,7 +233,7 @@ def _differences(found: Any, expected: Any, place: str) -> Iterator[str]:
     elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         for at, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
             yield from _differences(ours, theirs, f"{place}[{at}]")
-    elif found != expected:
+    elif repr(found) != repr(expected):  # nan is not equal to itself
         yield f"{place[1:]} is {str(found)[:200]}, not {str(expected)[:200]}"
 
 

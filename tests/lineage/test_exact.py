@@ -60,7 +60,7 @@ def test_what_is_learned_again_is_bitwise_what_training_without_the_rows_gives(
 
 
 def test_clients_forget_rows(faces: Path, store: mw.Store) -> None:
-    data = mw.read(faces, subject="person").with_test(0.2).with_clients(5, seed=1)
+    data = mw.read(faces, subject="person").with_test(0.2, seed=9).with_clients(5, seed=1)
     method = mw.FedAvg(size=0.5, local_steps=2, batch_size=4, participation=0.6)
     model = method.fit(data, budget=8, run=mw.Run(store=store))
     gone = gone_from(data, "person-2")

@@ -223,7 +223,8 @@ def test_what_else_a_process_has_imported_makes_no_difference(
 
 def test_every_text_of_a_method_is_known_to_be_read_or_not() -> None:
     """A new field whose text is a path or a name of the Hub must be among those that are asked about."""
-    inert = {"only", "lora_modules", "classes", "template", "label"}
+    inert = {"only", "lora_modules", "classes", "template", "label", "metric"}
+    inert |= {"grid", "space"}  # their texts stand under the names of the fields that they are for
     for name, kind in all_methods().items():
         for field, annotation in hints(kind).items():
             if field in {each.name for each in fields(kind)} and holds_text(annotation):
@@ -241,6 +242,7 @@ def test_everything_that_a_method_names_is_asked_about(receipt: dict[str, Any], 
     chain = {
         "name": "chain",
         "stages": [
+            mw.Tune(method=mw.FineTune(), grid={"backbone": ["resnet", "mini"]}).to_json(),
             {**mw.Pretrain().to_json(), "checkpoint": "gpt-x"},
             {**mw.SFT().to_json(), "checkpoint": "/home/you/.ssh"},
             {**mw.Merge(models=("a", "b")).to_json(), "models": ["one", "two/three"], "base": "zero"},
@@ -252,7 +254,8 @@ def test_everything_that_a_method_names_is_asked_about(receipt: dict[str, Any], 
     said = changed(receipt, ("models", 0, "after", "lineage", "method"), chain)
     (key,) = said["data"]
     said = changed(said, ("data", key, "origin", "options", "test"), "other/test.csv")
-    expected = [str(table), "other/test.csv", "gpt-x", "/home/you/.ssh", "one", "two/three", "zero", "owner/backbone"]
+    named = ["mini", "gpt-x", "/home/you/.ssh", "one", "two/three", "zero", "owner/backbone"]
+    expected = [str(table), "other/test.csv", *named]
     assert mw.receipt_sources(said)[0] == expected
     with pytest.raises(StoreError, match="'owner/backbone', which nobody has agreed to"):
         mw.verify(said, allow=expected[:-1])

@@ -261,6 +261,6 @@ def _cautions(comparison: Comparison, choice: Entry) -> list[str]:
     limit = WIDE if comparison.percent else 2 * WIDE * abs(choice.score or 0.0)
     if half is not None and half > limit:
         amount = wording.difference(comparison, half)
-        more = "more test rows or seeds" if comparison.interval_over[1:] else "more seeds"
+        more = "more test rows or seeds" if comparison.interval_over[1:] and comparison.data.test_rows else "more seeds"
         sentences.append(f"The interval of {choice.title} is wide (± {amount}); {more} would narrow it.")
     return sentences

@@ -49,8 +49,9 @@ def is_frozen(part: Backbone) -> TypeGuard[Pretrained]:
 
 def has_frozen(network: Network) -> bool:
     """True if features of `network` can be read from what was computed before."""
-    tokens = network.head is not None and network.head.reads_tokens
-    return not (tokens or network.may_lack) and any(map(is_frozen, network.parts))
+    if network.may_lack or not any(map(is_frozen, network.parts)):
+        return False
+    return network.head is None or not network.head.reads_tokens
 
 
 def joined_features(network: Network, encoding: InputEncoding, data: Data, device: str = "cpu") -> NDArray[np.float32]:

@@ -54,10 +54,17 @@ def _texts(saved: Any, place: str) -> Iterator[tuple[str, str]]:
             return
         for name, value in saved.items():
             if name != "name":
-                yield from _texts(value, f"{place}.{name}" if place else str(name))
+                values = _by_field(value) if name == "grid" else value
+                yield from _texts(values, f"{place}.{name}" if place else str(name))
     elif isinstance(saved, list):
         for at, value in enumerate(saved):
             yield from _texts(value, f"{place}[{at}]")
+
+
+def _by_field(grid: Any) -> Any:
+    """The values of a `grid`, which is saved as pairs, under the names of the fields that they are for."""
+    pairs = isinstance(grid, list) and all(isinstance(each, list) and len(each) == 2 for each in grid)
+    return {str(name): values for name, values in grid} if pairs else grid
 
 
 def _is_built_in(backbone: str) -> bool:

@@ -14,7 +14,7 @@ from manyways.models.saving import DESCRIPTION, checkpoint_lineage, read_descrip
 from manyways.models.weight_folders import WeightFolder, open_weights
 
 SHOWN = 3
-OWN = {"lineage", "rows", "files", "gives", "columns", "target", "inputs"}
+OWN = {"lineage", "rows", "labels", "files", "gives", "columns", "target", "inputs"}
 """Entries of a description that are a model's own, or compared by themselves."""
 
 

@@ -19,7 +19,8 @@ TEXT_LENGTH = 256
 
 def as_predictor(network: Any, tokenizer: Any, context: int, columns: tuple[str, ...], lineage: Lineage) -> Predictor:
     """The mean hidden states of a copy of `network` as features of each of the text `columns`."""
-    inner = copy.deepcopy(body(network)).float()  # heads that follow are of float32
+    # Heads that follow are of float32. An adapter's weights alone would need gradients, until it is saved and loaded.
+    inner = copy.deepcopy(body(network)).float().requires_grad_(True)
     padding, mask = int(tokenizer.pad_token_id), tokenizer.mask_token_id
     spec = TextSpec(len(tokenizer), min(context, TEXT_LENGTH), padding, padding if mask is None else mask)
     backend = tokenizer.backend_tokenizer.to_str()
