@@ -1,6 +1,6 @@
 """What few labels reach on the features of a pretrained sentence encoder: frozen, fine-tuned, tuned on pairs.
 
-    python benchmarks/quality/encoders.py [frozen|sst2|banking77 …]
+    python benchmarks/quality/encoders.py [frozen|sst2|pairs|banking77 …]
 
 all-MiniLM-L6-v2 (`make models`), SST-2 and banking77, their own test rows, three draws of labels, budgets in steps.
 Every figure is printed as it comes, and the means at the end.
@@ -46,7 +46,9 @@ LINES = (
     Line("frozen", "banking77", 10, "linear-probe", None, 0.84),
     Line("sst2", "sst2", 100, "fine-tune(batch_size=32)", "30 steps", 0.80),
     Line("sst2", "sst2", 500, "fine-tune(batch_size=32)", "90 steps", 0.84),
-    Line("banking77", "banking77", 10, "few-shot-text(batch_size=32)", "200 steps", 0.87),
+    Line("pairs", "sst2", 20, "few-shot-text", "25 steps", 0.63),
+    Line("pairs", "sst2", 100, "few-shot-text", "40 steps", 0.73),
+    Line("pairs", "banking77", 10, "few-shot-text(batch_size=32)", "60 steps", 0.87),
     Line("banking77", "banking77", 10, "fine-tune(batch_size=32)", "240 steps", 0.87),
 )
 

@@ -206,10 +206,16 @@ def of_rewards(method: Any, learner: Any, batch: Any) -> Tensor:
     return torch.stack([-logsigmoid(chosen - rejected) for chosen, rejected in scores]).mean()
 
 
-def of_pairs_of_rows(method: Any, learner: Any, batch: Any) -> Tensor:
-    features = learner.network.features(batch["inputs"])
-    pairs = zip(features[batch["left"]], features[batch["right"]], batch["same"], strict=True)
-    return torch.stack([(a @ b / (a.norm() * b.norm()) - same) ** 2 for a, b, same in pairs]).mean()
+def of_rows_of_a_class(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Each row picks the others of its class out of all others."""
+    unit, classes = normalize(learner.network.features(batch["inputs"]), dim=1), batch["classes"].tolist()
+    losses = []
+    for row, own in enumerate(classes):
+        others = [other for other in range(len(classes)) if other != row]
+        logs = (unit[row] @ unit[others].T / method.temperature).log_softmax(0)
+        if picked := [log for log, other in zip(logs, others, strict=True) if classes[other] == own]:
+            losses.append(-torch.stack(picked).mean())
+    return torch.stack(losses).mean()
 
 
 def of_next_tokens(method: Any, learner: Any, batch: Any) -> Tensor:
@@ -269,7 +275,7 @@ BY_HAND: dict[str, Hand] = {
     "clip": of_pairs,
     "distill": of_a_teacher,
     "dpo": of_direct_preferences,
-    "few-shot-text": of_pairs_of_rows,
+    "few-shot-text": of_rows_of_a_class,
     "fine-tune": of_labels,
     "fusion": of_labels,
     "gradient-ascent": of_ascent,

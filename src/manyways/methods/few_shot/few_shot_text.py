@@ -35,19 +35,25 @@ EMBEDDED_AT_ONCE = 64
 class FewShotText(PredictingMethod[LabelledLearner]):
     """Tune a sentence encoder on pairs of few labelled texts, then fit logistic regression on its embeddings (SetFit).
 
-    Two rows of a class are drawn to a cosine similarity of 1, of two classes to 0: a few rows make many pairs. It needs
-    a pretrained encoder, `backbone=`, or a model that embeds.
+    Rows of a class are drawn together and those of different classes apart: a few rows make many pairs. It needs a
+    pretrained encoder, `backbone=`, or a model that embeds.
     """
 
     batch_size: Count = 16
     """Pairs in a batch."""
-    learning_rate: Positive = 1e-4
+    learning_rate: Positive = 5e-5
     """The highest learning rate of the encoder; the paper takes 2e-5, for encoders five times as large."""
+    loss_type: Literal["contrastive", "cosine"] = "contrastive"
+    """Loss: contrastive picks the rows of a class out of all rows of a batch (supervised contrastive, Khosla et al.
+    2020); cosine draws the similarity of a pair to 1 in a class and to 0 between classes (the paper's)."""
+    temperature: Positive = 0.05
+    """Divides the similarities in the contrastive loss."""
     pairs: Literal["oversampling", "unique"] = "oversampling"
-    """Pairs of a batch: as many of one class as of two (oversampling), or any two rows, each pair once before any
-    comes again (unique), of which few are of one class where there are many classes."""
+    """Pairs of the cosine loss: as many of one class as of two (oversampling), or any two rows, each pair once before
+    any comes again (unique), of which few are of one class where there are many classes."""
     iterations: Count = 20
-    """Pairs of one class, and as many of two, for each labelled row; they are the budget where none is given."""
+    """Pairs of one class, and as many of two for the cosine loss, for each labelled row: the budget where none is
+    given."""
     penalty: Positive = 0.1
     """L2 penalty of the logistic regression, the inverse of scikit-learn's C, on embeddings of length 1."""
 
@@ -61,14 +67,18 @@ class FewShotText(PredictingMethod[LabelledLearner]):
     }
     paper: ClassVar = "Tunstall et al., Efficient few-shot learning without prompts (2022)"
 
-    field_trials: ClassVar = {"iterations": "It is the budget where none is given, and a trial gives one."}
+    field_trials: ClassVar = {
+        "iterations": "It is the budget where none is given, and a trial gives one.",
+        "pairs": {"loss_type": "cosine"},
+    }
 
     def needs_start(self) -> bool:
         return not is_checkpoint(self.backbone)
 
     def default_budget(self, data: Data) -> Budget:
         labelled = int(data.training.labelled.sum())
-        return Budget(max(1, ceil(2 * self.iterations * labelled / self.batch_size)), "steps")
+        pairs = self.iterations * labelled * (1 if self.loss_type == "contrastive" else 2)
+        return Budget(max(1, ceil(pairs / self.batch_size)), "steps")
 
     def begin(self, data: Data, model: Model | None, seed: int) -> LabelledLearner:
         target = self.make_target(data, model)
@@ -86,9 +96,13 @@ class FewShotText(PredictingMethod[LabelledLearner]):
         return [ParameterGroup(list(learner.network.parameters()), self.learning_rate)]
 
     def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
-        labels = learner.labels.numpy()[learner.labelled]
+        labels, seed = learner.labels.numpy()[learner.labelled], mix(learner.seed, 2)
+        if self.loss_type == "contrastive":
+            rows = np.unique(np.concatenate(pairs_of_a_class(labels, self.batch_size, step, seed)))
+            classes = torch.from_numpy(labels[rows]).to(learner.device)
+            return {"inputs": learner.take(learner.labelled[rows]), "classes": classes}
         draw = unique_pairs if self.pairs == "unique" else balanced_pairs
-        left, right = draw(labels, self.batch_size, step, mix(learner.seed, 2))
+        left, right = draw(labels, self.batch_size, step, seed)
         rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)  # each is read once
         sides = torch.from_numpy(places.reshape(2, -1)).to(learner.device)
         same = torch.from_numpy((labels[left] == labels[right]).astype(np.float32)).to(learner.device)
@@ -96,6 +110,8 @@ class FewShotText(PredictingMethod[LabelledLearner]):
 
     def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
         features = learner.network.features(batch["inputs"]).float()
+        if self.loss_type == "contrastive":
+            return supervised_contrastive(features, batch["classes"], self.temperature), {}
         similar = cosine_similarity(features[batch["left"]], features[batch["right"]])
         return mse_loss(similar, batch["same"]), {}
 
@@ -104,6 +120,44 @@ class FewShotText(PredictingMethod[LabelledLearner]):
         labels = learner.labels.numpy()[learner.labelled]
         network.head = fitted_head(embeddings(network, learner), labels, learner.target.width, self.penalty)
         return Predictor(network=network, inputs=learner.encoding, target=learner.target)
+
+
+def supervised_contrastive(features: Tensor, classes: Tensor, temperature: float) -> Tensor:
+    """Minus the mean log probability by which a row picks the others of its class out of all others in the batch.
+
+    Khosla et al. 2020, equation 2; rows that are alone in their class are what the others must not pick.
+
+    Args:
+        features: [rows, width], of any length.
+        classes: The class of each row [rows].
+        temperature: Divides the cosine similarities.
+    """
+    unit = normalize(features, dim=1)
+    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    others = (unit @ unit.T / temperature).masked_fill(itself, float("-inf")).log_softmax(dim=1)
+    same = (classes[:, None] == classes[None]) & ~itself
+    count = same.sum(dim=1)
+    picked = others.masked_fill(~same, 0.0).sum(dim=1) / count.clamp_min(1)
+    return -picked.sum() / (count > 0).sum().clamp_min(1)
+
+
+def pairs_of_a_class(
+    labels: NDArray[np.int64], count: int, step: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of `count` pairs of rows of one class; each row is as often the first of a pair.
+
+    A row that is alone in its class makes a pair with itself.
+    """
+    left = epoch_positions(len(labels), count, step, seed)
+    rng = np.random.default_rng([seed, step])
+    return left, np.array([_partner(labels, row, True, rng) for row in left])
+
+
+def _partner(labels: NDArray[np.int64], row: int, positive: bool, rng: np.random.Generator) -> int:
+    """Another row of the class of `row` where `positive`, itself where there is none; else one of another class."""
+    others = np.flatnonzero((labels == labels[row]) == positive)
+    others = others[others != row] if positive and len(others) > 1 else others
+    return int(rng.choice(others))
 
 
 def balanced_pairs(
@@ -115,13 +169,7 @@ def balanced_pairs(
     """
     left = epoch_positions(len(labels), count, step, seed)
     rng = np.random.default_rng([seed, step])
-    right = np.empty_like(left)
-    for place, row in enumerate(left):
-        positive = (place + step) % 2 == 0
-        others = np.flatnonzero((labels == labels[row]) == positive)
-        others = others[others != row] if positive and len(others) > 1 else others
-        right[place] = rng.choice(others)
-    return left, right
+    return left, np.array([_partner(labels, row, (place + step) % 2 == 0, rng) for place, row in enumerate(left)])
 
 
 def unique_pairs(
