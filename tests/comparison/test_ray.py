@@ -35,10 +35,12 @@ def cluster() -> Iterator[str]:
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
+    handler = signal.getsignal(signal.SIGTERM)  # which nodes that begin here take for themselves
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         nodes.add_node(num_cpus=1)
+        signal.signal(signal.SIGTERM, handler)
         patch.setenv("RAY_ADDRESS", nodes.address)
         yield nodes.address
         nodes.shutdown()
@@ -130,6 +132,7 @@ def test_a_cluster_gives_the_numbers_of_this_machine_and_goes_on_after_a_kill_an
     cluster: str, wine: Data
 ) -> None:
     killed: list[int] = []
+    handler = signal.getsignal(signal.SIGTERM)
 
     def kill(progress: CompareProgress) -> None:
         if not killed and any(name.startswith("supervised(") for name, _ in progress.running):
@@ -143,6 +146,7 @@ def test_a_cluster_gives_the_numbers_of_this_machine_and_goes_on_after_a_kill_an
     assert errors.pop(slow) == "its worker of the Ray cluster died."
     assert set(errors) > set(methods)
     assert not any(errors.values())
+    assert signal.getsignal(signal.SIGTERM) is handler, "after Ray, SIGTERM means what it meant before"
 
     def press(progress: CompareProgress) -> None:
         if any(name.startswith("supervised(") for name, _ in progress.running):

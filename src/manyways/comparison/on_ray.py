@@ -6,9 +6,11 @@ that does not is sent the table, and sends back what it made.
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -166,6 +168,7 @@ def _library() -> ModuleType:
 def _connect(ray: ModuleType, on: str) -> None:
     address = "auto" if on == CLUSTER else on
     options = {"log_to_driver": False, "logging_level": "ERROR"}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, **options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
@@ -173,6 +176,10 @@ def _connect(ray: ModuleType, on: str) -> None:
         raise TrainingError(
             f"No Ray cluster answers at {on!r}: {_reason(error)}. {begin}: --on ray://HOST:10001."
         ) from error
+    finally:
+        # Ray takes SIGTERM for itself and keeps it; during a comparison it means what Ctrl-C does.
+        if handler is not None and current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _reason(error: BaseException) -> str:
