@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from manyways.models.backbones._layers import text_mask
 from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.network import Network
-from manyways.models.precision import fast_bfloat16
 from manyways.models.running import check_gaps, run_rows
 
 TOGETHER = 16
@@ -99,14 +97,13 @@ def frozen_features(
         DataError: The rows lack the column, or what is computed cannot be kept.
     """
     encoder, columns = encoding.encoders[name], encoding.columns_read(name, data)
-    dtype = torch.bfloat16 if fast_bfloat16(torch.device(device)) else torch.float32
     was = part.training
-    cache = RowCache(_key(part, encoder, data, dtype), len(data.all_ids), part.width)
+    cache = RowCache(_key(part, encoder, data), len(data.all_ids), part.width)
 
     def compute(rows: RowNumbers) -> NDArray[np.float32]:
         encoded = torch.from_numpy(encoder.encode(columns, rows))
         features = np.empty((len(rows), part.width), np.float32)
-        with torch.inference_mode(), _autocast(dtype, device):
+        with torch.inference_mode():  # in float32, as a model that was loaded computes them anew
             for places, batch in batches(encoded, encoder.spec):
                 features[places] = part.untrimmed(batch.to(device)).float().cpu().numpy()[: len(places)]
         return features
@@ -118,9 +115,9 @@ def frozen_features(
         part.train(was).to("cpu")
 
 
-def _key(part: Pretrained, encoder: Encoder, data: Data, dtype: torch.dtype) -> str:
+def _key(part: Pretrained, encoder: Encoder, data: Data) -> str:
     """A hash of all that decides the features of a table: its rows, how they are encoded, and every weight."""
-    facts = [FORMAT, encoder.key(), part.config, str(dtype), TOGETHER, STEP]
+    facts = [FORMAT, encoder.key(), part.config, TOGETHER, STEP]
     hasher = hashlib.blake2b(json.dumps(facts).encode(), digest_size=20)
     hasher.update(np.ascontiguousarray(data.all_ids).data)
     buffers = [("mean", part.mean), ("std", part.std)]
@@ -147,7 +144,3 @@ def batches(rows: Tensor, spec: Spec) -> Iterator[tuple[NDArray[np.int64], Tenso
             places = alike[start : start + TOGETHER]
             batch = rows[torch.from_numpy(np.resize(places, TOGETHER))]
             yield places, batch[:, :length] if isinstance(spec, TextSpec) else batch
-
-
-def _autocast(dtype: torch.dtype, device: str) -> AbstractContextManager[Any]:
-    return nullcontext() if dtype == torch.float32 else torch.autocast(torch.device(device).type, dtype)
