@@ -121,7 +121,7 @@ class SFT(LanguageMethod[AnswerLearner]):
     def _mixture(self, learner: AnswerLearner, tasks: TaskNumbers, steps: int) -> dict[str, dict[str, float]]:
         """Of each task its rows, their share of all that are drawn and of the tokens, and how often each was seen."""
         shares = shares_of(list(tasks.sizes.values()), self.mix, self.cap)
-        answers = np.array([_said(group) for group in learner.groups])
+        answers = np.array([_learned_tokens(group) for group in learner.groups])
         tokens = np.array([answers[tasks.numbers == task].mean() for task in range(len(shares))]) * shares
         drawn = steps * self.batch_size * shares
         return {
@@ -138,6 +138,6 @@ class SFT(LanguageMethod[AnswerLearner]):
         }  # fmt: skip
 
 
-def _said(group: Group) -> int:
+def _learned_tokens(group: Group) -> int:
     """Tokens of a row's answer that are learned from."""
     return sum(len(answer.ids) if answer.mask is None else sum(answer.mask) for answer in group.answers)
