@@ -68,6 +68,10 @@ class StructuredTarget(Target, ABC):
     def predictions(self, outputs: Outputs) -> list[Prediction]:
         """The prediction for each row of a batch, of the outputs for it."""
 
+    def vote(self, predictions: Sequence[Prediction]) -> Prediction:
+        """The prediction of a committee for one row, of those of its members: here that of the surest one."""
+        return max(predictions, key=lambda each: each.confidence)
+
     @abstractmethod
     def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
         """Sums that the metrics are functions of, float64 [rows, sums].
@@ -85,6 +89,15 @@ class StructuredTarget(Target, ABC):
     @abstractmethod
     def losses(self, outputs: Outputs, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """The loss of each row, [rows]."""
+
+    def pseudo_labels_of(self, outputs: Outputs, threshold: float) -> tuple[Tensor, Tensor]:
+        """Guesses as encoded labels, unlabelled where unsure, and the share [rows] of a row's parts that are sure.
+
+        Args:
+            outputs: Outputs for rows.
+            threshold: Least probability of a part (a word's tag, a pixel's class) that counts.
+        """
+        self._no_vector()
 
     def scores_of_rows(
         self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data, metric: str = ""
