@@ -60,6 +60,10 @@ class ColumnKind:
         """True if labels, objects [n], look like this kind, and not like categories or numbers."""
         return False
 
+    def remark(self, values: Rows) -> str | None:
+        """The reading of `values`, before they were stored, that could have been another; None where there is none."""
+        return None
+
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""
         return self.name
