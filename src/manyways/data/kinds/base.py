@@ -64,6 +64,10 @@ class ColumnKind:
         """The reading of `values`, before they were stored, that could have been another; None where there is none."""
         return None
 
+    def labels(self, name: str, values: Any) -> Any:
+        """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`."""
+        return values
+
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""
         return self.name
