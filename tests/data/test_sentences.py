@@ -46,7 +46,9 @@ def test_an_empty_word_is_named_by_its_place() -> None:
         joined(["a", " ", "b"])
 
 
-@pytest.mark.parametrize("cell", [[[2, "det"], [0, "root"]], ["2:det", "0:root"], '["2:det", "0:root"]', "2:det 0:root"])
+@pytest.mark.parametrize(
+    "cell", [[[2, "det"], [0, "root"]], ["2:det", "0:root"], '["2:det", "0:root"]', "2:det 0:root"]
+)
 def test_a_tree_has_one_spelling(cell: object) -> None:
     once = tree_cell(arcs_of(cell))
     assert once == "2:det\t0:root"

@@ -80,7 +80,7 @@ def arcs_of(cell: Any) -> list[tuple[int, str]]:
     those. Raises Unfit for another element.
     """
     listed = (None if TAB in cell else list_in(cell)) if isinstance(cell, str) else cell
-    parts: Sequence[Any] = parts_of(cell) if listed is None else listed
+    parts: Any = parts_of(cell) if listed is None else listed
     if isinstance(parts, np.ndarray):
         parts = parts.tolist()
     if not isinstance(parts, list | tuple):
@@ -128,12 +128,13 @@ def fault_of(heads: Sequence[int]) -> str | None:
     done = {0}
     for word in range(1, count + 1):
         path: list[int] = []
-        while word not in done:
-            if word in path:
-                cycle = path[path.index(word) :]
-                return f"a cycle of heads: {' → '.join(map(str, [*cycle, word]))}"
-            path.append(word)
-            word = heads[word - 1]
+        node = word
+        while node not in done:
+            if node in path:
+                cycle = path[path.index(node) :]
+                return f"a cycle of heads: {' → '.join(map(str, [*cycle, node]))}"
+            path.append(node)
+            node = heads[node - 1]
         done.update(path)
     return None
 
@@ -162,9 +163,8 @@ def repaired(tags: Sequence[str]) -> list[str]:
     """Tags of BIO in which each span begins with B-: an I- that follows no span of its type begins one."""
     out, before = [], "O"
     for tag in tags:
-        tag = f"B{tag[1:]}" if tag[0] == "I" and before[1:] != tag[1:] else tag
-        out.append(tag)
-        before = tag
+        before = f"B{tag[1:]}" if tag[0] == "I" and before[1:] != tag[1:] else tag
+        out.append(before)
     return out
 
 

@@ -36,8 +36,8 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The outputs for `features`."""
 
-    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> Tensor:
-        """Return the outputs [rows, outputs] for the tokens of each input, where it `reads_tokens`."""
+    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> "Outputs":
+        """Return the outputs for the tokens of each input, where it `reads_tokens`."""
         raise NotImplementedError
 
     @classmethod

@@ -79,7 +79,7 @@ class WordsSpec(Spec):
 
 
 class WordRows:
-    """Encoded sentences [rows, length, slots], as the numbers of their different words and a table of what these are."""
+    """Encoded sentences [rows, length, slots], as the numbers of different words and a table of these."""
 
     def __init__(self, numbers: NDArray[np.int32], table: NDArray[np.int32]) -> None:
         self.numbers, self.table = numbers, table

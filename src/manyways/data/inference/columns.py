@@ -29,6 +29,7 @@ AMOUNT = re.compile(r"[+-]?[0-9](?:[0-9.,' ]*[0-9])?")
 """A number in text."""
 OF_WORDS = ("tags", "tree")
 """Kinds with a value for each word of a sentence, which are labels."""
+NO_INPUT = 'it holds something for each word, which is no input; if it is what to learn: label="{}"'
 LOOKED_AT = 1000
 """Values that are looked at to tell whether text is numbers."""
 
@@ -118,11 +119,9 @@ def _kind_by_role(column: TypedColumn, role: str) -> Kind:
 def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     """The reason why `column` tells a model nothing: it is empty, names or counts the rows; else None."""
     shape, values = column.values.shape, column.values
-    if kind is None and column.kind in OF_WORDS:
-        return f"it holds something for each word, which is no input; if it is what to learn: label=\"{column.name}\""
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
     if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
-        return None
+        return NO_INPUT.format(column.name) if kind is None and column.kind in OF_WORDS else None
     cells = loaded(values)
     if cells.dtype.kind in "Of" and is_missing(cells).all():
         return "it is empty in every row"

@@ -20,6 +20,8 @@ from manyways.errors import DataError
 
 SURELY = 0.8
 """Share of the rows in which lists must be as long as each other to be words and tags: the others are mistakes."""
+LOOKED_AT = 2000
+"""Rows that are looked at to tell words from tags."""
 OF_WORDS = (TAGS.name, TREE.name)
 """Kinds of columns with a value for each word."""
 
@@ -45,15 +47,16 @@ def with_sentences(table: Table, given: Mapping[str, Sequence[str]], kinds: Mapp
         beside = [other for other in words if name in known and _as_long(known[name], known[other])]
         if not beside:
             continue
-        columns[beside[0]] = replace(columns[beside[0]], kind=WORDS.name)
+        tokens = max(beside, key=lambda other: _variety(table.columns[other]))
+        columns[tokens] = replace(columns[tokens], kind=WORDS.name)
         if kinds.get(name) is None:
             note = (
-                f"its lists are as long as those of {beside[0]!r}, and so a tag for each word; if a row is a set of "
-                f"classes: kinds={{{json.dumps(name)}: \"several\"}}"
+                f"its lists are as long as those of {tokens!r}, and so a tag for each word; if a row is a set of "
+                f'classes: kinds={{{json.dumps(name)}: "several"}}'
             )
             columns[name] = replace(columns[name], kind=TAGS.name, values=_texts(columns[name]), note=note)
-        for other in set(known) - {name, *labels, *beside}:
-            if other in inputs and "input" not in given and _as_long(known[other], known[beside[0]]):
+        for other in set(known) - {tokens, *labels}:
+            if other in inputs and "input" not in given and _as_long(known[other], known[tokens]):
                 columns[other] = replace(columns[other], kind=TAGS.name, values=_texts(columns[other]))
     return replace(table, columns=columns)
 
@@ -100,6 +103,12 @@ def _holds_words(column: TypedColumn) -> bool:
         return False
     values = (list_in(value) for value in loaded(column.values).tolist() if value)
     return all(isinstance(part, str) for value in values for part in value or ())
+
+
+def _variety(column: TypedColumn) -> int:
+    """The number of different words in the first rows of lists of them: tags are few."""
+    first = loaded(column.values).tolist()[:LOOKED_AT]
+    return len({word for value in first if value for word in list_in(value) or ()})
 
 
 def _as_long(first: NDArray[np.int64], second: NDArray[np.int64]) -> bool:

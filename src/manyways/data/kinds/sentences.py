@@ -53,6 +53,9 @@ class WordByWord(ColumnKind):
         return as_objects([None if gone else self._spelt(name, row, cell, self.cell)
                            for row, (cell, gone) in enumerate(zip(cells, is_missing(cells), strict=True))])  # fmt: skip
 
+    def labels(self, name: str, values: Any) -> Any:
+        return self.stored(name, as_objects(list(values)))
+
     def _spelt(self, name: str, row: int, value: Any, spell: Callable[[Any], str | None]) -> str | None:
         try:
             return spell(value)
@@ -132,12 +135,12 @@ class Tree(WordByWord):
         return tree_cell(arcs_of(value))
 
     def fits_label(self, values: NDArray[Any]) -> bool:
-        known = [value for value in first_values(values).tolist() if value][:LOOKED_AT_CLOSELY]
-        listed = [list_in(value) if isinstance(value, str) else value for value in known]
-        if not listed:
+        """True for lists, or text with tabs, of heads and relations: "3:1" alone is a score of a game."""
+        known = [value for value in first_values(values).tolist() if value is not None][:LOOKED_AT_CLOSELY]
+        if not known or not all(isinstance(value, str) for value in known):
             return False
-        parts = [each if each is not None else str(value).split(TAB) for each, value in zip(listed, known, strict=True)]
-        return all(isinstance(part, str) and ARC.fullmatch(part) for each in parts for part in each)
+        listed = [list_in(value) if TAB not in value else value.split(TAB) for value in known]
+        return all(parts and all(isinstance(part, str) and ARC.fullmatch(part) for part in parts) for parts in listed)
 
 
 WORDS, TAGS, TREE = Words(), Tags(), Tree()

@@ -1,4 +1,4 @@
-"""Files of words in columns: CoNLL, CoNLL-U and IOB2, plain or gzipped, and folders with train/dev/test files of them."""
+"""Files of words in columns (CoNLL, CoNLL-U, IOB2), also gzipped, and folders with train/dev/test files of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,7 +72,9 @@ def _files(source: Path) -> list[Path]:
     """The files of words in columns that `source` is or holds, by name."""
     if source.is_file():
         return [source] if _is_one(source) else []
-    return sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith(".") and _is_one(path))
+    return sorted(
+        path for path in source.iterdir() if path.is_file() and not path.name.startswith(".") and _is_one(path)
+    )
 
 
 def _is_one(path: Path) -> bool:
@@ -90,7 +92,7 @@ def _table(path: Path, sentences: Sentences, options: Options) -> RawTable:
     wanted = options.names | set(options.labels)
     named = [name for name in options.labels if name in cells.annotations]
     label = None if named or not options.labels else _label(list(cells.annotations))
-    kept = {name for name in cells.all if name == WORDS or name in wanted or name == label}
+    kept = {name for name in cells.all if name in (WORDS, label) or name in wanted}
     columns = [RawColumn(name, list(cells.all[name]), cells.kinds[name]) for name in cells.all if name in kept]
     ignored = dict(cells.ignored)
     for name in cells.all:
@@ -99,7 +101,7 @@ def _table(path: Path, sentences: Sentences, options: Options) -> RawTable:
             ignored[name] = f"it is not asked for; if it is: {use}"
     notes = {}
     if label is not None and (others := [name for name in cells.annotations if name != label]):
-        notes[label] = f"it is the label, since none is named; others are {', '.join(others)}: label=\"{others[0]}\""
+        notes[label] = f'it is the label, since none is named; others are {", ".join(others)}: label="{others[0]}"'
     return RawTable(columns, plain_name(path), str(path), ignored=ignored, notes=notes, label=label)
 
 

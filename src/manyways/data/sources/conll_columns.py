@@ -15,7 +15,7 @@ NAMED = {"upos": "upos", "xpos": "xpos", "feats": "feats"}
 """Columns of CoNLL-U that are tags, one for each word."""
 LEFT_OUT = {
     "lemma": "lemmas are not learned from",
-    "deps": "enhanced dependencies are graphs, and trees are learned: label=\"tree\"",
+    "deps": 'enhanced dependencies are graphs, and trees are learned: label="tree"',
     "misc": "it holds notes on words",
 }
 NOTHING = ("_", "-")
@@ -67,7 +67,7 @@ def is_treebank(sentences: Sentences) -> bool:
     """True for the ten columns of CoNLL-U."""
     if sentences.width != len(TREEBANK) or not sentences.tabs:
         return False
-    return all(row[0].split("-")[0].split(".")[0].isdigit() for row in sentences.sentences[0].rows)
+    return sentences.sentences[0].rows[0][0][:1].isdigit()
 
 
 def _treebank(sentences: Sequence[Sentence], cells: Cells, where: str) -> None:
@@ -132,9 +132,7 @@ def _plain(sentences: Sentences, cells: Cells) -> None:
         for place in range(sentences.width)
         if place != first and not (place < first and counted)
     }
-    known = {
-        place: values for place, values in tags.items() if not all(set(each) <= set(NOTHING) for each in values)
-    }
+    known = {place: values for place, values in tags.items() if not all(set(each) <= set(NOTHING) for each in values)}
     spans = [place for place, values in known.items() if _marks_spans(values)]
     for place, values in tags.items():
         name = names.get(place) or f"column_{place + 1}"
@@ -162,5 +160,3 @@ def _add_tags(cells: Cells, name: str, values: Sequence[Sequence[str]]) -> None:
 
 def _cell(parts: Sequence[str]) -> str | None:
     return joined([part or "_" for part in parts])
-
-

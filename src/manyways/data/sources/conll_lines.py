@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from manyways.data.sentences import ENDED
@@ -64,57 +64,73 @@ def is_tagged_text(lines: Iterable[str]) -> bool:
     return all(ENDED.fullmatch(row[-1]) for row in rows)
 
 
-def _sentences(lines: Iterable[str], where: str) -> Sentences:
-    found: list[Sentence] = []
+@dataclass
+class _Reader:
+    """The sentences of a file, line by line."""
+
+    where: str
+    found: list[Sentence] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    comments: dict[str, str] = field(default_factory=dict)
     names: tuple[str, ...] | None = None
-    rows: list[list[str]] = []
-    comments: dict[str, str] = {}
-    document = ""
-    count = first = 0
-    tabs = False
-    for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r\n")
+    document: str = ""
+    first: int = 0
+    width: int = 0
+    tabs: bool = False
+
+    def take(self, line: str, number: int) -> None:
+        """Take the next line. Raises DataError where it has another number of columns, or no word."""
         if not line.strip():
-            if rows:
-                found.append(Sentence(rows, {"document": document, **comments}, first))
-            elif comments:
-                document = comments.get("document", document)
-            rows, comments = [], {}
-            continue
-        if match := COLUMNS.match(line):
-            names = tuple(match[1].lower().split())
-            continue
-        if not count and not _is_comment(line, 0, tabs):
-            tabs = "\t" in line
-            count = len(_columns(line, tabs))
-            if count < 2:
-                raise DataError(
-                    f"{where}, line {number:,}: {line[:60]!r} has one column; a word and its tag are needed, with a tab "
-                    "or blanks between them."
-                )
-        if _is_comment(line, count, tabs):
-            if not rows:
-                comments |= _comment(line)
-                document = comments.get("document", document)
-            continue
-        cells = _columns(line, tabs)
+            self.end()
+        elif match := COLUMNS.match(line):
+            self.names = tuple(match[1].lower().split())
+        elif _is_comment(line, self.width, self.tabs):
+            if not self.rows:
+                self.comments |= _comment(line)
+                self.document = self.comments.get("document", self.document)
+        else:
+            self.word(line, number)
+
+    def word(self, line: str, number: int) -> None:
+        """Take a line of a word."""
+        if not self.width:
+            self.tabs = "\t" in line
+            self.width = len(_columns(line, self.tabs))
+        cells = _columns(line, self.tabs)
         if cells[0] == DOCUMENT:
-            document = f"document {number}"
-            continue
-        if len(cells) != count:
+            self.document = f"document {number}"
+            return
+        if self.width < 2:
             raise DataError(
-                f"{where}, line {number:,}: {len(cells)} column{'s' if len(cells) > 1 else ''} where others have "
-                f"{count}: {line[:60]!r}. Give each word as many, {'tabs' if tabs else 'blanks'} between them."
+                f"{self.where}, line {number:,}: {line[:60]!r} has one column; a word and its tag are needed, with a "
+                "tab or blanks between them."
+            )
+        if len(cells) != self.width:
+            raise DataError(
+                f"{self.where}, line {number:,}: {len(cells)} column{'s' if len(cells) > 1 else ''} where others have "
+                f"{self.width}: {line[:60]!r}. Give each word as many, with {'tabs' if self.tabs else 'blanks'}."
             )
         if not cells[0].strip():
-            raise DataError(f"{where}, line {number:,}: the word is empty. Write it, or leave the line out.")
-        first = first if rows else number
-        rows.append(cells)
-    if rows:
-        found.append(Sentence(rows, {"document": document, **comments}, first))
-    if names is not None and len(names) != count:
-        raise DataError(f"{where} names {len(names)} columns and has {count}: {', '.join(names)}. Correct the names.")
-    return Sentences(found, count, names, tabs)
+            raise DataError(f"{self.where}, line {number:,}: the word is empty. Write it, or leave the line out.")
+        self.first = self.first if self.rows else number
+        self.rows.append(cells)
+
+    def end(self) -> None:
+        """End the sentence, where one has begun."""
+        if self.rows:
+            self.found.append(Sentence(self.rows, {"document": self.document, **self.comments}, self.first))
+        self.rows, self.comments = [], {}
+
+
+def _sentences(lines: Iterable[str], where: str) -> Sentences:
+    reader = _Reader(where)
+    for number, line in enumerate(lines, 1):
+        reader.take(line.rstrip("\r\n"), number)
+    reader.end()
+    names, width = reader.names, reader.width
+    if names is not None and len(names) != width:
+        raise DataError(f"{where} names {len(names)} columns and has {width}: {', '.join(names)}. Correct the names.")
+    return Sentences(reader.found, width, names, reader.tabs)
 
 
 def _columns(line: str, tabs: bool) -> list[str]:

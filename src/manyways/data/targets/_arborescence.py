@@ -21,7 +21,7 @@ def best_tree(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     count = len(scores)
     own = scores.astype(np.float64).copy()
     own[np.arange(count), np.arange(1, count + 1)] = -np.inf
-    greedy = own.argmax(1)
+    greedy: NDArray[np.int64] = own.argmax(1)
     if fault_of(greedy.tolist()) is None:
         return greedy
     square = np.full((count + 1, count + 1), -np.inf)
@@ -33,7 +33,7 @@ def best_tree(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """The head of each node of the best arborescence from node 0, of scores [node, head]; that of the root is 0."""
-    heads = scores.argmax(1)
+    heads: NDArray[np.int64] = scores.argmax(1)
     heads[0] = 0
     cycle = _cycle(heads)
     if cycle is None:
@@ -50,7 +50,7 @@ def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     smaller[:-1, -1] = left.max(1)
     smaller[-1, :-1] = gain[entered, outer]
     found = _arborescence(smaller)
-    whole = heads.copy()
+    whole: NDArray[np.int64] = heads.copy()
     for node, head in zip(outer[1:], found[1:-1], strict=True):
         whole[node] = outer[head] if head < len(outer) else cycle[left[np.searchsorted(outer, node)].argmax()]
     first = found[-1]

@@ -1,6 +1,8 @@
 """Labels that have something for each word of a sentence: codes [rows, words, …], -1 where nothing is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from manyways.data.data import Data
-from manyways.data.kinds.sentences import lengths_of
+from manyways.data.kinds.sentences import WORDS, lengths_of
+from manyways.data.sentences import NO_BREAK, split
 from manyways.data.targets.structured import StructuredTarget
+from manyways.errors import DataError
+from manyways.whole import whole
 
 UNKNOWN = -1
 """The code of a word without a label, and of what lies behind the last word."""
@@ -83,3 +88,34 @@ def geometric(log_probabilities: Tensor, mask: Tensor) -> list[float]:
     """The geometric mean over words of their probabilities, within (0, 1): the confidence of each row."""
     means: list[float] = mean_per_row(log_probabilities.double(), mask).exp().clamp(SURE, 1 - SURE).tolist()
     return means
+
+
+def words_of(row: Data) -> list[str]:
+    """The words of a row alone; none where no input has them."""
+    column = next((column for column in row.inputs if column.kind == WORDS.name), None)
+    value = None if column is None else row.take(column.name)[0]
+    return [] if value is None else [word.replace(NO_BREAK, " ") for word in split(value)]
+
+
+def write_columns(
+    path: Path, rows: Data, sentences: Sequence[Sequence[Sequence[str]]], *, numbered: bool = False
+) -> None:
+    """Write a line for each word with its columns, behind its number where `numbered`, and an empty one behind a row.
+
+    Raises DataError where the rows have no words, or the file cannot be written.
+    """
+    column = next((column for column in rows.inputs if column.kind == WORDS.name), None)
+    if column is None:
+        raise DataError(
+            f"{rows.name} has no column of words to write labels beside. Write them as CSV: predictions.csv."
+        )
+    advice = "Free some space, or name another folder."
+    with (
+        whole(path, DataError, f"The labels cannot be written to {path}", advice) as part,
+        part.open("w", encoding="utf-8") as file,
+    ):
+        for value, cells in zip(rows.take(column.name).tolist(), sentences, strict=True):
+            words = [] if value is None else [word.replace(NO_BREAK, " ") for word in split(value)]
+            for at, (word, more) in enumerate(zip(words, cells, strict=False), 1):
+                file.write("\t".join([*([str(at)] if numbered else []), word, *more]) + "\n")
+            file.write("\n")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,8 @@ from manyways.data.targets._word_labels import (
     known_words,
     lengths_in,
     mean_per_row,
+    words_of,
+    write_columns,
 )
 from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, DISTILLATION, PSEUDO_LABELS, Recipe
 from manyways.data.targets.classes import classes_from_json, refuse_strange
@@ -32,10 +35,10 @@ from manyways.data.targets.structured import Prediction, Structure
 from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
 
-TOKEN_ACCURACY = Metric("token_accuracy")
-SPAN_F1 = Metric("span_f1")
-SPAN_PRECISION = Metric("span_precision")
-SPAN_RECALL = Metric("span_recall")
+TOKEN_ACCURACY = Metric("token_accuracy", low=0, high=1, fraction=True)
+SPAN_F1 = Metric("span_f1", low=0, high=1, fraction=True)
+SPAN_PRECISION = Metric("span_precision", low=0, high=1, fraction=True)
+SPAN_RECALL = Metric("span_recall", low=0, high=1, fraction=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class TagsTarget(WordLabelTarget):
     metrics = ("token_accuracy", "span_f1", "span_precision", "span_recall")
     recipe = Recipe(batch_size=64, sampler="by-length", average=0.995)
     supports = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
+    endings = (".conll", ".iob2")
 
     tags: tuple[str, ...] = ()
 
@@ -168,21 +172,30 @@ class TagsTarget(WordLabelTarget):
         taught, wanted = (self.log_probabilities(each, temperature) for each in (student, teacher))
         return temperature**2 * (wanted.exp() * (wanted - taught)).sum(2)[student.mask].mean()
 
-    def pseudo_labels(self, outputs: TagScores, threshold: float | Tensor) -> Tensor:
-        """The most probable tag of each word, encoded; unknown where its probability is below the threshold."""
+    def pseudo_labels_of(self, outputs: TagScores, threshold: float) -> tuple[Tensor, Tensor]:
+        """The most probable tag of each word, unknown where its probability is below the threshold."""
         probability, guess = self.log_probabilities(outputs).exp().max(2)
-        return guess.where((probability >= threshold) & outputs.mask, UNKNOWN)
+        kept = (probability >= threshold) & outputs.mask
+        return guess.where(kept, UNKNOWN), mean_per_row(kept.float(), outputs.mask)
 
-    # Of scores.
+    # Of scores, and what is shown.
+
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        words = words_of(row)
+        true, guess = (self.decode(np.asarray(code)[None])[0] for code in (truth, predicted))
+        return {"words": words[: len(true)], "truth": true, "predicted": [*guess, *true[len(guess) :]][: len(true)]}
+
+    def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
+        write_columns(path, rows, [[[tag] for tag in row] for row in labels])
 
     def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
         """Right words, words; and where tags mark spans right spans, predicted ones, true ones."""
         sums = np.zeros((len(predicted), 5))
         for row, (guess, code, length) in enumerate(zip(predicted, truth, lengths_in(truth), strict=True)):
-            code, guess = code[:length], guess[:length]
-            sums[row, :2] = (guess == code[: len(guess)]).sum(), length
+            true, said = code[:length], guess[:length]
+            sums[row, :2] = (said == true[: len(said)]).sum(), length
             if self.spans:
-                ours, theirs = (set(spans_of([self.tags[tag] for tag in tags])) for tags in (guess, code))
+                ours, theirs = (set(spans_of([self.tags[tag] for tag in tags])) for tags in (said, true))
                 sums[row, 2:] = len(ours & theirs), len(ours), len(theirs)
         return sums
 

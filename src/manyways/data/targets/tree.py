@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -23,6 +25,8 @@ from manyways.data.targets._word_labels import (
     known_words,
     lengths_in,
     mean_per_row,
+    words_of,
+    write_columns,
 )
 from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, DISTILLATION, PSEUDO_LABELS, Recipe
 from manyways.data.targets.classes import classes_from_json, refuse_strange
@@ -30,8 +34,8 @@ from manyways.data.targets.structured import Prediction, Structure
 from manyways.errors import ModelError
 from manyways.metrics import Metric
 
-LAS = Metric("las")
-UAS = Metric("uas")
+LAS = Metric("las", low=0, high=1, fraction=True)
+UAS = Metric("uas", low=0, high=1, fraction=True)
 
 
 class RelationScores(Protocol):
@@ -80,6 +84,7 @@ class TreeTarget(WordLabelTarget):
     head = "biaffine"
     recipe = Recipe(batch_size=64, sampler="by-length", average=0.995)
     supports = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
+    endings = (".conllu",)
 
     relations: tuple[str, ...] = ()
 
@@ -156,20 +161,36 @@ class TreeTarget(WordLabelTarget):
         """T² KL(teacher ‖ student) of heads, and of relations to the teacher's heads, the mean over words."""
         heads = teacher.arcs.argmax(2)
         pairs = ((student.arcs, teacher.arcs), (student.relations(heads), teacher.relations(heads)))
-        apart = 0.0
+        divergences = []
         for first, second in pairs:
             taught, wanted = ((scores.float() / temperature).log_softmax(2) for scores in (first, second))
-            apart = apart + (wanted.exp() * (wanted - taught)).sum(2)[student.mask].mean()
-        return temperature**2 * apart
+            divergences.append((wanted.exp() * (wanted - taught)).sum(2)[student.mask].mean())
+        return temperature**2 * (divergences[0] + divergences[1])
 
-    def pseudo_labels(self, outputs: TreeScores, threshold: float | Tensor) -> Tensor:
-        """The best head of each word and its relation; unknown where their joint probability is below the threshold."""
+    def pseudo_labels_of(self, outputs: TreeScores, threshold: float) -> tuple[Tensor, Tensor]:
+        """The best head of each word and its relation, unknown where their joint probability is below the threshold."""
         sure, heads = outputs.arcs.float().softmax(2).max(2)
         also, relations = outputs.relations(heads).float().softmax(2).max(2)
         kept = (sure * also >= threshold) & outputs.mask
-        return _stacked(heads, relations).where(kept[..., None], UNKNOWN)
+        labels = torch.stack([heads, relations], dim=2).where(kept[..., None], UNKNOWN)
+        return labels, mean_per_row(kept.float(), outputs.mask)
 
-    # Of scores.
+    # Of scores, and what is shown.
+
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        words = words_of(row)
+        true, guess = (
+            [(int(head), self.relations[at]) for head, at in code if head >= 0] for code in (truth, predicted)
+        )
+        return {"words": words[: len(true)], "truth": true, "predicted": [*guess, *true[len(guess) :]][: len(true)]}
+
+    def _arcs(self, code: NDArray[Any]) -> list[tuple[int, str]]:
+        return [(int(head), self.relations[relation]) for head, relation in code if head >= 0]
+
+    def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
+        """CoNLL-U, of which the columns between the form and the head stay empty."""
+        sentences = [[["_", "_", "_", "_", *arc.split(":", 1), "_", "_"] for arc in row] for row in labels]
+        write_columns(path, rows, sentences, numbered=True)
 
     def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
         """Words with the right head and relation, with the right head, and all; punctuation counts."""
@@ -191,9 +212,3 @@ class TreeTarget(WordLabelTarget):
         given = described(saved, "the target", ModelError)
         relations = tuple(map(str, classes_from_json(given.get("relations", list))))
         return cls(given.get("name", str), given.get("longest", int), relations)
-
-
-def _stacked(heads: Tensor, relations: Tensor) -> Tensor:
-    import torch
-
-    return torch.stack([heads, relations], dim=2)

@@ -62,8 +62,8 @@ class BiLSTM(Backbone):
         return Tokens(hidden, mask, (x.shape[1],))
 
     def pool(self, tokens: Tokens) -> Tensor:
-        weight = (tokens.features.new_ones(tokens.features.shape[:2]) if tokens.mask is None else tokens.mask)[..., None]
-        return (tokens.features * weight).sum(1) / weight.sum(1).clamp_min(1)
+        there = tokens.features.new_ones(tokens.features.shape[:2]) if tokens.mask is None else tokens.mask
+        return (tokens.features * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp_min(1)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         layers = [parameters_of(*pair) for pair in zip(self.forwards, self.backwards, strict=True)]
@@ -77,10 +77,11 @@ def _reordered(hidden: Tensor, places: Tensor) -> Tensor:
 def _lstm(inputs: int, hidden: int) -> nn.LSTM:
     """One direction of one layer, that remembers at first (Jozefowicz et al. 2015)."""
     layer = nn.LSTM(inputs, hidden, batch_first=True)
-    nn.init.xavier_uniform_(layer.weight_ih_l0)
-    nn.init.orthogonal_(layer.weight_hh_l0)
-    nn.init.zeros_(layer.bias_ih_l0)
-    nn.init.zeros_(layer.bias_hh_l0)
+    of_inputs, of_state, *biases = layer.parameters()
+    nn.init.xavier_uniform_(of_inputs)
+    nn.init.orthogonal_(of_state)
     with torch.no_grad():
-        layer.bias_ih_l0[hidden : 2 * hidden] = 1
+        for bias in biases:
+            bias.zero_()
+        biases[0][hidden : 2 * hidden] = 1
     return layer

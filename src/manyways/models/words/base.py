@@ -42,6 +42,6 @@ def words_input(network: "Network", what: str) -> str:
         return names[0]
     held = f"{len(names)} inputs of words ({', '.join(names)})" if names else f"the inputs {', '.join(network.names)}"
     raise DataError(
-        f"{what} need one input of words, a column of lists of them, and here are {held}. Name it: input=\"words\", "
+        f'{what} need one input of words, a column of lists of them, and here are {held}. Name it: input="words", '
         'kinds={"words": "words"}.'
     )

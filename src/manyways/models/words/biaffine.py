@@ -35,7 +35,7 @@ class BiaffineHead(WordsHead):
             "dropout": dropout,
         }  # fmt: skip
         self.width, self.input = width, input
-        self.sizes = (arc, relation)
+        self.sizes = [arc, relation]
         self.root = nn.Parameter(torch.randn(width) * 0.1)
         self.dependent = nn.Linear(width, arc + relation)
         self.governor = nn.Linear(width, arc + relation)
@@ -54,8 +54,8 @@ class BiaffineHead(WordsHead):
         root = self.root.to(features.dtype).expand(len(features), 1, -1)
         dependents = self._activated(self.dependent(features))
         governors = self._activated(self.governor(torch.cat([root, features], dim=1)))
-        arc_words, relation_words = dependents.split(self.sizes, dim=2)
-        arc_heads, relation_heads = governors.split(self.sizes, dim=2)
+        arc_words, relation_words = torch.split(dependents, self.sizes, dim=2)
+        arc_heads, relation_heads = torch.split(governors, self.sizes, dim=2)
         scores = (_with_one(arc_words) @ self.arcs) @ arc_heads.transpose(1, 2)
         places = torch.arange(mask.shape[1], device=mask.device)
         there = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)[:, None] & ~_is_itself(places)
