@@ -159,6 +159,8 @@ def _understood_label(column: Column, otherwise: str) -> str | None:
     if column.kind == SETS.name:
         classes = {name for value in values.tolist() if value is not None for name in classes_in(value)}
         return f"its values are sets of {len(classes):,} classes; if each is one class of its own: {otherwise}"
+    if column.kind == "text":
+        return f"its values are texts, which are learned to be written; if they are classes: {otherwise}"
     if values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist()):
         return None
     known = np.asarray(values[~is_missing(values)], np.float64)

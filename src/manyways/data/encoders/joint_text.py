@@ -1,10 +1,19 @@
-"""A tokenizer of source and target together: byte-level byte-pair encoding, in which capitals and marks stay."""
+"""Text as tokens of one tokenizer for what is read and what is written: byte-level pairs, capitals and marks kept."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from manyways.data.columns import Column
+from manyways.data.encoders.hashed_text import texts_of
+from manyways.data.encoders.text import TextEncoder
+from manyways.data.specs import TextSpec
+from manyways.data.storage import RowNumbers
+from manyways.errors import DataWarning
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -14,6 +23,41 @@ PAD, UNK, MASK, START, END = range(len(SPECIAL))
 FEWEST, MOST = 512, 16_000
 """Entries of a vocabulary: the 256 bytes, the special tokens and some pairs at least."""
 CHUNK = 1000
+LONGEST = 512
+"""Tokens beyond which a text is cut."""
+
+
+@dataclass(frozen=True)
+class JointTextEncoder(TextEncoder):
+    """Token ids by a tokenizer that the label shares. No training row is cut that has 512 tokens or fewer."""
+
+    kind: ClassVar[str] = "joint-text"
+
+    def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
+        """As the tokens of texts elsewhere; warns, with how many, where texts are longer than the network reads."""
+        out = np.full((len(rows), self.text.length), self.text.padding, np.int32)
+        cut = 0
+        for row, encoding in enumerate(self.tokenizer.encode_batch(texts_of(columns[0], rows))):
+            cut += bool(encoding.overflowing)
+            out[row, : len(encoding.ids)] = encoding.ids
+        warn_of_cut(cut, len(rows), self.column, self.text.length, "reads")
+        return out
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "JointTextEncoder":
+        return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]), bool(saved.get("keeps_end")))
+
+
+def warn_of_cut(cut: int, rows: int, column: str, length: int, verb: str) -> None:
+    """Warn that texts were cut, where any was (DataWarning)."""
+    if cut:
+        warnings.warn(
+            f"{cut:,} of {rows:,} texts in {column!r} are longer than the {length:,} tokens that the model {verb}; they "
+            "are cut. Divide them into shorter ones, such as sentences.",
+            DataWarning,
+            stacklevel=3,
+        )
+
 
 
 def vocabulary_size(characters: int) -> int:
