@@ -167,7 +167,9 @@ def edit_distance(ours: Sequence[Any], theirs: Sequence[Any]) -> int:
     if not ours or not theirs:
         return max(len(ours), len(theirs))
     code: dict[Any, int] = {}
-    long, short = sorted(([code.setdefault(part, len(code)) for part in each] for each in (ours, theirs)), key=len)[::-1]
+    long, short = sorted(([code.setdefault(part, len(code)) for part in each] for each in (ours, theirs)), key=len)[
+        ::-1
+    ]
     across = np.asarray(long)
     places = np.arange(len(long) + 1)
     row = places.copy()
@@ -195,5 +197,3 @@ def _overlap(ours: "Counter[Any]", theirs: "Counter[Any]") -> int:
 
 def _f1(common: float, ours: float, theirs: float) -> float:
     return 2 * common / (ours + theirs) if common else 0.0
-
-

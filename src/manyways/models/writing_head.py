@@ -117,9 +117,7 @@ class WritingHead(StructuredHead):
         return self.decoder.vocabulary, self.decoder.width
 
     def fits(self, network: "Network") -> bool:
-        return self.inputs == {
-            name: part.token_width for name, part in zip(network.names, network.parts, strict=True)
-        }
+        return self.inputs == {name: part.token_width for name, part in zip(network.names, network.parts, strict=True)}
 
     def from_tokens(self, tokens: Mapping[str, Tokens]) -> Writing:
         features, masks = [], []
@@ -156,9 +154,7 @@ class WritingHead(StructuredHead):
         decoder = self.decoder
         return token_losses(hidden, decoder.embedding.weight, decoder.output_bias, labels[real], smoothing)
 
-    def search(
-        self, memory: Tensor, mask: Tensor | None, longest: int, beams: int, length_penalty: float
-    ) -> Sequences:
+    def search(self, memory: Tensor, mask: Tensor | None, longest: int, beams: int, length_penalty: float) -> Sequences:
         return search(self.decoder, memory, mask, self.ends, longest, beams, length_penalty)
 
 

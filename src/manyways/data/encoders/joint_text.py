@@ -59,7 +59,6 @@ def warn_of_cut(cut: int, rows: int, column: str, length: int, verb: str) -> Non
         )
 
 
-
 def vocabulary_size(characters: int) -> int:
     """Entries for texts of so many characters: twice their root, as vocabularies grow with texts (Heaps, 1978).
 

@@ -236,9 +236,7 @@ class TextTarget(StructuredTarget):
     def predictions(self, outputs: Writing) -> list[Prediction]:
         found = outputs.writer.search(outputs.memory, outputs.mask, self.longest, self.beams, self.length_penalty)
         confidences = np.exp(found.log_probs).clip(1e-6, 1 - 1e-6)
-        return [
-            Prediction(tokens, float(share)) for tokens, share in zip(found.tokens, confidences, strict=True)
-        ]
+        return [Prediction(tokens, float(share)) for tokens, share in zip(found.tokens, confidences, strict=True)]
 
     def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
         # The references are the labels as they stand: what the tokenizer or the longest length changes counts.

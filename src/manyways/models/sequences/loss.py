@@ -32,9 +32,7 @@ class _TokenLosses(Function):
     """log Σ exp logits − (1 − ε) logit of the token − ε mean logit, whose gradient is made in the logits' place."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, smoothing: float
-    ) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, smoothing: float) -> Tensor:
         # Under autocast the product is in its precision, as those of layers are.
         logits = torch.nn.functional.linear(hidden, weight, bias).float()
         at = torch.arange(len(tokens), device=tokens.device)
@@ -58,4 +56,10 @@ class _TokenLosses(Function):
             slopes -= (ctx.smoothing / weight.shape[0]) * gradient[:, None]
         of_bias = slopes.sum(0)
         slopes = slopes.to(hidden.dtype)
-        return slopes @ weight.to(slopes.dtype), (slopes.T @ hidden).to(weight.dtype), of_bias.to(bias.dtype), None, None
+        return (
+            slopes @ weight.to(slopes.dtype),
+            (slopes.T @ hidden).to(weight.dtype),
+            of_bias.to(bias.dtype),
+            None,
+            None,
+        )

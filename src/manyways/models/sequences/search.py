@@ -1,6 +1,5 @@
 """Search for the best sequence: greedily, or with a beam (Graves, 2012; length penalty of Wu et al., 2016)."""
 
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,5 +181,3 @@ def _cut(written: NDArray[np.int64], sums: NDArray[np.float64], end: int) -> Seq
     lengths = (written == end).argmax(1)
     counted = np.minimum(lengths + 1, written.shape[1] - 1).clip(1)
     return Sequences([row[:length] for row, length in zip(written, lengths, strict=True)], sums / counted)
-
-
