@@ -53,7 +53,10 @@ class Tasks:
             column,
             tuple(of_task),
             tuple(of_task.values()),
-            tuple(tuple(sorted(set(labels[rows].tolist()), key=by_kind)) for rows in of_task.values()),
+            tuple(
+                () if labels.ndim > 1 else tuple(sorted(set(labels[rows].tolist()), key=by_kind))
+                for rows in of_task.values()
+            ),
         )
 
     def __len__(self) -> int:

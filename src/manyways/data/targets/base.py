@@ -185,6 +185,12 @@ class Target(ABC):
         """The view `name` of a batch, its inputs and its encoded labels, which a label in space moves with."""
         return views.see(name, inputs, rng), labels
 
+    def unmoved(
+        self, views: "Views", name: str, inputs: "Mapping[str, Tensor]", rng: "torch.Generator"
+    ) -> "dict[str, Tensor]":
+        """The view `name` of inputs of which two can be compared position by position: nothing changes its place."""
+        return views.see(name, inputs, rng)
+
     def lengths(self, codes: NDArray[Any]) -> NDArray[np.int64] | None:
         """The number of positions that each encoded label fills, int64 [rows]; None where all fill as many."""
         return None
