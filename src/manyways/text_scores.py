@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
 Floats = NDArray[np.float64]
 BLEU_ORDERS, CHRF_ORDERS, CHRF_BETA = 4, 6, 2
@@ -75,7 +75,7 @@ def _row(text: str, reference: str) -> list[float]:
 
 @cache
 def _sentence_bleu() -> "BLEU":
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(tokenize="13a", effective_order=True)
 

@@ -1,7 +1,7 @@
 """A head that writes: a decoder with attention over the tokens of all inputs."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn

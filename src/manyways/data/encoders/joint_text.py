@@ -52,8 +52,8 @@ def warn_of_cut(cut: int, rows: int, column: str, length: int, verb: str) -> Non
     """Warn that texts were cut, where any was (DataWarning)."""
     if cut:
         warnings.warn(
-            f"{cut:,} of {rows:,} texts in {column!r} are longer than the {length:,} tokens that the model {verb}; they "
-            "are cut. Divide them into shorter ones, such as sentences.",
+            f"{cut:,} of {rows:,} texts in {column!r} are longer than the {length:,} tokens that the model {verb}; "
+            "they are cut. Divide them into shorter ones, such as sentences.",
             DataWarning,
             stacklevel=3,
         )

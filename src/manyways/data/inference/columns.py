@@ -143,6 +143,8 @@ def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> 
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
     otherwise = f"kinds={{{column.name!r}: {json.dumps(other)}}}"
+    if role == "label" and column.kind == "text":
+        return f"its values are texts, which are to be written; if they are classes: {otherwise}"
     if role == "label":
         return _understood_label(column, otherwise)
     if role == "input" and column.kind == "category" and column.values.dtype.kind == "O":
@@ -159,8 +161,6 @@ def _understood_label(column: Column, otherwise: str) -> str | None:
     if column.kind == SETS.name:
         classes = {name for value in values.tolist() if value is not None for name in classes_in(value)}
         return f"its values are sets of {len(classes):,} classes; if each is one class of its own: {otherwise}"
-    if column.kind == "text":
-        return f"its values are texts, which are learned to be written; if they are classes: {otherwise}"
     if values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist()):
         return None
     known = np.asarray(values[~is_missing(values)], np.float64)

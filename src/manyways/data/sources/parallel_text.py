@@ -14,14 +14,14 @@ from manyways.data.sources.text_files import check_utf8, open_binary
 from manyways.errors import DataError
 
 ORDER = 38
-LANGUAGES = frozenset(
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo "
-    "es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg "
-    "ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn "
-    "no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta "
-    "te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu".split()
+CODES = (
+    "aaabaeafakamanarasavayazbabebgbhbibmbnbobrbscacechcocrcscucvcydadedvdzeeeleneoeseteufafffifjfofrfyga"
+    "gdglgngugvhahehihohrhthuhyhziaidieigiiikioisitiujajvkakgkikjkkklkmknkokrkskukvkwkylalblglilnloltlulv"
+    "mgmhmimkmlmnmrmsmtmynanbndnengnlnnnonrnvnyocojomorospapiplpsptqurmrnrorurwsascsdsesgsiskslsmsnsosqsr"
+    "ssstsusvswtatetgthtitktltntotrtstttwtyugukuruzvevivowawoxhyiyozazhzu"
 )
-"""Codes of ISO 639-1."""
+LANGUAGES = frozenset(re.findall("..", CODES))
+"""Codes of ISO 639-1, two letters each."""
 SIDES = frozenset({"src", "tgt", "trg", "source", "target"})
 LONGER = re.compile(r"[a-z]{2,3}[-_][A-Za-z]{2,4}")
 """Codes with a country or a script: pt_BR, zh-Hans, eng_Latn."""
@@ -39,8 +39,10 @@ def accepts(source: Any) -> bool:
 def load(source: Path, options: Options) -> Raw:
     """A column per language, named as the files end. A file is read with those of its name beside it.
 
-    Of a folder files called train, val or test are those parts, of several called test all. Raises DataError where files
-    of one name are not equally long, or have not the same languages.
+    Of a folder files called train, val or test are those parts, of several called test all.
+
+    Raises:
+        DataError: Files of one name are not equally long, or have not the same languages.
     """
     sets = _sets(source if source.is_dir() else source.parent)
     if source.is_file():
@@ -51,8 +53,8 @@ def load(source: Path, options: Options) -> Raw:
     for stem, files in sets.items():
         if missing := [language for language in languages if language not in files]:
             raise DataError(
-                f"{source} has {stem}.{next(iter(files))} and no {stem}.{missing[0]}, as other files have it. Add it, or "
-                f"read one set alone: read({str(source / next(iter(files.values())).name)!r})."
+                f"{source} has {stem}.{next(iter(files))} and no {stem}.{missing[0]}, as other files have it. Add it, "
+                f"or read one set alone: read({str(source / next(iter(files.values())).name)!r})."
             )
         lines = {language: _lines(files[language]) for language in languages}
         _check_lengths({files[language]: len(each) for language, each in lines.items()})
@@ -111,8 +113,8 @@ def _check_lengths(counts: dict[Path, int]) -> None:
     for other, count in others:
         if count != lines:
             raise DataError(
-                f"{one.name} has {lines:,} lines and {other.name} has {count:,}; line by line they must be translations "
-                "of each other. Align them first."
+                f"{one.name} has {lines:,} lines and {other.name} has {count:,}; line by line they must be "
+                "translations of each other. Align them first."
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -34,6 +35,7 @@ from manyways.data.targets.base import CONFIDENCE, Recipe, Target
 from manyways.data.targets.structured import Prediction, Structure, StructuredTarget
 from manyways.errors import DataError, ModelError
 from manyways.text_scores import TEXT_METRICS, text_scores, text_statistics
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 NOTHING = -1
 """The code behind the last token of a row, and of a row without a label."""
 MOST_BEAMS = 64
+ROOM = 1.5
+"""The multiple of the longest training row's tokens that other rows may have."""
 
 
 class Sequences(Protocol):
@@ -117,6 +121,7 @@ class TextTarget(StructuredTarget):
         batch_size=64, sampler="by-length", average=0.995, label_smoothing=0.1, backbone="transformer-encoder"
     )
     supports: ClassVar[frozenset[str]] = frozenset({CONFIDENCE})
+    endings = (".txt",)
 
     tokenizer_json: str = ""
     longest: int = 1
@@ -154,7 +159,7 @@ class TextTarget(StructuredTarget):
         size = vocabulary_size(sum(map(len, _texts(training, labelled))))
         tokenizer = train_tokenizer(_texts(training, labelled), size)
         lengths = [len(each) for each in token_rows(tokenizer, [str(value) for value in labelled.take(name)])]
-        return cls(name, tokenizer.to_str(), min(max(lengths), LONGEST))
+        return cls(name, tokenizer.to_str(), _with_room(max(lengths)))
 
     def continuing(self, earlier: Target) -> Target:
         """`earlier` where it is a text of the same name, whose tokens the network knows."""
@@ -171,7 +176,7 @@ class TextTarget(StructuredTarget):
             column = data.columns[name]
             chunks = (texts_of(column, rows[chunk]) for chunk in chunks_of(len(rows)))
             longest = max(len(each) for texts in chunks for each in token_rows(self.tokenizer, texts))
-            length = min(longest + 1, LONGEST)
+            length = _with_room(longest + 1)
             known[name] = CheckpointTokenizer(self.tokenizer, LONGEST, PAD, MASK, length)
         encoding = InputEncoding.fit(data, tokenizers=known)
         encoders = {
@@ -246,6 +251,15 @@ class TextTarget(StructuredTarget):
     def scores_of(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         return text_scores(sums)
 
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        """The texts that were read, by column, with the reference and what was written."""
+        sources = {column.name: texts_of(column, row.rows)[0] for column in row.inputs if column.kind == "text"}
+        return {"sources": sources, "truth": str(row.take(self.name)[0]), "predicted": self._text(predicted)}
+
+    def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
+        """Write a text a line; line breaks within one become spaces."""
+        write_whole(path, "".join(" ".join(str(label).splitlines()) + "\n" for label in labels))
+
     def searching(self, beams: int, length_penalty: float = 1.0) -> Self:
         """The same target, which is predicted by a search with so many beams."""
         if not 1 <= beams <= MOST_BEAMS or not length_penalty >= 0:
@@ -279,6 +293,11 @@ def _texts(training: Data, labelled: Data) -> Iterator[str]:
                 yield from texts_of(column, training.rows[chunk])
     for value in labelled.take(labelled.label.name):
         yield str(value)
+
+
+def _with_room(longest: int) -> int:
+    """Tokens that are read or written at most where the training rows have `longest`: others may be longer."""
+    return min(int(ROOM * longest), LONGEST)
 
 
 def _trimmed(labels: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ class State:
 
 
 class Decoder(nn.Module):
-    """A transformer decoder (Vaswani et al., 2017) whose input and output embeddings are one matrix (Press & Wolf, 2017).
+    """A transformer decoder (Vaswani et al., 2017) with one matrix of input and output embeddings (Press & Wolf, 2017).
 
     Args:
         vocabulary: Tokens that it reads and writes.
@@ -135,7 +135,7 @@ class Decoder(nn.Module):
 
     def embedded(self, ids: Tensor, position: int = 0) -> Tensor:
         """Token embeddings times √width and sinusoids of the positions from `position` on."""
-        embedded = self.embedding(ids) * math.sqrt(self.width)
+        embedded: Tensor = self.embedding(ids) * math.sqrt(self.width)
         return embedded + sinusoids(ids.shape[1], self.width, position, embedded.device)
 
     def forward(self, ids: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
@@ -155,7 +155,8 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The logits [..., vocabulary] of hidden states [..., width]."""
-        return nn.functional.linear(hidden, self.embedding.weight, self.output_bias)
+        logits: Tensor = nn.functional.linear(hidden, self.embedding.weight, self.output_bias)
+        return logits
 
     def begin(self, memory: Tensor, mask: Tensor | None, beams: int = 1) -> State:
         """The state before the first token: keys of the memory are computed here, once."""

@@ -54,12 +54,6 @@ class _TokenLosses(Function):
         slopes[at, tokens] -= (1 - ctx.smoothing) * gradient
         if ctx.smoothing:
             slopes -= (ctx.smoothing / weight.shape[0]) * gradient[:, None]
-        of_bias = slopes.sum(0)
+        of_bias = slopes.sum(0).to(bias.dtype)
         slopes = slopes.to(hidden.dtype)
-        return (
-            slopes @ weight.to(slopes.dtype),
-            (slopes.T @ hidden).to(weight.dtype),
-            of_bias.to(bias.dtype),
-            None,
-            None,
-        )
+        return slopes @ weight.to(slopes.dtype), (slopes.T @ hidden).to(weight.dtype), of_bias, None, None

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from manyways.models.sequences.decoder import Decoder
 
-PIECE = 64
-"""Rows that are searched together, those of about one length."""
 SPARED = 0.25
 """Share of the rows that must have ended before the others go on without them."""
 
@@ -32,13 +30,12 @@ class Ends:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences that a search gave: tokens without start and end, and the mean log-probability of a token, end included."""
+    """Sequences that a search gave: tokens without start and end, and the mean log-probability of one, end included."""
 
     tokens: list[NDArray[np.int64]]
     log_probs: NDArray[np.float64]
 
 
-@torch.no_grad()
 def search(
     decoder: Decoder,
     memory: Tensor,
@@ -59,34 +56,17 @@ def search(
         beams: Sequences of a row that are followed; 1: the most probable token is taken each time.
         length_penalty: The exponent of the length that a sequence's log-probability is divided by; 0: none.
     """
-    if mask is None:
-        return _of_piece(decoder, memory, None, ends, longest, beams, length_penalty)
-    lengths = mask.sum(1)
-    order = lengths.argsort(stable=True)
-    tokens: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(memory)
-    log_probs = np.zeros(len(memory))
-    for piece in order.split(PIECE):
-        # A mask may have holes, where the tokens of several inputs are side by side: columns of nothing are left out.
-        columns = mask[piece].any(0).nonzero()[:, 0]
-        whole = mask[piece][:, columns]
-        part = _of_piece(
-            decoder, memory[piece][:, columns], None if bool(whole.all()) else whole, ends, longest, beams,
-            length_penalty,
-        )  # fmt: skip
-        for row, sequence in zip(piece.tolist(), part.tokens, strict=True):
-            tokens[row] = sequence
-        log_probs[piece.cpu().numpy()] = part.log_probs
-    return Sequences(tokens, log_probs)
-
-
-def _of_piece(
-    decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, longest: int, beams: int, length_penalty: float
-) -> Sequences:
+    if mask is not None:
+        # Tokens of several inputs lie side by side, so that a mask has holes: columns of nothing are left out.
+        columns = mask.any(0).nonzero()[:, 0]
+        memory, mask = memory[:, columns], mask[:, columns]
+        mask = None if bool(mask.all()) else mask
     if beams == 1:
         return greedy(decoder, memory, mask, ends, longest)
     return beam(decoder, memory, mask, ends, longest, beams, length_penalty)
 
 
+@torch.no_grad()
 def greedy(decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, longest: int) -> Sequences:
     """The sequences whose every token is the most probable one."""
     rows = len(memory)
@@ -113,6 +93,7 @@ def greedy(decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, lo
     return _cut(written.cpu().numpy(), sums.double().cpu().numpy(), ends.end)
 
 
+@torch.no_grad()
 def beam(
     decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, longest: int, beams: int, length_penalty: float
 ) -> Sequences:
