@@ -37,6 +37,7 @@ PREQUENTIAL_MEAN_ABSOLUTE_ERROR = Metric("prequential_mean_absolute_error", high
 PREQUENTIAL_ROOT_MEAN_SQUARED_ERROR = Metric("prequential_root_mean_squared_error", higher_is_better=False)
 NATS_PER_TOKEN = Metric("nats_per_token", higher_is_better=False)
 NATS_PER_CHARACTER = Metric("nats_per_character", higher_is_better=False)
+MEAN_NATS_PER_TOKEN = Metric("mean_nats_per_token", higher_is_better=False)
 PERPLEXITY = Metric("perplexity", higher_is_better=False)
 PREFERENCE_ACCURACY = Metric("preference_accuracy")
 MARGIN = Metric("margin")
