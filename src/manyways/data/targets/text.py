@@ -76,7 +76,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Writing(Structure):
-    """What was read, and the head that writes of it.
+    """The memory of what was read, and the head that writes of it.
 
     Attributes:
         memory: Features of the tokens of all inputs, [rows, tokens, width].

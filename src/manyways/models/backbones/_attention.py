@@ -50,7 +50,7 @@ class SelfAttention(nn.Module):
         return query, key, value
 
     def merged(self, heads: Tensor) -> Tensor:
-        """What the heads attended to [rows, heads, positions, width of a head] as [rows, positions, width]."""
+        """The sums of the heads [rows, heads, positions, width of a head] as features [rows, positions, width]."""
         merged: Tensor = self.out(heads.transpose(1, 2).flatten(2))
         return merged
 
@@ -122,14 +122,14 @@ def attended(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> 
 
 
 def hidden_bias(mask: Tensor | None) -> Tensor | None:
-    """What is added to scores over tokens of which `mask` [rows, tokens] says which are there: [rows, 1, 1, tokens]."""
+    """The bias of scores over tokens, [rows, 1, 1, tokens]: hidden where `mask` [rows, tokens] is False."""
     if mask is None:
         return None
     return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, HIDDEN)[:, None, None]
 
 
 def causal_bias(positions: int, device: torch.device) -> Tensor:
-    """What is added to the scores of positions over those behind them, [positions, positions]."""
+    """The bias of scores of positions over each other, [positions, positions]: hidden are those behind."""
     return torch.full((positions, positions), HIDDEN, device=device).triu(1)
 
 

@@ -59,7 +59,7 @@ class DecoderBlock(nn.Module):
         return self.above(x, keys, bias)
 
     def above(self, x: Tensor, keys: tuple[Tensor, Tensor], bias: Tensor | None) -> Tensor:
-        """What stands above the self-attention."""
+        """The part of the block above its self-attention."""
         x = x + self.dropout(self.cross(self.cross_norm(x), *keys, bias))
         deeper: Tensor = self.dropout(self.perceptron(self.perceptron_norm(x)))
         return x + deeper
