@@ -37,7 +37,7 @@ class Head(nn.Module):
         """The outputs for `features`."""
 
     def from_tokens(self, tokens: "Mapping[str, Tokens]") -> "Outputs":
-        """Return the outputs for the tokens of each input, where it `reads_tokens`."""
+        """Return the outputs [rows, outputs] for the tokens of each input, where it `reads_tokens`."""
         raise NotImplementedError
 
     @classmethod
