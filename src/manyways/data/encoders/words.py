@@ -161,7 +161,7 @@ class WordsEncoder(Encoder):
         return WordRows(numbers, self._table(list(places)))
 
     def _table(self, words: Sequence[str]) -> NDArray[np.int32]:
-        """What each different word is, behind a row for none."""
+        """The numbers of each different word, behind a row for none."""
         from sklearn.utils import murmurhash3_32
 
         table = np.zeros((1 + len(words), self.words.shape[1]), np.int32)

@@ -19,7 +19,7 @@ LEFT_OUT = {
     "misc": "it holds notes on words",
 }
 NOTHING = ("_", "-")
-"""What stands for no value."""
+"""Marks that stand for no value."""
 
 
 @dataclass

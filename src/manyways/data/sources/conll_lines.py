@@ -69,7 +69,7 @@ class _Reader:
     """The sentences of a file, line by line."""
 
     where: str
-    found: list[Sentence] = field(default_factory=list)
+    sentences: list[Sentence] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     comments: dict[str, str] = field(default_factory=dict)
     names: tuple[str, ...] | None = None
@@ -118,7 +118,7 @@ class _Reader:
     def end(self) -> None:
         """End the sentence, where one has begun."""
         if self.rows:
-            self.found.append(Sentence(self.rows, {"document": self.document, **self.comments}, self.first))
+            self.sentences.append(Sentence(self.rows, {"document": self.document, **self.comments}, self.first))
         self.rows, self.comments = [], {}
 
 
@@ -130,7 +130,7 @@ def _sentences(lines: Iterable[str], where: str) -> Sentences:
     names, width = reader.names, reader.width
     if names is not None and len(names) != width:
         raise DataError(f"{where} names {len(names)} columns and has {width}: {', '.join(names)}. Correct the names.")
-    return Sentences(reader.found, width, names, reader.tabs)
+    return Sentences(reader.sentences, width, names, reader.tabs)
 
 
 def _columns(line: str, tabs: bool) -> list[str]:

@@ -13,7 +13,7 @@ def best_tree(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """The heads [words], 0 for the root, of the tree with one root whose arcs have the highest sum of scores.
 
     The heads that are best each for itself where they are a tree, else the algorithm of Chu & Liu (1965) and Edmonds
-    (1967) with the root's arcs made dear (Zmigrod et al., EMNLP 2020, compare ways).
+    (1967) with the root's arcs made costly (Zmigrod et al., EMNLP 2020, compare ways).
 
     Args:
         scores: The score of each head for each word [words, 1 + words], the root first.
@@ -49,11 +49,11 @@ def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     left = scores[np.ix_(outer, cycle)]
     smaller[:-1, -1] = left.max(1)
     smaller[-1, :-1] = gain[entered, outer]
-    found = _arborescence(smaller)
+    outside = _arborescence(smaller)
     whole: NDArray[np.int64] = heads.copy()
-    for node, head in zip(outer[1:], found[1:-1], strict=True):
+    for node, head in zip(outer[1:], outside[1:-1], strict=True):
         whole[node] = outer[head] if head < len(outer) else cycle[left[np.searchsorted(outer, node)].argmax()]
-    first = found[-1]
+    first = outside[-1]
     whole[cycle[entered[first]]] = outer[first]
     return whole
 
