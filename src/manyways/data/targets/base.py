@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from manyways.data.views import Views
 
 Outputs = Any
-"""What a head gives for a batch: a tensor [rows, width], or for a label with a structure what its kind defines."""
+"""The outputs of a head for a batch: a tensor [rows, width]; of a label with a structure as its kind defines."""
 
 CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE = "consistency", "distillation", "pseudo-labels", "confidence"
-"""What methods may ask of a kind of label: two networks' outputs compared, a student's with a teacher's, guesses that
-become labels, and how sure a prediction is."""
+"""Questions that methods may ask of a kind of label: two networks' outputs compared, a student's with a teacher's,
+guesses that become labels, and the confidence of a prediction."""
 EVERYTHING = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
 
 
@@ -89,6 +89,8 @@ class Target(ABC):
         activation: What turns outputs into predictions: "softmax", "sigmoid" (each output alone) or "identity".
         head: The head that makes its outputs, a name in `manyways.models.heads.HEADS`.
         structured: True if its outputs are no vector a row: see `manyways.data.targets.structured`.
+        references: Methods that look at no input and stand in every comparison of such labels, with their titles; those
+            of a label of one vector of outputs a row are the comparison's own.
         recipe: Settings that suit it.
         supports: The words for what methods may ask of it, such as `CONSISTENCY`.
         name: The label column.
@@ -102,6 +104,7 @@ class Target(ABC):
     activation: ClassVar[str]
     head: ClassVar[str] = "linear"
     structured: ClassVar[bool] = False
+    references: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar[Recipe] = Recipe()
     supports: ClassVar[frozenset[str]] = EVERYTHING
 
@@ -147,6 +150,13 @@ class Target(ABC):
     @abstractmethod
     def fitted(cls, data: Data) -> Self:
         """As `fit`, of a label of this kind."""
+
+    def continuing(self, earlier: "Target") -> "Target":
+        """The target of a network that has learned `earlier` and goes on with this one: itself.
+
+        A kind whose codes depend on what was fitted, such as tokens, keeps those that the network knows.
+        """
+        return self
 
     def encoding(self, data: Data, tokenizers: "Mapping[str, CheckpointTokenizer] | None" = None) -> "InputEncoding":
         """The encoding of the inputs of `data` from which it is predicted, fitted on the training rows.
