@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 64
 Raw = NDArray[np.float32] | list[Prediction]
-"""What is predicted of a label for rows: vectors of outputs [rows, width], or the decoded prediction for each row."""
+"""The predictions of a label for rows: vectors of outputs [rows, width], or the decoded prediction for each row."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,16 +57,28 @@ class LabelsPredictor(Model):
         predicted = self.raw(data)
         return record({target.name: _decoded(target, predicted[target.name]) for target in self.targets.members})
 
+    def outputs(self, source: "Source") -> NDArray[np.float32]:
+        """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`.
+
+        Raises:
+            ModelError: A label has a structure, and so no vector of outputs for each row.
+        """
+        if other := next((target for target in self.targets.members if target.structured), None):
+            raise ModelError(
+                f"The model predicts the {other.kind} {other.name!r}, of which there is no vector of outputs for each "
+                "row; use predict."
+            )
+        return run_rows(self._side_by_side, self.targets.width, self.network, self.inputs, source)
+
     def raw(self, source: "Source") -> dict[str, Raw]:
         """The raw outputs for each label of one vector a row, float32 [rows, width], and the predictions of others."""
         data = inputs_of(source, self.inputs)
         members = self.targets.members
-        if len(self.targets.vectors) == len(members):
-            widths = [target.width for target in members]
-            whole = run_rows(self._side_by_side, sum(widths), self.network, self.inputs, data)
-            parts = np.split(whole, np.cumsum(widths)[:-1], axis=1)
-            return {target.name: part for target, part in zip(members, parts, strict=True)}
-        return self._raw_of_structures(data)
+        if len(self.targets.vectors) < len(members):
+            return self._raw_of_structures(data)
+        ends = np.cumsum([target.width for target in members])[:-1]
+        parts = np.split(self.outputs(data), ends, axis=1)
+        return {target.name: part for target, part in zip(members, parts, strict=True)}
 
     def _side_by_side(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         return torch.cat(list(self.network(inputs).values()), dim=1)

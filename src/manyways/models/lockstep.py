@@ -63,7 +63,7 @@ class Lockstep:
 
     @staticmethod
     def from_json(saved: Any) -> "Lockstep":
-        """What `to_json` wrote. Raises ModelError for anything else."""
+        """The networks that `to_json` wrote. Raises ModelError for anything else."""
         given = described(saved, "what several labels share", ModelError)
         kind, labels, place = given.get("kind", str), given.get("labels", int), given.get("place", int)
         if kind not in KINDS or not 0 <= place < labels <= MOST:

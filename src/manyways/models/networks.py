@@ -117,15 +117,15 @@ class Networks(nn.Module):
         for way in ways:
             place = 0 if lockstep is None else self.ways.index(way)
             own = tokens if lockstep is None or tokens is None else lockstep.own(tokens, place)
-            head, asked = self.head_of(way), None if rows is None else rows[way.label]
+            head, those = self.head_of(way), None if rows is None else rows[way.label]
             if head.reads_tokens and own is not None:
-                some = own if asked is None or bool(asked.all()) else {name: own[name].at(asked) for name in own}
+                some = own if those is None or bool(those.all()) else {name: own[name].at(those) for name in own}
                 outputs[way.label] = head.from_tokens(some)
                 continue
             if place not in features:
                 features[place] = network.features(inputs) if own is None else network.pooled(own, inputs)
             given = head(features[place])[:, way.start : way.stop]
-            outputs[way.label] = given if asked is None else given[asked]
+            outputs[way.label] = given if those is None else given[those]
         return outputs
 
     def config(self) -> dict[str, Any]:

@@ -64,9 +64,9 @@ class Targets:
             ParameterError: Two ask for different backbones, and none is named.
         """
         recipes = {target.name: target.recipe for target in self.members}
-        asked = {name: recipe.backbone for name, recipe in recipes.items() if recipe.backbone != "auto"}
-        if backbone == "auto" and len(set(asked.values())) > 1:
-            said = " and ".join(f"{name!r} {each}" for name, each in asked.items())
+        named = {name: recipe.backbone for name, recipe in recipes.items() if recipe.backbone != "auto"}
+        if backbone == "auto" and len(set(named.values())) > 1:
+            said = " and ".join(f"{name!r} {each}" for name, each in named.items())
             raise ParameterError(f"The labels ask for different backbones: {said}. Name one for all: backbone=….")
         averages = [recipe.average for recipe in recipes.values() if recipe.average]
         samplers = [recipe.sampler for recipe in recipes.values() if recipe.sampler != "epochs"]
@@ -74,7 +74,7 @@ class Targets:
             batch_size=min(recipe.batch_size for recipe in recipes.values()),
             sampler=next(iter(samplers), "epochs"),
             average=max(averages, default=None),
-            backbone=next(iter(asked.values()), "auto") if backbone == "auto" else backbone,
+            backbone=next(iter(named.values()), "auto") if backbone == "auto" else backbone,
         )
 
     def encoding(self, data: Data, tokenizers: "Mapping[str, CheckpointTokenizer] | None" = None) -> "InputEncoding":

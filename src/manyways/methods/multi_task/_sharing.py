@@ -1,4 +1,4 @@
-"""What labels share: weights that are drawn together, layers that they pass side by side, the last one of all."""
+"""Weights of several labels that are drawn together, layers that they pass side by side, the last one they share."""
 
 import numpy as np
 import torch

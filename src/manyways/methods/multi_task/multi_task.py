@@ -45,8 +45,8 @@ class MultiTask(LabelsMethod[MultiTaskLearner]):
     """
 
     sharing: Literal["hard", "none", "soft", "cross-stitch", "adashare"] = "hard"
-    """What labels share: all but the heads; nothing, so that a step costs as many times more; networks of their own
-    whose weights are drawn together; networks whose features are mixed after each layer; or, of one network, the
+    """The part that labels share: all but the heads; nothing, so that a step costs as many times more; nothing, with
+    weights that are drawn together; features of their own networks, mixed after each layer; or, of one network, the
     residual blocks that a learned policy lets each pass through."""
     weighting: Literal["equal", "uncertainty", "gradnorm", "pcgrad", "cagrad", "upgrad"] = "equal"
     """The way in which losses go together: their sum; by learned uncertainties (Kendall et al.); by weights that let
