@@ -1,4 +1,4 @@
-"""Masks drawn: of a picture file whose pixels are numbers, of files with an object each, of polygons and run lengths."""
+"""Masks drawn: of a file whose pixels are numbers, of files with an object each, of polygons and run lengths."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -13,7 +13,6 @@ from manyways.data.inference.pixels import MOST_PIXELS, open_image
 from manyways.data.sources.base import MaskItem, Shapes
 
 Mask = NDArray[np.int32]
-
 
 
 def drawn(item: MaskItem, *, instances: bool) -> Mask:
@@ -46,7 +45,7 @@ def extents_of(files: Sequence[Path] | MaskItem) -> tuple[tuple[int, int] | None
     for path in files if isinstance(files, tuple | list) else ():
         covered = _of_file(path) > 0
         size = _same_size(size, covered.shape, path)
-        rows, columns = covered.any(axis=1).nonzero()[0], covered.any(axis=0).nonzero()[0]
+        rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
         if not len(rows):
             raise ValueError(f"the mask {path.name} covers nothing")
         extents.append((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))

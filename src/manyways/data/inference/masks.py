@@ -57,10 +57,10 @@ def decode(name: str, masks: Masks, pictures: TypedColumn, kind: Kind) -> tuple[
     shape = (len(masks.items), height, width)
     key = key_of(kind, shape, sizes.tolist(), [_mark(item) for item in masks.items])
     absent = np.array([item is None for item in masks.items], bool)
-    column = {"kind": kind, "absent": absent if absent.any() else None, "sizes": sizes}
+    column = TypedColumn(name, absent, kind, absent=absent if absent.any() else None, sizes=sizes)
     if note := load_note(key):
         rows = open_rows(cache_folder() / f"{key}.rows", shape, dtype)
-        return TypedColumn(name, rows, **column), {int(row): why for row, why in note["bad"].items()}
+        return replace(column, values=rows), {int(row): why for row, why in note["bad"].items()}
     bad: dict[int, str] = {}
 
     def one(row: int) -> NDArray[Any] | str | None:
@@ -85,7 +85,7 @@ def decode(name: str, masks: Masks, pictures: TypedColumn, kind: Kind) -> tuple[
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         values = write_rows(cache_folder() / f"{key}.rows", chunks(pool), shape, dtype)
     save_note(key, {"bad": bad})
-    return TypedColumn(name, values, **column), bad
+    return replace(column, values=values), bad
 
 
 def of_array(values: Rows, name: str, kind: Kind, where: str) -> TypedColumn:
@@ -99,15 +99,15 @@ def of_array(values: Rows, name: str, kind: Kind, where: str) -> TypedColumn:
         values = loaded(values).reshape(shape[0], *(shape[2:] if shape[1] == 1 else shape[1:3]))
     if len(values.shape) != 3 or values.dtype.kind not in "iub":
         raise DataError(
-            f"{where}: the masks {name!r} have the shape {shape} and the type {values.dtype}; allowed are whole numbers "
-            "[n, height, width], the number of the class or the object in each pixel."
+            f"{where}: the masks {name!r} have the shape {shape} and the type {values.dtype}; allowed are whole "
+            "numbers [n, height, width], the number of the class or the object in each pixel."
         )
     cells = loaded(values)
     highest = 255 if kind == "mask" else np.iinfo(np.int32).max
     if cells.size and not (cells.min() >= 0 and cells.max() <= highest):
         raise DataError(
-            f"{where}: the masks {name!r} hold numbers from {cells.min()} to {cells.max()}; those of the kind {kind} are "
-            f"0 … {highest}."
+            f"{where}: the masks {name!r} hold numbers from {cells.min()} to {cells.max()}; those of the kind {kind} "
+            f"are 0 … {highest}."
             + (" Objects that are numbered have the kind instances." if kind == "mask" and cells.min() >= 0 else "")
         )
     return TypedColumn(name, cells.astype(TYPES[kind]), kind)

@@ -36,7 +36,7 @@ STRIP = 1 << 24
 
 
 def open_image(item: Item) -> Image.Image:
-    """The image with its header read. Raises OSError or ValueError where there is none, or it claims too many pixels."""
+    """The image with its header read. Raises OSError or ValueError where there is none, or one of too many pixels."""
     if item is None:
         raise OSError("there is no image")
     if isinstance(item, Image.Image):

@@ -13,8 +13,21 @@ from manyways.data.inference.cells import columns_of_cells
 from manyways.data.inference.join import joined
 from manyways.data.inference.objects import column_from_objects
 from manyways.data.inference.table import Table, TypedColumn, like, table_of
+from manyways.data.kinds import Kind
 from manyways.data.parts import TRAINING
-from manyways.data.sources.base import IN_MEMORY, Cells, Item, Masks, Media, Options, Raw, RawColumn, RawTable, Typed, Values
+from manyways.data.sources.base import (
+    IN_MEMORY,
+    Cells,
+    Item,
+    Masks,
+    Media,
+    Options,
+    Raw,
+    RawColumn,
+    RawTable,
+    Typed,
+    Values,
+)
 from manyways.errors import DataError
 
 
@@ -65,7 +78,7 @@ def infer(raw: RawTable, options: Options) -> Table:
     drawings: dict[int, Masks] = {}
     for place, column in enumerate(raw.columns):
         name = column.media or column.name
-        kind = options.kinds.get(name, column.kind)
+        kind = options.kinds.get(name, column.kind) or _kind_of_mask(name, column.values, options)
         items = _items(column, name, raw, options)
         values = column.values
         if isinstance(values, Masks) or (items is not None and kind in masks.TYPES):
@@ -95,6 +108,11 @@ def infer(raw: RawTable, options: Options) -> Table:
     if raw.rows:
         bad = {row: f"{raw.rows[row]}: {why}" for row, why in bad.items()}
     return table_of([column for column in columns if column is not None], raw, bad)
+
+
+def _kind_of_mask(name: str, values: object, options: Options) -> Kind | None:
+    """A label of three axes is a mask, as an input of three axes is an image."""
+    return "mask" if name in options.labels and isinstance(values, np.ndarray) and values.ndim >= 3 else None
 
 
 def _media(values: object) -> Media:

@@ -9,7 +9,7 @@ import numpy as np
 
 from manyways.data.boxes import Box, spelled
 from manyways.data.parts import TRAINING
-from manyways.data.sources.base import Masks, MaskItem, Media, Options, Raw, RawColumn, RawTable
+from manyways.data.sources.base import MaskItem, Masks, Media, Options, Raw, RawColumn, RawTable
 from manyways.errors import DataError
 
 LARGEST = 256

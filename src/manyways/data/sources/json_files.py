@@ -59,7 +59,7 @@ def _cost(text: str) -> int:
 
 
 def content_of(path: Path) -> Any:
-    """Return what a JSON file holds, as Python values. Raises DataError with the line for what is not JSON, or UTF-8."""
+    """Return what a JSON file holds, as Python values. Raises DataError with the line for what is not JSON or UTF-8."""
     _check_size(path)
     try:
         with open_binary(path) as file:

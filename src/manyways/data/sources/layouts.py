@@ -94,7 +94,7 @@ def _while_equal(first: "tuple[str, ...] | list[str]", second: "tuple[str, ...] 
 
 
 def part_in(path: Path, root: Path) -> int:
-    """The part that a folder between `root` and `path`, or its name, speaks of: train2017, valid; training otherwise."""
+    """The part that a folder between `root` and `path`, or its name, speaks of: train2017, valid; else training."""
     for word in path.relative_to(root).with_suffix("").parts:
         tokens = word.lower().replace("-", " ").replace("_", " ").replace(".", " ").split()
         for token in tokens:

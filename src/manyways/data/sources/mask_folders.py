@@ -1,4 +1,4 @@
-"""Pictures and masks in folders: images beside masks of the same names, or a folder a picture with a mask an instance."""
+"""Pictures and masks in folders: images beside masks of the same names, or a folder a picture, a mask an object."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,9 @@ def load(source: Path, options: Options) -> Raw:
     several = [pair for pair in pairs if _are_instances(*pair)]
     if several and len(several) == len(pairs):
         kind = kind_of(options, (INSTANCES, MASK, BOXES), source)
-        return raw_of([_with_instances(images, masks, source, kind) for images, masks in _all(source)], kind, source, {})
+        return raw_of(
+            [_with_instances(images, masks, source, kind) for images, masks in _all(source)], kind, source, {}
+        )
     kind = kind_of(options, (MASK, INSTANCES), source)
     wanted = "segmentationobject" if kind == INSTANCES else "segmentationclass"
     named = [pair for pair in pairs if pair[1].path.name.lower() == wanted]
@@ -61,9 +63,7 @@ def load(source: Path, options: Options) -> Raw:
 def _side_by_side(images: Path, masks: Path, root: Path) -> Iterator[Annotated]:
     by_stem = {_plain(path.stem): path for path in _pictures_in(masks)}
     for path in _pictures_in(images):
-        yield Annotated(
-            path.relative_to(root).as_posix(), path, mask=by_stem.get(path.stem), part=part_in(path, root)
-        )
+        yield Annotated(path.relative_to(root).as_posix(), path, mask=by_stem.get(path.stem), part=part_in(path, root))
 
 
 def _with_instances(images: Path, masks: Path, root: Path, kind: str) -> Annotated:

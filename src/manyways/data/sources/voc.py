@@ -58,7 +58,9 @@ def load(source: Path, options: Options) -> Raw:
         by_stem = {Path(name).stem: row for name, row in rows.items()}
         chosen = [_listed(stem, part, by_stem, pictures) for stem, part in lists.items()]
         if left := len(by_stem.keys() - lists.keys()):
-            notes["pictures"] = f"{count_of(left, 'annotation')} stands in none of the lists in {LISTS}, and is left out"
+            notes["pictures"] = (
+                f"{count_of(left, 'annotation')} stands in none of the lists in {LISTS}, and is left out"
+            )
     return raw_of(chosen, kind, source, notes)
 
 
@@ -115,7 +117,9 @@ def _lists(root: Path) -> dict[str, int] | None:
         if path.is_file():
             for line in path.read_text("utf-8", "replace").splitlines():
                 if words := line.split():
-                    parts.setdefault(Path(words[0]).stem if words[0].endswith((".jpg", ".png")) else words[0], PARTS[name])
+                    parts.setdefault(
+                        Path(words[0]).stem if words[0].endswith((".jpg", ".png")) else words[0], PARTS[name]
+                    )
     return parts
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.data.categories import as_objects
 from manyways.data.data import Data
 from manyways.data.targets.base import Outputs, Review, Target
 from manyways.errors import DataError, ModelError
@@ -63,6 +64,13 @@ class StructuredTarget(Target, ABC):
     activation = "identity"
     structured = True
     supports: ClassVar[frozenset[str]] = frozenset()
+
+    def decode_rows(self, codes: Sequence[NDArray[Any]], rows: Data) -> NDArray[Any]:
+        """The labels that the predicted `codes` stand for, as the data have them, objects [rows].
+
+        Here a kind goes by what is known of the rows, such as the size of a picture before it came to that of all.
+        """
+        return as_objects([self.decode(code[None])[0] for code in codes])
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[Prediction]:

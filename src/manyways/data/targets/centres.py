@@ -1,14 +1,17 @@
 """Objects as points (CenterNet, Zhou et al., 2019): heat maps of centres, and boxes of their peaks.
 
-Boxes are [rows, most, 5]: class, left, top, right, bottom, the sides as parts of the picture's width and height; class
--1 is none. A map has `height` x `width` places, of which a box takes side x width of the map.
+Boxes are [rows, most, 5]: class, left, top, right, bottom, the sides as parts of the picture's width and height. Class
+`NONE` is no box, and `DOUBTFUL` less a class one that may be there: nothing is learned around it. A map has `height` x `width` places, of which a box takes side x width of the map.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from manyways.data.targets.structured import Structure
 
 SPREAD = 0.54 / 6
 """Standard deviation of the Gaussian around a centre, as a part of the side of its box."""
@@ -17,14 +20,21 @@ NARROWEST = 0.3
 ALPHA, BETA = 2.0, 4.0
 """Exponents of the focal loss: of what is well predicted, and of what lies near a centre."""
 LEAST = 1e-4
-"""Probability from which on losses are finite."""
+"""Places that a side has at least, so that its logarithm is finite."""
+NONE, UNKNOWN, DOUBTFUL = -1, -2, -3
+"""Codes in place of a class: no box; a row of which nothing is known; the first of boxes that may be there."""
+NEAR = 0.1
+"""Height of the Gaussian of a doubtful box from which on nothing is learned."""
 
 
-class CentreMaps(NamedTuple):
-    """What a network says of every place: heat [B, classes, h, w] as logits, and [B, 4, h, w]: see `sides`.
+@dataclass(frozen=True, eq=False)
+class CentreMaps(Structure):
+    """Outputs for every place of a map, for a batch.
 
-    The four are the distances from the place's middle to the centre (x, y), and the logarithms of width and height, all
-    in places.
+    Attributes:
+        heat: Logits of a centre of each class, [rows, classes, h, w].
+        sides: Distances from the middle of the place to the centre (x, y), and logarithms of width and height, all in
+            places: [rows, 4, h, w].
     """
 
     heat: Tensor
@@ -71,14 +81,15 @@ def heat_of(boxes: Tensor, classes: int, height: int, width: int) -> Tensor:
     return heat
 
 
-def focal_losses(logits: Tensor, heat: Tensor) -> Tensor:
-    """The penalty-reduced focal loss of each row [B], summed over places and classes."""
+def focal_losses(logits: Tensor, heat: Tensor, learned: Tensor | None = None) -> Tensor:
+    """The penalty-reduced focal loss of each row [B], summed over the places and classes that are `learned`."""
     logits = logits.float()
     right, wrong = F.logsigmoid(logits), F.logsigmoid(-logits)  # log p and log(1 - p)
     centre = heat == 1
     of_centres = (2 * wrong).exp() * right
     of_others = (1 - heat).pow(BETA) * (ALPHA * right).exp() * wrong
-    return -torch.where(centre, of_centres, of_others).flatten(1).sum(1)
+    losses = torch.where(centre, of_centres, of_others)
+    return -(losses if learned is None else losses * learned).flatten(1).sum(1)
 
 
 def side_losses(sides: Tensor, boxes: Tensor) -> Tensor:
@@ -91,7 +102,7 @@ def side_losses(sides: Tensor, boxes: Tensor) -> Tensor:
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & places.real[..., None]
     row, column = row.clamp(0, height - 1), column.clamp(0, width - 1)
     there = (row * width + column).flatten(1)
-    predicted = sides.flatten(2).float().gather(2, there[:, None].expand(-1, 4, -1)).unflatten(2, row.shape[1:])
+    predicted = sides.flatten(2).float().gather(2, there[:, None].expand(-1, 4, -1)).view(len(row), 4, *row.shape[1:])
     wanted = torch.stack(
         (
             places.x[..., None] - column - 0.5,
@@ -102,7 +113,8 @@ def side_losses(sides: Tensor, boxes: Tensor) -> Tensor:
         dim=1,
     )
     wrong = (predicted - wanted).abs().sum(1) * inside
-    return (wrong.sum(2) / inside.sum(2).clamp_min(1)).sum(1)
+    by_box: Tensor = wrong.sum(2) / inside.sum(2).clamp_min(1)
+    return by_box.sum(1)
 
 
 def losses_of(maps: CentreMaps, boxes: Tensor) -> Tensor:
@@ -110,7 +122,18 @@ def losses_of(maps: CentreMaps, boxes: Tensor) -> Tensor:
     classes, height, width = maps.heat.shape[1:]
     heat = heat_of(boxes, classes, height, width)
     objects = (boxes[..., 0] >= 0).sum().clamp_min(1) / len(boxes)
-    return (focal_losses(maps.heat, heat) + side_losses(maps.sides, boxes)) / objects
+    return (focal_losses(maps.heat, heat, _learned(boxes, classes, height, width)) + side_losses(maps.sides, boxes)) / (
+        objects
+    )
+
+
+def _learned(boxes: Tensor, classes: int, height: int, width: int) -> Tensor | None:
+    """1 for the places that are learned from, 0 around doubtful boxes; None where there are none."""
+    if not bool((boxes[..., 0] <= DOUBTFUL).any()):
+        return None
+    doubtful = boxes.clone()
+    doubtful[..., 0] = torch.where(boxes[..., 0] <= DOUBTFUL, DOUBTFUL - boxes[..., 0], NONE)
+    return (heat_of(doubtful, classes, height, width) < NEAR).float()
 
 
 def peaks_of(maps: CentreMaps, most: int) -> Tensor:
