@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -40,9 +41,10 @@ class CentreHead(StructuredHead):
         self.hidden = conv(width, hidden)
         self.norm = BatchNorm(hidden)
         self.out = nn.Conv2d(hidden, classes + 4, 1)
+        assert self.out.bias is not None
         nn.init.normal_(self.out.weight, std=0.01)
-        nn.init.zeros_(self.out.bias)
-        nn.init.constant_(self.out.bias[:classes], RARE)
+        with torch.no_grad():
+            self.out.bias.copy_(torch.tensor([RARE] * classes + [0.0] * 4))
 
     @classmethod
     def made_for(cls, network: "Network", target: "StructuredTarget") -> Self:

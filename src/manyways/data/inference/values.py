@@ -15,6 +15,7 @@ from manyways.data.inference.objects import column_from_objects
 from manyways.data.inference.table import Table, TypedColumn, like, table_of
 from manyways.data.kinds import Kind
 from manyways.data.parts import TRAINING
+from manyways.data.sources import of_tasks
 from manyways.data.sources.base import (
     IN_MEMORY,
     Cells,
@@ -34,7 +35,7 @@ from manyways.errors import DataError
 def load(source: Any, options: Options) -> Table:
     """The table that `source` holds. Raises DataError where no reader can read it, or a column has no one type."""
     with sources.unreadable(source):
-        raw = sources.opened(source, options)
+        raw = of_tasks.folder(source, options) or sources.opened(source, options)
         with sources.renamed(raw.alias):
             return _typed(raw, options)
 

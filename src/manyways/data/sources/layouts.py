@@ -38,7 +38,8 @@ def sketch(folder: Path) -> list[Place]:
 
 
 def _places(folder: Path, deepest: int) -> Iterator[Place]:
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for count, entry in enumerate(entries):

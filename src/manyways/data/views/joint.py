@@ -138,8 +138,8 @@ def _picture(
         )
     if views.moves(name):
         raise ParameterError(
-            f"The view {name!r} may move pixels, and does not say where to, so boxes and masks cannot follow. Take weak, "
-            "strong, dihedral or photometric."
+            f"The view {name!r} may move pixels, and does not say where to, so boxes and masks cannot follow. Take "
+            "weak, strong, dihedral or photometric."
         )
     return picture, spec, views.see(name, inputs, rng)
 

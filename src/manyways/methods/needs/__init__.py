@@ -7,6 +7,7 @@ from manyways.methods.needs.inputs import Images, Input, Paired, SeveralInputs, 
 from manyways.methods.needs.labels import (
     AnyLabel,
     Classes,
+    ClassesOrStructure,
     Confidence,
     Consistency,
     Label,
@@ -18,8 +19,8 @@ from manyways.methods.needs.labels import (
 from manyways.methods.needs.language import Answers, Examples, Judged, Pairs, Prompts, Text
 
 __all__ = [
-    "NEEDS", "Answers", "AnyEnvironment", "AnyLabel", "Classes", "Client", "Confidence", "Consistency", "Difficulty",
-    "Examples", "FiniteEnvironment", "Forget", "Images", "Input", "Judged", "Label", "Need", "Paired", "Pairs",
-    "Prompts", "PseudoLabels", "RowLabel", "SeveralInputs", "SeveralLabels", "Task", "Text", "Unlabelled", "Weight",
-    "column_with_role", "lacking", "lacking_inputs", "lacking_values", "unused",
+    "NEEDS", "Answers", "AnyEnvironment", "AnyLabel", "Classes", "ClassesOrStructure", "Client", "Confidence",
+    "Consistency", "Difficulty", "Examples", "FiniteEnvironment", "Forget", "Images", "Input", "Judged", "Label",
+    "Need", "Paired", "Pairs", "Prompts", "PseudoLabels", "RowLabel", "SeveralInputs", "SeveralLabels", "Task",
+    "Text", "Unlabelled", "Weight", "column_with_role", "lacking", "lacking_inputs", "lacking_values", "unused",
 ]  # fmt: skip
