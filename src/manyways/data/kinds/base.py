@@ -60,8 +60,11 @@ class ColumnKind:
         """True if labels, objects [n], look like this kind, and not like categories or numbers."""
         return False
 
-    def labels(self, name: str, values: Any) -> Any:
-        """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`."""
+    def labels(self, name: str, values: Any, shape: tuple[int, ...] = ()) -> Any:
+        """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`.
+
+        shape: The shape of a row of the column that they go into.
+        """
         return values
 
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:

@@ -48,5 +48,8 @@ class Boxes(ColumnKind):
                 ) from error
         return as_objects(out)
 
+    def labels(self, name: str, values: Any, shape: tuple[int, ...] = ()) -> Any:
+        return self.stored(name, as_objects(list(values)))
+
 
 BOXES = Boxes()

@@ -1,22 +1,28 @@
 """All that labels in every pixel of a picture share: how they are encoded, moved, and brought back to its size."""
 
+import io
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from manyways.data.categories import as_objects
 from manyways.data.data import Data
-from manyways.data.pictures import picture_column
-from manyways.data.targets.base import CONFIDENCE, Outputs, Recipe
+from manyways.data.pictures import coloured, data_uri, picture_column
+from manyways.data.targets.base import EVERYTHING, Outputs, Recipe
 from manyways.data.targets.structured import Prediction, StructuredTarget
-from manyways.data.views.joint import moved_masks
+from manyways.data.views.joint import in_place, moved_masks
 from manyways.errors import DataError
+from manyways.whole import write_whole
+
+DEEPEST_PNG = 65535
 
 if TYPE_CHECKING:
     from manyways.data.views import Views
@@ -32,7 +38,8 @@ class PixelTarget(StructuredTarget):
 
     head: ClassVar[str] = "pixels"
     recipe: ClassVar[Recipe] = Recipe(batch_size=8, average=0.998, backbone="unet")
-    supports: ClassVar[frozenset[str]] = frozenset({CONFIDENCE})
+    supports: ClassVar[frozenset[str]] = EVERYTHING
+    endings: ClassVar[tuple[str, ...]] = ("",)
     upright: ClassVar[bool] = True
     """True if weak views leave what is up and down."""
     unknown: ClassVar[int]
@@ -89,6 +96,38 @@ class PixelTarget(StructuredTarget):
         self, views: "Views", name: str, inputs: Mapping[str, Tensor], labels: Tensor, rng: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
         return moved_masks(views, name, inputs, labels, rng, upright=self.upright)
+
+    def recoded(self, codes: Sequence[NDArray[Any]], other: StructuredTarget, rows: Data) -> Sequence[NDArray[Any]]:
+        return [self.codes_of(other.decode(code[None]), rows)[0] for code in codes]
+
+    def unmoved(
+        self, views: "Views", name: str, inputs: Mapping[str, Tensor], rng: torch.Generator
+    ) -> dict[str, Tensor]:
+        return in_place(views, name, inputs, rng)
+
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        pixels = picture_column(row).take(row.rows)[0]
+        masks = {"truth": self.decode(np.asarray(truth)[None])[0], "predicted": self.decode(predicted[None])[0]}
+        return {"image": data_uri(pixels), **{name: data_uri(coloured(mask)) for name, mask in masks.items()}}
+
+    def cell(self, label: Any) -> str:
+        raise DataError(
+            f"Masks such as {self.name!r} are no cells of a table; they are written as PNG files, one a row. Name a "
+            "folder: --output FOLDER."
+        )
+
+    def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
+        """As PNG files in a folder, called by the numbers of their rows: grey, of 16 bits where numbers need them."""
+        numbers = rows.source_rows.tolist()
+        path.mkdir(parents=True, exist_ok=True)
+        digits = len(str(max(numbers, default=0)))
+        for number, mask in zip(numbers, labels, strict=True):
+            if mask.max(initial=0) > DEEPEST_PNG:
+                raise DataError(f"The mask of row {number} numbers more than {DEEPEST_PNG:,} objects, as a PNG can.")
+            narrow = mask.astype(np.uint8 if mask.max(initial=0) <= 255 else np.uint16)
+            written = io.BytesIO()
+            Image.fromarray(narrow).save(written, "PNG")
+            write_whole(path / f"{number:0{digits}}.png", written.getvalue())
 
     def predictions(self, outputs: Outputs) -> list[Prediction]:
         shares = self.shares(outputs)[..., : self.height, : self.pixels_wide].cpu().numpy()

@@ -1,7 +1,9 @@
 """Boxes around the objects in a picture, and their classes: object detection."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -15,27 +17,28 @@ from manyways.data.boxes import boxes_in
 from manyways.data.categories import as_objects
 from manyways.data.data import Data
 from manyways.data.notation import is_missing
-from manyways.data.pictures import picture_column
+from manyways.data.pictures import data_uri, picture_column
 from manyways.data.targets import centres
-from manyways.data.targets.base import CONFIDENCE, Recipe
+from manyways.data.targets.base import EVERYTHING, Recipe
 from manyways.data.targets.centres import DOUBTFUL, NONE, UNKNOWN, CentreMaps
 from manyways.data.targets.detection_scores import (
     MOST_BOXES,
+    coco_file,
+    coco_objects,
     matches,
     mean_average_precisions,
     require_pycocotools,
 )
 from manyways.data.targets.structured import Prediction, StructuredTarget
-from manyways.data.views.joint import moved_boxes
+from manyways.data.views.joint import in_place, moved_boxes
 from manyways.errors import DataError, ModelError
-from manyways.metrics import Metric
+from manyways.metrics import fraction
+from manyways.whole import write_whole
 
 if TYPE_CHECKING:
     from manyways.data.views import Views
 
-MAP_50 = Metric("map_50")
-MAP = Metric("map")
-BOX_F1 = Metric("box_f1")
+MAP_50, MAP, BOX_F1 = fraction("map_50"), fraction("map"), fraction("box_f1")
 SHOWN = 0.3
 """Score from which on a box is counted as one that is predicted."""
 LEAST = 0.01
@@ -63,7 +66,8 @@ class BoxTarget(StructuredTarget):
     metrics: ClassVar[tuple[str, ...]] = ("map_50", "map", "box_f1")
     head: ClassVar[str] = "centres"
     recipe: ClassVar[Recipe] = Recipe(batch_size=8, average=0.998, backbone="pyramid")
-    supports: ClassVar[frozenset[str]] = frozenset({CONFIDENCE})
+    supports: ClassVar[frozenset[str]] = EVERYTHING
+    endings: ClassVar[tuple[str, ...]] = (".json",)
 
     names: tuple[str, ...]
     most: int
@@ -147,6 +151,20 @@ class BoxTarget(StructuredTarget):
     ) -> tuple[dict[str, Tensor], Tensor]:
         return moved_boxes(views, name, inputs, labels, rng)
 
+    def recoded(self, codes: Sequence[NDArray[Any]], other: StructuredTarget, rows: Data) -> Sequence[NDArray[Any]]:
+        own = [self.names.index(name) if name in self.names else NONE for name in other.classes]
+        out = []
+        for boxes in codes:
+            boxes = boxes.copy()  # noqa: PLW2901
+            boxes[:, 0] = np.array(own, boxes.dtype)[boxes[:, 0].astype(int)]
+            out.append(of_row(boxes))
+        return out
+
+    def unmoved(
+        self, views: "Views", name: str, inputs: Mapping[str, Tensor], rng: torch.Generator
+    ) -> dict[str, Tensor]:
+        return in_place(views, name, inputs, rng)
+
     def predictions(self, outputs: CentreMaps) -> list[Prediction]:
         boxes = centres.peaks_of(outputs, max(MOST_BOXES, 2 * self.most)).cpu().numpy()
         found = [row[row[:, 5] >= LEAST] for row in boxes]
@@ -161,6 +179,24 @@ class BoxTarget(StructuredTarget):
         found, predicted, there = sums[..., 0], sums[..., 1], sums[..., 2]
         with np.errstate(invalid="ignore"):
             return {"box_f1": np.asarray(2 * found / (predicted + there))}
+
+    def row_scores(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
+        """The F1 of each row's boxes: an average precision is of many rows."""
+        return self.scores_of(self.statistics(predicted, truth, rows))["box_f1"]
+
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        pixels = picture_column(row).take(row.rows)[0]
+        size = np.array([pixels.shape[1:]], np.int32)
+        there = [[self.names[each["category_id"] - 1], *each["bbox"]] for each in coco_objects([of_row(truth)], size)]
+        shown = coco_objects([predicted[predicted[:, 5] >= SHOWN]], size)
+        boxes = [[self.names[each["category_id"] - 1], *each["bbox"], each["score"]] for each in shown]
+        height, width = pixels.shape[1:]
+        return {"image": data_uri(pixels), "size": [width, height], "truth": there, "predicted": boxes}
+
+    def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
+        """As a file of COCO's form, whose pictures are called by the numbers of their rows."""
+        numbers, sizes = rows.source_rows.tolist(), picture_column(rows).sizes_of(rows.rows).tolist()
+        write_whole(path, json.dumps(coco_file(labels, numbers, sizes, self.names), ensure_ascii=False))
 
     def scores_of_rows(
         self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data, metric: str = ""
@@ -187,23 +223,21 @@ class BoxTarget(StructuredTarget):
         return (heat - wanted).square().sum(1).mean() + sides
 
     def distillation_loss(self, student: CentreMaps, teacher: CentreMaps, temperature: float) -> Tensor:
-        """Cross-entropy of the heat at `temperature`, and the L1 distance of the sides where the teacher has a centre."""
+        """Cross-entropy of the heat at `temperature`, and the L1 distance of the sides at the teacher's centres."""
         wanted = (teacher.heat.float() / temperature).sigmoid()
         heat = F.binary_cross_entropy_with_logits(student.heat.float() / temperature, wanted, reduction="none")
         hot = teacher.heat.float().sigmoid().amax(1, keepdim=True)
         sides = ((student.sides.float() - teacher.sides.float()).abs() * hot).sum() / hot.sum().clamp_min(1)
         return heat.sum(1).mean() * temperature**2 + sides
 
-    def pseudo_labels(self, outputs: CentreMaps, threshold: float | Tensor) -> Tensor:
+    def pseudo_labels_of(self, outputs: CentreMaps, threshold: float) -> tuple[Tensor, Tensor]:
         """The boxes of a score of at least `threshold`; where some are half as sure nothing is learned."""
-        if isinstance(threshold, Tensor):
-            raise ModelError("Boxes have one threshold for all; got one for each question.")
         boxes = centres.peaks_of(outputs.detach(), max(MOST_BOXES, 2 * self.most))
         code, score = boxes[..., 0], boxes[..., 5]
-        doubtful = torch.where(score >= threshold / 2, DOUBTFUL - code, NONE)
+        sure, half = score >= threshold, score >= threshold / 2
         labels = boxes[..., :5].clone()
-        labels[..., 0] = torch.where(score >= threshold, code, doubtful)
-        return labels
+        labels[..., 0] = torch.where(sure, code, torch.where(half, DOUBTFUL - code, NONE))
+        return labels, sure.sum(1) / half.sum(1).clamp_min(1)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,8 @@
 """Objects as points (CenterNet, Zhou et al., 2019): heat maps of centres, and boxes of their peaks.
 
 Boxes are [rows, most, 5]: class, left, top, right, bottom, the sides as parts of the picture's width and height. Class
-`NONE` is no box, and `DOUBTFUL` less a class one that may be there: nothing is learned around it. A map has `height` x `width` places, of which a box takes side x width of the map.
+`NONE` is no box, and `DOUBTFUL` less a class one that may be there: nothing is learned around it. A place of a map
+stands for a small square of the picture.
 """
 
 from dataclasses import dataclass

@@ -103,6 +103,34 @@ def coco_objects(rows: Sequence[NDArray[Any]], sizes: NDArray[np.int32]) -> list
     return entries
 
 
+def coco_file(
+    labels: NDArray[Any], numbers: Sequence[int], sizes: Sequence[tuple[int, int]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Boxes as `BoxTarget.decode` gives them as a file of COCO's form.
+
+    Args:
+        labels: The boxes of each row.
+        numbers: The number of each row, which is the id of its picture.
+        sizes: Height and width of each picture.
+        names: The classes.
+    """
+    ids = {name: code for code, name in enumerate(names, 1)}
+    images = [
+        {"id": number, "file_name": str(number), "height": height, "width": width}
+        for number, (height, width) in zip(numbers, sizes, strict=True)
+    ]
+    objects: list[dict[str, Any]] = []
+    for number, boxes in zip(numbers, labels, strict=True):
+        for box in boxes:
+            left, top, right, bottom = box["box"]
+            sides = [left, top, round(right - left, 2), round(bottom - top, 2)]
+            area = {"area": round(sides[2] * sides[3], 2), "iscrowd": 0, "score": box.get("score", 1.0)}
+            entry = {"image_id": number, "category_id": ids[box["label"]], "bbox": sides, **area}
+            objects.append({"id": len(objects) + 1, **entry})
+    categories = [{"id": code, "name": name} for name, code in ids.items()]
+    return {"images": images, "categories": categories, "annotations": objects}
+
+
 def _accumulated(evaluation: "COCOeval", without: int | None = None) -> dict[str, float]:
     """The scores, of all pictures or `without` one."""
     whole, ids = evaluation.evalImgs, evaluation.params.imgIds

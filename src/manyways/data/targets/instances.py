@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,9 +16,9 @@ from manyways.data.storage import chunks_of
 from manyways.data.targets import instances_maps as maps
 from manyways.data.targets._masked import PixelTarget, height_and_width, overlaps_of
 from manyways.errors import DataError, ModelError
-from manyways.metrics import Metric
+from manyways.metrics import fraction
 
-AP_50 = Metric("ap_50")
+AP_50 = fraction("ap_50")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,15 @@ class InstanceTarget(PixelTarget):
         wanted = (teacher.float() / temperature).sigmoid()
         wrong = F.binary_cross_entropy_with_logits(student.float() / temperature, wanted, reduction="none")
         return wrong.sum(1).mean() * temperature**2
+
+    def pseudo_labels_of(self, outputs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+        """The objects that are predicted; nothing where it is less probable than `threshold` that a pixel is inside."""
+        shares = self.shares(outputs)
+        numbers = np.stack([maps.objects_of(*row) for row in shares.cpu().numpy()])
+        inside = shares[:, 0]
+        sure = torch.maximum(inside, 1 - inside) >= threshold
+        labels = torch.where(sure, torch.from_numpy(numbers).to(outputs.device), maps.UNKNOWN)
+        return labels, sure.float().mean((1, 2))
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "name": self.name, "height": self.height, "pixels_wide": self.pixels_wide}

@@ -16,10 +16,9 @@ from manyways.data.storage import chunks_of
 from manyways.data.targets._masked import PixelTarget, height_and_width, overlaps_of
 from manyways.data.targets.instances_maps import dice_losses
 from manyways.errors import DataError, ModelError
-from manyways.metrics import Metric
+from manyways.metrics import fraction
 
-DICE = Metric("dice")
-IOU = Metric("iou")
+DICE, IOU = fraction("dice"), fraction("iou")
 VOID = 255
 """The value of pixels of which nothing is said, where masks hold others besides 0 and it."""
 UNKNOWN = 255
@@ -30,10 +29,10 @@ UNKNOWN = 255
 class MaskTarget(PixelTarget):
     """The class of each pixel. A label is encoded as the places of its pixels' values among all, uint8.
 
-    Of two values the second, higher one is what is looked for: one output a pixel, cross-entropy and Dice. Of more there
-    is an output for each. Where masks hold further values besides 0 and 255, 255 says that nothing is known there.
-    Scores are Dice and intersection over union of all rows' pixels together, of the second of two classes, else the mean
-    over classes, at the size that pictures came to.
+    Of two values the second, higher one is what is looked for: one output a pixel, cross-entropy and Dice. Of more
+    there is an output for each. Where masks hold further values besides 0 and 255, 255 says that nothing is known there.
+    Scores are Dice and intersection over union of all rows' pixels together, of the second of two classes, else the
+    mean over classes, at the size that pictures came to.
 
     Attributes:
         values: The values of pixels, which are the classes.
@@ -69,8 +68,8 @@ class MaskTarget(PixelTarget):
             values.remove(VOID)
         if len(values) < 2:
             raise DataError(
-                f"The masks {column.name!r} of {data.name} hold the value {values[0]} alone in all training rows; there "
-                "is nothing to tell apart. Add pictures with something in them."
+                f"The masks {column.name!r} of {data.name} hold the value {values[0]} alone in all training rows; "
+                "there is nothing to tell apart. Add pictures with something in them."
             )
         return cls(column.name, *height_and_width(data), tuple(values))
 
@@ -146,12 +145,13 @@ class MaskTarget(PixelTarget):
             return F.binary_cross_entropy_with_logits(scaled, wanted) * temperature**2
         return F.cross_entropy(scaled, wanted) * temperature**2
 
-    def pseudo_labels(self, outputs: Tensor, threshold: float | Tensor) -> Tensor:
+    def pseudo_labels_of(self, outputs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
         """The most probable class of each pixel; nothing where it is less probable than `threshold`."""
         shares = self.shares(outputs)
         both = torch.cat([1 - shares, shares], 1) if self.maps == 1 else shares
         best, code = both.max(1)
-        return torch.where(best >= threshold, code, UNKNOWN).to(torch.uint8)
+        sure = best >= threshold
+        return torch.where(sure, code, UNKNOWN).to(torch.uint8), sure.float().mean((1, 2))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manyways.data.categories import as_objects
 from manyways.data.data import Data
+from manyways.data.kinds import KINDS
 from manyways.data.targets.base import Outputs, Review, Target
 from manyways.errors import DataError, ModelError
 
@@ -75,6 +76,11 @@ class StructuredTarget(Target, ABC):
         Here a kind goes by what is known of the rows, such as the size of a picture before it came to that of all.
         """
         return as_objects([self.decode(code[None])[0] for code in codes])
+
+    def recoded(self, codes: Sequence[NDArray[Any]], other: "StructuredTarget", rows: Data) -> Sequence[NDArray[Any]]:
+        """The codes of this target for what `codes` of the `other`, of the same kind, predict for `rows`."""
+        labels = KINDS.find(self.column_kind).labels(self.name, other.decode_rows(codes, rows))
+        return list(self.codes_of(labels, rows))
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[Prediction]:

@@ -36,8 +36,8 @@ def moved_boxes(
     """The view `name` of a batch whose labels are boxes [rows, most, 5]: class, left, top, right, bottom, as parts.
 
     One resampling for each picture: a crop of 0.7 to 1.3 of its sides, a change of aspect, and mirrored left to right
-    with probability 1/2 (weak), or upside down as well (dihedral). Views called strong change the colours besides. Boxes
-    are cut at the border; of those with less than a quarter in the view nothing is left.
+    with probability 1/2 (weak), or upside down as well (dihedral). Views called strong change the colours besides.
+    Boxes are cut at the border; of those with less than a quarter in the view nothing is left.
     """
     picture, spec, seen = _picture(views, name, inputs, rng)
     if name not in (UPRIGHT, ANY_WAY_UP, *COLOURED):
@@ -112,6 +112,15 @@ def moved_masks(
     if name in COLOURED:
         pixels = ImagePhotometric(ImageSpec(spec.channels, *side))(as_float(pixels), rng)
     return {**seen, picture: pixels}, masks
+
+
+def in_place(views: "Views", name: str, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+    """A view of inputs in which nothing in the picture moves: colours alone, more of them the stronger it is."""
+    if name not in (UPRIGHT, ANY_WAY_UP, *COLOURED):
+        return _picture(views, name, inputs, rng)[2]
+    picture, spec, seen = _picture(views, name, inputs, rng)
+    strength = 1.0 if name in COLOURED else 0.25
+    return {**seen, picture: ImagePhotometric(spec, strength)(inputs[picture], rng)}
 
 
 def _moved(image: Tensor, side: tuple[int, int], top: int, left: int, mirrored: bool, turns: int) -> Tensor:
