@@ -1,12 +1,13 @@
 """Boxes around objects in pictures, in the one spelling that columns hold: compact JSON of a list of boxes."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 FORMS = '["cat", left, top, right, bottom] or {"label": "cat", "box": [left, top, right, bottom]}'
 COCO_BOX = "bbox"
@@ -77,6 +78,23 @@ def boxes_of(value: Any) -> list[Box]:
     if not isinstance(value, list | tuple | np.ndarray):
         raise ValueError(f"{_brief(value)} is no list of boxes such as {FORMS}")
     return [_box(each) for each in value]
+
+
+def misfits(cells: Sequence[Any], sizes: NDArray[np.int32]) -> dict[int, str]:
+    """Reasons why rows cannot be used: their boxes are none, or lie outside of their picture.
+
+    Args:
+        cells: Boxes of each row in any form, None where nothing is known.
+        sizes: Height and width of each picture, [rows, 2].
+    """
+    bad: dict[int, str] = {}
+    for row, (cell, (height, width)) in enumerate(zip(cells, sizes.tolist(), strict=True)):
+        try:
+            for each in boxes_of(cell) if cell is not None and cell != "" else ():
+                each.cut(height, width)
+        except ValueError as error:
+            bad[row] = str(error).rstrip(".")
+    return bad
 
 
 def box(label: Any, left: Any, top: Any, right: Any, bottom: Any) -> Box:

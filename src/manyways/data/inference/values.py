@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from manyways.data import sources
+from manyways.data.boxes import misfits
 from manyways.data.inference import masks, media, series
 from manyways.data.inference.arrays import column_from_array
 from manyways.data.inference.cells import columns_of_cells
 from manyways.data.inference.join import joined
 from manyways.data.inference.objects import column_from_objects
-from manyways.data.inference.table import Table, TypedColumn, like, table_of
+from manyways.data.inference.table import Table, TypedColumn, like, sizes_of, table_of
 from manyways.data.kinds import Kind
 from manyways.data.parts import TRAINING
 from manyways.data.sources import of_tasks
@@ -105,10 +106,22 @@ def infer(raw: RawTable, options: Options) -> Table:
         kind = options.kinds.get(name, raw.columns[place].kind) or "mask"
         columns[place], reasons = masks.decode(name, drawing, pictures, kind)
         bad = reasons | bad
-    bad |= raw.bad
+    bad = _misplaced(raw, options, columns) | bad | raw.bad
     if raw.rows:
         bad = {row: f"{raw.rows[row]}: {why}" for row, why in bad.items()}
     return table_of([column for column in columns if column is not None], raw, bad)
+
+
+def _misplaced(raw: RawTable, options: Options, columns: Sequence[TypedColumn | None]) -> dict[int, str]:
+    """Reasons why rows cannot be used: their boxes do not lie in their picture."""
+    images = [column for column in columns if column is not None and column.kind == "image"]
+    bad: dict[int, str] = {}
+    for column in raw.columns:
+        values = column.values
+        is_boxes = options.kinds.get(column.name, column.kind) == "boxes"
+        if is_boxes and isinstance(values, list) and len(images) == 1 and len(values) == len(images[0].values):
+            bad |= misfits(values, sizes_of(images[0]))
+    return bad
 
 
 def _kind_of_mask(name: str, values: object, options: Options) -> Kind | None:

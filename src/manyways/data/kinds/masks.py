@@ -20,8 +20,8 @@ class Mask(ColumnKind):
         for row, mask in enumerate(masks):
             if mask.ndim != 2 or mask.dtype.kind not in "iub":
                 raise DataError(
-                    f"The label {name!r} is a mask, the {self.what} of each pixel as a whole number [height, width]; got "
-                    f"an array of type {mask.dtype} and shape {mask.shape} for row {row} (rows count from 0)."
+                    f"The label {name!r} is a mask, the {self.what} of each pixel as a whole number [height, width]; "
+                    f"got an array of type {mask.dtype} and shape {mask.shape} for row {row} (rows count from 0)."
                 )
         # As a picture comes to the size of all, so does its mask, each pixel as the nearest one.
         return np.stack([_nearest(mask, shape) if shape else mask for mask in masks])

@@ -30,7 +30,7 @@ class MaskTarget(PixelTarget):
     """The class of each pixel. A label is encoded as the places of its pixels' values among all, uint8.
 
     Of two values the second, higher one is what is looked for: one output a pixel, cross-entropy and Dice. Of more
-    there is an output for each. Where masks hold further values besides 0 and 255, 255 says that nothing is known there.
+    there is an output for each. Where masks hold values besides 0 and 255, 255 says that nothing is known there.
     Scores are Dice and intersection over union of all rows' pixels together, of the second of two classes, else the
     mean over classes, at the size that pictures came to.
 
