@@ -81,9 +81,7 @@ def test_a_voc_picture_without_objects_is_a_negative_and_one_without_annotation_
         (lambda folder: (voc(folder, "b"), (folder / "JPEGImages" / "b.png").write_bytes(b"?")), "no image in a known"),
     ],
 )  # fmt: skip
-def test_a_bad_annotation_is_named_or_left_out(
-    tmp_path: Path, spoil: Callable[[Path], object], message: str
-) -> None:
+def test_a_bad_annotation_is_named_or_left_out(tmp_path: Path, spoil: Callable[[Path], object], message: str) -> None:
     voc(tmp_path, "a", ("cat", 1, 2, 30, 18))
     spoil(tmp_path)
     with pytest.raises(DataError, match=message):
@@ -316,4 +314,3 @@ def test_boxes_may_be_lists_or_what_hugging_face_has() -> None:
         assert boxes(data) == [[("cat", 1, 2, 3, 4)], []], column
     with pytest.raises(DataError, match=r"in row 1 \(rows count from 0\) the box \(3, 2, 3, 4\) of cat has no area"):
         mw.read({"image": images, "label": [[], [["cat", 3, 2, 3, 4]]]}, kinds={"label": "boxes"})
-

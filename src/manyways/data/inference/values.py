@@ -130,7 +130,7 @@ def _kind_of_mask(name: str, values: object, options: Options) -> Kind | None:
 
 
 def _media(values: object) -> Media:
-    """What a source says of its images beside the images."""
+    """The facts that a source states of its images."""
     return values if isinstance(values, Media) else Media(())
 
 

@@ -81,7 +81,7 @@ class Pictures:
 
 
 def _shared(path: Path, beside: Path, name: str) -> tuple[int, int]:
-    """How much of its own name, and of the way to the folder `beside`, a path shares."""
+    """The number of folders that a path shares with its own `name`, and with the way to the folder `beside`."""
     own = [*reversed(name.replace("\\", "/").split("/"))]
     ends = sum(1 for _ in _while_equal([*reversed(path.parts)], own))
     return ends, sum(1 for _ in _while_equal(path.parts, beside.parts))

@@ -11,7 +11,7 @@ DEEPEST = 100
 
 
 class _Refused(Exception):
-    """What XML holds that is not read."""
+    """XML that is not read, for a reason."""
 
 
 def read(path: Path) -> Element:

@@ -174,13 +174,13 @@ def matches(predicted: NDArray[Any], truth: NDArray[Any], least: float) -> tuple
     chosen = predicted[predicted[:, 5] >= least]
     chosen = chosen[np.argsort(-chosen[:, 5], kind="stable")]
     overlaps = overlap_of(chosen[:, 1:5], truth[:, 1:5]) * (chosen[:, :1] == truth[:, 0])
-    found = 0
+    matched = 0
     for row in overlaps:
         best = int(row.argmax()) if len(row) else 0
         if len(row) and row[best] >= MATCHED:
-            found += 1
+            matched += 1
             overlaps[:, best] = 0
-    return found, len(chosen), len(truth)
+    return matched, len(chosen), len(truth)
 
 
 def overlap_of(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:

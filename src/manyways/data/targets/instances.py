@@ -112,8 +112,8 @@ class InstanceTarget(PixelTarget):
 
 def _sums(guess: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float, float, float]:
     """The precision of a picture, 1 where it and its prediction are empty; one picture; pixels of both, and of each."""
-    found, predicted, there = maps.pairs_of(guess, truth)
-    objects = predicted + there - found
+    pairs, predicted, there = maps.pairs_of(guess, truth)
+    objects = predicted + there - pairs
     covered, wanted = guess > 0, truth > 0
     areas = float((covered & wanted).sum()), float(covered.sum() + wanted.sum())
-    return found / objects if objects else 1.0, 1.0, *areas
+    return pairs / objects if objects else 1.0, 1.0, *areas
