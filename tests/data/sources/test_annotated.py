@@ -162,7 +162,7 @@ def test_run_lengths_in_cocos_text_are_those_in_numbers() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"annotations": [{"image_id": 9, "category_id": 3, "bbox": [0, 0, 1, 1]}]}, "entry 0 of annotations is of the"),
+        ({"annotations": [{"image_id": 9, "category_id": 3, "bbox": [0, 0, 1, 1]}]}, "entry 0 of annotations is"),
         ({"annotations": [{"image_id": 7, "category_id": 9, "bbox": [0, 0, 1, 1]}]}, "is of the category 9"),
         ({"annotations": [{"image_id": 7, "category_id": 3, "bbox": [0, 0, 0, 1]}]}, "one.png: the box .* has no area"),
         ({"annotations": [{"image_id": 7, "category_id": 3, "bbox": [0, 0, 1]}]}, "one.png: .* is no box of four"),

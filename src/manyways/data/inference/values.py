@@ -106,7 +106,7 @@ def infer(raw: RawTable, options: Options) -> Table:
         kind = options.kinds.get(name, raw.columns[place].kind) or "mask"
         columns[place], reasons = masks.decode(name, drawing, pictures, kind)
         bad = reasons | bad
-    bad = _misplaced(raw, options, columns) | bad | raw.bad
+    bad = {**_misplaced(raw, options, columns), **bad, **raw.bad}
     if raw.rows:
         bad = {row: f"{raw.rows[row]}: {why}" for row, why in bad.items()}
     return table_of([column for column in columns if column is not None], raw, bad)

@@ -60,12 +60,17 @@ class ColumnKind:
         """True if labels, objects [n], look like this kind, and not like categories or numbers."""
         return False
 
-    def labels(self, name: str, values: Any, shape: tuple[int, ...] = ()) -> Any:
-        """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`.
+    def remark(self, values: Rows) -> str | None:
+        """The reading of `values`, before they were stored, that could have been another; None where there is none."""
+        return None
 
-        shape: The shape of a row of the column that they go into.
-        """
+    def labels(self, name: str, values: Any) -> Any:
+        """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`."""
         return values
+
+    def shaped(self, labels: Any, shape: tuple[int, ...]) -> Any:
+        """The `labels` as rows of that shape: of a column of arrays, to whose size they come."""
+        return labels
 
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""

@@ -28,9 +28,10 @@ class Boxes(ColumnKind):
     def fits_label(self, values: NDArray[Any]) -> bool:
         known = [value for value in values[: 50 * LOOKED_AT_CLOSELY] if isinstance(value, str) and len(value) > 2]
         try:
-            return any([bool(boxes_of(value)) for value in known[:LOOKED_AT_CLOSELY]])
+            counts = [len(boxes_of(value)) for value in known[:LOOKED_AT_CLOSELY]]
         except ValueError:
             return False
+        return sum(counts) > 0
 
     def stored(self, name: str, values: Rows, decimal: Decimal | None = None, *, learned: bool = False) -> Rows:
         cells = loaded(values)
@@ -48,7 +49,7 @@ class Boxes(ColumnKind):
                 ) from error
         return as_objects(out)
 
-    def labels(self, name: str, values: Any, shape: tuple[int, ...] = ()) -> Any:
+    def labels(self, name: str, values: Any) -> Any:
         return self.stored(name, as_objects(list(values)))
 
 

@@ -15,7 +15,7 @@ class Mask(ColumnKind):
     words, decoded = ("mask", "masks"), True
     what: ClassVar[str] = "class"
 
-    def labels(self, name: str, values: Any, shape: tuple[int, ...] = ()) -> Any:
+    def labels(self, name: str, values: Any) -> Any:
         masks = [np.asarray(value) for value in values]
         for row, mask in enumerate(masks):
             if mask.ndim != 2 or mask.dtype.kind not in "iub":
@@ -23,8 +23,11 @@ class Mask(ColumnKind):
                     f"The label {name!r} is a mask, the {self.what} of each pixel as a whole number [height, width]; "
                     f"got an array of type {mask.dtype} and shape {mask.shape} for row {row} (rows count from 0)."
                 )
+        return masks
+
+    def shaped(self, labels: Any, shape: tuple[int, ...]) -> Any:
         # As a picture comes to the size of all, so does its mask, each pixel as the nearest one.
-        return np.stack([_nearest(mask, shape) if shape else mask for mask in masks])
+        return np.stack([_nearest(mask, shape) for mask in labels])
 
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         return f"{shape[1]}×{shape[2]} pixels, {self.what} of each"
