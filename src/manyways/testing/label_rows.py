@@ -32,7 +32,26 @@ def _text(rng: np.random.Generator) -> list[Column]:
     ]
 
 
-LABEL_KINDS: Mapping[str, Callable[[np.random.Generator], list[Column]]] = {"label of text": _text}
+def _tags(rng: np.random.Generator) -> list[Column]:
+    """Who is a person, and what a thing; every second sentence begins with a person of two words."""
+    sentences = [["dr", *words] if row % 2 else words for row, words in enumerate(_sentences(rng))]
+    tags = [
+        "\t".join(["B-WHO"] + ["I-WHO"] * (row % 2) + ["O"] + ["B-THING"] * (len(words) - 2 - row % 2))
+        for row, words in enumerate(sentences)
+    ]
+    return [_column("words", "words", ["\t".join(words) for words in sentences]), _column("label", "tags", tags)]
+
+
+def _tree(rng: np.random.Generator) -> list[Column]:
+    """The verb is the root, and all others hang from it."""
+    sentences = _sentences(rng)
+    trees = ["\t".join(["2:subject", "0:root", *["2:object"] * (len(words) - 2)]) for words in sentences]
+    return [_column("words", "words", ["\t".join(words) for words in sentences]), _column("label", "tree", trees)]
+
+
+LABEL_KINDS: Mapping[str, Callable[[np.random.Generator], list[Column]]] = {
+    "label of tags": _tags, "label of text": _text, "label of tree": _tree
+}  # fmt: skip
 
 
 def _column(name: str, kind: str, values: list[str]) -> Column:
