@@ -30,9 +30,8 @@ from manyways.training.run import Run
 def _some_labels(data: Data) -> str | None:
     if len(data.labels) < 2:
         return RowLabel.check(data)
-    if reason := SeveralLabels.check(data):
-        return reason
-    return next((why for label in data.labels if (why := RowLabel.check(data.with_label(label.name)))), None)
+    each = (RowLabel.check(data.with_label(label.name)) for label in data.labels)
+    return SeveralLabels.check(data) or next((reason for reason in each if reason), None)
 
 
 SomeLabels = Need("one-or-several-labels", "some rows with labels", _some_labels, labelled=True)
