@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.kinds import KINDS, TABLE, ColumnKind, Kind
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
+from manyways.data.window_reading import WindowReading
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,8 @@ class Column:
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
     None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with
     `white` as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value
-    that means nothing: `absent` [n] says which rows lack theirs; None where none does.
+    that means nothing: `absent` [n] says which rows lack theirs; None where none does. Stretches of series say how
+    they were made, `windows`.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Column:
     rate: int | None = None
     absent: NDArray[np.bool_] | None = None
     white: float | None = None
+    windows: WindowReading | None = None
 
     def __len__(self) -> int:
         return len(self.values)

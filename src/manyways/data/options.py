@@ -25,7 +25,13 @@ OPTIONS = (
     "header",
     "decimal",
     "environment",
+    "horizon",
+    "history",
+    "season",
 )
+
+LENGTHS = ("horizon", "history", "season")
+"""Options in steps of time, that of the values ahead first."""
 
 
 def check_options(given: Mapping[str, Any]) -> None:
@@ -52,6 +58,11 @@ def check_options(given: Mapping[str, Any]) -> None:
         )
     if given["decimal"] is not None:
         _one_of("decimal", given["decimal"], DECIMALS)
+    for name in LENGTHS:
+        if (steps := given[name]) is not None and not (is_whole(steps) and steps >= 1):
+            raise ParameterError(f"{name} must be a whole number of time steps, 1 or more; got {steps!r}.")
+    if beside := [name for name in LENGTHS[1:] if given[name] is not None and given["horizon"] is None]:
+        raise ParameterError(f"{beside[0]} is of forecasts: say how many values ahead they are, horizon=24.")
 
 
 def is_number(value: Any) -> bool:

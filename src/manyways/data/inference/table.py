@@ -22,7 +22,7 @@ class TypedColumn:
     `problem` is the message where words lie among numbers. `absent` is True for each row without an image or sound,
     None where all have theirs. `exact` are whole numbers that `values`, being floats, cannot tell apart. `note` is a
     reading that could be another, `decimal` the mark with which numbers were read that leave it open, `white` the
-    number that became 255 in images of more than 8 bits.
+    number that became 255 in images of more than 8 bits. `dates`: the values are seconds of dates.
     """
 
     name: str
@@ -35,6 +35,7 @@ class TypedColumn:
     note: str | None = None
     decimal: Decimal | None = None
     white: float | None = None
+    dates: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,14 @@ from torch import nn
 from manyways.data.categories import places_in
 from manyways.data.data import Data
 from manyways.data.encoders.categories import CategoryCode
+from manyways.data.encoders.series import SeriesEncoder
 from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.specs import AudioSpec, ImageSpec
 from manyways.data.storage import chunks_of
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.estimators.base import Array, Matrix
+from manyways.models.estimators.lags import relative
 from manyways.registry import Classes
 
 if TYPE_CHECKING:
@@ -82,10 +84,12 @@ def category_codes_of(encoding: InputEncoding) -> list[CategoryCode]:
 
 
 def numeric_features(data: Data, encoding: InputEncoding) -> Array:
-    """Numbers with their gaps, pixels and log-mel energies, float64 [rows, numbers]."""
+    """Numbers with their gaps, lags of series, pixels and log-mel energies, float64 [rows, numbers]."""
     parts = [np.empty((len(data), 0))]
     for name, encoder in encoding.encoders.items():
         parts += [numbers_of(code, data) for code in table_codes(encoder) if isinstance(code, NumberCode)]
+        if isinstance(encoder, SeriesEncoder):
+            parts.append(relative(data.take(encoder.column)))
         if is_decoded(encoder):
             parts.append(decoded_features(name, data, encoding))
     return np.concatenate(parts, axis=1)
