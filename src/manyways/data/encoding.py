@@ -12,7 +12,7 @@ from manyways.data.columns import Column, modalities
 from manyways.data.encoders import ENCODERS, fit_encoder
 from manyways.data.encoders.base import CheckpointTokenizer, Encoder
 from manyways.data.presence import absent_by_modality, present, without_gaps
-from manyways.data.specs import ImageSpec, Spec, TableSpec, TextSpec
+from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
 from manyways.errors import DataError, ManywaysError, ModelError
 
@@ -147,7 +147,7 @@ class InputEncoding:
         if encoder.already_encoded(columns):
             return columns[0].values
         count = len(columns[0])
-        shape, dtype = encoded_layout(encoder, count)
+        shape, dtype = (count, *encoder.spec.shape), encoder.spec.dtype
         if int(np.prod(shape, dtype=np.int64)) * dtype.itemsize <= KEPT_IN_MEMORY:
             return encoder.encode(columns, np.arange(count))
         content = hashlib.blake2b(np.ascontiguousarray(data.all_ids).data, digest_size=16).hexdigest()
@@ -191,15 +191,3 @@ def _left_out(lost: list[str], data: "Data") -> str:
         f" {names} {'was' if len(gone) == 1 else 'were'} left out when the rows were read: {data.ignored[gone[0]]}. "
         "Hand the model what you read them from, as it knows its columns, or say what they are: kinds={…}."
     )
-
-
-def encoded_layout(encoder: Encoder, count: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of `count` encoded rows."""
-    spec = encoder.spec
-    if isinstance(spec, ImageSpec):
-        return (count, spec.channels, spec.height, spec.width), np.dtype(np.uint8)
-    if isinstance(spec, TableSpec):
-        return (count, spec.width), np.dtype(np.float32)
-    if isinstance(spec, TextSpec):
-        return (count, spec.length), np.dtype(np.int32)
-    return (count, spec.samples), np.dtype(np.int16)

@@ -13,6 +13,8 @@ from manyways.registry import Classes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from manyways.data.targets.base import Outputs
+    from manyways.data.targets.structured import StructuredTarget
     from manyways.models.backbones.tokens import Tokens
     from manyways.models.network import Network
 
@@ -59,6 +61,35 @@ class Head(nn.Module):
 
 HEADS: Classes[Head] = Classes("heads", Head, "manyways.models.heads", "manyways.models", "manyways.methods")
 """Every head by its name: those of this file, of models, of methods' files, and of the group `manyways.heads`."""
+
+
+class StructuredHead(Head):
+    """Tokens to what a label with a structure is predicted from: see `manyways.data.targets.structured`."""
+
+    reads_tokens = True
+
+    @classmethod
+    @abstractmethod
+    def made_for(cls, network: "Network", target: "StructuredTarget") -> Self:
+        """A new head for `target` on the tokens of `network`.
+
+        Raises:
+            DataError: The inputs of the network have no tokens from which such a label is predicted.
+        """
+
+    def tie(self, network: "Network") -> None:
+        """Share tensors with `network`, which has this head now: embeddings, where both read the same tokens."""
+
+    def fits(self, network: "Network") -> bool:
+        """True if it can go on learning from the tokens of `network`."""
+        return self.width == network.token_width
+
+    @abstractmethod
+    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> "Outputs":
+        """The outputs for the tokens of each input, as the target of its kind defines them."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        raise ModelError(f"The head {self.name!r} reads tokens, not features of whole rows.")
 
 
 class LinearHead(Head):

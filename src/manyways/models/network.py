@@ -13,11 +13,12 @@ from manyways.data.encoding import Encoded
 from manyways.data.presence import present
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
+from manyways.data.targets import Outputs
 from manyways.errors import ModelError, ParameterError, did_you_mean
 from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.backbones.base import Backbone, ImageBackbone
 from manyways.models.backbones.tokens import Tokens
-from manyways.models.heads import HEADS, Head
+from manyways.models.heads import HEADS, Head, StructuredHead
 
 Inputs = dict[str, Tensor]
 
@@ -43,7 +44,13 @@ class Network(nn.Module):
         self.backbones = nn.ModuleList(backbones.values())
         self.may_lack = tuple(name for name in self.names if name in may_lack)
         self.projection = None if projection is None else nn.Linear(self.joined_width, projection)
+        self.put_head(head)
+
+    def put_head(self, head: Head | None) -> None:
+        """Take `head` in the place of the one that it has."""
         self.head = head
+        if isinstance(head, StructuredHead):
+            head.tie(self)
 
     @property
     def joined_width(self) -> int:
@@ -103,7 +110,7 @@ class Network(nn.Module):
         joined = self.joined(inputs)
         return joined if self.projection is None else self.projection(joined)
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(self, inputs: Inputs) -> Outputs:
         if self.head is not None and self.head.reads_tokens:
             return self.head.from_tokens(self.tokens(inputs))
         return self.predict(self.features(inputs))
@@ -118,6 +125,8 @@ class Network(nn.Module):
     @property
     def head_fits(self) -> bool:
         """True if the head can go on learning from these features."""
+        if isinstance(self.head, StructuredHead):
+            return self.head.fits(self)
         return self.head is not None and self.head.width == self.width_for(self.head)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:

@@ -1,6 +1,7 @@
 """Rows through a network, some at a time."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -50,7 +51,8 @@ def run_rows(
     done = 0
     with torch.inference_mode():
         for batch in _batches(rows, network):
-            part = _result(function, batch, encoding)
+            with network_fault(encoding):
+                part = np.asarray(function(batch).float().cpu().numpy())
             if part.shape[1:] != (width,):
                 raise ModelError(
                     f"The network gives {part.shape[1:]} numbers a row, and {width} mean something. {OTHER}"
@@ -60,9 +62,11 @@ def run_rows(
     return outputs
 
 
-def _result(function: Callable[[Inputs], Tensor], batch: Inputs, encoding: InputEncoding) -> NDArray[np.float32]:
+@contextmanager
+def network_fault(encoding: InputEncoding) -> Iterator[None]:
+    """Raise ModelError in place of what torch says of a network that cannot read rows as they are encoded for it."""
     try:
-        return np.asarray(function(batch).float().cpu().numpy())
+        yield
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, IndexError) as error:

@@ -1,6 +1,6 @@
 """The learner: one module that holds all that must survive a restart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
 from manyways.data.storage import RowNumbers
-from manyways.data.targets import Target
+from manyways.data.targets import Outputs, Target
 from manyways.data.views import Views
 from manyways.models.network import Inputs, Network
 from manyways.training.samplers import Epochs, Sampler
@@ -108,9 +108,20 @@ class Learner(nn.Module):
         """The share of the run that `step` is at, in [0, 1)."""
         return step / self.steps
 
-    def pick(self, pool: NDArray[np.int64], size: int, step: int, stream: int = 0) -> RowNumbers:
+    @property
+    def batch_size(self) -> int:
+        """Rows in a batch, where the method leaves that open."""
+        return 64
+
+    def pick(self, pool: NDArray[np.int64], size: int | None, step: int, stream: int = 0) -> RowNumbers:
         """`size` of the positions in `pool` for `step`, by the sampler; `stream` tells draws of one step apart."""
-        return self.sampler.positions(pool, size, step, self.seed * 8 + stream)
+        return self.sampler.positions(pool, size or self.batch_size, step, self.seed * 8 + stream)
+
+
+def summed(lengths: Iterable[NDArray[np.int64] | None]) -> NDArray[np.int64] | None:
+    """The sum of those of `lengths` that are there; None where none is."""
+    there = [each for each in lengths if each is not None]
+    return np.sum(there, axis=0) if there else None
 
 
 class EncodedLearner(Learner):
@@ -123,6 +134,11 @@ class EncodedLearner(Learner):
         self.rows: Encoded = encoding.encode(self.training_data)
         self.views = Views(encoding.specs)
         self.everything: RowNumbers = np.arange(len(self.rows))
+
+    def lengths(self) -> NDArray[np.int64] | None:
+        """The number of positions that the inputs of each training row fill, int64 [rows]; None: all fill as many."""
+        of_inputs = (spec.lengths(self.rows.stores[name][self.rows.rows]) for name, spec in self.encoding.specs.items())
+        return summed(of_inputs)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
@@ -168,6 +184,20 @@ class LabelledLearner(RowLearner):
         shown = rows.select(rows.labelled)
         return shown if len(shown) else None
 
+    @property
+    def batch_size(self) -> int:
+        return self.target.recipe.batch_size
+
+    def lengths(self) -> NDArray[np.int64] | None:
+        return summed([super().lengths(), self.target.lengths(self.labels.numpy())])
+
+    def see(self, view: str | None, rows: RowNumbers, rng: torch.Generator) -> dict[str, Any]:
+        """The batch of the labelled rows at `rows`: their inputs, seen through `view` unless it is None, and labels."""
+        inputs, batch = self.take(rows), self.labels_of(rows)
+        if view is not None:
+            inputs, batch["labels"] = self.target.seen(self.views, view, inputs, batch["labels"], rng)
+        return {"inputs": inputs, **batch}
+
     def weigh(self, *, balanced: bool) -> None:
         """Weigh the labelled rows by the column of the role weight, and by class where `balanced`."""
         self.weights = label_weights(self.training_data, self.target, self.labels, balanced=balanced)
@@ -183,8 +213,8 @@ class LabelledLearner(RowLearner):
             labels["weights"] = self.weights.index_select(0, torch.from_numpy(positions)).to(self.device)
         return labels
 
-    def label_loss(self, outputs: Tensor, batch: Mapping[str, Any], smoothing: float = 0.0) -> Tensor:
-        """The mean loss of outputs [rows, width] against the labels of a batch, by their sample weights."""
+    def label_loss(self, outputs: Outputs, batch: Mapping[str, Any], smoothing: float = 0.0) -> Tensor:
+        """The mean loss of outputs for rows against the labels of a batch, by their sample weights."""
         return self.target.loss(outputs, batch["labels"], batch.get("weights"), smoothing)
 
 

@@ -13,7 +13,7 @@ from manyways.randomness import epoch_positions, mix
 from manyways.registry import Classes
 
 if TYPE_CHECKING:
-    from manyways.training.learner import LabelledLearner
+    from manyways.training.learner import EncodedLearner, LabelledLearner
 
 
 class Sampler(nn.Module, ABC):
@@ -50,6 +50,35 @@ class Epochs(Sampler):
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
         return pool[epoch_positions(len(pool), size, step, seed)]
+
+
+class ByLength(Sampler):
+    """Length bucketing: every row once before any comes again, in batches of rows of similar length.
+
+    Where rows have no lengths it is as `epochs`. Batches of short and of long rows come in random order.
+    """
+
+    name = "by-length"
+    lengths: torch.Tensor
+
+    def look(self, learner: "EncodedLearner") -> None:
+        lengths = learner.lengths()
+        self.register_buffer(
+            "lengths", torch.zeros(len(learner.rows)) if lengths is None else torch.from_numpy(lengths)
+        )
+
+    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
+        lengths = self.lengths.cpu().numpy()[pool]
+        batches = len(pool) // size
+        if batches < 2 or lengths.min() == lengths.max():
+            return pool[epoch_positions(len(pool), size, step, seed)]
+        epoch, number = divmod(step, batches)
+        rng = np.random.Generator(np.random.Philox(mix(seed, epoch, len(pool))))
+        # Rows of one length in a new order each time; those beyond whole batches are others in each epoch.
+        order = rng.permutation(len(pool))[: batches * size]
+        order = order[np.argsort(lengths[order] + rng.random(len(order)), kind="stable")]
+        chosen: RowNumbers = pool[order.reshape(batches, size)[rng.permutation(batches)[number]]]
+        return chosen
 
 
 class Weighted(Sampler):

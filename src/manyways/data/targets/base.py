@@ -15,7 +15,39 @@ from manyways.errors import DataError, ModelError
 from manyways.registry import Classes
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from manyways.data.encoders.base import CheckpointTokenizer
+    from manyways.data.encoding import InputEncoding
+    from manyways.data.views import Views
+
+Outputs = Any
+"""What a head gives for a batch: a tensor [rows, width], or for a label with a structure what its kind defines."""
+
+CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE = "consistency", "distillation", "pseudo-labels", "confidence"
+"""What methods may ask of a kind of label: two networks' outputs compared, a student's with a teacher's, guesses that
+become labels, and how sure a prediction is."""
+EVERYTHING = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings that suit a kind of label, where a method's fields leave them open.
+
+    Attributes:
+        batch_size: Rows in a batch.
+        sampler: Sampler of a step's rows.
+        average: Decay of the exponential moving average of the weights, which the model keeps; None: the last weights.
+        label_smoothing: Share of a class that is spread over all.
+        backbone: Network for the inputs; auto: by their kind.
+    """
+
+    batch_size: int = 64
+    sampler: str = "epochs"
+    average: float | None = None
+    label_smoothing: float = 0.0
+    backbone: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +88,9 @@ class Target(ABC):
         metrics: Scores, the usual one first.
         activation: What turns outputs into predictions: "softmax", "sigmoid" (each output alone) or "identity".
         head: The head that makes its outputs, a name in `manyways.models.heads.HEADS`.
+        structured: True if its outputs are no vector a row: see `manyways.data.targets.structured`.
+        recipe: Settings that suit it.
+        supports: The words for what methods may ask of it, such as `CONSISTENCY`.
         name: The label column.
     """
 
@@ -66,6 +101,9 @@ class Target(ABC):
     metrics: ClassVar[tuple[str, ...]]
     activation: ClassVar[str]
     head: ClassVar[str] = "linear"
+    structured: ClassVar[bool] = False
+    recipe: ClassVar[Recipe] = Recipe()
+    supports: ClassVar[frozenset[str]] = EVERYTHING
 
     name: str
 
@@ -114,6 +152,35 @@ class Target(ABC):
     @abstractmethod
     def fitted(cls, data: Data) -> Self:
         """As `fit`, of a label of this kind."""
+
+    def encoding(self, data: Data, tokenizers: "Mapping[str, CheckpointTokenizer] | None" = None) -> "InputEncoding":
+        """The encoding of the inputs of `data` from which it is predicted, fitted on the training rows.
+
+        Args:
+            data: Rows with input columns.
+            tokenizers: Tokenizers of checkpoints by the columns that they read.
+
+        Raises:
+            DataError: It cannot be predicted from such inputs.
+        """
+        from manyways.data.encoding import InputEncoding
+
+        return InputEncoding.fit(data, tokenizers=tokenizers)
+
+    @property
+    def encodes_inputs(self) -> bool:
+        """True if it has an `encoding` of the inputs of its own, so that several such labels may not go together."""
+        return type(self).encoding is not Target.encoding
+
+    def seen(
+        self, views: "Views", name: str, inputs: "Mapping[str, Tensor]", labels: "Tensor", rng: "torch.Generator"
+    ) -> "tuple[dict[str, Tensor], Tensor]":
+        """The view `name` of a batch, its inputs and its encoded labels, which a label in space moves with."""
+        return views.see(name, inputs, rng), labels
+
+    def lengths(self, codes: NDArray[Any]) -> NDArray[np.int64] | None:
+        """The number of positions that each encoded label fills, int64 [rows]; None where all fill as many."""
+        return None
 
     def encode(self, data: Data, *, hidden: bool = False) -> NDArray[Any]:
         """Labels as numbers, the first axis rows; `unlabelled` where a row has none.
@@ -185,7 +252,7 @@ class Target(ABC):
         """True for each row that has a label, bool [rows]."""
 
     @abstractmethod
-    def losses(self, outputs: "Tensor", labels: "Tensor", smoothing: float = 0.0) -> "Tensor":
+    def losses(self, outputs: Outputs, labels: "Tensor", smoothing: float = 0.0) -> "Tensor":
         """The loss of each row [...], of outputs [..., width] and its label.
 
         Args:
@@ -195,7 +262,7 @@ class Target(ABC):
         """
 
     def loss(
-        self, outputs: "Tensor", labels: "Tensor", weights: "Tensor | None" = None, smoothing: float = 0.0
+        self, outputs: Outputs, labels: "Tensor", weights: "Tensor | None" = None, smoothing: float = 0.0
     ) -> "Tensor":
         """The mean loss of rows that have a label; with sample `weights` [rows] the mean of the weighted losses."""
         losses = self.losses(outputs, labels, smoothing)
@@ -218,11 +285,11 @@ class Target(ABC):
         return best.detach()
 
     @abstractmethod
-    def consistency_loss(self, student: "Tensor", teacher: "Tensor") -> "Tensor":
+    def consistency_loss(self, student: Outputs, teacher: Outputs) -> "Tensor":
         """The disagreement of two networks' outputs [rows, width], the teacher's fixed: a squared difference."""
 
     @abstractmethod
-    def distillation_loss(self, student: "Tensor", teacher: "Tensor", temperature: float) -> "Tensor":
+    def distillation_loss(self, student: Outputs, teacher: Outputs, temperature: float) -> "Tensor":
         """The loss of a student's outputs [rows, width] against its teacher's (Hinton et al. 2015)."""
 
     def require_probabilities(self) -> None:
@@ -320,10 +387,19 @@ def kind_of(data: Data) -> type[Target]:
     )
 
 
-def predictions(*, discrete: bool = False) -> frozenset[str]:
-    """The abilities of models that predict a label, one for each kind of label; with `discrete`, of classes alone."""
+def predictions(*, supporting: str | None = None, structured: bool = True) -> frozenset[str]:
+    """The abilities of models that predict a label, one for each kind of label.
+
+    Args:
+        supporting: The word for what the kinds must support, such as `CONFIDENCE`; None: nothing.
+        structured: False for labels of one vector of outputs a row alone: classes, numbers, sets.
+    """
     kinds = TARGETS.all().values()
-    return frozenset(kind.gives for kind in kinds if not (discrete and kind.activation == "identity"))
+    return frozenset(
+        kind.gives
+        for kind in kinds
+        if (supporting is None or supporting in kind.supports) and (structured or not kind.structured)
+    )
 
 
 def check_labels(data: Data) -> None:

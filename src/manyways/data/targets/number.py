@@ -13,7 +13,7 @@ from manyways.checked_json import described
 from manyways.data.data import Data
 from manyways.data.notation import as_numbers
 from manyways.data.phrases import count_of, listed
-from manyways.data.targets.base import Review, Target
+from manyways.data.targets.base import CONSISTENCY, DISTILLATION, Review, Target
 from manyways.errors import DataError, ModelError
 from manyways.metrics import NUMBER_METRICS, number_metrics
 from manyways.pseudo_values import number_pseudo_values
@@ -29,6 +29,7 @@ class NumberTarget(Target):
     task = "regression"
     metrics = NUMBER_METRICS
     activation = "identity"
+    supports = frozenset({CONSISTENCY, DISTILLATION})
 
     mean: float = 0.0
     scale: float = 1.0

@@ -16,7 +16,7 @@ from manyways.data.groups import aside
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Target, predictions
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.needs import Input, RowLabel
 from manyways.models.estimator import Estimator, EstimatorNetwork
 from manyways.models.estimators.base import ConstantHead, EstimatorHead, Matrix, OneVsRestHead, put
 from manyways.models.estimators.features import RowFeatures
@@ -77,9 +77,9 @@ class EstimatorMethod(Method):
     into a head's arrays, which say of rows what the estimator says. Label sets are learned one class against the rest.
     """
 
-    needs: ClassVar = (Input, AnyLabel)
+    needs: ClassVar = (Input, RowLabel)
     uses: ClassVar = ("weight",)
-    gives: ClassVar = predictions()
+    gives: ClassVar = predictions(structured=False)
     missing_values: ClassVar = True
 
     @abstractmethod

@@ -34,8 +34,8 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 class GradientMethod(Method, Generic[LearnerT]):
     """A method that is three functions: `draw` a batch, its `loss`, and what moves `after` the gradient step."""
 
-    batch_size: Count = 64
-    """Rows in a batch."""
+    batch_size: Count | None = None
+    """Rows in a batch. None: 64, or fewer where the kind of label asks for that (8 images with boxes or masks)."""
     learning_rate: Positive = 2e-3
     """The highest learning rate of AdamW, reached after the warm-up."""
     weight_decay: NotNegative = 0.01
@@ -145,7 +145,11 @@ class GradientMethod(Method, Generic[LearnerT]):
 
     def examples_per_step(self, learner: LearnerT) -> float:
         """The number of rows that `draw` takes, on average, for budgets in examples."""
-        return self.batch_size
+        return self.rows_in_batch(learner)
+
+    def rows_in_batch(self, learner: LearnerT) -> int:
+        """`batch_size`, or where that is left open as many rows as suit the learner."""
+        return self.batch_size or learner.batch_size
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         """Train a learner by the one loop; see `Method.fit`."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.targets import predictions
+from manyways.data.targets.base import CONFIDENCE
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.needs import Confidence, Input, Unlabelled
 from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -30,8 +31,8 @@ class RelabellingMethod(Method):
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
 
-    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
-    gives: ClassVar = predictions(discrete=True) | {"embed"}
+    needs: ClassVar = (Input, Confidence, Unlabelled)
+    gives: ClassVar = predictions(supporting=CONFIDENCE) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
 

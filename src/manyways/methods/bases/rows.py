@@ -11,24 +11,33 @@ from numpy.typing import NDArray
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.targets import Target
+from manyways.data.targets import StructuredTarget, Target
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
 from manyways.models.backbones.pretrained import Pretrained, checkpoint_tokenizers
-from manyways.models.heads import HEADS, Head
+from manyways.models.heads import HEADS, Head, StructuredHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network
 from manyways.models.predictor import Predictor
 from manyways.models.saving import checkpoint_lineage
+from manyways.models.structured import predictor_for
 from manyways.training.budget import Budget
 from manyways.training.learner import EncodedLearner, LabelledLearner, RowLearner
 from manyways.training.run import Run
 from manyways.training.samplers import SAMPLERS
 from manyways.training.steps import ParameterGroup
+
+AUTO = "auto"
+
+
+def sampler_names() -> tuple[str, ...]:
+    """The names of samplers, and auto."""
+    return (AUTO, *SAMPLERS)
+
 
 EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
 RowLearnerT = TypeVar("RowLearnerT", bound=RowLearner)
@@ -81,12 +90,19 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
     def going_on(self) -> Self:
         return replace(self, backbone="auto", size=1.0, only=())
 
-    def start_backbones(self, data: Data, model: Model | None) -> tuple[Network, InputEncoding, Predictor | None]:
-        """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model."""
+    def start_backbones(
+        self, data: Data, model: Model | None, target: Target | None = None
+    ) -> tuple[Network, InputEncoding, Predictor | None]:
+        """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model.
+
+        target: What the network is to predict, which may have an encoding of the inputs, and backbones, of its own.
+        """
         begun = model.as_predictor(data) if model else None
         if begun is None:
-            encoding = InputEncoding.fit(data, tokenizers=checkpoint_tokenizers(self.checkpoints(data), data.inputs))
-            network = make_network(encoding.specs, backbone=self.backbone, size=self.size)
+            tokenizers = checkpoint_tokenizers(self.checkpoints(data), data.inputs)
+            encoding = target.encoding(data, tokenizers) if target else InputEncoding.fit(data, tokenizers=tokenizers)
+            backbone = target.recipe.backbone if target and self.backbone == AUTO else self.backbone
+            network = make_network(encoding.specs, backbone=backbone, size=self.size)
             rows = encoding.encode(data.training)
             network.measure(rows)
         else:
@@ -170,16 +186,16 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
         return learner.network
 
     def make_model(self, learner: LabelledLearnerT) -> Model:
-        return Predictor(network=self.finish(learner), inputs=learner.encoding, target=learner.target)
+        return predictor_for(learner.target, self.finish(learner), learner.encoding)
 
     def rows_reached(self, learner: LabelledLearnerT, steps: int) -> NDArray[np.bool_]:
         return super().rows_reached(learner, steps) & (learner.data.labelled | self.uses_all_rows)
 
     def start_network(self, data: Data, model: Model | None, target: Target) -> tuple[Network, InputEncoding]:
         """A copy of `model`'s network, or a new one, with a head for `target`, and the encoding of its inputs."""
-        network, encoding, begun = self.start_backbones(data, model)
+        network, encoding, begun = self.start_backbones(data, model, target)
         if not (begun and begun.target == target and network.head_fits and self.goes_on_with(network.head)):
-            network.head = self.make_head(network, target)
+            network.put_head(self.make_head(network, target))
         return network, encoding
 
     def make_target(self, data: Data, model: Model | None) -> Target:
@@ -189,6 +205,8 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""
         kind = HEADS.find(target.head)
+        if isinstance(target, StructuredTarget) and issubclass(kind, StructuredHead):
+            return kind.made_for(network, target)
         make: Callable[[int, int], Head] = kind
         return make(network.width_for(kind), target.width)
 
@@ -207,15 +225,15 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
 
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
-    sampler: Annotated[str, Named(SAMPLERS)] = "epochs"
-    """Sampler of a step's rows: epochs (each once before any comes again), weighted (by sample weights), balanced
-    (every class equally often)."""
+    sampler: Annotated[str, Named(sampler_names)] = "auto"
+    """Sampler of a step's rows: epochs (each once before any comes again), by-length (batches of rows of similar
+    length), weighted (by sample weights), balanced (every class equally often). auto: as suits the kind of label."""
 
     uses: ClassVar[tuple[str, ...]] = ("weight",)
 
     def roles_used(self) -> tuple[str, ...]:
         """Those of the method, and those of its sampler."""
-        return (*super().roles_used(), *SAMPLERS.find(self.sampler).uses)
+        return (*super().roles_used(), *(() if self.sampler == AUTO else SAMPLERS.find(self.sampler).uses))
 
     def make_learner(
         self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int
@@ -223,6 +241,6 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
         """A learner of the class in brackets, with its sample weights and its sampler."""
         learner = super().make_learner(network, data, encoding, target, seed)
         learner.weigh(balanced=self.class_weight == "balanced")
-        learner.sampler = SAMPLERS.find(self.sampler)()
+        learner.sampler = SAMPLERS.find(target.recipe.sampler if self.sampler == AUTO else self.sampler)()
         learner.sampler.look(learner)
         return learner

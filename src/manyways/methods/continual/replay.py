@@ -87,10 +87,11 @@ class Replay(ContinualMethod[ReplayLearner]):
     def choose(self, learner: ReplayLearner, task: int, step: int) -> RowNumbers:
         """Rows of `task`, and of the memory those that are their share."""
         kept = _memory(learner)
-        count = round(self.memory_share * self.batch_size) if len(kept) else 0
-        count = min(max(count, int(len(kept) > 0)), self.batch_size - 1)
+        size = self.rows_in_batch(learner)
+        count = round(self.memory_share * size) if len(kept) else 0
+        count = min(max(count, int(len(kept) > 0)), size - 1)
         since = learner.since(step)
-        new = learner.pick(learner.tasks.rows[task], self.batch_size - count, since)
+        new = learner.pick(learner.tasks.rows[task], size - count, since)
         return np.concatenate([new, learner.pick(kept, count, since, stream=1)]) if count else new
 
     def end_of_task(self, learner: ReplayLearner, task: int) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.data.targets import predictions
+from manyways.data.targets.base import DISTILLATION
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Positive, Share
@@ -37,8 +38,8 @@ class Distill(LabelledMethod[DistillLearner]):
     """Weight of the labels' own loss where rows have them; the rest is the teacher's."""
 
     needs: ClassVar = (Input,)
-    gives: ClassVar = predictions() | {"embed"}
-    takes: ClassVar = predictions()
+    gives: ClassVar = predictions(supporting=DISTILLATION) | {"embed"}
+    takes: ClassVar = predictions(supporting=DISTILLATION)
     missing_inputs: ClassVar = True
     requires_model: ClassVar = True
     uses_all_rows: ClassVar = True

@@ -171,4 +171,6 @@ class CLIP(EncodedMethod[PairLearner]):
         return DualEncoder(network=learner.network, inputs=learner.encoding)
 
     def examples_per_step(self, learner: PairLearner) -> int:
-        return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a pair would be its own stranger
+        return min(
+            self.rows_in_batch(learner), max(2, len(learner.rows))
+        )  # twice in a batch, a pair would be its own stranger

@@ -16,7 +16,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, NotNegative, Share
 from manyways.methods.method import Ablations
-from manyways.methods.needs import AnyLabel, Input, SeveralInputs
+from manyways.methods.needs import Input, RowLabel, SeveralInputs
 from manyways.methods.recommendations import Recommendation
 from manyways.models.heads import Head, JointHead
 from manyways.models.network import Inputs, Network
@@ -101,8 +101,8 @@ class Fusion(LabelledMethod[LabelledLearner]):
     augment: bool = True
     """True to see batches through weak views."""
 
-    needs: ClassVar = (SeveralInputs, Input, AnyLabel)
-    gives: ClassVar = predictions() | {"embed"}
+    needs: ClassVar = (SeveralInputs, Input, RowLabel)
+    gives: ClassVar = predictions(structured=False) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     suggests: ClassVar = ("fusion", "fusion(kind='late')")

@@ -4,12 +4,22 @@ from manyways.methods.needs.acting import AnyEnvironment, FiniteEnvironment
 from manyways.methods.needs.base import NEEDS, Need, column_with_role, lacking, unused
 from manyways.methods.needs.groups import Client, Difficulty, Forget, Task, Weight
 from manyways.methods.needs.inputs import Images, Input, Paired, SeveralInputs, lacking_inputs, lacking_values
-from manyways.methods.needs.labels import AnyLabel, Classes, DiscreteLabel, Label, SeveralLabels, Unlabelled
+from manyways.methods.needs.labels import (
+    AnyLabel,
+    Classes,
+    Confidence,
+    Consistency,
+    Label,
+    PseudoLabels,
+    RowLabel,
+    SeveralLabels,
+    Unlabelled,
+)
 from manyways.methods.needs.language import Answers, Examples, Judged, Pairs, Prompts, Text
 
 __all__ = [
-    "NEEDS", "Answers", "AnyEnvironment", "AnyLabel", "Classes", "Client", "Difficulty", "DiscreteLabel", "Examples",
-    "FiniteEnvironment", "Forget", "Images", "Input", "Judged", "Label", "Need", "Paired", "Pairs", "Prompts",
-    "SeveralInputs", "SeveralLabels", "Task", "Text", "Unlabelled", "Weight", "column_with_role", "lacking",
-    "lacking_inputs", "lacking_values", "unused",
+    "NEEDS", "Answers", "AnyEnvironment", "AnyLabel", "Classes", "Client", "Confidence", "Consistency", "Difficulty",
+    "Examples", "FiniteEnvironment", "Forget", "Images", "Input", "Judged", "Label", "Need", "Paired", "Pairs",
+    "Prompts", "PseudoLabels", "RowLabel", "SeveralInputs", "SeveralLabels", "Task", "Text", "Unlabelled", "Weight",
+    "column_with_role", "lacking", "lacking_inputs", "lacking_values", "unused",
 ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 from manyways.data.data import Data
 from manyways.data.targets import kind_of
-from manyways.methods.needs.base import Need
+from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, PSEUDO_LABELS
+from manyways.methods.needs.base import Check, Need
 
 
 def _any_label(data: Data) -> str | None:
@@ -27,14 +28,39 @@ def _label(data: Data) -> str | None:
         return None
     return (
         f"it needs a class or a number for each row, and the label {data.label.name!r} is of the kind "
-        f"{data.label.kind}. Of such labels learns supervised."
+        f"{data.label.kind}. Of such labels learn supervised and fine-tune."
     )
 
 
-def _discrete_label(data: Data) -> str | None:
+def _row_label(data: Data) -> str | None:
     if reason := _any_label(data):
         return reason
-    return None if kind_of(data).activation != "identity" else _classes(data)
+    kind = kind_of(data)
+    if not kind.structured:
+        return None
+    return (
+        f"it needs a class, a number or a set of classes for each row, and the label {data.label.name!r} is of the "
+        f"kind {kind.kind}. Of such labels learn supervised and fine-tune."
+    )
+
+
+def _supporting(support: str, what: str) -> Check:
+    """The check that the label is of a kind that supports `support`; `what` the method does, after "it"."""
+
+    def check(data: Data) -> str | None:
+        if reason := _any_label(data):
+            return reason
+        kind = kind_of(data)
+        if support in kind.supports:
+            return None
+        if not kind.structured:
+            return _classes(data)
+        return (
+            f"it {what}, which is not defined for the label {data.label.name!r} of the kind {kind.kind}. Of such "
+            "labels learn supervised and fine-tune."
+        )
+
+    return check
 
 
 def _labels(data: Data) -> str | None:
@@ -73,7 +99,19 @@ def _unlabelled(data: Data) -> str | None:
 
 AnyLabel = Need("label", "some rows with a label", _any_label, labelled=True)
 Label = Need("class-or-number", "some rows with a label", _label, labelled=True)
-DiscreteLabel = Need("discrete-label", "a label of classes, one or several", _discrete_label, labelled=True)
+RowLabel = Need("row-label", "a class, a number or a set of classes on some rows", _row_label, labelled=True)
+Consistency = Need(
+    "consistency", "a label of which two predictions can be compared",
+    _supporting(CONSISTENCY, "compares the outputs of two networks"), labelled=True,
+)  # fmt: skip
+PseudoLabels = Need(
+    "pseudo-labels", "a label whose parts have probabilities",
+    _supporting(PSEUDO_LABELS, "takes its surest guesses for labels"), labelled=True,
+)  # fmt: skip
+Confidence = Need(
+    "confidence", "a label of which predictions are more or less sure",
+    _supporting(CONFIDENCE, "asks how sure a prediction is"), labelled=True,
+)  # fmt: skip
 SeveralLabels = Need("labels", "several labels", _labels, labelled=True)
 Classes = Need("classes", "a label that is a category", _classes, labelled=True)
 Unlabelled = Need("unlabelled", "rows without a label", _unlabelled)

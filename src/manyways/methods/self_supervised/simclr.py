@@ -82,4 +82,6 @@ class SimCLR(RowMethod[SimCLRLearner]):
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
 
     def examples_per_step(self, learner: SimCLRLearner) -> int:
-        return min(self.batch_size, max(2, len(learner.rows)))  # twice in a batch, a row would be its own opposite
+        return min(
+            self.rows_in_batch(learner), max(2, len(learner.rows))
+        )  # twice in a batch, a row would be its own opposite

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.data.targets import Target, predictions
+from manyways.data.targets.base import PSEUDO_LABELS
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.bases.threshold_rules import THRESHOLD_RULES, FreeMatch, ThresholdRule, decay_of
 from manyways.methods.fields import Count, Interval, Named, NotNegative, Positive, Share
 from manyways.methods.method import Ablations
-from manyways.methods.needs import DiscreteLabel, Input, Unlabelled
+from manyways.methods.needs import Input, PseudoLabels, Unlabelled
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -118,8 +119,8 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     average_decay: Annotated[float, Interval("[0, 1)")] = 0.99
     """Decay of the averaged weights that the model keeps; the paper's 0.999 suits runs of many thousand steps."""
 
-    needs: ClassVar = (Input, DiscreteLabel, Unlabelled)
-    gives: ClassVar = predictions(discrete=True) | {"embed"}
+    needs: ClassVar = (Input, PseudoLabels, Unlabelled)
+    gives: ClassVar = predictions(supporting=PSEUDO_LABELS) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True

@@ -9,11 +9,12 @@ import torch
 
 from manyways.data.data import Data
 from manyways.data.targets import predictions
+from manyways.data.targets.base import CONSISTENCY
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Share
 from manyways.methods.method import Ablations
-from manyways.methods.needs import AnyLabel, Input, Unlabelled
+from manyways.methods.needs import Consistency, Input, Unlabelled
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Network
@@ -47,8 +48,8 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
     ramp_up_share: Share = 0.2
     """Share of the steps over which the weight rises."""
 
-    needs: ClassVar = (Input, AnyLabel, Unlabelled)
-    gives: ClassVar = predictions() | {"embed"}
+    needs: ClassVar = (Input, Consistency, Unlabelled)
+    gives: ClassVar = predictions(supporting=CONSISTENCY) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
     uses_all_rows: ClassVar = True

@@ -14,7 +14,7 @@ from manyways.data.parts import TRAINING
 from manyways.data.targets import Target, Targets, predictions
 from manyways.methods.ablations import with_values
 from manyways.methods.method import Ablations, Learned, Method
-from manyways.methods.needs import AnyLabel, Input, Need, SeveralLabels
+from manyways.methods.needs import Input, Need, RowLabel, SeveralLabels
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.heads import Head
 from manyways.models.labels_predictor import LabelsPredictor
@@ -28,7 +28,7 @@ from manyways.training.run import Run
 
 
 def _some_labels(data: Data) -> str | None:
-    return (SeveralLabels if len(data.labels) > 1 else AnyLabel).check(data)
+    return (SeveralLabels if len(data.labels) > 1 else RowLabel).check(data)
 
 
 SomeLabels = Need("one-or-several-labels", "some rows with labels", _some_labels, labelled=True)
@@ -70,7 +70,7 @@ class Majority(Method):
 
     needs: ClassVar = (Input, SomeLabels)
     uses: ClassVar = ("weight",)
-    gives: ClassVar = predictions() | {"labels"}
+    gives: ClassVar = predictions(structured=False) | {"labels"}
     missing_inputs: ClassVar = True
     suggests: ClassVar = ()
     paper: ClassVar = "Holte, Very simple classification rules perform well, Machine Learning 1993 (the baseline, 0R)"

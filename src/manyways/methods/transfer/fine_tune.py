@@ -3,28 +3,23 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
-
 from manyways.data.data import Data
 from manyways.data.targets import predictions
-from manyways.data.views import view_names
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
-from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import LabelledMethod
-from manyways.methods.fields import Interval, Named, Positive, Share
+from manyways.methods.bases.from_labels import AveragedLearner, FromLabels
+from manyways.methods.fields import Interval, Positive, Share
 from manyways.methods.needs import AnyLabel, Input
 from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint
-from manyways.training.learner import LabelledLearner
 from manyways.training.steps import ParameterGroup
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTune(Adapting, LabelledMethod[LabelledLearner]):
+class FineTune(Adapting, FromLabels):
     """Adapt all layers of a model, or of a pretrained checkpoint (`backbone=`), to the labelled rows.
 
     Lower layers may learn more slowly, and may stay frozen at first. With `lora`, pretrained backbones of transformers
@@ -37,11 +32,6 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     """Each layer learns at this multiple of the rate of the one above (discriminative rates; 1: all the same)."""
     unfreeze: Share = 0.0
     """Share of the steps over which layers are unfrozen one by one from the top (gradual unfreezing; 0: at once)."""
-    augment: bool = True
-    """True to see batches through a view."""
-    view: Annotated[str, Named(view_names)] = "weak"
-    """The view: weak, strong, contrastive, or another that a package brings."""
-
     needs: ClassVar = (Input, AnyLabel)
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
@@ -60,7 +50,7 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
     def needs_start(self) -> bool:
         return not is_checkpoint(self.backbone)
 
-    def begin(self, data: Data, model: Model | None, seed: int) -> LabelledLearner:
+    def begin(self, data: Data, model: Model | None, seed: int) -> AveragedLearner:
         learner = super().begin(data, model, seed)
         if self.lora is not None:
             pretrained = [part for part in learner.network.backbones if isinstance(part, Pretrained)]
@@ -74,21 +64,11 @@ class FineTune(Adapting, LabelledMethod[LabelledLearner]):
             learner.leave_out_frozen()
         return learner
 
-    def finish(self, learner: LabelledLearner) -> Network:
-        return learner.network if self.lora is None else without_inserted(learner.network)
+    def finish(self, learner: AveragedLearner) -> Network:
+        network = super().finish(learner)
+        return network if self.lora is None else without_inserted(network)
 
-    def draw(self, learner: LabelledLearner, step: int, rng: torch.Generator) -> Batch:
-        rows = learner.pick(learner.labelled, self.batch_size, step)
-        inputs = learner.take(rows)
-        return {
-            "inputs": learner.views.see(self.view, inputs, rng) if self.augment else inputs,
-            **learner.labels_of(rows),
-        }
-
-    def loss(self, learner: LabelledLearner, batch: Batch) -> Loss:
-        return learner.label_loss(learner.network(batch["inputs"]), batch), {}
-
-    def parameter_groups(self, learner: LabelledLearner) -> list[ParameterGroup]:
+    def parameter_groups(self, learner: AveragedLearner) -> list[ParameterGroup]:
         groups = [[p for p in group if p.requires_grad] for group in learner.network.layer_groups()]
         from_top = [group for group in groups if group][::-1]
         return [

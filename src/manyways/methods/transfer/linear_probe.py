@@ -17,7 +17,7 @@ from manyways.methods.expected import Say, announce, seconds_of
 from manyways.methods.features import AUTO
 from manyways.methods.fields import Positive
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import AnyLabel, Input
+from manyways.methods.needs import Input, RowLabel
 from manyways.methods.recommendations import Profile, Recommendation
 from manyways.models.heads import LinearHead
 from manyways.models.model import Model
@@ -52,9 +52,9 @@ class LinearProbe(FeatureMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
 
-    needs: ClassVar = (Input, AnyLabel)
+    needs: ClassVar = (Input, RowLabel)
     uses: ClassVar = ("weight",)
-    gives: ClassVar = predictions() | {"embed"}
+    gives: ClassVar = predictions(structured=False) | {"embed"}
     recommends: ClassVar = {"any": Recommendation("a linear model of the inputs as networks see them, in seconds", 46)}
     paper: ClassVar = "Alain & Bengio, Understanding intermediate layers using linear classifier probes (2016)"
 

@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-from manyways.data.specs import ImageSpec, Spec
+from manyways.data.specs import Spec
 from manyways.errors import ParameterError, did_you_mean
 from manyways.models.backbones.base import Backbone, ImageBackbone
 from manyways.registry import Classes
 
 __all__ = ["BACKBONES", "Backbone", "ImageBackbone", "make_backbone"]
-
-LARGEST_CONVNET_SIDE = 40
-BY_KIND = {"table": "perceptron", "text": "text-transformer", "audio": "audio-net"}
-
 
 BACKBONES: Classes[Backbone] = Classes("backbones", Backbone, "manyways.models.backbones")
 """Every backbone by its name: those of this folder, and of the entry-point group `manyways.backbones`."""
@@ -27,7 +23,7 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
     ModelError when a checkpoint cannot be used.
     """
     if name == "auto":
-        return BACKBONES.find(_automatic(spec)).for_spec(spec, size)
+        return BACKBONES.find(spec.backbone).for_spec(spec, size)
     if name not in BACKBONES and ("/" in name or Path(name).is_dir()):
         from manyways.models.backbones.pretrained import load_pretrained
 
@@ -40,9 +36,3 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
         f"There is no backbone {name!r}; allowed are auto, {', '.join(sorted(BACKBONES))}, the folder of a checkpoint "
         f"or its Hub name (owner/name).{did_you_mean(name, ['auto', *BACKBONES])}"
     )
-
-
-def _automatic(spec: Spec) -> str:
-    if isinstance(spec, ImageSpec):
-        return "convnet" if max(spec.height, spec.width) <= LARGEST_CONVNET_SIDE else "resnet"
-    return BY_KIND[spec.kind]

@@ -1,0 +1,133 @@
+"""Labels with a structure (sequences, trees, spans, boxes, masks): structured prediction."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, NoReturn, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manyways.data.data import Data
+from manyways.data.targets.base import Outputs, Review, Target
+from manyways.errors import DataError, ModelError
+
+STEP = 1e-3
+"""Weight, of all rows together, that a row is given more to see what a score would change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Outputs for a batch that are several tensors [rows, ...]; what else a subclass holds is of all rows."""
+
+    def __len__(self) -> int:
+        return len(self.tensors[0][1])
+
+    @property
+    def tensors(self) -> list[tuple[str, Tensor]]:
+        """The tensors by the names of their fields."""
+        values = [(each.name, getattr(self, each.name)) for each in fields(self)]
+        return [(name, value) for name, value in values if isinstance(value, Tensor)]
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The outputs for some of the rows: a mask, positions or a slice."""
+        return replace(self, **{name: value[rows] for name, value in self.tensors})
+
+    def detach(self) -> Self:
+        """The same without gradients."""
+        return replace(self, **{name: value.detach() for name, value in self.tensors})
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The prediction for one row.
+
+    Attributes:
+        code: The predicted label, encoded; no longer than the row needs.
+        confidence: The probability, in (0, 1), that the model gives it as a whole, or a score that stands for one.
+    """
+
+    code: NDArray[Any]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class StructuredTarget(Target, ABC):
+    """A label that is no single class or number: encoded labels [rows, ...] of any shape, padded.
+
+    Outputs are what its head gives for a batch: a tensor, or a `Structure`. A kind states its sums: `statistics` of
+    each row, of which all its metrics are functions (`scores_of`), so that each score has an interval over rows.
+    """
+
+    activation = "identity"
+    structured = True
+    supports: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def predictions(self, outputs: Outputs) -> list[Prediction]:
+        """The prediction for each row of a batch, of the outputs for it."""
+
+    @abstractmethod
+    def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
+        """Sums that the metrics are functions of, float64 [rows, sums].
+
+        Args:
+            predicted: The predicted code of each row.
+            truth: The encoded labels of the rows, all known.
+            rows: The rows, with their inputs.
+        """
+
+    @abstractmethod
+    def scores_of(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The metrics by name, each [...], of statistics [..., sums] added up over rows."""
+
+    @abstractmethod
+    def losses(self, outputs: Outputs, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """The loss of each row, [rows]."""
+
+    def scores_of_rows(
+        self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data, metric: str = ""
+    ) -> tuple[dict[str, float], NDArray[np.float64] | None]:
+        """The metrics by name, and the pseudo-values [rows] of `metric`; None where it has none. Arguments as above."""
+        if not len(rows):
+            raise DataError("There is no row with a known label to compute a score on.")
+        statistics = self.statistics(predicted, truth, rows)
+        scores = {name: float(value) for name, value in self.scores_of(statistics.sum(axis=0)).items()}
+        return scores, self._pseudo_values(metric, statistics) if metric in scores else None
+
+    def _pseudo_values(self, metric: str, statistics: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The score, and what it would change if a row weighed more: the infinitesimal jackknife (Jaeckel 1972)."""
+        count, total = len(statistics), statistics.sum(axis=0)
+        score = self.scores_of(total)[metric]
+        direction = STEP * (statistics - total / count)
+        up, down = (self.scores_of(total + sign * direction)[metric] for sign in (1, -1))
+        values = score + count * (up - down) / (2 * STEP)
+        return None if not np.isfinite(values).all() else np.asarray(values - values.mean() + score)
+
+    # What follows is asked of labels of one vector of outputs a row; these have none.
+
+    @property
+    def width(self) -> int:
+        return 0
+
+    def best(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        self._no_vector()
+
+    def scores(self, outputs: NDArray[Any], codes: NDArray[Any]) -> dict[str, float]:
+        self._no_vector()
+
+    def review(self, outputs: NDArray[Any], codes: NDArray[Any], most: int, spread: int) -> Review:
+        self._no_vector()
+
+    def consistency_loss(self, student: Outputs, teacher: Outputs) -> Tensor:
+        self._no_vector()
+
+    def distillation_loss(self, student: Outputs, teacher: Outputs, temperature: float) -> Tensor:
+        self._no_vector()
+
+    def _no_vector(self) -> NoReturn:
+        raise ModelError(
+            f"The label {self.name!r} is of the kind {self.kind}, which has no vector of outputs for each row; ask the "
+            "model to predict or evaluate."
+        )
