@@ -150,14 +150,12 @@ def _lengths(panels: list[Panel], settings: Forecasting, season: int) -> tuple[i
     """The history and the season, and notes on them where nobody chose them."""
     shortest = min(len(panel) for panel in panels)
     notes: dict[str, str] = {}
-    if settings.season is None and settings.history is None and 2 * season + settings.horizon > shortest:
-        # A season that fills most of a series can be told of no other.
-        if season + 2 * settings.horizon > shortest:
-            notes["season"] = (
-                f"the shortest series has {shortest} steps, too few for a season of {season}, so that there is none; "
-                "if there is: season=…"
-            )
-            season = 1
+    if settings.season is None and settings.history is None and season + 2 * settings.horizon > shortest:
+        notes["season"] = (
+            f"the shortest series has {shortest} steps, too few for a season of {season}, so that none is seen; if "
+            "there is one: season=…"
+        )
+        season = 1
     if settings.season is None and settings.history is not None and settings.history < season:
         season = 1
     history = settings.history or max(
@@ -200,10 +198,8 @@ def _label_name(reading: WindowReading) -> str:
     return reading.label[0] if len(reading.label) == 1 else "value"
 
 
-def _until(
-    panels: list[Panel], pieces: list[_Piece], reading: WindowReading, step: TimeStep, time: Column
-) -> Column:
-    """The time of the last value of each row's future, as the time column has it; after the end of a series computed."""
+def _until(panels: list[Panel], pieces: list[_Piece], reading: WindowReading, step: TimeStep, time: Column) -> Column:
+    """The time of the last value of each row's future, as the time column has it, also beyond its end."""
     ends = []
     for panel, piece in zip(panels, pieces, strict=True):
         last = piece.last + reading.horizon

@@ -58,11 +58,7 @@ def check_options(given: Mapping[str, Any]) -> None:
         )
     if given["decimal"] is not None:
         _one_of("decimal", given["decimal"], DECIMALS)
-    for name in LENGTHS:
-        if (steps := given[name]) is not None and not (is_whole(steps) and steps >= 1):
-            raise ParameterError(f"{name} must be a whole number of time steps, 1 or more; got {steps!r}.")
-    if beside := [name for name in LENGTHS[1:] if given[name] is not None and given["horizon"] is None]:
-        raise ParameterError(f"{beside[0]} is of forecasts: say how many values ahead they are, horizon=24.")
+    _check_lengths({name: given[name] for name in LENGTHS})
 
 
 def is_number(value: Any) -> bool:
@@ -87,6 +83,14 @@ def check_number(**given: Any) -> None:
     for name, value in given.items():
         if not is_number(value):
             raise ParameterError(f"{name} must be a number; got {value!r}.")
+
+
+def _check_lengths(given: Mapping[str, Any]) -> None:
+    for name, steps in given.items():
+        if steps is not None and not (is_whole(steps) and steps >= 1):
+            raise ParameterError(f"{name} must be a whole number of time steps, 1 or more; got {steps!r}.")
+        if steps is not None and given["horizon"] is None:
+            raise ParameterError(f"{name} is of forecasts: say how many values ahead they are, horizon=24.")
 
 
 def _check_kinds(kinds: Any) -> None:

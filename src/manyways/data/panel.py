@@ -100,7 +100,9 @@ def _series_columns(
             "many series."
         )
     if not roles.get("time"):
-        raise DataError(f'A forecast needs the time of each row: name its column, time="…", one of {", ".join(columns)}.')
+        raise DataError(
+            f'A forecast needs the time of each row: name its column, time="…", one of {", ".join(columns)}.'
+        )
     inputs = [columns[name] for name in roles.get("input", ())]
     if odd := [column for column in inputs if column.kind not in ("number", "category")]:
         others = tuple(column.name for column in inputs if column.kind in ("number", "category"))
@@ -129,9 +131,7 @@ def _members(
     return dict(zip(names.tolist(), np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True))
 
 
-def _usual(
-    times: NDArray[Any], members: Mapping[str, NDArray[np.int64]], dates: bool
-) -> tuple[NDArray[Any], bool]:
+def _usual(times: NDArray[Any], members: Mapping[str, NDArray[np.int64]], dates: bool) -> tuple[NDArray[Any], bool]:
     """The times of the longest series, in order, by which the step of all is told."""
     name, rows = max(members.items(), key=lambda item: len(item[1]))
     distinct = np.unique(times[rows])
@@ -143,9 +143,8 @@ def _usual(
 
 def _numbers(column: Column, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     if column.kind != "number" or len(column.values.shape) != 1:
-        raise DataError(
-            f"A forecast is of numbers, one a row, and {column.name!r} is {column.of.detail(column.values.shape, None)}."
-        )
+        what = column.of.detail(column.values.shape, None)
+        raise DataError(f"A forecast is of numbers, one a row, and {column.name!r} is of the kind {what}.")
     values = np.asarray(column.take(np.arange(len(column))), np.float64)
     if len(odd := np.flatnonzero(~np.isfinite(values))):
         raise DataError(

@@ -134,15 +134,16 @@ def check_regular(times: NDArray[Any], rows: NDArray[np.int64], step: TimeStep, 
     if len(back := np.flatnonzero(distances < 0)):
         at = back[0]
         raise DataError(
-            f"The times of {of} must increase: row {rows[at + 1]} is of {written(times[at + 1], dates)}, and the row of "
-            f"the series before it of {written(times[at], dates)} (rows count from 0). Sort the rows by their time; "
+            f"The times of {of} must increase: row {rows[at + 1]} is of {written(times[at + 1], dates)}, and the row "
+            f"before it of {written(times[at], dates)} (rows count from 0). Sort the rows by their time; "
             'of several series name the column that tells them apart: group="…".'
         )
     if len(twice := np.flatnonzero(distances == 0)):
         at = twice[0]
         raise DataError(
-            f"{of} has the time {written(times[at], dates)} more than once, in rows {rows[at]} and {rows[at + 1]} (rows "
-            'count from 0). Keep one of them; of several series name the column that tells them apart: group="…".'
+            f"{of} has the time {written(times[at], dates)} more than once, in rows {rows[at]} and {rows[at + 1]} "
+            "(rows count from 0). Keep one of them; of several series name the column that tells them apart: "
+            'group="…".'
         )
     places = step.places(times)
     if places is None:

@@ -14,6 +14,7 @@ from manyways.models.backbones.patch_transformer import PatchTransformer, Series
 from manyways.models.heads import StructuredHead
 
 if TYPE_CHECKING:
+    from manyways.data.targets.base import Outputs
     from manyways.data.targets.structured import StructuredTarget
     from manyways.models.backbones.tokens import Tokens
     from manyways.models.network import Network
@@ -50,15 +51,15 @@ class ForecastHead(StructuredHead):
         name = next((name for name, part in parts.items() if isinstance(part, PatchTransformer)), None)
         if name is None or not isinstance(target, ForecastTarget):
             raise DataError(
-                "A forecast is made from the history of a series by the backbone patch-transformer; read the table with "
-                "horizon=…, and leave backbone at auto."
+                "A forecast is made from the history of a series by the backbone patch-transformer; read the table "
+                "with horizon=…, and leave backbone at auto."
             )
         part = parts[name]
         assert isinstance(part, PatchTransformer)
         beside = sum(each.token_width for other, each in parts.items() if other != name)
         return cls(name, part.patches, part.width, beside, target.horizon, target.quantiles, 0.1)
 
-    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> ForecastOutputs:
+    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> "Outputs":
         series = tokens[self.series]
         if not isinstance(series, SeriesTokens):
             raise ModelError(f"The head {self.name!r} reads patches of series, which {self.series!r} has none of.")

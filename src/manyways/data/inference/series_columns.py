@@ -9,7 +9,9 @@ from manyways.data.sources.base import Options
 
 
 def as_series(table: Table, given: Mapping[str, tuple[str, ...]], options: Options) -> Options:
-    """`options` with which labels are numbers, however few different ones they are, and what tells series apart none."""
+    """`options` with which labels are numbers, however few different ones they are, and what tells series apart not."""
     own: dict[str, Kind] = dict.fromkeys(given.get("label", ()), "number")
     own |= dict.fromkeys(given.get("group", ()), "category")
-    return replace(options, kinds={**{name: kind for name, kind in own.items() if name in table.columns}, **options.kinds})
+    return replace(
+        options, kinds={**{name: kind for name, kind in own.items() if name in table.columns}, **options.kinds}
+    )

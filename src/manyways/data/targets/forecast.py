@@ -13,7 +13,7 @@ from manyways.checked_json import described
 from manyways.data.categories import as_objects
 from manyways.data.columns import Column
 from manyways.data.data import Data
-from manyways.data.targets.base import CONSISTENCY, DISTILLATION, Outputs, Recipe
+from manyways.data.targets.base import CONSISTENCY, DISTILLATION, Recipe
 from manyways.data.targets.structured import Prediction, Structure, StructuredTarget
 from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
@@ -26,7 +26,7 @@ STANDARDISED_MAE = Metric("standardised_mean_absolute_error", higher_is_better=F
 
 QUANTILES = (0.1, 0.5, 0.9)
 UNITS = 2
-"""Numbers behind the values of an encoded label: the deviation of its series, and the error of its seasonal naive line."""
+"""Numbers behind the values of an encoded label: the deviation of its series, and its seasonal naive error."""
 LEAST = 1e-9
 
 
@@ -104,7 +104,7 @@ class ForecastTarget(StructuredTarget):
         return np.concatenate([values, self._units(rows)], axis=1)
 
     def _units(self, rows: Data) -> NDArray[np.float64]:
-        """The deviation and the naive error of each row's series, float64 [rows, 2]; its history's own where unknown."""
+        """The deviation and the naive error of each row's series, float64 [rows, 2]; where unknown, of its history."""
         units = np.empty((len(rows), UNITS))
         names = _series_of(rows)
         for name in set(names.tolist()):
@@ -124,7 +124,7 @@ class ForecastTarget(StructuredTarget):
         """The forecasts themselves, of quantiles [..., quantiles]: the middle ones."""
         return quantiles[..., quantiles.shape[-1] // 2]
 
-    def predictions(self, outputs: Outputs) -> list[Prediction]:
+    def predictions(self, outputs: ForecastOutputs) -> list[Prediction]:
         quantiles = outputs.quantiles.cpu().numpy()
         width = (outputs.values[..., -1] - outputs.values[..., 0]).mean(dim=1).cpu().numpy()
         return [Prediction(row, float(1 / (1 + each))) for row, each in zip(quantiles, width, strict=True)]
@@ -139,7 +139,7 @@ class ForecastTarget(StructuredTarget):
     def known(self, labels: Tensor) -> Tensor:
         return ~labels[:, : self.horizon].isnan().any(dim=1)
 
-    def losses(self, outputs: Outputs, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    def losses(self, outputs: ForecastOutputs, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """The pinball loss in deviations of the series, the mean over values and quantiles."""
         truth = ((labels[:, : self.horizon] - outputs.level[:, None]) / outputs.spread[:, None]).float()
         levels = torch.tensor(self.quantiles, device=truth.device)
@@ -147,13 +147,13 @@ class ForecastTarget(StructuredTarget):
         pinball = torch.maximum(levels * error, (levels - 1) * error).mean(dim=(1, 2))
         return pinball * (outputs.spread / labels[:, self.horizon]).float()
 
-    def consistency_loss(self, student: Outputs, teacher: Outputs) -> Tensor:
+    def consistency_loss(self, student: ForecastOutputs, teacher: ForecastOutputs) -> Tensor:
         return self._apart(student, teacher)
 
-    def distillation_loss(self, student: Outputs, teacher: Outputs, temperature: float) -> Tensor:
+    def distillation_loss(self, student: ForecastOutputs, teacher: ForecastOutputs, temperature: float) -> Tensor:
         return self._apart(student, teacher)
 
-    def _apart(self, student: Outputs, teacher: Outputs) -> Tensor:
+    def _apart(self, student: ForecastOutputs, teacher: ForecastOutputs) -> Tensor:
         """The mean squared distance of two networks' quantiles, in units of the stretch as the teacher saw it."""
         wanted = (teacher.quantiles.detach() - student.level[:, None, None]) / student.spread[:, None, None]
         return (student.values - wanted.float()).square().mean()

@@ -13,8 +13,7 @@ from manyways.data.parts import TRAINING
 from manyways.data.targets import Target
 from manyways.data.targets.forecast import ForecastTarget
 from manyways.errors import NeedsError
-from manyways.methods.ablations import with_values
-from manyways.methods.method import Ablations, Learned, Method
+from manyways.methods.method import Learned, Method
 from manyways.methods.needs import Input, Need
 from manyways.models.estimator import Estimator, EstimatorNetwork
 from manyways.models.estimators.forecasting import LastValues, NaiveHead

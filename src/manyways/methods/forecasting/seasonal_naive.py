@@ -11,8 +11,8 @@ from manyways.methods.bases.naive import NaiveMethod
 class SeasonalNaive(NaiveMethod):
     """Forecast the value at the same place of the last season: the last day of hours, the last week of days.
 
-    The season is that of the data (`read(…, season=…)`); where that is 1 it is the naive forecast. Of forecasts one step
-    ahead its mean absolute error in the training part is the unit of the mean absolute scaled error (MASE).
+    The season is that of the data (`read(…, season=…)`); where that is 1 it is the naive forecast. Its mean absolute
+    error in the training part is the unit of the mean absolute scaled error (MASE).
     """
 
     paper: ClassVar = (

@@ -69,7 +69,7 @@ class ForecastHead(EstimatorHead):
     def decide(self, features: Matrix) -> Array:
         inner, ends = features[:, :-2], np.asarray(features)[:, -2:]
         relative = np.hstack([head.answers(inner) for head in self.members if isinstance(head, EstimatorHead)])
-        return relative * ends[:, 1:] + ends[:, :1]
+        return np.asarray(relative * ends[:, 1:] + ends[:, :1])
 
 
 class NaiveHead(EstimatorHead):
@@ -88,9 +88,7 @@ class NaiveHead(EstimatorHead):
 
 def with_ends(features: Matrix, data: Data) -> Array:
     """Features, and behind them the last value and the deviation of each row's history, float64 [rows, width + 2]."""
-    from scipy.sparse import issparse
-
-    dense = features.toarray() if issparse(features) else np.asarray(features)
+    dense = features if isinstance(features, np.ndarray) else features.toarray()
     return np.hstack([dense, ends_of(data)])
 
 
