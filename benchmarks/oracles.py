@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from manyways.methods.multi_modal.clip import pair_loss, sigmoid_pair_loss
-from manyways.methods.multi_task.multi_task import without_conflicts
+from manyways.methods.multi_task._combinations import without_conflicts
 from manyways.randomness import generator
 
 ALLOWED = 1e-6

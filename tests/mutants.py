@@ -57,7 +57,7 @@ MUTANTS = (
            "        return known\n\n    def rows_used",
            "        return self._with_guesses(known, model)\n\n    def rows_used",
            "tests/methods/semi_supervised/test_self_training.py"),
-    Mutant("PCGrad in a fixed order", "methods/multi_task/multi_task.py",
+    Mutant("PCGrad in a fixed order", "methods/multi_task/_combinations.py",
            "torch.randperm(len(gradients)).tolist()", "list(range(len(gradients)))",
            "tests/methods/multi_task/test_multi_task.py"),
     Mutant("EWC with half of λ", "methods/continual/ewc.py",

@@ -34,7 +34,7 @@ def seed_global(seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     order = np.random.Generator(np.random.Philox(mix(seed, epoch, count))).permutation(count)
     order.setflags(write=False)  # it is kept, and handed out in pieces
@@ -46,7 +46,11 @@ def epoch_positions(count: int, size: int, step: int, seed: int) -> NDArray[np.i
 
     Every row comes once before any comes again. `count` and `size` at least 1.
     """
-    first = step * size
+    return endless_positions(count, step * size, size, seed)
+
+
+def endless_positions(count: int, first: int, size: int, seed: int) -> NDArray[np.int64]:
+    """`size` positions below `count`, from the place `first` in endless, ever new permutations."""
     pieces: list[NDArray[np.int64]] = []
     while size > 0:
         epoch, at = divmod(first, count)

@@ -35,7 +35,8 @@ class Predict:
     role: Pairs = ()
     """Columns that a language model reads, where they have other names: prompt=question."""
     out: Annotated[str, arg(metavar="FILE")] = "-"
-    """File of the CSV; - is the terminal."""
+    """File of the CSV; - is the terminal. Labels with a structure are written in the format that its ending names:
+    .conllu or .conll for tags and trees, .json for boxes, .txt for texts, a folder for masks."""
     probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
     """Add a column with the probability of every class."""
     spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(Predict, "predict", arguments)
     path = None if options.out == "-" else Path(options.out)
     check_file("--out", path)
+    from manyways.data.targets import StructuredTarget
     from manyways.models.saving import load_model
     from manyways.whole import write_whole
 
@@ -65,6 +67,10 @@ def main(arguments: Sequence[str]) -> int:
         raise ModelError(f"{options.model} predicts {why}; leave --probabilities out.")
     data = read_rows(model, options)
     say_notes(data, left_out=False)
+    if path is not None and isinstance(model.target, StructuredTarget) and path.suffix in model.target.endings:
+        model.target.write(data, model.predict(data), path)
+        say(f"{len(data):,} predictions: {path}")
+        return 0
     text = as_csv(rows(model, data, options.probabilities), options.spreadsheet_safe)
     if path is None:
         check_console(text)
@@ -82,6 +88,10 @@ def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any
         return
     outputs = model.predict(data)
     numbers, predictions = data.source_rows.tolist(), outputs.tolist()
+    from manyways.data.targets import StructuredTarget
+
+    if isinstance(model.target, StructuredTarget):
+        predictions = [model.target.cell(each) for each in predictions]
     if outputs.dtype.names is not None:
         yield ["row", *outputs.dtype.names]
         yield from ([row, *values] for row, values in zip(numbers, predictions, strict=True))

@@ -46,7 +46,7 @@ class LabelNotes:
         if len(after.labels) != 1 or after.label.values is before.label.values:
             return cls(fresh, no_numbers(), as_objects([]), guessed, as_objects([]))
         told, held = (each.label.take(fresh).tolist() for each in (after, before))
-        same = np.array([one == other for one, other in zip(told, held, strict=True)], bool)
+        same = np.array([bool(np.all(one == other)) for one, other in zip(told, held, strict=True)], bool)
         answered = fresh[~same]
         return cls(fresh[same], answered, after.label.take(answered), guessed, after.label.take(guessed))
 
@@ -94,4 +94,4 @@ class LabelNotes:
 
 def plain(value: Any) -> Any:
     """A label as JSON can hold it."""
-    return value.item() if isinstance(value, np.generic) else value
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

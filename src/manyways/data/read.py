@@ -66,10 +66,12 @@ def read(
     Args:
         source: A CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files of those;
             running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per class
-            of images or sounds; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of columns, an array,
-            tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`; `digits`, `breast-cancer`,
-            `wine`, `diabetes`, or `arithmetic` for language models. A Gymnasium id such as `CartPole-v1`, an
-            environment, or a function that makes one is read as an environment to act in, which has no rows.
+            of images or sounds; a folder with a table per task, or a mapping from tasks to tables, where task="…" names
+            the column that is to say whose each row is; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of
+            columns, an array, tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`;
+            `digits`, `breast-cancer`, `wine`, `diabetes`, or `arithmetic` for language models. A Gymnasium id such as
+            `CartPole-v1`, an environment, or a function that makes one is read as an environment to act in, which has
+            no rows.
         label: Label column, or several; by default the one called `label`; () for none; or an array of labels. A label
             that is None, NaN or empty is unlabelled.
         input: Input column, or several. By default columns called messages, prompt, prompt and completion, or chosen
@@ -167,6 +169,7 @@ def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], kn
         settings["image_white"],
         labels=labels,
         wanted=frozenset([*(name for names in given.values() for name in names), *([part] if part else [])]),
+        task=next(iter(given.get("task", ())), None),
     )
     table = load(source, options)
     if memory.is_values(label):

@@ -53,7 +53,10 @@ class Tasks:
             column,
             tuple(of_task),
             tuple(of_task.values()),
-            tuple(tuple(sorted(set(labels[rows].tolist()), key=by_kind)) for rows in of_task.values()),
+            tuple(
+                () if labels.ndim > 1 else tuple(sorted(set(labels[rows].tolist()), key=by_kind))
+                for rows in of_task.values()
+            ),
         )
 
     def __len__(self) -> int:
@@ -96,6 +99,51 @@ class Tasks:
                 f"{', …' if len(self.names) > 10 else ''}."
             )
         return tasks
+
+
+@dataclass(frozen=True, eq=False)
+class TaskNumbers:
+    """The tasks of rows, whatever these are learned for.
+
+    Attributes:
+        names: Tasks as texts, in the order in which they first come.
+        numbers: The place of each row's task among them, int64 [rows]; -1 where a row has none.
+    """
+
+    names: tuple[str, ...]
+    numbers: NDArray[np.int64]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of rows of each task."""
+        counts = np.bincount(self.numbers[self.numbers >= 0], minlength=len(self.names))
+        return dict(zip(self.names, counts.tolist(), strict=True))
+
+
+def task_numbers(data: Data, *, some_may_lack: bool = False) -> TaskNumbers:
+    """The tasks of the rows of `data`, which has that role.
+
+    Args:
+        data: The rows.
+        some_may_lack: True if rows may have none.
+
+    Raises:
+        DataError: Rows have no task, and they may not lack it.
+    """
+    (column,) = data.roles["task"]
+    values = data.take(column)
+    lost = is_missing(values)
+    if lost.any() and not some_may_lack:
+        raise DataError(
+            f"{int(lost.sum()):,} of {len(lost):,} training rows of {data.name} have no task in the column {column!r}, "
+            f"the first is row {int(np.flatnonzero(lost)[0])} (rows count from 0); name theirs, or leave those rows "
+            "out."
+        )
+    places: dict[str, int] = {}
+    numbers = np.full(len(values), -1, np.int64)
+    for row in np.flatnonzero(~lost):
+        numbers[row] = places.setdefault(str(values[row]), len(places))
+    return TaskNumbers(tuple(places), numbers)
 
 
 def _in_order(training: Data, labelled: RowNumbers, values: list[Any]) -> dict[Any, RowNumbers]:

@@ -138,10 +138,13 @@ def with_label_values(data: "Data", which: NDArray[Any], labels: NDArray[Any], *
     values = np.array(column.values[np.arange(len(column))], copy=True)
     if values.dtype.kind in "US":
         values = values.astype(object)
-    values[rows] = labels
+    values[rows] = column.of.labels(column.name, labels)
+    absent = None if column.absent is None else column.absent.copy()
+    if absent is not None:
+        absent[rows] = False
     visible = data.visible.copy()
     visible[rows] = True
-    columns = {**data.columns, column.name: replace(column, values=values)}
+    columns = {**data.columns, column.name: replace(column, values=values, absent=absent)}
     return replace(
         data, columns=columns, visible=visible, guessed=marks if marks.any() else None, allowance=left, origin=None
     )  # fmt: skip

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from manyways.checked_json import DAMAGED, described
+from manyways.data.categories import as_objects
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.targets import NumberTarget, Target
+from manyways.data.kinds import KINDS
+from manyways.data.targets import NumberTarget, Prediction, StructuredTarget, Target
 from manyways.errors import DataWarning, ModelError
 from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.lineage import NO_LINEAGE, Lineage
@@ -68,7 +70,8 @@ class Committee(Model):
         target = voters[0].target
         assert target is not None
         network = nn.ModuleList([voter.network for voter in voters])
-        own = target if target.classification else NumberTarget(target.name)  # each member has its own unit
+        # Each member has its own unit of a number.
+        own = target if target.probabilistic or target.structured else NumberTarget(target.name)
         return cls(network=network, target=own, seats=tuple(seats), vote=vote, start=start)
 
     @property
@@ -93,16 +96,38 @@ class Committee(Model):
 
     def predict(self, source: "Source") -> NDArray[Any]:
         data = self._known_rows(source)
-        if self.target.classification:
-            return self.target.decode(self._shares(data).argmax(1))
+        if isinstance(self.target, StructuredTarget):
+            codes = [each.code for each in self.predictions(data)]
+            return as_objects([self.target.decode(code[None])[0] for code in codes])
+        if self.target.probabilistic:
+            return self.target.decode(self.target.most_probable(self._shares(data)))
         with _silent():
             return np.asarray(np.mean([member.predict(data) for member in self.members], axis=0))
 
+    def predictions(self, source: "Source") -> list[Prediction]:
+        """The encoded prediction for each row, and how sure the committee is of it, of a label with a structure."""
+        target, data = self.target, self._known_rows(source)
+        if not isinstance(target, StructuredTarget):
+            raise ModelError(f"The model predicts the {target.kind} {target.name!r}; use predict.")
+        with _silent():
+            of_members = [self._in_own_codes(target, member, data) for member in self.members]
+        return [target.vote(votes) for votes in zip(*of_members, strict=True)]
+
+    def confidences(self, source: "Source") -> NDArray[np.float64]:
+        """The confidence of the prediction for each row, in (0, 1), float64 [rows]."""
+        return np.array([each.confidence for each in self.predictions(source)])
+
+    def _in_own_codes(self, target: StructuredTarget, member: Model, data: Data) -> list[Prediction]:
+        """The predictions of `member`, encoded as the committee does: each may have learned other codes."""
+        predicted: list[Prediction] = member.predictions(data)
+        if member.target == target:
+            return predicted
+        labels = member.predict(data)
+        own = target.codes_of(KINDS.find(target.column_kind).labels(target.name, labels), data)
+        return [Prediction(code, each.confidence) for code, each in zip(own, predicted, strict=True)]
+
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
-        if not self.target.classification:
-            raise ModelError(
-                f"The model predicts the number {self.target.name!r}, which has no probabilities; use predict."
-            )
+        self.target.require_probabilities()
         return self._shares(self._known_rows(source))
 
     def _shares(self, data: Data) -> NDArray[np.float32]:
@@ -110,8 +135,14 @@ class Committee(Model):
         with _silent():
             for member in self.members:
                 said = member.probabilities(data)
-                total += said if self.vote == "mean" else np.eye(self.target.width)[said.argmax(1)]
+                total += said if self.vote == "mean" else self._votes(said)
         return np.asarray(total / len(self.members), np.float32)
+
+    def _votes(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """One vote for each answer that is the most probable, [rows, width]."""
+        if self.target.classification:
+            return np.asarray(np.eye(self.target.width)[probabilities.argmax(1)])
+        return np.asarray(probabilities > 0.5, np.float64)
 
     def _known_rows(self, source: "Source") -> Data:
         """The rows of `source`, with a warning where they hold categories that no member ever saw."""
@@ -120,9 +151,14 @@ class Committee(Model):
         return data
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
-        """The logarithm of the members' share for each class, or the mean of their numbers in the label's own unit."""
-        if self.target.classification:
-            return np.asarray(np.log(self.probabilities(source) + np.float32(LEAST)))
+        """The logarithm of the members' share for each class, or the mean of their numbers in the label's own unit.
+
+        Of a set of classes the log odds of each.
+        """
+        if self.target.probabilistic:
+            shares = self.probabilities(source)
+            odds = shares if self.target.classification else shares / (1 - shares + np.float32(LEAST))
+            return np.asarray(np.log(odds + np.float32(LEAST)))
         return np.asarray(self.predict(source)[:, None], np.float32)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
@@ -131,6 +167,10 @@ class Committee(Model):
     def evaluate_rows(self, source: "Source", metric: str) -> Evaluation:
         data = labelled(source, self.encoding(), [self.target])
         known = data.select(data.known)
+        if isinstance(self.target, StructuredTarget):
+            predicted, codes = [each.code for each in self.predictions(known)], self.target.encode(known, hidden=True)
+            scores, by_row = self.target.scores_of_rows(predicted, codes, known, metric)
+            return Evaluation(scores, of_all_rows(by_row, data.known))
         outputs, truth = self.outputs(known), self.target.encode(known, hidden=True)
         scores = self.target.scores(outputs, truth)
         return Evaluation(scores, of_all_rows(self.target.pseudo_values(metric, outputs, truth), data.known))

@@ -14,6 +14,7 @@ from torch import nn
 
 from manyways.checked_json import Described, brief, described
 from manyways.damaged import damaged
+from manyways.data.tasks import task_numbers
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.abilities.language import LONGEST
 from manyways.models.evaluation import Evaluation
@@ -191,8 +192,9 @@ class LanguageModel(Model):
         margin, by how much. What an answer is worth is its score, or without scores the mean log p of its tokens; the
         model that training began with is not asked. Answers with a label that judges them: the same over all pairs of
         a desirable and an undesirable one. Answers to prompts, or else running text: nats_per_token, perplexity and
-        nats_per_character, which alone compares models with different tokens. A reward model has none of these, a
-        masked one only the first two of text.
+        nats_per_character, which alone compares models with different tokens; where rows are of several tasks, also
+        the nats_per_token of each, and mean_nats_per_token, in which each task counts the same. A reward model has none
+        of these, a masked one only the first two of text.
         """
         return dict(self.evaluate_rows(source, "").scores)
 
@@ -218,7 +220,7 @@ class LanguageModel(Model):
                 nats = nats_of_text(self.network, reader, data)
             else:
                 return preferred
-            read = nats.evaluation(metric)
+            read = nats.evaluation(metric, task_numbers(data, some_may_lack=True) if data.has("task") else None)
             return Evaluation({**preferred.scores, **read.scores}, preferred.rows if read.rows is None else read.rows)
 
     def margins(self, source: "Source") -> NDArray[np.float32]:

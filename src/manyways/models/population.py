@@ -116,6 +116,17 @@ class Population(nn.Module, Generic[NetworkT]):
             self.calibrate(inputs)
         return self._carry_out(self._first(count_of(inputs)), inputs, int(self.decided) == VECTORISED)
 
+    def each(self, function: Callable[[NetworkT, Any], Tensor], given: Any) -> list[Tensor]:
+        """The result of `function` for each member, of the network with its weights and its own of what is `given`."""
+        whole = _Applied(self._template[0], function)
+        tensors = {f"network.{name}": tensor.unbind(0) for name, tensor in self._first(count_of(given)).items()}
+        members = [dict(zip(tensors, weights, strict=True)) for weights in zip(*tensors.values(), strict=True)]
+        with torch.autocast(self.decided.device.type, enabled=False):
+            return [
+                functional_call(whole, weights, (sliced(given, number),), tie_weights=self._tied)
+                for number, weights in enumerate(members)
+            ]
+
     def calibrate(self, inputs: Any) -> None:
         """Choose how members are run, on `inputs` such as a call takes, where it has not been chosen yet."""
         if int(self.decided) == UNDECIDED:
@@ -156,6 +167,17 @@ class Population(nn.Module, Generic[NetworkT]):
             outputs = leaves(self._carry_out(tensors, mapped(lambda tensor: tensor[:few], inputs), vectorised))
             total = sum((out.float().sum() for out in outputs if out.is_floating_point()), torch.zeros(()))
         torch.autograd.grad(total, learned, allow_unused=True)
+
+
+class _Applied(nn.Module, Generic[NetworkT]):
+    """A function of a network as a module, so that it can be called with other weights."""
+
+    def __init__(self, network: NetworkT, function: Callable[[NetworkT, Any], Tensor]) -> None:
+        super().__init__()
+        self.network, self.function = network, function
+
+    def forward(self, given: Any) -> Tensor:
+        return self.function(self.network, given)
 
 
 def member_norms(tensors: Mapping[str, Tensor]) -> Tensor:

@@ -45,9 +45,13 @@ class AccuracyMatrix:
             self.rows[event.note] = self.accuracies(event.model())
 
     def accuracies(self, model: Model) -> Row:
-        """The accuracy of `model` on each task, in [0, 1]."""
+        """The accuracy of `model` on each task, in [0, 1]; of a label with a structure its usual score."""
         return tuple(
-            float((model.predict(rows) == rows.take(rows.label.name)).mean()) if len(rows) else None
+            None
+            if not len(rows)
+            else model.evaluate(rows)[model.label_target.metrics[0]]
+            if model.label_target.structured
+            else float((model.predict(rows) == rows.take(rows.label.name)).mean())
             for rows in self._test
         )
 

@@ -18,7 +18,8 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
 from manyways.methods.multi_modal.fusion import Fusion
-from manyways.methods.multi_task.multi_task import MultiTask, by_uncertainty, without_conflicts
+from manyways.methods.multi_task._combinations import by_uncertainty, without_conflicts
+from manyways.methods.multi_task.multi_task import MultiTask
 from manyways.methods.self_supervised.simclr import SimCLR
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.transfer.linear_probe import LinearProbe
@@ -193,7 +194,7 @@ def test_pcgrad_looks_at_labels_in_an_order_that_changes(digits: Data) -> None:
         orders.append(tuple(map(tuple, given)))
         return without_conflicts(products, given)
 
-    with patch("manyways.methods.multi_task.multi_task.without_conflicts", noting):
+    with patch("manyways.methods.multi_task._combinations.without_conflicts", noting):
         for step in range(20):
             take_step(method, learner, make_optimizer(method, learner), step, 20, 0)
     assert {order for given in orders for order in given} == set(permutations(range(3)))

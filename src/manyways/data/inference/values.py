@@ -14,6 +14,7 @@ from manyways.data.inference.join import joined
 from manyways.data.inference.objects import column_from_objects
 from manyways.data.inference.table import Table, TypedColumn, like, table_of
 from manyways.data.parts import TRAINING
+from manyways.data.sources import of_tasks
 from manyways.data.sources.base import IN_MEMORY, Cells, Item, Media, Options, Raw, RawColumn, RawTable, Typed, Values
 from manyways.errors import DataError
 
@@ -21,7 +22,7 @@ from manyways.errors import DataError
 def load(source: Any, options: Options) -> Table:
     """The table that `source` holds. Raises DataError where no reader can read it, or a column has no one type."""
     with sources.unreadable(source):
-        raw = sources.opened(source, options)
+        raw = of_tasks.folder(source, options) or sources.opened(source, options)
         with sources.renamed(raw.alias):
             return _typed(raw, options)
 

@@ -60,6 +60,10 @@ class ColumnKind:
         """True if labels, objects [n], look like this kind, and not like categories or numbers."""
         return False
 
+    def labels(self, name: str, values: Any) -> Any:
+        """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`."""
+        return values
+
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""
         return self.name

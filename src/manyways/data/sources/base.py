@@ -44,6 +44,7 @@ class Options:
 
     Attributes:
         wanted: The columns that roles or the part name, for sources that would else leave them out.
+        task: The column that has the role task, which files may say by their names.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Options:
     channels: int | None = None
     labels: tuple[str, ...] = ("label",)
     wanted: frozenset[str] = frozenset()
+    task: str | None = None
 
     @property
     def names(self) -> frozenset[str]:

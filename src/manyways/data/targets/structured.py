@@ -1,8 +1,10 @@
 """Labels with a structure (sequences, trees, spans, boxes, masks): structured prediction."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
@@ -63,10 +65,16 @@ class StructuredTarget(Target, ABC):
     activation = "identity"
     structured = True
     supports: ClassVar[frozenset[str]] = frozenset()
+    endings: ClassVar[tuple[str, ...]] = ()
+    """Endings of files that `write` writes; "" for a folder."""
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[Prediction]:
         """The prediction for each row of a batch, of the outputs for it."""
+
+    def vote(self, predictions: Sequence[Prediction]) -> Prediction:
+        """The prediction of a committee for one row, of those of its members: here that of the surest one."""
+        return max(predictions, key=lambda each: each.confidence)
 
     @abstractmethod
     def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
@@ -82,9 +90,48 @@ class StructuredTarget(Target, ABC):
     def scores_of(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """The metrics by name, each [...], of statistics [..., sums] added up over rows."""
 
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        """A row with its true and its predicted label as JSON values, for a report to draw.
+
+        The drawing is that of its kind in `manyways.comparison.report.drawings`, which says what it takes. Here: both
+        labels in words.
+
+        Args:
+            row: The row alone.
+            truth: Its encoded label.
+            predicted: The predicted code.
+        """
+        true, guess = (str(self.decode(np.asarray(code)[None])[0]) for code in (truth, predicted))
+        return {"truth": true, "predicted": guess}
+
+    def row_scores(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
+        """The usual score of each row by itself, float64 [rows], NaN where it has none: a report shows the worst."""
+        return self.scores_of(self.statistics(predicted, truth, rows))[self.metrics[0]]
+
+    def cell(self, label: Any) -> str:
+        """A label, as `decode` gives it, as the cell of a table: text as it is, lists and objects as JSON."""
+        return label if isinstance(label, str) else json.dumps(label, ensure_ascii=False)
+
+    def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
+        """Write `labels`, as `predict` gives them for `rows`, to `path` in the format that its ending names.
+
+        Raises:
+            DataError: The file cannot be written.
+        """
+        raise DataError(f"Labels of the kind {self.kind} are written as CSV alone: name a file that ends with .csv.")
+
     @abstractmethod
     def losses(self, outputs: Outputs, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """The loss of each row, [rows]."""
+
+    def pseudo_labels_of(self, outputs: Outputs, threshold: float) -> tuple[Tensor, Tensor]:
+        """Guesses as encoded labels, unlabelled where unsure, and the share [rows] of a row's parts that are sure.
+
+        Args:
+            outputs: Outputs for rows.
+            threshold: Least probability of a part (a word's tag, a pixel's class) that counts.
+        """
+        self._no_vector()
 
     def scores_of_rows(
         self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data, metric: str = ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.data import Data
-from manyways.data.targets import Target
+from manyways.data.targets import Target, predictions
 from manyways.errors import ParameterError
 from manyways.methods.bases._federation import FederatedLearner, Federation, by_client, secret_seed
 from manyways.methods.bases._privacy import (
@@ -28,7 +28,7 @@ from manyways.methods.bases._rounds import RoundPlan, Rounds
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, NotNegative, Positive, Share
-from manyways.methods.needs import Client, Input, Label
+from manyways.methods.needs import AnyLabel, Client, Input
 from manyways.models.model import Model
 from manyways.models.population import Weights, clip_members
 from manyways.randomness import generator, mix
@@ -95,9 +95,9 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
     noise_seed: Annotated[int, Interval("[0, 9007199254740992)")] | None = None
     """The seed of the noise and its throws; None draws a secret, other in every run, on which the privacy rests."""
 
-    needs: ClassVar = (Input, Label, Client)
+    needs: ClassVar = (Input, AnyLabel, Client)
     uses: ClassVar = ("weight",)
-    gives: ClassVar = frozenset({"classify", "regress", "embed"})
+    gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset({"embed"})
 
     field_trials: ClassVar = {
@@ -162,9 +162,14 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
 
     def mean_losses(self, learner: FederatedT, batch: Batch) -> Tensor:
         """The mean loss of each client at work on the rows of its batch, float [clients]."""
-        outputs = learner.federation.members(batch["inputs"])
-        losses: Tensor = learner.target.losses(outputs, batch["labels"]) * batch["weights"]
-        return losses.sum(1)
+        target, members = learner.target, learner.federation.members
+        if target.structured:  # what a head gives need be no tensor that all clients share
+            rows = {"inputs": batch["inputs"], "labels": batch["labels"]}
+            losses = torch.stack(members.each(lambda own, of: target.losses(own(of["inputs"]), of["labels"]), rows))
+        else:
+            losses = target.losses(members(batch["inputs"]), batch["labels"])
+        mean: Tensor = (losses * batch["weights"]).sum(1)
+        return mean
 
     def mean_weights(self, learner: FederatedT, number: int) -> Weights:
         """The mean of the clients' weights after the round `number`, by their rows; with noise, as it may be told."""
@@ -206,6 +211,8 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         return super().make_target(data, model)
 
     def prepare(self, learner: FederatedT) -> None:
+        if learner.target.structured:
+            return
         positions = learner.federation.some_rows(learner.federation.rounds.width)
         learner.federation.members.calibrate(by_client(learner.take(positions.ravel()), positions))
 
@@ -216,12 +223,13 @@ class FederatedMethod(PredictingMethod[FederatedT], Generic[FederatedT]):
         inputs = learner.take(positions.ravel())
         if self.augment and len(positions):
             inputs = learner.views.weak(inputs, rng)
+        labels = learner.labels_at(positions.ravel())
         weights = (np.arange(rounds.width) < counts[:, None]) / counts[:, None].astype(np.float32)
         if learner.weights is not None:
             weights *= learner.weights.numpy()[positions]
         return {
             "inputs": by_client(inputs, positions),
-            "labels": learner.labels_at(positions.ravel()).view(positions.shape),
+            "labels": labels.view(*positions.shape, *labels.shape[1:]),
             "weights": torch.from_numpy(weights).to(learner.device),
             "epsilon": self._epsilon(rounds.begun(step + 1)) if self.private else None,
         }

@@ -20,7 +20,7 @@ from manyways.training.learner import LabelledLearner
 class AveragedLearner(LabelledLearner):
     """A learner of labelled rows, with the exponential moving average of its network, where there is one."""
 
-    average: AverageNetwork[Network] | None = None
+    average: AverageNetwork[Network] | None
 
 
 @dataclass(frozen=True, kw_only=True)

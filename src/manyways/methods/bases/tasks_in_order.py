@@ -12,17 +12,17 @@ from torch import Tensor
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
 from manyways.data.storage import RowNumbers
-from manyways.data.targets import Target
+from manyways.data.targets import Target, predictions
 from manyways.data.tasks import Tasks
 from manyways.errors import TrainingError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
 from manyways.methods.fields import NotNegative, Positive, Share
-from manyways.methods.needs import Classes, Input, Task
-from manyways.models.heads import Head
+from manyways.methods.needs import ClassesOrStructure, Input, Task
+from manyways.models.heads import Head, StructuredHead
 from manyways.models.model import Model
 from manyways.models.network import Network
-from manyways.models.predictor import Predictor
+from manyways.models.structured import predictor_for
 from manyways.models.task_predictor import TaskPredictor, classes_of
 from manyways.training.learner import LabelledLearner
 
@@ -45,7 +45,8 @@ class ContinualLearner(LabelledLearner):
         self.task_of = np.full(len(self.rows), -1)
         for at, rows in enumerate(self.tasks.rows):
             self.task_of[rows] = at
-        self.own = torch.from_numpy(classes_of(self.tasks, target))
+        classes = classes_of(self.tasks, target) if target.classification else np.ones((len(self.tasks), 1), bool)
+        self.own = torch.from_numpy(classes)
         self.register_buffer("begun", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -100,8 +101,8 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
     augment: bool = False
     """True if batches are seen through weak views."""
 
-    needs: ClassVar = (Input, Classes, Task)
-    gives: ClassVar = frozenset({"classify", "embed"})
+    needs: ClassVar = (Input, ClassesOrStructure, Task)
+    gives: ClassVar = (predictions() - predictions(structured=False)) | {"classify", "embed"}
     takes: ClassVar = frozenset({"embed"})
 
     @classmethod
@@ -112,6 +113,11 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         if reason := super().lacks(data, model):
             return reason
+        if self.scenario == "task" and not data.classification:
+            return (
+                f"with scenario='task' rows are asked for a class among those of their task, and the label "
+                f"{data.label.name!r} is of the kind {data.label.kind}. Leave it out: scenario='class'."
+            )
         if self.scenario == "task":
             tasks = Tasks.of(data)
             for at, classes in enumerate(tasks.classes):
@@ -124,16 +130,14 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
         return None
 
     def goes_on_with(self, head: Head | None) -> bool:
-        """True of a head whose last layer has a bias for each class: see `NEVER`."""
-        return head is not None and head.last is not None
+        """True of a head whose last layer has a bias for each class (see `NEVER`), or which predicts a structure."""
+        return isinstance(head, StructuredHead) or (head is not None and head.last is not None)
 
     def draw(self, learner: ContinualT, step: int, rng: torch.Generator) -> Batch:
         task = learner.task_at(step)
         rows = self.choose(learner, task, step)
-        inputs = learner.take(rows)
         return {
-            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
-            **learner.labels_of(rows),
+            **learner.see("weak" if self.augment else None, rows, rng),
             "allowed": self.allowed(learner, rows, task).to(learner.device),
         }
 
@@ -148,7 +152,10 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
         return learner.own[: task + 1].any(0).expand(len(rows), -1)
 
     def loss(self, learner: ContinualT, batch: Batch) -> Loss:
-        return learner.label_loss(among(learner.network(batch["inputs"]), batch["allowed"]), batch), {}
+        outputs = learner.network(batch["inputs"])
+        if learner.target.classification:
+            outputs = among(outputs, batch["allowed"])
+        return learner.label_loss(outputs, batch), {}
 
     def after(self, learner: ContinualT, step: int) -> None:
         task = learner.task_at(step)
@@ -164,9 +171,9 @@ class ContinualMethod(LabelledMethod[ContinualT], Generic[ContinualT]):
         if self.scenario == "task":
             return TaskPredictor(network=learner.network, inputs=learner.encoding, target=target, tasks=learner.tasks)
         network = copy.deepcopy(learner.network)
-        if network.head and network.head.last:
+        if target.classification and network.head and network.head.last:
             network.head.last.bias.data[~learner.own[: int(learner.begun)].any(0)] = NEVER
-        return Predictor(network=network, inputs=learner.encoding, target=target)
+        return predictor_for(target, network, learner.encoding)
 
     def schedule(self, step: int, steps: int) -> float:
         """Constant after the warm-up, if there is one."""

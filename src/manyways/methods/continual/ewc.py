@@ -14,6 +14,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.tasks_in_order import ContinualLearner, ContinualMethod, among
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.method import Ablations
+from manyways.methods.needs import Classes, Input, Task
 from manyways.models.model import Model
 from manyways.randomness import mix
 
@@ -62,6 +63,8 @@ class EWC(ContinualMethod[EWCLearner]):
     decay: Annotated[float, Interval("(0, 1]")] = 1.0
     """By how much importances fade with every task (γ), where `online`."""
 
+    needs: ClassVar = (Input, Classes, Task)
+    gives: ClassVar = frozenset({"classify", "embed"})
     paper: ClassVar = "Kirkpatrick et al., Overcoming catastrophic forgetting in neural networks, PNAS 2017"
 
     def __post_init__(self) -> None:

@@ -66,7 +66,8 @@ class Replay(ContinualMethod[ReplayLearner]):
     memory: Count = 500
     """Rows that are kept, of all tasks together."""
     selection: Literal["balanced", "reservoir"] = "balanced"
-    """Choice of the rows: as many of each class as fit, drawn at random; or each row with the same probability."""
+    """Choice of the rows: as many of each class as fit, drawn at random (of each task, where labels have a structure);
+    or each row with the same probability."""
     memory_share: Annotated[float, Interval("(0, 1)")] = 0.5
     """Share of a batch that is of the memory, once a task has ended."""
 
@@ -98,7 +99,8 @@ class Replay(ContinualMethod[ReplayLearner]):
         rng = np.random.Generator(np.random.Philox(mix(learner.seed, task, 5)))
         memory, rows = learner.memory.cpu().numpy(), learner.tasks.rows[task]
         if self.selection == "balanced":
-            memory = balanced(memory, rows, learner.labels.numpy(), rng)
+            codes = learner.labels.numpy() if learner.target.classification else learner.task_of
+            memory = balanced(memory, rows, codes, rng)
         else:
             seen = sum(len(each) for each in learner.tasks.rows[:task])
             memory = reservoir(memory, seen, rng.permutation(rows), rng)

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from manyways.data.data import Data
-from manyways.data.targets import predictions
+from manyways.data.encoding import Encoded
+from manyways.data.storage import RowNumbers
+from manyways.data.targets import Outputs, predictions
 from manyways.data.targets.base import DISTILLATION
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import LabelledMethod
@@ -16,13 +18,20 @@ from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
+from manyways.models.network import Network
+from manyways.models.structured import StructuredPredictor
 from manyways.training.learner import LabelledLearner
 
 
 class DistillLearner(LabelledLearner):
-    """A learner of encoded rows, and the teacher's outputs on all of them, float32 [rows, outputs]."""
+    """A learner of encoded rows, with the teacher's outputs on all of them, float32 [rows, outputs]; or the teacher.
+
+    The teacher itself is there where the label has a structure: its outputs on all rows at once would be too many.
+    """
 
     teacher_outputs: Tensor
+    teacher: Network | None
+    teacher_rows: Encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,11 @@ class Distill(LabelledMethod[DistillLearner]):
         assert model.target is not None
         network, encoding = self.start_network(data, None, model.target)
         learner = self.make_learner(network, data, encoding, model.target, seed)
+        learner.teacher = None
+        if isinstance(model, StructuredPredictor):
+            learner.teacher = model.copy_of_network().requires_grad_(False)
+            learner.teacher_rows = model.inputs.encode(learner.training_data)
+            return learner
         # The teacher sees the rows as they are, so each row passes through it only once.
         learner.register_buffer("teacher_outputs", torch.from_numpy(model.outputs(data.training)))
         return learner
@@ -64,10 +78,25 @@ class Distill(LabelledMethod[DistillLearner]):
     def draw(self, learner: DistillLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.everything, self.batch_size, step)
         return {
-            "inputs": learner.views.weak(learner.take(rows), rng),
-            "teacher_outputs": learner.teacher_outputs[torch.from_numpy(rows).to(learner.device)],
+            "inputs": learner.target.unmoved(learner.views, "weak", learner.take(rows), rng),
+            "teacher_outputs": self._taught(learner, rows),
             **learner.labels_of(rows),
         }
+
+    @torch.no_grad()
+    def _taught(self, learner: DistillLearner, rows: RowNumbers) -> Outputs:
+        """The teacher's outputs on `rows`, which it sees as they are."""
+        if learner.teacher is None:
+            return learner.teacher_outputs[torch.from_numpy(rows).to(learner.device)]
+        return learner.teacher.eval()(learner.teacher_rows.batch(rows, learner.device))
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if model is not None and model.target is not None and DISTILLATION not in model.target.supports:
+            return (
+                f"it compares a student's outputs with a teacher's, which is not defined for the label "
+                f"{model.target.name!r} of the kind {model.target.kind}. Of such labels learn supervised and fine-tune."
+            )
+        return super().lacks(data, model)
 
     def loss(self, learner: DistillLearner, batch: Batch) -> Loss:
         outputs, target, weight = learner.network(batch["inputs"]), learner.target, self.label_weight

@@ -1,7 +1,6 @@
 """Multi-task learning: several labels of a row, by one network that they share."""
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,41 +13,10 @@ from manyways.data.targets import Targets
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch
 from manyways.methods.bases.labels import LabelsLearner, LabelsMethod
+from manyways.methods.multi_task._combinations import by_uncertainty, conflict_free
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.networks import Networks
-
-
-def by_uncertainty(losses: Tensor, log_variances: Tensor, classes: Tensor) -> Tensor:
-    """Losses [labels] weighted by what a model does not know of each label (Kendall, Gal & Cipolla 2018, section 3).
-
-    log_variances: s = log σ² of each label, learned; classes: bool, which of them are cross-entropies. Σ L e^−s + s/2
-    for classes, Σ L e^−s / 2 + s/2 for squared errors.
-    """
-    precisions = torch.where(classes, 1.0, 0.5) * (-log_variances).exp()
-    return (precisions * losses + log_variances / 2).sum()
-
-
-def without_conflicts(products: Tensor, orders: Sequence[Sequence[int]]) -> Tensor:
-    """Weights [labels] of the labels' gradients whose sum is PCGrad's (Yu et al. 2020, algorithm 1).
-
-    products: the inner products of the gradients [labels, labels]; orders: in which order each label's gradient looks
-    at the others. Where two point against each other, the part of the one along the other is taken out.
-    """
-    kept = torch.eye(len(products), dtype=products.dtype, device=products.device)
-    for own, others in enumerate(orders):
-        for other in others:
-            along = kept[own] @ products[:, other]
-            if other != own and along < 0:
-                kept[own, other] -= along / products[other, other]
-    return kept.sum(0)
-
-
-def conflict_free(gradients: Tensor) -> Tensor:
-    """PCGrad's sum [weights] of the labels' gradients [labels, weights], which look at each other in random orders."""
-    # From the global generator, which is a function of (seed, step) here.
-    orders = [torch.randperm(len(gradients)).tolist() for _ in gradients]
-    return without_conflicts((gradients @ gradients.T).cpu(), orders).to(gradients.device) @ gradients
 
 
 class MultiTaskLearner(LabelsLearner):

@@ -95,6 +95,12 @@ def _classes(data: Data) -> str | None:
     )
 
 
+def _classes_or_structure(data: Data) -> str | None:
+    if reason := _any_label(data):
+        return reason
+    return None if kind_of(data).structured else _classes(data)
+
+
 def _unlabelled(data: Data) -> str | None:
     if not data.has("label") or not data.training.labelled.all():
         return None
@@ -125,4 +131,7 @@ Confidence = Need(
 )  # fmt: skip
 SeveralLabels = Need("labels", "several labels", _labels, labelled=True)
 Classes = Need("classes", "a label that is a category", _classes, labelled=True)
+ClassesOrStructure = Need(
+    "classes-or-structure", "a label that is a category, or has a structure", _classes_or_structure, labelled=True
+)
 Unlabelled = Need("unlabelled", "rows without a label", _unlabelled)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from manyways.data.data import Data
-from manyways.data.targets import Target, predictions
+from manyways.data.targets import StructuredTarget, Target, kind_of, predictions
 from manyways.data.targets.base import PSEUDO_LABELS
 from manyways.errors import ParameterError
 from manyways.methods.bases.gradient import Batch, Loss
@@ -140,6 +140,16 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
                 f"threshold_rule={self.threshold_rule!r}. Leave it out, or write threshold_rule='freematch'."
             )
 
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model):
+            return reason
+        if kind_of(data).structured and self.threshold_rule != "fixed":
+            return (
+                f"its threshold rule {self.threshold_rule!r} counts classes, and the label {data.label.name!r} is of "
+                f"the kind {kind_of(data).kind}. Take threshold_rule='fixed'."
+            )
+        return None
+
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         """With guesses that count from the first step on."""
@@ -151,6 +161,8 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     def begin(self, data: Data, model: Model | None, seed: int) -> FixMatchLearner:
         learner = super().begin(data, model, seed)
         learner.average = AverageNetwork(learner.network, self.average_decay)
+        if learner.target.structured:
+            return learner
         learner.balance = ClassBalance(learner.target, learner.labels_at(learner.labelled))
         learner.rule = THRESHOLD_RULES.find(self.threshold_rule)(learner.target, len(learner.rows), self.threshold)
         return learner
@@ -158,16 +170,20 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
     def draw(self, learner: FixMatchLearner, step: int, rng: torch.Generator) -> Batch:
         positions = learner.pick(learner.labelled, self.batch_size, step)
         guessed = learner.pick(learner.unlabelled, self.batch_size * self.unlabelled_ratio, step, 1)
-        hidden = learner.take(guessed)
-        labelled, strong = learner.views.weak(learner.take(positions), rng), learner.views.strong(hidden, rng)
+        target, hidden = learner.target, learner.take(guessed)
+        labelled = learner.see("weak", positions, rng)
+        strong = target.unmoved(learner.views, "strong", hidden, rng)
+        taught = {name: torch.cat([labelled["inputs"][name], strong[name]]) for name in hidden}
         return {
-            "weak": learner.views.weak(hidden, rng),
-            "taught": {name: torch.cat([labelled[name], strong[name]]) for name in hidden},
+            **labelled,
+            "weak": target.unmoved(learner.views, "weak", hidden, rng),
+            "taught": taught,
             "guessed": torch.from_numpy(guessed).to(learner.device),
-            **learner.labels_of(positions),
         }
 
     def loss(self, learner: FixMatchLearner, batch: Batch) -> Loss:
+        if isinstance(learner.target, StructuredTarget):
+            return self._loss_of_structure(learner, learner.target, batch)
         with torch.no_grad():  # guesses are targets: a backward pass through them would cost and change nothing
             weak = learner.target.probabilities(learner.network(batch["weak"]))
             aligned = learner.balance(weak)
@@ -184,8 +200,21 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
             loss = loss + self.fairness_weight * parts["fairness"]
         return loss, parts
 
+    def _loss_of_structure(self, learner: FixMatchLearner, target: StructuredTarget, batch: Batch) -> Loss:
+        """As `loss`: each part of a guess (a word's tag, a pixel's class) counts where it is sure enough."""
+        with torch.no_grad():
+            guesses, share = target.pseudo_labels_of(learner.network(batch["weak"]), self.threshold)
+        outputs, labelled = learner.network(batch["taught"]), len(batch["labels"])
+        supervised = learner.label_loss(outputs[:labelled], batch)
+        # Rows with few sure parts count as much less: the mean is over all parts of all rows.
+        consistency = (share * target.losses(outputs[labelled:], guesses)).mean()
+        parts = {"supervised": supervised, "consistency": consistency, "confident": share.mean()}
+        return supervised + self.unlabelled_weight * consistency, parts
+
     def after(self, learner: FixMatchLearner, step: int) -> None:
         learner.average.follow(learner.network, step)
+        if learner.target.structured:
+            return
         learner.balance.follow()
         learner.rule.follow()
 

@@ -76,8 +76,8 @@ class MeanTeacher(LabelledMethod[MeanTeacherLearner]):
         rows = {name: torch.cat([a, b]) for (name, a), b in zip(
             learner.take(positions).items(), learner.take(hidden).values(), strict=True)}  # fmt: skip
         return {
-            "student": learner.views.weak(rows, rng),
-            "teacher": learner.views.weak(rows, rng),
+            "student": learner.target.unmoved(learner.views, "weak", rows, rng),
+            "teacher": learner.target.unmoved(learner.views, "weak", rows, rng),
             **learner.labels_of(positions),
             "progress": learner.progress(step),
         }

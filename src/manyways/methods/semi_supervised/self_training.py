@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.data.categories import as_objects
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
+from manyways.data.targets import StructuredTarget
 from manyways.methods.bases.relabelling import RelabellingMethod, hidden
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
@@ -70,10 +72,14 @@ class SelfTraining(RelabellingMethod):
         rows, target = hidden(known), model.label_target
         if not len(rows):
             return known
-        probabilities = model.probabilities(known.select(rows))
-        # Of a label that answers several questions every answer must be sure.
-        sure = target.distributions(probabilities).max(axis=2).min(axis=1) >= self.threshold
-        if not sure.any():
-            return known
-        guesses = target.decode(target.most_probable(probabilities[sure]))
-        return known.with_label_values(rows[sure], guesses, guessed=True)
+        if isinstance(target, StructuredTarget):
+            predicted = model.predictions(known.select(rows))
+            sure = np.array([each.confidence >= self.threshold for each in predicted])
+            codes = [each.code for each, is_sure in zip(predicted, sure, strict=True) if is_sure]
+            guesses = as_objects([target.decode(code[None])[0] for code in codes])
+        else:
+            probabilities = model.probabilities(known.select(rows))
+            # Of a label that answers several questions every answer must be sure.
+            sure = target.distributions(probabilities).max(axis=2).min(axis=1) >= self.threshold
+            guesses = target.decode(target.most_probable(probabilities[sure]))
+        return known.with_label_values(rows[sure], guesses, guessed=True) if sure.any() else known

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from manyways.data.columns import places_of
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
+from manyways.data.targets import predictions
 from manyways.errors import NeedsError
 from manyways.methods.fields import Count
 from manyways.methods.forgetting import forgetting, remade
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Input, Label
+from manyways.methods.needs import AnyLabel, Input
 from manyways.methods.starts import last, learns_from_labels, stages
 from manyways.methods.supervised.supervised import Supervised
 from manyways.methods.unlearning._shards import Division, claimed
@@ -24,8 +25,6 @@ from manyways.models.lineage import Lineage
 from manyways.models.model import Model, of_kind
 from manyways.training.budget import Budget, Planned
 from manyways.training.run import Run
-
-PREDICTS = frozenset({"classify", "regress"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +46,11 @@ class Sharded(Method):
     slices: Count = 1
     """Pieces of a shard, trained one after the other; above 1 the method must be able to go on from its own model."""
     vote: Vote = "mean"
-    """Vote of the models: their probabilities are averaged, or each has one vote."""
+    """Vote of the models: their probabilities are averaged, or each has one vote. Of labels with a structure (tags,
+    boxes, …) see `StructuredTarget.vote`."""
 
-    needs: ClassVar = (Input, Label)
-    gives: ClassVar = PREDICTS
+    needs: ClassVar = (Input, AnyLabel)
+    gives: ClassVar = predictions()
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ()
     forgets: ClassVar = "bitwise"
@@ -59,7 +59,7 @@ class Sharded(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         learns = learns_from_labels(self.method)
-        if not (learns and last(self.method).gives & PREDICTS):
+        if not (learns and last(self.method).gives & predictions()):
             raise NeedsError(
                 "Sharded.method must be one that learns from labels to predict them, for its models vote on them, such "
                 f"as supervised, ridge or 'simclr >> fine-tune'; got {self.method}."

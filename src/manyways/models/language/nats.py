@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manyways.data.tasks import TaskNumbers
+from manyways.metrics import metric_of
 from manyways.models.evaluation import Evaluation
 from manyways.models.language.conversations import conversations, holds_conversations
 from manyways.models.language.forward import answer_log_probabilities
@@ -16,7 +18,7 @@ from manyways.models.language.masking import fill_in_loss, hide_tokens, padded
 from manyways.models.language.packing import answer_lengths
 from manyways.models.language.rows import Reader, strings, text_columns
 from manyways.models.language.scoring import of_each_answer, tokens_at_once
-from manyways.pseudo_values import Floats, ratio_pseudo_values
+from manyways.pseudo_values import Floats, ratio_pseudo_values, spread_over
 from manyways.randomness import generator
 
 if TYPE_CHECKING:
@@ -33,10 +35,36 @@ class Nats:
     tokens: Floats
     characters: Floats
 
-    def evaluation(self, metric: str) -> Evaluation:
-        """nats_per_token, perplexity and nats_per_character of all rows, and pseudo-values of one of them."""
+    def evaluation(self, metric: str, tasks: TaskNumbers | None = None) -> Evaluation:
+        """nats_per_token, perplexity and nats_per_character of all rows, and pseudo-values of one of them.
+
+        Of rows of several `tasks` also the nats_per_token of each, and their mean.
+        """
         nats, tokens = float(self.nats.sum()), int(self.tokens.sum())
         scores = {**_means(nats, tokens), "nats_per_character": nats / max(1, int(self.characters.sum()))}
+        if tasks is not None:
+            return self._by_task(metric, tasks, scores)
+        return self._of_all(metric, scores)
+
+    def _by_task(self, metric: str, tasks: TaskNumbers, scores: dict[str, float]) -> Evaluation:
+        means: dict[str, float] = {}
+        rows = []
+        for number, name in enumerate(tasks.names):
+            own = tasks.numbers == number
+            if self.tokens[own].sum():
+                means[name] = float(self.nats[own].sum() / self.tokens[own].sum())
+                rows.append(spread_over(ratio_pseudo_values(self.nats[own], self.tokens[own]), own))
+        named = {metric_of("nats_per_token", name): value for name, value in means.items()}
+        if not means:
+            return self._of_all(metric, scores)
+        whole = {**scores, "mean_nats_per_token": float(np.mean(list(means.values()))), **named}
+        if metric in named:
+            return Evaluation(whole, rows[list(named).index(metric)])
+        if metric == "mean_nats_per_token":
+            return Evaluation(whole, np.mean(rows, axis=0))
+        return Evaluation(whole, self._of_all(metric, scores).rows)
+
+    def _of_all(self, metric: str, scores: dict[str, float]) -> Evaluation:
         below = {"nats_per_character": self.characters, "nats_per_token": self.tokens, "perplexity": self.tokens}
         if metric not in below:
             return Evaluation(scores)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.data import Data
 from manyways.data.ragged import Ragged, ragged
+from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 from manyways.models.language.chat import Chat
 from manyways.models.language.conversations import (
@@ -111,19 +112,24 @@ class Reader:
             ]
         else:
             ids = [self.begun(row) for row in token_ids(self.tokenizer, self._strings(data, role))]
-        return [group.prompt for group in self._fitted([Group(row, ()) for row in ids], data.name, room)]  # type: ignore[misc]
+        return [group.prompt for group in self.fitting([Group(row, ()) for row in ids], data.name, room)[0]]  # type: ignore[misc]
 
     def answers(self, data: Data) -> list[Group]:
         """Prompt and completion of each row, or its conversation with the assistant's turns as targets."""
+        return self.fitting(self._answers(data), data.name)[0]
+
+    def fitting_answers(self, data: Data) -> tuple[list[Group], RowNumbers]:
+        """As `answers`, and the rows of `data` that they are of: all, unless rows that are too long are skipped."""
+        return self.fitting(self._answers(data), data.name)
+
+    def _answers(self, data: Data) -> list[Group]:
         if data.has("messages"):
             talks = conversations(data, "messages", np.arange(len(data)))
-            groups = [
+            return [
                 self._conversation(must_answer(talk, place(data, row)), place(data, row))
                 for row, talk in enumerate(talks)
             ]
-        else:
-            groups = self._completed(data, ("completion",))
-        return self._fitted(groups, data.name)
+        return self._completed(data, ("completion",))
 
     def answers_or_text(self, data: Data) -> list[Group]:
         """Text of each row: its answer, or its running text, of which every token but the first is a target."""
@@ -134,7 +140,7 @@ class Reader:
 
     def answered(self, prompts: Sequence[str], completions: Sequence[str]) -> list[Group]:
         """Prompts, each with its answer, which may be empty."""
-        return self._fitted(self._continued(prompts, [completions]), "the list of prompts")
+        return self.fitting(self._continued(prompts, [completions]), "the list of prompts")[0]
 
     def pairs(self, data: Data) -> list[Group]:
         """Prompt of each row with two answers: the chosen one, then the rejected one."""
@@ -145,7 +151,7 @@ class Reader:
                 f"{data.name} has {len(equal)} of {len(data)} pairs whose chosen and rejected answer are the same, the "
                 f"first is row {equal[0]} (rows count from 0); nothing can be preferred there. Leave them out."
             )
-        return self._fitted(groups, data.name)
+        return self.fitting(groups, data.name)[0]
 
     def _completed(self, data: Data, roles: Sequence[str]) -> list[Group]:
         """Prompt of each row with an answer for each of `roles`, texts or turns of a conversation."""
@@ -234,12 +240,13 @@ class Reader:
             )
         return texts
 
-    def _fitted(self, groups: list[Group], name: str, room: int = 0) -> list[Group]:
-        """`groups` within the context, every prompt with its longest answer."""
+    def fitting(self, groups: list[Group], name: str, room: int = 0) -> tuple[list[Group], RowNumbers]:
+        """Return `groups` within the context, every prompt with its longest answer, and which of them are kept."""
         lengths = [len(g.prompt) + max((len(a.ids) for a in g.answers), default=room) for g in groups]
         long = [row for row, length in enumerate(lengths) if length > self.context]
+        everything = np.arange(len(groups), dtype=np.int64)
         if not long:
-            return groups
+            return groups, everything
         if self.too_long == "refuse":
             worst = max(long, key=lambda row: lengths[row])
             raise DataError(
@@ -248,11 +255,11 @@ class Reader:
                 'the method cut or skip them: too_long="cut" or too_long="skip".'
             )
         if self.too_long == "skip":
-            kept = [group for row, group in enumerate(groups) if lengths[row] <= self.context]
-            if not kept:
+            kept = everything[[length <= self.context for length in lengths]]
+            if not len(kept):
                 raise DataError(f"All {len(groups)} rows of {name} are longer than {self.context} tokens.")
-            return kept
-        return [_cut(group, self.context, room) for group in groups]
+            return [groups[row] for row in kept], kept
+        return [_cut(group, self.context, room) for group in groups], everything
 
 
 def _cut(group: Group, context: int, room: int) -> Group:

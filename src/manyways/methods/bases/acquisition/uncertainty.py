@@ -14,10 +14,13 @@ from manyways.models.model import Model
 class Uncertainty(Acquisition):
     """A score of the probabilities that a model gives the answers to a row's question: its class.
 
-    Of a set of classes each is a question of its own, and the score is the mean over them.
+    Of a set of classes each is a question of its own, and the score is the mean over them. Of a label with a structure
+    (tags, boxes, …) the question is whether the prediction as a whole is right: every score is as `least-confidence`.
     """
 
     def scores(self, model: Model, data: Data, rng: np.random.Generator) -> NDArray[np.float64]:
+        if model.label_target.structured:
+            return np.asarray(1 - model.confidences(data))
         answers = model.label_target.distributions(model.probabilities(data))
         return np.asarray(self.uncertainty(answers).mean(axis=1), np.float64)
 
