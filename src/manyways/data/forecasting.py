@@ -20,7 +20,7 @@ from manyways.data.windows import WindowRows
 from manyways.errors import DataError
 
 HISTORY, CALENDAR, SERIES = "history", "calendar", "series"
-"""The columns that are made: what came before, what the calendar says, and which of several series it is."""
+"""The columns that are added: what came before, what the calendar says, and which of several series it is."""
 SHARE = 3
 """A history that nobody chose takes at most one in so many steps of the shortest series, but for its season."""
 
@@ -106,25 +106,25 @@ def origins_of(
     labels = np.concatenate([part for panel in panels for part in (panel.values[:, 0], padding)])
     history_column = Column(HISTORY, "series", WindowRows(values, starts[which] + last - history + 1, history))
     label = Column(_label_name(reading), "forecast", WindowRows(labels, ahead[which] + last + 1, reading.horizon))
-    made = [replace(history_column, windows=reading), replace(label, windows=reading)]
-    made_roles: dict[str, tuple[str, ...]] = {"label": (label.name,), "input": (HISTORY,)}
+    new_columns = [replace(history_column, windows=reading), replace(label, windows=reading)]
+    new_roles: dict[str, tuple[str, ...]] = {"label": (label.name,), "input": (HISTORY,)}
     moments = np.concatenate([panel.times[piece.last] for panel, piece in zip(panels, pieces, strict=True)])
     names, calendar = step.calendar(moments)
     if names:
-        made.append(Column(CALENDAR, "number", calendar))
-        made_roles["input"] += (CALENDAR,)
+        new_columns.append(Column(CALENDAR, "number", calendar))
+        new_roles["input"] += (CALENDAR,)
     time = columns[reading.time]
-    made += [Column(time.name, time.kind, time.take(rows)), _until(panels, pieces, reading, step, time)]
-    made_roles |= {"time": (time.name,), "until": (made[-1].name,)}
+    new_columns += [Column(time.name, time.kind, time.take(rows)), _until(panels, pieces, reading, step, time)]
+    new_roles |= {"time": (time.name,), "until": (new_columns[-1].name,)}
     if len(panels) > 1 or reading.group or len(reading.label) > 1:
         names_of = as_objects([panel.name for panel in panels])
-        made.append(Column(reading.group or SERIES, "category", names_of[which]))
-        made_roles["series"] = (made[-1].name,)
+        new_columns.append(Column(reading.group or SERIES, "category", names_of[which]))
+        new_roles["series"] = (new_columns[-1].name,)
     for role, name in _carried(columns, roles, reading):
-        made.append(columns[name].select(rows))
-        made_roles[role] = (*made_roles.get(role, ()), name)
-    _refuse_taken(made)
-    return Origins(made, made_roles, own, numbers[rows], notes)
+        new_columns.append(columns[name].select(rows))
+        new_roles[role] = (*new_roles.get(role, ()), name)
+    _refuse_taken(new_columns)
+    return Origins(new_columns, new_roles, own, numbers[rows], notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +228,7 @@ def _carried(
     return [(role, name) for role, name in named if role != "input" or columns[name].kind == "category"]
 
 
-def _refuse_taken(made: list[Column]) -> None:
-    names = [column.name for column in made]
+def _refuse_taken(new_columns: list[Column]) -> None:
+    names = [column.name for column in new_columns]
     if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"The column {twice[0]!r} has the name of one that a forecast makes; call it otherwise.")

@@ -82,7 +82,7 @@ def panels_of(
         check_regular(times[rows], numbers[rows], step, dated, of)
     panels = []
     for label in labels:
-        channels = (label, *(name for name in beside if name != label))
+        channels = (label, *beside)
         table = np.stack([_numbers(columns[name], numbers) for name in channels], axis=1)
         for name, rows in members.items():
             title = " ".join(part for part in (name, label if len(labels) > 1 else "") if part)
@@ -93,7 +93,7 @@ def panels_of(
 def _series_columns(
     columns: Mapping[str, Column], roles: Mapping[str, Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The labels, and the inputs that are numbers."""
+    """The labels, and the inputs that are other numbers."""
     if not roles.get("label"):
         raise DataError(
             f'A forecast is of a column of numbers: name it, label="…", one of {", ".join(columns)}; several are as '
@@ -110,7 +110,8 @@ def _series_columns(
             f"Forecasts are made from numbers and categories, and {odd[0].name!r} is {odd[0].of.words[0]}. Name the "
             f"other inputs: input={others!r}."
         )
-    return tuple(roles["label"]), tuple(column.name for column in inputs if column.kind == "number")
+    beside = (column.name for column in inputs if column.kind == "number" and column.name not in roles["label"])
+    return tuple(roles["label"]), tuple(beside)
 
 
 def _members(

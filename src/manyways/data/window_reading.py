@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from manyways.checked_json import described
+from manyways.errors import DataError
 
 Unit = Literal["microseconds", "business days", "months", "numbers"]
 """The unit of a time step."""
@@ -40,8 +43,22 @@ class WindowReading:
 
     @staticmethod
     def from_json(saved: Mapping[str, Any]) -> "WindowReading":
-        """The reading that `to_json` wrote. Raises TypeError or KeyError where it does not fit."""
-        return WindowReading(**{**saved, "channels": tuple(saved["channels"]), "label": tuple(saved["label"])})
+        """The reading that `to_json` wrote. Raises DataError where it does not fit."""
+        given = described(saved, "the reading of a series", DataError)
+        unit = next((each for each in get_args(Unit) if each == given.get("unit", str)), None)
+        group = given.members.get("group")
+        lengths = {name: given.get(name, int) for name in ("history", "horizon", "season")}
+        if unit is None or min(lengths.values()) < 1:
+            raise DataError("The reading of a series is damaged: its lengths are below 1, or its time step is unknown.")
+        return WindowReading(
+            channels=tuple(given.all("channels", str)),
+            label=tuple(given.all("label", str)),
+            time=given.get("time", str),
+            group=None if group is None else given.get("group", str),
+            unit=unit,
+            step=given.get("step", float),
+            **lengths,
+        )
 
     @property
     def options(self) -> dict[str, Any]:

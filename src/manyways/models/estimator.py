@@ -13,7 +13,7 @@ from manyways.checked_json import described
 from manyways.damaged import reason
 from manyways.data.encoding import InputEncoding
 from manyways.data.storage import chunks_of
-from manyways.data.targets import StructuredTarget, Target
+from manyways.data.targets import Prediction, StructuredTarget, Target
 from manyways.data.targets.forecast import ForecastTarget
 from manyways.data.targets.number import unit_of
 from manyways.errors import ModelError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from manyways.data.read import Source
 
 ROWS_AT_ONCE = 8192
+SURE = 0.5
+"""Confidence of a forecast without a band: nothing is known of how sure it is."""
 
 
 class EstimatorNetwork(nn.Module):
@@ -93,6 +95,14 @@ class Estimator(Model):
         if not self.target.probabilistic:
             return self._answers(self.network.head.answers, data)[:, 0]
         return self.target.decode(self.target.most_probable(self._answers(self.network.head.probabilities, data)))
+
+    def predictions(self, source: "Source") -> list[Prediction]:
+        """The encoded prediction for each row of a label with a structure, a forecast.
+
+        Raises:
+            DataError: A column is missing, or holds something else.
+        """
+        return [Prediction(row, SURE) for row in self._answers(self.network.head.answers, self._known_rows(source))]
 
     def probabilities(self, source: "Source") -> NDArray[np.float64]:
         """The probability of each class, float64 [rows, classes] in the order of `target.classes`.

@@ -18,11 +18,11 @@ from manyways.data.targets.structured import Prediction, Structure, StructuredTa
 from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
 
-MASE = Metric("mase", higher_is_better=False)
-SMAPE = Metric("smape", higher_is_better=False)
-QUANTILE_LOSS = Metric("quantile_loss", higher_is_better=False)
-STANDARDISED_MSE = Metric("standardised_mean_squared_error", higher_is_better=False)
-STANDARDISED_MAE = Metric("standardised_mean_absolute_error", higher_is_better=False)
+MASE = Metric("mase", higher_is_better=False, low=0.0)
+SMAPE = Metric("smape", higher_is_better=False, low=0.0, high=200.0)
+QUANTILE_LOSS = Metric("quantile_loss", higher_is_better=False, low=0.0)
+STANDARDISED_MSE = Metric("standardised_mean_squared_error", higher_is_better=False, low=0.0)
+STANDARDISED_MAE = Metric("standardised_mean_absolute_error", higher_is_better=False, low=0.0)
 
 QUANTILES = (0.1, 0.5, 0.9)
 UNITS = 2
@@ -64,6 +64,7 @@ class ForecastTarget(StructuredTarget):
         "mase", "smape", "quantile_loss", "standardised_mean_squared_error", "standardised_mean_absolute_error",
     )  # fmt: skip
     head = "forecast"
+    references: ClassVar[Mapping[str, str]] = {"naive-forecast": "last value", "seasonal-naive": "last season"}
     recipe: ClassVar[Recipe] = Recipe(batch_size=64)
     supports: ClassVar[frozenset[str]] = frozenset({CONSISTENCY, DISTILLATION})
 
@@ -135,6 +136,18 @@ class ForecastTarget(StructuredTarget):
     def scores_of(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         means = sums[..., 1:] / sums[..., :1]
         return {name: means[..., place] for place, name in enumerate(self.metrics)}
+
+    def example(self, row: Data, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+        """A forecast with its band, after the history that it was made from."""
+        bands = predicted if predicted.ndim == 2 else predicted[:, None]
+        edges = (bands[:, 0].tolist(), bands[:, -1].tolist()) if bands.shape[1] > 1 else ([], [])
+        return {
+            "history": history_of(row)[0].tolist(),
+            "truth": truth[: self.horizon].tolist(),
+            "predicted": self.points(bands).tolist(),
+            "low": edges[0],
+            "high": edges[1],
+        }
 
     def known(self, labels: Tensor) -> Tensor:
         return ~labels[:, : self.horizon].isnan().any(dim=1)
@@ -222,7 +235,7 @@ def _series_of(rows: Data) -> NDArray[np.object_]:
 
 
 def history_of(rows: Data) -> NDArray[np.float64]:
-    """What came before each row of the series that it forecasts, float64 [rows, steps].
+    """The history of the series that each row forecasts, float64 [rows, steps].
 
     Raises:
         DataError: No input is a stretch of series.

@@ -1,7 +1,7 @@
 """Forecasts that repeat what was seen last."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,8 @@ from manyways.data.parts import TRAINING
 from manyways.data.targets import Target
 from manyways.data.targets.forecast import ForecastTarget
 from manyways.errors import NeedsError
-from manyways.methods.method import Learned, Method
+from manyways.methods.ablations import with_column
+from manyways.methods.method import Ablations, Learned, Method
 from manyways.methods.needs import Input, Need
 from manyways.models.estimator import Estimator, EstimatorNetwork
 from manyways.models.estimators.forecasting import LastValues, NaiveHead
@@ -41,6 +42,18 @@ class NaiveMethod(Method):
     gives: ClassVar = frozenset({ForecastTarget.gives})
     suggests: ClassVar = ()
 
+    @classmethod
+    def example_data(cls) -> Data:
+        """A daily cycle of hours, and noise, 12 values ahead."""
+        from manyways.data.read import read
+
+        rng, hours = np.random.default_rng(0), np.arange(360)
+        table = {
+            "hour": [str(each) for each in np.datetime64("2024-01-01T00") + hours],
+            "load": np.sin(2 * np.pi * hours / 24) + 0.2 * rng.normal(size=len(hours)),
+        }
+        return read(table, time="hour", label="load", horizon=12, history=48)
+
     @abstractmethod
     def season(self, target: ForecastTarget) -> int:
         """The steps that are repeated."""
@@ -53,3 +66,12 @@ class NaiveMethod(Method):
         network = EstimatorNetwork(LastValues(season), NaiveHead(target.horizon, season))
         used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
         return Learned(Estimator(network=network, inputs=InputEncoding.fit(data, plain=True), target=target), used)
+
+    def ablations(self, data: Data) -> Ablations:
+        """The same series with one value ahead: how far ahead is all that is learned of it."""
+        label = data.label
+        if label.windows is None:
+            return {}
+        first = label.take(np.arange(len(label)))[:, :1]
+        nearer = replace(label, values=first, windows=replace(label.windows, horizon=1))
+        return {"how far ahead it is": (self, with_column(data, nearer))}

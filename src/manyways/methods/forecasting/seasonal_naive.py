@@ -1,10 +1,13 @@
 """The seasonal naive forecast: every value ahead is that of the last season."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from manyways.data.data import Data
 from manyways.data.targets.forecast import ForecastTarget
+from manyways.methods.ablations import with_column
 from manyways.methods.bases.naive import NaiveMethod
+from manyways.methods.method import Ablations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,3 +25,11 @@ class SeasonalNaive(NaiveMethod):
 
     def season(self, target: ForecastTarget) -> int:
         return target.season
+
+    def ablations(self, data: Data) -> Ablations:
+        """The same series without a season, too."""
+        label = data.label
+        if label.windows is None:
+            return {}
+        flat = replace(label, windows=replace(label.windows, season=1))
+        return {**super().ablations(data), "its season": (self, with_column(data, flat))}

@@ -89,7 +89,7 @@ def numeric_features(data: Data, encoding: InputEncoding, *, few: bool = False) 
     for name, encoder in encoding.encoders.items():
         parts += [numbers_of(code, data) for code in table_codes(encoder) if isinstance(code, NumberCode)]
         if isinstance(encoder, SeriesEncoder):
-            windows = data.take(encoder.column)
+            windows = encoder.encode([data.columns[encoder.column]], data.rows)
             parts.append(few_lags(windows, encoder.reading.season) if few else relative(windows))
         if is_decoded(encoder):
             parts.append(decoded_features(name, data, encoding))

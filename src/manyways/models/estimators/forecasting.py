@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
@@ -73,17 +74,22 @@ class ForecastHead(EstimatorHead):
 
 
 class NaiveHead(EstimatorHead):
-    """The last value again, or the last season, of which there are so many steps (season 1: the last value)."""
+    """The last value again, or the last season, of which there are so many steps (season 1: the last value).
+
+    Attributes:
+        places: The place in the last season of each value ahead, int64 [horizon].
+    """
 
     name = "naive-forecast"
+    places: Tensor
 
     def __init__(self, horizon: int, season: int) -> None:
         super().__init__(horizon, 0)
         self.config = {"horizon": horizon, "season": season}
-        self.places = np.arange(horizon) % season
+        self.register_buffer("places", torch.arange(horizon) % season)
 
     def decide(self, features: Matrix) -> Array:
-        return np.asarray(features)[:, self.places]
+        return np.asarray(features)[:, self.places.numpy()]
 
 
 def with_ends(features: Matrix, data: Data) -> Array:

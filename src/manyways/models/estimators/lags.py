@@ -38,8 +38,8 @@ def few_lags(windows: NDArray[np.float64], season: int) -> Array:
     last = lags[..., steps - recent : -1]
     back = min(EARLIER, steps // season - 1) if season > 1 else 0
     earlier = lags[..., [steps - 1 - season * (number + 1) for number in range(back)]]
-    blocks = lags[..., steps - season * (back + 1) : steps - season].reshape(*lags.shape[:2], back, -1)
-    means = blocks.mean(axis=-1) if back else earlier
+    blocks = lags[..., steps - season * (back + 1) : steps - season] if back else lags[..., :0]
+    means = blocks.reshape(*lags.shape[:2], back, season).mean(axis=-1)
     whole = lags.mean(axis=-1, keepdims=True)
     return np.concatenate([last, earlier, means, whole], axis=-1).reshape(len(windows), -1)
 
