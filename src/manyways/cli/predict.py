@@ -37,6 +37,8 @@ class Predict:
     out: Annotated[str, arg(metavar="FILE")] = "-"
     """File of the CSV; - is the terminal. Labels with a structure are written in the format that its ending names:
     .conllu or .conll for tags and trees, .json for boxes, .txt for texts, a folder for masks."""
+    beams: int | None = None
+    """Sequences that the search for a text follows; 1 takes the most probable token each time, 5 writes better."""
     probabilities: tyro.conf.FlagCreatePairsOff[bool] = False
     """Add a column with the probability of every class."""
     spreadsheet_safe: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -58,9 +60,14 @@ def main(arguments: Sequence[str]) -> int:
     check_file("--out", path)
     from manyways.data.targets import StructuredTarget
     from manyways.models.saving import load_model
+    from manyways.models.structured import StructuredPredictor
     from manyways.whole import write_whole
 
     model = load_model(options.model)
+    if options.beams is not None:
+        if not isinstance(model, StructuredPredictor):
+            raise ModelError(f"{options.model} writes no text, so there is nothing to search for; leave --beams out.")
+        model = model.searching(options.beams)
     if options.probabilities and not (model.target and model.target.probabilistic):
         several = model.predicts and model.target is None
         why = "several labels, each with probabilities of its own" if several else "no classes, so there are none"

@@ -36,7 +36,7 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The outputs for `features`."""
 
-    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> Tensor:
+    def from_tokens(self, tokens: "Mapping[str, Tokens]") -> "Outputs":
         """Return the outputs [rows, outputs] for the tokens of each input, where it `reads_tokens`."""
         raise NotImplementedError
 

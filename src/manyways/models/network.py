@@ -134,7 +134,9 @@ class Network(nn.Module):
         reversed_groups = [part.layer_groups()[::-1] for part in self.parts]
         merged = [list(chain(*level)) for level in zip_longest(*reversed_groups, fillvalue=[])]
         above = [list(part.parameters()) for part in (self.projection, self.head) if part is not None]
-        return [*merged[::-1], *above]
+        # What a head shares with a backbone, such as embeddings, is of the backbone.
+        below = {id(parameter) for level in merged for parameter in level}
+        return [*merged[::-1], *([each for each in group if id(each) not in below] for group in above)]
 
     def config(self) -> dict[str, Any]:
         """JSON values from which `rebuild_network` makes the same architecture."""
@@ -222,6 +224,11 @@ def backbones_by_name(backbone: str, inputs: Collection[str]) -> dict[str, str]:
 def is_checkpoint(backbone: str) -> bool:
     """True if `backbone` names a pretrained checkpoint: a folder, or `owner/name` on the Hub."""
     return "/" in backbone or Path(backbone).is_dir()
+
+
+def reads_any(backbone: str, specs: Mapping[str, Spec]) -> bool:
+    """True if one of the inputs is of a kind that `backbone` reads."""
+    return any(_reads(backbone, spec) for spec in specs.values())
 
 
 def _reads(backbone: str, spec: Spec) -> bool:

@@ -1,8 +1,8 @@
 """StructuredPredictor: a network over encoded rows that predicts a label with a structure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from manyways.data.categories import as_objects
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Prediction, StructuredTarget, Target
+from manyways.data.targets.text import TextTarget
 from manyways.errors import ModelError
 from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.network import Network
@@ -60,6 +61,20 @@ class StructuredPredictor(Predictor):
         predicted = [each.code for each in self.predictions(known)]
         scores, by_row = target.scores_of_rows(predicted, target.encode(known, hidden=True), known, metric)
         return Evaluation(scores, of_all_rows(by_row, data.known))
+
+    def searching(self, beams: int, length_penalty: float = 1.0) -> Self:
+        """The same model, whose texts are searched for with a beam.
+
+        Args:
+            beams: Sequences that are followed for each row; 1: the most probable token is taken each time.
+            length_penalty: The exponent of the length that a sequence's log-probability is divided by.
+
+        Raises:
+            ModelError: It writes no text, or an argument is out of its range.
+        """
+        if not isinstance(self.target, TextTarget):
+            raise ModelError(f"{self.lineage.title} writes no text, so there is nothing to search for with beams.")
+        return replace(self, target=self.target.searching(beams, length_penalty))
 
     @property
     def structured_target(self) -> StructuredTarget:

@@ -101,6 +101,16 @@ class Text(ColumnKind):
             raise DataError(f"The column {name!r} holds {cells.shape[1]} numbers a row; text is one string a row.")
         return as_objects([str(value) for value in cells.tolist()])
 
+    def fits_label(self, values: NDArray[Any]) -> bool:
+        """True for texts of three words or more on average, most of which are distinct: they are written, not chosen.
+
+        JSON, such as lists, is none.
+        """
+        known = [str(value) for value in first_values(values) if value is not None]
+        if not self.fits(values) or any(text[:1] in ("[", "{") or "\t" in text for text in known):
+            return False
+        return len(set(known)) * 2 > len(known)
+
     def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         if values.dtype.kind != "O":
             return is_missing(values)

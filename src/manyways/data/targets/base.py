@@ -156,6 +156,13 @@ class Target(ABC):
     def fitted(cls, data: Data) -> Self:
         """As `fit`, of a label of this kind."""
 
+    def continuing(self, earlier: "Target") -> "Target":
+        """The target of a network that has learned `earlier` and goes on with this one: itself.
+
+        A kind whose codes depend on what was fitted, such as tokens, keeps those that the network knows.
+        """
+        return self
+
     def encoding(self, data: Data, tokenizers: "Mapping[str, CheckpointTokenizer] | None" = None) -> "InputEncoding":
         """The encoding of the inputs of `data` from which it is predicted, fitted on the training rows.
 

@@ -21,7 +21,7 @@ from manyways.models.backbones.pretrained import Pretrained, checkpoint_tokenize
 from manyways.models.heads import HEADS, Head, StructuredHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
-from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network
+from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network, reads_any
 from manyways.models.predictor import Predictor
 from manyways.models.saving import checkpoint_lineage
 from manyways.models.structured import predictor_for
@@ -101,7 +101,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         if begun is None:
             tokenizers = checkpoint_tokenizers(self.checkpoints(data), data.inputs)
             encoding = target.encoding(data, tokenizers) if target else InputEncoding.fit(data, tokenizers=tokenizers)
-            backbone = target.recipe.backbone if target and self.backbone == AUTO else self.backbone
+            suits = target.recipe.backbone if target else AUTO
+            backbone = suits if self.backbone == AUTO and reads_any(suits, encoding.specs) else self.backbone
             network = make_network(encoding.specs, backbone=backbone, size=self.size)
             rows = encoding.encode(data.training)
             network.measure(rows)
@@ -199,8 +200,10 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
         return network, encoding
 
     def make_target(self, data: Data, model: Model | None) -> Target:
-        """The target; here that of the labels of `data`."""
-        return Target.fit(data)
+        """The target; here that of the labels of `data`, which goes on with what that of `model` has learned."""
+        fitted = Target.fit(data)
+        begun = model.as_predictor(data) if model else None
+        return fitted if begun is None or begun.target is None else fitted.continuing(begun.target)
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""

@@ -1,0 +1,1 @@
+"""Sequences of tokens: the layers of encoders and decoders, teacher forcing, and search."""
