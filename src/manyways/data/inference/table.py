@@ -22,7 +22,12 @@ class TypedColumn:
     `problem` is the message where words lie among numbers. `absent` is True for each row without an image or sound,
     None where all have theirs. `exact` are whole numbers that `values`, being floats, cannot tell apart. `note` is a
     reading that could be another, `decimal` the mark with which numbers were read that leave it open, `white` the
+<<<<<<< HEAD
     number that became 255 in images of more than 8 bits. `dates`: the values are seconds of dates.
+=======
+    number that became 255 in images of more than 8 bits. `sizes` [n, 2] are height and width of images before they came
+    to one size, None where they always had it.
+>>>>>>> main
     """
 
     name: str
@@ -35,7 +40,11 @@ class TypedColumn:
     note: str | None = None
     decimal: Decimal | None = None
     white: float | None = None
+<<<<<<< HEAD
     dates: bool = False
+=======
+    sizes: NDArray[np.int32] | None = None
+>>>>>>> main
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +91,10 @@ def like(options: Options, table: Table) -> Options:
         if column.kind == "audio" and column.rate:
             options = replace(options, sample_rate=column.rate, seconds=shape[1] / column.rate)
     return options
+
+
+def sizes_of(column: TypedColumn) -> NDArray[np.int32]:
+    """Height and width of each image of `column`, [n, 2], before they came to one size."""
+    if column.sizes is not None:
+        return column.sizes
+    return np.tile(np.array(column.values.shape[-2:], np.int32), (len(column.values), 1))
