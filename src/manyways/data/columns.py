@@ -21,13 +21,9 @@ class Column:
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
     None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with
     `white` as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value
-<<<<<<< HEAD
-    that means nothing: `absent` [n] says which rows lack theirs; None where none does. Stretches of series say how
-    they were made, `windows`.
-=======
     that means nothing: `absent` [n] says which rows lack theirs; None where none does. `sizes` [n, 2] are height and
     width of images before they came to one size, None where they always had it: boxes and masks are in those pixels.
->>>>>>> main
+    Stretches of series say how they were made, `windows`.
     """
 
     name: str
@@ -36,11 +32,8 @@ class Column:
     rate: int | None = None
     absent: NDArray[np.bool_] | None = None
     white: float | None = None
-<<<<<<< HEAD
-    windows: WindowReading | None = None
-=======
     sizes: NDArray[np.int32] | None = None
->>>>>>> main
+    windows: WindowReading | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -22,12 +22,9 @@ class TypedColumn:
     `problem` is the message where words lie among numbers. `absent` is True for each row without an image or sound,
     None where all have theirs. `exact` are whole numbers that `values`, being floats, cannot tell apart. `note` is a
     reading that could be another, `decimal` the mark with which numbers were read that leave it open, `white` the
-<<<<<<< HEAD
-    number that became 255 in images of more than 8 bits. `dates`: the values are seconds of dates.
-=======
     number that became 255 in images of more than 8 bits. `sizes` [n, 2] are height and width of images before they came
-    to one size, None where they always had it.
->>>>>>> main
+    to one size, None where they always had it. `dates`: the values are seconds of
+    dates.
     """
 
     name: str
@@ -40,11 +37,8 @@ class TypedColumn:
     note: str | None = None
     decimal: Decimal | None = None
     white: float | None = None
-<<<<<<< HEAD
-    dates: bool = False
-=======
     sizes: NDArray[np.int32] | None = None
->>>>>>> main
+    dates: bool = False
 
 
 @dataclass(frozen=True, eq=False)
