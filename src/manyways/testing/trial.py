@@ -25,6 +25,7 @@ from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import needs_data, stages, starts
 from manyways.models.abilities import any_of
+from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
 from manyways.testing.label_rows import LABEL_KINDS
 from manyways.testing.rows import dressed, rows_of_kind, with_validation
@@ -206,6 +207,12 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
         given["features"] = model.embed(data)
     if isinstance(model.target, StructuredTarget):
         given["labels"] = as_objects([model.target.cell(label) for label in model.predict(data).tolist()])
+    elif isinstance(model, LabelsPredictor) and any(each.structured for each in model.targets.members):
+        predicted = model.predict(data)
+        for target in model.targets.members:
+            given[target.name] = predicted[target.name]
+            if isinstance(target, StructuredTarget):
+                given[target.name] = as_objects([target.cell(each) for each in predicted[target.name].tolist()])
     elif model.gives & PREDICTS:
         given["outputs"] = model.outputs(data)
     if answers_prompts(model, data):
