@@ -237,8 +237,8 @@ def test_predictions_are_written_as_columns(models: dict[str, tuple[mw.Data, Any
         model.target.write(data.test, model.predict(data.test), tmp_path / name)
         again = mw.read(tmp_path / name)
         assert again.take("words").tolist() == data.test.take("words").tolist()
-        known = mw.read({"words": again.take("words").tolist(), label: again.take(again.label.name).tolist()}, label=label,
-                        kinds={"words": "words", label: again.label.kind})  # fmt: skip
+        columns = {"words": again.take("words").tolist(), label: again.take(again.label.name).tolist()}
+        known = mw.read(columns, label=label, kinds={"words": "words", label: again.label.kind})
         assert model.evaluate(known)[model.target.metrics[0 if label == "tree" else 1]] == 1
 
 
@@ -273,8 +273,8 @@ def test_sentences_longer_than_the_checkpoint_reads_are_read_in_pieces_and_said(
     long = {"words": [["the", "dog"] * 20, ["the"]], "pos": [["A", "B"] * 20, ["A"]]}
     data = mw.read(long, label="pos", kinds={"words": "words", "pos": "tags"})
     with pytest.warns(DataWarning, match="1 sentence in the column 'words' is longer than the 22 sub-words"):
-        model = mw.Supervised(backbone=str(folder), batch_size=2).fit(data, budget="1 steps")
-        assert [len(tags) for tags in model.predict(data)] == [40, 1]
+        predicted = mw.Supervised(backbone=str(folder), batch_size=2).fit(data, budget="1 steps").predict(data)
+    assert [len(tags) for tags in predicted] == [40, 1]
 
 
 def test_an_encoder_gives_known_words_numbers_and_others_their_surface() -> None:
