@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.storage import RowNumbers
@@ -55,11 +56,16 @@ class Epochs(Sampler):
 class ByLength(Sampler):
     """Length bucketing: every row once before any comes again, in batches of rows of similar length.
 
-    Where rows have no lengths it is as `epochs`. Batches of short and of long rows come in random order.
+    Batches hold about as many positions as each other: more short rows than long ones, on average as many as asked for.
+    They come in random order. Where rows have no lengths it is as `epochs`.
     """
 
     name = "by-length"
     lengths: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._latest: tuple[tuple[int, ...], list[RowNumbers]] = ((), [])
 
     def look(self, learner: "EncodedLearner") -> None:
         lengths = learner.lengths()
@@ -69,16 +75,26 @@ class ByLength(Sampler):
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
         lengths = self.lengths.cpu().numpy()[pool]
-        batches = len(pool) // size
-        if batches < 2 or lengths.min() == lengths.max():
+        count = len(pool) // size
+        if count < 2 or lengths.min() == lengths.max():
             return pool[epoch_positions(len(pool), size, step, seed)]
-        epoch, number = divmod(step, batches)
-        rng = np.random.Generator(np.random.Philox(mix(seed, epoch, len(pool))))
-        # Rows of one length in a new order each time; those beyond whole batches are others in each epoch.
-        order = rng.permutation(len(pool))[: batches * size]
-        order = order[np.argsort(lengths[order] + rng.random(len(order)), kind="stable")]
-        chosen: RowNumbers = pool[order.reshape(batches, size)[rng.permutation(batches)[number]]]
-        return chosen
+        epoch, number = divmod(step, count)
+        key = (seed, epoch, size, hash(pool.tobytes()))
+        if self._latest[0] != key:
+            self._latest = (key, _of_like_length(lengths, count, mix(seed, epoch, len(pool))))
+        batches = self._latest[1]
+        return pool[batches[number % len(batches)]]
+
+
+def _of_like_length(lengths: NDArray[np.int64], count: int, seed: int) -> list[RowNumbers]:
+    """At most `count` batches, in random order, of rows of like length that hold about as many positions."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    # Rows of one length lie in a new order each time.
+    order = np.argsort(lengths + rng.random(len(lengths)), kind="stable")
+    ends = np.cumsum(lengths[order] + 1.0)
+    parts = np.split(order, np.searchsorted(ends, np.linspace(0, ends[-1], count + 1)[1:-1]))
+    there = [part for part in parts if len(part)]
+    return [there[at] for at in rng.permutation(len(there))]
 
 
 class Weighted(Sampler):

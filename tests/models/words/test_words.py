@@ -167,8 +167,8 @@ def test_one_tag_and_inputs_without_words_are_refused() -> None:
         mw.Supervised().fit(numbers, budget="1 steps")
 
 
-def test_methods_that_are_not_defined_for_tags_refuse_by_name() -> None:
-    with pytest.raises(NeedsError, match="kind tags"):
+def test_methods_of_frozen_features_refuse_words_by_name() -> None:
+    with pytest.raises(NeedsError, match="have none of their own"):
         mw.LinearProbe(backbone="auto").fit(read("pos"), budget="1 steps")
 
 

@@ -44,9 +44,9 @@ class PretrainedWords(Backbone):
         encoder: Mapping[str, Any],
         beside: int = BESIDE,
         dropout: float = 0.25,
-        made: Pretrained | None = None,
+        body: Pretrained | None = None,
     ) -> None:
-        body = Pretrained.from_config(encoder) if made is None else made
+        body = Pretrained.from_config(encoder) if body is None else body
         super().__init__(
             body.token_width + beside, vocabulary=vocabulary, pieces=pieces, before=list(before), after=list(after),
             limit=limit, padding=padding, encoder=dict(encoder), beside=beside, dropout=dropout,
@@ -137,5 +137,5 @@ def load_words(checkpoint: str, spec: Spec) -> PretrainedWords:
     encoder = load_pretrained(checkpoint, text, to_train=True)
     return PretrainedWords(
         vocabulary=words.vocabulary, pieces=words.pieces, before=words.before, after=words.after, limit=words.limit,
-        padding=words.padding, encoder=encoder.config, made=encoder,
+        padding=words.padding, encoder=encoder.config, body=encoder,
     )  # fmt: skip
