@@ -12,50 +12,66 @@ from manyways.registry import Registry
 
 @dataclass(frozen=True)
 class Metric:
-    """A score by name, of which more is better unless it says otherwise."""
+    """A score by name, of which more is better unless it says otherwise.
+
+    Attributes:
+        name: The word for it.
+        higher_is_better: False for errors, losses and distances.
+        low: The least that it can be; None: no bound.
+        high: The most that it can be; None: no bound.
+        fraction: True if people write it as a percentage.
+    """
 
     name: str
     higher_is_better: bool = True
+    low: float | None = None
+    high: float | None = None
+    fraction: bool = False
+
+
+def fraction(name: str) -> Metric:
+    """A metric between 0 and 1, of which more is better, written as a percentage."""
+    return Metric(name, low=0.0, high=1.0, fraction=True)
 
 
 METRICS: Registry[Metric] = Registry("metrics", Metric, "manyways.metrics", "manyways.data.targets")
 """Every metric by its name: those of this file, of kinds of labels, and of the entry-point group `manyways.metrics`."""
 
-ACCURACY = Metric("accuracy")
-BALANCED_ACCURACY = Metric("balanced_accuracy")
-F1 = Metric("f1")
-LOG_LOSS = Metric("log_loss", higher_is_better=False)
-ROC_AUC = Metric("roc_auc")
-AVERAGE_PRECISION = Metric("average_precision")
-BRIER_SCORE = Metric("brier_score", higher_is_better=False)
-EXPECTED_CALIBRATION_ERROR = Metric("expected_calibration_error", higher_is_better=False)
-R2 = Metric("r2")
-MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", higher_is_better=False)
-ROOT_MEAN_SQUARED_ERROR = Metric("root_mean_squared_error", higher_is_better=False)
-PREQUENTIAL_ACCURACY = Metric("prequential_accuracy")
+ACCURACY = fraction("accuracy")
+BALANCED_ACCURACY = fraction("balanced_accuracy")
+F1 = fraction("f1")
+LOG_LOSS = Metric("log_loss", higher_is_better=False, low=0.0)
+ROC_AUC = fraction("roc_auc")
+AVERAGE_PRECISION = fraction("average_precision")
+BRIER_SCORE = Metric("brier_score", higher_is_better=False, low=0.0)
+EXPECTED_CALIBRATION_ERROR = Metric("expected_calibration_error", higher_is_better=False, low=0.0, high=1.0)
+R2 = Metric("r2", high=1.0)
+MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", higher_is_better=False, low=0.0)
+ROOT_MEAN_SQUARED_ERROR = Metric("root_mean_squared_error", higher_is_better=False, low=0.0)
+PREQUENTIAL_ACCURACY = fraction("prequential_accuracy")
 PREQUENTIAL_MEAN_ABSOLUTE_ERROR = Metric("prequential_mean_absolute_error", higher_is_better=False)
 PREQUENTIAL_ROOT_MEAN_SQUARED_ERROR = Metric("prequential_root_mean_squared_error", higher_is_better=False)
-NATS_PER_TOKEN = Metric("nats_per_token", higher_is_better=False)
-NATS_PER_CHARACTER = Metric("nats_per_character", higher_is_better=False)
-MEAN_NATS_PER_TOKEN = Metric("mean_nats_per_token", higher_is_better=False)
-PERPLEXITY = Metric("perplexity", higher_is_better=False)
-PREFERENCE_ACCURACY = Metric("preference_accuracy")
+NATS_PER_TOKEN = Metric("nats_per_token", higher_is_better=False, low=0.0)
+NATS_PER_CHARACTER = Metric("nats_per_character", higher_is_better=False, low=0.0)
+PERPLEXITY = Metric("perplexity", higher_is_better=False, low=0.0)
+PREFERENCE_ACCURACY = fraction("preference_accuracy")
+MEAN_NATS_PER_TOKEN = Metric("mean_nats_per_token", higher_is_better=False, low=0.0)
 MARGIN = Metric("margin")
 ACCURACY_INTERVAL = Metric("accuracy_interval", higher_is_better=False)
-TRANSDUCTIVE_ACCURACY = Metric("transductive_accuracy")
+TRANSDUCTIVE_ACCURACY = fraction("transductive_accuracy")
 TRANSDUCTIVE_ACCURACY_INTERVAL = Metric("transductive_accuracy_interval", higher_is_better=False)
-MEAN_SCORE = Metric("mean_score")
-RECALL_AT_1 = Metric("recall_at_1")
-RECALL_AT_5 = Metric("recall_at_5")
-RECALL_AT_10 = Metric("recall_at_10")
-MEDIAN_RANK = Metric("median_rank", higher_is_better=False)
+MEAN_SCORE = Metric("mean_score", high=1.0)
+RECALL_AT_1 = fraction("recall_at_1")
+RECALL_AT_5 = fraction("recall_at_5")
+RECALL_AT_10 = fraction("recall_at_10")
+MEDIAN_RANK = Metric("median_rank", higher_is_better=False, low=0.0)
 RECALL_AT_10_BY_CHANCE = Metric("recall_at_10_by_chance")
-AVERAGE_ACCURACY = Metric("average_accuracy")
-FORGETTING = Metric("forgetting", higher_is_better=False)
-BACKWARD_TRANSFER = Metric("backward_transfer")
-FRECHET_DISTANCE = Metric("frechet_distance", higher_is_better=False)
-SAMPLE_PRECISION = Metric("sample_precision")
-SAMPLE_RECALL = Metric("sample_recall")
+AVERAGE_ACCURACY = fraction("average_accuracy")
+FORGETTING = Metric("forgetting", higher_is_better=False, fraction=True)
+BACKWARD_TRANSFER = Metric("backward_transfer", fraction=True)
+FRECHET_DISTANCE = Metric("frechet_distance", higher_is_better=False, low=0.0)
+SAMPLE_PRECISION = fraction("sample_precision")
+SAMPLE_RECALL = fraction("sample_recall")
 NATS_PER_ROW = Metric("nats_per_row", higher_is_better=False)
 BITS_PER_DIMENSION = Metric("bits_per_dimension", higher_is_better=False)
 MEAN_REWARD = Metric("mean_reward")
@@ -86,6 +102,24 @@ def higher_is_better(name: str) -> bool:
     Raises ParameterError where there is no such metric.
     """
     return METRICS.find(plain_metric(name), ParameterError).higher_is_better
+
+
+def find_metric(name: str) -> Metric | None:
+    """The metric `name`, also of one "of" something; None where it is unknown, as in results of a package not here."""
+    plain = plain_metric(name)
+    return METRICS.find(plain) if plain in METRICS else None
+
+
+def is_fraction(name: str) -> bool:
+    """True if people write the metric `name` as a percentage."""
+    metric = find_metric(name)
+    return metric is not None and metric.fraction
+
+
+def bounds(name: str) -> tuple[float | None, float | None]:
+    """The least and the most that the metric `name` can be; None for each that there is not."""
+    metric = find_metric(name)
+    return (metric.low, metric.high) if metric else (None, None)
 
 
 def class_metrics(probabilities: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:

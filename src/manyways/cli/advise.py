@@ -100,8 +100,10 @@ def _label_lines(data: "Data") -> list[tuple[str, str]]:
         elif one.classification:
             names = ", ".join(map(str, one.classes[:SHOWN])) + (", …" if len(one.classes) > SHOWN else "")
             what = f"{label.name}: {len(one.classes)} classes ({names})"
-        else:
+        elif label.kind == "number":
             what = f"{label.name}: a number"
+        else:
+            what = f"{label.name}: {label.of.words[1]}"
         lines.append(("label", what))
     labelled = int(data.training.labelled.sum())
     rest = len(data.training) - labelled

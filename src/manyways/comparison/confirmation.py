@@ -8,12 +8,13 @@ import numpy as np
 from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import START
 from manyways.comparison.evidence import FEWEST_UNITS
-from manyways.comparison.results import BOUNDED, Comparison, Confirmed, within
+from manyways.comparison.results import Comparison, Confirmed, within
 from manyways.comparison.statistics.components import Floats, ScoreTable
 from manyways.comparison.statistics.intervals import mean_interval
 from manyways.comparison.tasks.base import TEST_ROWS
 from manyways.data.data import Data
 from manyways.data.groups import groups_of
+from manyways.metrics import bounds
 from manyways.models.evaluation import Evaluation
 from manyways.models.model import Model
 from manyways.models.saving import load_model
@@ -46,7 +47,7 @@ def _models(plan: ComparisonPlan, chosen: str, folder: Path) -> list[Model]:
 
 
 def _table(plan: ComparisonPlan, apart: Data, scores: Floats, evaluations: Sequence[Evaluation]) -> ScoreTable:
-    fraction = plan.metric in BOUNDED
+    fraction = bounds(plan.metric) == (0.0, 1.0)
     rows = [each.rows for each in evaluations if each.rows is not None]
     if len(rows) < len(evaluations):
         return ScoreTable(scores, fraction=fraction)

@@ -11,11 +11,11 @@ from manyways.comparison.comparison_plan import ComparisonPlan
 from manyways.comparison.conclusion import START
 from manyways.comparison.contributions import read_contributions
 from manyways.comparison.job import Job, Outcome
-from manyways.comparison.results import BOUNDED
 from manyways.comparison.statistics.components import Floats, ScoreTable
 from manyways.comparison.tasks.base import TEST_ROWS
 from manyways.data.groups import groups_of
 from manyways.data.splitting import Split
+from manyways.metrics import bounds
 
 Outcomes = Mapping[Job, Outcome]
 Key = tuple[str, int | None]
@@ -49,7 +49,7 @@ class Evidence:
         time: there a score is that of one split, the mean over seeds.
         """
         jobs = [self._of(key) for key in keys]
-        fraction = self.plan.metric in BOUNDED
+        fraction = bounds(self.plan.metric) == (0.0, 1.0)
         if self._repeated:
             numbers = sorted({job.split.number for mine in jobs for job in mine})
             scores = np.array([[_mean(mine, number) for number in numbers] for mine in jobs])

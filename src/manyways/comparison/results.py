@@ -11,6 +11,7 @@ from manyways.checked_json import read
 from manyways.comparison.exhibits import Exhibit, Kind, check_payload
 from manyways.comparison.records import Record
 from manyways.errors import DataError
+from manyways.metrics import bounds, is_fraction
 from manyways.whole import write_whole
 
 SCHEMA = 2
@@ -18,28 +19,14 @@ READABLE = (1, 2)
 """Versions that are read. Intervals of version 1 are over seeds alone, as `interval_over` of what lacks it says."""
 MOST_BYTES = 1 << 30
 """Of a file of results: pictures and sounds are in it."""
-FRACTIONS = frozenset({
-    "accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "preference_accuracy", "recall_at_1",
-    "recall_at_5", "recall_at_10", "average_accuracy", "forgetting", "backward_transfer", "sample_precision",
-    "sample_recall", "transductive_accuracy", "prequential_accuracy",
-})  # fmt: skip
-BOUNDED = FRACTIONS - {"forgetting", "backward_transfer"} | {
-    "mean_average_precision", "micro_f1", "macro_f1", "hamming_loss", "subset_accuracy", "expected_calibration_error",
-}  # fmt: skip
-"""Metrics that lie in [0, 1]."""
-NOT_NEGATIVE = frozenset({
-    "log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error", "nats_per_token", "nats_per_character",
-    "perplexity", "frechet_distance", "median_rank",
-})  # fmt: skip
-AT_MOST_1 = frozenset({"r2", "mean_score"})
 SCATTER_LIMIT = 500
 
 
 def within(metric: str, low: float | None, high: float | None) -> tuple[float | None, float | None]:
     """The ends of an interval, as far as `metric` can be so low and so high."""
-    least = 0.0 if metric in BOUNDED | NOT_NEGATIVE else -math.inf
-    most = 1.0 if metric in BOUNDED | AT_MOST_1 else math.inf
-    return None if low is None else max(low, least), None if high is None else min(high, most)
+    least, most = bounds(metric)
+    lower = low if low is None or least is None else max(low, least)
+    return lower, high if high is None or most is None else min(high, most)
 
 
 @dataclass(frozen=True)
@@ -236,10 +223,30 @@ class Mistake(Record):
 
 
 @dataclass(frozen=True)
+class Example(Record):
+    """A test row with its true and its predicted label, of a kind with a structure, ready to be drawn.
+
+    Attributes:
+        row: Id of the row.
+        kind: Kind of label, of which there is a drawing (`manyways.comparison.report.drawings`).
+        payload: Members that the drawing takes.
+        score: Usual score of the row alone.
+        confidence: Confidence of the prediction, in (0, 1).
+    """
+
+    row: str
+    kind: str
+    payload: dict[str, Any]
+    score: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
 class Best(Record):
     """The entry with the best mean, seen closely; `scatter`: (true, predicted) of at most 500 test rows.
 
     `heading` is that of its mistakes, with {} for the entry; `called` how their truth and their prediction are called.
+    `examples` are rows whose labels have a structure, the worst first.
     """
 
     name: str
@@ -248,6 +255,7 @@ class Best(Record):
     scatter: tuple[tuple[float, float], ...] = ()
     heading: str = "Where {} goes wrong"
     called: tuple[str, str] = ("true", "predicted")
+    examples: tuple[Example, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -349,12 +357,12 @@ class Comparison(Record):
     @property
     def percent(self) -> bool:
         """True if the metric is a fraction of 1 that people read in per cent."""
-        return self.metric in FRACTIONS
+        return is_fraction(self.metric)
 
     @property
     def bounded(self) -> bool:
         """True if the metric lies in [0, 1]."""
-        return self.metric in BOUNDED
+        return bounds(self.metric) == (0.0, 1.0)
 
     @property
     def ways(self) -> tuple[Entry, ...]:

@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.comparison.exhibits import Kind
-from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Mistake
+from manyways.comparison.results import SCATTER_LIMIT, Best, Confusion, Example, Mistake
 from manyways.data.columns import Column, id_text
 from manyways.data.data import Data
 from manyways.data.kinds import TABLE
+from manyways.data.targets import StructuredTarget
+from manyways.metrics import higher_is_better
 from manyways.models.model import Model
 
 MOST_MISTAKES = 24
+MOST_EXAMPLES = 12
+"""Rows with a structured label that are shown."""
+MOST_SCORED = 500
+"""Rows that are looked at for them."""
 LONGEST_SIDE = 160
 """Pixels of a picture that is shown; larger ones are made smaller."""
 LONGEST_SOUND = 4
@@ -31,6 +37,8 @@ def showcase(name: str, model: Model, test: Data) -> Best:
     """Confusions and mistakes of `model` on the rows of `test` whose label is known."""
     known = test.select(test.known)
     target = model.label_target
+    if isinstance(target, StructuredTarget):
+        return Best(name, examples=examples_of(model, target, known))
     review = target.review(model.outputs(known), target.encode(known, hidden=True), MOST_MISTAKES, SCATTER_LIMIT)
     mistakes = [
         _mistake(known, int(row), truth, predicted, confidence)
@@ -41,6 +49,29 @@ def showcase(name: str, model: Model, test: Data) -> Best:
     counts = review.confusion
     table = None if counts is None else Confusion(review.classes, tuple(tuple(map(int, row)) for row in counts))
     return Best(name, table, tuple(mistakes), review.pairs)
+
+
+def examples_of(model: Model, target: StructuredTarget, known: Data) -> tuple[Example, ...]:
+    """Rows of `known` with their labels, spread from the worst to the best: half of them are among the worst tenth."""
+    known = known.select(np.arange(0, len(known), max(1, len(known) // MOST_SCORED)))
+    predicted = model.predictions(known)
+    codes, truth = [each.code for each in predicted], target.encode(known, hidden=True)
+    scores = np.nan_to_num(target.row_scores(codes, truth, known), nan=np.inf)
+    better = 1 if higher_is_better(target.metrics[0]) else -1
+    order = np.argsort(better * scores, kind="stable")
+    worst, rest = np.split(order, [max(1, len(order) // 10)])
+    half = MOST_EXAMPLES // 2
+    chosen = [each[np.unique(np.linspace(0, len(each) - 1, half).astype(int))] for each in (worst, rest) if len(each)]
+    return tuple(
+        Example(
+            id_text(known.ids[row]),
+            target.kind,
+            target.example(known.select(np.array([row])), truth[row], codes[row]),
+            float(scores[row]),
+            predicted[row].confidence,
+        )
+        for row in np.concatenate(chosen)
+    )
 
 
 def showcase_of_answers(name: str, model: Model, test: Data) -> Best:

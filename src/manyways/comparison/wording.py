@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from manyways.comparison.results import FRACTIONS, Comparison, DataSummary, Entry
+from manyways.comparison.results import Comparison, DataSummary, Entry
+from manyways.metrics import is_fraction
 
 MISSING = "—"
 LOPSIDED = 0.1
@@ -71,7 +72,7 @@ def measured(metric: str, value: float | None) -> str:
     """A value of `metric` in its own unit."""
     if value is None:
         return MISSING
-    return f"{100 * value:.1f}%" if metric in FRACTIONS else number(value)
+    return f"{100 * value:.1f}%" if is_fraction(metric) else number(value)
 
 
 def difference(comparison: Comparison, value: float, *, unit: bool = True) -> str:

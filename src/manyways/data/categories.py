@@ -85,6 +85,5 @@ def in_one_spelling(values: NDArray[Any]) -> NDArray[Any]:
 
 def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     """An object array of exactly these values."""
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out
+    # Lists among them would be taken for further axes.
+    return np.fromiter(values, object, len(values))

@@ -227,7 +227,9 @@ class Data:
             hasher.update(np.ascontiguousarray(array).data)
         # Ids keep a row's identity when it is given another label, client or mark, so they do not tell these.
         for name in self.roles.get("label", ()):
-            hasher.update(repr(self.take(name)[self.labelled].tolist()).encode())
+            labels = self.take(name)[self.labelled]
+            pixels = self.columns[name].of.decoded  # as text they would be many times larger
+            hasher.update(np.ascontiguousarray(labels).data if pixels else repr(labels.tolist()).encode())
         if self.environment is not None:
             hasher.update(self.environment.facts.encode())
         for role in ("client", "task", "forget"):

@@ -146,6 +146,8 @@ class InputEncoding:
             columns = without_gaps(columns)
         if encoder.already_encoded(columns):
             return columns[0].values
+        if (dense := encoder.store(columns)) is not None:
+            return dense
         count = len(columns[0])
         shape, dtype = (count, *encoder.spec.shape), encoder.spec.dtype
         if int(np.prod(shape, dtype=np.int64)) * dtype.itemsize <= KEPT_IN_MEMORY:

@@ -99,14 +99,14 @@ def predictions_of(
     Raises:
         ModelError: The network cannot read the rows.
     """
-    found: list[Prediction | None] = [None] * len(rows)
+    predictions: list[Prediction | None] = [None] * len(rows)
     device = next(iter(network.state_dict().values())).device
     for positions in _by_length(rows, inputs, min(ROWS_AT_ONCE, target.recipe.batch_size)):
         with network_fault(inputs):
             batch = target.predictions(network(rows.batch(positions, device)))
         for position, prediction in zip(positions.tolist(), batch, strict=True):
-            found[position] = prediction
-    return [each for each in found if each is not None]
+            predictions[position] = prediction
+    return [each for each in predictions if each is not None]
 
 
 def _by_length(rows: Encoded, inputs: InputEncoding, size: int) -> Sequence[NDArray[np.int64]]:

@@ -12,6 +12,7 @@ from manyways.comparison.conclusion import BASELINES, conclude
 from manyways.comparison.report.colours import PALETTE_DARK, PALETTE_LIGHT, colours
 from manyways.comparison.report.costs import costs
 from manyways.comparison.report.curves import learning_curves
+from manyways.comparison.report.examples import drawn_examples
 from manyways.comparison.report.exhibits import fitting, shares, shelves
 from manyways.comparison.report.label_chart import label_chart
 from manyways.comparison.report.legend import legend
@@ -70,6 +71,7 @@ def render_report(comparison: Comparison) -> str:
         scatter=scatter(comparison),
         confusion=confusion_table(comparison),
         confused=confused_pairs(comparison),
+        examples=drawn_examples(comparison),
         mistakes=fitting(best.mistakes) if best else (),
         best_title=next((entry.title for entry in comparison.entries if best and entry.name == best.name), ""),
         shelves=shelves(comparison),

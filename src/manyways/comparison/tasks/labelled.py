@@ -36,6 +36,8 @@ class OneLabel(Task):
         return len(data.labels) == 1 and bool(data.inputs) and data.label.kind == self.kind.column_kind
 
     def references(self, data: Data) -> Mapping[str, str]:
+        if self.kind.structured:
+            return self.kind.references
         lines = {MAJORITY: CONSTANTS[self.kind.activation]}
         streamed = data.has("time") and self.kind.gives in NoChange.gives
         return {**lines, NoChange.method_name(): "last label"} if streamed else lines

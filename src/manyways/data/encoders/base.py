@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.columns import Column
 from manyways.data.specs import Spec
-from manyways.data.storage import RowNumbers
+from manyways.data.storage import RowNumbers, Rows
 from manyways.errors import DataError
 
 if TYPE_CHECKING:
@@ -110,6 +110,10 @@ class Encoder(ABC):
     def already_encoded(self, columns: list[Column]) -> bool:
         """True if the column's own values are what `encode` would give, so that nothing need be stored."""
         return False
+
+    def store(self, columns: list[Column]) -> Rows | None:
+        """All rows of `columns`, encoded, where the encoder has a denser way to keep them than an array; else None."""
+        return None
 
     def key(self) -> str:
         """A hash of everything that decides what `encode` gives."""

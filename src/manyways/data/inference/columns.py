@@ -27,6 +27,9 @@ SEVERAL = 5
 """Rows to each of a label's whole numbers with which they might be classes."""
 AMOUNT = re.compile(r"[+-]?[0-9](?:[0-9.,' ]*[0-9])?")
 """A number in text."""
+OF_WORDS = ("tags", "tree")
+"""Kinds with a value for each word of a sentence, which are labels."""
+NO_INPUT = 'it holds something for each word, which is no input; if it is what to learn: label="{}"'
 LOOKED_AT = 1000
 """Values that are looked at to tell whether text is numbers."""
 
@@ -118,7 +121,7 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
     shape, values = column.values.shape, column.values
     # A column of numbers with a slip among them is refused with its place, not left out because its cells differ.
     if kind is not None or column.kind is not None or len(shape) != 1 or column.problem:
-        return None
+        return NO_INPUT.format(column.name) if kind is None and column.kind in OF_WORDS else None
     cells = loaded(values)
     if cells.dtype.kind in "Of" and is_missing(cells).all():
         return "it is empty in every row"
@@ -139,6 +142,8 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 
 def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> str | None:
     """The reading of `column` where it could be another, unless its kind was `stated` for; else None."""
+    if remark := KINDS.find(column.kind).remark(raw.values):
+        return remark
     if raw.note or stated or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"

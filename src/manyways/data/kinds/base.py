@@ -60,6 +60,10 @@ class ColumnKind:
         """True if labels, objects [n], look like this kind, and not like categories or numbers."""
         return False
 
+    def remark(self, values: Rows) -> str | None:
+        """The reading of `values`, before they were stored, that could have been another; None where there is none."""
+        return None
+
     def labels(self, name: str, values: Any) -> Any:
         """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`."""
         return values

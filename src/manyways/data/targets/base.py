@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from manyways.data.views import Views
 
 Outputs = Any
-"""What a head gives for a batch: a tensor [rows, width], or for a label with a structure what its kind defines."""
+"""The outputs of a head for a batch: a tensor [rows, width]; of a label with a structure as its kind defines."""
 
 CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE = "consistency", "distillation", "pseudo-labels", "confidence"
-"""What methods may ask of a kind of label: two networks' outputs compared, a student's with a teacher's, guesses that
-become labels, and how sure a prediction is."""
+"""Questions that methods may ask of a kind of label: two networks' outputs compared, a student's with a teacher's,
+guesses that become labels, and the confidence of a prediction."""
 EVERYTHING = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
 
 
@@ -89,6 +89,8 @@ class Target(ABC):
         activation: What turns outputs into predictions: "softmax", "sigmoid" (each output alone) or "identity".
         head: The head that makes its outputs, a name in `manyways.models.heads.HEADS`.
         structured: True if its outputs are no vector a row: see `manyways.data.targets.structured`.
+        references: Methods that look at no input and stand in every comparison of such labels, with their titles; those
+            of a label of one vector of outputs a row are the comparison's own.
         recipe: Settings that suit it.
         supports: The words for what methods may ask of it, such as `CONSISTENCY`.
         name: The label column.
@@ -102,6 +104,7 @@ class Target(ABC):
     activation: ClassVar[str]
     head: ClassVar[str] = "linear"
     structured: ClassVar[bool] = False
+    references: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar[Recipe] = Recipe()
     supports: ClassVar[frozenset[str]] = EVERYTHING
 

@@ -20,11 +20,11 @@ from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
 from manyways.pseudo_values import label_set_pseudo_values
 
-MEAN_AVERAGE_PRECISION = Metric("mean_average_precision")
-MICRO_F1 = Metric("micro_f1")
-MACRO_F1 = Metric("macro_f1")
-HAMMING_LOSS = Metric("hamming_loss", higher_is_better=False)
-SUBSET_ACCURACY = Metric("subset_accuracy")
+MEAN_AVERAGE_PRECISION = Metric("mean_average_precision", low=0.0, high=1.0)
+MICRO_F1 = Metric("micro_f1", low=0.0, high=1.0)
+MACRO_F1 = Metric("macro_f1", low=0.0, high=1.0)
+HAMMING_LOSS = Metric("hamming_loss", higher_is_better=False, low=0.0, high=1.0)
+SUBSET_ACCURACY = Metric("subset_accuracy", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from manyways.data.views.base import View
 from manyways.data.views.images import ImageContrastive, ImageStrong, ImageWeak
 from manyways.data.views.tables import TableContrastive, TableStrong, TableWeak
 from manyways.data.views.text import TextStrong, TextWeak
+from manyways.data.views.words import WordsStrong, WordsWeak
 from manyways.errors import DataError, ParameterError
 from manyways.registry import Classes
 
@@ -35,6 +36,8 @@ __all__ = [
     "TextWeak",
     "View",
     "Views",
+    "WordsStrong",
+    "WordsWeak",
     "view_names",
     "view_of",
 ]

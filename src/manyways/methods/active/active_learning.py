@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.label_notes import LabelNotes
 from manyways.data.parts import TRAINING
+from manyways.data.targets import kind_of
 from manyways.errors import DataError
 from manyways.methods.bases.acquisition import ACQUISITIONS
 from manyways.methods.bases.relabelling import RelabellingMethod, hidden, within
@@ -106,7 +107,8 @@ class ActiveLearning(RelabellingMethod):
         chosen = candidates[strategy.choose(model, known.select(candidates), count, rng)]
         if self.oracle is None:
             return known.reveal(chosen)
-        answers = answers_of(self.oracle(known.select(chosen)), count, known.classes)
+        classes = () if kind_of(known).structured else known.classes
+        answers = answers_of(self.oracle(known.select(chosen)), count, classes)
         answered = known.with_label_values(chosen, answers)
         part.leave(LabelNotes.between(known, answered))
         return answered
@@ -121,6 +123,8 @@ class ActiveLearning(RelabellingMethod):
 def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]:
     """Labels from an oracle, [count], of the classes' own type; it may name a class that no row had yet.
 
+    Of labels with a structure `classes` is empty: their kind says what is none.
+
     Raises:
         DataError: There is another number of answers, or one is no label: nothing, or a value of another type.
     """
@@ -129,7 +133,9 @@ def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]
     if len(answers) != count:
         raise DataError(f"The oracle was asked for {count} labels and gave {len(answers)}.")
     answers = [each.item() if isinstance(each, np.generic) else each for each in answers]
-    if strange := [each for each in answers if each not in classes and type(each) is not type(classes[0])]:
+    if classes and (
+        strange := [each for each in answers if each not in classes and type(each) is not type(classes[0])]
+    ):
         raise DataError(
             f"The oracle answered {strange[0]!r}, which is no label: it gives one for each row that it is asked about, "
             f"such as {', '.join(map(repr, classes[:5]))}."

@@ -1,0 +1,1 @@
+"""Heads on the words of a sentence: tags, conditional random fields, dependency trees."""
