@@ -114,7 +114,8 @@ class Registry(Generic[T]):
         if brought is None:
             return
         if isinstance(brought, ModuleType):
-            entries = [member for member in vars(brought).values() if self.is_entry(member, brought)]
+            members = [each for member in vars(brought).values() for each in _spread(member)]
+            entries = [member for member in members if self.is_entry(member, brought)]
         else:
             module = inspect.getmodule(brought) or importlib.import_module(__name__)
             entries = [brought] if self.is_entry(brought, module) else []
@@ -159,6 +160,11 @@ class Classes(Registry[type[ClassT]], Generic[ClassT]):
         except TypeError as error:
             name = self.name_of(kind)
             raise ModelError(f"The saved description of the {self.noun} {name!r} does not fit: {error}.") from error
+
+
+def _spread(member: Any) -> tuple[Any, ...]:
+    """The members of a tuple, which a module may bring as one; or `member` alone."""
+    return member if isinstance(member, tuple) else (member,)
 
 
 def normal(name: str) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manyways.metrics import Metric, fraction
+
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
 
@@ -23,7 +25,14 @@ SIZES = {"bleu": 2 + 2 * BLEU_ORDERS, "chrf": 3 * CHRF_ORDERS, "means": 6, "word
 """Numbers of a row by what they are for, in this order."""
 WIDTH = sum(SIZES.values())
 MEANS = ("rouge_1", "rouge_2", "rouge_l", "exact_match", "token_f1", "final_answer_match")
-TEXT_METRICS = ("bleu", "chrf", *MEANS, "word_error_rate", "character_error_rate")
+METRICS = (
+    Metric("bleu", low=0.0, high=100.0),
+    Metric("chrf", low=0.0, high=100.0),
+    *map(fraction, MEANS),
+    Metric("word_error_rate", higher_is_better=False, low=0.0, fraction=True),
+    Metric("character_error_rate", higher_is_better=False, low=0.0, fraction=True),
+)
+TEXT_METRICS = tuple(metric.name for metric in METRICS)
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 WORD = re.compile(r"\w+")

@@ -20,7 +20,8 @@ class Column:
     Values by kind, first axis rows: number: float or int [n] or [n, width]; category and text: objects (str,
     None where missing) or ints [n]; image: uint8 [n, channels, height, width], of files of more than 8 bits with
     `white` as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value
-    that means nothing: `absent` [n] says which rows lack theirs; None where none does.
+    that means nothing: `absent` [n] says which rows lack theirs; None where none does. `sizes` [n, 2] are height and
+    width of images before they came to one size, None where they always had it: boxes and masks are in those pixels.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     rate: int | None = None
     absent: NDArray[np.bool_] | None = None
     white: float | None = None
+    sizes: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -60,7 +62,14 @@ class Column:
     def select(self, rows: RowNumbers, values: Rows | None = None) -> "Column":
         """The column of `rows` alone; `values` where they are at hand already."""
         absent = None if self.absent is None else self.absent[rows]
-        return replace(self, values=self.take(rows) if values is None else values, absent=absent)
+        sizes = None if self.sizes is None else self.sizes[rows]
+        return replace(self, values=self.take(rows) if values is None else values, absent=absent, sizes=sizes)
+
+    def sizes_of(self, rows: RowNumbers) -> NDArray[np.int32]:
+        """Height and width of the images in `rows`, [rows, 2], before they came to one size."""
+        if self.sizes is not None:
+            return self.sizes[rows]
+        return np.tile(np.array(self.values.shape[-2:], np.int32), (len(rows), 1))
 
 
 def modalities(columns: Iterable[Column]) -> dict[str, list[Column]]:

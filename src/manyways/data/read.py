@@ -157,7 +157,7 @@ def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], kn
     )
     table = load(source, options)
     if memory.is_values(label):
-        table = with_labels(table, memory.as_values(label))
+        table = with_labels(table, memory.as_values(label), options)
         given["label"] = ("label",)
     elif "label" not in given and (found := [name for name in known.labels if name in table.columns]):
         given["label"] = tuple(found)

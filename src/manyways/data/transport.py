@@ -47,6 +47,7 @@ def save_table(data: Data, folder: Path, *, whole: bool = False) -> Path:
             "rate": column.rate,
             "white": column.white,
             "absent": None if column.absent is None else save(column.absent, folder / f"absent-{place}"),
+            "sizes": None if column.sizes is None else save(column.sizes, folder / f"sizes-{place}"),
             **_save_values(column, folder / f"column-{place}", whole),
         }
         for place, column in enumerate(data.columns.values())
@@ -112,7 +113,10 @@ def _column(saved: Described, folder: Path) -> Column:
     values = _load_values(saved, folder)
     if absent is not None and not (_fits(absent, np.bool_, (1,)) and len(absent) == len(values)):
         raise DataError(f"{saved.where} is damaged: what it lacks does not fit its values. Make it again.")
-    return Column(name, kind, values, saved.get("rate", int, None), absent, saved.get("white", float, None))
+    sizes = None if saved.members.get("sizes") is None else np.array(_load_array(saved.object("sizes"), folder))
+    if sizes is not None and not (_fits(sizes, np.int32, (2,)) and sizes.shape == (len(values), 2)):
+        raise DataError(f"{saved.where} is damaged: the sizes of its images do not fit them. Make it again.")
+    return Column(name, kind, values, saved.get("rate", int, None), absent, saved.get("white", float, None), sizes)
 
 
 def _save_values(column: Column, path: Path, whole: bool) -> dict[str, Any]:

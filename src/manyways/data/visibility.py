@@ -138,7 +138,7 @@ def with_label_values(data: "Data", which: NDArray[Any], labels: NDArray[Any], *
     values = np.array(column.values[np.arange(len(column))], copy=True)
     if values.dtype.kind in "US":
         values = values.astype(object)
-    values[rows] = column.of.labels(column.name, labels)
+    values[rows] = column.of.shaped(column.of.labels(column.name, labels), column.values.shape[1:])
     absent = None if column.absent is None else column.absent.copy()
     if absent is not None:
         absent[rows] = False

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from manyways.checked_json import DAMAGED, described
-from manyways.data.categories import as_objects
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.kinds import KINDS
 from manyways.data.targets import NumberTarget, Prediction, StructuredTarget, Target
 from manyways.errors import DataWarning, ModelError
 from manyways.models.evaluation import Evaluation, of_all_rows
@@ -98,7 +96,7 @@ class Committee(Model):
         data = self._known_rows(source)
         if isinstance(self.target, StructuredTarget):
             codes = [each.code for each in self.predictions(data)]
-            return as_objects([self.target.decode(code[None])[0] for code in codes])
+            return self.target.decode_rows(codes, data)
         if self.target.probabilistic:
             return self.target.decode(self.target.most_probable(self._shares(data)))
         with _silent():
@@ -122,8 +120,9 @@ class Committee(Model):
         predicted: list[Prediction] = member.predictions(data)
         if member.target == target:
             return predicted
-        labels = member.predict(data)
-        own = target.codes_of(KINDS.find(target.column_kind).labels(target.name, labels), data)
+        if not isinstance(member.target, StructuredTarget):
+            raise ModelError(f"A member of the committee does not predict {target.name!r}; it is damaged.")
+        own = target.recoded([each.code for each in predicted], member.target, data)
         return [Prediction(code, each.confidence) for code, each in zip(own, predicted, strict=True)]
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
+from manyways.data.kinds import KINDS, TABLE
 from manyways.data.specs import ImageSpec, TableSpec
 from manyways.errors import ModelError, ParameterError
 from manyways.models.generative.units import Units
@@ -71,9 +72,9 @@ def modelled(data: Data) -> str | None:
     kinds: dict[str, list[str]] = {}
     for column in data.inputs:
         kinds.setdefault(column.of.modality, []).append(column.name)
-    for kind in ("text", "audio"):
-        if kind in kinds:
-            what = "text" if kind == "text" else "sound"
+    for kind in kinds:
+        if kind not in (TABLE, "image"):
+            what = KINDS.find(kind).words[0] if kind in KINDS else kind
             other = " Text is drawn by language models: pretrain." if kind == "text" else ""
             return f"it draws images or rows of a table, and {kinds[kind][0]!r} is {what}. Leave it out: input=…{other}"
     if len(kinds) > 1 or len(kinds.get("image", ())) > 1:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manyways.data.categories import as_objects
 from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Prediction, StructuredTarget, Target
 from manyways.data.targets.text import TextTarget
@@ -20,6 +19,7 @@ from manyways.models.reading import inputs_of, labelled
 from manyways.models.running import check_gaps, network_fault
 
 if TYPE_CHECKING:
+    from manyways.data.data import Data
     from manyways.data.read import Source
 
 ROWS_AT_ONCE = 64
@@ -33,12 +33,14 @@ class StructuredPredictor(Predictor):
 
     def predict(self, source: "Source") -> NDArray[Any]:
         """The label of each row, objects [rows]: what that is the kind of label says (`Target.decode`)."""
-        target = self.structured_target
-        return as_objects([target.decode(each.code[None])[0] for each in self.predictions(source)])
+        data = inputs_of(source, self.inputs, **self.roles_read)
+        return self.structured_target.decode_rows([each.code for each in self._predictions(data)], data)
 
     def predictions(self, source: "Source") -> list[Prediction]:
         """The encoded prediction for each row, and how sure the model is of it."""
-        data = inputs_of(source, self.inputs, **self.roles_read)
+        return self._predictions(inputs_of(source, self.inputs, **self.roles_read))
+
+    def _predictions(self, data: "Data") -> list[Prediction]:
         rows = self.inputs.encode(data)
         check_gaps(rows.absent, data, self.inputs, self.network)
         return predictions_of(self.network, self.structured_target, rows, self.inputs)

@@ -34,7 +34,7 @@ def examples_are_honoured(trial: Trial) -> None:
     counted = method.examples_per_step(learner)
     with patch.object(learner, "pick", wraps=learner.pick) as picked:
         method.draw(learner, 0, generator(SEED, 0))
-    drawn = sum(call.args[1] for call in picked.call_args_list)
+    drawn = sum(call.args[1] or learner.batch_size for call in picked.call_args_list)
     require(drawn in (0, counted), f"examples_per_step says {counted}, but a step draws {drawn} rows.")
     spent = trial.fit(budget=Budget(counted * 3.5, "examples")).lineage.steps
     require(spent == 3, f"3.5 batches of examples were allowed, which is 3 steps, and {spent} were taken.")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING, VALIDATION
+from manyways.testing.label_rows import LABEL_KINDS, rows_with_label, with_two_tasks
 
 Codes = NDArray[np.int64]
 
@@ -56,7 +57,9 @@ KINDS: Mapping[str, Callable[[Codes, np.random.Generator], list[Column]]] = {
 
 
 def rows_of_kind(kind: str) -> Data:
-    """Return 96 rows of a kind, a fifth for testing, with some of the labels visible."""
+    """Return 96 rows of a kind, a fifth for testing, with some of the labels visible; or 48 with a label of a kind."""
+    if kind in LABEL_KINDS:
+        return rows_with_label(kind)
     rng = np.random.default_rng(0)
     codes = rng.permutation(np.arange(COUNT) % CLASSES)
     inputs = KINDS[kind](codes, rng)
@@ -72,7 +75,7 @@ def dressed(data: Data) -> Iterator[Data]:
     beside = Column("beside", "image", np.random.default_rng(1).integers(0, 256, (len(everything), 1, 8, 8), np.uint8))
     yield data
     yield data.with_clients(3, alpha=10.0)
-    yield data.with_tasks(2)
+    yield data.with_tasks(2) if data.classification else with_two_tasks(data)
     yield data.with_forgotten(np.arange(len(data)) % 4 == 0)
     for column, role in ((score, "label"), (beside, "input")):
         roles = {**data.roles, role: (*data.roles[role], column.name)}

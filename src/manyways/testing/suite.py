@@ -8,6 +8,7 @@ from functools import cache
 from unittest import SkipTest
 
 from manyways.methods.method import Method
+from manyways.testing.label_rows import LABEL_KINDS
 from manyways.testing.rows import KINDS
 from manyways.testing.trial import BrokenPromise, Trial
 
@@ -41,7 +42,7 @@ def checks_for(method: type[Method] | Method) -> list[tuple[str, Callable[[], No
     return [
         (f"{promise.__name__} on {kind}" if kind else promise.__name__, _bound(promise, trial, kind))
         for promise in checks()
-        for kind in (KINDS if promise in _ON_KINDS else [""])
+        for kind in ((*KINDS, *LABEL_KINDS) if promise in _ON_KINDS else [""])
     ]
 
 

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.data.categories import as_objects
 from manyways.data.columns import places_of
 from manyways.data.data import Data
 from manyways.data.parts import TEST
 from manyways.data.storage import RowNumbers
-from manyways.data.targets import predictions
+from manyways.data.targets import StructuredTarget, predictions
 from manyways.methods.ablations import exchanged, with_values
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
@@ -25,11 +26,12 @@ from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import needs_data, stages, starts
 from manyways.models.abilities import any_of
 from manyways.models.model import Model
+from manyways.testing.label_rows import LABEL_KINDS
 from manyways.testing.rows import dressed, rows_of_kind, with_validation
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
-ROWS, LABELS, STEPS, START_STEPS, KIND_STEPS = 240, 40, 12, 4, 6
+ROWS, LABELS, STEPS, START_STEPS, KIND_STEPS, LABEL_STEPS = 240, 40, 12, 4, 6, 6
 PREDICTS = predictions() | {"labels", "cluster"}
 """Abilities with one answer for each row, made of the outputs of the head."""
 SEED, OTHER_SEED = 3, 4
@@ -86,7 +88,7 @@ class Trial:
         reasons = []
         for data in dressed(rows_of_kind(kind)):
             other = self.on(data)
-            other.steps = KIND_STEPS
+            other.steps = LABEL_STEPS if kind in LABEL_KINDS else KIND_STEPS
             needs_start = other.method.needs_start()
             reason = other.method.lacks_of(data) if needs_start else other.method.lacks(data)
             if reason is None and needs_start and not starts(takes(other.method), data):
@@ -202,7 +204,9 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     given: dict[str, NDArray[Any]] = {}
     if "embed" in model.gives:
         given["features"] = model.embed(data)
-    if model.gives & PREDICTS:
+    if isinstance(model.target, StructuredTarget):
+        given["labels"] = as_objects([model.target.cell(label) for label in model.predict(data).tolist()])
+    elif model.gives & PREDICTS:
         given["outputs"] = model.outputs(data)
     if answers_prompts(model, data):
         given["texts"] = model.predict(data)

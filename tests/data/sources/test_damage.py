@@ -136,7 +136,7 @@ def test_whatever_a_decoder_raises_is_a_bad_row(
     for name in ("a/1.png", "b/2.png", "b/3.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / name)
-    opened = pixels._open
+    opened = pixels.open_image
 
     def failing(item: Path) -> Image.Image:
         image = opened(item)
@@ -147,7 +147,7 @@ def test_whatever_a_decoder_raises_is_a_bad_row(
             image.load = lambda: (_ for _ in ()).throw(error("what nobody expected"))  # type: ignore[method-assign]
         return image
 
-    monkeypatch.setattr(pixels, "_open", failing)
+    monkeypatch.setattr(pixels, "open_image", failing)
     with pytest.raises(DataError, match=r"b/2\.png: '?what nobody expected"):
         mw.read(tmp_path)
 

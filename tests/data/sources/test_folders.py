@@ -187,7 +187,7 @@ def test_nothing_decodable(tmp_path: Path) -> None:
 def test_the_second_read_decodes_nothing(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = mw.read(pets).take("image")
     with monkeypatch.context() as patch:
-        patch.setattr(pixels, "_open", lambda item: pytest.fail("an image was opened again"))
+        patch.setattr(pixels, "open_image", lambda item: pytest.fail("an image was opened again"))
         assert np.array_equal(mw.read(pets).take("image"), first)
     picture(pets / "dogs" / "d.tiff", colour=255)  # a changed file is read again
     assert mw.read(pets).take("image")[4].min() > 250

@@ -83,7 +83,7 @@ def test_an_input_without_a_spec_is_refused() -> None:
 
 def test_a_view_that_a_kind_of_input_has_not_is_its_weak_one() -> None:
     assert view_of("mirrored", SPECS["caption"]) == view_of("weak", SPECS["caption"])
-    assert {"weak", "strong", "contrastive"} == set(view_names())
+    assert {"weak", "strong", "contrastive", "dihedral", "photometric"} == set(view_names())
 
 
 def test_a_view_that_no_input_has_is_refused() -> None:

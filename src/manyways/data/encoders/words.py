@@ -79,17 +79,23 @@ class WordsSpec(Spec):
 
 
 class WordRows:
-    """Encoded sentences [rows, length, slots], as the numbers of different words and a table of these."""
+    """Encoded sentences [rows, length, slots], as the numbers of different words and a table of these.
 
-    def __init__(self, numbers: NDArray[np.int32], table: NDArray[np.int32]) -> None:
-        self.numbers, self.table = numbers, table
+    Some of the rows come as `least` words, or more where one of them is longer: what is drawn for a batch of training
+    rows, none of which is, must not depend on the length of others.
+    """
+
+    def __init__(self, numbers: NDArray[np.int32], table: NDArray[np.int32], least: int) -> None:
+        self.numbers, self.table, self.least = numbers, table, least
         self.shape, self.dtype = (*numbers.shape, table.shape[1]), np.dtype(np.int32)
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, rows: RowNumbers) -> NDArray[Any]:
-        return self.table[self.numbers[rows]]
+        numbers = self.numbers[rows]
+        longest = int((numbers > 0).any(axis=0).sum())
+        return self.table[numbers[:, : max(self.least, longest)]]
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ class WordsEncoder(Encoder):
         numbers = np.zeros((len(rows), max([self.words.length, *map(len, sentences)])), np.int32)
         for row, words in enumerate(sentences):
             numbers[row, : len(words)] = [places.setdefault(word, 1 + len(places)) for word in words]
-        return WordRows(numbers, self._table(list(places)))
+        return WordRows(numbers, self._table(list(places)), self.words.length)
 
     def _table(self, words: Sequence[str]) -> NDArray[np.int32]:
         """The numbers of each different word, behind a row for none."""

@@ -76,7 +76,7 @@ def finished(
         )
     values = column.exact if decided == "category" and column.exact is not None else column.values
     values = KINDS.find(decided).stored(column.name, values, decimal, learned=learned)
-    return Column(column.name, decided, values, column.rate, column.absent, column.white)
+    return Column(column.name, decided, values, column.rate, column.absent, column.white, column.sizes)
 
 
 def _may_hold_words(column: TypedColumn, role: str) -> bool:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from manyways.data.inference import masks
 from manyways.data.inference.arrays import as_images, scale_of
 from manyways.data.inference.media import decoded, headers_of, items_key
 from manyways.data.inference.objects import array_of
 from manyways.data.inference.pixels import header_of, pixels_of, white_of
-from manyways.data.inference.table import Table, TypedColumn
+from manyways.data.inference.table import Table, TypedColumn, sizes_of
 from manyways.data.sources.base import Item, Options
 from manyways.data.sources.rows import IN_MEMORY, keep, key_of_rows, load_note, save_note
 from manyways.data.storage import RowNumbers, Rows, cache_folder, chunks_of, open_rows, row_bytes, write_rows
@@ -25,35 +26,52 @@ LARGEST = 96
 """Pixels of the longer side unless `image_size` asks for more."""
 
 
-def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
+def decode(
+    name: str, items: Sequence[Item], options: Options, where: str, largest: int = 0
+) -> tuple[TypedColumn, dict[int, str]]:
     """A column uint8 [n, channels, height, width], and why rows could not be decoded (those rows are zero).
 
-    The size is `image_size` or the median height and width, at most 96 pixels; images are stretched to it.
+    The size is `image_size` or the median height and width, at most 96 pixels or `largest`; images are stretched to it,
+    and the column remembers which sizes they had.
     Grey where all files are grey, RGB otherwise; transparency is laid on white. Images of more than 8 bits have one
     scale: `image_white` is their white, or the largest number of the depth that the brightest of them needs. Rows are
     found again in the cache while names, sizes and times of the files stay. Raises DataError where no image can be
     decoded.
     """
-    key = items_key(items, "image", options.image_size, options.channels, "white", options.image_white)
+    key = items_key(items, "image", options.image_size, options.channels, "white", options.image_white, largest)
     if note := load_note(key):
         shape = tuple(note["shape"])
         rows = open_rows(cache_folder() / f"{key}.rows", shape, np.uint8)
         bad = {int(row): why for row, why in note["bad"].items()}
-        return TypedColumn(name, rows, "image", white=note["white"]), bad
+        return TypedColumn(name, rows, "image", white=note["white"], sizes=np.array(note["sizes"], np.int32)), bad
     bad = {}
+    largest = largest or LARGEST
     Image.init()  # before there are threads, which would each think that another has done it
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         headers = headers_of(items, header_of, bad, pool, "image", where)
         deep = [items[row] for row, header in headers.items() if header.deep]
-        height, width = common_size([(header.height, header.width) for header in headers.values()], options.image_size)
+        sizes = np.zeros((len(items), 2), np.int32)
+        for row, header in headers.items():
+            sizes[row] = header.height, header.width
+        height, width = common_size(sizes[list(headers)].tolist(), options.image_size, largest)
         channels = options.channels or (1 if all(header.grey for header in headers.values()) else 3)
         white = (options.image_white or white_of(deep, pool)) if deep else None
         shape = (len(items), channels, height, width)
         blank = np.zeros((channels, height, width), np.uint8)
         chunks = decoded(items, lambda item: pixels_of(item, blank.shape, white), blank, bad, pool)
         rows = write_rows(cache_folder() / f"{key}.rows", chunks, shape, np.uint8)
-    save_note(key, {"shape": shape, "bad": bad, "white": white})
-    return TypedColumn(name, rows, "image", white=white), bad
+    save_note(key, {"shape": shape, "bad": bad, "white": white, "sizes": sizes.tolist()})
+    return TypedColumn(name, rows, "image", white=white, sizes=sizes), bad
+
+
+def of_other_sizes(column: TypedColumn, stated: Sequence[tuple[int, int] | None]) -> dict[int, str]:
+    """Reasons why rows cannot be used: the picture's size is not the one `stated` by its annotation."""
+    sizes = sizes_of(column).tolist() if stated else []
+    return {
+        row: f"the picture has {size[1]}x{size[0]} pixels, its annotation states {wanted[1]}x{wanted[0]}"
+        for row, (size, wanted) in enumerate(zip(sizes, stated, strict=True))
+        if wanted is not None and any(size) and tuple(size) != wanted
+    }
 
 
 def arrays_of(values: Sequence[Any]) -> list[NDArray[Any] | None] | None:
@@ -87,14 +105,17 @@ def _item(array: NDArray[Any], scale: float, name: str, where: str) -> Image.Ima
 
 
 def resized(table: Table, size: int | tuple[int, int] | None) -> Table:
-    """`table` with all images of the height and width `size`, in pixels; None leaves them as they are."""
+    """`table` with all images and masks of the height and width `size`, in pixels; None leaves them as they are."""
     if size is None:
         return table
     height, width = common_size([], size)
     columns = dict(table.columns)
     for name, column in columns.items():
+        if column.kind in masks.TYPES and column.values.shape[1:] != (height, width):
+            columns[name] = masks.resized(column, height, width)
         if column.kind == "image" and column.values.shape[2:] != (height, width):
-            columns[name] = replace(column, values=_resized_rows(column.values, height, width))
+            values = _resized_rows(column.values, height, width)
+            columns[name] = replace(column, values=values, sizes=sizes_of(column))
     return replace(table, columns=columns)
 
 
@@ -119,13 +140,15 @@ def _planes(images: Rows, rows: RowNumbers) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images[rows]).reshape(-1, *images.shape[2:])
 
 
-def common_size(sizes: Sequence[tuple[int, int]], wanted: int | tuple[int, int] | None) -> tuple[int, int]:
-    """Height and width for all: as asked, else the medians of `sizes`, scaled so that the longer is at most 96."""
+def common_size(
+    sizes: Sequence[Sequence[int]], wanted: int | tuple[int, int] | None, largest: int = LARGEST
+) -> tuple[int, int]:
+    """Height and width for all: as `wanted`, else the medians of `sizes`, scaled so that the longer is in `largest`."""
     if wanted is not None:
         size = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)
         if len(size) != 2 or min(size) < 1:
             raise ParameterError(f"image_size must be a positive number or (height, width) in pixels; got {wanted!r}.")
         return size[0], size[1]
     height, width = (float(median(side)) for side in zip(*sizes, strict=True))
-    scale = min(1.0, LARGEST / max(height, width))
+    scale = min(1.0, largest / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects, spelling
-from manyways.data.inference.table import Table, TypedColumn
+from manyways.data.inference.table import Table, TypedColumn, sizes_of
 from manyways.data.kinds import Kind
 from manyways.data.parts import TRAINING
 from manyways.data.sources.rows import join
@@ -71,8 +71,11 @@ def _joined_column(key: str, tables: Sequence[Table], labels: Sequence[str]) -> 
     exact = None
     if any(piece.exact is not None for piece in pieces):
         exact = np.concatenate([_as_objects(piece) for piece in pieces])
+    sizes = None
+    if any(piece.sizes is not None for piece in pieces):
+        sizes = np.concatenate([sizes_of(piece) for piece in pieces])
     values = join([piece.values for piece in pieces])
-    return replace(first, values=values, problem=problem, absent=absent, exact=exact)
+    return replace(first, values=values, problem=problem, absent=absent, exact=exact, sizes=sizes)
 
 
 def _of_one_type(pieces: list[TypedColumn]) -> list[TypedColumn]:

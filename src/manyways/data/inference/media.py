@@ -14,7 +14,7 @@ from manyways.data.inference.table import TypedColumn
 from manyways.data.kinds import Kind
 from manyways.data.notation import MISSING_WORDS
 from manyways.data.phrases import count_of
-from manyways.data.sources.base import Item, Options
+from manyways.data.sources.base import Item, Media, Options
 from manyways.data.sources.media import IMAGES, SOUNDS, kind_of
 from manyways.data.sources.rows import key_of
 from manyways.errors import DataError
@@ -44,10 +44,12 @@ def items_in(name: str, values: Sequence[Any], folder: Path | None, kind: Kind |
     return images.items_of(images.arrays_of(values) or values, name, where)
 
 
-def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tuple[TypedColumn, dict[int, str]]:
+def decode(
+    name: str, items: Sequence[Item], options: Options, where: str, given: Media
+) -> tuple[TypedColumn, dict[int, str]]:
     """`items` decoded to one shape: a column of kind image or audio, and why rows could not be decoded.
 
-    A row without an item is none of those: the column says that it is absent.
+    A row without an item is none of those: the column says that it is absent. given: what the source says beside.
     """
     from manyways.data.inference import images, sounds
 
@@ -56,7 +58,11 @@ def decode(name: str, items: Sequence[Item], options: Options, where: str) -> tu
         raise DataError(f"{where}: the column {name!r} has an image or a sound in no row.")
     if kind not in ("image", "audio"):
         raise DataError(f"{where}: the column {name!r} holds images or sounds; it cannot have the kind {kind!r}.")
-    column, bad = (images if kind == "image" else sounds).decode(name, items, options, where)
+    if kind == "image":
+        column, bad = images.decode(name, items, options, where, given.largest)
+        bad |= images.of_other_sizes(column, given.sizes)
+    else:
+        column, bad = sounds.decode(name, items, options, where)
     absent = np.array([item is None for item in items], bool)
     bad = {row: why for row, why in bad.items() if not absent[row]}
     return replace(column, absent=absent if absent.any() else None), bad

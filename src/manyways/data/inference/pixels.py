@@ -35,7 +35,8 @@ STRIP = 1 << 24
 """Pixels that are worked at together."""
 
 
-def _open(item: Item) -> Image.Image:
+def open_image(item: Item) -> Image.Image:
+    """The image with its header read. Raises OSError or ValueError where there is none, or one of too many pixels."""
     if item is None:
         raise OSError("there is no image")
     if isinstance(item, Image.Image):
@@ -68,7 +69,7 @@ class Header:
 def header_of(item: Item) -> Header | str:
     """The header of an image, or the reason why it cannot be read."""
     try:
-        with _open(item) as image:
+        with open_image(item) as image:
             width, height = image.size
             # The base class reads the header alone; PNG's own getexif decodes every pixel.
             if Image.Image.getexif(image).get(ORIENTATION, 1) >= 5:  # turned by a quarter
@@ -90,7 +91,7 @@ def pixels_of(item: Item, shape: tuple[int, int, int], white: float | None) -> N
     mode = "L" if channels == 1 else "RGB"
 
     def decoded(alone: bool) -> NDArray[np.uint8] | None:
-        with _open(item) as image:
+        with open_image(item) as image:
             # JPEG decodes at a half or less directly; twice the size, turned or not, is enough to resize.
             image.draft(mode, (2 * max(width, height),) * 2)
             if _is_large(image) and not alone:
@@ -122,7 +123,7 @@ def _brightest(item: Item) -> float | None:
     """The highest pixel; None for an image that cannot be decoded, or has pixels that none can have."""
 
     def highest(alone: bool) -> float | None:
-        with _open(item) as image:
+        with open_image(item) as image:
             return None if _is_large(image) and not alone else float(_deep_pixels(image).max(initial=0))
 
     try:

@@ -22,7 +22,8 @@ class TypedColumn:
     `problem` is the message where words lie among numbers. `absent` is True for each row without an image or sound,
     None where all have theirs. `exact` are whole numbers that `values`, being floats, cannot tell apart. `note` is a
     reading that could be another, `decimal` the mark with which numbers were read that leave it open, `white` the
-    number that became 255 in images of more than 8 bits.
+    number that became 255 in images of more than 8 bits. `sizes` [n, 2] are height and width of images before they came
+    to one size, None where they always had it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TypedColumn:
     note: str | None = None
     decimal: Decimal | None = None
     white: float | None = None
+    sizes: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +83,10 @@ def like(options: Options, table: Table) -> Options:
         if column.kind == "audio" and column.rate:
             options = replace(options, sample_rate=column.rate, seconds=shape[1] / column.rate)
     return options
+
+
+def sizes_of(column: TypedColumn) -> NDArray[np.int32]:
+    """Height and width of each image of `column`, [n, 2], before they came to one size."""
+    if column.sizes is not None:
+        return column.sizes
+    return np.tile(np.array(column.values.shape[-2:], np.int32), (len(column.values), 1))

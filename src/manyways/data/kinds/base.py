@@ -68,6 +68,10 @@ class ColumnKind:
         """Labels that a model or an annotator gives, one a row, as this kind stores them; errors as of `stored`."""
         return values
 
+    def shaped(self, labels: Any, shape: tuple[int, ...]) -> Any:
+        """The `labels` as rows of that shape: of a column of arrays, to whose size they come."""
+        return labels
+
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         """Words for a column whose values have that shape and rate: "8×8 pixels, grey"."""
         return self.name

@@ -91,9 +91,38 @@ Values = Rows | list[Any] | Typed
 
 @dataclass(frozen=True, eq=False)
 class Media:
-    """Images or sounds, none of them decoded."""
+    """Images or sounds, none of them decoded.
+
+    `largest` are the pixels of the longer side of images unless `image_size` says another size; 0: the usual ones.
+    `sizes` are heights and widths that annotations state of images, None where they state none.
+    """
 
     items: Sequence[Item]
+    largest: int = 0
+    sizes: Sequence[tuple[int, int] | None] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Objects drawn in a picture of that height and width: the code of the class of each, and what it covers.
+
+    That is a list of polygons, each x, y, x, y, …, or COCO's run lengths, {"size": …, "counts": …}.
+    """
+
+    size: tuple[int, int]
+    objects: tuple[tuple[int, Any], ...]
+
+
+MaskItem = Path | tuple[Path, ...] | Shapes | None
+"""A mask: its file, files with one instance each, shapes, or None where there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Masks of the pictures in the column `of`, none of them drawn yet."""
+
+    items: Sequence[MaskItem]
+    of: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +134,7 @@ class RawColumn:
     """
 
     name: str
-    values: Values | Cells | Media
+    values: Values | Cells | Media | Masks
     kind: Kind | None = None
     where: str = ""
     key: str = ""
@@ -119,7 +148,7 @@ class RawTable:
     `where` is the place that messages name, and `rows` are the names of rows in them, numbers where there are none.
     Names of images and sounds are looked up in `folder`. `ignored` are reasons why columns or files were left out,
     `notes` readings of what is no column, `label` the column that the source itself calls so, `headless` the reason why
-    the first row of a file was read as values.
+    the first row of a file was read as values. `bad` are reasons why rows cannot be used.
     """
 
     columns: Sequence[RawColumn]
@@ -132,6 +161,7 @@ class RawTable:
     notes: Mapping[str, str] = field(default_factory=dict)
     label: str | None = None
     headless: str = ""
+    bad: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

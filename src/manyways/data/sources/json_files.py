@@ -58,7 +58,8 @@ def _cost(text: str) -> int:
     return 2 * len(text) + 64 * (text.count("{") + text.count("[")) + 40 * text.count(",")
 
 
-def _read_json(path: Path) -> dict[str, list[Any]]:
+def content_of(path: Path) -> Any:
+    """Return what a JSON file holds, as Python values. Raises DataError with the line for what is not JSON or UTF-8."""
     _check_size(path)
     try:
         with open_binary(path) as file:
@@ -69,7 +70,11 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
     if not text.strip():
         raise DataError(f"{path} is empty; it needs an array of objects.")
     check_memory(_cost(text), str(path), "JSON as Python values", INSTEAD)
-    content = _parse(text, path, 1)
+    return _parse(text, path, 1)
+
+
+def _read_json(path: Path) -> dict[str, list[Any]]:
+    content = content_of(path)
     if isinstance(content, dict) and content and all(isinstance(element, list) for element in content.values()):
         if len({len(element) for element in content.values()}) > 1:
             raise DataError(f"{path}: the arrays {listed_names(content)} must have one length.")

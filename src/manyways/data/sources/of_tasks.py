@@ -11,6 +11,7 @@ from manyways.data.sources import memory, tables
 from manyways.data.sources.base import (
     PART_WORDS,
     Cells,
+    Masks,
     Media,
     Options,
     Raw,
@@ -138,7 +139,7 @@ def _rows(table: RawTable) -> int:
     values = table.columns[0].values if table.columns else []
     if isinstance(values, Cells | Typed):
         return len(values.series)
-    return len(values.items if isinstance(values, Media) else values)
+    return len(values.items if isinstance(values, Media | Masks) else values)
 
 
 def _of_task(table: RawTable, common: list[str], column: str, task: str) -> RawTable:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manyways.data.categories import as_objects
 from manyways.data.data import Data
+from manyways.data.kinds import KINDS
 from manyways.data.targets.base import Outputs, Review, Target
 from manyways.errors import DataError, ModelError
 
@@ -67,6 +69,18 @@ class StructuredTarget(Target, ABC):
     supports: ClassVar[frozenset[str]] = frozenset()
     endings: ClassVar[tuple[str, ...]] = ()
     """Endings of files that `write` writes; "" for a folder."""
+
+    def decode_rows(self, codes: Sequence[NDArray[Any]], rows: Data) -> NDArray[Any]:
+        """The labels that the predicted `codes` stand for, as the data have them, objects [rows].
+
+        Here a kind goes by what is known of the rows, such as the size of a picture before it came to that of all.
+        """
+        return as_objects([self.decode(code[None])[0] for code in codes])
+
+    def recoded(self, codes: Sequence[NDArray[Any]], other: "StructuredTarget", rows: Data) -> Sequence[NDArray[Any]]:
+        """The codes of this target for what `codes` of the `other`, of the same kind, predict for `rows`."""
+        labels = KINDS.find(self.column_kind).labels(self.name, other.decode_rows(codes, rows))
+        return list(self.codes_of(labels, rows))
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[Prediction]:

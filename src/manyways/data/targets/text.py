@@ -34,7 +34,7 @@ from manyways.data.storage import chunks_of
 from manyways.data.targets.base import CONFIDENCE, Recipe, Target
 from manyways.data.targets.structured import Prediction, Structure, StructuredTarget
 from manyways.errors import DataError, ModelError
-from manyways.text_scores import TEXT_METRICS, text_scores, text_statistics
+from manyways.text_scores import METRICS, TEXT_METRICS, text_scores, text_statistics
 from manyways.whole import write_whole
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from manyways.data.encoding import InputEncoding
     from manyways.data.views import Views
 
+WRITTEN = METRICS  # named here, where metrics of labels are looked for
 NOTHING = -1
 """The code behind the last token of a row, and of a row without a label."""
 MOST_BEAMS = 64

@@ -15,7 +15,7 @@ from manyways.data.presence import is_presence
 from manyways.data.specs import Spec
 from manyways.data.views.audio import AudioStrong, AudioWeak
 from manyways.data.views.base import View
-from manyways.data.views.images import ImageContrastive, ImageStrong, ImageWeak
+from manyways.data.views.images import ImageContrastive, ImageDihedral, ImagePhotometric, ImageStrong, ImageWeak
 from manyways.data.views.tables import TableContrastive, TableStrong, TableWeak
 from manyways.data.views.text import TextStrong, TextWeak
 from manyways.data.views.words import WordsStrong, WordsWeak
@@ -27,6 +27,8 @@ __all__ = [
     "AudioStrong",
     "AudioWeak",
     "ImageContrastive",
+    "ImageDihedral",
+    "ImagePhotometric",
     "ImageStrong",
     "ImageWeak",
     "TableContrastive",
@@ -111,6 +113,15 @@ class Views:
             self._check(name)
             self._views[name] = {modality: view_of(name, spec) for modality, spec in self.specs.items()}
         return self._apply(self._views[name], inputs, rng)
+
+    def without(self, modality: str) -> "Views":
+        """Views of the other inputs."""
+        return Views({name: spec for name, spec in self.specs.items() if name != modality})
+
+    def moves(self, name: str) -> bool:
+        """True if the view called `name` may move what lies in an image; see `View.moves`."""
+        self._check(name)
+        return any(view_of(name, spec).moves for spec in self.specs.values() if spec.kind == "image")
 
     def _check(self, name: str) -> None:
         """Raise ParameterError where a view beside the built-in ones is of no kind of these inputs."""

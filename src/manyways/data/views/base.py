@@ -15,6 +15,8 @@ class View(ABC):
     """
 
     name: ClassVar[str]
+    moves: ClassVar[bool] = True
+    """True if it may move what lies in a picture, so that boxes and masks would not fit any more."""
 
     @abstractmethod
     def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:

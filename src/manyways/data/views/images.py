@@ -256,6 +256,58 @@ class ImageContrastive(View):
         return photometry.colour_jitter(images, brightness, contrast, saturation, hue)
 
 
+@dataclass(frozen=True)
+class ImageDihedral(View):
+    """One of the eight turns by quarters and mirrors of a square, of the four of another rectangle.
+
+    For pictures without an upright, such as those taken from above or through a microscope.
+    """
+
+    name: ClassVar = "image-dihedral"
+    spec: ImageSpec
+
+    def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
+        require_shape(batch, self.spec.channels, self.spec.height, self.spec.width)
+        images = as_float(batch)
+        turned, mirrored, transposed = (coin(rng, len(images), 0.5, images.device) for _ in range(3))
+        images = torch.where(turned[:, None, None, None], images.flip(2), images)
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        if self.spec.height != self.spec.width:
+            return images
+        return torch.where(transposed[:, None, None, None], images.transpose(2, 3), images)
+
+
+@dataclass(frozen=True)
+class ImagePhotometric(View):
+    """Brightness, contrast, saturation, hue and noise: all that leaves the places of things as they are.
+
+    strength: of the changes, in [0, 1.25]; grey images get brightness, contrast and noise alone.
+    """
+
+    name: ClassVar = "image-photometric"
+    moves: ClassVar = False
+    spec: ImageSpec
+    strength: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_range(self, 0, 1.25, "strength")
+
+    def __call__(self, batch: Tensor, rng: torch.Generator) -> Tensor:
+        require_shape(batch, self.spec.channels, self.spec.height, self.spec.width)
+        images = as_float(batch)
+        rows, device = len(images), images.device
+        brightness, contrast, saturation = (
+            1 + 0.8 * self.strength * uniform(rng, rows, -1, 1, device) for _ in range(3)
+        )
+        hue = 0.1 * self.strength * uniform(rng, rows, -1, 1, device)
+        if self.spec.channels == 1:
+            images = photometry.adjust_contrast(photometry.adjust_brightness(images, brightness), contrast)
+        else:
+            images = photometry.colour_jitter(images, brightness, contrast, saturation, hue)
+        noise = gaussian(rng, images).mul_(0.1 * self.strength * uniform(rng, rows, 0, 1, device)[:, None, None, None])
+        return images.add_(noise).clamp_(0, 1)
+
+
 def as_float(images: Tensor) -> Tensor:
     """float32 in [0, 1] from uint8 or from float in [0, 1]."""
     return images.float().div_(255) if images.dtype == torch.uint8 else images.float()

@@ -133,9 +133,8 @@ def answers_of(given: Any, count: int, classes: tuple[Any, ...]) -> NDArray[Any]
     if len(answers) != count:
         raise DataError(f"The oracle was asked for {count} labels and gave {len(answers)}.")
     answers = [each.item() if isinstance(each, np.generic) else each for each in answers]
-    if classes and (
-        strange := [each for each in answers if each not in classes and type(each) is not type(classes[0])]
-    ):
+    types = {type(classes[0])} if classes else set(map(type, answers))
+    if strange := [each for each in answers if each not in classes and type(each) not in types]:
         raise DataError(
             f"The oracle answered {strange[0]!r}, which is no label: it gives one for each row that it is asked about, "
             f"such as {', '.join(map(repr, classes[:5]))}."

@@ -6,10 +6,18 @@ from typing import ClassVar, Self
 from manyways.data.data import Data
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
-from manyways.methods.features import AUTO, Features, start_features
+from manyways.methods.features import AUTO, Features, checkpoints_of, start_features
 from manyways.methods.method import Method
+from manyways.models.backbones.raw import RAW_KINDS
 from manyways.models.model import Model
 from manyways.training.run import Run
+
+
+def without_raw_features(data: Data, backbone: str) -> str | None:
+    """The first input of `data` that neither has raw features nor a checkpoint in `backbone`; None if all do."""
+    read = checkpoints_of(backbone, data)
+    names = (column.name for column in data.inputs if column.of.modality not in RAW_KINDS)
+    return next((name for name in names if name not in read), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +34,15 @@ class FeatureMethod(Method):
     takes: ClassVar = frozenset({"embed"})
 
     field_trials: ClassVar = {"backbone": "It names a pretrained checkpoint, which a trial has not."}
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if model is None and (name := without_raw_features(data, self.backbone)):
+            kind = data.columns[name].kind
+            return (
+                f"it learns from features, and inputs of the kind {kind}, as {name!r}, have none of their own. Take "
+                "those of a model: supervised >> linear-probe."
+            )
+        return super().lacks(data, model)
 
     def going_on(self) -> Self:
         return replace(self, backbone=AUTO)

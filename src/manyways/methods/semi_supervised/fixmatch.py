@@ -173,6 +173,9 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
         target, hidden = learner.target, learner.take(guessed)
         labelled = learner.see("weak", positions, rng)
         strong = target.unmoved(learner.views, "strong", hidden, rng)
+        if target.structured:  # whose views may be of another size
+            weak = target.unmoved(learner.views, "weak", hidden, rng)
+            return {**labelled, "weak": weak, "strong": strong}
         taught = {name: torch.cat([labelled["inputs"][name], strong[name]]) for name in hidden}
         return {
             **labelled,
@@ -204,10 +207,9 @@ class FixMatch(LabelledMethod[FixMatchLearner]):
         """As `loss`: each part of a guess (a word's tag, a pixel's class) counts where it is sure enough."""
         with torch.no_grad():
             guesses, share = target.pseudo_labels_of(learner.network(batch["weak"]), self.threshold)
-        outputs, labelled = learner.network(batch["taught"]), len(batch["labels"])
-        supervised = learner.label_loss(outputs[:labelled], batch)
+        supervised = learner.label_loss(learner.network(batch["inputs"]), batch)
         # Rows with few sure parts count as much less: the mean is over all parts of all rows.
-        consistency = (share * target.losses(outputs[labelled:], guesses)).mean()
+        consistency = (share * target.losses(learner.network(batch["strong"]), guesses)).mean()
         parts = {"supervised": supervised, "consistency": consistency, "confident": share.mean()}
         return supervised + self.unlabelled_weight * consistency, parts
 

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.categories import as_objects
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.targets import StructuredTarget
@@ -76,7 +75,7 @@ class SelfTraining(RelabellingMethod):
             predicted = model.predictions(known.select(rows))
             sure = np.array([each.confidence >= self.threshold for each in predicted])
             codes = [each.code for each, is_sure in zip(predicted, sure, strict=True) if is_sure]
-            guesses = as_objects([target.decode(code[None])[0] for code in codes])
+            guesses = target.decode_rows(codes, known.select(rows[sure]))
         else:
             probabilities = model.probabilities(known.select(rows))
             # Of a label that answers several questions every answer must be sure.

@@ -28,7 +28,10 @@ from manyways.training.run import Run
 
 
 def _some_labels(data: Data) -> str | None:
-    return (SeveralLabels if len(data.labels) > 1 else RowLabel).check(data)
+    if len(data.labels) < 2:
+        return RowLabel.check(data)
+    each = (RowLabel.check(data.with_label(label.name)) for label in data.labels)
+    return SeveralLabels.check(data) or next((reason for reason in each if reason), None)
 
 
 SomeLabels = Need("one-or-several-labels", "some rows with labels", _some_labels, labelled=True)

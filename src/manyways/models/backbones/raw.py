@@ -15,6 +15,8 @@ from manyways.models.backbones._mel import LogMel
 from manyways.models.backbones.base import Backbone, require_kind
 from manyways.models.backbones.tokens import Tokens, of_whole
 
+RAW_KINDS = frozenset({"table", "image", "audio", "text"})
+"""The kinds of inputs that have raw features."""
 LARGEST_IMAGE = 1024
 """Images of more numbers are averaged down to about so many."""
 SEMANTICS = 256
