@@ -20,6 +20,8 @@ from manyways.methods.federated.fed_avg import FedAvg as FedAvg
 from manyways.methods.few_shot.adapt import Adapt as Adapt
 from manyways.methods.few_shot.few_shot_text import FewShotText as FewShotText
 from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
+from manyways.methods.forecasting.naive_forecast import NaiveForecast as NaiveForecast
+from manyways.methods.forecasting.seasonal_naive import SeasonalNaive as SeasonalNaive
 from manyways.methods.generative.gan import GAN as GAN
 from manyways.methods.generative.vae import VAE as VAE
 from manyways.methods.language.masked_lm import MaskedLM as MaskedLM

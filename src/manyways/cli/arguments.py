@@ -90,6 +90,13 @@ class Reading:
     """The mark before the fraction of a number in a CSV or TSV file, . or , where the cells leave it open."""
     environment: Pairs = ()
     """Options of an environment: is_slippery=false map_name=8x8."""
+    horizon: Count = None
+    """Values ahead: forecast the next so many values of the label, a series in time. Needs --role time=COL; several
+    series are several labels, or told apart by --role group=COL."""
+    history: Count = None
+    """Values before, from which a forecast is made; by default two seasons or four horizons, what is more."""
+    season: Count = None
+    """Steps of the season; by default 24 of hours, 7 of days, 52 of weeks, 12 of months."""
     clients: Count = None
     """Simulate so many clients: each class is dealt to them in unequal shares, drawn from a Dirichlet distribution."""
     clients_alpha: Annotated[float, one(float, "a number", "ALPHA")] = 0.5

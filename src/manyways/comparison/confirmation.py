@@ -13,7 +13,7 @@ from manyways.comparison.statistics.components import Floats, ScoreTable
 from manyways.comparison.statistics.intervals import mean_interval
 from manyways.comparison.tasks.base import TEST_ROWS
 from manyways.data.data import Data
-from manyways.data.groups import groups_of
+from manyways.data.groups import dependent_groups
 from manyways.metrics import bounds
 from manyways.models.evaluation import Evaluation
 from manyways.models.model import Model
@@ -52,7 +52,7 @@ def _table(plan: ComparisonPlan, apart: Data, scores: Floats, evaluations: Seque
     if len(rows) < len(evaluations):
         return ScoreTable(scores, fraction=fraction)
     scored = ~np.isnan(rows[0])
-    groups = groups_of(apart) if plan.task.units == TEST_ROWS else None
+    groups = dependent_groups(apart) if plan.task.units == TEST_ROWS else None
     if groups is not None:
         groups = np.unique(groups[scored], return_inverse=True)[1].reshape(-1)
     units = int(scored.sum()) if groups is None else int(groups.max(initial=-1)) + 1

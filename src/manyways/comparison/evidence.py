@@ -13,7 +13,7 @@ from manyways.comparison.contributions import read_contributions
 from manyways.comparison.job import Job, Outcome
 from manyways.comparison.statistics.components import Floats, ScoreTable
 from manyways.comparison.tasks.base import TEST_ROWS
-from manyways.data.groups import groups_of
+from manyways.data.groups import dependent_groups
 from manyways.data.splitting import Split
 from manyways.metrics import bounds
 
@@ -119,7 +119,7 @@ class Evidence:
 
     def _groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The group of each test row, numbered from 0; None where none belong together."""
-        groups = groups_of(self.plan.rows) if self.plan.task.units == TEST_ROWS else None
+        groups = dependent_groups(self.plan.rows) if self.plan.task.units == TEST_ROWS else None
         if groups is None:
             return None
         of_table = np.zeros(int(self.plan.rows.rows.max(initial=0)) + 1, np.int64)

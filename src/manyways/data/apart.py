@@ -35,8 +35,10 @@ def kept_apart(data: "Data", share: float, rule: Rule) -> tuple["Data", "Data"]:
         raise DataError(f"{data.name} is an environment and has no rows to keep apart; leave confirm out.")
     if rule == "own":
         tests = moved(data.test, np.arange(len(data.test)), TRAINING)
-        drawn = Split("time" if data.has("time") else "random", share).of(tests).test
+        split = Split("time" if data.has("time") else "random", share).of(tests)
     else:
-        drawn = Split(rule, share).of(data).test
-    apart = data.select(np.isin(data.rows, drawn.rows))
+        tests, split = data, Split(rule, share).of(data)
+    apart = data.select(np.isin(data.rows, split.test.rows))
+    # A split leaves rows out whose label is known only after the test rows begin.
+    data = data.select(~np.isin(data.rows, np.setdiff1d(tests.rows, split.rows)))
     return data.without(apart.ids), moved(apart, np.arange(len(apart)), TEST)

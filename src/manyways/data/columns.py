@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from manyways.data.kinds import KINDS, TABLE, ColumnKind, Kind
 from manyways.data.storage import RowNumbers, Rows, chunks_of, row_bytes
+from manyways.data.window_reading import WindowReading
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class Column:
     `white` as 255; audio: int16 [n, samples] with `rate` samples per second. Arrays of images and sounds have no value
     that means nothing: `absent` [n] says which rows lack theirs; None where none does. `sizes` [n, 2] are height and
     width of images before they came to one size, None where they always had it: boxes and masks are in those pixels.
+    Stretches of series say how they were made, `windows`.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Column:
     absent: NDArray[np.bool_] | None = None
     white: float | None = None
     sizes: NDArray[np.int32] | None = None
+    windows: WindowReading | None = None
 
     def __len__(self) -> int:
         return len(self.values)

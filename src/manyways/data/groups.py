@@ -40,6 +40,31 @@ def groups_of(data: "Data") -> NDArray[np.int64] | None:
     return groups
 
 
+def dependent_groups(data: "Data") -> NDArray[np.int64] | None:
+    """The group of each of these rows such that errors of different groups may be taken for independent; else None.
+
+    These are the rows that belong together. Where labels reach into the time of later rows, as forecasts do, they are
+    stretches of time as long as one label, with the rows of all series in them.
+    """
+    from manyways.data.times import moments
+
+    groups = groups_of(data)
+    if groups is not None or not (data.has("until") and data.has("time")) or not len(data):
+        return groups
+    times, ends = (moments(data.columns[data.roles[role][0]], data.rows) for role in ("time", "until"))
+    order = np.argsort(times, kind="stable")
+    times, ends = times[order], ends[order]
+    begins = [0]
+    while (later := int(np.searchsorted(times, max(ends[begins[-1]], times[begins[-1]])))) < len(times):
+        begins.append(later if later > begins[-1] else int(np.searchsorted(times, times[later], side="right")))
+        if begins[-1] >= len(times):
+            begins.pop()
+            break
+    groups = np.empty(len(order), np.int64)
+    groups[order] = np.searchsorted(np.array(begins), np.arange(len(order)), side="right") - 1
+    return groups
+
+
 def group_ids(ids: NDArray[np.uint64], groups: NDArray[np.int64] | None) -> NDArray[np.uint64]:
     """`ids` [rows, 2] with one id for all rows of a group, that of its rows in any order; as they are without groups.
 

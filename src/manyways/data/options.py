@@ -25,7 +25,13 @@ OPTIONS = (
     "header",
     "decimal",
     "environment",
+    "horizon",
+    "history",
+    "season",
 )
+
+LENGTHS = ("horizon", "history", "season")
+"""Options in steps of time, that of the values ahead first."""
 
 
 def check_options(given: Mapping[str, Any]) -> None:
@@ -52,6 +58,7 @@ def check_options(given: Mapping[str, Any]) -> None:
         )
     if given["decimal"] is not None:
         _one_of("decimal", given["decimal"], DECIMALS)
+    _check_lengths({name: given[name] for name in LENGTHS})
 
 
 def is_number(value: Any) -> bool:
@@ -76,6 +83,14 @@ def check_number(**given: Any) -> None:
     for name, value in given.items():
         if not is_number(value):
             raise ParameterError(f"{name} must be a number; got {value!r}.")
+
+
+def _check_lengths(given: Mapping[str, Any]) -> None:
+    for name, steps in given.items():
+        if steps is not None and not (is_whole(steps) and steps >= 1):
+            raise ParameterError(f"{name} must be a whole number of time steps, 1 or more; got {steps!r}.")
+        if steps is not None and given["horizon"] is None:
+            raise ParameterError(f"{name} is of forecasts: say how many values ahead they are, horizon=24.")
 
 
 def _check_kinds(kinds: Any) -> None:

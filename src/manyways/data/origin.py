@@ -1,6 +1,6 @@
 """Origin: the source of rows and the options it was read with, so that they can be read again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,10 @@ class Origin:
     def then(self, step: str, **arguments: Any) -> Self:
         """This origin, and a `step` after it."""
         return replace(self, steps=(*self.steps, (step, arguments)))
+
+    def of_columns(self, columns: Iterable[Column]) -> Self:
+        """This origin of other `columns`, which reading makes of those in the source."""
+        return replace(self, columns={column.name: stored_as(column) for column in columns})
 
     def to_json(self) -> dict[str, Any]:
         """All that `from_json` needs, as JSON values."""

@@ -32,6 +32,8 @@ def with_part(data: "Data", part: int, share: float, seed: int = 0) -> "Data":
     check_whole(seed=seed)
     if not 0 < share < 1:
         raise DataError(f"The share of {PARTS[part]} rows must be in (0, 1); got {share}.")
+    if data.has("until"):  # rows drawn at random would lie in the future of others
+        return _last_in_time(data, share, part)
     candidates, strata = candidates_of(data)
     count = round(share * len(candidates))
     if count == 0 or count == len(candidates):
@@ -126,15 +128,45 @@ def with_last_as_test(data: "Data", share: float = 0.1) -> "Data":
     check_number(share=share)
     if not 0 < share < 1:
         raise DataError(f"The share of test rows must be in (0, 1); got {share}.")
+    return _last_in_time(data, share, TEST)
+
+
+def _last_in_time(data: "Data", share: float, part: int) -> "Data":
+    """The same rows with the last `share` of the training rows in `part`, without those that reach into it."""
     train, units = in_time(data)
     count = round(share * len(train))
     if not 0 < count < len(train) or len(units) < 2:
         raise DataError(
             f"{data.name} has {len(train)} training rows, so a share of {share} leaves nothing to test on or to "
-            "learn from. Give rows to test on: test=…."
+            f"learn from. Give {PARTS[part]} rows: {PARTS[part]}=…."
         )
     begins = units[int(np.argmin(np.abs(units - (len(train) - count))[1:])) + 1]
-    return moved(data, train[begins:], TEST)
+    return known_before(moved(data, train[begins:], part), part)
+
+
+def known_before(data: "Data", part: int) -> "Data":
+    """The same rows without those to learn from, or to stop by, whose label is known only after `part` has begun.
+
+    Where no column says until when labels reach, all stay (purging: López de Prado, Advances in financial machine
+    learning, 2018).
+    """
+    from manyways.data.times import moments
+
+    own = data.part[data.rows]
+    if not data.has("until") or not (own == part).any():
+        return data
+    until, time = (data.columns[data.roles[role][0]] for role in ("until", "time"))
+    begins = moments(time, data.rows[own == part]).min()
+    earlier = own != part if part == TEST else own == TRAINING
+    late = np.flatnonzero(earlier)[moments(until, data.rows[earlier]) > begins]
+    kept = np.ones(len(own), bool)
+    kept[late] = False
+    if not (kept & (own == TRAINING)).any():
+        raise DataError(
+            f"No row of {data.name} is left to learn from: the labels of all are known only after the "
+            f"{PARTS[part]} rows begin. Take a smaller share, or forecasts of a smaller horizon."
+        )
+    return data if kept.all() else replace(data, rows=data.rows[kept])
 
 
 def in_time(data: "Data") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -147,10 +179,14 @@ def in_time(data: "Data") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     from manyways.data.times import moments
 
     train = np.flatnonzero(data.part[data.rows] == TRAINING)
+    times = np.arange(len(train))
     if data.has("time"):
         times = moments(data.columns[data.roles["time"][0]], data.rows[train])
-        train = train[np.argsort(times, kind="stable")]
+        order = np.argsort(times, kind="stable")
+        train, times = train[order], times[order]
     groups = groups_of(data)
+    if groups is None and data.has("until"):  # series run side by side: one moment is on one side
+        return train, np.flatnonzero(np.diff(times, prepend=times[:1] - 1))
     if groups is None:
         return train, np.arange(len(train))
     _, firsts, codes = np.unique(groups[train], return_index=True, return_inverse=True)

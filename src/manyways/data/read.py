@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from manyways.data.data import Data
 from manyways.data.environments import find_environment
+from manyways.data.forecasting import Forecasting, origins_of
 from manyways.data.inference.bad_rows import handle
 from manyways.data.inference.columns import columns_of
 from manyways.data.inference.images import resized
 from manyways.data.inference.join import joined
 from manyways.data.inference.roles import parts_of, roles_of
 from manyways.data.inference.sentences import check_lengths, with_sentences
+from manyways.data.inference.series_columns import as_series
 from manyways.data.inference.table import Table, like
 from manyways.data.inference.values import load, with_labels
 from manyways.data.kinds import Kind
@@ -47,6 +51,9 @@ def read(
     header: bool | None = None,
     decimal: Decimal | None = None,
     environment: Mapping[str, Any] | None = None,
+    horizon: int | None = None,
+    history: int | None = None,
+    season: int | None = None,
     **roles: Names,
 ) -> Data:
     """Read files, folders, arrays, data frames, Hugging Face data sets or built-in data as a `Data`; row order is kept.
@@ -87,6 +94,13 @@ def read(
         header: True if a CSV or TSV has one; by default its first row tells.
         decimal: Mark before the fraction in numbers of a text file, "." or ",", where these leave it open.
         environment: Options of an environment that is named by its id.
+        horizon: Number of values ahead that are forecast of the label, a series in time. Each row is then a forecast
+            origin: what a model sees are the `history` of the series, of the other numbers beside it and the calendar,
+            and the label is the next `horizon` values. Needs time=…; several series are several labels, or told apart
+            by a column of the role group. Times must follow each other in equal steps.
+        history: Number of values before, from which a forecast is made; by default two seasons or four horizons, what
+            is more.
+        season: Number of steps of the season; by default 24 of hours, 7 of days, 52 of weeks, 12 of months.
         **roles: Columns of other roles: task, client, time, subject, group, forget, difficulty, weight, prompt,
             completion, messages (conversations: lists of {"role": …, "content": …}, or their JSON), text, chosen,
             rejected.
@@ -109,7 +123,8 @@ def read(
     options = {
         "kinds": kinds, "test": test, "validation": validation, "part": part, "bad_rows": bad_rows,
         "image_size": image_size, "image_white": image_white, "sample_rate": sample_rate, "seconds": seconds,
-        "label_pattern": label_pattern, "header": header, "decimal": decimal,
+        "label_pattern": label_pattern, "header": header, "decimal": decimal, "horizon": horizon, "history": history,
+        "season": season,
     }  # fmt: skip
     return _read(source, {"label": label, "input": input, **roles}, options, NOTHING_KNOWN)
 
@@ -123,6 +138,8 @@ class Known:
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    open: bool = False
+    """True to have forecast origins whose future is not known."""
 
 
 NOTHING_KNOWN = Known()
@@ -165,7 +182,9 @@ def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], kn
     table, parts = parts_of(table, part, given)
     table = with_sentences(table, given, options.kinds)
     ignored = dict(table.ignored)
-    given = roles_of(table, given, ignored, kinds, options.kinds)
+    if ahead := settings["horizon"]:
+        options = as_series(table, given, options)
+    given = roles_of(table, given, ignored, kinds, options.kinds, may_lack_input=ahead is not None)
     columns, notes = columns_of(table, given, options, known.kinds)
     check_lengths(columns, given)
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
@@ -190,6 +209,21 @@ def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], kn
     decimal = next((column.decimal for column in table.columns.values() if column.decimal), options.decimal)
     repeatable = {**settings, "kinds": dict(options.kinds) or None, "decimal": decimal}
     origin = None if memory.is_values(label) else find_origin(source, repeatable, columns, given)
+    if ahead:
+        forecasting = Forecasting(ahead, settings["history"], settings["season"], known.open)
+        dates = given.get("time", ("",))[0] in [name for name, column in table.columns.items() if column.dates]
+        origins = origins_of(columns, given, parts[kept], np.asarray(kept, np.int64), forecasting, dates=dates)
+        return Data.from_columns(
+            origins.columns,
+            origins.roles,
+            part=origins.part,
+            name=table.name,
+            source=table.source,
+            ignored=ignored,
+            notes={**table.notes, **notes, **origins.notes},
+            origin=origin and origin.of_columns(origins.columns),
+            numbers=origins.numbers,
+        )
     return Data.from_columns(
         columns.values(),
         given,

@@ -41,6 +41,8 @@ SUBJECT = Role("subject", "whose data the row is: forgetting a person, and split
 GROUP = Role("group", "which rows belong together: no split has them on both sides", "category", together=True)
 FORGET = Role("forget", "whether the row is to be forgotten: approximate unlearning", "category")
 DIFFICULTY = Role("difficulty", "how hard the row is: curriculum learning", changes_learning=True)
+UNTIL = Role("until", "when the row's label is known: what is learned by must be known before the test rows begin")
+SERIES = Role("series", "which of several series the row forecasts", "category")
 WEIGHT = Role("weight", "how much the row's label counts: its sample weight, 0 or more", changes_learning=True)
 PROMPT = Role("prompt", "what a language model is asked", "text")
 COMPLETION = Role("completion", "the answer to a prompt", "text")

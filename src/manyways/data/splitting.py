@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from manyways.data.groups import allotted, grouping_roles, groups_of
 from manyways.data.options import is_number, is_whole
-from manyways.data.parts import TEST, TRAINING, candidates_of, in_pieces, in_time, moved
+from manyways.data.parts import TEST, TRAINING, candidates_of, in_pieces, in_time, known_before, moved
 from manyways.data.splits import shuffle_keys
 from manyways.errors import DataError, ParameterError
 
@@ -122,6 +122,12 @@ class Splitting:
                 f'{data.name} has no column that says which rows belong together. Name it: group="…", one of '
                 f"{', '.join([*data.columns, *data.ignored])}."
             )
+        if data.has("until") and (self.way in ("random", "group") or self.repeats):
+            option = f"splits={self.repeats}" if self.repeats else f"split={self.way!r}"
+            raise DataError(
+                f"The labels of {data.name} reach into the time of other rows, so that rows drawn at random would be "
+                f"known in part: leave {option} out, or pass folds=…, which tests on one stretch of time after another."
+            )
         if self.way == "time" and not data.has("time"):
             raise DataError(
                 f'{data.name} has no column with the role time. Name it: time="…", one of '
@@ -190,4 +196,4 @@ def _later(data: "Data", folds: int, fold: int) -> "Data":
     begin, end = (*begins, len(train))[fold : fold + 2]
     kept = np.ones(len(data), bool)
     kept[train[end:]] = False
-    return replace(moved(data, train[begin:end], TEST), rows=data.rows[kept])
+    return known_before(replace(moved(data, train[begin:end], TEST), rows=data.rows[kept]), TEST)

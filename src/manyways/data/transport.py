@@ -20,6 +20,7 @@ from manyways.data.environments import environment_from_json
 from manyways.data.kinds import KINDS
 from manyways.data.sources.limits import brief, decoding
 from manyways.data.storage import FileRows, Rows, chunks_of, open_rows, row_bytes, write_rows
+from manyways.data.window_reading import WindowReading
 from manyways.errors import DataError
 from manyways.permissions import private_folder, tighten
 
@@ -46,6 +47,7 @@ def save_table(data: Data, folder: Path, *, whole: bool = False) -> Path:
             "kind": column.kind,
             "rate": column.rate,
             "white": column.white,
+            "windows": None if column.windows is None else column.windows.to_json(),
             "absent": None if column.absent is None else save(column.absent, folder / f"absent-{place}"),
             "sizes": None if column.sizes is None else save(column.sizes, folder / f"sizes-{place}"),
             **_save_values(column, folder / f"column-{place}", whole),
@@ -116,7 +118,17 @@ def _column(saved: Described, folder: Path) -> Column:
     sizes = None if saved.members.get("sizes") is None else np.array(_load_array(saved.object("sizes"), folder))
     if sizes is not None and not (_fits(sizes, np.int32, (2,)) and sizes.shape == (len(values), 2)):
         raise DataError(f"{saved.where} is damaged: the sizes of its images do not fit them. Make it again.")
-    return Column(name, kind, values, saved.get("rate", int, None), absent, saved.get("white", float, None), sizes)
+    windows = saved.get("windows", dict, None)
+    return Column(
+        name,
+        kind,
+        values,
+        saved.get("rate", int, None),
+        absent,
+        saved.get("white", float, None),
+        sizes=sizes,
+        windows=None if windows is None else WindowReading.from_json(windows),
+    )
 
 
 def _save_values(column: Column, path: Path, whole: bool) -> dict[str, Any]:

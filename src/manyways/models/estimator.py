@@ -13,7 +13,8 @@ from manyways.checked_json import described
 from manyways.damaged import reason
 from manyways.data.encoding import InputEncoding
 from manyways.data.storage import chunks_of
-from manyways.data.targets import Target
+from manyways.data.targets import Prediction, StructuredTarget, Target
+from manyways.data.targets.forecast import ForecastTarget
 from manyways.data.targets.number import unit_of
 from manyways.errors import ModelError
 from manyways.models.estimators.base import Array, EstimatorHead, Matrix
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from manyways.data.read import Source
 
 ROWS_AT_ONCE = 8192
+SURE = 0.5
+"""Confidence of a forecast without a band: nothing is known of how sure it is."""
 
 
 class EstimatorNetwork(nn.Module):
@@ -87,9 +90,19 @@ class Estimator(Model):
             DataError: A column is missing, or holds something else.
         """
         data = self._known_rows(source)
+        if isinstance(self.target, StructuredTarget):
+            return self.target.decode(self._answers(self.network.head.answers, data))
         if not self.target.probabilistic:
             return self._answers(self.network.head.answers, data)[:, 0]
         return self.target.decode(self.target.most_probable(self._answers(self.network.head.probabilities, data)))
+
+    def predictions(self, source: "Source") -> list[Prediction]:
+        """The encoded prediction for each row of a label with a structure, a forecast.
+
+        Raises:
+            DataError: A column is missing, or holds something else.
+        """
+        return [Prediction(row, SURE) for row in self._answers(self.network.head.answers, self._known_rows(source))]
 
     def probabilities(self, source: "Source") -> NDArray[np.float64]:
         """The probability of each class, float64 [rows, classes] in the order of `target.classes`.
@@ -102,7 +115,7 @@ class Estimator(Model):
         return self._answers(self.network.head.probabilities, self._known_rows(source))
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
-        """Logits of classes, or the standardised number, float32 [rows, outputs]."""
+        """Logits of classes, the standardised number, or a forecast in the series' unit, float32 [rows, outputs]."""
         return np.asarray(self._outputs(self._known_rows(source)), np.float32)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
@@ -112,6 +125,10 @@ class Estimator(Model):
         data = labelled(source, self.inputs, [self.target], **self.roles_read)
         known = data.select(data.known)
         warn_of_unseen(known, self.inputs)
+        if isinstance(self.target, StructuredTarget):
+            answers, truth = self._answers(self.network.head.answers, known), self.target.encode(known, hidden=True)
+            scores, own = self.target.scores_of_rows(list(answers), truth, known, metric)
+            return Evaluation(scores, of_all_rows(own, data.known))
         outputs, codes = self._outputs(known), self.target.encode(known, hidden=True)
         by_row = self.target.pseudo_values(metric, outputs, codes)
         return Evaluation(self.target.scores(outputs, codes), of_all_rows(by_row, data.known))
@@ -142,8 +159,9 @@ class Estimator(Model):
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "Estimator":
         network = filled(lambda: EstimatorNetwork.rebuilt(saved["network"]), folder)
         inputs, target = InputEncoding.from_json(saved["inputs"]), Target.from_json(saved["target"])
-        if network.head.outputs != target.width:
-            raise ModelError(f"The head has {network.head.outputs} outputs, and {target.width} mean something.")
+        wanted = target.horizon if isinstance(target, ForecastTarget) else target.width
+        if network.head.outputs != wanted:
+            raise ModelError(f"The head has {network.head.outputs} outputs, and {wanted} mean something.")
         return cls(network=network, inputs=inputs, target=target, gives=gives, lineage=lineage)
 
     def _known_rows(self, source: "Source") -> "Data":
@@ -159,7 +177,7 @@ class Estimator(Model):
     def _answers(self, ask: Callable[[Matrix], Array], data: "Data") -> Array:
         """The answers of the head for the rows of `data`, float64 [rows, outputs]; numbers in the label's own unit."""
         check_gaps(self.inputs.absent(data), data, self.inputs, self.network)
-        out = np.empty((len(data), self.target.width))
+        out = np.empty((len(data), self.network.head.outputs))
         for at in chunks_of(len(data), ROWS_AT_ONCE):
             features = self.network.features.of(data.select(at), self.inputs)
             try:

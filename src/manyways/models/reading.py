@@ -11,6 +11,7 @@ from manyways.data.categories import places_in
 from manyways.data.data import Data
 from manyways.data.encoders.categories import CategoryCode
 from manyways.data.encoders.images import ImageEncoder
+from manyways.data.encoders.series import SeriesEncoder
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.kinds import Kind
@@ -41,6 +42,8 @@ def inputs_of(source: "Source", encoding: InputEncoding, **options: Any) -> Data
 
     if isinstance(source, Data):
         return source
+    if series := _series(encoding):
+        return read_as(source, Known(kinds_of(encoding), open=True), **series, **options)
     names = [name for encoder in encoding.encoders.values() for name in encoder.columns]
     if options.get("bad_rows") == "fill":
         options["bad_rows"] = _means(encoding)
@@ -56,10 +59,21 @@ def labelled(source: "Source", encoding: InputEncoding, targets: Sequence[Target
 
     if isinstance(source, Data):
         return source
+    if series := _series(encoding):
+        return read_as(source, Known(kinds_of(encoding)), **series, **roles)
     own: dict[str, Kind] = {target.name: target.column_kind for target in targets}
     known = Known({**kinds_of(encoding), **own}, tuple(own))
     names = [name for encoder in encoding.encoders.values() for name in encoder.columns]
     return read_as(source, known, input=names, **_sizes(encoding), **roles)
+
+
+def _series(encoding: InputEncoding) -> dict[str, Any] | None:
+    """Return the options with which a table is read as forecast origins; None where it is not."""
+    for encoder in encoding.encoders.values():
+        if isinstance(encoder, SeriesEncoder):
+            categories = [name for name, kind in kinds_of(encoding).items() if kind == "category"]
+            return {**encoder.reading.options, "input": [*encoder.reading.channels, *categories]}
+    return None
 
 
 def kinds_of(encoding: InputEncoding) -> dict[str, Kind]:
@@ -68,6 +82,8 @@ def kinds_of(encoding: InputEncoding) -> dict[str, Kind]:
     for encoder in encoding.encoders.values():
         if isinstance(encoder, TableEncoder):
             kinds |= {code.column: "category" if isinstance(code, CategoryCode) else "number" for code in encoder.codes}
+        elif isinstance(encoder, SeriesEncoder):
+            kinds |= dict.fromkeys(encoder.reading.channels, "number")
         elif isinstance(encoder.spec, TextSpec):
             kinds |= dict.fromkeys(encoder.columns, "text")
     return kinds

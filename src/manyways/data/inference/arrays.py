@@ -50,7 +50,7 @@ def _column_of_objects(values: NDArray[Any], name: str, where: str) -> TypedColu
         return column_from_objects(name, values.tolist(), where)
     if values.dtype.kind == "M":
         seconds = values.astype("datetime64[us]").astype(np.float64) / 1e6
-        return TypedColumn(name, np.where(np.isnat(values), np.nan, seconds))
+        return TypedColumn(name, np.where(np.isnat(values), np.nan, seconds), dates=True)
     return TypedColumn(name, as_objects(_texts(values, name, where)))
 
 

@@ -45,10 +45,13 @@ def roles_of(
     ignored: dict[str, str],
     stated: Iterable[str],
     kinds: Mapping[str, Kind],
+    *,
+    may_lack_input: bool = False,
 ) -> dict[str, tuple[str, ...]]:
     """All roles, with the label and the inputs that nobody named; columns left out are added to `ignored`.
 
-    stated: the columns whose kind was asked for, which must be there; kinds: all kinds that are known.
+    stated: the columns whose kind was asked for, which must be there; kinds: all kinds that are known. may_lack_input:
+    True where labels alone are enough to learn from, as of a series.
     """
     roles = dict(given)
     wanted = {**{f"the role {role}": names for role, names in given.items()}, "kinds": tuple(stated)}
@@ -78,7 +81,7 @@ def roles_of(
         reasons = {name: reason for name, reason in found.items() if reason}
         ignored.update(reasons)
         roles["input"] = tuple(name for name in rest if name not in reasons)
-    if not any(roles.get(role) for role in ("input", *text_roles())):
+    if not may_lack_input and not any(roles.get(role) for role in ("input", *text_roles())):
         why = "; ".join(f"{name}: {reason}" for name, reason in ignored.items()) or "every column has another role"
         raise DataError(f'{table.source} has no column to learn from ({why}). Name one: input="…".')
     return {role: names for role, names in roles.items() if names}

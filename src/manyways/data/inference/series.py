@@ -55,7 +55,8 @@ def column_from_series(series: "pl.Series", where: str) -> TypedColumn:
     import polars as pl
 
     if series.dtype.is_temporal():
-        return TypedColumn(series.name, _seconds(series))
+        dates = series.dtype == pl.Date or isinstance(series.dtype, pl.Datetime)
+        return TypedColumn(series.name, _seconds(series), dates=dates)
     if series.dtype.is_numeric():
         if series.dtype.is_integer() and not series.null_count():
             return TypedColumn(series.name, series.to_numpy())

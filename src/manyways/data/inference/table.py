@@ -23,7 +23,8 @@ class TypedColumn:
     None where all have theirs. `exact` are whole numbers that `values`, being floats, cannot tell apart. `note` is a
     reading that could be another, `decimal` the mark with which numbers were read that leave it open, `white` the
     number that became 255 in images of more than 8 bits. `sizes` [n, 2] are height and width of images before they came
-    to one size, None where they always had it.
+    to one size, None where they always had it. `dates`: the values are seconds of
+    dates.
     """
 
     name: str
@@ -37,6 +38,7 @@ class TypedColumn:
     decimal: Decimal | None = None
     white: float | None = None
     sizes: NDArray[np.int32] | None = None
+    dates: bool = False
 
 
 @dataclass(frozen=True, eq=False)

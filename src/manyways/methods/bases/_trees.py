@@ -67,7 +67,7 @@ def forest_trees(estimators: Sequence[Any]) -> list[Tree]:
                 tree.children_right,
                 tree.missing_go_to_left,
                 tree.children_left < 0,
-                tree.value[:, 0],
+                tree.value[:, 0] if tree.n_outputs == 1 else tree.value[:, :, 0],
             )
         )
     return trees

@@ -15,8 +15,10 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.groups import aside
 from manyways.data.parts import TRAINING
 from manyways.data.targets import Target, predictions
+from manyways.data.targets.forecast import ForecastTarget
+from manyways.methods.bases.forecasting import forecaster
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Input, RowLabel
+from manyways.methods.needs import Input, NumbersOrClasses
 from manyways.models.estimator import Estimator, EstimatorNetwork
 from manyways.models.estimators.base import ConstantHead, EstimatorHead, Matrix, OneVsRestHead, put
 from manyways.models.estimators.features import RowFeatures
@@ -34,7 +36,7 @@ class Fitting:
 
     Attributes:
         features: The features, [rows, width].
-        labels: Class codes, int64 [rows], or numbers in the label's own unit, float64 [rows].
+        labels: Class codes, int64 [rows], or numbers in the label's own unit, float64 [rows], or several of them a row.
         classes: The number of all classes, 0 where labels are numbers.
         weights: Sample weights, float64 [rows]; None: all 1.
         seed: Seed.
@@ -66,7 +68,7 @@ class Fitting:
     @property
     def outputs(self) -> int:
         """Outputs of the head."""
-        return max(1, self.classes)
+        return max(1, self.classes) if self.labels.ndim == 1 else int(self.labels.shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +79,14 @@ class EstimatorMethod(Method):
     into a head's arrays, which say of rows what the estimator says. Label sets are learned one class against the rest.
     """
 
-    needs: ClassVar = (Input, RowLabel)
+    needs: ClassVar = (Input, NumbersOrClasses)
     uses: ClassVar = ("weight",)
-    gives: ClassVar = predictions(structured=False)
+    gives: ClassVar = predictions(structured=False) | {ForecastTarget.gives}
     missing_values: ClassVar = True
+    several_outputs: ClassVar[bool] = False
+    """True if it learns several numbers of a row at once; else the values of a forecast are learned one by one."""
+    weighs_forecasts: ClassVar[bool] = True
+    """True if errors of a forecast count in deviations of the whole series; else in those of the stretch before."""
 
     @abstractmethod
     def features_of(self, data: Data, encoding: InputEncoding) -> tuple[RowFeatures, Matrix]:
@@ -98,7 +104,8 @@ class EstimatorMethod(Method):
         return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        return fitted_on(data, seed, self.features_of, self.head_of)
+        several, weighs = self.several_outputs, self.weighs_forecasts
+        return fitted_on(data, seed, self.features_of, self.head_of, several_outputs=several, weighs_forecasts=weighs)
 
 
 def fitted_on(
@@ -106,6 +113,9 @@ def fitted_on(
     seed: int,
     features_of: Callable[[Data, InputEncoding], tuple[RowFeatures, Matrix]],
     head_of: Callable[[Fitting], EstimatorHead],
+    *,
+    several_outputs: bool = False,
+    weighs_forecasts: bool = True,
 ) -> Learned:
     """The estimator of the labelled training rows of `data`, from which alone features are learned, too.
 
@@ -114,6 +124,8 @@ def fitted_on(
         seed: Seed.
         features_of: As `EstimatorMethod.features_of`.
         head_of: As `EstimatorMethod.head_of`.
+        several_outputs: As `EstimatorMethod.several_outputs`.
+        weighs_forecasts: As `EstimatorMethod.weighs_forecasts`.
     """
     target = Target.fit(data)
     used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
@@ -121,6 +133,9 @@ def fitted_on(
     encoding = InputEncoding.fit(rows, plain=True)
     features, matrix = features_of(rows, encoding)
     kept_apart = aside(rows, SET_ASIDE, seed)
+
+    def of_numbers(matrix: Matrix, labels: NDArray[Any], weights: NDArray[np.float64] | None) -> EstimatorHead:
+        return head_of(Fitting(matrix, labels, 0, weights, seed, encoding, features, kept_apart))
 
     def head(labels: NDArray[Any], classes: int) -> EstimatorHead:
         fitting = Fitting(matrix, labels, classes, rows.sample_weights, seed, encoding, features, kept_apart)
@@ -131,6 +146,12 @@ def fitted_on(
         return fitted
 
     with threads(torch.get_num_threads()):
+        if isinstance(target, ForecastTarget):
+            ends = forecaster(
+                rows, target, features, matrix, of_numbers,
+                several_outputs=several_outputs, weighted=weighs_forecasts,
+            )  # fmt: skip
+            return Learned(Estimator(network=EstimatorNetwork(*ends), inputs=encoding, target=target), used)
         if target.activation == "identity":
             fitted = head(np.asarray(rows.take(target.name), np.float64), 0)
         elif target.activation == "softmax":

@@ -3,6 +3,7 @@
 from manyways.data.data import Data
 from manyways.data.targets import kind_of
 from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, PSEUDO_LABELS
+from manyways.data.targets.forecast import ForecastTarget
 from manyways.methods.needs.base import Check, Need
 
 
@@ -42,6 +43,12 @@ def _row_label(data: Data) -> str | None:
         f"it needs a class, a number or a set of classes for each row, and the label {data.label.name!r} is of the "
         f"kind {kind.kind}. Of such labels learn supervised and fine-tune."
     )
+
+
+def _numbers_or_classes(data: Data) -> str | None:
+    if reason := _any_label(data):
+        return reason
+    return None if kind_of(data) is ForecastTarget else _row_label(data)
 
 
 def _supporting(support: str, what: str) -> Check:
@@ -106,6 +113,10 @@ def _unlabelled(data: Data) -> str | None:
 AnyLabel = Need("label", "some rows with a label", _any_label, labelled=True)
 Label = Need("class-or-number", "some rows with a label", _label, labelled=True)
 RowLabel = Need("row-label", "a class, a number or a set of classes on some rows", _row_label, labelled=True)
+NumbersOrClasses = Need(
+    "numbers-or-classes", "a class, a set of classes, a number or the next values of a series on some rows",
+    _numbers_or_classes, labelled=True,
+)  # fmt: skip
 Consistency = Need(
     "consistency", "a label of which two predictions can be compared",
     _supporting(CONSISTENCY, "compares the outputs of two networks"), labelled=True,

@@ -57,6 +57,8 @@ class GradientBoosting(TreeMethod):
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
 
+    # scikit-learn finds the bins of weighted rows in a loop of Python: that takes longer than all trees together.
+    weighs_forecasts: ClassVar = False
     field_trials: ClassVar = {
         "max_leaf_nodes": {"max_leaf_nodes": 3, "min_samples_leaf": 2},
         "max_depth": {"max_depth": 1, "min_samples_leaf": 2},

@@ -44,6 +44,7 @@ class Linear(DesignMethod):
         "Technometrics 1970; Spärck Jones, A statistical interpretation of term specificity, Journal of Documentation "
         "1972"
     )
+    several_outputs: ClassVar = True
     field_trials: ClassVar = {"alpha": "It is the penalty for numbers, and a trial has classes."}
 
     def head_of(self, fitting: Fitting) -> LinearScoresHead:
@@ -52,7 +53,7 @@ class Linear(DesignMethod):
 
             ridge = Ridge(alpha=self.alpha, random_state=fitting.seed)
             ridge.fit(fitting.features, fitting.labels, sample_weight=fitting.weights)
-            return linear_head(ridge.coef_, ridge.intercept_, 1, 0)
+            return linear_head(ridge.coef_, ridge.intercept_, fitting.outputs, 0)
         estimator = self.estimator(fitting)
         estimator.fit(fitting.features, fitting.labels, sample_weight=fitting.weights)
         return linear_head(estimator.coef_, estimator.intercept_, fitting.outputs, len(estimator.classes_))

@@ -40,6 +40,7 @@ class RandomForest(TreeMethod):
     """Weights of the classes; balanced: each class weighs the same, however many its rows. None: as is."""
 
     one_hot: ClassVar = True
+    several_outputs: ClassVar = True
     recommends: ClassVar = {
         "table": Recommendation("the vote of many trees: strong on tables, and hard to set wrongly", 3),
         "any": Recommendation("the vote of many trees over the inputs, in seconds", 25),
@@ -52,7 +53,7 @@ class RandomForest(TreeMethod):
         estimator.fit(features, fitting.labels, sample_weight=fitting.weights)
         learned = len(estimator.classes_) if fitting.classification else 0
         trees = forest_trees(estimator.estimators_)
-        return joined(trees, outputs=fitting.outputs, learned=learned, raw=max(1, learned), mean=True)
+        return joined(trees, outputs=fitting.outputs, learned=learned, raw=learned or fitting.outputs, mean=True)
 
     def estimator(self, fitting: Fitting) -> "RandomForestClassifier | RandomForestRegressor":
         """The estimator of scikit-learn, not yet fitted."""

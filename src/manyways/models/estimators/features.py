@@ -12,12 +12,14 @@ from torch import nn
 from manyways.data.categories import places_in
 from manyways.data.data import Data
 from manyways.data.encoders.categories import CategoryCode
+from manyways.data.encoders.series import SeriesEncoder
 from manyways.data.encoders.table import NumberCode, TableEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.specs import AudioSpec, ImageSpec
 from manyways.data.storage import chunks_of
 from manyways.models.backbones.raw import plain_backbone
 from manyways.models.estimators.base import Array, Matrix
+from manyways.models.estimators.lags import few_lags, relative
 from manyways.registry import Classes
 
 if TYPE_CHECKING:
@@ -81,11 +83,14 @@ def category_codes_of(encoding: InputEncoding) -> list[CategoryCode]:
     return [code for code in codes if isinstance(code, CategoryCode)]
 
 
-def numeric_features(data: Data, encoding: InputEncoding) -> Array:
-    """Numbers with their gaps, pixels and log-mel energies, float64 [rows, numbers]."""
+def numeric_features(data: Data, encoding: InputEncoding, *, few: bool = False) -> Array:
+    """Numbers with their gaps, lags of series (all or `few`), pixels and log-mel energies, float64 [rows, numbers]."""
     parts = [np.empty((len(data), 0))]
     for name, encoder in encoding.encoders.items():
         parts += [numbers_of(code, data) for code in table_codes(encoder) if isinstance(code, NumberCode)]
+        if isinstance(encoder, SeriesEncoder):
+            windows = encoder.encode([data.columns[encoder.column]], data.rows)
+            parts.append(few_lags(windows, encoder.reading.season) if few else relative(windows))
         if is_decoded(encoder):
             parts.append(decoded_features(name, data, encoding))
     return np.concatenate(parts, axis=1)
@@ -143,7 +148,7 @@ class TableFeatures(RowFeatures):
     def of(self, data: Data, encoding: InputEncoding) -> Array:
         # Categories come first, as scikit-learn's histogram trees put them there, too.
         parts = [self._category(code, data) for code in category_codes_of(encoding)]
-        parts.append(numeric_features(data, encoding))
+        parts.append(numeric_features(data, encoding, few=True))
         return np.concatenate(parts, axis=1)
 
     def _category(self, code: CategoryCode, data: Data) -> Array:

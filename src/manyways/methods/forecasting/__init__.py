@@ -1,0 +1,1 @@
+"""Forecasting series without learning anything: the lines that whatever learns must beat."""
