@@ -69,7 +69,7 @@ class CheckpointDecoder(SequenceDecoder[CheckpointState]):
             place, _, name = theirs.rpartition(".")
             setattr(encoder.get_submodule(place), name, self.body.get_parameter(ours))
 
-    def _asked(self, ids: Tensor, memory: Tensor, mask: Tensor | None, **more: Any) -> Any:
+    def _outputs(self, ids: Tensor, memory: Tensor, mask: Tensor | None, **more: Any) -> Any:
         from transformers.modeling_outputs import BaseModelOutput
 
         return self.body(
@@ -80,7 +80,7 @@ class CheckpointDecoder(SequenceDecoder[CheckpointState]):
         )
 
     def logits_after(self, ids: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
-        logits: Tensor = self._asked(ids, memory, mask, use_cache=False).logits
+        logits: Tensor = self._outputs(ids, memory, mask, use_cache=False).logits
         return logits
 
     def losses(
@@ -98,11 +98,11 @@ class CheckpointDecoder(SequenceDecoder[CheckpointState]):
 
     def step(self, ids: Tensor, state: CheckpointState) -> Tensor:
         rows, beams = ids.shape
-        asked = self._asked(
+        outputs = self._outputs(
             ids.reshape(-1, 1), state.memory, state.mask, use_cache=True, **{state.word: state.cache}
         )  # fmt: skip
-        state.cache = asked[state.word]
-        logits: Tensor = asked.logits[:, -1]
+        state.cache = outputs[state.word]
+        logits: Tensor = outputs.logits[:, -1]
         return logits.view(rows, beams, -1)
 
 
