@@ -12,7 +12,7 @@ from torch import nn
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.targets import StructuredTarget, Target
+from manyways.data.targets import StructuredTarget, Target, Targets
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
@@ -93,7 +93,7 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         return replace(self, backbone="auto", size=1.0, only=())
 
     def start_backbones(
-        self, data: Data, model: Model | None, target: Target | None = None
+        self, data: Data, model: Model | None, target: Target | Targets | None = None
     ) -> tuple[Network, InputEncoding, Predictor | None]:
         """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model.
 
@@ -103,7 +103,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         if begun is None:
             tokenizers = checkpoint_tokenizers(self.checkpoints(data), data.inputs)
             encoding = target.encoding(data, tokenizers) if target else InputEncoding.fit(data, tokenizers=tokenizers)
-            suits = target.recipe.backbone if target else AUTO
+            recipe = target.recipe(self.backbone) if isinstance(target, Targets) else target and target.recipe
+            suits = recipe.backbone if recipe else AUTO
             backbone = suits if self.backbone == AUTO and reads_any(suits, encoding.specs) else self.backbone
             network = make_network(encoding.specs, backbone=backbone, size=self.size)
             rows = encoding.encode(data.training)
