@@ -206,18 +206,22 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     if "embed" in model.gives:
         given["features"] = model.embed(data)
     if isinstance(model.target, StructuredTarget):
-        given["labels"] = as_objects([model.target.cell(label) for label in model.predict(data).tolist()])
+        given["labels"] = exactly(model.predict(data))
     elif isinstance(model, LabelsPredictor) and any(each.structured for each in model.targets.members):
         predicted = model.predict(data)
         for target in model.targets.members:
-            given[target.name] = predicted[target.name]
-            if isinstance(target, StructuredTarget):
-                given[target.name] = as_objects([target.cell(each) for each in predicted[target.name].tolist()])
+            own = predicted[target.name]
+            given[target.name] = exactly(own) if target.structured else own
     elif model.gives & PREDICTS:
         given["outputs"] = model.outputs(data)
     if answers_prompts(model, data):
         given["texts"] = model.predict(data)
     return given
+
+
+def exactly(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels with a structure as what can be compared: bytes or text."""
+    return as_objects([label.tobytes() if isinstance(label, np.ndarray) else repr(label) for label in labels.tolist()])
 
 
 def answers_prompts(model: Model, data: Data) -> bool:

@@ -46,7 +46,8 @@ def columns_of(
     for role, name in ((role, name) for role, names in roles.items() for name in names):
         raw, kind = table.columns[name], options.kinds.get(name)
         columns[name] = finished(raw, role, kind, options.decimal, learned=name in learned)
-        if note := understood(raw, columns[name], role, stated=kind is not None):
+        remark = columns[name].of.remark(raw.values)
+        if note := remark or understood(raw, columns[name], role, stated=kind is not None):
             notes[name] = note
     return columns, notes
 
@@ -142,16 +143,13 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 
 def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> str | None:
     """The reading of `column` where it could be another, unless its kind was `stated` for; else None."""
-    if remark := KINDS.find(column.kind).remark(raw.values):
-        return remark
     if raw.note or stated or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
     otherwise = f"kinds={{{column.name!r}: {json.dumps(other)}}}"
-    if role == "label" and column.kind == "text":
-        return f"its values are texts, which are to be written; if they are classes: {otherwise}"
     if role == "label":
-        return _understood_label(column, otherwise)
+        written = f"its values are texts, which are to be written; if they are classes: {otherwise}"
+        return written if column.kind == "text" else _understood_label(column, otherwise)
     if role == "input" and column.kind == "category" and column.values.dtype.kind == "O":
         known = {value for value in loaded(column.values).tolist() if value is not None and value != ""}
         if len(known) > 2 and all(isinstance(value, str) for value in known) and _are_numbers(list(known)):

@@ -151,6 +151,13 @@ class Target(ABC):
     def fitted(cls, data: Data) -> Self:
         """As `fit`, of a label of this kind."""
 
+    def read_by(self, tokenizers: "Mapping[str, CheckpointTokenizer]", data: Data) -> "Target":
+        """The target where checkpoints read inputs of `data`, by the tokenizers of these: itself.
+
+        A kind that a checkpoint brings weights for takes what these know.
+        """
+        return self
+
     def continuing(self, earlier: "Target") -> "Target":
         """The target of a network that has learned `earlier` and goes on with this one: itself.
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from manyways.data.columns import modalities
 from manyways.data.data import Data
@@ -75,7 +76,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
 
     def parameter_groups(self, learner: EncodedT) -> list[ParameterGroup]:
         """All parameters, those of pretrained checkpoints at a tenth of the rate: what they know is soon undone."""
-        checkpoints = [part for part in learner.network.modules() if isinstance(part, Pretrained)]
+        checkpoints: list[nn.Module] = [part for part in learner.network.modules() if isinstance(part, Pretrained)]
+        checkpoints += [part for part in learner.network.modules() if isinstance(part, Head) and part.pretrained]
         known = {id(parameter) for part in checkpoints for parameter in part.parameters()}
         if not known:
             return super().parameter_groups(learner)
@@ -202,9 +204,11 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
     def make_target(self, data: Data, model: Model | None) -> Target:
         """The target; here that of the labels of `data`, which goes on with what that of `model` has learned."""
-        fitted = Target.fit(data)
+        target = Target.fit(data)
         begun = model.as_predictor(data) if model else None
-        return fitted if begun is None or begun.target is None else fitted.continuing(begun.target)
+        if begun is not None:
+            return target if begun.target is None else target.continuing(begun.target)
+        return target.read_by(checkpoint_tokenizers(self.checkpoints(data), data.inputs), data)
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""
