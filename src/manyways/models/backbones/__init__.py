@@ -25,11 +25,12 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
     if name == "auto":
         return BACKBONES.find(spec.backbone).for_spec(spec, size)
     if name not in BACKBONES and ("/" in name or Path(name).is_dir()):
+        from manyways.models.backbones.pair_reader import load_pair
         from manyways.models.backbones.pretrained import load_pretrained
 
         if size != 1.0:
             raise ParameterError(f"size must be 1.0 for the checkpoint {name!r}, which has its own; got {size}.")
-        return load_pretrained(name, spec, to_train=True)
+        return load_pair(name, spec) if spec.kind == "pair" else load_pretrained(name, spec, to_train=True)
     if name in BACKBONES:
         return BACKBONES.find(name).for_spec(spec, size)
     raise ParameterError(
