@@ -113,7 +113,7 @@ class PixelTarget(StructuredTarget):
     def cell(self, label: Any) -> str:
         raise DataError(
             f"Masks such as {self.name!r} are no cells of a table; they are written as PNG files, one a row. Name a "
-            "folder: --output FOLDER."
+            "folder: --out FOLDER."
         )
 
     def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
