@@ -69,9 +69,9 @@ class PairReader(Backbone):
 
     def tokens(self, x: Tensor) -> PairTokens:
         questions, texts = x[:, : self.question, 0], x[:, self.question :]
-        asked, there = (questions >= 0).sum(1), texts[:, :, 0] >= 0
+        sizes, there = (questions >= 0).sum(1), texts[:, :, 0] >= 0
         lengths = there.sum(1)
-        ids, sides, place, window = self._windows(questions, texts[:, :, 0], asked.tolist(), lengths.tolist())
+        ids, sides, place, window = self._windows(questions, texts[:, :, 0], sizes.tolist(), lengths.tolist())
         states = self._states(ids, sides)
         # Padding at the end of all texts of a batch has no place: position 0 stands in for it, and is masked.
         of_text = states[window, place] * there[..., None]
@@ -81,7 +81,7 @@ class PairReader(Backbone):
         return PairTokens(features, mask, (texts.shape[1],), texts[:, :, 1:])
 
     def _windows(
-        self, questions: Tensor, texts: Tensor, asked: list[int], lengths: list[int]
+        self, questions: Tensor, texts: Tensor, sizes: list[int], lengths: list[int]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The windows of all rows: tokens and sides [windows, tokens]; of each token of a text its place and window."""
         frame = len(self.before) + len(self.between) + len(self.after)
@@ -89,7 +89,7 @@ class PairReader(Backbone):
         window = texts.new_zeros(texts.shape)
         lines: list[Tensor] = []
         heads: list[int] = []
-        for row, (count, length) in enumerate(zip(asked, lengths, strict=True)):
+        for row, (count, length) in enumerate(zip(sizes, lengths, strict=True)):
             room = self.window - frame - count
             if room < 1:
                 raise ModelError(f"A question of {count} tokens leaves no room for a text among {self.window}.")
