@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from manyways.data.boxes import Box, spelled
 from manyways.data.columns import Column
 from manyways.data.data import Data
 
@@ -49,8 +51,43 @@ def _tree(rng: np.random.Generator) -> list[Column]:
     return [_column("words", "words", ["\t".join(words) for words in sentences]), _column("label", "tree", trees)]
 
 
+def _squares(rng: np.random.Generator) -> tuple[Column, NDArray[np.int32], list[list[tuple[int, int, int]]]]:
+    """Pictures with a bright square or two, the squares numbered in masks, and their left, top and side."""
+    pixels = rng.integers(0, 60, (COUNT, 1, 32, 32), np.uint8)
+    numbers = np.zeros((COUNT, 32, 32), np.int32)
+    places = []
+    for row in range(COUNT):
+        lefts = (int(rng.integers(0, 5)), int(rng.integers(15, 20)))[: 1 + row % 2]
+        places.append([(left, int(rng.integers(0, 20)), 12 - 4 * at) for at, left in enumerate(lefts)])
+        for number, (left, top, side) in enumerate(places[-1], 1):
+            pixels[row, 0, top : top + side, left : left + side] += 150
+            numbers[row, top : top + side, left : left + side] = number
+    return Column("picture", "image", pixels), numbers, places
+
+
+def _boxes(rng: np.random.Generator) -> list[Column]:
+    """The left squares are large, the right ones small."""
+    picture, _, places = _squares(rng)
+    rows = [
+        [Box(("large", "small")[at], left, top, left + side, top + side) for at, (left, top, side) in enumerate(row)]
+        for row in places
+    ]
+    return [picture, _column("label", "boxes", list(map(spelled, rows)))]
+
+
+def _mask(rng: np.random.Generator) -> list[Column]:
+    picture, numbers, _ = _squares(rng)
+    return [picture, Column("label", "mask", (numbers > 0).astype(np.uint8))]
+
+
+def _instances(rng: np.random.Generator) -> list[Column]:
+    picture, numbers, _ = _squares(rng)
+    return [picture, Column("label", "instances", numbers)]
+
+
 LABEL_KINDS: Mapping[str, Callable[[np.random.Generator], list[Column]]] = {
-    "label of tags": _tags, "label of text": _text, "label of tree": _tree
+    "label of boxes": _boxes, "label of instances": _instances, "label of masks": _mask, "label of tags": _tags,
+    "label of text": _text, "label of tree": _tree,
 }  # fmt: skip
 
 
