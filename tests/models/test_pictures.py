@@ -39,7 +39,7 @@ def test_the_pyramid_has_the_size_that_learns_in_minutes() -> None:
 
 @pytest.mark.quick
 def test_a_head_of_boxes_pools_a_fine_map_and_is_rebuilt_from_its_config() -> None:
-    backbone = make_backbone("unet", ImageSpec(1, 32, 32))
+    backbone = make_backbone("unet", ImageSpec(1, 16, 16))
     data = rows_with_label("label of boxes")
     network = Network({"picture": backbone})
     from manyways.data.targets import Target
@@ -47,12 +47,12 @@ def test_a_head_of_boxes_pools_a_fine_map_and_is_rebuilt_from_its_config() -> No
     target = Target.fit(data)
     head = CentreHead.made_for(network, target)
     network.put_head(head)
-    maps = network.eval()({"picture": torch.rand(2, 1, 32, 32)})
-    assert (maps.heat.shape, maps.sides.shape) == ((2, 2, 8, 8), (2, 4, 8, 8))
+    maps = network.eval()({"picture": torch.rand(2, 1, 16, 16)})
+    assert (maps.heat.shape, maps.sides.shape) == ((2, 2, 4, 4), (2, 4, 4, 4))
     again = rebuild_network(network.config()).eval()
     again.load_state_dict(network.state_dict())
     assert type(again.head) is HEADS.find("centres")
-    picture = {"picture": torch.rand(2, 1, 32, 32)}
+    picture = {"picture": torch.rand(2, 1, 16, 16)}
     assert torch.equal(again(picture).heat, network(picture).heat)
 
 
@@ -79,7 +79,9 @@ def test_boxes_are_learned_and_predicted_in_pixels_of_the_files(tmp_path: Path) 
     assert scores["map_50"] > 0.8
     predicted = model.predict(data.test)
     best = np.array([max(row, key=lambda box: box["score"])["box"] for row in predicted])
-    truth = np.array([row[0]["box"] for row in model.target.decode_rows(list(model.target.encode(data.test)), data.test)])
+    truth = np.array(
+        [row[0]["box"] for row in model.target.decode_rows(list(model.target.encode(data.test)), data.test)]
+    )
     assert np.abs(best - truth).mean() < 3  # of pictures of 80 x 60
     model.save(tmp_path / "model")
     loaded = mw.load(tmp_path / "model")
@@ -97,7 +99,7 @@ def test_masks_are_learned(kind: str, metric: str, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     predicted = mw.load(tmp_path / "model").predict(data.test)
     assert all(np.array_equal(one, other) for one, other in zip(predicted, model.predict(data.test), strict=True))
-    assert predicted[0].shape == (32, 32)
+    assert predicted[0].shape == (16, 16)
 
 
 def test_a_fine_tune_goes_on_with_the_head_and_another_label_gets_its_own() -> None:

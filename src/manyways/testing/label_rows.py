@@ -53,12 +53,12 @@ def _tree(rng: np.random.Generator) -> list[Column]:
 
 def _squares(rng: np.random.Generator) -> tuple[Column, NDArray[np.int32], list[list[tuple[int, int, int]]]]:
     """Pictures with a bright square or two, the squares numbered in masks, and their left, top and side."""
-    pixels = rng.integers(0, 60, (COUNT, 1, 32, 32), np.uint8)
-    numbers = np.zeros((COUNT, 32, 32), np.int32)
+    pixels = rng.integers(0, 60, (COUNT, 1, 16, 16), np.uint8)
+    numbers = np.zeros((COUNT, 16, 16), np.int32)
     places = []
     for row in range(COUNT):
-        lefts = (int(rng.integers(0, 5)), int(rng.integers(15, 20)))[: 1 + row % 2]
-        places.append([(left, int(rng.integers(0, 20)), 12 - 4 * at) for at, left in enumerate(lefts)])
+        lefts = (int(rng.integers(0, 3)), int(rng.integers(9, 12)))[: 1 + row % 2]
+        places.append([(left, int(rng.integers(0, 10)), 6 - 2 * at) for at, left in enumerate(lefts)])
         for number, (left, top, side) in enumerate(places[-1], 1):
             pixels[row, 0, top : top + side, left : left + side] += 150
             numbers[row, top : top + side, left : left + side] = number

@@ -224,6 +224,7 @@ class BoxTarget(StructuredTarget):
 
     def distillation_loss(self, student: CentreMaps, teacher: CentreMaps, temperature: float) -> Tensor:
         """Cross-entropy of the heat at `temperature`, and the L1 distance of the sides at the teacher's centres."""
+        teacher = centres.resampled(teacher, *student.heat.shape[2:])
         wanted = (teacher.heat.float() / temperature).sigmoid()
         heat = F.binary_cross_entropy_with_logits(student.heat.float() / temperature, wanted, reduction="none")
         hot = teacher.heat.float().sigmoid().amax(1, keepdim=True)

@@ -13,10 +13,8 @@ from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_w
 from manyways.models.backbones.resnet import Block
 from manyways.models.backbones.tokens import Tokens, of_map
 
-STRIDE = 4
-"""Pixels of the picture to a place of the map, along each side."""
 FINEST = 2
-"""The first stage that the pyramid reads: its stride is that of the map."""
+"""The first stage that the pyramid reads, at a quarter of the height and width: the map's."""
 
 
 class Pyramid(ImageBackbone):
@@ -30,7 +28,6 @@ class Pyramid(ImageBackbone):
     """
 
     name: ClassVar[str] = "pyramid"
-    stride: ClassVar[int] = STRIDE
 
     def __init__(self, channels: int, stem: int, widths: Sequence[int], width: int) -> None:
         super().__init__(width, channels=channels, stem=stem, widths=list(widths), width=width)
