@@ -73,3 +73,45 @@ def with_modules(folder: Path, pooling: Mapping[str, Any], *modules: str, length
     if length is not None:
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": length}))
     return folder
+
+
+def tiny_seq2seq(folder: Path, words: Sequence[str], kind: str, spread: float | None = None) -> Path:
+    """A network with an encoder and a decoder in `folder` whose tokens are `words`: marian, t5 or bart.
+
+    spread: the deviation of its weights, for one that writes something else each time.
+    """
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    special = ["<pad>", "</s>", "<unk>", "<s>"]
+    vocabulary = {word: number for number, word in enumerate([*special, *sorted(set(words))])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    before = "<s> " if kind == "bart" else ""
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{before}$A </s>", special_tokens=[(token, vocabulary[token]) for token in ("<s>", "</s>")]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", bos_token="<s>"
+    ).save_pretrained(folder)
+    ends = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 3, "vocab_size": len(vocabulary)}
+    sizes = {
+        "d_model": 16, "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_position_embeddings": 48,
+    }  # fmt: skip
+    late: dict[str, Any] = {"forced_eos_token_id": None}
+    config: Any
+    if kind == "t5":
+        small = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}
+        config = transformers.T5Config(**small, **ends, decoder_start_token_id=0)
+    elif kind == "marian":
+        config = transformers.MarianConfig(**sizes, **ends, decoder_start_token_id=0, **late)
+    else:
+        config = transformers.BartConfig(**sizes, **ends, decoder_start_token_id=1, forced_bos_token_id=3, **late)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = transformers.AutoModelForSeq2SeqLM.from_config(config)
+        for parameter in model.parameters() if spread else ():
+            torch.nn.init.normal_(parameter, std=spread)
+        model.save_pretrained(folder)
+    return folder

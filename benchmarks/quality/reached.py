@@ -36,7 +36,7 @@ def labels(folder: Path) -> Iterator[Line]:
     data = mw.read(folder / "vqa" / "vqa.csv", part="part", label=("answer", "shape", "colour"), image_size=32)
     some = data.test.select(np.arange(0, len(data.test), 2))
     ways = ("multi-task", "multi-task(weighting='uncertainty')", "multi-task(weighting='pcgrad')")
-    for way in (*ways, "multi-task(shared=False)"):
+    for way in (*ways, "multi-task(sharing='none')"):
         yield (
             way,
             lambda seed, way=way: _few(

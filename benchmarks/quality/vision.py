@@ -6,8 +6,8 @@
 
 The data are read as they are, from $MANYWAYS_DATA; `supervised` learns with its defaults unless an option says
 otherwise. BCCD: trained on its own training and validation lists, tested on its test list; two pictures with a box of
-no area are left out. Nuclei: 267 pictures for training, 67 for testing, drawn by seed. Options: --seed N, --threads N, and
-any field of the method, --set learning_rate=4e-3.
+no area are left out. Nuclei: 267 pictures for training, 67 for testing, drawn by seed. Options: --seed N, --threads N,
+and any field of the method that is a number, --set learning_rate=4e-3.
 """
 
 import argparse
@@ -56,11 +56,10 @@ def main() -> None:
     parser.add_argument("task", choices=("bccd", "nuclei", "nuclei-mask", "nuclei-boxes"))
     parser.add_argument("--budget", default="4min")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads)
     folder = Path(os.environ["MANYWAYS_DATA"])
     fields = {name: float(value) for name, _, value in (each.partition("=") for each in options.set)}
     if options.task == "bccd":
@@ -73,10 +72,8 @@ def main() -> None:
     took = time.perf_counter() - start
     scores = scores_of(model, data, options.task)
     shown = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-    rows = f"{len(data.training)} pictures learned from, {len(data.test)} tested on"
-    print(
-        f"{options.task}: {shown} ({rows}; {model.lineage.steps:,} steps, {took:.0f} s, {torch.get_num_threads()} threads)"
-    )
+    rows = f"{len(data.training)} learned from, {len(data.test)} tested on"
+    print(f"{options.task}: {shown} ({rows}; {model.lineage.steps:,} steps, {took:.0f} s, {options.threads} threads)")
 
 
 if __name__ == "__main__":

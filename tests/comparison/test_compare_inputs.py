@@ -87,7 +87,7 @@ def test_a_table_beside_a_text_is_nothing_to_find(things: Path) -> None:
 def test_several_labels_stand_side_by_side(things: Path) -> None:
     data = mw.read(things, input="image", label=("colour", "light"))
     assert task_of(data).name == "several labels"
-    ways = ["multi-task(batch_size=16)", "multi-task(batch_size=16, shared=False)"]
+    ways = ["multi-task(batch_size=16)", "multi-task(batch_size=16, sharing='none')"]
     found = mw.compare(data, methods=ways, budget="20 steps", seeds=2, workers=0, labels=40)
     assert found.metric == "mean_score"
     assert found.data.learned_from == "40 rows of 2 labels"

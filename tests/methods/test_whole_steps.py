@@ -55,12 +55,12 @@ def of_tasks(method: Any, learner: Any, batch: Any) -> Tensor:
 
 def of_several_labels(method: Any, learner: Any, batch: Any) -> Tensor:
     """Each label over the rows that have it: two of classes, and the standardised ink."""
-    outputs, (digit, even, ink) = learner.network(batch["inputs"]), batch["labels"].unbind(1)
-    has_even, has_ink = ~even.isnan(), ~ink.isnan()
+    outputs, labels = learner.network(batch["inputs"]), batch["labels"]
+    has_even, has_ink = labels["even"] >= 0, ~labels["ink"].isnan()
     return (
-        cross_entropy(outputs[:, :10], digit.long())
-        + cross_entropy(outputs[has_even, 10:12], even[has_even].long())
-        + mse_loss(outputs[has_ink, 12], ink[has_ink])
+        cross_entropy(outputs["label"], labels["label"])
+        + cross_entropy(outputs["even"][has_even], labels["even"][has_even])
+        + mse_loss(outputs["ink"][has_ink, 0], labels["ink"][has_ink])
     )
 
 

@@ -40,6 +40,11 @@ class Head(nn.Module):
         """Return the outputs [rows, outputs] for the tokens of each input, where it `reads_tokens`."""
         raise NotImplementedError
 
+    @property
+    def pretrained(self) -> bool:
+        """True if it holds weights of a pretrained checkpoint, which learn more slowly."""
+        return False
+
     @classmethod
     def taken_from(cls, network: "Network") -> Self:
         """Take the head off `network` and return it.

@@ -1,7 +1,7 @@
 """LabelsPredictor: a network over encoded rows that predicts several labels of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manyways.data.categories import as_objects
 from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Target, Targets
+from manyways.data.targets import Prediction, StructuredTarget, Target, Targets, record
 from manyways.errors import DataError, ModelError
-from manyways.metrics import metric_of
+from manyways.metrics import higher_is_better, metric_of, plain_metric
 from manyways.models.evaluation import Evaluation, of_all_rows
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
@@ -20,13 +21,18 @@ from manyways.models.networks import Networks, rebuild_networks
 from manyways.models.predictor import Predictor
 from manyways.models.reading import inputs_of, labelled, warn_of_unseen
 from manyways.models.rebuilding import check_fit, filled
-from manyways.models.running import run_rows
+from manyways.models.running import check_gaps, network_fault, run_rows
+from manyways.models.structured import by_length, predictor_for
 from manyways.models.weights import write_weights
 from manyways.pseudo_values import spread_over
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.read import Source
+
+ROWS_AT_ONCE = 64
+Raw = NDArray[np.float32] | list[Prediction]
+"""The predictions of a label for rows: vectors of outputs [rows, width], or the decoded prediction for each row."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,14 +48,61 @@ class LabelsPredictor(Model):
     targets: Targets
 
     def predict(self, source: "Source") -> NDArray[Any]:
-        """The labels of each row: a structured array [rows] with a field for each label, a class or a number."""
+        """The labels of each row: a structured array [rows] with a field for each label.
+
+        That is a class or a number, or what `Target.decode` gives of a label with a structure.
+        """
         data = inputs_of(source, self.inputs)
         warn_of_unseen(data, self.inputs)
-        return self.targets.predict(self.outputs(data))
+        predicted = self.raw(data)
+        return record({target.name: _decoded(target, predicted[target.name]) for target in self.targets.members})
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
-        """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`."""
-        return run_rows(self.network, self.targets.width, self.network, self.inputs, source)
+        """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`.
+
+        Raises:
+            ModelError: A label has a structure, and so no vector of outputs for each row.
+        """
+        if other := next((target for target in self.targets.members if target.structured), None):
+            raise ModelError(
+                f"The model predicts the {other.kind} {other.name!r}, of which there is no vector of outputs for each "
+                "row; use predict."
+            )
+        return run_rows(self._side_by_side, self.targets.width, self.network, self.inputs, source)
+
+    def raw(self, source: "Source") -> dict[str, Raw]:
+        """The raw outputs for each label of one vector a row, float32 [rows, width], and the predictions of others."""
+        data = inputs_of(source, self.inputs)
+        members = self.targets.members
+        if len(self.targets.vectors) < len(members):
+            return self._raw_of_structures(data)
+        ends = np.cumsum([target.width for target in members])[:-1]
+        parts = np.split(self.outputs(data), ends, axis=1)
+        return {target.name: part for target, part in zip(members, parts, strict=True)}
+
+    def _side_by_side(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.cat(list(self.network(inputs).values()), dim=1)
+
+    @torch.inference_mode()
+    def _raw_of_structures(self, data: "Data") -> dict[str, Raw]:
+        rows = self.inputs.encode(data)
+        check_gaps(rows.absent, data, self.inputs, self.network)
+        vectors = {target.name: np.empty((len(rows), target.width), np.float32) for target in self.targets.vectors}
+        decoded: dict[str, list[Prediction | None]] = {name: [None] * len(rows) for name in self.targets.names}
+        device = next(iter(self.network.state_dict().values())).device
+        size = min(ROWS_AT_ONCE, *(target.recipe.batch_size for target in self.targets.members))
+        for positions in by_length(rows, self.inputs, size):
+            with network_fault(self.inputs):
+                outputs = self.network(rows.batch(positions, device))
+                for target in self.targets.members:
+                    given = outputs[target.name]
+                    if not isinstance(target, StructuredTarget):
+                        vectors[target.name][positions] = given.float().cpu().numpy()
+                        continue
+                    for position, each in zip(positions.tolist(), target.predictions(given), strict=True):
+                        decoded[target.name][position] = each
+        lists = {name: [each for each in column if each is not None] for name, column in decoded.items()}
+        return {name: vectors[name] if name in vectors else lists[name] for name in self.targets.names}
 
     def probabilities(self, source: "Source") -> NDArray[np.float32]:
         """Raises ModelError: each label has probabilities of its own, those of `only(label)`."""
@@ -71,19 +124,16 @@ class LabelsPredictor(Model):
         Raises:
             ModelError: It has no such label.
         """
-        if label not in self.targets.names:
-            raise ModelError(f"The model predicts {', '.join(self.targets.names)}; got {label!r}.")
-        target = self._target(label)
-        start = sum(self.targets.widths[: self.targets.names.index(label)])
-        network = self.network.only(start, start + target.width)
+        target = self.targets.of(label)
         gives = frozenset({target.gives, "embed"})
-        return Predictor(network=network, inputs=self.inputs, target=target, gives=gives, lineage=self.lineage)
+        alone = predictor_for(target, self.network.only(label), self.inputs)
+        return replace(alone, gives=gives, lineage=self.lineage)
 
     def evaluate(self, source: "Source") -> dict[str, float]:
         """Scores on the rows whose label is known, hidden or not: of each label, and the mean of the usual ones.
 
         By name: `mean_score`, `accuracy of colour`, … A number that is the same in all rows has no R², and is left out
-        of the mean.
+        of the mean; so is a label whose scores are better the lower they are.
 
         Raises:
             DataError: No row has a label.
@@ -95,23 +145,31 @@ class LabelsPredictor(Model):
         data = everything.select(everything.known)
         warn_of_unseen(data, self.inputs)
         scores: dict[str, float] = {}
-        usual, rows = [], []
-        parts = np.split(self.outputs(data), np.cumsum(self.targets.widths)[:-1], axis=1)
-        for target, outputs in zip(self.targets.members, parts, strict=True):
-            if target.name in data.roles.get("label", ()):
-                truth = target.encode(data.with_label(target.name), hidden=True)
-                found = _scores(target, outputs, truth)
-                scores |= {metric_of(name, target.name): value for name, value in found.items()}
-                if target.metrics[0] in found:
-                    usual.append(found[target.metrics[0]])
-                    rows.append(_pseudo_values(target, outputs, truth))
-        if not usual:
+        usual: list[tuple[float, NDArray[np.float64] | None]] = []
+        of_metric: NDArray[np.float64] | None = None
+        predicted = self.raw(data)
+        for target in self.targets.members:
+            if target.name not in data.roles.get("label", ()):
+                continue
+            one = data.with_label(target.name)
+            own = plain_metric(metric) if metric_of(plain_metric(metric), target.name) == metric else ""
+            first = next((name for name in target.metrics if higher_is_better(name)), "")
+            asked = own or (first if metric == "mean_score" else "")
+            given, rows = _scores(target, predicted[target.name], one, asked)
+            scores |= {metric_of(name, target.name): value for name, value in given.items()}
+            of_metric = rows if own else of_metric
+            if first in given:
+                usual.append((given[first], rows))
+        if not scores:
             raise DataError(
                 f"{data.name} has no row with a known label of {', '.join(self.targets.names)} to compute a score on."
             )
-        values = [each for each in rows if each is not None]
-        mean = np.mean(values, axis=0) if metric == "mean_score" and len(values) == len(usual) else None
-        return Evaluation({"mean_score": float(np.mean(usual)), **scores}, of_all_rows(mean, everything.known))
+        if usual:
+            scores = {"mean_score": float(np.mean([score for score, _ in usual])), **scores}
+        if metric == "mean_score":
+            values = [rows for _, rows in usual if rows is not None]
+            of_metric = np.mean(values, axis=0) if values and len(values) == len(usual) else None
+        return Evaluation(scores, of_all_rows(of_metric, everything.known))
 
     @property
     def metric(self) -> str | None:
@@ -122,17 +180,21 @@ class LabelsPredictor(Model):
         return True
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
-        return words if len(self.network.members) == 1 else words - {"embed"}
+        return words if self._one_for_all else words - {"embed"}
+
+    @property
+    def _one_for_all(self) -> bool:
+        """True if all labels have the same features."""
+        return len(self.network.members) == 1 and self.network.members[0].lockstep is None
 
     def as_predictor(self, data: "Data | None" = None) -> Predictor:
-        if len(self.network.members) > 1:
+        if not self._one_for_all:
             raise ModelError(
                 f"{self.lineage.title} has a network for each label, and so no features of all. Take one: "
                 f"model.only({self.targets.names[0]!r})."
             )
-        alone = self.network.only(0, self.targets.width)
-        alone.head = None
-        return Predictor(network=alone, inputs=self.inputs, gives=frozenset({"embed"}), lineage=self.lineage)
+        network = self.network.trunk()
+        return Predictor(network=network, inputs=self.inputs, gives=frozenset({"embed"}), lineage=self.lineage)
 
     def encoding(self) -> InputEncoding:
         return self.inputs
@@ -151,32 +213,37 @@ class LabelsPredictor(Model):
 
     @classmethod
     def read(cls, folder: Path, saved: Mapping[str, Any], gives: frozenset[str], lineage: Lineage) -> "LabelsPredictor":
-        network = filled(lambda: rebuild_networks(saved["network"]), folder)
+        targets = Targets.from_json(saved["targets"])
+        network = filled(lambda: rebuild_networks(saved["network"], targets), folder)
         inputs = InputEncoding.from_json(saved["inputs"], network.names)
         for each in network.members:
             check_fit(each, inputs)
-        return cls(
-            network=network,
-            inputs=inputs,
-            targets=Targets.from_json(saved["targets"]),
-            gives=gives,
-            lineage=lineage,
-        )
-
-    def _target(self, label: str) -> Target:
-        return self.targets.members[self.targets.names.index(label)]
+        return cls(network=network, inputs=inputs, targets=targets, gives=gives, lineage=lineage)
 
 
-def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> dict[str, float]:
-    """Those of the rows whose truth is known, as far as they are finite; none where none is known."""
-    known = target.known(torch.from_numpy(truth)).numpy()
+def _decoded(target: Target, predicted: Raw) -> NDArray[Any]:
+    """Labels as the data has them."""
+    if isinstance(predicted, list):
+        return as_objects([target.decode(each.code[None])[0] for each in predicted])
+    return target.predict(predicted)
+
+
+def _scores(
+    target: Target, predicted: Raw, rows: "Data", metric: str
+) -> tuple[dict[str, float], NDArray[np.float64] | None]:
+    """The scores of a label on the rows where it is known, as far as they are finite, and pseudo-values of `metric`.
+
+    These are over all rows: those that lack the label change nothing. Where none is known there are none of either.
+    """
+    codes = target.encode(rows, hidden=True)
+    known = target.known(torch.from_numpy(codes)).numpy()
     if not known.any():
-        return {}
-    return {name: score for name, score in target.scores(outputs[known], truth[known]).items() if np.isfinite(score)}
-
-
-def _pseudo_values(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Those of the usual metric of one label, over all rows: rows that lack the label change nothing."""
-    known = target.known(torch.from_numpy(truth)).numpy()
-    values = target.pseudo_values(target.metrics[0], outputs[known], truth[known])
-    return None if values is None else spread_over(values, known)
+        return {}, None
+    if isinstance(target, StructuredTarget) and isinstance(predicted, list):
+        some = [predicted[row].code for row in np.flatnonzero(known)]
+        scores, values = target.scores_of_rows(some, codes[known], rows.select(known), metric)
+    else:
+        outputs = np.asarray(predicted)[known]
+        scores, values = target.scores(outputs, codes[known]), target.pseudo_values(metric, outputs, codes[known])
+    finite = {name: score for name, score in scores.items() if np.isfinite(score)}
+    return finite, None if values is None else spread_over(values, known)

@@ -19,6 +19,7 @@ from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.backbones.base import Backbone, ImageBackbone
 from manyways.models.backbones.tokens import Tokens
 from manyways.models.heads import HEADS, Head, StructuredHead
+from manyways.models.lockstep import Lockstep
 
 Inputs = dict[str, Tensor]
 
@@ -38,13 +39,23 @@ class Network(nn.Module):
         head: Head | None = None,
         may_lack: Collection[str] = (),
         projection: int | None = None,
+        lockstep: Lockstep | None = None,
     ) -> None:
         super().__init__()
         self.names = tuple(backbones)
         self.backbones = nn.ModuleList(backbones.values())
         self.may_lack = tuple(name for name in self.names if name in may_lack)
         self.projection = None if projection is None else nn.Linear(self.joined_width, projection)
+        self.lockstep: Lockstep | None = None
+        if lockstep is not None:
+            self.walk_in(lockstep)
         self.put_head(head)
+
+    def walk_in(self, lockstep: Lockstep) -> None:
+        """Let the networks of several labels pass the backbones side by side; this one is then that of one of them."""
+        for part in self.parts:
+            lockstep.divide(part)
+        self.lockstep = lockstep
 
     def put_head(self, head: Head | None) -> None:
         """Take `head` in the place of the one that it has."""
@@ -93,12 +104,23 @@ class Network(nn.Module):
             tokens_of[name] = tokens if there is None else tokens.only(there)
         return tokens_of
 
+    def pooled(self, tokens: Mapping[str, Tokens], inputs: Inputs) -> Tensor:
+        """As `features`, of tokens that are there already."""
+        parts = []
+        for name, part in zip(self.names, self.parts, strict=True):
+            there = inputs.get(present(name)) if name in self.may_lack else None
+            parts.append(part.pool(tokens[name]) if there is None else _pooled_there(part, tokens[name], there))
+        return self._projected(self._side_by_side(parts, inputs))
+
     def joined(self, inputs: Inputs) -> Tensor:
         """The features of the backbones side by side, [rows, joined width]."""
         parts = []
         for name, part in zip(self.names, self.parts, strict=True):
             there = inputs.get(present(name)) if name in self.may_lack else None
             parts.append(part(inputs[name]) if there is None else _where_there(part, inputs[name], there))
+        return self._side_by_side(parts, inputs)
+
+    def _side_by_side(self, parts: list[Tensor], inputs: Inputs) -> Tensor:
         if self.may_lack:
             everywhere = torch.ones(len(parts[0]), dtype=torch.bool, device=parts[0].device)
             there = torch.stack([inputs.get(present(name), everywhere) for name in self.may_lack], dim=1)
@@ -107,12 +129,22 @@ class Network(nn.Module):
 
     def features(self, inputs: Inputs) -> Tensor:
         """Features [rows, width]: those of the backbones side by side, through the projection if there is one."""
-        joined = self.joined(inputs)
+        if self.lockstep is not None:
+            return self.pooled(self.own_tokens(inputs), inputs)
+        return self._projected(self.joined(inputs))
+
+    def _projected(self, joined: Tensor) -> Tensor:
         return joined if self.projection is None else self.projection(joined)
+
+    def own_tokens(self, inputs: Inputs) -> dict[str, Tokens]:
+        """As `tokens`; where several networks pass the backbones side by side, those of the one that this is."""
+        if self.lockstep is None:
+            return self.tokens(inputs)
+        return self.lockstep.own(self.tokens(self.lockstep.repeated(inputs)))
 
     def forward(self, inputs: Inputs) -> Outputs:
         if self.head is not None and self.head.reads_tokens:
-            return self.head.from_tokens(self.tokens(inputs))
+            return self.head.from_tokens(self.own_tokens(inputs))
         return self.predict(self.features(inputs))
 
     def predict(self, features: Tensor) -> Tensor:
@@ -143,7 +175,9 @@ class Network(nn.Module):
         backbones = [{"input": name, **part.config} for name, part in zip(self.names, self.parts, strict=True)]
         head = {"name": self.head.name, **self.head.config} if self.head else None
         saved: dict[str, Any] = {"backbones": backbones, "head": head, "may_lack": list(self.may_lack)}
-        return saved if self.projection is None else {**saved, "projection": self.projection.out_features}
+        if self.projection is not None:
+            saved["projection"] = self.projection.out_features
+        return saved if self.lockstep is None else {**saved, "lockstep": self.lockstep.to_json()}
 
     @torch.no_grad()
     def measure(self, rows: Encoded) -> None:
@@ -166,6 +200,15 @@ def _where_there(part: Backbone, x: Tensor, there: Tensor) -> Tensor:
         return torch.zeros(len(x), part.width, device=x.device)
     found: Tensor = part(x[rows])
     return found.new_zeros(len(x), part.width).index_copy(0, rows, found)
+
+
+def _pooled_there(part: Backbone, tokens: Tokens, there: Tensor) -> Tensor:
+    """As `_where_there`, of tokens."""
+    rows = there.nonzero()[:, 0]
+    if not len(rows):
+        return tokens.features.new_zeros(len(there), part.width)
+    pooled = part.pool(tokens.at(rows))
+    return pooled.new_zeros(len(there), part.width).index_copy(0, rows, pooled)
 
 
 def _pixel_statistics(images: Rows, rows: RowNumbers) -> tuple[Tensor, Tensor]:
@@ -251,4 +294,5 @@ def rebuild_network(saved: Mapping[str, Any]) -> Network:
         head = HEADS.rebuild(saved["head"]) if saved["head"] else None
     except (KeyError, TypeError) as error:
         raise ModelError(f"The saved description of the network is damaged: {error!r}.") from error
-    return Network(backbones, head, saved.get("may_lack", ()), saved.get("projection"))
+    lockstep = Lockstep.from_json(saved["lockstep"]) if "lockstep" in saved else None
+    return Network(backbones, head, saved.get("may_lack", ()), saved.get("projection"), lockstep)

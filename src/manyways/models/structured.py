@@ -103,7 +103,7 @@ def predictions_of(
     """
     predictions: list[Prediction | None] = [None] * len(rows)
     device = next(iter(network.state_dict().values())).device
-    for positions in _by_length(rows, inputs, min(ROWS_AT_ONCE, target.recipe.batch_size)):
+    for positions in by_length(rows, inputs, min(ROWS_AT_ONCE, target.recipe.batch_size)):
         with network_fault(inputs):
             batch = target.predictions(network(rows.batch(positions, device)))
         for position, prediction in zip(positions.tolist(), batch, strict=True):
@@ -111,7 +111,7 @@ def predictions_of(
     return [each for each in predictions if each is not None]
 
 
-def _by_length(rows: Encoded, inputs: InputEncoding, size: int) -> Sequence[NDArray[np.int64]]:
+def by_length(rows: Encoded, inputs: InputEncoding, size: int) -> Sequence[NDArray[np.int64]]:
     """The positions of all rows in batches of at most `size`, the longest first."""
     lengths = [spec.lengths(rows.stores[name][rows.rows]) for name, spec in inputs.specs.items()]
     there = [each for each in lengths if each is not None]

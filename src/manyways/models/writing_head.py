@@ -1,7 +1,7 @@
 """A head that writes: a decoder with attention over the tokens of all inputs."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +10,21 @@ from manyways.data.targets.structured import StructuredTarget
 from manyways.data.targets.text import TextTarget, Writing
 from manyways.errors import ModelError
 from manyways.models.backbones._attention import sinusoids
+from manyways.models.backbones.base import Backbone
+from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.backbones.tokens import Tokens
-from manyways.models.backbones.transformer_encoder import HEAD_WIDTH, TransformerEncoder
+from manyways.models.backbones.transformer_encoder import TransformerEncoder
 from manyways.models.heads import StructuredHead
+from manyways.models.sequences.base import SequenceDecoder
+from manyways.models.sequences.checkpoint import CheckpointDecoder, load_decoder
 from manyways.models.sequences.decoder import Decoder
-from manyways.models.sequences.loss import token_losses
 from manyways.models.sequences.search import Ends, Sequences, search
 
 if TYPE_CHECKING:
     from manyways.models.network import Network
 
-WIDTH, HIDDEN, DEPTH, DROPOUT = 192, 512, 3, 0.1
-"""Of a decoder behind inputs that no transformer encoder reads."""
+SIZES: dict[str, Any] = {"dimension": 192, "depth": 3, "heads": 3, "hidden": 512, "dropout": 0.1}
+"""Those of a decoder behind inputs that no transformer encoder reads."""
 
 
 class Bridge(nn.Module):
@@ -38,86 +41,74 @@ class Bridge(nn.Module):
 
 
 class WritingHead(StructuredHead):
-    """A transformer decoder over the tokens of all inputs, side by side.
+    """A decoder over the tokens of all inputs, side by side: a transformer's, or that of a pretrained checkpoint.
 
-    Tokens of a `transformer-encoder` of its width are attended to as they are, and share their embeddings with it;
-    others pass a bridge.
+    Tokens of the encoder that belongs to the decoder (a `transformer-encoder` of its width, or that of the checkpoint)
+    are attended to as they are, and share their embeddings with it; others pass a bridge.
 
     Args:
         inputs: Features per token of each input.
-        tied: Those inputs whose embeddings are the decoder's.
-        vocabulary: Tokens that it writes.
-        width: Of the decoder.
-        depth: Blocks.
-        heads: Of each attention.
-        hidden: Width of the perceptrons.
-        dropout: Share of the features on each residual branch.
+        tied: Those inputs whose encoder belongs to the decoder.
+        decoder: Arguments of a `Decoder`, or the `architecture` of a checkpoint.
         start: The token before the first one.
         end: The token behind the last one.
         never: Tokens that are never written.
+        first: Tokens that every text begins with.
+        built: The decoder itself, where it is there already.
     """
 
     name = "writing"
 
     def __init__(
-        self, *, inputs: Mapping[str, int], tied: Sequence[str], vocabulary: int, width: int, depth: int, heads: int,
-        hidden: int, dropout: float, start: int, end: int, never: Sequence[int] = (),
+        self, *, inputs: Mapping[str, int], tied: Sequence[str], decoder: Mapping[str, Any], start: int, end: int,
+        never: Sequence[int] = (), first: Sequence[int] = (), built: SequenceDecoder[Any] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.config = {
-            "inputs": dict(inputs), "tied": list(tied), "vocabulary": vocabulary, "width": width, "depth": depth,
-            "heads": heads, "hidden": hidden, "dropout": dropout, "start": start, "end": end, "never": list(never),
+            "inputs": dict(inputs), "tied": list(tied), "decoder": dict(decoder), "start": start, "end": end,
+            "never": list(never), "first": list(first),
         }  # fmt: skip
         self.inputs, self.tied = dict(inputs), tuple(tied)
         self.width = sum(inputs.values())
-        self.ends = Ends(start, end, tuple(never))
-        self.decoder = Decoder(vocabulary, width, depth, heads, hidden, dropout)
+        self.ends = Ends(start, end, tuple(never), tuple(first))
+        self.decoder = built or (CheckpointDecoder(**decoder) if "architecture" in decoder else Decoder(**decoder))
         self.places = {name: place for place, name in enumerate(n for n in inputs if n not in self.tied)}
-        self.bridges = nn.ModuleList(Bridge(inputs[name], width) for name in self.places)
+        self.bridges = nn.ModuleList(Bridge(inputs[name], self.decoder.width) for name in self.places)
 
     @classmethod
     def made_for(cls, network: "Network", target: StructuredTarget) -> Self:
         if not isinstance(target, TextTarget):
             raise ModelError(f"The head {cls.name!r} writes text; the label {target.name!r} is of another kind.")
         parts = dict(zip(network.names, network.parts, strict=True))
-        encoders = {
-            name: part
-            for name, part in parts.items()
-            if isinstance(part, TransformerEncoder) and part.config["vocabulary"] == target.vocabulary
-        }
-        first = next(iter(encoders.values()), None)
-        width = first.width if first else WIDTH
+        tied, decoder, built = _checkpoint_for(parts, target) or _decoder_for(parts, target)
         return cls(
             inputs={name: part.token_width for name, part in parts.items()},
-            tied=[name for name, part in encoders.items() if part.width == width],
-            vocabulary=target.vocabulary,
-            width=width,
-            depth=first.config["depth"] if first else DEPTH,
-            heads=width // HEAD_WIDTH,
-            hidden=first.config["hidden"] if first else HIDDEN,
-            dropout=first.config["dropout"] if first else DROPOUT,
+            tied=tied,
+            decoder=decoder,
             start=target.start,
             end=target.end,
             never=target.never,
+            first=target.first,
+            built=built,
         )
 
     def tie(self, network: "Network") -> None:
         for name, part in zip(network.names, network.parts, strict=True):
-            if name in self.tied:
-                if not isinstance(part, TransformerEncoder) or part.embedding.weight.shape != self.shape:
-                    raise ModelError(f"The decoder shares the embeddings of {name!r}, which has none of its shape.")
-                self._share(part)
-
-    def _share(self, part: TransformerEncoder) -> None:
-        part.embedding.weight = self.decoder.embedding.weight
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """The shape of the embeddings."""
-        return self.decoder.vocabulary, self.decoder.width
+            if name not in self.tied:
+                continue
+            if isinstance(part, TransformerEncoder) and isinstance(self.decoder, Decoder):
+                part.embedding.weight = self.decoder.embedding.weight
+            elif isinstance(part, Pretrained) and isinstance(self.decoder, CheckpointDecoder):
+                self.decoder.tie(part.body)
+            else:
+                raise ModelError(f"The decoder shares tensors with the input {name!r}, whose network has none of them.")
 
     def fits(self, network: "Network") -> bool:
         return self.inputs == {name: part.token_width for name, part in zip(network.names, network.parts, strict=True)}
+
+    @property
+    def pretrained(self) -> bool:
+        return isinstance(self.decoder, CheckpointDecoder)
 
     def from_tokens(self, tokens: Mapping[str, Tokens]) -> Writing:
         features, masks = [], []
@@ -135,27 +126,54 @@ class WritingHead(StructuredHead):
             mask = whole[0] if len(whole) == 1 else torch.cat(whole, dim=1)
         return Writing(features[0] if len(features) == 1 else torch.cat(features, dim=1), mask, self)
 
-    def hidden(self, memory: Tensor, mask: Tensor | None, labels: Tensor) -> Tensor:
-        """Hidden states [rows, positions, width], each of which says the token of `labels` at its position.
-
-        The decoder reads the labels one position later, behind the start (teacher forcing).
-        """
-        before = labels.clamp_min(0)[:, :-1]
-        start = torch.full_like(labels[:, :1], self.ends.start)
-        hidden: Tensor = self.decoder(torch.cat([start, before], dim=1), memory, mask)
-        return hidden
+    def before(self, labels: Tensor) -> Tensor:
+        """The tokens that the decoder reads to write `labels`: the start, and the labels one position later."""
+        return torch.cat([torch.full_like(labels[:, :1], self.ends.start), labels.clamp_min(0)[:, :-1]], dim=1)
 
     def logits(self, memory: Tensor, mask: Tensor | None, labels: Tensor) -> Tensor:
-        return self.decoder.logits(self.hidden(memory, mask, labels))
+        return self.decoder.logits_after(self.before(labels), memory, mask)
 
     def token_losses(self, memory: Tensor, mask: Tensor | None, labels: Tensor, smoothing: float) -> Tensor:
-        real = labels >= 0
-        hidden = self.hidden(memory, mask, labels)[real]
-        decoder = self.decoder
-        return token_losses(hidden, decoder.embedding.weight, decoder.output_bias, labels[real], smoothing)
+        return self.decoder.losses(self.before(labels), memory, mask, labels, smoothing)
 
     def search(self, memory: Tensor, mask: Tensor | None, longest: int, beams: int, length_penalty: float) -> Sequences:
         return search(self.decoder, memory, mask, self.ends, longest, beams, length_penalty)
+
+
+Parts = Mapping[str, Backbone]
+Built = tuple[list[str], dict[str, Any], SequenceDecoder[Any] | None]
+
+
+def _decoder_for(parts: Parts, target: TextTarget) -> Built:
+    """The inputs whose embeddings are the decoder's, and the arguments of one as large as their encoder."""
+    encoders = {
+        name: part.config
+        for name, part in parts.items()
+        if isinstance(part, TransformerEncoder) and part.config["vocabulary"] == target.vocabulary
+    }
+    first = next(iter(encoders.values()), None)
+    sizes = {key: first[key] for key in SIZES} if first else SIZES
+    width = sizes["dimension"]
+    tied = [name for name, each in encoders.items() if each["dimension"] == width]
+    return tied, {
+        "vocabulary": target.vocabulary, "width": width, "depth": sizes["depth"], "heads": sizes["heads"],
+        "hidden": sizes["hidden"], "dropout": sizes["dropout"],
+    }, None  # fmt: skip
+
+
+def _checkpoint_for(parts: Parts, target: TextTarget) -> Built | None:
+    """The inputs that the encoder of a sequence-to-sequence checkpoint reads, and its decoder; None: there is none."""
+    encoders = {
+        name: part
+        for name, part in parts.items()
+        if target.pretrained and isinstance(part, Pretrained) and part.writes and part.checkpoint
+    }
+    if not encoders:
+        return None
+    checkpoint = next(iter(encoders.values())).checkpoint
+    decoder = load_decoder(checkpoint)
+    tied = [name for name, part in encoders.items() if part.checkpoint == checkpoint]
+    return tied, {"architecture": decoder.architecture}, decoder
 
 
 def _places(tokens: Tokens, width: int) -> Tensor:

@@ -205,7 +205,10 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     if "embed" in model.gives:
         given["features"] = model.embed(data)
     if isinstance(model.target, StructuredTarget):
-        given["labels"] = as_objects([model.target.cell(label) for label in model.predict(data).tolist()])
+        labels = model.predict(data).tolist()
+        given["labels"] = as_objects(
+            [label.tobytes() if isinstance(label, np.ndarray) else repr(label) for label in labels]
+        )
     elif model.gives & PREDICTS:
         given["outputs"] = model.outputs(data)
     if answers_prompts(model, data):

@@ -118,10 +118,10 @@ class Learner(nn.Module):
         return self.sampler.positions(pool, size or self.batch_size, step, self.seed * 8 + stream)
 
 
-def summed(lengths: Iterable[NDArray[np.int64] | None]) -> NDArray[np.int64] | None:
-    """The sum of those of `lengths` that are there; None where none is."""
+def _summed(lengths: Iterable[NDArray[np.int64] | None]) -> list[NDArray[np.int64]]:
+    """The sum of those of `lengths` that are there, alone in a list; empty where none is."""
     there = [each for each in lengths if each is not None]
-    return np.sum(there, axis=0) if there else None
+    return [np.sum(there, axis=0)] if there else []
 
 
 class EncodedLearner(Learner):
@@ -135,10 +135,13 @@ class EncodedLearner(Learner):
         self.views = Views(encoding.specs)
         self.everything: RowNumbers = np.arange(len(self.rows))
 
-    def lengths(self) -> NDArray[np.int64] | None:
-        """The number of positions that the inputs of each training row fill, int64 [rows]; None: all fill as many."""
+    def lengths(self) -> list[NDArray[np.int64]]:
+        """The numbers of positions that each training row fills, int64 [rows]: its inputs together, and its label.
+
+        Those of which all rows fill as many are left out.
+        """
         of_inputs = (spec.lengths(self.rows.stores[name][self.rows.rows]) for name, spec in self.encoding.specs.items())
-        return summed(of_inputs)
+        return _summed(of_inputs)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
@@ -188,8 +191,8 @@ class LabelledLearner(RowLearner):
     def batch_size(self) -> int:
         return self.target.recipe.batch_size
 
-    def lengths(self) -> NDArray[np.int64] | None:
-        return summed([super().lengths(), self.target.lengths(self.labels.numpy())])
+    def lengths(self) -> list[NDArray[np.int64]]:
+        return [*super().lengths(), *_summed([self.target.lengths(self.labels.numpy())])]
 
     def see(self, view: str | None, rows: RowNumbers, rng: torch.Generator) -> dict[str, Any]:
         """The batch of the labelled rows at `rows`: their inputs, seen through `view` unless it is None, and labels."""

@@ -148,7 +148,7 @@ def test_teacher_forcing_reads_the_label_one_position_later() -> None:
     seen: list[torch.Tensor] = []
     handle = head.decoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     labels = torch.tensor([[7, 8, 9, END], [5, END, -1, -1]])
-    head.hidden(torch.zeros(2, 1, head.decoder.width), None, labels)
+    head.logits(torch.zeros(2, 1, head.decoder.width), None, labels)
     handle.remove()
     assert seen[0].tolist() == [[head.ends.start, 7, 8, 9], [head.ends.start, 5, END, 0]]
 

@@ -107,13 +107,13 @@ def test_each_label_is_learned_from_the_rows_that_have_it(digits: Data) -> None:
     batch = method.draw(learner, 0, generator(0))
     _, parts = method.loss(learner, batch)
     labels = batch["labels"]
-    which, even, ink = torch.split(learner.network(batch["inputs"]), [10, 2, 1], dim=1)
+    which, even, ink = learner.network(batch["inputs"]).values()
     assert list(parts) == ["loss of label", "loss of even", "loss of ink"]
-    expected = [cross_entropy(which, labels[:, 0].long())]
-    for said, truth, loss in ((even, labels[:, 1], cross_entropy), (ink[:, 0], labels[:, 2], mse_loss)):
-        known = ~truth.isnan()
+    expected = [cross_entropy(which, labels["label"])]
+    for said, truth, loss in ((even, labels["even"], cross_entropy), (ink[:, 0], labels["ink"], mse_loss)):
+        known = truth >= 0 if loss is cross_entropy else ~truth.isnan()
         assert 0 < int(known.sum()) < len(known)
-        expected.append(loss(said[known], truth[known].long() if loss is cross_entropy else truth[known]))
+        expected.append(loss(said[known], truth[known]))
     for part, by_hand in zip(parts.values(), expected, strict=True):
         assert float(part.detach()) == pytest.approx(float(by_hand.detach()), rel=1e-4)
 
@@ -146,7 +146,7 @@ def test_pcgrad_changes_what_is_shared_and_leaves_the_heads(digits: Data) -> Non
 def test_networks_of_their_own_learn_as_if_alone(digits: Data) -> None:
     """With the same batches the network of one label is the one that plain supervision would make."""
     shown = digits.select(~digits.columns["even"].missing(digits.rows) & ~digits.columns["ink"].missing(digits.rows))
-    apart = fitted(MultiTask(shared=False), shown, 30)
+    apart = fitted(MultiTask(sharing="none"), shown, 30)
     assert isinstance(apart.network, Networks)
     assert len(apart.network.members) == 3
     plain = Supervised().fit(shown.with_label("label"), budget=30)
@@ -155,7 +155,7 @@ def test_networks_of_their_own_learn_as_if_alone(digits: Data) -> None:
     assert apart.parameters > 2 * fitted(MultiTask(), shown, 1).parameters
 
 
-@pytest.mark.parametrize("weighting", ["equal", "uncertainty", "pcgrad"])
+@pytest.mark.parametrize("weighting", ["equal", "uncertainty", "gradnorm", "pcgrad", "cagrad", "upgrad"])
 def test_all_labels_are_learned(digits: Data, weighting: str) -> None:
     scores = fitted(MultiTask(weighting=weighting), digits, 120).evaluate(digits.test)  # type: ignore[arg-type]
     assert scores["accuracy of label"] > 0.8
@@ -212,7 +212,7 @@ def test_a_label_on_few_rows_is_helped_by_one_on_many(digits: Data) -> None:
     values[known[30:]] = None
     few = replace(digits, columns={**digits.columns, "even": replace(digits.columns["even"], values=values)})
     together = fitted(MultiTask(), few, 200).evaluate(few.test)["accuracy of even"]
-    alone = fitted(MultiTask(shared=False), few, 200).evaluate(few.test)["accuracy of even"]
+    alone = fitted(MultiTask(sharing="none"), few, 200).evaluate(few.test)["accuracy of even"]
     assert together > alone
 
 
@@ -247,8 +247,8 @@ def test_one_label_is_not_several(digits: Data) -> None:
 
 @pytest.mark.quick
 def test_weightings_are_for_a_shared_network() -> None:
-    with pytest.raises(ParameterError, match=r"with shared=False leave it out; got 'pcgrad'"):
-        MultiTask(shared=False, weighting="pcgrad")
+    with pytest.raises(ParameterError, match=r"with sharing='none' leave it out; got 'pcgrad'"):
+        MultiTask(sharing="none", weighting="pcgrad")
 
 
 # --- models --------------------------------------------------------------------------------------
@@ -272,9 +272,12 @@ def test_predictions_have_a_field_for_each_label(digits: Data) -> None:
         model.only("odd")
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_the_model_of_one_label_is_saved_on_its_own(digits: Data, shared: bool, tmp_path: Path) -> None:
-    model = fitted(MultiTask(shared=shared), digits, 5)
+@pytest.mark.parametrize("method", [
+    MultiTask(), MultiTask(sharing="none"), MultiTask(sharing="soft"), MultiTask(sharing="cross-stitch"),
+    MultiTask(sharing="adashare", backbone="vit", size=0.5),
+], ids=lambda method: method.sharing)  # fmt: skip
+def test_the_model_of_one_label_is_saved_on_its_own(digits: Data, method: MultiTask, tmp_path: Path) -> None:
+    model = fitted(method, digits, 5)
     one = model.only("ink")
     loaded = mw.load(one.save(tmp_path / "one"))
     assert loaded.predict(digits.test) == pytest.approx(model.predict(digits.test)["ink"], rel=1e-5)
@@ -286,7 +289,7 @@ def test_features_are_those_that_all_share(digits: Data) -> None:
     model = fitted(MultiTask(), digits, 20)
     probe = LinearProbe(penalty=1.0).fit(digits.with_label("even"), model)
     assert probe.evaluate(digits.with_label("even").test)["accuracy"] > 0.6
-    apart = fitted(MultiTask(shared=False), digits, 1)
+    apart = fitted(MultiTask(sharing="none"), digits, 1)
     assert apart.gives == {"labels"}
     with pytest.raises(ModelError, match=r"has a network for each label, and so no features of all\. Take one"):
         apart.embed(digits.test)

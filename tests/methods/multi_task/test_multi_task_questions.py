@@ -27,7 +27,7 @@ def test_shape_colour_and_answer_together_and_alone(real_data: Callable[[str], P
     few = data.with_labels(600, draw="stratified")
     test = data.test.select(np.arange(0, len(data.test), 4))
     together = fitted(MultiTask(), few, 300).evaluate(test)
-    alone = fitted(MultiTask(shared=False), few, 300).evaluate(test)
+    alone = fitted(MultiTask(sharing="none"), few, 300).evaluate(test)
     assert together["accuracy of answer"] > 0.75
     assert together["mean_score"] > alone["mean_score"] - 0.01
 

@@ -9,10 +9,12 @@ from manyways.comparison.results import Best, Entry
 from manyways.comparison.showcase import showcase
 from manyways.comparison.tasks.base import TEST_ROWS, Task
 from manyways.data.data import Data
-from manyways.data.targets import TARGETS, Target
+from manyways.data.targets import TARGETS, Target, kind_of
 from manyways.methods.online.no_change import NoChange
 from manyways.metrics import plain_metric
+from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
+from manyways.models.networks import sharing_of
 
 MAJORITY = "majority"
 CONSTANTS = {"softmax": "majority class", "sigmoid": "shares of the classes", "identity": "mean"}
@@ -76,7 +78,22 @@ class SeveralLabels(Task):
         return len(data.labels) > 1 and bool(data.inputs)
 
     def references(self, data: Data) -> Mapping[str, str]:
-        return {MAJORITY: "majority classes and means"}
+        structured = any(kind_of(data.with_label(label.name)).structured for label in data.labels)
+        return {} if structured else {MAJORITY: "majority classes and means"}
+
+    def exhibits(self, model: Model, test: Data) -> tuple[Exhibit, ...]:
+        """The parts of the network that each label uses, where they share some of it."""
+        sharing = sharing_of(model.network) if isinstance(model, LabelsPredictor) else None
+        if sharing is None:
+            return ()
+        skips = sharing.kind == "adashare"
+        matrix = Matrix(sharing.labels, sharing.blocks, sharing.values, "label", "block" if skips else "layer", True)
+        note = (
+            "The residual blocks that each label passes through (100%) or skips (0%), from input to output."
+            if skips
+            else "The part of its own features in what each label goes on with after each layer; the rest is of others."
+        )
+        return (Exhibit("Who shares what", note, matrix=matrix),)
 
     def learned_from(self, data: Data, visible: Data) -> str:
         return f"{int(visible.training.labelled.sum()):,} rows of {len(data.labels)} labels"

@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+@dataclass(frozen=True)
+class Writing:
+    """The tokens at the ends of what a sequence-to-sequence checkpoint writes.
+
+    Attributes:
+        start: What its decoder reads first.
+        end: The token behind the last one.
+        never: Tokens that it never writes.
+        first: Tokens that every text begins with.
+    """
+
+    start: int
+    end: int
+    never: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class CheckpointTokenizer:
     """The tokenizer of a checkpoint.
@@ -28,6 +45,7 @@ class CheckpointTokenizer:
         padding: The token that rows are padded with.
         mask: The token that stands for what is hidden.
         length: The number of tokens that every text is cut or padded to; None: as the training rows have it.
+        writing: The tokens at the ends of what the checkpoint writes; None where it has no decoder.
     """
 
     tokenizer: "Tokenizer"
@@ -35,6 +53,7 @@ class CheckpointTokenizer:
     padding: int
     mask: int
     length: int | None = None
+    writing: Writing | None = None
 
 
 class Encoder(ABC):

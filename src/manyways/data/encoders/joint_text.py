@@ -101,8 +101,8 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def token_rows(tokenizer: "Tokenizer", texts: Sequence[str]) -> list[NDArray[np.int64]]:
-    """The tokens of each text, without special ones."""
-    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    """The tokens of each text, the end among them."""
+    encodings = tokenizer.encode_batch(list(texts))
     return [np.asarray(encoding.ids, np.int64) for encoding in encodings]
 
 

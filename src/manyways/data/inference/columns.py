@@ -148,10 +148,9 @@ def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> 
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
     otherwise = f"kinds={{{column.name!r}: {json.dumps(other)}}}"
-    if role == "label" and column.kind == "text":
-        return f"its values are texts, which are to be written; if they are classes: {otherwise}"
     if role == "label":
-        return _understood_label(column, otherwise)
+        written = f"its values are texts, which are to be written; if they are classes: {otherwise}"
+        return written if column.kind == "text" else _understood_label(column, otherwise)
     if role == "input" and column.kind == "category" and column.values.dtype.kind == "O":
         known = {value for value in loaded(column.values).tolist() if value is not None and value != ""}
         if len(known) > 2 and all(isinstance(value, str) for value in known) and _are_numbers(list(known)):

@@ -39,6 +39,12 @@ class Forecast(ColumnKind):
     def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         return np.asarray(np.isnan(values).any(axis=1))
 
+    def labels(self, name: str, values: Any) -> Any:
+        try:
+            return np.array([np.asarray(value, np.float64) for value in values])
+        except (TypeError, ValueError) as error:
+            raise DataError(f"A forecast of {name!r} must be the next values, numbers; got {values[0]!r}.") from error
+
     def detail(self, shape: tuple[int, ...], rate: int | None) -> str:
         return f"the next {count_of(shape[1], 'value')}"
 

@@ -40,6 +40,7 @@ class PixelTarget(StructuredTarget):
     head: ClassVar[str] = "pixels"
     recipe: ClassVar[Recipe] = Recipe(batch_size=8, average=0.998, backbone="unet")
     supports: ClassVar[frozenset[str]] = EVERYTHING
+    lies_in: ClassVar[str] = "picture"
     endings: ClassVar[tuple[str, ...]] = ("",)
     upright: ClassVar[bool] = True
     """True if weak views leave what is up and down."""

@@ -1,8 +1,8 @@
-"""Several label columns of a row, their codes and outputs side by side."""
+"""Several label columns of a row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,13 +11,20 @@ from torch import Tensor
 
 from manyways.checked_json import checked
 from manyways.data.data import Data
-from manyways.data.targets.base import Target
-from manyways.errors import ModelError
+from manyways.data.phrases import listed_names
+from manyways.data.targets.base import Recipe, Target
+from manyways.data.views.joint import moved_together
+from manyways.errors import DataError, ModelError, ParameterError
+
+if TYPE_CHECKING:
+    from manyways.data.encoders.base import CheckpointTokenizer
+    from manyways.data.encoding import InputEncoding
+    from manyways.data.views import Views
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Several label columns: what each says, and where its outputs stand among those of all, side by side."""
+    """Several label columns of any kinds, each of which rows may lack: what they agree on, and what is each one's."""
 
     members: tuple[Target, ...]
 
@@ -27,50 +34,109 @@ class Targets:
         return tuple(target.name for target in self.members)
 
     @property
+    def vectors(self) -> tuple[Target, ...]:
+        """Those that have one vector of outputs a row: classes, numbers, sets."""
+        return tuple(target for target in self.members if not target.structured)
+
+    @property
     def width(self) -> int:
-        """Outputs of all labels together."""
-        return sum(self.widths)
+        """Outputs of all labels with one vector of outputs a row."""
+        return sum(target.width for target in self.vectors)
 
-    @property
-    def widths(self) -> list[int]:
-        """Outputs of each label."""
-        return [target.width for target in self.members]
-
-    @property
-    def code_widths(self) -> list[int]:
-        """Numbers of each encoded label."""
-        return [target.code_width for target in self.members]
+    def of(self, label: str) -> Target:
+        """The target of `label`. Raises ModelError where there is none."""
+        for target in self.members:
+            if target.name == label:
+                return target
+        raise ModelError(f"The model predicts {', '.join(self.names)}; got {label!r}.")
 
     @staticmethod
     def fit(data: Data) -> "Targets":
         """The targets of the labels of `data`. Raises DataError as `Target.fit` does, for any of them."""
         return Targets(tuple(Target.fit(data.with_label(label.name)) for label in data.labels))
 
-    def encode(self, data: Data) -> NDArray[np.float32]:
-        """The codes of all labels, float32 [rows, code widths]; NaN where a label is missing or hidden."""
-        blocks = []
+    def recipe(self, backbone: str = "auto") -> Recipe:
+        """Settings that suit them all: the smallest batches, the longest average, the backbone that any asks for.
+
+        Args:
+            backbone: The backbone that is named; auto: none.
+
+        Raises:
+            ParameterError: Two ask for different backbones, and none is named.
+        """
+        recipes = {target.name: target.recipe for target in self.members}
+        named = {name: recipe.backbone for name, recipe in recipes.items() if recipe.backbone != "auto"}
+        if backbone == "auto" and len(set(named.values())) > 1:
+            said = " and ".join(f"{name!r} {each}" for name, each in named.items())
+            raise ParameterError(f"The labels ask for different backbones: {said}. Name one for all: backbone=….")
+        averages = [recipe.average for recipe in recipes.values() if recipe.average]
+        samplers = [recipe.sampler for recipe in recipes.values() if recipe.sampler != "epochs"]
+        return Recipe(
+            batch_size=min(recipe.batch_size for recipe in recipes.values()),
+            sampler=next(iter(samplers), "epochs"),
+            average=max(averages, default=None),
+            backbone=next(iter(named.values()), "auto") if backbone == "auto" else backbone,
+        )
+
+    def encoding(self, data: Data, tokenizers: "Mapping[str, CheckpointTokenizer] | None" = None) -> "InputEncoding":
+        """The encoding of the inputs of `data` from which all are predicted: that of a label which has its own.
+
+        Raises:
+            DataError: Two labels have encodings of their own, which differ; or as `Target.encoding`.
+        """
+        asking = [target for target in self.members if target.encodes_inputs]
+        first, *others = [target.encoding(data, tokenizers) for target in asking or self.members[:1]]
+        for target, other in zip(asking[1:], others, strict=True):
+            if other.to_json() != first.to_json():
+                raise DataError(
+                    f"The labels {asking[0].name!r} ({asking[0].kind}) and {target.name!r} ({target.kind}) read the "
+                    f"inputs {listed_names(first.encoders)} in ways of their own, which are not the same, so that one "
+                    "network cannot learn both. Learn each alone: supervised."
+                )
+        return first
+
+    def encode(self, data: Data) -> dict[str, NDArray[Any]]:
+        """The codes of each label, as `Target.encode` gives them; unlabelled where one is missing or hidden."""
+        codes: dict[str, NDArray[Any]] = {}
         for target in self.members:
-            block = np.full((len(data), target.code_width), np.nan, np.float32)
-            if target.name in data.roles.get("label", ()):
-                one = data.with_label(target.name)
-                seen = one.labelled
-                block[seen] = target.pack(target.encode(one)[seen])
-            blocks.append(block)
-        return np.concatenate(blocks, axis=1)
+            there = target.name in data.roles.get("label", ())
+            codes[target.name] = target.encode(data.with_label(target.name)) if there else target.unlabelled(len(data))
+        return codes
 
-    def split(self, packed: Tensor) -> list[Tensor]:
-        """The encoded labels of each target, of a batch of what `encode` gave."""
-        blocks = torch.split(packed, self.code_widths, dim=1)
-        return [target.unpack(block) for target, block in zip(self.members, blocks, strict=True)]
+    def seen(
+        self,
+        views: "Views",
+        name: str,
+        inputs: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        rng: torch.Generator,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
+        """The view `name` of a batch: its inputs, and the labels, of which those in space move with them.
 
-    def predict(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Predictions from `outputs` [rows, width]: a structured array [rows] with a field for each label."""
-        blocks = np.split(outputs, np.cumsum(self.widths)[:-1], axis=1)
-        values = [target.predict(block) for target, block in zip(self.members, blocks, strict=True)]
-        rows = np.empty(len(outputs), [(name, column.dtype) for name, column in zip(self.names, values, strict=True)])
-        for name, column in zip(self.names, values, strict=True):
-            rows[name] = column
-        return rows
+        Raises:
+            ModelError: Two labels in space do not move alike.
+        """
+        moving = [target for target in self.members if type(target).seen is not Target.seen]
+        if not moving:
+            return views.see(name, inputs, rng), dict(labels)
+        if len(moving) > 1 and all(target.lies_in == "picture" for target in moving):
+            shapes = {target.name: labels[target.name] for target in moving}
+            upright = all(getattr(target, "upright", True) for target in moving)
+            seen, shapes = moved_together(views, name, inputs, shapes, rng, upright=upright)
+            return seen, {**labels, **shapes}
+        state = rng.get_state()
+        changed: dict[str, Tensor] | None = None
+        moved = dict(labels)
+        for target in moving:
+            rng.set_state(state)  # the same view for each
+            seen, codes = target.seen(views, name, inputs, labels[target.name], rng)
+            if changed is not None and any(not torch.equal(seen[key], changed[key]) for key in seen):
+                raise ModelError(
+                    f"The labels {moving[0].name!r} and {target.name!r} do not move alike with the view {name!r}. Look "
+                    "at the rows as they are: augment=False."
+                )
+            changed, moved[target.name] = seen, codes
+        return changed or dict(inputs), moved
 
     def to_json(self) -> list[dict[str, Any]]:
         """All that `from_json` needs."""
@@ -80,3 +146,12 @@ class Targets:
     def from_json(saved: Sequence[Mapping[str, Any]]) -> "Targets":
         """The targets that `to_json` wrote. Raises ModelError for anything else."""
         return Targets(tuple(map(Target.from_json, checked(saved, list, "the targets", ModelError))))
+
+
+def record(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Columns [rows] as one structured array with a field for each."""
+    count = len(next(iter(columns.values())))
+    rows = np.empty(count, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        rows[name] = column
+    return rows

@@ -78,7 +78,7 @@ class Target(ABC):
     """One label column of one kind, fitted on the training rows.
 
     A kind is a file in this folder, or a class in another package's entry point of the group `manyways.targets`. Its
-    labels, encoded, are an array [rows] or [rows, code width]; what a network says of them are outputs [rows, width].
+    labels, encoded, are an array [rows] or [rows, …]; what a network says of them are outputs [rows, width].
 
     Attributes:
         kind: The name of the kind.
@@ -107,6 +107,8 @@ class Target(ABC):
     references: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar[Recipe] = Recipe()
     supports: ClassVar[frozenset[str]] = EVERYTHING
+    lies_in: ClassVar[str] = ""
+    """The kind of what it lies in, "picture", where several such labels of a row must move together; else nothing."""
 
     name: str
 
@@ -114,11 +116,6 @@ class Target(ABC):
     @abstractmethod
     def width(self) -> int:
         """Outputs that a network needs."""
-
-    @property
-    def code_width(self) -> int:
-        """Numbers of an encoded label."""
-        return 1
 
     @property
     def classes(self) -> Sequence[Any]:
@@ -155,6 +152,13 @@ class Target(ABC):
     @abstractmethod
     def fitted(cls, data: Data) -> Self:
         """As `fit`, of a label of this kind."""
+
+    def read_by(self, tokenizers: "Mapping[str, CheckpointTokenizer]", data: Data) -> "Target":
+        """The target where checkpoints read inputs of `data`, by the tokenizers of these: itself.
+
+        A kind that a checkpoint brings weights for takes what these know.
+        """
+        return self
 
     def continuing(self, earlier: "Target") -> "Target":
         """The target of a network that has learned `earlier` and goes on with this one: itself.
@@ -361,14 +365,6 @@ class Target(ABC):
     def class_weights(self, labels: "Tensor") -> "Tensor":
         """Balanced weights [rows] of encoded labels: rows of each class weigh as much together as those of another."""
         raise ModelError(f"{self.name!r} is no class, so class_weight must be None.")
-
-    def pack(self, codes: NDArray[Any]) -> NDArray[np.float32]:
-        """Codes as float32 [rows, code width], NaN where a row has no label: side by side with those of others."""
-        return codes.astype(np.float32).reshape(len(codes), self.code_width)
-
-    def unpack(self, packed: "Tensor") -> "Tensor":
-        """Encoded labels, of what `pack` made."""
-        return packed if self.code_width > 1 else packed[:, 0]
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:

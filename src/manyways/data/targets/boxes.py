@@ -67,6 +67,7 @@ class BoxTarget(StructuredTarget):
     head: ClassVar[str] = "centres"
     recipe: ClassVar[Recipe] = Recipe(batch_size=8, average=0.998, backbone="pyramid")
     supports: ClassVar[frozenset[str]] = EVERYTHING
+    lies_in: ClassVar[str] = "picture"
     endings: ClassVar[tuple[str, ...]] = (".json",)
 
     names: tuple[str, ...]

@@ -121,6 +121,14 @@ class ForecastTarget(StructuredTarget):
         points = self.points(codes) if codes.ndim == 3 else codes[:, : self.horizon]
         return as_objects([row.tolist() for row in points])
 
+    def recoded(self, codes: Sequence[NDArray[Any]], other: StructuredTarget, rows: Data) -> Sequence[NDArray[Any]]:
+        return codes  # quantiles are in the unit of the series, whoever learned them
+
+    def vote(self, predictions: Sequence[Prediction]) -> Prediction:
+        """The mean of the members' quantiles."""
+        quantiles = np.mean([each.code for each in predictions], axis=0)
+        return Prediction(quantiles, float(np.mean([each.confidence for each in predictions])))
+
     def points(self, quantiles: NDArray[Any]) -> NDArray[Any]:
         """The forecasts themselves, of quantiles [..., quantiles]: the middle ones."""
         return quantiles[..., quantiles.shape[-1] // 2]

@@ -48,10 +48,6 @@ class SeveralTarget(Target):
     def width(self) -> int:
         return len(self.classes)
 
-    @property
-    def code_width(self) -> int:
-        return len(self.classes)
-
     @classmethod
     def fitted(cls, data: Data) -> Self:
         training, name = data.training, data.label.name

@@ -108,6 +108,8 @@ class TextTarget(StructuredTarget):
         start: The token before the first one.
         end: The token behind the last one.
         never: Tokens that are never written.
+        first: Tokens that every text begins with.
+        pretrained: True if the tokens are those of a checkpoint that has a decoder.
         beams: Sequences that a search follows; 1: the most probable token is taken each time.
         length_penalty: The exponent of the length that a sequence's log-probability is divided by.
     """
@@ -129,6 +131,8 @@ class TextTarget(StructuredTarget):
     start: int = START
     end: int = END
     never: tuple[int, ...] = (PAD, UNK, MASK, START)
+    first: tuple[int, ...] = ()
+    pretrained: bool = False
     beams: int = 1
     length_penalty: float = 1.0
 
@@ -159,8 +163,19 @@ class TextTarget(StructuredTarget):
             )
         size = vocabulary_size(sum(map(len, _texts(training, labelled))))
         tokenizer = train_tokenizer(_texts(training, labelled), size)
-        lengths = [len(each) for each in token_rows(tokenizer, [str(value) for value in labelled.take(name)])]
-        return cls(name, tokenizer.to_str(), _with_room(max(lengths)))
+        return cls(name, tokenizer.to_str(), _longest(tokenizer, labelled))
+
+    def read_by(self, tokenizers: Mapping[str, CheckpointTokenizer], data: Data) -> Target:
+        """The target by the tokens of a checkpoint that reads an input and has a decoder, where one does."""
+        writing = next((each for each in tokenizers.values() if each.writing is not None), None)
+        if writing is None or writing.writing is None:
+            return self
+        ends, training = writing.writing, data.training
+        longest = min(_longest(writing.tokenizer, training.select(training.labelled)), writing.limit - 1)
+        return replace(
+            self, tokenizer_json=writing.tokenizer.to_str(), longest=longest, start=ends.start, end=ends.end,
+            never=ends.never, first=ends.first, pretrained=True,
+        )  # fmt: skip
 
     def continuing(self, earlier: Target) -> Target:
         """`earlier` where it is a text of the same name, whose tokens the network knows."""
@@ -177,7 +192,7 @@ class TextTarget(StructuredTarget):
             column = data.columns[name]
             chunks = (texts_of(column, rows[chunk]) for chunk in chunks_of(len(rows)))
             longest = max(len(each) for texts in chunks for each in token_rows(self.tokenizer, texts))
-            length = _with_room(longest + 1)
+            length = _with_room(longest)
             known[name] = CheckpointTokenizer(self.tokenizer, LONGEST, PAD, MASK, length)
         encoding = InputEncoding.fit(data, tokenizers=known)
         encoders = {
@@ -206,10 +221,10 @@ class TextTarget(StructuredTarget):
         codes = self.unlabelled(len(values))
         cut = 0
         for code, tokens in zip(codes, token_rows(self.tokenizer, [str(value) for value in values]), strict=True):
-            kept = tokens[: self.longest]
-            cut += len(kept) < len(tokens)
-            code[: len(kept)] = kept
-            code[len(kept)] = self.end
+            code[: len(tokens)] = tokens[: len(code)]
+            if len(tokens) > len(code):
+                code[-1] = self.end
+                cut += 1
         warn_of_cut(cut, len(values), self.name, self.longest, "writes")
         return codes
 
@@ -272,8 +287,8 @@ class TextTarget(StructuredTarget):
     def to_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind, "name": self.name, "tokenizer": self.tokenizer_json, "longest": self.longest,
-            "start": self.start, "end": self.end, "never": list(self.never), "beams": self.beams,
-            "length_penalty": self.length_penalty,
+            "start": self.start, "end": self.end, "never": list(self.never), "first": list(self.first),
+            "pretrained": self.pretrained, "beams": self.beams, "length_penalty": self.length_penalty,
         }  # fmt: skip
 
     @classmethod
@@ -281,8 +296,8 @@ class TextTarget(StructuredTarget):
         given = described(saved, "the target", ModelError)
         return cls(
             given.get("name", str), given.get("tokenizer", str), given.get("longest", int), given.get("start", int),
-            given.get("end", int), tuple(given.all("never", int)), given.get("beams", int),
-            given.get("length_penalty", float),
+            given.get("end", int), tuple(given.all("never", int)), tuple(given.all("first", int)),
+            given.get("pretrained", bool), given.get("beams", int), given.get("length_penalty", float),
         )  # fmt: skip
 
 
@@ -294,6 +309,12 @@ def _texts(training: Data, labelled: Data) -> Iterator[str]:
                 yield from texts_of(column, training.rows[chunk])
     for value in labelled.take(labelled.label.name):
         yield str(value)
+
+
+def _longest(tokenizer: "Tokenizer", labelled: Data) -> int:
+    """Tokens that are written at most, by the labels of the rows `labelled`."""
+    texts = [str(value) for value in labelled.take(labelled.label.name)]
+    return _with_room(max(len(each) for each in token_rows(tokenizer, texts)))
 
 
 def _with_room(longest: int) -> int:

@@ -54,7 +54,7 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         # A model of fewer classes than the data has could not be adapted to it.
-        return cls(ways=len(data.classes), batch_size=4) if len(data.labels) == 1 else cls(batch_size=4)
+        return cls(ways=len(data.classes), batch_size=4) if data.classification else cls(batch_size=4)
 
     @abstractmethod
     def outer_loss(self, call: Call, weights: Weights, adapted: Weights, queries: Any) -> Loss:

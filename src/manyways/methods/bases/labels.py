@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -12,34 +12,39 @@ from torch import Tensor
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.encoding import InputEncoding
-from manyways.data.targets import Targets
+from manyways.data.storage import RowNumbers
+from manyways.data.targets import StructuredTarget, Target, Targets
 from manyways.methods.bases.gradient import Batch, Loss, learner_class
 from manyways.methods.bases.rows import EncodedMethod
-from manyways.methods.fields import Count
+from manyways.methods.fields import Count, Interval
 from manyways.methods.needs import Input, SeveralLabels
 from manyways.metrics import metric_of
-from manyways.models.heads import Head, JointHead, LinearHead
+from manyways.models.heads import HEADS, Head, JointHead, LinearHead, StructuredHead
 from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
 from manyways.models.network import Network
-from manyways.models.networks import Networks
-from manyways.training.learner import EncodedLearner, row_weights
+from manyways.models.networks import Networks, Way
+from manyways.training.average import AverageNetwork
+from manyways.training.learner import EncodedLearner, row_weights, summed
 from manyways.training.loop import autocast
+from manyways.training.samplers import ByLength
 
 JOINT_WIDTH, JOINT_DROPOUT = 128, 0.1
+WEAK = "weak"
 
 
 class LabelsLearner(EncodedLearner):
-    """A learner of encoded rows with several labels, float32 [rows, code widths], NaN where a row lacks one."""
+    """A learner of encoded rows with several labels, each as its target encodes it, unlabelled where a row lacks it."""
 
     network: Networks
 
     def __init__(self, network: Networks, data: Data, encoding: InputEncoding, targets: Targets, seed: int) -> None:
         super().__init__(network, data, encoding, seed)
         self.targets = targets
-        self.labels = torch.from_numpy(targets.encode(self.training_data))
+        self.labels = {name: torch.from_numpy(codes) for name, codes in targets.encode(self.training_data).items()}
         self.labelled = np.flatnonzero(self.training_data.labelled)
         self.weights = row_weights(self.training_data)
+        self.average: AverageNetwork[Networks] | None = None
 
     @property
     def validation(self) -> Data | None:
@@ -48,16 +53,29 @@ class LabelsLearner(EncodedLearner):
         shown = rows.select(rows.labelled)
         return shown if len(shown) else None
 
-    def labels_at(self, positions: NDArray[np.int64]) -> Tensor:
-        """The labels at `positions`."""
-        return self.labels[torch.from_numpy(positions)].to(self.device)
+    @property
+    def batch_size(self) -> int:
+        return min(target.recipe.batch_size for target in self.targets.members)
 
-    def labels_of(self, positions: NDArray[np.int64]) -> dict[str, Tensor]:
-        """The labels at `positions`, and their sample weights where rows weigh differently."""
-        labels = {"labels": self.labels_at(positions)}
+    def lengths(self) -> NDArray[np.int64] | None:
+        """The positions that the inputs of a row and its labels fill, int64 [rows]; None where all fill as many."""
+        of_labels = (target.lengths(self.labels[target.name].numpy()) for target in self.targets.members)
+        return summed([super().lengths(), *of_labels])
+
+    def labels_at(self, positions: RowNumbers) -> dict[str, Tensor]:
+        """The labels at `positions` by name."""
+        rows = torch.from_numpy(positions)
+        return {name: codes.index_select(0, rows).to(self.device) for name, codes in self.labels.items()}
+
+    def see(self, view: str | None, positions: RowNumbers, rng: torch.Generator) -> Batch:
+        """The batch of the rows at `positions`: inputs, seen through `view` unless it is None, labels, weights."""
+        inputs, labels = self.take(positions), self.labels_at(positions)
+        batch: Batch = {"known": {target.name: target.known(labels[target.name]) for target in self.targets.members}}
+        if view is not None:
+            inputs, labels = self.targets.seen(self.views, view, inputs, labels, rng)
         if self.weights is not None:
-            labels["weights"] = self.weights[torch.from_numpy(positions)].to(self.device)
-        return labels
+            batch["weights"] = self.weights[torch.from_numpy(positions)].to(self.device)
+        return {"inputs": inputs, "labels": labels, **batch}
 
 
 LabelsT = TypeVar("LabelsT", bound=LabelsLearner)
@@ -65,22 +83,27 @@ LabelsT = TypeVar("LabelsT", bound=LabelsLearner)
 
 @dataclass(frozen=True, kw_only=True)
 class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
-    """Learns several labels at once, classes and numbers, each of which may be missing on some rows.
+    """Learns several labels of any kinds at once, each of which may be missing on some rows.
 
     A method says how their losses go together (`together`), or, in `gradients`, how their gradients of the shared
-    weights do: see `combined_gradients`.
+    weights do: see `combined_gradients`. A label's loss is the mean over the rows of the batch that have it.
     """
 
     joint: Count | None = None
-    """Width of a layer on top of all features, which the heads share. None: 128 for several inputs, none for one."""
+    """Width of a layer on top of all features, which the heads of classes and numbers share. None: 128 for several
+    inputs, none for one."""
     augment: bool = True
-    """True if batches are seen through weak views."""
+    """True if batches are seen through weak views; labels in space move with them."""
+    average: Annotated[float, Interval("[0, 1)")] | None = None
+    """Decay of the exponential moving average of the weights, which the model keeps; 0: the last weights. None: the
+    longest that suits any of the labels."""
 
     needs: ClassVar = (Input, SeveralLabels)
     uses: ClassVar = ("weight",)
     gives: ClassVar = frozenset({"labels", "embed"})
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
+    field_trials: ClassVar = {"average": {"average": 0.9}}
 
     @classmethod
     def example_data(cls) -> Data:
@@ -98,15 +121,56 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> LabelsT:
         targets = Targets.fit(data)
-        network, encoding, _ = self.start_backbones(data, model)
-        networks = Networks(self.networks(network, targets))
+        network, encoding = self.start_shared(data, model, targets)
+        networks = self.networks(network, targets)
         learner: LabelsT = learner_class(type(self), LabelsLearner)(networks, data, encoding, targets, seed)
+        recipe = targets.recipe(self.backbone)
+        if recipe.sampler == ByLength.name:
+            learner.sampler = ByLength()
+            learner.sampler.look(learner)
+        decay = recipe.average if self.average is None else self.average
+        learner.average = AverageNetwork(networks, decay) if decay else None
         return learner
 
-    def networks(self, network: Network, targets: Targets) -> list[Network]:
-        """The networks that make the outputs of the labels in their order, with heads: here `network` for all."""
-        network.head = self.label_head(network, targets.width)
-        return [network]
+    def start_shared(self, data: Data, model: Model | None, targets: Targets) -> tuple[Network, InputEncoding]:
+        """A copy of `model`'s network, or a new one, without a head, and the encoding of its inputs for all labels."""
+        network, encoding, _ = self.start_backbones(data, model, targets)
+        network.head = None
+        return network, encoding
+
+    def networks(self, network: Network, targets: Targets) -> Networks:
+        """The networks that make the outputs of the labels, with heads: here `network` for all."""
+        return self.sharing_one(network, targets)
+
+    def sharing_one(self, network: Network, targets: Targets) -> Networks:
+        """`network` with the heads of all labels: one for those of one vector a row, one for each other."""
+        if targets.vectors:
+            network.put_head(self.label_head(network, targets.width))
+        ways: list[Way] = []
+        heads: list[Head] = []
+        start = 0
+        for target in targets.members:
+            if isinstance(target, StructuredTarget):
+                ways.append(Way(target.name, 0, len(heads)))
+                heads.append(self.structured_head(network, target))
+            else:
+                ways.append(Way(target.name, 0, None, start, start + target.width))
+                start += target.width
+        return Networks([network], ways, heads)
+
+    def head_for(self, network: Network, target: Target) -> Head:
+        """A new head for one label alone."""
+        if isinstance(target, StructuredTarget):
+            return self.structured_head(network, target)
+        return self.label_head(network, target.width)
+
+    def structured_head(self, network: Network, target: StructuredTarget) -> Head:
+        """A new head for a label with a structure, on the tokens of `network`."""
+        kind = HEADS.find(target.head)
+        if issubclass(kind, StructuredHead):
+            return kind.made_for(network, target)
+        make: Callable[[int, int], Head] = kind
+        return make(network.width_for(kind), target.width)
 
     def label_head(self, network: Network, outputs: int) -> Head:
         """A new head for `outputs` on the features of `network`."""
@@ -117,30 +181,32 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
 
     def draw(self, learner: LabelsT, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.labelled, self.batch_size, step)
-        inputs = learner.take(rows)
-        return {
-            "inputs": learner.views.weak(inputs, rng) if self.augment else inputs,
-            **learner.labels_of(rows),
-        }
+        return learner.see(WEAK if self.augment else None, rows, rng)
 
     def together(self, learner: LabelsT, losses: dict[str, Tensor]) -> Tensor:
         """The loss that is descended, of the `losses` of the labels that rows of the batch have: here their sum."""
         return torch.stack(list(losses.values())).sum()
 
     def loss(self, learner: LabelsT, batch: Batch) -> Loss:
-        losses = self._losses(learner, learner.network(batch["inputs"]), batch)
+        losses = self.label_losses(learner, batch)
         return self.together(learner, losses), {metric_of("loss", name): loss for name, loss in losses.items()}
 
-    def _losses(self, learner: LabelsT, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """The loss of each label that some row of the batch has."""
-        losses = {}
-        labels, weights = batch["labels"], batch.get("weights")
-        blocks = torch.split(outputs, learner.targets.widths, dim=1)
-        for target, own, truth in zip(learner.targets.members, blocks, learner.targets.split(labels), strict=True):
-            known = target.known(truth)
-            if known.any():
-                losses[target.name] = target.loss(own[known], truth[known], None if weights is None else weights[known])
+    def label_losses(self, learner: LabelsT, batch: Batch) -> dict[str, Tensor]:
+        """The loss of each label that some row of the batch has, over those rows alone."""
+        known = {name: rows for name, rows in batch["known"].items() if bool(rows.any())}
+        outputs = learner.network(batch["inputs"], known)
+        weights, losses = batch.get("weights"), {}
+        for name, rows in known.items():
+            target = learner.targets.of(name)
+            losses[name] = target.loss(
+                outputs[name], batch["labels"][name][rows], None if weights is None else weights[rows],
+                target.recipe.label_smoothing,
+            )  # fmt: skip
         return losses
+
+    def after(self, learner: LabelsT, step: int) -> None:
+        if learner.average is not None:
+            learner.average.follow(learner.network, step)
 
     def combined_gradients(
         self, learner: LabelsT, batch: Batch, combine: Callable[[Tensor], Tensor]
@@ -151,14 +217,12 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
             learner: The learner.
             batch: The batch.
             combine: A function that makes one gradient [weights] of those of the labels [labels, weights]. It is asked
-                about shared weights alone: a row of the last layer belongs to one label.
+                about shared weights alone: heads, and rows of the last layer, are each of one label.
         """
         with autocast(self.precision, learner.device):
             loss, parts = self.loss(learner, batch)
-        (network,) = learner.network.members
-        assert network.head is not None
-        own = {id(parameter) for parameter in network.head.last.parameters()} if network.head.last else set()
-        everything = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        own = {id(parameter) for name in learner.targets.names for parameter in learner.network.own_parameters(name)}
+        everything = [parameter for parameter in learner.network.parameters() if parameter.requires_grad]
         shared = [parameter for parameter in everything if id(parameter) not in own]
         gradients = [
             torch.autograd.grad(part, everything, retain_graph=True, materialize_grads=True) for part in parts.values()
@@ -176,8 +240,12 @@ class LabelsMethod(EncodedMethod[LabelsT], Generic[LabelsT]):
                 parameter.grad = torch.stack([gradient[at] for gradient in gradients]).sum(0)
         return {name: part.detach() for name, part in {"loss": loss, **parts}.items()}
 
+    def finish(self, learner: LabelsT) -> Networks:
+        """The networks that the model keeps."""
+        return learner.network if learner.average is None else learner.average.network
+
     def make_model(self, learner: LabelsT) -> Model:
-        return LabelsPredictor(network=learner.network, inputs=learner.encoding, targets=learner.targets)
+        return LabelsPredictor(network=self.finish(learner), inputs=learner.encoding, targets=learner.targets)
 
     def rows_reached(self, learner: LabelsT, steps: int) -> NDArray[np.bool_]:
         return super().rows_reached(learner, steps) & learner.data.labelled

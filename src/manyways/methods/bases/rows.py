@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.targets import StructuredTarget, Target
+from manyways.data.targets import StructuredTarget, Target, Targets
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
@@ -75,7 +76,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
 
     def parameter_groups(self, learner: EncodedT) -> list[ParameterGroup]:
         """All parameters, those of pretrained checkpoints at a tenth of the rate: what they know is soon undone."""
-        checkpoints = [part for part in learner.network.modules() if isinstance(part, Pretrained)]
+        checkpoints: list[nn.Module] = [part for part in learner.network.modules() if isinstance(part, Pretrained)]
+        checkpoints += [part for part in learner.network.modules() if isinstance(part, Head) and part.pretrained]
         known = {id(parameter) for part in checkpoints for parameter in part.parameters()}
         if not known:
             return super().parameter_groups(learner)
@@ -91,7 +93,7 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         return replace(self, backbone="auto", size=1.0, only=())
 
     def start_backbones(
-        self, data: Data, model: Model | None, target: Target | None = None
+        self, data: Data, model: Model | None, target: Target | Targets | None = None
     ) -> tuple[Network, InputEncoding, Predictor | None]:
         """A copy of `model`'s network, or a new one without a head, the encoding of its inputs, and the model.
 
@@ -101,7 +103,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         if begun is None:
             tokenizers = checkpoint_tokenizers(self.checkpoints(data), data.inputs)
             encoding = target.encoding(data, tokenizers) if target else InputEncoding.fit(data, tokenizers=tokenizers)
-            suits = target.recipe.backbone if target else AUTO
+            recipe = target.recipe(self.backbone) if isinstance(target, Targets) else target and target.recipe
+            suits = recipe.backbone if recipe else AUTO
             backbone = suits if self.backbone == AUTO and reads_any(suits, encoding.specs) else self.backbone
             network = make_network(encoding.specs, backbone=backbone, size=self.size)
             rows = encoding.encode(data.training)
@@ -201,9 +204,11 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
     def make_target(self, data: Data, model: Model | None) -> Target:
         """The target; here that of the labels of `data`, which goes on with what that of `model` has learned."""
-        fitted = Target.fit(data)
+        target = Target.fit(data)
         begun = model.as_predictor(data) if model else None
-        return fitted if begun is None or begun.target is None else fitted.continuing(begun.target)
+        if begun is not None:
+            return target if begun.target is None else target.continuing(begun.target)
+        return target.read_by(checkpoint_tokenizers(self.checkpoints(data), data.inputs), data)
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""

@@ -20,7 +20,7 @@ from manyways.models.heads import Head
 from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
 from manyways.models.network import Network
-from manyways.models.networks import Networks
+from manyways.models.networks import Networks, ways_side_by_side
 from manyways.models.predictor import Predictor
 from manyways.training.budget import Budget
 from manyways.training.learner import row_weights
@@ -89,7 +89,12 @@ class Majority(Method):
         used: NDArray[np.bool_] = (data.part[data.rows] == TRAINING) & data.labelled
         if len(targets.members) == 1:
             return Learned(Predictor(network=network, inputs=encoding, target=targets.members[0]), used)
-        return Learned(LabelsPredictor(network=Networks([network]), inputs=encoding, targets=targets), used)
+        return Learned(
+            LabelsPredictor(
+                network=Networks([network], ways_side_by_side(targets, 1)), inputs=encoding, targets=targets
+            ),
+            used,
+        )
 
     def ablations(self, data: Data) -> Ablations:
         """Labels of which the first in their order are more frequent than they were."""

@@ -8,6 +8,7 @@ from manyways.data.targets import predictions
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
 from manyways.methods.bases.from_labels import AveragedLearner, FromLabels
+from manyways.methods.bases.rows import PRETRAINED_RATE
 from manyways.methods.fields import Interval, Positive, Share
 from manyways.methods.needs import AnyLabel, Input
 from manyways.methods.recommendations import Recommendation
@@ -15,6 +16,7 @@ from manyways.models.backbones.pretrained import Pretrained
 from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint
+from manyways.models.sequences.checkpoint import CheckpointDecoder
 from manyways.training.steps import ParameterGroup
 
 
@@ -27,7 +29,7 @@ class FineTune(Adapting, FromLabels):
     """
 
     learning_rate: Positive = 1e-3
-    """The highest learning rate of the head and the topmost layers."""
+    """The highest learning rate of the head and the topmost layers; a tenth of it where the head is pretrained, too."""
     layer_decay: Annotated[float, Interval("(0, 1]")] = 0.8
     """Each layer learns at this multiple of the rate of the one above (discriminative rates; 1: all the same)."""
     unfreeze: Share = 0.0
@@ -53,14 +55,15 @@ class FineTune(Adapting, FromLabels):
     def begin(self, data: Data, model: Model | None, seed: int) -> AveragedLearner:
         learner = super().begin(data, model, seed)
         if self.lora is not None:
-            pretrained = [part for part in learner.network.backbones if isinstance(part, Pretrained)]
-            if not pretrained:
+            modules = learner.network.modules()
+            bodies = [part.body for part in modules if isinstance(part, Pretrained | CheckpointDecoder)]
+            if not bodies:
                 raise ParameterError(
                     f"FineTune.lora adapts pretrained backbones of transformers, and here is none; got {self.lora}. "
                     'Name one, backbone="FOLDER", or leave lora out.'
                 )
-            for part in pretrained:
-                self.insert_adapters(part.body)
+            for body in bodies:
+                self.insert_adapters(body)
             learner.leave_out_frozen()
         return learner
 
@@ -71,9 +74,9 @@ class FineTune(Adapting, FromLabels):
     def parameter_groups(self, learner: AveragedLearner) -> list[ParameterGroup]:
         groups = [[p for p in group if p.requires_grad] for group in learner.network.layer_groups()]
         from_top = [group for group in groups if group][::-1]
+        head = learner.network.head
+        rate = self.learning_rate * (PRETRAINED_RATE if head is not None and head.pretrained else 1)
         return [
-            ParameterGroup(
-                group, self.learning_rate * self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top)
-            )
+            ParameterGroup(group, rate * self.layer_decay**depth, starts=self.unfreeze * depth / len(from_top))
             for depth, group in enumerate(from_top)
         ]

@@ -113,9 +113,11 @@ class EncoderBlock(nn.Module):
 
 def attended(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     """softmax(query keyᵀ / √D + bias) value, all of [rows, heads, positions, D]."""
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    if bias is not None:
-        scores = scores + bias
+    scores = query @ key.transpose(-2, -1)
+    # Of short sequences there are fewer scores than features, so that it is they that are scaled.
+    scores = (
+        scores * query.shape[-1] ** -0.5 if bias is None else torch.add(bias, scores, alpha=query.shape[-1] ** -0.5)
+    )
     weights = scores.softmax(-1, dtype=torch.float32)
     merged: Tensor = weights.to(value.dtype) @ value
     return merged

@@ -15,7 +15,7 @@ from torch import nn
 
 from manyways.checked_json import brief, read
 from manyways.damaged import damaged, reason
-from manyways.data.encoders.base import CheckpointTokenizer
+from manyways.data.encoders.base import CheckpointTokenizer, Writing
 from manyways.errors import ManywaysError, ModelError, NeedsError
 from manyways.hub import one_try
 from manyways.models.backbones._checkpoint_folders import check_folder, check_sizes, facts, refuse_kernels
@@ -279,7 +279,27 @@ def load_tokenizer(checkpoint: str) -> CheckpointTokenizer:
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
-    return CheckpointTokenizer(backend, min(stated), int(padding), int(mask))
+    return CheckpointTokenizer(backend, min(stated), int(padding), int(mask), writing=_writing(config, checkpoint))
+
+
+def _writing(config: Any, checkpoint: str) -> Writing | None:
+    """The special tokens by which a checkpoint with a decoder writes. Raises ModelError where it states none."""
+    if not getattr(config, "is_encoder_decoder", False):
+        return None
+    kind = transformers_library().GenerationConfig
+    stated = file_of(checkpoint, "generation_config.json")
+    generation = guarded(checkpoint, lambda: kind.from_pretrained(str(stated.parent)) if stated else kind())
+    names = ("decoder_start_token_id", "eos_token_id", "pad_token_id", "forced_bos_token_id")
+    either = [[getattr(place, name, None) for place in (generation, config)] for name in names]
+    start, end, padding, first = (one if one is not None else other for one, other in either)
+    end = end[0] if isinstance(end, list) and end else end
+    if not isinstance(start, int) or not isinstance(end, int):
+        raise ModelError(
+            f"The checkpoint {checkpoint!r} states no decoder_start_token_id or no eos_token_id, so nobody knows how a "
+            "text begins and ends. Add them to its generation_config.json."
+        )
+    never = {token for token in (start, padding) if isinstance(token, int)} - {end, first}
+    return Writing(start, end, tuple(sorted(never)), (first,) if isinstance(first, int) else ())
 
 
 def open_tokenizer(checkpoint: str, place: str, **options: Any) -> Any:

@@ -13,6 +13,8 @@ class Block(nn.Module):
     perceptron has `ratio` times the width.
     """
 
+    residual = True
+
     def __init__(self, width: int, heads: int, dropout: float, ratio: int = 4) -> None:
         super().__init__()
         self.heads = heads

@@ -38,7 +38,8 @@ class Pretrained(Backbone):
     Text [B, L]: over the tokens up to the padding, as `embedding` says (by default their mean). Images [B, C, H, W]:
     resized to `size` (height, width), grey repeated to the channels of `mean`, standardised by `mean` and `std`,
     averaged over positions. Sound [B, T]: standardised per clip where `normalise`, averaged over frames. Of a model
-    with an encoder and a decoder, the encoder is used. `architecture` is the transformers config as a dict.
+    with an encoder and a decoder, the encoder is used. `architecture` is the transformers config as a dict;
+    `checkpoint` where it was loaded from in this process, empty for one of a saved model.
     """
 
     name: ClassVar[str] = "pretrained"
@@ -81,6 +82,12 @@ class Pretrained(Backbone):
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.body = _checkpoints.build(architecture) if body is None else body
         self.embedding = Embedding(**(embedding or {}))
+        self.checkpoint = ""
+
+    @property
+    def writes(self) -> bool:
+        """True if it is the encoder of a checkpoint that has a decoder, too."""
+        return bool(self.config["architecture"].get("is_encoder_decoder"))
 
     @classmethod
     def sized(cls, spec: Spec, size: float = 1.0) -> dict[str, Any]:
@@ -237,6 +244,7 @@ def load_pretrained(checkpoint: str, spec: Spec, *, to_train: bool = False) -> P
         features = probe.eval()(example).shape[1]
     made = Pretrained(kind=kind, features=features, architecture=architecture, body=body.train(), **settings)
     made.embedding = embedding.train()
+    made.checkpoint = checkpoint
     return made
 
 

@@ -81,6 +81,7 @@ class Block(nn.Module):
         self.second_norm = BatchNorm(outputs)
         self.second = conv(outputs, outputs)
         same = inputs == outputs and stride == 1
+        self.residual = same
         self.shortcut = None if same else conv(inputs, outputs, kernel=1, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -38,6 +38,10 @@ class Tokens:
         features = torch.where(rows[:, None, None], self.features, 0)
         return replace(self, features=features, mask=whole & rows[:, None])
 
+    def at(self, rows: Tensor | slice) -> "Tokens":
+        """Return the tokens of some of the rows."""
+        return replace(self, features=self.features[rows], mask=None if self.mask is None else self.mask[rows])
+
     def mean(self) -> Tensor:
         """The mean over the positions that a row has, [rows, width]."""
         if self.mask is not None:

@@ -17,6 +17,8 @@ from manyways.models.backbones._attention import (
     hidden_bias,
     sinusoids,
 )
+from manyways.models.sequences.base import DecodingState, SequenceDecoder
+from manyways.models.sequences.loss import token_losses
 
 ROOM = 32
 """Positions that a cache grows by."""
@@ -76,37 +78,33 @@ class DecoderBlock(nn.Module):
 
 
 @dataclass(eq=False)
-class State:
-    """All that the next step of `rows` × `beams` sequences depends on.
+class State(DecodingState):
+    """All that the next step depends on.
 
     Attributes:
         keys: Keys and values of the memory for each layer, shared by the beams of a row.
-        bias: What is added to the scores over the memory.
+        bias: The bias of the scores over the memory.
         caches: Keys and values of what was written, for each layer.
-        beams: Sequences of a row.
         position: The number of tokens read so far.
     """
 
     keys: list[tuple[Tensor, Tensor]]
     bias: Tensor | None
     caches: list[LayerCache]
-    beams: int
     position: int = 0
 
     def keep_rows(self, rows: Tensor) -> None:
-        """Go on with `rows` alone (positions, int64), each with its beams."""
         self.keys = [(key[rows], value[rows]) for key, value in self.keys]
         self.bias = None if self.bias is None else self.bias[rows]
         beams = torch.arange(self.beams, device=rows.device)
         self.keep_sequences((rows[:, None] * self.beams + beams).flatten())
 
     def keep_sequences(self, sequences: Tensor) -> None:
-        """Let the caches be those of `sequences`, positions among rows × beams, in this order."""
         for cache in self.caches:
             cache.key, cache.value = cache.key[sequences], cache.value[sequences]
 
 
-class Decoder(nn.Module):
+class Decoder(SequenceDecoder[State]):
     """A transformer decoder (Vaswani et al., 2017) with one matrix of input and output embeddings (Press & Wolf, 2017).
 
     Args:
@@ -158,6 +156,16 @@ class Decoder(nn.Module):
         logits: Tensor = nn.functional.linear(hidden, self.embedding.weight, self.output_bias)
         return logits
 
+    def logits_after(self, ids: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        return self.logits(self(ids, memory, mask))
+
+    def losses(
+        self, ids: Tensor, memory: Tensor, mask: Tensor | None, labels: Tensor, smoothing: float = 0.0
+    ) -> Tensor:
+        real = labels >= 0
+        hidden = self(ids, memory, mask)[real]
+        return token_losses(hidden, self.embedding.weight, self.output_bias, labels[real], smoothing)
+
     def begin(self, memory: Tensor, mask: Tensor | None, beams: int = 1) -> State:
         """The state before the first token: keys of the memory are computed here, once."""
         sequences = len(memory) * beams
@@ -166,10 +174,9 @@ class Decoder(nn.Module):
             heads = block.attention.heads
             empty = memory.new_empty(sequences, heads, ROOM, self.width // heads)
             caches.append(LayerCache(empty, torch.empty_like(empty)))
-        return State([block.cross.keys(memory) for block in self.blocks], hidden_bias(mask), caches, beams)
+        return State(beams, [block.cross.keys(memory) for block in self.blocks], hidden_bias(mask), caches)
 
     def step(self, ids: Tensor, state: State) -> Tensor:
-        """Logits [rows, beams, vocabulary] of what follows the tokens `ids` [rows, beams], which the state takes in."""
         x = self.embedding(ids) * math.sqrt(self.width)
         x = x + sinusoids(1, self.width, state.position, x.device)
         for block, cache, keys in zip(self.blocks, state.caches, state.keys, strict=True):

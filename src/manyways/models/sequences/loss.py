@@ -37,7 +37,8 @@ class _TokenLosses(Function):
         logits = torch.nn.functional.linear(hidden, weight, bias).float()
         at = torch.arange(len(tokens), device=tokens.device)
         right = logits[at, tokens]
-        mean = logits.mean(1) if smoothing else torch.zeros_like(right)
+        # The mean logit is that of the mean embedding: no second walk over all logits, nor in the gradient.
+        mean = hidden.float() @ weight.float().mean(0) + bias.float().mean() if smoothing else torch.zeros_like(right)
         most = logits.amax(1, keepdim=True)
         shares = logits.sub_(most).exp_()
         total = shares.sum(1, keepdim=True)
@@ -52,8 +53,12 @@ class _TokenLosses(Function):
         at = torch.arange(len(tokens), device=tokens.device)
         slopes = shares * (gradient[:, None] / total)
         slopes[at, tokens] -= (1 - ctx.smoothing) * gradient
-        if ctx.smoothing:
-            slopes -= (ctx.smoothing / weight.shape[0]) * gradient[:, None]
-        of_bias = slopes.sum(0).to(bias.dtype)
+        of_bias = slopes.sum(0)
         slopes = slopes.to(hidden.dtype)
-        return slopes @ weight.to(slopes.dtype), (slopes.T @ hidden).to(weight.dtype), of_bias, None, None
+        of_hidden, of_weight = slopes @ weight.to(slopes.dtype), (slopes.T @ hidden).to(weight.dtype)
+        if ctx.smoothing:
+            share = ctx.smoothing * gradient.to(hidden.dtype)
+            of_hidden -= share[:, None] * weight.mean(0).to(hidden.dtype)
+            of_weight -= ((share @ hidden) / weight.shape[0]).to(weight.dtype)
+            of_bias -= share.float().sum() / weight.shape[0]
+        return of_hidden, of_weight, of_bias.to(bias.dtype), None, None

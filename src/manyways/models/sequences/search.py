@@ -1,13 +1,14 @@
 """Search for the best sequence: greedily, or with a beam (Graves, 2012; length penalty of Wu et al., 2016)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manyways.models.sequences.decoder import Decoder
+from manyways.models.sequences.base import SequenceDecoder
 
 SPARED = 0.25
 """Share of the rows that must have ended before the others go on without them."""
@@ -21,11 +22,13 @@ class Ends:
         start: Before the first token.
         end: Behind the last one.
         never: Tokens that are never written: padding, start, mask.
+        first: Tokens that every sequence begins with, which some checkpoints were trained to.
     """
 
     start: int
     end: int
     never: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Sequences:
 
 
 def search(
-    decoder: Decoder,
+    decoder: SequenceDecoder[Any],
     memory: Tensor,
     mask: Tensor | None,
     ends: Ends,
@@ -67,7 +70,7 @@ def search(
 
 
 @torch.no_grad()
-def greedy(decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, longest: int) -> Sequences:
+def greedy(decoder: SequenceDecoder[Any], memory: Tensor, mask: Tensor | None, ends: Ends, longest: int) -> Sequences:
     """The sequences whose every token is the most probable one."""
     rows = len(memory)
     state = decoder.begin(memory, mask)
@@ -76,7 +79,7 @@ def greedy(decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, lo
     going = torch.arange(rows, device=memory.device)
     last = torch.full((rows,), ends.start, device=memory.device)
     for place in range(longest):
-        log_probs = _allowed(decoder.step(last[:, None], state)[:, 0], ends)
+        log_probs = _allowed(decoder.step(last[:, None], state)[:, 0], ends, place)
         best, last = log_probs.max(1)
         open_ = written[going, place - 1] != ends.end if place else torch.ones_like(last, dtype=torch.bool)
         last = last.where(open_, ends.end)
@@ -95,7 +98,13 @@ def greedy(decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, lo
 
 @torch.no_grad()
 def beam(
-    decoder: Decoder, memory: Tensor, mask: Tensor | None, ends: Ends, longest: int, beams: int, length_penalty: float
+    decoder: SequenceDecoder[Any],
+    memory: Tensor,
+    mask: Tensor | None,
+    ends: Ends,
+    longest: int,
+    beams: int,
+    length_penalty: float,
 ) -> Sequences:
     """The sequences of the highest log-probability by length among those that a beam finds.
 
@@ -121,7 +130,7 @@ def beam(
         best[places], best_score[places], best_sum[places] = sequences[better], scores[better], totals[better]
 
     for place in range(longest):
-        log_probs = _allowed(decoder.step(last, state), ends)
+        log_probs = _allowed(decoder.step(last, state), ends, place)
         count, vocabulary = len(going), log_probs.shape[2]
         totals, flat = (sums[:, :, None] + log_probs).flatten(1).topk(2 * beams, dim=1)
         origin, token = flat // vocabulary, flat % vocabulary
@@ -149,8 +158,12 @@ def beam(
     return _cut(best.cpu().numpy(), best_sum.double().cpu().numpy(), ends.end)
 
 
-def _allowed(logits: Tensor, ends: Ends) -> Tensor:
-    """Log-probabilities of logits [..., vocabulary], −∞ for tokens that are never written."""
+def _allowed(logits: Tensor, ends: Ends, place: int) -> Tensor:
+    """Log-probabilities of logits [..., vocabulary] at a `place`, −∞ for tokens that are not written there."""
+    if place < len(ends.first):
+        log_probs = torch.full_like(logits, -torch.inf, dtype=torch.float32)
+        log_probs[..., ends.first[place]] = 0.0
+        return log_probs
     logits = logits.float()
     if ends.never:
         logits[..., list(ends.never)] = -torch.inf

@@ -1,0 +1,56 @@
+"""Length bucketing: batches of rows of similar length, each row once an epoch."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manyways.training.samplers import ByLength
+
+pytestmark = pytest.mark.quick
+
+RNG = np.random.default_rng(0)
+INPUTS = RNG.integers(3, 30, 200)
+LABELS = np.maximum(2, INPUTS + RNG.integers(-4, 5, 200))
+POOL = np.arange(5, 195)
+
+
+def sampler(*lengths: Any) -> ByLength:
+    made = ByLength()
+    learner: Any = SimpleNamespace(lengths=lambda: list(lengths), rows=np.arange(200))
+    made.look(learner)
+    return made
+
+
+@pytest.mark.parametrize("lengths", [(), (INPUTS,), (INPUTS, LABELS)])
+def test_each_row_comes_once_in_an_epoch_and_the_order_changes(lengths: tuple[Any, ...]) -> None:
+    made = sampler(*lengths)
+    epochs = [np.concatenate([made.positions(POOL, 8, step, 3) for step in range(at, at + 23)]) for at in (0, 23)]
+    for rows in epochs:
+        assert len(set(rows.tolist())) == 23 * 8
+        assert set(rows.tolist()) <= set(POOL.tolist())
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_a_step_is_the_same_whatever_was_asked_before() -> None:
+    one, other = sampler(INPUTS, LABELS), sampler(INPUTS, LABELS)
+    late = one.positions(POOL, 8, 40, 1)
+    other.positions(POOL, 8, 3, 1)
+    other.positions(POOL[::2].copy(), 8, 40, 1)
+    assert other.positions(POOL, 8, 40, 1).tolist() == late.tolist()
+    assert other.positions(POOL, 8, 40, 2).tolist() != late.tolist()
+
+
+def test_batches_hold_rows_of_one_length_of_label_and_similar_inputs() -> None:
+    made = sampler(INPUTS, LABELS)
+    batches = [made.positions(POOL, 8, step, 0) for step in range(23)]
+    assert np.mean([np.ptp(LABELS[rows]) for rows in batches]) < 2
+    assert np.mean([np.ptp(INPUTS[rows]) for rows in batches]) < np.ptp(INPUTS) / 3
+    firsts = [int(LABELS[rows[0]]) for rows in batches]
+    assert firsts != sorted(firsts), "short and long ones come in random order"
+
+
+def test_few_rows_are_drawn_as_epochs_are() -> None:
+    rows = sampler(INPUTS).positions(POOL[:10], 8, 0, 0)
+    assert len(set(rows.tolist())) == 8
