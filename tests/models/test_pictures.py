@@ -90,7 +90,7 @@ def test_boxes_are_learned_and_predicted_in_pixels_of_the_files(tmp_path: Path) 
     assert evaluation.scores["map_50"] == pytest.approx(scores["map_50"])
 
 
-@pytest.mark.parametrize(("kind", "metric"), [("masks", "dice"), ("instances", "ap_50")])
+@pytest.mark.parametrize(("kind", "metric"), [("mask", "dice"), ("instances", "ap_50")])
 def test_masks_are_learned(kind: str, metric: str, tmp_path: Path) -> None:
     data = rows_with_label(f"label of {kind}").with_labels(36)
     model = mw.Supervised(average=0.8, size=0.5, learning_rate=1e-2).fit(data, budget="30 steps", seed=0)
@@ -103,7 +103,7 @@ def test_masks_are_learned(kind: str, metric: str, tmp_path: Path) -> None:
 
 
 def test_a_fine_tune_goes_on_with_the_head_and_another_label_gets_its_own() -> None:
-    data = rows_with_label("label of masks")
+    data = rows_with_label("label of mask")
     model = mw.Supervised(size=0.5).fit(data, budget="2 steps", seed=0)
     more = mw.FineTune().fit(data, model, budget="1 steps", seed=0)
     assert more.network.head.name == "pixels"

@@ -51,10 +51,10 @@ def load(source: Path, options: Options) -> Raw:
         raise DataError(f"{source} has no folders called images and masks side by side.")
     several = [pair for pair in pairs if _are_instances(*pair)]
     if several and len(several) == len(pairs):
-        kind = kind_of(options, (INSTANCES, MASK, BOXES), source)
-        return raw_of(
-            [_with_instances(images, masks, source, kind) for images, masks in _all(source)], kind, source, {}
-        )
+        kinds = labels_of(options, (INSTANCES, MASK, BOXES), source)
+        boxes = BOXES in kinds.values()
+        rows = [_with_instances(images, masks, source, boxes) for images, masks in _all(source)]
+        return raw_of(rows, kinds, source, {})
     kind = kind_of(options, (MASK, INSTANCES), source)
     wanted = "segmentationobject" if kind == INSTANCES else "segmentationclass"
     named = [pair for pair in pairs if pair[1].path.name.lower() == wanted]

@@ -129,7 +129,7 @@ def moved_together(
 
 
 Move = tuple[int, int, bool, int]
-"""How a square is moved: its top and left, whether it is mirrored left to right, and quarter turns after that."""
+"""The move of a square: its top and left, True if it is mirrored left to right, and quarter turns after that."""
 
 
 def _with_square(label: Tensor, size: tuple[int, int], side: tuple[int, int], moves: Sequence[Move]) -> Tensor:
