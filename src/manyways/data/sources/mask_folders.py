@@ -14,6 +14,7 @@ from manyways.data.sources.annotated import (
     MASK,
     Annotated,
     kind_of,
+    labels_of,
     raw_of,
     with_problem,
 )
