@@ -118,7 +118,7 @@ class Learner(nn.Module):
         return self.sampler.positions(pool, size or self.batch_size, step, self.seed * 8 + stream)
 
 
-def _summed(lengths: Iterable[NDArray[np.int64] | None]) -> list[NDArray[np.int64]]:
+def summed(lengths: Iterable[NDArray[np.int64] | None]) -> list[NDArray[np.int64]]:
     """The sum of those of `lengths` that are there, alone in a list; empty where none is."""
     there = [each for each in lengths if each is not None]
     return [np.sum(there, axis=0)] if there else []
@@ -141,7 +141,7 @@ class EncodedLearner(Learner):
         Those of which all rows fill as many are left out.
         """
         of_inputs = (spec.lengths(self.rows.stores[name][self.rows.rows]) for name, spec in self.encoding.specs.items())
-        return _summed(of_inputs)
+        return summed(of_inputs)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
@@ -192,7 +192,7 @@ class LabelledLearner(RowLearner):
         return self.target.recipe.batch_size
 
     def lengths(self) -> list[NDArray[np.int64]]:
-        return [*super().lengths(), *_summed([self.target.lengths(self.labels.numpy())])]
+        return [*super().lengths(), *summed([self.target.lengths(self.labels.numpy())])]
 
     def see(self, view: str | None, rows: RowNumbers, rng: torch.Generator) -> dict[str, Any]:
         """The batch of the labelled rows at `rows`: their inputs, seen through `view` unless it is None, and labels."""
