@@ -72,6 +72,8 @@ def main(arguments: Sequence[str]) -> int:
         several = model.predicts and model.target is None
         why = "several labels, each with probabilities of its own" if several else "no classes, so there are none"
         raise ModelError(f"{options.model} predicts {why}; leave --probabilities out.")
+    if path is not None and isinstance(model.target, StructuredTarget):
+        check_ending(path, model.target.endings)
     data = read_rows(model, options)
     say_notes(data, left_out=False)
     if path is not None and isinstance(model.target, StructuredTarget) and path.suffix in model.target.endings:
@@ -86,6 +88,17 @@ def main(arguments: Sequence[str]) -> int:
         write_whole(path, text)
         say(f"{len(data):,} predictions: {path}")
     return 0
+
+
+def check_ending(path: Path, endings: Sequence[str]) -> None:
+    """Raise ParameterError where the ending of `path` is of no format that such labels are written in."""
+    allowed = (".csv", *(ending for ending in endings if ending))
+    if path.suffix in ("", *allowed) and (path.suffix or "" in endings):
+        return
+    folder = ", or a folder, which has no ending" if "" in endings else ""
+    raise ParameterError(
+        f"--out must end with {' or '.join(allowed)} for the labels of this model{folder}; got {str(path)!r}."
+    )
 
 
 def rows(model: "Model", data: "Data", probabilities: bool) -> Iterator[list[Any]]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.storage import RowNumbers
@@ -56,9 +55,10 @@ class Epochs(Sampler):
 class ByLength(Sampler):
     """Length bucketing: every row once before any comes again, in batches of rows of similar length.
 
-    Where rows have no lengths it is as `epochs`. Batches of short and of long rows come in random order. Where inputs
-    and labels have lengths, rows are sorted by that of the label, and those of one by that of the inputs: of German and
-    English sentences a batch then holds 3% of padding, by the sum of both 17%.
+    Batches hold about as many positions as each other: more short rows than long ones, on average as many as asked for.
+    They come in random order. Where inputs and labels have lengths, rows are sorted by that of the label, and those of
+    one by that of the inputs: of German and English sentences a batch then holds 3% of padding, by the sum of both 17%.
+    Where rows have no lengths it is as `epochs`.
     """
 
     name = "by-length"
@@ -66,32 +66,36 @@ class ByLength(Sampler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._epoch: tuple[tuple[int, int, int], RowNumbers, NDArray[np.int64]] | None = None
+        self._epoch: tuple[tuple[int, int, int], RowNumbers, list[RowNumbers]] | None = None
 
     def look(self, learner: "EncodedLearner") -> None:
         columns = [torch.from_numpy(each) for each in learner.lengths()]
         self.register_buffer("lengths", torch.stack(columns, 1) if columns else torch.zeros(len(learner.rows), 1))
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
-        batches = len(pool) // size
-        if batches < 2:
+        count = len(pool) // size
+        if count < 2 or not bool(self.lengths.any()):
             return pool[epoch_positions(len(pool), size, step, seed)]
-        epoch, number = divmod(step, batches)
+        epoch, number = divmod(step, count)
         key = (seed, epoch, size)
         if self._epoch is None or self._epoch[0] != key or self._epoch[1] is not pool:
-            self._epoch = key, pool, self._batches(pool, size, mix(seed, epoch, len(pool)))
-        chosen: RowNumbers = pool[self._epoch[2][number]]
-        return chosen
+            self._epoch = key, pool, self._batches(pool, count, mix(seed, epoch, len(pool)))
+        batches = self._epoch[2]
+        return pool[batches[number % len(batches)]]
 
-    def _batches(self, pool: RowNumbers, size: int, seed: int) -> NDArray[np.int64]:
-        """The batches of an epoch [batches, size], as places in `pool`."""
+    def _batches(self, pool: RowNumbers, count: int, seed: int) -> list[RowNumbers]:
+        """The batches of an epoch, at most `count`, as places in `pool`."""
         rng = np.random.Generator(np.random.Philox(seed))
-        # Rows of one length in a new order each time; those beyond whole batches are others in each epoch.
-        order = rng.permutation(len(pool))[: len(pool) // size * size]
-        *others, first = self.lengths.cpu().numpy()[pool[order]].T
+        lengths = self.lengths.cpu().numpy()[pool]
+        # Rows of one length lie in a new order each time.
+        order = rng.permutation(len(pool))
+        *others, first = lengths[order].T
         keys = [other + rng.random(len(order)) for other in others]
         order = order[np.lexsort([*keys, first])]
-        return np.asarray(order.reshape(-1, size)[rng.permutation(len(order) // size)])
+        ends = np.cumsum(lengths[order].sum(1) + 1.0)
+        parts = np.split(order, np.searchsorted(ends, np.linspace(0, ends[-1], count + 1)[1:-1]))
+        batches = [part for part in parts if len(part)]
+        return [batches[at] for at in rng.permutation(len(batches))]
 
 
 class Weighted(Sampler):

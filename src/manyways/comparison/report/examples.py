@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from manyways.comparison.report.drawings.base import drawing_of
 from manyways.comparison.report.exhibits import MOST_BYTES
 from manyways.comparison.results import Comparison, Example
+from manyways.comparison.wording import metric_words
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -41,4 +42,4 @@ def drawn_examples(comparison: Comparison) -> Examples | None:
         if chosen and taken > MOST_BYTES:
             break
         chosen.append((example, drawn))
-    return Examples(chosen, drawing.legend, drawing.wide, comparison.metric)
+    return Examples(chosen, drawing.legend, drawing.wide, metric_words(comparison.metric))

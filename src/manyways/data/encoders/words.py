@@ -1,5 +1,6 @@
 """Sentences as words: the number of each, hashed features of its surface, and the sub-words of a checkpoint."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.encoders._word_features import SURFACE, features_of
 from manyways.data.encoders.base import CheckpointTokenizer, Encoder
+from manyways.data.phrases import count_of
 from manyways.data.sentences import split
 from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers, Rows
-from manyways.errors import DataError
+from manyways.errors import DataError, DataWarning
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -46,7 +48,8 @@ class WordsSpec(Spec):
         pieces: Slots for sub-words; 0 without a checkpoint.
         before: Tokens that a checkpoint reads before a sentence; `after`: behind it.
         limit: Tokens that it reads at most, these included.
-        mask: The token that hides one.
+        mask: The token that hides one; `padding`: the one that rows are padded with.
+        tokens: Tokens that it knows.
     """
 
     kind: ClassVar[str] = "words"
@@ -57,6 +60,8 @@ class WordsSpec(Spec):
     after: tuple[int, ...] = ()
     limit: int = 0
     mask: int = 0
+    padding: int = 0
+    tokens: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -147,7 +152,8 @@ class WordsEncoder(Encoder):
         if known is None:
             return cls(column.name, tuple(frequent), buckets, WordsSpec(vocabulary, length))
         before, after = around(known.tokenizer)
-        spec = WordsSpec(vocabulary, length, PIECES, before, after, known.limit, known.mask)
+        size = known.tokenizer.get_vocab_size()
+        spec = WordsSpec(vocabulary, length, PIECES, before, after, known.limit, known.mask, known.padding, size)
         return cls(column.name, tuple(frequent), buckets, spec, known.tokenizer.to_str())
 
     def encode(self, columns: list[Column], rows: RowNumbers) -> NDArray[np.int32]:
@@ -164,7 +170,23 @@ class WordsEncoder(Encoder):
         numbers = np.zeros((len(rows), max([self.words.length, *map(len, sentences)])), np.int32)
         for row, words in enumerate(sentences):
             numbers[row, : len(words)] = [places.setdefault(word, 1 + len(places)) for word in words]
-        return WordRows(numbers, self._table(list(places)), self.words.length)
+        encoded = WordRows(numbers, self._table(list(places)), self.words.length)
+        if self.words.pieces:
+            self._say_long(encoded, column.name)
+        return encoded
+
+    def _say_long(self, rows: WordRows, name: str) -> None:
+        """Warn of sentences that a checkpoint reads in several pieces, as they are longer than it can be shown."""
+        pieces = (rows.table[:, 1 + SURFACE :] > 0).sum(axis=1)
+        most = self.words.limit - len(self.words.before) - len(self.words.after)
+        if long := int((pieces[rows.numbers].sum(axis=1) > most).sum()):
+            warnings.warn(
+                f"{count_of(long, 'sentence')} in the column {name!r} {'is' if long == 1 else 'are'} longer than the "
+                f"{most} sub-words that the checkpoint reads at once; read in several pieces, of which none sees the "
+                "words of the others. Cut them into shorter ones, or take a checkpoint that reads more.",
+                DataWarning,
+                stacklevel=2,
+            )
 
     def _table(self, words: Sequence[str]) -> NDArray[np.int32]:
         """The numbers of each different word, behind a row for none."""
@@ -191,16 +213,18 @@ class WordsEncoder(Encoder):
                                  "length": spec.length}  # fmt: skip
         if not spec.pieces:
             return saved
-        checkpoint = [spec.pieces, list(spec.before), list(spec.after), spec.limit, spec.mask]
+        checkpoint = {
+            "pieces": spec.pieces, "before": list(spec.before), "after": list(spec.after), "limit": spec.limit,
+            "mask": spec.mask, "padding": spec.padding, "tokens": spec.tokens,
+        }  # fmt: skip
         return {**saved, "tokenizer": self.tokenizer_json, "checkpoint": checkpoint}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "WordsEncoder":
         known, buckets = tuple(map(str, saved["known"])), int(saved["buckets"])
-        spec = WordsSpec(SPECIAL + len(known) + buckets, int(saved["length"]))
-        if "checkpoint" in saved:
-            pieces, before, after, limit, mask = saved["checkpoint"]
-            spec = WordsSpec(spec.vocabulary, spec.length, pieces, tuple(before), tuple(after), limit, mask)
+        checkpoint = {"before": (), "after": (), **saved.get("checkpoint", {})}
+        sizes = {"vocabulary": SPECIAL + len(known) + buckets, "length": int(saved["length"])}
+        spec = WordsSpec.from_json({**sizes, **checkpoint})
         return cls(saved["column"], known, buckets, spec, saved.get("tokenizer", ""))
 
 

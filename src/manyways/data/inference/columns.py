@@ -46,7 +46,8 @@ def columns_of(
     for role, name in ((role, name) for role, names in roles.items() for name in names):
         raw, kind = table.columns[name], options.kinds.get(name)
         columns[name] = finished(raw, role, kind, options.decimal, learned=name in learned)
-        if note := understood(raw, columns[name], role, stated=kind is not None):
+        remark = columns[name].of.remark(raw.values)
+        if note := remark or understood(raw, columns[name], role, stated=kind is not None):
             notes[name] = note
     return columns, notes
 
@@ -142,11 +143,8 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 
 def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> str | None:
     """The reading of `column` where it could be another, unless its kind was `stated` for; else None."""
-    remark = KINDS.find(column.kind).remark(raw.values)
     if role == "label" and column.kind == "text" and not stated:
-        remark = f"its values are texts, which are to be written; if they are classes: {_said(column, 'category')}"
-    if remark:
-        return remark
+        return f"its values are texts, which are to be written; if they are classes: {_said(column, 'category')}"
     if raw.note or stated or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"

@@ -54,6 +54,11 @@ class TagScores(Structure):
     chain: Chain | None = None
 
 
+CONLLU = ".conllu"
+CONLLU_COLUMNS = ("lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+"""The columns of that format behind a word."""
+
+
 @dataclass(frozen=True)
 class TagsTarget(WordLabelTarget):
     """A class for each word: codes int64 [rows, words].
@@ -68,7 +73,7 @@ class TagsTarget(WordLabelTarget):
     metrics = ("token_accuracy", "span_f1", "span_precision", "span_recall")
     recipe = Recipe(batch_size=64, sampler="by-length", average=0.995)
     supports = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
-    endings = (".conll", ".iob2")
+    endings = (".conll", ".iob2", CONLLU)
 
     tags: tuple[str, ...] = ()
 
@@ -186,7 +191,15 @@ class TagsTarget(WordLabelTarget):
         return {"words": words[: len(true)], "truth": true, "predicted": [*guess, *true[len(guess) :]][: len(true)]}
 
     def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
-        write_columns(path, rows, [[[tag] for tag in row] for row in labels])
+        """A word and its tag a line; CoNLL-U in the column of the label's name, or among the notes."""
+        if path.suffix != CONLLU:
+            write_columns(path, rows, [[[tag] for tag in row] for row in labels])
+            return
+        place = CONLLU_COLUMNS.index(self.name) if self.name in CONLLU_COLUMNS else len(CONLLU_COLUMNS) - 1
+        note = "" if self.name in CONLLU_COLUMNS else f"{self.name}="
+        empty = ["_"] * len(CONLLU_COLUMNS)
+        sentences = [[[*empty[:place], note + tag, *empty[place + 1 :]] for tag in row] for row in labels]
+        write_columns(path, rows, sentences, numbered=True)
 
     def statistics(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
         """Right words, words; and where tags mark spans right spans, predicted ones, true ones."""

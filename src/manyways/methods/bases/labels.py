@@ -57,10 +57,9 @@ class LabelsLearner(EncodedLearner):
     def batch_size(self) -> int:
         return min(target.recipe.batch_size for target in self.targets.members)
 
-    def lengths(self) -> NDArray[np.int64] | None:
-        """The positions that the inputs of a row and its labels fill, int64 [rows]; None where all fill as many."""
+    def lengths(self) -> list[NDArray[np.int64]]:
         of_labels = (target.lengths(self.labels[target.name].numpy()) for target in self.targets.members)
-        return summed([super().lengths(), *of_labels])
+        return [*super().lengths(), *summed(of_labels)]
 
     def labels_at(self, positions: RowNumbers) -> dict[str, Tensor]:
         """The labels at `positions` by name."""

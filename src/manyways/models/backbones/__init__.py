@@ -26,10 +26,11 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
         return BACKBONES.find(spec.backbone).for_spec(spec, size)
     if name not in BACKBONES and ("/" in name or Path(name).is_dir()):
         from manyways.models.backbones.pretrained import load_pretrained
+        from manyways.models.backbones.pretrained_words import load_words
 
         if size != 1.0:
             raise ParameterError(f"size must be 1.0 for the checkpoint {name!r}, which has its own; got {size}.")
-        return load_pretrained(name, spec, to_train=True)
+        return load_words(name, spec) if spec.kind == "words" else load_pretrained(name, spec, to_train=True)
     if name in BACKBONES:
         return BACKBONES.find(name).for_spec(spec, size)
     raise ParameterError(

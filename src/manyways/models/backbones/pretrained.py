@@ -255,7 +255,7 @@ def checkpoint_tokenizers(
 
     whole: True to read each text as far as the checkpoint can, however long the training rows are.
     """
-    texts = [column.name for column in columns if column.kind == "text"]
+    texts = [column.name for column in columns if column.kind in ("text", "words")]
     found = {name: _checkpoints.load_tokenizer(checkpoints[name]) for name in texts if name in checkpoints}
     return {name: replace(each, length=each.limit) if whole else each for name, each in found.items()}
 
