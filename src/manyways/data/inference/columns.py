@@ -144,11 +144,11 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> str | None:
     """The reading of `column` where it could be another, unless its kind was `stated` for; else None."""
     if role == "label" and column.kind == "text" and not stated:
-        return f"its values are texts, which are to be written; if they are classes: {_said(column, 'category')}"
+        return f"its values are texts, which are to be written; if they are classes: {_option(column, 'category')}"
     if raw.note or stated or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
-    otherwise = _said(column, other)
+    otherwise = _option(column, other)
     if role == "label":
         return _understood_label(column, otherwise)
     if role == "input" and column.kind == "category" and column.values.dtype.kind == "O":
@@ -160,7 +160,7 @@ def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> 
     return None
 
 
-def _said(column: Column, kind: Kind) -> str:
+def _option(column: Column, kind: Kind) -> str:
     """The option that gives `column` the kind."""
     return f"kinds={{{column.name!r}: {json.dumps(kind)}}}"
 
