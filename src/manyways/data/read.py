@@ -16,6 +16,7 @@ from manyways.data.inference.join import joined
 from manyways.data.inference.roles import parts_of, roles_of
 from manyways.data.inference.sentences import check_lengths, with_sentences
 from manyways.data.inference.series_columns import as_series
+from manyways.data.inference.spans import with_places, with_starts
 from manyways.data.inference.table import Table, like
 from manyways.data.inference.values import load, with_labels
 from manyways.data.kinds import Kind
@@ -181,13 +182,14 @@ def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], kn
         given["label"] = tuple(found)
     table = resized(_with_parts(table, settings["test"], settings["validation"], options), options.image_size)
     table, parts = parts_of(table, part, given)
-    table = with_sentences(table, given, options.kinds)
+    table = with_starts(with_sentences(table, given, options.kinds), given, options.kinds)
     ignored = dict(table.ignored)
     if ahead := settings["horizon"]:
         options = as_series(table, given, options)
     given = roles_of(table, given, ignored, kinds, options.kinds, may_lack_input=ahead is not None)
     columns, notes = columns_of(table, given, options, known.kinds)
     check_lengths(columns, given)
+    columns = with_places(columns, given)
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
     if lost := [name for name in fills or () if name not in columns]:
         raise DataError(

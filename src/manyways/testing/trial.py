@@ -25,6 +25,7 @@ from manyways.methods.method import Method
 from manyways.methods.needs import Prompts, lacking
 from manyways.methods.starts import needs_data, stages, starts
 from manyways.models.abilities import any_of
+from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
 from manyways.testing.label_rows import LABEL_KINDS
 from manyways.testing.rows import dressed, rows_of_kind, with_validation
@@ -205,15 +206,22 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     if "embed" in model.gives:
         given["features"] = model.embed(data)
     if isinstance(model.target, StructuredTarget):
-        labels = model.predict(data).tolist()
-        given["labels"] = as_objects(
-            [label.tobytes() if isinstance(label, np.ndarray) else repr(label) for label in labels]
-        )
+        given["labels"] = exactly(model.predict(data))
+    elif isinstance(model, LabelsPredictor) and any(each.structured for each in model.targets.members):
+        predicted = model.predict(data)
+        for target in model.targets.members:
+            own = predicted[target.name]
+            given[target.name] = exactly(own) if target.structured else own
     elif model.gives & PREDICTS:
         given["outputs"] = model.outputs(data)
     if answers_prompts(model, data):
         given["texts"] = model.predict(data)
     return given
+
+
+def exactly(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels with a structure as what can be compared: bytes or text."""
+    return as_objects([label.tobytes() if isinstance(label, np.ndarray) else repr(label) for label in labels.tolist()])
 
 
 def answers_prompts(model: Model, data: Data) -> bool:

@@ -112,25 +112,27 @@ class Targets:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
         """The view `name` of a batch: its inputs, and the labels, of which those in space move with them.
 
-        Raises:
-            ModelError: Two labels in space do not move alike.
+        Where labels of different kinds would each move in a way of its own, as boxes and masks do, nothing moves: the
+        view changes what else it does, such as colours.
         """
         moving = [target for target in self.members if type(target).seen is not Target.seen]
         if not moving:
             return views.see(name, inputs, rng), dict(labels)
         state = rng.get_state()
-        changed: dict[str, Tensor] | None = None
+        changed: dict[str, Tensor] = {}
         moved = dict(labels)
-        for target in moving:
+        for target in moving if len({type(target).seen for target in moving}) == 1 else ():
             rng.set_state(state)  # the same view for each
-            seen, codes = target.seen(views, name, inputs, labels[target.name], rng)
-            if changed is not None and any(not torch.equal(seen[key], changed[key]) for key in seen):
-                raise ModelError(
-                    f"The labels {moving[0].name!r} and {target.name!r} do not move alike with the view {name!r}. Look "
-                    "at the rows as they are: augment=False."
-                )
-            changed, moved[target.name] = seen, codes
-        return changed or dict(inputs), moved
+            seen, moved[target.name] = target.seen(views, name, inputs, labels[target.name], rng)
+            if changed and any(not torch.equal(seen[key], changed[key]) for key in seen):
+                changed = {}
+                break
+            changed = seen
+        if changed:
+            return changed, moved
+        rng.set_state(state)
+        still = next((each for each in moving if type(each).unmoved is not Target.unmoved), moving[0])
+        return still.unmoved(views, name, inputs, rng), dict(labels)
 
     def to_json(self) -> list[dict[str, Any]]:
         """All that `from_json` needs."""

@@ -17,7 +17,7 @@ from manyways.methods.bases.labels import LabelsMethod
 from manyways.methods.fields import NotNegative, Positive
 from manyways.methods.multi_task import _adashare
 from manyways.methods.multi_task._combinations import by_uncertainty, cagrad, conflict_free, gradnorm_loss, upgrad
-from manyways.methods.multi_task._learner import MultiTaskLearner
+from manyways.methods.multi_task._learner import MultiTaskLearner, weights_by_label
 from manyways.methods.multi_task._sharing import distances, last_shared, walk_in
 from manyways.models.lockstep import CrossStitch, Kind, Lockstep, units_of
 from manyways.models.model import Model
@@ -84,19 +84,12 @@ class MultiTask(LabelsMethod[MultiTaskLearner]):
         "penalty": {"sharing": "soft", "penalty": 10.0},
         "stitch_rate": {"sharing": "cross-stitch", "stitch_rate": 0.1},
         "sparsity": {"sharing": "adashare", "sparsity": 5.0, "backbone": "vit"},
-        "sharing_weight": {"sharing": "adashare", "sharing_weight": 5.0, "backbone": "vit"},
+        "sharing_weight": "It pulls policies together that differ, which takes more steps than a trial has.",
     }
 
     def __post_init__(self) -> None:
-        pairs = self.label_weights.items() if isinstance(self.label_weights, Mapping) else self.label_weights
-        object.__setattr__(self, "label_weights", tuple(tuple(pair) for pair in pairs))
+        object.__setattr__(self, "label_weights", weights_by_label(self.label_weights))
         super().__post_init__()
-        for pair in self.label_weights:
-            if len(pair) != 2 or not isinstance(pair[1], int | float) or isinstance(pair[1], bool) or not pair[1] > 0:
-                raise ParameterError(
-                    "MultiTask.label_weights must be numbers above 0 by label, such as {'pos': 1, 'tree': 0.5}; got "
-                    f"{pair!r}. To leave a label out, do not name it: label=…."
-                )
         if self.sharing in APART and self.weighting != "equal":
             raise ParameterError(
                 f"MultiTask.weighting balances labels that share weights; with sharing={self.sharing!r} leave it out; "
@@ -165,7 +158,7 @@ class MultiTask(LabelsMethod[MultiTaskLearner]):
 
     @property
     def _weights(self) -> tuple[tuple[str, float], ...]:
-        return tuple((str(name), float(weight)) for name, weight in dict(self.label_weights).items())
+        return weights_by_label(self.label_weights)
 
     def together(self, learner: MultiTaskLearner, losses: dict[str, Tensor]) -> Tensor:
         stacked = torch.stack(list(losses.values()))
