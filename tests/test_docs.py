@@ -114,3 +114,27 @@ def test_names_of_a_page_are_in_the_code(page: Path) -> None:
 def prose(page: Path) -> str:
     """The text of a page without its blocks of code."""
     return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_table_of_labels_says_what_methods_learn_from() -> None:
+    """docs/labels.md: a row of the second table for each thing that methods may ask of a kind of label."""
+    from manyways.data.targets import TARGETS
+
+    asks = {"self-training": "confidence", "mean-teacher": "consistency", "fixmatch": "pseudo-labels"}
+    asks["distill"] = "distillation"
+    lines = (ROOT / "docs" / "labels.md").read_text(encoding="utf-8").splitlines()
+    heading = next(line for line in lines if line.startswith("| | text |"))
+    kinds = [names.split(", ") for names in cells_of(heading)[1:]]
+    assert sorted(name for names in kinds for name in names) == sorted(
+        name for name, kind in TARGETS.all().items() if kind.structured
+    )
+    for method, ask in asks.items():
+        marks = cells_of(next(line for line in lines if line.startswith(f"| `{method}`")))[1:]
+        for names, mark in zip(kinds, marks, strict=True):
+            for name in names:
+                assert (ask in TARGETS.find(name).supports) == (mark == "✓"), f"{method} on {name}"
+
+
+def cells_of(line: str) -> list[str]:
+    """The cells of a line of a table."""
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]

@@ -48,7 +48,7 @@ def test_a_head_of_boxes_pools_a_fine_map_and_is_rebuilt_from_its_config() -> No
     head = CentreHead.made_for(network, target)
     network.put_head(head)
     maps = network.eval()({"picture": torch.rand(2, 1, 16, 16)})
-    assert (maps.heat.shape, maps.sides.shape) == ((2, 2, 4, 4), (2, 4, 4, 4))
+    assert (maps.heat.shape, maps.sides.shape) == ((2, 1, 4, 4), (2, 4, 4, 4))
     again = rebuild_network(network.config()).eval()
     again.load_state_dict(network.state_dict())
     assert type(again.head) is HEADS.find("centres")

@@ -57,7 +57,7 @@ def examples_of(model: Model, target: StructuredTarget, known: Data) -> tuple[Ex
     predicted = model.predictions(known)
     codes, truth = [each.code for each in predicted], target.encode(known, hidden=True)
     scores = np.nan_to_num(target.row_scores(codes, truth, known), nan=np.inf)
-    better = 1 if higher_is_better(target.metrics[0]) else -1
+    better = 1 if higher_is_better(target.metric) else -1
     order = np.argsort(better * scores, kind="stable")
     worst, rest = np.split(order, [max(1, len(order) // 10)])
     half = MOST_EXAMPLES // 2

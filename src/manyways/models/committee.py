@@ -87,7 +87,7 @@ class Committee(Model):
 
     @property
     def metric(self) -> str | None:
-        return self.target.metrics[0]
+        return self.target.metric
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
         return words & {self.target.gives}

@@ -135,7 +135,7 @@ class Estimator(Model):
 
     @property
     def metric(self) -> str | None:
-        return self.target.metrics[0]
+        return self.target.metric
 
     @property
     def roles_read(self) -> dict[str, str]:

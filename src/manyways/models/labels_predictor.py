@@ -153,7 +153,7 @@ class LabelsPredictor(Model):
                 continue
             one = data.with_label(target.name)
             own = plain_metric(metric) if metric_of(plain_metric(metric), target.name) == metric else ""
-            first = next((name for name in target.metrics if higher_is_better(name)), "")
+            first = next((name for name in (target.metric, *target.metrics) if higher_is_better(name)), "")
             asked = own or (first if metric == "mean_score" else "")
             given, rows = _scores(target, predicted[target.name], one, asked)
             scores |= {metric_of(name, target.name): value for name, value in given.items()}

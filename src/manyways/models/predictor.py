@@ -90,7 +90,7 @@ class Predictor(Model):
 
     @property
     def metric(self) -> str | None:
-        return self.target.metrics[0] if self.target else None
+        return self.target.metric if self.target else None
 
     def able(self, words: frozenset[str]) -> frozenset[str]:
         return words & {"embed", "cluster", *([self.target.gives] if self.target else [])}

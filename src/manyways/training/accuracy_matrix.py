@@ -49,7 +49,7 @@ class AccuracyMatrix:
         return tuple(
             None
             if not len(rows)
-            else model.evaluate(rows)[model.label_target.metrics[0]]
+            else model.evaluate(rows)[model.label_target.metric]
             if model.label_target.structured
             else float((model.predict(rows) == rows.take(rows.label.name)).mean())
             for rows in self._test

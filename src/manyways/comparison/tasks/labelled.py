@@ -45,7 +45,9 @@ class OneLabel(Task):
         return {**lines, NoChange.method_name(): "last label"} if streamed else lines
 
     def fairer(self, data: Data) -> tuple[str, str] | None:
-        """Balanced accuracy, where a class has less than `RARE` of an even share of all rows with a known label."""
+        """The metric that suits the labels: balanced accuracy, where a class has less than `RARE` of an even share."""
+        if self.kind.structured:
+            return self.kind.metric_for(data) if data.training.labelled.any() else None
         if not data.classification or "balanced_accuracy" not in self.metrics:
             return None
         known = data.select(data.known)

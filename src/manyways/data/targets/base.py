@@ -123,6 +123,16 @@ class Target(ABC):
         return ()
 
     @property
+    def metric(self) -> str:
+        """The usual one of its `metrics`: the first, unless its labels ask for another."""
+        return self.metrics[0]
+
+    @classmethod
+    def metric_for(cls, data: Data) -> tuple[str, str] | None:
+        """Another metric than the first that labels such as those of `data` are scored by, and the reason."""
+        return None
+
+    @property
     def classification(self) -> bool:
         """True if a row has one of several classes."""
         return False

@@ -120,7 +120,7 @@ class StructuredTarget(Target, ABC):
 
     def row_scores(self, predicted: Sequence[NDArray[Any]], truth: NDArray[Any], rows: Data) -> NDArray[np.float64]:
         """The usual score of each row by itself, float64 [rows], NaN where it has none: a report shows the worst."""
-        return self.scores_of(self.statistics(predicted, truth, rows))[self.metrics[0]]
+        return self.scores_of(self.statistics(predicted, truth, rows))[self.metric]
 
     def cell(self, label: Any) -> str:
         """A label, as `decode` gives it, as the cell of a table: text as it is, lists and objects as JSON."""

@@ -88,6 +88,20 @@ class TagsTarget(WordLabelTarget):
         return is_bio(self.tags)
 
     @property
+    def metric(self) -> str:
+        """Strict span F1 where tags mark spans: most words lie outside of all, and accuracy would count those."""
+        return SPAN_F1.name if self.spans else self.metrics[0]
+
+    @classmethod
+    def metric_for(cls, data: Data) -> tuple[str, str] | None:
+        if not cls.fitted(data).spans:
+            return None
+        return SPAN_F1.name, (
+            "Scored by strict span F1, as its tags mark spans: most words are in none, and accuracy counts those. "
+            "To score by it all the same: --metric token_accuracy."
+        )
+
+    @property
     def classes(self) -> Sequence[str]:
         return self.tags
 
