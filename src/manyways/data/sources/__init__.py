@@ -99,9 +99,9 @@ def _refusal(source: Any) -> str:
 
     allowed = (
         "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a folder or "
-        ".zip of images or sounds in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, "
-        "pandas and polars frames, Hugging Face data sets, one on the Hub such as 'hub:owner/name', an environment "
-        "such as 'CartPole-v1', and the built-in "
+        ".zip of images or sounds in a folder per class, parallel text such as train.de beside train.en, IDX, .npz and "
+        ".npy files, NumPy arrays, PyTorch tensors, pandas and polars frames, Hugging Face data sets, one on the Hub "
+        "such as 'hub:owner/name', an environment such as 'CartPole-v1', and the built-in "
     )
     names = ", ".join(repr(name) for name in BUILT_IN)
     if not isinstance(source, str | Path):
