@@ -87,7 +87,8 @@ def _is_one(path: Path) -> bool:
         # No more than a beginning: a file without a line's end may be larger than memory.
         beginning = file.read(LOOKED_AT * LONGEST_LINE)
     lines = beginning.decode("utf-8", "replace").splitlines()
-    return is_tagged_text(lines[: LOOKED_AT if len(lines) > LOOKED_AT else max(1, len(lines) - 1)] if lines else [])
+    cut = len(beginning) == LOOKED_AT * LONGEST_LINE  # in the middle of the last line
+    return is_tagged_text((lines[:-1] if cut else lines)[:LOOKED_AT])
 
 
 def _table(path: Path, sentences: Sentences, options: Options) -> RawTable:
