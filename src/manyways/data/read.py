@@ -67,7 +67,8 @@ def read(
 
     Args:
         source: A CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files of those;
-            running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per class
+            running text in a .txt or .md file (also .gz), or a folder of such; parallel text, train.de beside train.en
+            (also .gz), or a folder of such; a folder or .zip with a folder per class
             of images or sounds; a folder with a table per task, or a mapping from tasks to tables, where task="…" names
             the column that is to say whose each row is; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of
             columns, an array, tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`;
