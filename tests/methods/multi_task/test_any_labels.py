@@ -48,7 +48,7 @@ def data() -> mw.Data:
 
 @cache
 def model() -> LabelsPredictor:
-    made = MultiTask(size=0.25, batch_size=16, average=0.0, learning_rate=5e-3).fit(data(), budget="60 steps")
+    made = MultiTask(size=0.25, batch_size=16, average=0.0, learning_rate=5e-3).fit(data(), budget="90 steps")
     assert isinstance(made, LabelsPredictor)
     return made
 
