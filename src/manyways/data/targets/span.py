@@ -25,7 +25,6 @@ from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
 
 F1 = Metric("answer_f1", low=0.0, high=1.0, fraction=True)
-EXACT_MATCH = Metric("exact_match", low=0.0, high=1.0, fraction=True)
 
 LONGEST = 30
 """Tokens of an answer."""
