@@ -25,7 +25,6 @@ from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
 
 F1 = Metric("answer_f1", low=0.0, high=1.0, fraction=True)
-EXACT_MATCH = Metric("exact_match", low=0.0, high=1.0, fraction=True)
 
 LONGEST = 30
 """Tokens of an answer."""
@@ -64,6 +63,7 @@ class SpanTarget(StructuredTarget):
     task = "question answering"
     metrics = ("answer_f1", "exact_match")
     head = "span"
+    joins_inputs = True
     recipe: ClassVar[Recipe] = Recipe(batch_size=16, sampler="by-length")
     supports: ClassVar[frozenset[str]] = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
 
