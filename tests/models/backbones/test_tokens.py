@@ -27,9 +27,8 @@ EXAMPLES: dict[str, tuple[Spec, torch.Tensor]] = {
     "series": (SeriesSpec(2, 24), torch.randn(3, 2, 24).double()),
     "audio": (AudioSpec(8000, 3000), torch.randint(-9000, 9000, (3, 3000), dtype=torch.int16)),
 }
-CASES = [
-    (name, kind) for name, made in BACKBONES.all().items() if not name.startswith("pretrained") for kind in made.kinds
-]
+OWN = {name: made for name, made in BACKBONES.all().items() if not name.startswith("pretrained")}
+CASES = [(name, kind) for name, made in OWN.items() for kind in made.kinds if kind != "pair"]
 GRIDS = {"vit": (5, 7), "resnet": (5, 7), "convnet": (2, 3), "conv4": (1, 1), "conv4-strided": (2, 2)}
 
 
