@@ -16,6 +16,7 @@ from manyways.data.inference.join import joined
 from manyways.data.inference.roles import parts_of, roles_of
 from manyways.data.inference.sentences import check_lengths, with_sentences
 from manyways.data.inference.series_columns import as_series
+from manyways.data.inference.spans import with_places, with_starts
 from manyways.data.inference.table import Table, like
 from manyways.data.inference.values import load, with_labels
 from manyways.data.kinds import Kind
@@ -66,7 +67,8 @@ def read(
 
     Args:
         source: A CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), or a folder with train/dev/test files of those;
-            running text in a .txt or .md file (also .gz), or a folder of such; a folder or .zip with a folder per class
+            running text in a .txt or .md file (also .gz), or a folder of such; parallel text, train.de beside train.en
+            (also .gz), or a folder of such; a folder or .zip with a folder per class
             of images or sounds; a folder with a table per task, or a mapping from tasks to tables, where task="…" names
             the column that is to say whose each row is; IDX, .npz and .npy files; a pair (inputs, labels), a mapping of
             columns, an array, tensor or data frame; a Hugging Face Dataset or one on the Hub, `hub:owner/name`;
@@ -180,13 +182,14 @@ def _read(source: Any, roles: Mapping[str, Any], settings: Mapping[str, Any], kn
         given["label"] = tuple(found)
     table = resized(_with_parts(table, settings["test"], settings["validation"], options), options.image_size)
     table, parts = parts_of(table, part, given)
-    table = with_sentences(table, given, options.kinds)
+    table = with_starts(with_sentences(table, given, options.kinds), given, options.kinds)
     ignored = dict(table.ignored)
     if ahead := settings["horizon"]:
         options = as_series(table, given, options)
     given = roles_of(table, given, ignored, kinds, options.kinds, may_lack_input=ahead is not None)
     columns, notes = columns_of(table, given, options, known.kinds)
     check_lengths(columns, given)
+    columns = with_places(columns, given)
     fills = bad_rows if isinstance(bad_rows, Mapping) else None
     if lost := [name for name in fills or () if name not in columns]:
         raise DataError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from manyways.data.phrases import count_of
+from manyways.data.targets import TARGETS
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -26,12 +27,14 @@ class Profile:
         labels: Number of training rows with a label that may be seen.
         unlabelled: Number of the other training rows.
         classes: Number of classes of the label; 0 for another kind of label, or none.
+        structured: True if the label is no class, number or set: a text, tags, boxes and others.
     """
 
     modalities: tuple[str, ...]
     labels: int
     unlabelled: int
     classes: int = 0
+    structured: bool = False
 
     @property
     def kind(self) -> str:
@@ -47,6 +50,11 @@ class Profile:
         """The reason why a network of random weights is not worth its time here; None where it is."""
         if self.kind != "text" or not 0 < self.labels < ENOUGH_TO_READ:
             return None
+        if self.structured:
+            return (
+                f"a network that must learn to read from {count_of(self.labels, 'label')} does so poorly; start from a "
+                'pretrained one: backbone="FOLDER"'
+            )
         return (
             f"a network that must learn to read from {count_of(self.labels, 'label')} is far below a linear model of "
             'the words, by up to 21 points; start from a pretrained one: backbone="FOLDER"'
@@ -71,6 +79,7 @@ def profile_of(data: "Data") -> Profile:
     training = data.training
     labels = int(training.labelled.sum()) if data.has("label") else 0
     one_class = data.has("label") and len(data.labels) == 1 and data.classification
+    structured = {kind.column_kind for kind in TARGETS.all().values() if kind.structured}
     groups = dict.fromkeys(
         (column.of.modality, None if column.of.modality == "table" else column.name) for column in data.inputs
     )
@@ -79,4 +88,5 @@ def profile_of(data: "Data") -> Profile:
         labels=labels,
         unlabelled=len(training) - labels,
         classes=len(data.classes) if one_class else 0,
+        structured=data.has("label") and len(data.labels) == 1 and data.label.kind in structured,
     )

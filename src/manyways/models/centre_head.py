@@ -1,6 +1,6 @@
 """Head of boxes: for every place of a map the probability of a centre of each class, and the sides of its box."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 import torch
@@ -29,14 +29,18 @@ RARE = -2.19
 class CentreHead(StructuredHead):
     """A heat map of centres per class, and the sides of the box around each (CenterNet, Zhou et al., 2019).
 
-    picture: The input whose map it reads. width: Features of its tokens. pool: Places of that map to one of the head's.
+    picture: The input whose map it reads. size: Height and width of the pictures that it was made for. width:
+    Features of a token. pool: Places of that map, along each side, to one of the head's.
     """
 
     name = "centres"
 
-    def __init__(self, picture: str, width: int, hidden: int, classes: int, pool: int) -> None:
+    def __init__(self, picture: str, size: Sequence[int], width: int, hidden: int, classes: int, pool: int) -> None:
         super().__init__()
-        self.config = {"picture": picture, "width": width, "hidden": hidden, "classes": classes, "pool": pool}
+        self.config = {
+            "picture": picture, "size": list(size), "width": width, "hidden": hidden, "classes": classes, "pool": pool,
+        }  # fmt: skip
+        self.size = tuple(size)
         self.picture, self.width, self.classes, self.pool = picture, width, classes, pool
         self.hidden = conv(width, hidden)
         self.norm = BatchNorm(hidden)
@@ -50,12 +54,13 @@ class CentreHead(StructuredHead):
     def made_for(cls, network: "Network", target: "StructuredTarget") -> Self:
         if not isinstance(target, BoxTarget):
             raise ModelError(f"The head {cls.name!r} predicts boxes; the label is of the kind {target.kind}.")
-        picture = picture_of(network, f"The label {target.name!r}, boxes,")
-        return cls(picture.name, picture.width, HIDDEN, len(target.names), max(1, STRIDE // picture.stride))
+        size = (target.height, target.pixels_wide)
+        picture = picture_of(network, size, f"The label {target.name!r}, boxes,")
+        return cls(picture.name, size, picture.width, HIDDEN, len(target.names), _pool(picture.stride))
 
     def fits(self, network: "Network") -> bool:
-        picture = picture_of(network, "A label of boxes")
-        return (picture.name, picture.width) == (self.picture, self.width)
+        picture = picture_of(network, self.size, "A label of boxes")
+        return (picture.name, picture.width, _pool(picture.stride)) == (self.picture, self.width, self.pool)
 
     def from_tokens(self, tokens: Mapping[str, Tokens]) -> CentreMaps:
         features: Tensor = map_in(tokens[self.picture], "A label of boxes")
@@ -63,3 +68,7 @@ class CentreHead(StructuredHead):
             features = F.avg_pool2d(features, self.pool, ceil_mode=True)
         outputs: Tensor = self.out(F.relu(self.norm(self.hidden(channels_last(features)))))
         return CentreMaps(outputs[:, : self.classes], outputs[:, self.classes :])
+
+
+def _pool(stride: int) -> int:
+    return max(1, STRIDE // stride)

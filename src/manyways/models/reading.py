@@ -11,6 +11,7 @@ from manyways.data.categories import places_in
 from manyways.data.data import Data
 from manyways.data.encoders.categories import CategoryCode
 from manyways.data.encoders.images import ImageEncoder
+from manyways.data.encoders.pair import PairSpec
 from manyways.data.encoders.series import SeriesEncoder
 from manyways.data.encoders.table import TableEncoder
 from manyways.data.encoding import InputEncoding
@@ -84,7 +85,7 @@ def kinds_of(encoding: InputEncoding) -> dict[str, Kind]:
             kinds |= {code.column: "category" if isinstance(code, CategoryCode) else "number" for code in encoder.codes}
         elif isinstance(encoder, SeriesEncoder):
             kinds |= dict.fromkeys(encoder.reading.channels, "number")
-        elif isinstance(encoder.spec, TextSpec):
+        elif isinstance(encoder.spec, TextSpec | PairSpec):
             kinds |= dict.fromkeys(encoder.columns, "text")
     return kinds
 

@@ -40,7 +40,7 @@ def _words(sentences: list[list[str]]) -> Column:
 
 
 def _tags(rng: np.random.Generator) -> Data:
-    """Who is a person, and what a thing; every second sentence begins with a person of two words."""
+    """People and things; every second sentence begins with a person of two words."""
     sentences = [["dr", *words] if row % 2 else words for row, words in enumerate(_sentences(rng))]
     tags = [
         "\t".join(["B-WHO"] + ["I-WHO"] * (row % 2) + ["O"] + ["B-THING"] * (len(words) - 2 - row % 2))

@@ -314,3 +314,11 @@ def test_boxes_may_be_lists_or_what_hugging_face_has() -> None:
         assert boxes(data) == [[("cat", 1, 2, 3, 4)], []], column
     with pytest.raises(DataError, match=r"in row 1 \(rows count from 0\) the box \(3, 2, 3, 4\) of cat has no area"):
         mw.read({"image": images, "label": [[], [["cat", 3, 2, 3, 4]]]}, kinds={"label": "boxes"})
+
+
+def test_a_folder_of_instances_gives_several_labels(tmp_path: Path) -> None:
+    instances(tmp_path, "a", 2)
+    instances(tmp_path, "b", 3)
+    data = mw.read(tmp_path, label=("instances", "boxes"))
+    assert [(column.name, column.kind) for column in data.labels] == [("instances", "instances"), ("boxes", "boxes")]
+    assert [len(boxes_in(cell)) for cell in data.take("boxes")] == data.take("instances").max(axis=(1, 2)).tolist()

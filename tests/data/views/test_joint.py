@@ -5,7 +5,7 @@ import torch
 
 from manyways.data.specs import ImageSpec, TableSpec
 from manyways.data.views import Views
-from manyways.data.views.joint import in_place, moved_boxes, moved_masks
+from manyways.data.views.joint import in_place, moved_boxes, moved_masks, moved_together
 from manyways.errors import ParameterError
 
 pytestmark = pytest.mark.quick
@@ -133,3 +133,26 @@ def test_a_view_in_place_moves_nothing_and_one_that_may_is_refused(monkeypatch: 
     monkeypatch.setattr(Views, "moves", lambda self, name: True)
     with pytest.raises(ParameterError, match="does not say where to"):
         moved_boxes(views, "turned", inputs, labels, torch.Generator())
+
+
+def test_boxes_and_masks_of_one_picture_move_together() -> None:
+    boxes = batch(48)[2]
+    side = 160
+    images = torch.full((48, 3, side, side), 60, dtype=torch.uint8)
+    images[:, :, 70:84, 60:90] = 255
+    masks = (images[:, 0] == 255).int()
+    boxes[:, 0] = torch.tensor([1, 60 / side, 70 / side, 90 / side, 84 / side])
+    views = Views({"image": ImageSpec(3, side, side)})
+    labels = {"objects": masks, "around": boxes}
+    seen, moved = moved_together(
+        views, "weak", {"image": images}, labels, torch.Generator().manual_seed(0), upright=False
+    )
+    assert ((seen["image"][:, 0] == 255) == (moved["objects"] == 1)).all()
+    shapes = set()
+    for mask, (code, *sides) in zip(moved["objects"], moved["around"][:, 0].tolist(), strict=True):
+        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
+        assert code == 1
+        drawn = [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+        assert [128 * each for each in sides] == pytest.approx(drawn, abs=0.01)
+        shapes.add((drawn[2] - drawn[0], drawn[3] - drawn[1]))
+    assert {(30, 14), (14, 30)} <= shapes

@@ -63,7 +63,7 @@ class TextEncoder(Encoder):
         if plain and known is None:
             return HashedTextEncoder(column.name)
         if known is None:
-            tokenizer, limit, padding, mask = _train(column, rows), LONGEST, 0, 2
+            tokenizer, limit, padding, mask = trained_tokenizer(column, rows), LONGEST, 0, 2
         else:
             tokenizer, limit, padding, mask = known.tokenizer, known.limit, known.padding, known.mask
         if known is not None and known.length is not None:
@@ -96,7 +96,8 @@ class TextEncoder(Encoder):
         return cls(saved["column"], saved["tokenizer"], TextSpec(*saved["text"]), bool(saved.get("keeps_end")))
 
 
-def _train(column: Column, rows: RowNumbers) -> "Tokenizer":
+def trained_tokenizer(column: Column, rows: RowNumbers) -> "Tokenizer":
+    """A byte-pair tokenizer (Sennrich et al. 2016) trained on `rows`, which begins a text with [START]."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))

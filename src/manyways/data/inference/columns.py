@@ -143,13 +143,14 @@ def useless(column: TypedColumn, kind: Kind | None) -> str | None:
 
 def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> str | None:
     """The reading of `column` where it could be another, unless its kind was `stated` for; else None."""
+    if role == "label" and column.kind == "text" and not stated:
+        return f"its values are texts, which are to be written; if they are classes: {_option(column, 'category')}"
     if raw.note or stated or raw.kind is not None or len(column.values.shape) != 1:
         return raw.note
     other: Kind = "number" if column.kind == "category" else "category"
-    otherwise = f"kinds={{{column.name!r}: {json.dumps(other)}}}"
+    otherwise = _option(column, other)
     if role == "label":
-        written = f"its values are texts, which are to be written; if they are classes: {otherwise}"
-        return written if column.kind == "text" else _understood_label(column, otherwise)
+        return _understood_label(column, otherwise)
     if role == "input" and column.kind == "category" and column.values.dtype.kind == "O":
         known = {value for value in loaded(column.values).tolist() if value is not None and value != ""}
         if len(known) > 2 and all(isinstance(value, str) for value in known) and _are_numbers(list(known)):
@@ -157,6 +158,11 @@ def understood(raw: TypedColumn, column: Column, role: str, *, stated: bool) -> 
         if len(known) > 2 and (beside := _beside(list(known))):
             return f"its values are categories{beside}"
     return None
+
+
+def _option(column: Column, kind: Kind) -> str:
+    """The option that gives `column` the kind."""
+    return f"kinds={{{column.name!r}: {json.dumps(kind)}}}"
 
 
 def _understood_label(column: Column, otherwise: str) -> str | None:

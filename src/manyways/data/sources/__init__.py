@@ -98,10 +98,11 @@ def _refusal(source: Any) -> str:
     from manyways.data.sources.hub import HUB, NAME
 
     allowed = (
-        "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a folder or "
-        ".zip of images or sounds in a folder per class, IDX, .npz and .npy files, NumPy arrays, PyTorch tensors, "
-        "pandas and polars frames, Hugging Face data sets, one on the Hub such as 'hub:owner/name', an environment "
-        "such as 'CartPole-v1', and the built-in "
+        "Allowed are a CSV, TSV, JSON Lines, JSON or Parquet file (also .gz), a .txt file of running text, a folder, "
+        ".zip or .tar of images or sounds in a folder per class, or of pictures with boxes (COCO JSON, VOC XML, YOLO "
+        "text) or masks (folders called images and masks), parallel text such as train.de beside train.en, IDX, .npz "
+        "and .npy files, NumPy arrays, PyTorch tensors, pandas and polars frames, Hugging Face data sets, one on the "
+        "Hub such as 'hub:owner/name', an environment such as 'CartPole-v1', and the built-in "
     )
     names = ", ".join(repr(name) for name in BUILT_IN)
     if not isinstance(source, str | Path):

@@ -41,6 +41,13 @@ class Annotated:
     problem: str = ""
 
 
+def labels_of(options: Options, allowed: Sequence[str], source: Path) -> dict[str, str]:
+    """The labels that are wanted of `source`, and the kind of each: one, or several that are called by their kinds."""
+    if options.labels and all(name in allowed for name in options.labels):
+        return {name: name for name in options.labels}
+    return {LABEL: kind_of(options, allowed, source)}
+
+
 def kind_of(options: Options, allowed: Sequence[str], source: Path) -> str:
     """The kind of label that is wanted of `source`, the first of those `allowed` unless `kinds` says another.
 
@@ -56,8 +63,8 @@ def kind_of(options: Options, allowed: Sequence[str], source: Path) -> str:
     return wanted
 
 
-def raw_of(rows: Sequence[Annotated], kind: str, source: Path, notes: Mapping[str, str]) -> Raw:
-    """`rows` as one table with the columns `image` and `label`, which is of that kind.
+def raw_of(rows: Sequence[Annotated], kinds: Mapping[str, str], source: Path, notes: Mapping[str, str]) -> Raw:
+    """`rows` as one table with the column `image`, and labels of those `kinds` by their names.
 
     Raises:
         DataError: There is no row, or none for training.
@@ -72,10 +79,14 @@ def raw_of(rows: Sequence[Annotated], kind: str, source: Path, notes: Mapping[st
         number: "there is no such picture" for number, row in enumerate(rows) if row.image is None and not row.problem
     }
     media = Media([row.image for row in rows], LARGEST, [row.size for row in rows])
-    values: Any = Masks([row.mask for row in rows], IMAGE)
-    if kind == BOXES:
-        values = [None if row.boxes is None else spelled(row.boxes) for row in rows]
-    columns = [RawColumn(IMAGE, media, IMAGE), RawColumn(LABEL, values, kind)]
+    values: dict[str, Any] = {
+        name: [None if row.boxes is None else spelled(row.boxes) for row in rows]
+        if kind == BOXES
+        else Masks([row.mask for row in rows], IMAGE)
+        for name, kind in kinds.items()
+    }
+    labels = [RawColumn(name, values[name], kind) for name, kind in kinds.items()]
+    columns = [RawColumn(IMAGE, media, IMAGE), *labels]
     table = RawTable(
         columns,
         source.name,
@@ -83,7 +94,7 @@ def raw_of(rows: Sequence[Annotated], kind: str, source: Path, notes: Mapping[st
         np.array([row.part for row in rows], np.uint8),
         rows=[row.name for row in rows],
         notes=notes,
-        label=LABEL,
+        label=labels[0].name if len(labels) == 1 else None,
         bad=bad,
     )
     return Raw([(TRAINING, table)], source.name, str(source))

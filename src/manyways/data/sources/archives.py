@@ -1,4 +1,4 @@
-"""Zip archives: unpacked once into the cache, with limits, then read as the folder they hold."""
+"""Zip and tar archives: unpacked once into the cache, with limits, then read as the folder they hold."""
 
 import errno
 import secrets
@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from manyways.data.sources import tars
 from manyways.data.sources.base import Options, Raw, plain_name
 from manyways.data.sources.limits import BLOCK, HIGHEST_RATIO, brief, decoding
 from manyways.data.sources.rows import key_of_file
@@ -28,8 +29,8 @@ ALWAYS = 1 << 30
 
 
 def accepts(source: Any) -> bool:
-    """A file that ends in .zip."""
-    return isinstance(source, Path) and source.is_file() and source.suffix.lower() == ".zip"
+    """A file that ends in .zip, or as tar archives do: .tar, .tar.gz, .tgz, .tar.xz, .tar.bz2."""
+    return isinstance(source, Path) and source.is_file() and (source.suffix.lower() == ".zip" or tars.is_tar(source))
 
 
 def load(source: Path, options: Options) -> Raw:
@@ -61,13 +62,12 @@ def unpack(path: Path) -> Path:
     folder = cache_folder() / f"{key_of_file(path)}{UNPACKED}"
     if folder.is_dir():
         return folder
-    with decoding(str(path), AGAIN):
-        archive = zipfile.ZipFile(path)
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
-        with archive:
-            for member in _checked(archive, path):
-                _unpack(archive, member, part, path)
+        if tars.is_tar(path):
+            tars.unpack(path, part, LARGEST, MOST_FILES, ALWAYS)
+        else:
+            _unpack_zip(path, part)
         part.mkdir(parents=True, exist_ok=True)
         tighten(part).replace(folder)
     except OSError as error:
@@ -83,6 +83,14 @@ def unpack(path: Path) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _unpack_zip(path: Path, into: Path) -> None:
+    with decoding(str(path), AGAIN):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        for member in _checked(archive, path):
+            _unpack(archive, member, into, path)
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, path: Path) -> None:

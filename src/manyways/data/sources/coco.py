@@ -41,7 +41,7 @@ def load(source: Path, options: Options) -> Raw:
         reader = _File(path, pictures, part_in(path, root) if source.is_dir() else 0, kind)
         rows += reader.rows()
         notes |= reader.notes
-    return raw_of(rows, kind, source, notes)
+    return raw_of(rows, {LABEL: kind}, source, notes)
 
 
 class _File:

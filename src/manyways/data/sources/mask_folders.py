@@ -7,7 +7,17 @@ from typing import Any
 from manyways.data.boxes import Box
 from manyways.data.inference.drawing import extents_of
 from manyways.data.parts import TEST, TRAINING, VALIDATION
-from manyways.data.sources.annotated import BOXES, INSTANCES, MASK, Annotated, kind_of, raw_of, with_problem
+from manyways.data.sources.annotated import (
+    BOXES,
+    INSTANCES,
+    LABEL,
+    MASK,
+    Annotated,
+    kind_of,
+    labels_of,
+    raw_of,
+    with_problem,
+)
 from manyways.data.sources.base import MaskItem, Options, Raw
 from manyways.data.sources.layouts import Place, part_in, sketch
 from manyways.data.sources.media import IMAGES
@@ -35,17 +45,17 @@ def load(source: Path, options: Options) -> Raw:
     A folder of pictures beside one of masks, images/a.jpg and masks/a.png, once or once a part: the label is of the
     kind mask, or instances where `kinds` says that values number objects. Or a folder for each picture, a/images/a.png,
     with a mask for each object, a/masks/1.png and so on: the label is of the kind instances, or mask (all objects), or
-    boxes around them. A picture without a mask is unlabelled.
+    boxes around them; label=("instances", "boxes") gives several. A picture without a mask is unlabelled.
     """
     pairs = _pairs(source)
     if not pairs:
         raise DataError(f"{source} has no folders called images and masks side by side.")
     several = [pair for pair in pairs if _are_instances(*pair)]
     if several and len(several) == len(pairs):
-        kind = kind_of(options, (INSTANCES, MASK, BOXES), source)
-        return raw_of(
-            [_with_instances(images, masks, source, kind) for images, masks in _all(source)], kind, source, {}
-        )
+        kinds = labels_of(options, (INSTANCES, MASK, BOXES), source)
+        boxes = BOXES in kinds.values()
+        rows = [_with_instances(images, masks, source, boxes) for images, masks in _all(source)]
+        return raw_of(rows, kinds, source, {})
     kind = kind_of(options, (MASK, INSTANCES), source)
     wanted = "segmentationobject" if kind == INSTANCES else "segmentationclass"
     named = [pair for pair in pairs if pair[1].path.name.lower() == wanted]
@@ -57,7 +67,7 @@ def load(source: Path, options: Options) -> Raw:
             for row in rows
             if row.image is not None and row.image.stem in lists
         ]
-    return raw_of(rows, kind, source, {})
+    return raw_of(rows, {LABEL: kind}, source, {})
 
 
 def _side_by_side(images: Path, masks: Path, root: Path) -> Iterator[Annotated]:
@@ -66,19 +76,19 @@ def _side_by_side(images: Path, masks: Path, root: Path) -> Iterator[Annotated]:
         yield Annotated(path.relative_to(root).as_posix(), path, mask=by_stem.get(path.stem), part=part_in(path, root))
 
 
-def _with_instances(images: Path, masks: Path, root: Path, kind: str) -> Annotated:
+def _with_instances(images: Path, masks: Path, root: Path, boxes: bool) -> Annotated:
     files, name = _pictures_in(images), images.parent.relative_to(root).as_posix()
     row = Annotated(name, files[0] if files else None, part=part_in(images.parent, root))
     mask: MaskItem = tuple(_pictures_in(masks))
     if len(files) > 1:
         return with_problem(row, ValueError(f"there are {len(files)} pictures in {images.name}, one is needed"))
-    if kind != BOXES:
+    if not boxes:
         return Annotated(name, row.image, None, mask, None, row.part)
     try:
         size, extents = extents_of(mask)
     except ValueError as error:
         return with_problem(row, error)
-    return Annotated(name, row.image, [Box(OBJECT, *extent) for extent in extents], None, size, row.part)
+    return Annotated(name, row.image, [Box(OBJECT, *extent) for extent in extents], mask, size, row.part)
 
 
 def _pairs(root: Path) -> list[tuple[Place, Place]]:

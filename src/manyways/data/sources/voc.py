@@ -61,7 +61,7 @@ def load(source: Path, options: Options) -> Raw:
             notes["pictures"] = (
                 f"{count_of(left, 'annotation')} stands in none of the lists in {LISTS}, and is left out"
             )
-    return raw_of(chosen, kind, source, notes)
+    return raw_of(chosen, {LABEL: kind}, source, notes)
 
 
 def _listed(stem: str, part: int, rows: dict[str, Annotated], pictures: Pictures) -> Annotated:

@@ -7,7 +7,7 @@ from typing import Any
 
 from manyways.data.boxes import Box, box
 from manyways.data.inference.pixels import header_of
-from manyways.data.sources.annotated import BOXES, INSTANCES, MASK, Annotated, kind_of, raw_of, with_problem
+from manyways.data.sources.annotated import BOXES, INSTANCES, LABEL, MASK, Annotated, kind_of, raw_of, with_problem
 from manyways.data.sources.base import Options, Raw, Shapes
 from manyways.data.sources.layouts import Pictures, Place, part_in, sketch
 from manyways.errors import DataError
@@ -41,7 +41,7 @@ def load(source: Path, options: Options) -> Raw:
     names = _names(source)
     pictures = Pictures(source, lambda path: IMAGES in path.relative_to(source).parts[:-1])
     rows = [_row(path, source, names, kind) for path in pictures.files]
-    return raw_of(rows, kind, source, {})
+    return raw_of(rows, {LABEL: kind}, source, {})
 
 
 def _row(path: Path, root: Path, names: Sequence[str] | None, kind: str) -> Annotated:

@@ -1,6 +1,7 @@
 """All that labels in every pixel of a picture share: how they are encoded, moved, and brought back to its size."""
 
 import io
+import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class PixelTarget(StructuredTarget):
     head: ClassVar[str] = "pixels"
     recipe: ClassVar[Recipe] = Recipe(batch_size=8, average=0.998, backbone="unet")
     supports: ClassVar[frozenset[str]] = EVERYTHING
+    lies_in: ClassVar[str] = "picture"
     endings: ClassVar[tuple[str, ...]] = ("",)
     upright: ClassVar[bool] = True
     """True if weak views leave what is up and down."""
@@ -111,10 +113,12 @@ class PixelTarget(StructuredTarget):
         return {"image": data_uri(pixels), **{name: data_uri(coloured(mask)) for name, mask in masks.items()}}
 
     def cell(self, label: Any) -> str:
-        raise DataError(
-            f"Masks such as {self.name!r} are no cells of a table; they are written as PNG files, one a row. Name a "
-            "folder: --out FOLDER."
-        )
+        """Run lengths, row by row: the size, and each run's value and length."""
+        pixels = np.asarray(label).ravel()
+        starts = np.flatnonzero(np.diff(pixels, prepend=pixels[:1] - 1))
+        lengths = np.diff(np.append(starts, len(pixels)))
+        runs = np.stack([pixels[starts].astype(np.int64), lengths], axis=1).tolist()
+        return json.dumps({"size": list(np.shape(label)), "runs": runs}, separators=(",", ":"))
 
     def write(self, rows: Data, labels: NDArray[Any], path: Path) -> None:
         """As PNG files in a folder, called by the numbers of their rows: grey, of 16 bits where numbers need them."""
@@ -138,7 +142,14 @@ class PixelTarget(StructuredTarget):
 
     def consistency_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Squared differences of probabilities, summed over the outputs of a pixel and averaged over pixels."""
+        student, teacher = common_part(student, teacher)
         return (self.shares(student) - self.shares(teacher)).square().sum(1).mean()
+
+
+def common_part(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """The pixels that both outputs have: those of coarse maps may reach over the picture's border."""
+    height, width = (min(sides) for sides in zip(first.shape[-2:], second.shape[-2:], strict=True))
+    return first[..., :height, :width], second[..., :height, :width]
 
 
 def height_and_width(data: Data) -> tuple[int, int]:

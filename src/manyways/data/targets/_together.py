@@ -13,6 +13,7 @@ from manyways.checked_json import checked
 from manyways.data.data import Data
 from manyways.data.phrases import listed_names
 from manyways.data.targets.base import Recipe, Target
+from manyways.data.views.joint import moved_together
 from manyways.errors import DataError, ModelError, ParameterError
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ class Targets:
         moving = [target for target in self.members if type(target).seen is not Target.seen]
         if not moving:
             return views.see(name, inputs, rng), dict(labels)
+        if len(moving) > 1 and all(target.lies_in == "picture" for target in moving):
+            shapes = {target.name: labels[target.name] for target in moving}
+            upright = all(getattr(target, "upright", True) for target in moving)
+            seen, shapes = moved_together(views, name, inputs, shapes, rng, upright=upright)
+            return seen, {**labels, **shapes}
         state = rng.get_state()
         changed: dict[str, Tensor] = {}
         moved = dict(labels)

@@ -107,6 +107,8 @@ class Target(ABC):
     references: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar[Recipe] = Recipe()
     supports: ClassVar[frozenset[str]] = EVERYTHING
+    lies_in: ClassVar[str] = ""
+    """The kind of what it lies in, "picture", where several such labels of a row must move together; else nothing."""
 
     name: str
 

@@ -67,6 +67,7 @@ class BoxTarget(StructuredTarget):
     head: ClassVar[str] = "centres"
     recipe: ClassVar[Recipe] = Recipe(batch_size=8, average=0.998, backbone="pyramid")
     supports: ClassVar[frozenset[str]] = EVERYTHING
+    lies_in: ClassVar[str] = "picture"
     endings: ClassVar[tuple[str, ...]] = (".json",)
 
     names: tuple[str, ...]
@@ -224,6 +225,7 @@ class BoxTarget(StructuredTarget):
 
     def distillation_loss(self, student: CentreMaps, teacher: CentreMaps, temperature: float) -> Tensor:
         """Cross-entropy of the heat at `temperature`, and the L1 distance of the sides at the teacher's centres."""
+        teacher = centres.resampled(teacher, *student.heat.shape[2:])
         wanted = (teacher.heat.float() / temperature).sigmoid()
         heat = F.binary_cross_entropy_with_logits(student.heat.float() / temperature, wanted, reduction="none")
         hot = teacher.heat.float().sigmoid().amax(1, keepdim=True)

@@ -5,6 +5,7 @@ Boxes are [rows, most, 5]: class, left, top, right, bottom, the sides as parts o
 stands for a small square of the picture.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -135,6 +136,18 @@ def _learned(boxes: Tensor, classes: int, height: int, width: int) -> Tensor | N
     doubtful = boxes.clone()
     doubtful[..., 0] = torch.where(boxes[..., 0] <= DOUBTFUL, DOUBTFUL - boxes[..., 0], NONE)
     return (heat_of(doubtful, classes, height, width) < NEAR).float()
+
+
+def resampled(maps: CentreMaps, height: int, width: int) -> CentreMaps:
+    """The maps at another size, in whose places the sides are."""
+    rows, columns = maps.heat.shape[2:]
+    if (rows, columns) == (height, width):
+        return maps
+    heat = F.interpolate(maps.heat.float(), (height, width), mode="bilinear", align_corners=False)
+    x, y, wide, high = F.interpolate(maps.sides.float(), (height, width), mode="nearest-exact").unbind(1)
+    across, along = width / columns, height / rows
+    sides = (x * across, y * along, wide + math.log(across), high + math.log(along))
+    return CentreMaps(heat, torch.stack(sides, dim=1))
 
 
 def peaks_of(maps: CentreMaps, most: int) -> Tensor:

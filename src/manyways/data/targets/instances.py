@@ -14,7 +14,7 @@ from manyways.checked_json import described
 from manyways.data.data import Data
 from manyways.data.storage import chunks_of
 from manyways.data.targets import instances_maps as maps
-from manyways.data.targets._masked import PixelTarget, height_and_width, overlaps_of
+from manyways.data.targets._masked import PixelTarget, common_part, height_and_width, overlaps_of
 from manyways.errors import DataError, ModelError
 from manyways.metrics import fraction
 
@@ -85,6 +85,7 @@ class InstanceTarget(PixelTarget):
 
     def distillation_loss(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """The cross-entropy of the student's pixels against the teacher's at `temperature`, summed over outputs."""
+        student, teacher = common_part(student, teacher)
         wanted = (teacher.float() / temperature).sigmoid()
         wrong = F.binary_cross_entropy_with_logits(student.float() / temperature, wanted, reduction="none")
         return wrong.sum(1).mean() * temperature**2

@@ -13,7 +13,7 @@ from torch import Tensor
 from manyways.checked_json import described
 from manyways.data.data import Data
 from manyways.data.storage import chunks_of
-from manyways.data.targets._masked import PixelTarget, height_and_width, overlaps_of
+from manyways.data.targets._masked import PixelTarget, common_part, height_and_width, overlaps_of
 from manyways.data.targets.instances_maps import dice_losses
 from manyways.errors import DataError, ModelError
 from manyways.metrics import fraction
@@ -139,6 +139,7 @@ class MaskTarget(PixelTarget):
 
     def distillation_loss(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """The cross-entropy of the student's pixels against the teacher's, both at `temperature`."""
+        student, teacher = common_part(student, teacher)
         wanted = self.shares(teacher.float() / temperature)
         scaled = student.float() / temperature
         if self.maps == 1:

@@ -1,6 +1,6 @@
 """Views of pictures together with what lies in them: boxes and masks move as the picture does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -87,7 +87,21 @@ def moved_masks(
     *,
     upright: bool = True,
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """The view `name` of a batch whose labels are masks [rows, height, width]: the same square of both, moved alike.
+    """The view `name` of a batch whose labels are masks [rows, height, width]; see `moved_together`."""
+    seen, moved = moved_together(views, name, inputs, {"mask": labels}, rng, upright=upright)
+    return seen, moved["mask"]
+
+
+def moved_together(
+    views: "Views",
+    name: str,
+    inputs: Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
+    rng: torch.Generator,
+    *,
+    upright: bool = True,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The view `name` of a batch whose labels are masks [rows, height, width] and boxes [rows, most, 5], moved alike.
 
     A square of 128 pixels at any place, the whole where pictures are smaller, mirrored left to right with probability
     1/2 (weak), or as any of the eight turns and mirrors of it (dihedral; weak, too, unless pictures are `upright`).
@@ -95,9 +109,9 @@ def moved_masks(
     """
     picture, spec, seen = _picture(views, name, inputs, rng)
     if name not in (UPRIGHT, ANY_WAY_UP, *COLOURED):
-        return seen, labels
-    images, device = inputs[picture], labels.device
-    rows, height, width = len(images), *labels.shape[1:]
+        return seen, dict(labels)
+    images, device = inputs[picture], inputs[picture].device
+    rows, height, width = len(images), *images.shape[2:]
     side = (min(CROP, height), min(CROP, width))
     top, left = integers(rng, rows, 0, height - side[0], device), integers(rng, rows, 0, width - side[1], device)
     mirrored = coin(rng, rows, 0.5, device)
@@ -108,10 +122,33 @@ def moved_masks(
         turns = turns // 2 * 2
     moves = list(zip(top.tolist(), left.tolist(), mirrored.tolist(), turns.tolist(), strict=True))
     pixels = torch.stack([_moved(image, side, *move) for image, move in zip(images, moves, strict=True)])
-    masks = torch.stack([_moved(mask, side, *move) for mask, move in zip(labels, moves, strict=True)])
+    moved = {key: _with_square(label, (height, width), side, moves) for key, label in labels.items()}
     if name in COLOURED:
         pixels = ImagePhotometric(ImageSpec(spec.channels, *side))(as_float(pixels), rng)
-    return {**seen, picture: pixels}, masks
+    return {**seen, picture: pixels}, moved
+
+
+Move = tuple[int, int, bool, int]
+"""The move of a square: its top and left, True if it is mirrored left to right, and quarter turns after that."""
+
+
+def _with_square(label: Tensor, size: tuple[int, int], side: tuple[int, int], moves: Sequence[Move]) -> Tensor:
+    """Masks or boxes as they lie in the squares of `side` that were moved, of pictures of `size`."""
+    if not _are_boxes(label):
+        return torch.stack([_moved(mask, side, *move) for mask, move in zip(label, moves, strict=True)])
+    top, left, mirrored, turns = (torch.tensor(each, device=label.device) for each in zip(*moves, strict=True))
+    (height, width), (down, across) = size, side
+    frame = (left / width, top / height, torch.full_like(left, across) / width, torch.full_like(top, down) / height)
+    boxes = _cut(label, frame, mirrored, torch.zeros_like(mirrored))
+    for quarter in (1, 2, 3):  # each turns what is left to turn by a quarter, counter-clockwise
+        code, low_x, low_y, high_x, high_y = boxes.unbind(-1)
+        turned = torch.stack((code, low_y, 1 - high_x, high_y, 1 - low_x), dim=-1)
+        boxes = torch.where((turns >= quarter)[:, None, None], turned, boxes)
+    return boxes
+
+
+def _are_boxes(label: Tensor) -> bool:
+    return label.is_floating_point()
 
 
 def in_place(views: "Views", name: str, inputs: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """Networks from one encoded modality to features, found by name in the files of this folder."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from manyways.data.specs import Spec
@@ -25,12 +27,15 @@ def make_backbone(name: str, spec: Spec, size: float = 1.0) -> Backbone:
     if name == "auto":
         return BACKBONES.find(spec.backbone).for_spec(spec, size)
     if name not in BACKBONES and ("/" in name or Path(name).is_dir()):
+        from manyways.models.backbones.pair_reader import load_pair
         from manyways.models.backbones.pretrained import load_pretrained
         from manyways.models.backbones.pretrained_words import load_words
 
         if size != 1.0:
             raise ParameterError(f"size must be 1.0 for the checkpoint {name!r}, which has its own; got {size}.")
-        return load_words(name, spec) if spec.kind == "words" else load_pretrained(name, spec, to_train=True)
+        loaders: dict[str, Callable[[str, Spec], Backbone]] = {"pair": load_pair, "words": load_words}
+        load = loaders.get(spec.kind, partial(load_pretrained, to_train=True))
+        return load(name, spec)
     if name in BACKBONES:
         return BACKBONES.find(name).for_spec(spec, size)
     raise ParameterError(

@@ -13,32 +13,25 @@ from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_w
 from manyways.models.backbones.resnet import Block
 from manyways.models.backbones.tokens import Tokens, of_map
 
-STRIDE = 4
-"""Pixels of the picture to a place of the map, along each side."""
-FINEST = 2
-"""The first stage that the pyramid reads: its stride is that of the map."""
-
 
 class Pyramid(ImageBackbone):
     """Feature pyramid network (Lin et al., 2017) on residual stages, each of which halves the resolution.
 
-    The stages from a quarter of the resolution on are brought to `width` channels and added from the coarsest to the
-    finest, which is smoothed and gives the tokens. Pictures may be of any size.
+    The stages are brought to `width` channels and added from the coarsest to the finest, a quarter of the picture along
+    each side, which is smoothed and gives the tokens. Pictures may be of any size.
 
-    stem: Channels of the first convolution, at full resolution. widths: Channels of the stages. width: Features of a
-    token.
+    stem: Channels of the first convolution, which halves the resolution as well. widths: Channels of the stages. width:
+    Features of a token.
     """
 
     name: ClassVar[str] = "pyramid"
-    stride: ClassVar[int] = STRIDE
 
     def __init__(self, channels: int, stem: int, widths: Sequence[int], width: int) -> None:
         super().__init__(width, channels=channels, stem=stem, widths=list(widths), width=width)
-        self.stem = conv(channels, stem)
+        self.stem = conv(channels, stem, stride=2)
         self.stages = nn.ModuleList(Block(before, after, stride=2) for before, after in pairwise([stem, *widths]))
-        lateral = widths[FINEST - 1 :]
-        self.norms = nn.ModuleList(BatchNorm(channels) for channels in lateral)
-        self.laterals = nn.ModuleList(conv(channels, width, kernel=1) for channels in lateral)
+        self.norms = nn.ModuleList(BatchNorm(each) for each in widths)
+        self.laterals = nn.ModuleList(conv(each, width, kernel=1) for each in widths)
         self.smooth = conv(width, width)
         self.last = BatchNorm(width)
 
@@ -60,7 +53,7 @@ class Pyramid(ImageBackbone):
             hidden = stage(hidden)
             maps.append(hidden)
         merged: Tensor | None = None
-        levels = zip(maps[FINEST - 1 :], self.norms, self.laterals, strict=True)
+        levels = zip(maps, self.norms, self.laterals, strict=True)
         for level, norm, lateral in reversed(list(levels)):
             here: Tensor = lateral(F.relu(norm(level)))
             merged = here if merged is None else here + F.interpolate(merged, size=here.shape[2:])

@@ -24,7 +24,6 @@ class UNet(ImageBackbone):
     """
 
     name: ClassVar[str] = "unet"
-    stride: ClassVar[int] = 1
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__(widths[0], channels=channels, widths=list(widths))
