@@ -57,7 +57,7 @@ def captions(place: Path, steps: int) -> None:
     clip: Any = mw.CLIP().fit(pairs, budget=f"{steps} steps", seed=0)
     pictures = clip.embed(pairs.test, "image")
     for name, texts in (("what was written", written), ("the true name", data.test.take("says"))):
-        nearest = np.argsort(-(clip.embed([str(text) for text in texts], "says") @ pictures.T), axis=1)
+        nearest = np.argsort(-(clip.embed([str(text) or "nothing" for text in texts], "says") @ pictures.T), axis=1)
         places = (nearest == np.arange(len(nearest))[:, None]).argmax(1)
         hits = ", ".join(f"at {count}: {(places < count).mean():.3f}" for count in (1, 5, 10))
         print(f"the right one of {len(places)} pictures by {name}: {hits}")

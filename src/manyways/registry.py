@@ -124,7 +124,7 @@ class Registry(Generic[T]):
         for entry in entries:
             key = normal(self.name_of(entry))
             other = self._entries.setdefault(key, entry)
-            if other is entry:
+            if other is entry or (not isinstance(entry, type) and other == entry):
                 self._places.setdefault(key, place)
                 continue
             clash = f"Two {self.group} are called {self.name_of(entry)!r}"

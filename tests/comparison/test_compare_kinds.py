@@ -63,7 +63,7 @@ def test_a_federation_stands_beside_what_sees_all_rows() -> None:
     assert "fed-avg" not in tried(mw.read("wine"))
     found = compare(data, methods=["fed-avg(local_steps=5)", "supervised"], budget="120 steps", seeds=1, workers=0)
     fed, plain = (next(e for e in found.entries if e.name.startswith(name)) for name in ("fed-avg", "supervised"))
-    assert fed.needs == ("input", "class-or-number", "client")
+    assert fed.needs == ("input", "label", "client")
     assert plain.score > 0.9
     assert fed.score > 0.7
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.kinds.boxes import BOXES
+from manyways.data.kinds.span import SPAN
 from manyways.data.read import read
 
 COUNT, LABELLED = 48, 20
@@ -93,6 +94,21 @@ def _instances(rng: np.random.Generator) -> Data:
     return _labelled(Column("picture", "image", pixels), Column("label", "instances", masks))
 
 
+def _span(rng: np.random.Generator) -> Data:
+    """The first word answers the one question, the last the other."""
+    sentences = _sentences(rng)
+    first = rng.random(COUNT) < 0.5
+    answers = [
+        {"text": [words[0]], "start": [0]} if asks else {"text": [words[-1]], "start": [len(" ".join(words[:-1])) + 1]}
+        for words, asks in zip(sentences, first, strict=True)
+    ]
+    return _labelled(
+        _column("context", "text", [" ".join(words) for words in sentences]),
+        _column("question", "text", ["who is it that sees" if asks else "what is it that is seen" for asks in first]),
+        Column("label", "span", SPAN.labels("label", answers)),
+    )
+
+
 def _forecast(rng: np.random.Generator) -> Data:
     count = COUNT + 20
     days = (np.datetime64("2024-01-01") + np.arange(count)).astype(str).tolist()
@@ -107,6 +123,7 @@ LABEL_KINDS: Mapping[str, Callable[[np.random.Generator], Data]] = {
     "label of boxes": _boxes,
     "label of mask": _mask,
     "label of instances": _instances,
+    "label of span": _span,
     "label of forecast": _forecast,
 }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.columns import Column
 from manyways.data.data import Data, with_label_kind
 from manyways.data.parts import TEST
-from manyways.data.targets import NumberTarget, Target, Targets, check_labels
+from manyways.data.targets import NumberTarget, Target, Targets, check_labels, record
 from manyways.errors import DataError
 
 
@@ -118,25 +118,23 @@ def test_several_labels_are_codes_and_standardised_numbers() -> None:
     data = several().hide(np.array([5]))
     targets = Targets.fit(data)
     assert targets.names == ("kind", "size")
-    assert targets.widths == [2, 1]
     assert targets.width == 3
     encoded = targets.encode(data)
-    assert encoded.dtype == np.float32
-    assert encoded[:, 0].tolist()[:2] == [0, 1]
-    assert np.isnan(encoded[[2, 5], 0]).all()
-    assert np.isnan(encoded[[1, 5], 1]).all()
+    assert encoded["kind"].tolist() == [0, 1, -1, 0, 1, -1]
+    assert np.isnan(encoded["size"][[1, 5]]).all()
     seen = np.array([1.0, 3.0, 5.0, 1.0])
-    assert encoded[[0, 2, 3, 4], 1] == pytest.approx((seen - seen.mean()) / seen.std())
+    assert encoded["size"][[0, 2, 3, 4]] == pytest.approx((seen - seen.mean()) / seen.std())
     assert Targets.from_json(targets.to_json()) == targets
 
 
-def test_several_outputs_are_a_field_each() -> None:
-    targets = Targets.fit(several())
-    said = targets.predict(np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 1.0]], np.float32))
-    assert said["kind"].tolist() == ["b", "a"]
-    assert said["size"] == pytest.approx([targets.members[1].mean, targets.members[1].mean + targets.members[1].scale])
-    assert said[0].tolist()[0] == "b"
-    assert len(targets.predict(np.zeros((0, 3), np.float32))) == 0
+def test_several_predictions_are_a_field_each() -> None:
+    kind, size = Targets.fit(several()).members
+    outputs = np.array([[0.1, 0.9], [2.0, 1.0]], np.float32), np.array([[0.0], [1.0]], np.float32)
+    rows = record({"kind": kind.predict(outputs[0]), "size": size.predict(outputs[1])})
+    assert rows["kind"].tolist() == ["b", "a"]
+    assert rows["size"] == pytest.approx([size.mean, size.mean + size.scale])
+    assert rows[0].tolist()[0] == "b"
+    assert len(record({"kind": kind.predict(outputs[0][:0])})) == 0
 
 
 def test_each_of_several_labels_is_checked() -> None:

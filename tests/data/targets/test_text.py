@@ -70,7 +70,12 @@ def test_few_texts_that_come_again_and_short_ones_are_classes() -> None:
         "y": ["a very long class name", "and another one here"] * 20,
     }
     assert mw.read(rows, label="y").label.kind == "category"
-    names = {"x": [float(row) for row in range(40)], "y": [f"name {row}" for row in range(40)]}
+    texts = {
+        "x": [row * 0.5 for row in range(40)],
+        "y": [f"the answer is {row}" for row in range(39)] + ["it has\ta tab in it"],
+    }
+    assert mw.read(texts, label="y").label.kind == "text"
+    names = {"x": [row * 0.5 for row in range(40)], "y": [f"name {row}" for row in range(40)]}
     assert mw.read(names, label="y").label.kind == "category"
     assert mw.read(names, label="y", kinds={"y": "text"}).label.kind == "text"
 

@@ -8,10 +8,11 @@ from manyways.comparison.exhibits import Exhibit, Matrix
 from manyways.comparison.results import Best, Entry
 from manyways.comparison.showcase import showcase
 from manyways.comparison.tasks.base import TEST_ROWS, Task
+from manyways.comparison.wording import metric_words
 from manyways.data.data import Data
 from manyways.data.targets import TARGETS, Target, kind_of
 from manyways.methods.online.no_change import NoChange
-from manyways.metrics import plain_metric
+from manyways.metrics import is_fraction, plain_metric
 from manyways.models.labels_predictor import LabelsPredictor
 from manyways.models.model import Model
 from manyways.models.networks import sharing_of
@@ -109,8 +110,10 @@ class SeveralLabels(Task):
         if not columns:
             return ()
         values = tuple(tuple(entry.metrics.get(name) for name in columns) for entry in scored)
-        percent = all(plain_metric(name) == usual[0] for name in columns)
-        titles = tuple(name.partition(" of ")[2] if percent else name for name in columns)
+        metrics = {plain_metric(name) for name in columns}
+        percent = all(map(is_fraction, metrics))
+        titles = tuple(name.partition(" of ")[2] if len(metrics) == 1 else name for name in columns)
         matrix = Matrix(tuple(entry.title for entry in scored), titles, values, "way of learning", "label", percent)
-        note = f"{'Accuracy' if percent else 'The usual score'} of each label on the test rows that have it."
+        shared = metric_words(metrics.pop()).capitalize() if len(metrics) == 1 else "The usual score"
+        note = f"{shared} of each label on the test rows that have it."
         return (Exhibit("Label by label", note, matrix=matrix),)

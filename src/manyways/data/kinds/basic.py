@@ -104,12 +104,11 @@ class Text(ColumnKind):
     def fits_label(self, values: NDArray[Any]) -> bool:
         """True for texts of three words or more on average, most of which are distinct: they are written, not chosen.
 
-        JSON, such as lists, is none.
+        JSON, such as lists, and lists with tabs are none.
         """
         known = [str(value) for value in first_values(values) if value is not None]
-        if not self.fits(values) or any(text[:1] in ("[", "{") or "\t" in text for text in known):
-            return False
-        return len(set(known)) * 2 > len(known)
+        lists = sum(text[:1] in ("[", "{") or "\t" in text for text in known)
+        return self.fits(values) and lists * 2 < len(known) and len(set(known)) * 2 > len(known)
 
     def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         if values.dtype.kind != "O":

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ SNIFFED = frozenset({".txt", ".train", ".testa", ".testb", ".dev", ".test"})
 """Endings of files that may be such, as those of CoNLL-2003 are, if their first lines look like it."""
 LOOKED_AT = 200
 """Lines of such a file that are looked at."""
+LONGEST_LINE = 500
+"""Bytes that they have on average at most."""
 LABELS = ("tree", "entities", "upos", "tags")
 """Columns that are the label where none is named, the first of them that is there; else the last column."""
 
@@ -83,7 +84,11 @@ def _is_one(path: Path) -> bool:
     if suffix(path) not in SNIFFED:
         return False
     with open_binary(path) as file:
-        return is_tagged_text(line.decode("utf-8", "replace") for line in islice(file, LOOKED_AT))
+        # No more than a beginning: a file without a line's end may be larger than memory.
+        beginning = file.read(LOOKED_AT * LONGEST_LINE)
+    lines = beginning.decode("utf-8", "replace").splitlines()
+    cut = len(beginning) == LOOKED_AT * LONGEST_LINE  # in the middle of the last line
+    return is_tagged_text((lines[:-1] if cut else lines)[:LOOKED_AT])
 
 
 def _table(path: Path, sentences: Sentences, options: Options) -> RawTable:

@@ -19,13 +19,12 @@ from manyways.data.encoding import InputEncoding
 from manyways.data.inference.spans import text_of
 from manyways.data.kinds.span import SPAN
 from manyways.data.spans import exact_match, spans_of, token_f1
-from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, DISTILLATION, Recipe
+from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, DISTILLATION, PSEUDO_LABELS, Recipe
 from manyways.data.targets.structured import Prediction, Structure, StructuredTarget
 from manyways.errors import DataError, ModelError
 from manyways.metrics import Metric
 
 F1 = Metric("answer_f1", low=0.0, high=1.0, fraction=True)
-EXACT_MATCH = Metric("exact_match", low=0.0, high=1.0, fraction=True)
 
 LONGEST = 30
 """Tokens of an answer."""
@@ -64,8 +63,9 @@ class SpanTarget(StructuredTarget):
     task = "question answering"
     metrics = ("answer_f1", "exact_match")
     head = "span"
+    joins_inputs = True
     recipe: ClassVar[Recipe] = Recipe(batch_size=16, sampler="by-length")
-    supports: ClassVar[frozenset[str]] = frozenset({CONSISTENCY, DISTILLATION, CONFIDENCE})
+    supports: ClassVar[frozenset[str]] = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
 
     question: str = ""
     context: str = ""
@@ -171,6 +171,12 @@ class SpanTarget(StructuredTarget):
             wanted = (theirs / temperature).softmax(1).detach()
             total = total - (wanted * (ours / temperature).log_softmax(1)).sum(1).mean() / 2
         return temperature**2 * total
+
+    def pseudo_labels_of(self, outputs: SpanOutputs, threshold: float) -> tuple[Tensor, Tensor]:
+        guesses = self.predictions(outputs)
+        sure = torch.tensor([each.confidence >= threshold for each in guesses], device=outputs.start.device)
+        codes = torch.from_numpy(np.stack([each.code for each in guesses])).to(outputs.start.device)
+        return codes.where(sure[:, None], UNLABELLED), sure.float()
 
     def to_json(self) -> dict[str, Any]:
         return {

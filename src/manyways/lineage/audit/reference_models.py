@@ -97,7 +97,7 @@ def _population(
     """Train all members at once: every step takes a batch of its own half for each."""
     encoded, labels = model.inputs.encode(rows), torch.from_numpy(target.encode(rows))
     stated, steps = model.lineage.method, model.lineage.steps
-    size, rate = int(stated.get("batch_size", BATCH)), float(stated.get("learning_rate", RATE))
+    size, rate = int(stated.get("batch_size") or BATCH), float(stated.get("learning_rate", RATE))
     members = Population(_fresh(model, seed), len(halves))
     with torch.no_grad():
         for number in range(len(halves)):

@@ -84,8 +84,9 @@ def next_words(saved: Saved) -> tuple[str, ...] | None:
 
 def any_of(gives: Iterable[str]) -> str:
     """Words of `gives`, any of which will do, as the object of a sentence: "embed or predictions"."""
-    labels, given = predictions(), frozenset(gives)
-    return " or ".join(sorted(given - labels | {"predictions"} if labels <= given else given))
+    given = frozenset(gives)
+    labels = predictions() if predictions(structured=False) <= given else frozenset()
+    return " or ".join(sorted(given - labels | ({"predictions"} if labels else frozenset())))
 
 
 def words(*fixed: str) -> Callable[[], frozenset[str]]:
