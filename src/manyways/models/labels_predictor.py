@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manyways.data.categories import as_objects
 from manyways.data.encoding import InputEncoding
 from manyways.data.targets import Prediction, StructuredTarget, Target, Targets, record
 from manyways.errors import DataError, ModelError
@@ -50,12 +49,12 @@ class LabelsPredictor(Model):
     def predict(self, source: "Source") -> NDArray[Any]:
         """The labels of each row: a structured array [rows] with a field for each label.
 
-        That is a class or a number, or what `Target.decode` gives of a label with a structure.
+        That is a class or a number, or what `StructuredTarget.decode_rows` gives of a label with a structure.
         """
         data = inputs_of(source, self.inputs)
         warn_of_unseen(data, self.inputs)
         predicted = self.raw(data)
-        return record({target.name: _decoded(target, predicted[target.name]) for target in self.targets.members})
+        return record({target.name: _decoded(target, predicted[target.name], data) for target in self.targets.members})
 
     def outputs(self, source: "Source") -> NDArray[np.float32]:
         """The raw outputs of all labels side by side, float32 [rows, outputs], in the order of `targets`.
@@ -221,11 +220,11 @@ class LabelsPredictor(Model):
         return cls(network=network, inputs=inputs, targets=targets, gives=gives, lineage=lineage)
 
 
-def _decoded(target: Target, predicted: Raw) -> NDArray[Any]:
+def _decoded(target: Target, predicted: Raw, rows: "Data") -> NDArray[Any]:
     """Labels as the data has them."""
-    if isinstance(predicted, list):
-        return as_objects([target.decode(each.code[None])[0] for each in predicted])
-    return target.predict(predicted)
+    if isinstance(target, StructuredTarget) and isinstance(predicted, list):
+        return target.decode_rows([each.code for each in predicted], rows)
+    return target.predict(np.asarray(predicted))
 
 
 def _scores(

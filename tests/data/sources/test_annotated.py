@@ -322,3 +322,15 @@ def test_a_folder_of_instances_gives_several_labels(tmp_path: Path) -> None:
     data = mw.read(tmp_path, label=("instances", "boxes"))
     assert [(column.name, column.kind) for column in data.labels] == [("instances", "instances"), ("boxes", "boxes")]
     assert [len(boxes_in(cell)) for cell in data.take("boxes")] == data.take("instances").max(axis=(1, 2)).tolist()
+
+
+def test_folders_say_the_part_and_names_of_pictures_do_not(tmp_path: Path) -> None:
+    voc(tmp_path / "voc", "test_1", ("cat", 1, 2, 30, 18))
+    yolo(tmp_path / "yolo", "test 2", "0 0.5 0.5 0.5 0.5")
+    picture(tmp_path / "flat" / "images" / "test.png")
+    mask(tmp_path / "flat" / "masks" / "test.png", np.ones((20, 40), np.uint8))
+    instances(tmp_path / "each" / "train", "test")
+    instances(tmp_path / "each" / "test", "a")
+    for folder, tested in (("voc", 0), ("yolo", 0), ("flat", 0), ("each", 1)):
+        data = mw.read(tmp_path / folder)
+        assert (len(data.training), len(data.test)) == (1, tested), folder

@@ -232,3 +232,14 @@ def test_models_of_the_first_version_are_loaded(tmp_path: Path) -> None:
         inputs = made.inputs.encode(digits.test).batch(np.arange(5), torch.device("cpu"))
         ours, theirs = made.network(inputs), network.eval()(inputs)
         assert all(torch.equal(ours[name], theirs[name]) for name in targets.names)
+
+
+def test_boxes_are_given_in_the_pixels_of_each_picture() -> None:
+    """As the model of the boxes alone gives them, whatever size pictures came to."""
+    images = np.random.default_rng(0).integers(0, 255, (8, 20, 40, 3), np.uint8)
+    rows = {"image": images, "boxes": [[["cell", 4, 2, 20, 10]]] * 8, "kind": ["a", "b"] * 4}
+    table = mw.read(rows, label=("boxes", "kind"), kinds={"boxes": "boxes"}, image_size=(32, 32))
+    made = MultiTask(size=0.25, batch_size=4).fit(table, budget="2 steps")
+    assert isinstance(made, LabelsPredictor)
+    alone = made.only("boxes").predict(table)
+    assert [list(each) for each in made.predict(table)["boxes"]] == [list(each) for each in alone]

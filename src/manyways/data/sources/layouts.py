@@ -95,8 +95,8 @@ def _while_equal(first: "tuple[str, ...] | list[str]", second: "tuple[str, ...] 
 
 
 def part_in(path: Path, root: Path) -> int:
-    """The part that a folder between `root` and `path`, or its name, speaks of: train2017, valid; else training."""
-    for word in path.relative_to(root).with_suffix("").parts:
+    """The part that a folder between `root` and `path`, or its own name, speaks of: train2017, valid; else training."""
+    for word in path.relative_to(root).parts:
         tokens = word.lower().replace("-", " ").replace("_", " ").replace(".", " ").split()
         for token in tokens:
             if (part := PART_WORDS.get(token.rstrip("0123456789"))) is not None:

@@ -73,12 +73,18 @@ def load(source: Path, options: Options) -> Raw:
 def _side_by_side(images: Path, masks: Path, root: Path) -> Iterator[Annotated]:
     by_stem = {_plain(path.stem): path for path in _pictures_in(masks)}
     for path in _pictures_in(images):
-        yield Annotated(path.relative_to(root).as_posix(), path, mask=by_stem.get(path.stem), part=part_in(path, root))
+        yield Annotated(
+            path.relative_to(root).as_posix(), path, mask=by_stem.get(path.stem), part=part_in(path.parent, root)
+        )
 
 
 def _with_instances(images: Path, masks: Path, root: Path, boxes: bool) -> Annotated:
     files, name = _pictures_in(images), images.parent.relative_to(root).as_posix()
-    row = Annotated(name, files[0] if files else None, part=part_in(images.parent, root))
+    row = Annotated(
+        name,
+        files[0] if files else None,
+        part=TRAINING if images.parent == root else part_in(images.parent.parent, root),
+    )
     mask: MaskItem = tuple(_pictures_in(masks))
     if len(files) > 1:
         return with_problem(row, ValueError(f"there are {len(files)} pictures in {images.name}, one is needed"))

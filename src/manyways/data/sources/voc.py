@@ -52,7 +52,7 @@ def load(source: Path, options: Options) -> Raw:
         for path in pictures.files:
             if path not in annotated:
                 name = path.relative_to(source).as_posix()
-                rows[name] = Annotated(name, path, part=part_in(path, source))
+                rows[name] = Annotated(name, path, part=part_in(path.parent, source))
         chosen = list(rows.values())
     else:
         by_stem = {Path(name).stem: row for name, row in rows.items()}
@@ -75,7 +75,7 @@ def _rows(root: Path, pictures: Pictures) -> Iterator[Annotated]:
     for path in files_below(root):
         if path.suffix.lower() != ".xml":
             continue
-        row = Annotated(path.relative_to(root).as_posix(), None, part=part_in(path, root))
+        row = Annotated(path.relative_to(root).as_posix(), None, part=part_in(path.parent, root))
         try:
             tree = xml_files.read(path)
             if tree.tag == ROOT:

@@ -46,7 +46,7 @@ def load(source: Path, options: Options) -> Raw:
 
 def _row(path: Path, root: Path, names: Sequence[str] | None, kind: str) -> Annotated:
     place = path.relative_to(root)
-    row = Annotated(place.as_posix(), path, part=part_in(path, root))
+    row = Annotated(place.as_posix(), path, part=part_in(path.parent, root))
     header = header_of(path)
     if isinstance(header, str):
         return with_problem(row, ValueError(header))
