@@ -8,6 +8,8 @@ from manyways.data.encoders._word_features import SURFACE
 
 SLOTS = 1 + SURFACE
 """Numbers of a word: its own, and those of its surface."""
+SCALE = 3.0
+"""Factor of embeddings: as a step of Adam is as long whatever the gradient, rare words learn so many times as fast."""
 
 
 class WordBag(nn.Module):
@@ -23,7 +25,7 @@ class WordBag(nn.Module):
         """Embeddings [rows, words, width] of encoded words [rows, words, slots], 0 where there is none."""
         bags = x[:, :, :SLOTS].reshape(-1, SLOTS)
         summed = embedding_bag(bags, self.weight, mode="sum", padding_idx=0)
-        return summed.view(*x.shape[:2], -1)
+        return SCALE * summed.view(*x.shape[:2], -1)
 
 
 def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:
