@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from manyways.data.data import Data
+from manyways.data.targets import TARGETS, predictions
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.method import Learned, Method
 from manyways.methods.starts import giver
@@ -72,6 +73,12 @@ class Chain(Method):
         first, *others = self.stages
         if reason := first.lacks(data, model):
             return f"{first}: {reason}"
+        joined = {kind.column_kind for kind in TARGETS.all().values() if kind.joins_inputs}
+        if others and {label.kind for label in data.labels} & joined and not first.gives & predictions():
+            return (
+                f"{first}: it reads each input by itself, and the label {data.labels[0].name!r} is predicted from "
+                f"inputs that are read together. Begin with {others[-1].method_name()}."
+            )
         for stage in others:
             if reason := stage.lacks_of(data):
                 return f"{stage}: {reason}"

@@ -12,7 +12,7 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.data.targets.span import LONGEST, SpanOutputs, SpanTarget, token_places
-from manyways.errors import DataError
+from manyways.errors import DataError, NeedsError
 
 NAMES = ("Ada", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana")
 PLACES = ("Paris", "Rome", "Oslo", "Lima", "Cairo", "Quito", "Delhi", "Perth")
@@ -134,3 +134,9 @@ def test_a_network_from_scratch_answers_and_says_where_there_is_no_answer(tmp_pa
     asked = {"question": ["Where was it?"], "context": ["  Eve went to Oslo in 1950, at last. "]}
     (answer,) = again.predict(asked)
     assert asked["context"][0][answer["start"] :].startswith(answer["text"])
+
+
+@pytest.mark.quick
+def test_a_start_that_read_question_and_text_apart_is_refused() -> None:
+    with pytest.raises(NeedsError, match="inputs that are read together. Begin with supervised"):
+        (mw.SimCLR() >> mw.Supervised()).fit(people(12), budget="2 steps")

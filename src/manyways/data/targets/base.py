@@ -89,6 +89,8 @@ class Target(ABC):
         activation: What turns outputs into predictions: "softmax", "sigmoid" (each output alone) or "identity".
         head: The head that makes its outputs, a name in `manyways.models.heads.HEADS`.
         structured: True if its outputs are no vector a row: see `manyways.data.targets.structured`.
+        joins_inputs: True if it is predicted from inputs that are read together, so that a model which read them apart
+            is no start.
         references: Methods that look at no input and stand in every comparison of such labels, with their titles; those
             of a label of one vector of outputs a row are the comparison's own.
         recipe: Settings that suit it.
@@ -104,6 +106,7 @@ class Target(ABC):
     activation: ClassVar[str]
     head: ClassVar[str] = "linear"
     structured: ClassVar[bool] = False
+    joins_inputs: ClassVar[bool] = False
     references: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar[Recipe] = Recipe()
     supports: ClassVar[frozenset[str]] = EVERYTHING

@@ -63,6 +63,7 @@ class SpanTarget(StructuredTarget):
     task = "question answering"
     metrics = ("answer_f1", "exact_match")
     head = "span"
+    joins_inputs = True
     recipe: ClassVar[Recipe] = Recipe(batch_size=16, sampler="by-length")
     supports: ClassVar[frozenset[str]] = frozenset({CONSISTENCY, DISTILLATION, PSEUDO_LABELS, CONFIDENCE})
 

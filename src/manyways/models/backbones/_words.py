@@ -8,6 +8,8 @@ from manyways.data.encoders._word_features import SURFACE
 
 SLOTS = 1 + SURFACE
 """Numbers of a word: its own, and those of its surface."""
+SCALE = 3.0
+"""Factor of embeddings: as a step of Adam is as long whatever the gradient, rare words learn so many times as fast."""
 
 
 class WordBag(nn.Module):
@@ -23,21 +25,7 @@ class WordBag(nn.Module):
         """Embeddings [rows, words, width] of encoded words [rows, words, slots], 0 where there is none."""
         bags = x[:, :, :SLOTS].reshape(-1, SLOTS)
         summed = embedding_bag(bags, self.weight, mode="sum", padding_idx=0)
-        return summed.view(*x.shape[:2], -1)
-
-
-class SharedDropout(nn.Module):
-    """Dropout of the same features at all positions of a row (Gal & Ghahramani 2016), of [rows, positions, width]."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.rate:
-            return x
-        kept = torch.empty(len(x), 1, x.shape[2], dtype=x.dtype, device=x.device).bernoulli_(1 - self.rate)
-        return x * kept.div_(1 - self.rate)
+        return SCALE * summed.view(*x.shape[:2], -1)
 
 
 def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:

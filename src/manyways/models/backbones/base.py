@@ -25,6 +25,8 @@ class Backbone(nn.Module, ABC):
     """Name in the registry."""
     kinds: ClassVar[tuple[str, ...]]
     """The kinds of `Spec` that it can read."""
+    vectorises: ClassVar[bool] = True
+    """False if torch.func.vmap cannot run it, so that networks of a population run one by one."""
     width: int
     """Number of features."""
     config: dict[str, Any]

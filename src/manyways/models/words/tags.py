@@ -10,7 +10,7 @@ from manyways.data.targets._chain import Chain, legal_chain
 from manyways.data.targets.tags import TagScores, TagsTarget
 from manyways.errors import ModelError
 from manyways.models.backbones.tokens import Tokens
-from manyways.models.words.base import DROPOUT, WordsHead, words_input
+from manyways.models.words.base import WordsHead, words_input
 
 if TYPE_CHECKING:
     from manyways.data.targets import StructuredTarget
@@ -22,11 +22,10 @@ class TagsHead(WordsHead):
 
     name = "tags"
 
-    def __init__(self, width: int, tags: int, input: str, dropout: float = DROPOUT) -> None:
+    def __init__(self, width: int, tags: int, input: str) -> None:
         super().__init__()
-        self.config = {"width": width, "tags": tags, "input": input, "dropout": dropout}
+        self.config = {"width": width, "tags": tags, "input": input}
         self.width, self.input = width, input
-        self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, tags)
 
     @classmethod
@@ -35,7 +34,7 @@ class TagsHead(WordsHead):
 
     def from_tokens(self, tokens: Mapping[str, Tokens]) -> TagScores:
         features, mask = self.words(tokens)
-        return TagScores(self.linear(self.dropout(features)), mask)
+        return TagScores(self.linear(features), mask)
 
 
 class CRFHead(TagsHead):
@@ -48,8 +47,8 @@ class CRFHead(TagsHead):
     legal_start: Tensor
     legal_step: Tensor
 
-    def __init__(self, width: int, tags: int, input: str, dropout: float = DROPOUT) -> None:
-        super().__init__(width, tags, input, dropout)
+    def __init__(self, width: int, tags: int, input: str) -> None:
+        super().__init__(width, tags, input)
         self.start = nn.Parameter(torch.zeros(tags))
         self.step = nn.Parameter(torch.zeros(tags, tags))
         self.end = nn.Parameter(torch.zeros(tags))
