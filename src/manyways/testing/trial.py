@@ -94,6 +94,8 @@ class Trial:
             reason = other.method.lacks_of(data) if needs_start else other.method.lacks(data)
             if reason is None and needs_start and not starts(takes(other.method), data):
                 reason = f"no method makes a start of the kind {kind}."
+            elif reason is None and needs_start and kind in LABEL_KINDS:
+                reason = other.method.lacks(data, other.start)
             if reason is None:
                 return other
             reasons.append(reason)

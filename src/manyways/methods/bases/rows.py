@@ -12,7 +12,7 @@ from torch import nn
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.targets import StructuredTarget, Target, Targets
+from manyways.data.targets import StructuredTarget, Target, Targets, kind_of
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
@@ -70,6 +70,18 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
             return super().lacks_of(data.with_inputs(self.only))
         except DataError as error:
             return f"{self.method_name()}.only names what is not there. {error}"
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        if reason := super().lacks(data, model):
+            return reason
+        joined = [label.name for label in data.labels if kind_of(data.with_label(label.name)).joins_inputs]
+        apart = model is not None and (model.target is None or not model.target.joins_inputs)
+        if joined and apart and model is not None:
+            return (
+                f"the label {joined[0]!r} is predicted from inputs that are read together, and {model.lineage.title} "
+                "reads each by itself. Begin with supervised, or name a checkpoint: backbone=FOLDER."
+            )
+        return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         return super().learn(data.with_inputs(self.only) if self.only else data, model, budget, seed, run)
