@@ -223,7 +223,7 @@ def test_what_else_a_process_has_imported_makes_no_difference(
 
 def test_every_text_of_a_method_is_known_to_be_read_or_not() -> None:
     """A new field whose text is a path or a name of the Hub must be among those that are asked about."""
-    inert = {"only", "lora_modules", "classes", "template", "label", "metric"}
+    inert = {"only", "lora_modules", "classes", "template", "label", "metric", "label_weights"}
     inert |= {"grid", "space"}  # their texts stand under the names of the fields that they are for
     for name, kind in all_methods().items():
         for field, annotation in hints(kind).items():

@@ -146,6 +146,10 @@ def test_weights_below_zero_are_refused_with_their_rows() -> None:
 def learner_with(weights: list[float], codes: list[int]) -> object:
     class Looked:
         target = ClassTarget("y", ("a", "b", "c"))
+        rows = range(6)
+
+        def lengths(self) -> list[np.ndarray]:
+            return []
 
     looked = Looked()
     looked.weights, looked.labels = torch.tensor(weights), torch.tensor(codes)  # type: ignore[attr-defined]
@@ -218,7 +222,9 @@ def test_weighted_sampling_without_weights_says_what_to_type() -> None:
     data = Data.from_columns(rows().columns.values(), {"input": ["x"], "label": ["y"]}, name="toy")
     with pytest.raises(NeedsError, match=r"no(ne)?.*weight=\"…\".*class_weight='balanced'"):
         mw.Supervised(sampler="weighted").fit(data, budget=2)
-    with pytest.raises(ParameterError, match="Supervised.sampler must be one of 'epochs', 'weighted', 'balanced'"):
+    with pytest.raises(
+        ParameterError, match="Supervised.sampler must be one of 'auto', 'epochs', 'by-length', 'weighted'"
+    ):
         mw.Supervised(sampler="wieghted")
 
 

@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from manyways.data.encoders._word_features import SURFACE
+from manyways.data.encoders.series import SeriesSpec
+from manyways.data.encoders.words import WordsSpec
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 
 
@@ -29,6 +32,11 @@ SPECS: dict[str, tuple[Spec, Any]] = {
     "vit": images(3, 16),
     "perceptron": (TableSpec(6, ((0, 6),), (0,)), lambda g: torch.randn(4, 5, 6, generator=g)),
     "text-transformer": (TextSpec(50, 7), lambda g: torch.randint(4, 50, (4, 5, 7), generator=g)),
+    "transformer-encoder": (TextSpec(50, 7), lambda g: torch.randint(4, 50, (4, 5, 7), generator=g)),
+    "bilstm": (WordsSpec(60, 6), lambda g: torch.randint(1, 60, (4, 5, 6, 1 + SURFACE), generator=g)),
+    "patch-transformer": (SeriesSpec(2, 24), lambda g: torch.randn(4, 5, 2, 24, generator=g).double()),
+    "pyramid": images(3, 16),
+    "unet": images(1, 16),
     "audio-net": (AudioSpec(8000, 2000), lambda g: torch.randint(-9000, 9000, (4, 5, 2000), generator=g).short()),
 }
 

@@ -30,8 +30,10 @@ def test_every_network_we_ship_is_compared(shipped_specs: Specs) -> None:
     """Those with weights to learn; a checkpoint brings its own network."""
     learn = set()
     for name, kind in BACKBONES.all().items():
+        if "pair" in kind.kinds:  # the outputs that it gives are no vector for each row
+            continue
         specs = [spec for spec, _ in shipped_specs.values() if spec.kind in kind.kinds]
-        if name == "pretrained":
+        if name.startswith("pretrained"):
             with pytest.raises(ParameterError, match="needs a checkpoint"):
                 kind.for_spec(specs[0])
         elif list(kind.for_spec(specs[0]).parameters()):

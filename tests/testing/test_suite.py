@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING, VALIDATION
+from manyways.data.targets import Target
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import NotNegative
@@ -64,8 +65,8 @@ class DeadField(Sound):
 class EncodesEverything(Sound):
     """Fit the encoders on all rows."""
 
-    def start_backbones(self, data: Data, model: Model | None) -> Any:
-        return super().start_backbones(replace(data, part=np.full_like(data.part, TRAINING)), model)
+    def start_backbones(self, data: Data, model: Model | None, target: Target | None = None) -> Any:
+        return super().start_backbones(replace(data, part=np.full_like(data.part, TRAINING)), model, target)
 
 
 @dataclass(frozen=True, kw_only=True)

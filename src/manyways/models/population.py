@@ -58,7 +58,8 @@ class Population(nn.Module, Generic[NetworkT]):
             self.register_buffer(f"buffer|{_key(name)}", _repeat(buffer, members))
         self.names = tuple(own)
         self.buffer_names = tuple(kept)
-        self.register_buffer("decided", torch.tensor(CHOICES[how]))
+        able = all(getattr(part, "vectorises", True) for part in template.modules())
+        self.register_buffer("decided", torch.tensor(CHOICES[how] if able else ONE_BY_ONE))
         self._tied = len(own) < len(list(template.named_parameters(remove_duplicate=False)))
 
     # --- weights -----------------------------------------------------------------------------------

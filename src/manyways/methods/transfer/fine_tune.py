@@ -17,6 +17,7 @@ from manyways.models.language.adapters import without_inserted
 from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint
 from manyways.models.sequences.checkpoint import CheckpointDecoder
+from manyways.training.average import AverageNetwork
 from manyways.training.steps import ParameterGroup
 
 
@@ -56,7 +57,8 @@ class FineTune(Adapting, FromLabels):
         learner = super().begin(data, model, seed)
         if self.lora is not None:
             modules = learner.network.modules()
-            bodies = [part.body for part in modules if isinstance(part, Pretrained | CheckpointDecoder)]
+            parts = [part for part in modules if isinstance(part, Pretrained | CheckpointDecoder)]
+            bodies = [part.body if isinstance(part, Pretrained) else part.frozen() for part in parts]
             if not bodies:
                 raise ParameterError(
                     f"FineTune.lora adapts pretrained backbones of transformers, and here is none; got {self.lora}. "
@@ -64,6 +66,8 @@ class FineTune(Adapting, FromLabels):
                 )
             for body in bodies:
                 self.insert_adapters(body)
+            if learner.average is not None:  # that of the network with its adapters
+                learner.average = AverageNetwork(learner.network, learner.average.decay)
             learner.leave_out_frozen()
         return learner
 

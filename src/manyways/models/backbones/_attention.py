@@ -9,23 +9,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, relu
+from torch.nn.functional import relu
+
+from manyways.models.backbones._layers import SharedDropout
 
 HIDDEN = -1e9
 """Added to the scores of positions that are not there: their weights are exactly 0 beside any others."""
-
-
-class SharedDropout(nn.Module):
-    """Dropout of features [rows, positions, width] with one mask for all positions of a row."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.share:
-            return x
-        return x * dropout(torch.ones_like(x[:, :1]), self.share)
 
 
 class SelfAttention(nn.Module):

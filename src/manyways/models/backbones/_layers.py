@@ -116,6 +116,15 @@ def is_transformed() -> bool:
     return functorch.peek_interpreter_stack() is not None
 
 
+class SharedDropout(nn.Dropout):
+    """Dropout of features [rows, positions, width] with one mask for all positions of a row (Gal & Ghahramani 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        return x * nn.functional.dropout(torch.ones_like(x[:, :1]), self.p)
+
+
 def is_vmapped(x: Tensor) -> bool:
     """True if `x` carries a hidden `torch.vmap` axis: then its values and strides cannot be asked for."""
     functorch: Any = torch._C._functorch

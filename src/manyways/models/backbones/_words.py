@@ -28,20 +28,6 @@ class WordBag(nn.Module):
         return SCALE * summed.view(*x.shape[:2], -1)
 
 
-class SharedDropout(nn.Module):
-    """Dropout of the same features at all positions of a row (Gal & Ghahramani 2016), of [rows, positions, width]."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.rate:
-            return x
-        kept = torch.empty(len(x), 1, x.shape[2], dtype=x.dtype, device=x.device).bernoulli_(1 - self.rate)
-        return x * kept.div_(1 - self.rate)
-
-
 def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:
     """Encoded words [rows, words, slots] without the end that is empty in every row, and where there are words."""
     mask = x[:, :, 0] != 0

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from manyways.data.encoders.words import WordsSpec
 from manyways.data.specs import Spec
-from manyways.models.backbones._layers import parameters_of
-from manyways.models.backbones._words import SharedDropout, WordBag, trimmed
+from manyways.models.backbones._layers import SharedDropout, parameters_of
+from manyways.models.backbones._words import WordBag, trimmed
 from manyways.models.backbones.base import Backbone, require_kind, scaled_width
 from manyways.models.backbones.tokens import Tokens
 
@@ -24,6 +24,7 @@ class BiLSTM(Backbone):
     name: ClassVar[str] = "bilstm"
     kinds: ClassVar[tuple[str, ...]] = ("words",)
     rate: ClassVar[float] = 2.0
+    vectorises = False
 
     def __init__(self, *, vocabulary: int, embedding: int, hidden: int, depth: int, dropout: float) -> None:
         super().__init__(

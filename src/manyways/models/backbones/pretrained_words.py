@@ -10,8 +10,8 @@ from torch.nn.functional import embedding
 from manyways.data.encoders.words import WordsSpec
 from manyways.data.specs import Spec, TextSpec
 from manyways.errors import ParameterError
-from manyways.models.backbones._layers import parameters_of
-from manyways.models.backbones._words import SharedDropout, WordBag, trimmed
+from manyways.models.backbones._layers import SharedDropout, parameters_of
+from manyways.models.backbones._words import WordBag, trimmed
 from manyways.models.backbones.base import Backbone, require_kind
 from manyways.models.backbones.pretrained import Pretrained, load_pretrained
 from manyways.models.backbones.tokens import Tokens

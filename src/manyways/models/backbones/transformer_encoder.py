@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from manyways.data.specs import Spec, TextSpec
-from manyways.models.backbones._attention import EncoderBlock, SharedDropout, hidden_bias, sinusoids
-from manyways.models.backbones._layers import is_vmapped, parameters_of, text_mask, trim_text
+from manyways.models.backbones._attention import EncoderBlock, hidden_bias, sinusoids
+from manyways.models.backbones._layers import SharedDropout, is_vmapped, parameters_of, text_mask, trim_text
 from manyways.models.backbones.base import Backbone, require_kind, scaled_width
 from manyways.models.backbones.tokens import Tokens
 

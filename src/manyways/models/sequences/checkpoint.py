@@ -63,6 +63,11 @@ class CheckpointDecoder(SequenceDecoder[CheckpointState]):
             setattr(self.body.get_submodule(above), last, NoEncoder())
         self.shared = {own[id(each)]: name for name, each in self.body.named_parameters() if id(each) in own}
 
+    def frozen(self) -> nn.Module:
+        """Freeze all weights, and return the part that adapters are put into: the decoder without its output layer."""
+        decoder: nn.Module = self.body.requires_grad_(False).get_decoder()
+        return decoder
+
     def tie(self, encoder: nn.Module) -> None:
         """Let the encoder have the decoder's tensors where the checkpoint shares them."""
         for theirs, ours in self.shared.items():

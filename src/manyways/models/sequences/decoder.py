@@ -11,12 +11,12 @@ from manyways.models.backbones._attention import (
     CrossAttention,
     FeedForward,
     SelfAttention,
-    SharedDropout,
     attended,
     causal_bias,
     hidden_bias,
     sinusoids,
 )
+from manyways.models.backbones._layers import SharedDropout
 from manyways.models.sequences.base import DecodingState, SequenceDecoder
 from manyways.models.sequences.loss import token_losses
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from manyways.data.targets.tree import TreeScores, TreeTarget
 from manyways.errors import ModelError
-from manyways.models.backbones._words import SharedDropout
+from manyways.models.backbones._layers import SharedDropout
 from manyways.models.backbones.tokens import Tokens
 from manyways.models.words.base import DROPOUT, WordsHead, words_input
 
