@@ -18,6 +18,7 @@ from manyways.methods.bases.gradient import GradientMethod, learner_class
 from manyways.methods.fields import Interval, Named
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
+from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.pretrained import Pretrained, checkpoint_tokenizers
 from manyways.models.heads import HEADS, Head, StructuredHead
 from manyways.models.lineage import Lineage
@@ -92,7 +93,9 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
         checkpoints += [part for part in learner.network.modules() if isinstance(part, Head) and part.pretrained]
         known = {id(parameter) for part in checkpoints for parameter in part.parameters()}
         if not known:
-            return super().parameter_groups(learner)
+            rates = {part.rate for part in learner.network.modules() if isinstance(part, Backbone)}
+            factor = max(rates, default=1.0)
+            return [replace(group, rate=factor * group.rate) for group in super().parameter_groups(learner)]
         new = [parameter for parameter in learner.parameters() if id(parameter) not in known]
         old = [parameter for parameter in learner.parameters() if id(parameter) in known]
         groups = [(new, self.learning_rate), (old, PRETRAINED_RATE * self.learning_rate)]

@@ -25,6 +25,8 @@ class Backbone(nn.Module, ABC):
     """Name in the registry."""
     kinds: ClassVar[tuple[str, ...]]
     """The kinds of `Spec` that it can read."""
+    rate: ClassVar[float] = 1.0
+    """The multiple of a method's learning rate at which a network with it learns best from scratch."""
     vectorises: ClassVar[bool] = True
     """False if torch.func.vmap cannot run it, so that networks of a population run one by one."""
     width: int

@@ -23,6 +23,7 @@ class BiLSTM(Backbone):
 
     name: ClassVar[str] = "bilstm"
     kinds: ClassVar[tuple[str, ...]] = ("words",)
+    rate: ClassVar[float] = 2.0
     vectorises = False
 
     def __init__(self, *, vocabulary: int, embedding: int, hidden: int, depth: int, dropout: float) -> None:
