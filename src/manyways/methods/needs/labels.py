@@ -1,7 +1,8 @@
 """Needs of labels: one of any kind, a class or a number, a class, several columns, rows without one."""
 
 from manyways.data.data import Data
-from manyways.data.targets import kind_of
+from manyways.data.kinds.basic import TEXT
+from manyways.data.targets import TARGETS, kind_of
 from manyways.data.targets.base import CONFIDENCE, CONSISTENCY, PSEUDO_LABELS
 from manyways.data.targets.forecast import ForecastTarget
 from manyways.methods.needs.base import Check, Need
@@ -87,6 +88,12 @@ def _classes(data: Data) -> str | None:
         return reason
     if data.classification:
         return None
+    structured = {kind.column_kind for kind in TARGETS.all().values() if kind.structured} - {TEXT.name}
+    if data.label.kind in structured:  # a text may be the name of a class
+        return (
+            f"it needs classes, and the label {data.label.name!r} is of the kind {data.label.kind}. Of such labels "
+            "learn supervised and fine-tune."
+        )
     name = data.label.name
     what = "a number" if data.label.kind == "number" else f"of the kind {data.label.kind}"
     return (
