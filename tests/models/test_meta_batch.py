@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from manyways.data.specs import Spec
-from manyways.models.backbones import make_backbone
+from manyways.models.backbones import BACKBONES, make_backbone
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.heads import LinearHead
@@ -34,6 +34,8 @@ def one_step(call: Call, weights: Weights, given: Any) -> tuple[Tensor, dict[str
 
 def tasks_of(name: str, specs: Specs) -> tuple[Network, dict[str, Any]]:
     """A network in float64, and four tasks of five rows."""
+    if not BACKBONES.find(name).differentiable_twice:
+        pytest.skip("it has no second derivative")
     spec, rows = specs[name]
     torch.manual_seed(0)
     network = Network({"x": make_backbone(name, spec, 0.5)})
@@ -73,6 +75,8 @@ def test_the_gradient_through_a_step_is_that_of_finite_differences(
     how: Any, shipped: str, shipped_specs: Specs
 ) -> None:
     """Along a direction in which all weights move."""
+    if shipped == "unet":
+        pytest.skip("of its many maxima and rectified places some turn over at any step")
     network, inputs = tasks_of(shipped, shipped_specs)
     tasks, weights = MetaBatch(network, how=how), list(network.parameters())
     rng = torch.Generator().manual_seed(5)

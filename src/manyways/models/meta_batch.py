@@ -48,7 +48,9 @@ class MetaBatch:
                 part.alone = True
             elif isinstance(part, nn.LayerNorm):
                 part.forward = partial(_layer_normalised, part)  # type: ignore[method-assign]
-            elif isinstance(part, nn.GroupNorm | nn.modules.batchnorm._NormBase):
+            elif not getattr(part, "vectorises", True) or isinstance(
+                part, nn.GroupNorm | nn.modules.batchnorm._NormBase
+            ):
                 self.how = "one by one"
 
     def run(self, function: Callable[[Call, Weights, Any], Any], inputs: Any) -> Any:

@@ -5,12 +5,15 @@ from typing import Any, ClassVar, Literal
 
 from torch.nn.functional import cross_entropy
 
+from manyways.data.data import Data
+from manyways.errors import ParameterError
 from manyways.methods.bases.episodes import EpisodeLearner
 from manyways.methods.bases.gradient import Loss
 from manyways.methods.bases.inner_loop import InnerLoopMethod
 from manyways.models.few_shot.adapting import accuracy
 from manyways.models.heads import Head, LinearHead, NormalisedHead
 from manyways.models.meta_batch import Call
+from manyways.models.model import Model
 from manyways.models.population import Weights
 
 
@@ -33,6 +36,16 @@ class MAML(InnerLoopMethod[EpisodeLearner]):
     """True if the gradients of the inner steps count as constants (FOMAML), which costs a third of the time."""
 
     paper: ClassVar = "Finn, Abbeel & Levine, Model-agnostic meta-learning, ICML 2017"
+
+    def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeLearner:
+        learner = super().begin(data, model, seed)
+        once = [part.name for part in learner.network.parts if not part.differentiable_twice]
+        if once and not self.first_order:
+            raise ParameterError(
+                f"MAML takes second derivatives, and the backbone {once[0]!r} has none. Take first_order=true, or "
+                "another backbone."
+            )
+        return learner
 
     def adapt(self, call: Call, weights: Weights, shots: Any) -> Weights:
         return self.descended(call, weights, shots, first_order=self.first_order)

@@ -107,7 +107,7 @@ def attended(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> 
     scores = (
         scores * query.shape[-1] ** -0.5 if bias is None else torch.add(bias, scores, alpha=query.shape[-1] ** -0.5)
     )
-    weights = scores.softmax(-1, dtype=torch.float32)
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
     merged: Tensor = weights.to(value.dtype) @ value
     return merged
 

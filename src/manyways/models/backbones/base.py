@@ -29,6 +29,8 @@ class Backbone(nn.Module, ABC):
     """The multiple of a method's learning rate at which a network with it learns best from scratch."""
     vectorises: ClassVar[bool] = True
     """False if torch.func.vmap cannot run it, so that networks of a population run one by one."""
+    differentiable_twice: ClassVar[bool] = True
+    """False if it has no second derivative, which MAML takes unless it is of first order."""
     width: int
     """Number of features."""
     config: dict[str, Any]

@@ -25,6 +25,7 @@ class BiLSTM(Backbone):
     kinds: ClassVar[tuple[str, ...]] = ("words",)
     rate: ClassVar[float] = 2.0
     vectorises = False
+    differentiable_twice = False  # as the bag of embeddings is not
 
     def __init__(self, *, vocabulary: int, embedding: int, hidden: int, depth: int, dropout: float) -> None:
         super().__init__(
@@ -56,7 +57,7 @@ class BiLSTM(Backbone):
         reverse = torch.where(places < lengths, lengths - 1 - places, places)
         hidden = self.dropout(self.bag(x))
         with torch.autocast(x.device.type, enabled=False):
-            hidden = hidden.float()
+            hidden = hidden.to(self.forwards[0].weight_ih_l0.dtype)
             for ahead, back in zip(self.forwards, self.backwards, strict=True):
                 there = ahead(hidden)[0]
                 again = _reordered(back(_reordered(hidden, reverse))[0], reverse)
