@@ -20,6 +20,7 @@ from manyways.models.tensor_files import read_facts
 from manyways.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+LISTED = ("target_modules", "modules_to_save")
 BASE = "base"
 """Place in a folder of adapters of the model that they are for, if it is no checkpoint that lies elsewhere."""
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -137,7 +138,9 @@ def write_adapters(network: Any, folder: Path, checkpoint: str | None, tokenizer
         network.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's form to fill in, about nothing of this model
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    text = json.dumps({**config, "base_model_name_or_path": place}, indent=2, sort_keys=True)
+    # peft keeps them as a set, whose order is another in another process: the same model is written the same.
+    modules = {key: sorted(value) for key, value in config.items() if key in LISTED and isinstance(value, list)}
+    text = json.dumps({**config, **modules, "base_model_name_or_path": place}, indent=2, sort_keys=True)
     (folder / CONFIG).write_text(text, encoding="utf-8")
     return {"base": {"place": place, "fingerprint": fingerprint(weights)}}
 
