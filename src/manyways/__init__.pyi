@@ -3,7 +3,9 @@
 from manyways.comparison.advise import advise as advise
 from manyways.comparison.compare import compare as compare
 from manyways.data.data import Data as Data
+from manyways.data.questions import QuestionFile as QuestionFile
 from manyways.data.read import read as read
+from manyways.errors import AnswersAwaited as AnswersAwaited
 from manyways.lineage.audit.auditor import Auditor as Auditor
 from manyways.lineage.forgetting.request import forget as forget
 from manyways.lineage.forgetting.verification import receipt_sources as receipt_sources
