@@ -301,11 +301,16 @@ def gives(method: "Method") -> frozenset[str]:
 def _print_result(
     options: Fit, data: "Data", model: "Model", scores: dict[str, float], seconds: float, kept: "ModelRecord | None"
 ) -> None:
+    from manyways.data.phrases import count_of
     from manyways.models.policy import EPISODES
     from manyways.training.progress import duration
 
     training, lineage = data.training, model.lineage
-    labels = f", {int(training.labelled.sum()):,} labels" if data.has("label") else ""
+    given = int(training.labelled.sum()) if data.has("label") else 0
+    asked = sum(lineage.facts.get("asked", ()))
+    labels = (
+        f", {given:,} labels" + (f" and {count_of(asked, 'question')}" if asked else "") if data.has("label") else ""
+    )
     steps = f", {lineage.steps:,} steps" if lineage.steps else ""
     rows = f"{len(training):,} training rows{labels}" if lineage.data == data.name and len(data) else lineage.data
     lines = [

@@ -66,29 +66,32 @@ class QuestionFile:
         texts = [entries[each].answer for each in ids]
         if not any(texts):
             raise AnswersAwaited(self._wanted(len(texts)), self.path, len(texts))
-        return [
-            self._label(text, rows, entries[each]) if text else SKIPPED for text, each in zip(texts, ids, strict=True)
-        ]
+        return self.answers(rows)
+
+    def answers(self, rows: Data) -> list[Any]:
+        """The answers to `rows` as far as they are in the file, SKIPPED for the others.
+
+        Raises:
+            DataError: The file is damaged, or an answer is no label.
+        """
+        entries = read_sheet(self.path) if self.path.exists() else {}
+        found = [entries.get(id_text(each)) for each in rows.ids]
+        return [self._label(entry.answer, rows, entry) if entry and entry.answer else SKIPPED for entry in found]
 
     def check_unchanged(self, rows: Data, folder: Path | None) -> None:
         """Raise DataError where another answer stands in the file than the label of `rows`, which came from it.
 
-        folder: Where what was learned from these answers lies.
+        folder: The place of what was learned from these answers.
         """
-        labels = rows.take(rows.label.name)
-        entries = read_sheet(self.path) if self.path.exists() else {}
-        for label, labelled, row in zip(labels.tolist(), rows.labelled, rows.ids, strict=True):
-            entry = entries.get(id_text(row))
-            if entry is None or (self._label(entry.answer, rows, entry) if entry.answer else None) == (
-                label if labelled else None
-            ):
-                continue
-            before = f"{label!r}" if labelled else "blank"
-            raise DataError(
-                f"The answer to row {entry.row} in {self.path} is {entry.answer!r} now, and was {before} when a model "
-                f"learned from it. To learn anew from all answers, none of which is asked again, delete {folder}; or "
-                "put the answer back."
-            )
+        labels = rows.take(rows.label.name).tolist()
+        for place, (label, answer) in enumerate(zip(labels, self.answers(rows), strict=True)):
+            if answer != label:
+                now = "blank" if isinstance(answer, Skipped) else repr(answer)
+                raise DataError(
+                    f"The answer to row {rows.source_rows[place]} in {self.path} is {now} now, and was {label!r} when "
+                    "a model learned from it. To learn anew from all answers, none of which is asked again, delete "
+                    f"{folder}; or put the answer back."
+                )
 
     def _new(self, rows: Data, ids: Sequence[str], entries: Mapping[str, Entry]) -> list[Entry]:
         """The entries of the rows that are not in the file, each once."""

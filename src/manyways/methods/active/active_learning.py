@@ -172,14 +172,19 @@ class ActiveLearning(RelabellingMethod):
             return known
         if self.oracle is None:
             return known.reveal(chosen)
-        if notes := part.label_notes():
-            answered = notes.on(known)  # a person is asked once, also where the training was killed since
-            if isinstance(self.oracle, QuestionFile):
-                self.oracle.check_unchanged(answered.select(chosen), turn.run.folder)
-            return answered
+        notes = part.label_notes()
+        answered = known if notes is None else notes.on(known)
+        oracle: Callable[[Data], Sequence[Any]] = self.oracle
+        if notes is not None:  # a person is asked once, also where the training was killed since
+            if not isinstance(self.oracle, QuestionFile):
+                return answered
+            sure = answered.labelled[chosen]
+            self.oracle.check_unchanged(answered.select(chosen[sure]), turn.run.folder)
+            chosen, oracle = chosen[~sure], self.oracle.answers  # who was not sure may be so by now
         classes = () if kind_of(known).structured else known.classes
-        answers, sure = answers_of(self.oracle(known.select(chosen)), len(chosen), classes)
-        answered = known.with_label_values(chosen[sure], answers[sure]) if sure.any() else known
+        answers, sure = answers_of(oracle(known.select(chosen)), len(chosen), classes)
+        if sure.any():
+            answered = answered.with_label_values(chosen[sure], answers[sure])
         part.leave(LabelNotes.between(known, answered))
         return answered
 
