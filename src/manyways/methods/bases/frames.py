@@ -1,7 +1,6 @@
 """Learning from the frames of sounds, without labels: those that follow, or those that are hidden."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,7 +16,8 @@ from manyways.data.targets import Target, Targets
 from manyways.errors import DataError, ParameterError
 from manyways.methods.ablations import with_values
 from manyways.methods.bases.gradient import Batch
-from manyways.methods.bases.rows import AUTO, RowMethod
+from manyways.methods.bases.rows import AUTO
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Input, Sound
 from manyways.models.backbones._frames import FrameBackbone
@@ -64,7 +64,7 @@ FrameLearnerT = TypeVar("FrameLearnerT", bound=FrameLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameMethod(RowMethod[FrameLearnerT], Generic[FrameLearnerT]):
+class FrameMethod(SelfSupervised[FrameLearnerT], Generic[FrameLearnerT]):
     """A method that learns features of sound from its own frames.
 
     A clip must be longer than what one is told from: those that are not teach nothing, which is said; where none is
@@ -138,18 +138,19 @@ class FrameMethod(RowMethod[FrameLearnerT], Generic[FrameLearnerT]):
         rows = learner.take(learner.pick(learner.everything, self.batch_size, step))
         return {"inputs": learner.views.weak(rows, rng) if self.augment else rows}
 
-    def cautions(self, learner: FrameLearnerT) -> Iterator[str]:
-        """What a user should know of this training."""
-        if learner.short:
-            fewest = self.fewest_frames()
-            yield (
-                f"{learner.short:,} of {len(learner.rows):,} clips have fewer than {fewest} frames "
-                f"({fewest * MILLISECONDS} ms) and taught nothing: set {self.shorten()}"
-            )
-
     def facts(self, learner: FrameLearnerT, steps: int) -> dict[str, Any]:
-        cautions = list(self.cautions(learner))
-        return super().facts(learner, steps) | ({"caution": "; ".join(cautions)} if cautions else {})
+        stated = super().facts(learner, steps)
+        if not learner.short:
+            return stated
+        fewest = self.fewest_frames()
+        caution = (
+            f"{learner.short:,} of {len(learner.rows):,} clips have fewer than {fewest} frames "
+            f"({fewest * MILLISECONDS} ms) and taught nothing: set {self.shorten()}."
+        )
+        return {**stated, "caution": " ".join([*([stated["caution"]] if "caution" in stated else []), caution])}
+
+    def unlearned(self) -> str:
+        return f"Train longer, or set {self.shorten()}: what lies too far ahead cannot be told."
 
     def ablations(self, data: Data) -> Ablations:
         return {"the order of its frames": (self, in_any_order(data))}

@@ -38,7 +38,7 @@ class CPC(FrameMethod[CPCLearner]):
     t + k, and the log-bilinear score must be highest for that one (InfoNCE).
     """
 
-    steps: Count = 12
+    steps: Count = 8
     """Steps ahead, of 20 ms each, of which every one is predicted."""
     negatives: Count | None = None
     """Frames, drawn from all clips of a batch, that the right one is told from. None: all others of its own clip, which
@@ -87,11 +87,11 @@ class CPC(FrameMethod[CPCLearner]):
         """The choices at each step ahead, of all places from which it lies within the clip."""
         frames = learner.frames(inputs)
         context = learner.backbone.context(frames).features
-        predicted = learner.predictors(context).unflatten(2, (self.steps, -1)).float()
+        predicted = learner.predictors(context).float().chunk(self.steps, dim=2)
         choose = _in_clip if self.negatives is None else _in_batch
         count = frames.features.shape[1]
         return [
-            choose(predicted[:, : count - ahead, ahead - 1], frames, ahead, others[ahead - 1])
+            choose(predicted[ahead - 1][:, : count - ahead], frames, ahead, others[ahead - 1])
             for ahead in range(1, min(self.steps, count - 1) + 1)
         ]
 

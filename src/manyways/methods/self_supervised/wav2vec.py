@@ -19,6 +19,8 @@ from manyways.models.network import Inputs
 
 FIRST_GUMBEL, LAST_GUMBEL = 2.0, 0.5
 """Temperatures of the Gumbel softmax at the start and the end, those of the paper."""
+FEWEST_USED = 2.0
+"""Perplexity of a codebook below which its entries tell nothing apart."""
 
 
 class Quantised(NamedTuple):
@@ -174,6 +176,15 @@ class Wav2Vec(FrameMethod[Wav2VecLearner]):
             "perplexity": float(perplexities(choices.quantised.chosen).mean()),
             "entries used": float((used > 0).float().mean()),
         }
+
+    def cautions(self, scores: Mapping[str, float], rows: int) -> list[str]:
+        sentences = super().cautions(scores, rows)
+        if scores.get("perplexity", self.entries) < FEWEST_USED:
+            sentences.append(
+                f"The codebooks have collapsed: frames are told apart by {scores['perplexity']:.1f} of {self.entries} "
+                "entries. Raise diversity, or take fewer entries."
+            )
+        return sentences
 
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "differences of similarity": (replace(self, temperature=1e6), data)}
