@@ -111,7 +111,9 @@ def test_the_loss_is_that_of_transformers(monkeypatch: pytest.MonkeyPatch) -> No
     )
     loss, parts = method.loss(learner, batch)
     torch.testing.assert_close(loss, output.loss / len(batch["noise"]), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(parts["perplexity"] * method.codebooks, output.codevector_perplexity, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        parts["perplexity"] * method.codebooks, output.codevector_perplexity, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_a_whole_step() -> None:
