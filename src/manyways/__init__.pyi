@@ -48,7 +48,14 @@ from manyways.methods.preference.reward_model import RewardModel as RewardModel
 from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
+from manyways.methods.self_supervised.colorization import Colorization as Colorization
+from manyways.methods.self_supervised.inpainting import Inpainting as Inpainting
+from manyways.methods.self_supervised.jigsaw import Jigsaw as Jigsaw
+from manyways.methods.self_supervised.mae import MAE as MAE
+from manyways.methods.self_supervised.moco import MoCo as MoCo
+from manyways.methods.self_supervised.rotation import Rotation as Rotation
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
+from manyways.methods.self_supervised.vicreg import VICReg as VICReg
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher

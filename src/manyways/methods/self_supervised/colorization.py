@@ -17,11 +17,12 @@ from manyways.data.views.images import as_float
 from manyways.errors import NeedsError
 from manyways.methods.ablations import with_values
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval, Share
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input, Need
 from manyways.models.model import Model
+from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner
 
 LOOKED_AT = 512
@@ -64,7 +65,7 @@ class ColorizationLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Colorization(RowMethod[ColorizationLearner]):
+class Colorization(SelfSupervised[ColorizationLearner]):
     """Tell the colours of a picture from its lightness: a distribution over quantised colours at each place."""
 
     batch_size: Count = 64
@@ -96,28 +97,23 @@ class Colorization(RowMethod[ColorizationLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> ColorizationLearner:
         learner = super().begin(data, model, seed)
-        widths = []
-        for name, part in zip(learner.network.names, learner.network.parts, strict=True):
-            if len(part.tokens(learner.take(learner.everything[:1])[name]).grid) != 2:
+        count = len(learner.everything)
+        some: RowNumbers = np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64)
+        images, grids = learner.take(some), grids_of(learner.network, learner.take(some[:1]))
+        for (name, grid), part in zip(grids.items(), learner.network.parts, strict=True):
+            if len(grid) != 2:
                 raise NeedsError(
                     f"{self} tells a colour for each place, and the backbone {part.name} of {name!r} gives no map of "
                     'places. Take another, such as backbone="convnet" or "resnet".'
                 )
-            widths.append(part.token_width)
-        places = self._places(learner)
+        places = torch.cat([pooled(lab_of(as_float(images[name]))[:, 1:], grid) for name, grid in grids.items()])
         colours = colours_of(places, self.colours, seed)
         learner.register_buffer("colours", colours)
         learner.register_buffer("weights", colour_weights(encoded(places, colours).mean(0), self.rebalance))
-        learner.painters = nn.ModuleList(nn.Linear(width, len(colours) * FINER**2) for width in widths)
+        learner.painters = nn.ModuleList(
+            nn.Linear(part.token_width, len(colours) * FINER**2) for part in learner.network.parts
+        )
         return learner
-
-    def _places(self, learner: ColorizationLearner) -> Tensor:
-        """The colours of places of some training images, float32 [places, 2]."""
-        count = len(learner.everything)
-        some: RowNumbers = np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64)
-        inputs = learner.take(some)
-        grids = {name: tokens.grid for name, tokens in learner.network.tokens(learner.take(some[:1])).items()}
-        return torch.cat([pooled(lab_of(as_float(inputs[name]))[:, 1:], grid) for name, grid in grids.items()])
 
     def draw(self, learner: ColorizationLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.take(learner.pick(learner.everything, self.batch_size, step))
@@ -131,7 +127,7 @@ class Colorization(RowMethod[ColorizationLearner]):
             losses.append((weight * -(target * logits.log_softmax(1)).sum(1)).mean())
         return torch.stack(losses).mean(), {}
 
-    def painted(self, learner: ColorizationLearner, images: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def painted(self, learner: ColorizationLearner, images: Inputs) -> list[tuple[Tensor, Tensor]]:
         """Of each input the logits of the colours of all places, [places, colours], and their true a and b."""
         lab = {name: lab_of(as_float(x)) for name, x in images.items()}
         grey = {name: x[:, :1].expand(-1, 3, -1, -1) / 100 for name, x in lab.items()}
@@ -142,9 +138,7 @@ class Colorization(RowMethod[ColorizationLearner]):
             pairs.append((flat(logits), pooled(lab[name][:, 1:], tokens.grid)))
         return pairs
 
-    def pretext(
-        self, learner: ColorizationLearner, inputs: Mapping[str, Tensor], rng: torch.Generator
-    ) -> Mapping[str, float]:
+    def pretext(self, learner: ColorizationLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         """The accuracy of the nearest of the colours, each colour counting the same, and how far off a and b are."""
         pairs = self.painted(learner, inputs)
         logits, places = (torch.cat(part) for part in zip(*pairs, strict=True))
@@ -156,6 +150,15 @@ class Colorization(RowMethod[ColorizationLearner]):
         chance = 1 / len(accuracies)
         accuracy = sum(accuracies) * chance
         return {"accuracy": accuracy, "chance": chance, "colour_error": float(error), "error_of_grey": float(of_grey)}
+
+
+@torch.no_grad()
+def grids_of(network: Network, inputs: Inputs) -> dict[str, tuple[int, ...]]:
+    """Rows and columns of the map that the network makes of each input."""
+    was_training = network.training
+    grids = {name: tokens.grid for name, tokens in network.eval().tokens(inputs).items()}
+    network.train(was_training)
+    return grids
 
 
 def flat(values: Tensor) -> Tensor:

@@ -15,13 +15,14 @@ from manyways.data.views.images import as_float
 from manyways.data.views.ranges import integers
 from manyways.methods.ablations import with_values
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input
 from manyways.models.backbones.base import Backbone, ImageBackbone, require_kind
 from manyways.models.generative.decoders import make_decoder
 from manyways.models.model import Model
+from manyways.models.network import Inputs
 from manyways.training.learner import RowLearner
 
 SMALLEST_BLOCK = 2
@@ -34,7 +35,7 @@ class InpaintingLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inpainting(RowMethod[InpaintingLearner]):
+class Inpainting(SelfSupervised[InpaintingLearner]):
     """Context encoder: paint a block that was taken out of an image from what is around it."""
 
     batch_size: Count = 128
@@ -86,7 +87,7 @@ class Inpainting(RowMethod[InpaintingLearner]):
         rows = learner.take(learner.pick(learner.everything, self.batch_size, step))
         return self.taken_out(learner, learner.views.weak(rows, rng), rng)
 
-    def taken_out(self, learner: InpaintingLearner, inputs: Mapping[str, Tensor], rng: torch.Generator) -> Batch:
+    def taken_out(self, learner: InpaintingLearner, inputs: Inputs, rng: torch.Generator) -> Batch:
         """Images with a block of the mean colour, the standardised whole ones, and the masks of the blocks."""
         cut, whole, hidden = {}, {}, {}
         for name, part in zip(learner.network.names, learner.network.parts, strict=True):
@@ -127,9 +128,7 @@ class Inpainting(RowMethod[InpaintingLearner]):
             found.append((whole, (painter(features).float() - whole).square(), batch["hidden"][name]))
         return found
 
-    def pretext(
-        self, learner: InpaintingLearner, inputs: Mapping[str, Tensor], rng: torch.Generator
-    ) -> Mapping[str, float]:
+    def pretext(self, learner: InpaintingLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         """The share of the variance of taken out pixels that is painted; 0: no better than the mean of all images."""
         error = variance = 0.0
         for whole, errors, hidden in self.painted(learner, self.taken_out(learner, inputs, rng)):

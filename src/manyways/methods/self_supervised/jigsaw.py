@@ -19,12 +19,13 @@ from manyways.data.views.images import as_float
 from manyways.data.views.ranges import integers
 from manyways.methods.ablations import with_values
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input
 from manyways.models.backbones.base import ImageBackbone
 from manyways.models.model import Model
+from manyways.models.network import Inputs
 from manyways.training.learner import RowLearner
 
 SHOWN = 0.85
@@ -50,7 +51,7 @@ class JigsawLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jigsaw(RowMethod[JigsawLearner]):
+class Jigsaw(SelfSupervised[JigsawLearner]):
     """Jigsaw puzzle: tell in which order the tiles of an image were shuffled, each seen by itself."""
 
     batch_size: Count = 64
@@ -90,10 +91,10 @@ class Jigsaw(RowMethod[JigsawLearner]):
         for image in data.inputs:
             height, width = image.values.shape[2:]
             if min(height, width) < least:
-                fewer = " or take tiles=2," if self.tiles > 2 and min(height, width) >= 2 * (SMALLEST_TILE + 1) else ""
+                fewer = " or take tiles=2," if self.tiles > 2 and min(height, width) > 2 * SMALLEST_TILE else ""
                 return (
-                    f"the images of {image.name!r} have {height} × {width} pixels, too small for {self.tiles} × {self.tiles} "
-                    f"tiles. They need {least} on each side:{fewer} read larger ones, image_size={least}."
+                    f"the images of {image.name!r} have {height} × {width} pixels, too small for {self.tiles} × "
+                    f"{self.tiles} tiles. They need {least} on each side:{fewer} read larger ones, image_size={least}."
                 )
         return None
 
@@ -111,7 +112,7 @@ class Jigsaw(RowMethod[JigsawLearner]):
         rows = learner.take(learner.pick(learner.everything, self.batch_size, step))
         return self.shuffled(learner, learner.views.weak(rows, rng), rng)
 
-    def shuffled(self, learner: JigsawLearner, inputs: Mapping[str, Tensor], rng: torch.Generator) -> Batch:
+    def shuffled(self, learner: JigsawLearner, inputs: Inputs, rng: torch.Generator) -> Batch:
         """The tiles of each image in one of the orders, as a batch of images, and which order that is."""
         count, device = next((len(x), x.device) for x in inputs.values())
         orders = integers(rng, count, 0, len(learner.permutations) - 1, device)
@@ -136,12 +137,16 @@ class Jigsaw(RowMethod[JigsawLearner]):
         accuracy = (logits.argmax(1) == batch["orders"]).float().mean()
         return cross_entropy(logits, batch["orders"]), {"accuracy": accuracy}
 
-    def pretext(
-        self, learner: JigsawLearner, inputs: Mapping[str, Tensor], rng: torch.Generator
-    ) -> Mapping[str, float]:
+    def pretext(self, learner: JigsawLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         batch = self.shuffled(learner, inputs, rng)
         right = self.logits(learner, batch).argmax(1) == batch["orders"]
         return {"accuracy": float(right.float().mean()), "chance": 1 / len(learner.permutations)}
+
+    def unlearned(self) -> str:
+        return (
+            "Images without an upright, such as those taken from above or through a microscope, give nothing to learn "
+            "here; take simclr or mae for them."
+        )
 
 
 @lru_cache

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input
@@ -19,11 +19,12 @@ from manyways.models.backbones._patches import PatchBackbone, PatchMask
 from manyways.models.backbones._transformer import Block, heads_for
 from manyways.models.backbones.vit import sin_cos_positions
 from manyways.models.model import Model
-from manyways.models.network import Network
+from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner
 
 EPSILON = 1e-6
 WIDTH_OF_A_HEAD = 16
+FEWEST_PATCHES = 2
 
 
 class Painter(nn.Module):
@@ -63,7 +64,7 @@ def normalised(patches: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MAE(RowMethod[MAELearner]):
+class MAE(SelfSupervised[MAELearner]):
     """Masked autoencoder: paint the hidden patches of an image from the few that the encoder sees."""
 
     batch_size: Annotated[int, Interval("[1, inf)")] = 256
@@ -105,7 +106,13 @@ class MAE(RowMethod[MAELearner]):
         first = learner.take(learner.everything[:1])
         painters = []
         for name, part in _parts(learner.network).items():
-            values = part.patch_values(first[name]).shape[2]
+            positions, values = part.patch_values(first[name]).shape[1:]
+            if positions < FEWEST_PATCHES:
+                height, width = first[name].shape[2:]
+                raise NeedsError(
+                    f"{self} hides some patches and sees others, and the images of {name!r} are one patch of "
+                    f"{height} × {width} pixels. Read larger ones: image_size=16."
+                )
             hidden = self.decoder_width // WIDTH_OF_A_HEAD * WIDTH_OF_A_HEAD
             rows, columns = part.grid
             painters.append(Painter(part.width, values, (rows, columns), hidden, self.decoder_depth))
@@ -116,7 +123,7 @@ class MAE(RowMethod[MAELearner]):
         rows = learner.take(learner.pick(learner.everything, self.batch_size, step))
         return self.masked(learner, learner.views.weak(rows, rng), rng)
 
-    def masked(self, learner: MAELearner, inputs: Mapping[str, Tensor], rng: torch.Generator) -> Batch:
+    def masked(self, learner: MAELearner, inputs: Inputs, rng: torch.Generator) -> Batch:
         """The inputs, and a random mask of the patches of each."""
         masks = {}
         for name, part in _parts(learner.network).items():
@@ -137,7 +144,7 @@ class MAE(RowMethod[MAELearner]):
             pairs.append((painted.float(), normalised(mask.hidden_of(patches))))
         return pairs
 
-    def pretext(self, learner: MAELearner, inputs: Mapping[str, Tensor], rng: torch.Generator) -> Mapping[str, float]:
+    def pretext(self, learner: MAELearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         """The share of the variance of hidden pixels that is painted; 0: no better than the mean of each patch."""
         pairs = self.painted(learner, self.masked(learner, inputs, rng))
         error = sum(float((painted - wanted).square().sum()) for painted, wanted in pairs)

@@ -1,6 +1,8 @@
 """MoCo: a query finds its key among those that a slowly moving encoder made before."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -10,13 +12,13 @@ from torch.nn.functional import cross_entropy, normalize
 
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.two_views import TwoViews
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
-from manyways.methods.needs import Input
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.model import Model
 from manyways.models.network import Inputs, Network
+from manyways.randomness import generator
 from manyways.training.average import MomentumEncoder
 from manyways.training.learner import RowLearner
 
@@ -44,7 +46,7 @@ class MoCoLearner(RowLearner):
         predictor: Further layers of queries; of v2 none.
         key_encoder: The network and the projector that trail those of queries.
         queue: Keys of batches before, float32 [queue, width], of length 1.
-        queue_rows: The position of the training row of each, int64 [queue]; -1 for those of the random start.
+        queue_rows: The position of the training row of each, int64 [queue].
         oldest: The place in the queue of the key that is replaced next.
     """
 
@@ -84,14 +86,12 @@ def batch_loss(query: Tensor, key: Tensor, temperature: float) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoCo(RowMethod[MoCoLearner]):
+class MoCo(TwoViews[MoCoLearner]):
     """Momentum contrast: find the key of the same row, which a slowly moving encoder made, among those of others."""
 
     version: Literal["v2", "v3"] = "v2"
     """v2: other keys are those of batches before, in a queue. v3: those of the same batch, without a queue; both views
     are query and key in turn, and a predictor stands behind the queries."""
-    batch_size: Annotated[int, Interval("[2, inf)")] = 256
-    """Rows in a batch; each is seen in two views."""
     temperature: Positive = 0.2
     """Divides the cosine similarities."""
     momentum: Annotated[float, Interval("[0, 1)")] = 0.99
@@ -101,10 +101,6 @@ class MoCo(RowMethod[MoCoLearner]):
     projection: Count = 64
     """Width of the projection that is compared; it is dropped afterwards."""
 
-    needs: ClassVar = (Input,)
-    gives: ClassVar = frozenset({"embed"})
-    takes: ClassVar = frozenset({"embed"})
-    missing_inputs: ClassVar = True
     suggests: ClassVar = ("moco >> fine-tune",)
     paper: ClassVar = "He et al., Momentum contrast for unsupervised visual representation learning, CVPR 2020"
 
@@ -136,35 +132,53 @@ class MoCo(RowMethod[MoCoLearner]):
             learner.predictor = perceptron(out, width, out)
         learner.key_encoder = MomentumEncoder(learner.encoder(), self.momentum)
         length = self.keys_in_queue(learner) if self.version == "v2" else 0
-        learner.register_buffer("queue", normalize(torch.randn(length, out), dim=1))
+        learner.register_buffer("queue", torch.zeros(length, out))
         learner.register_buffer("queue_rows", torch.full((length,), -1))
         learner.register_buffer("oldest", torch.zeros((), dtype=torch.long))
         return learner
+
+    @torch.no_grad()
+    def prepare(self, learner: MoCoLearner) -> None:
+        """Fill the queue with keys of rows, so that there are others to tell from in the first step.
+
+        From random vectors all rows are told alike: then all keys become one, and there is no way back.
+        """
+        if not len(learner.queue):
+            return
+        rows = learner.pick(learner.everything, len(learner.queue), 0, stream=1)
+        for step, start in enumerate(range(0, len(rows), self.batch_size)):
+            some = slice(start, start + self.batch_size)
+            views = learner.views.contrastive(learner.take(rows[some]), generator(learner.seed, step, 1))
+            learner.queue[some] = normalize(learner.key_encoder.network(views).float(), dim=1)
+        learner.queue_rows.copy_(torch.from_numpy(rows))
+
+    def besides(self, learner: MoCoLearner) -> tuple[int, Callable[[], object]] | None:
+        return (1, partial(self.prepare, learner)) if len(learner.queue) else None
 
     def keys_in_queue(self, learner: MoCoLearner) -> int:
         """The length of the queue."""
         return self.queue or max(1, min(BATCHES_IN_QUEUE * self.batch_size, len(learner.rows) // 2))
 
-    def draw(self, learner: MoCoLearner, step: int, rng: torch.Generator) -> Batch:
-        positions = learner.pick(learner.everything, self.examples_per_step(learner), step)
-        rows = learner.take(positions)
-        views = [learner.views.contrastive(rows, rng) for _ in range(2)]
-        return {"queries": views[0], "keys": views[1], "rows": torch.from_numpy(positions).to(learner.device)}
-
     def loss(self, learner: MoCoLearner, batch: Batch) -> Loss:
+        both = batch["inputs"]
         if self.version == "v2":
-            query = learner.encoder()(batch["queries"])
+            first, second = halves(both)
+            query = self.compared(learner, first)
             with torch.no_grad():
-                key = normalize(learner.key_encoder.network(batch["keys"]).float(), dim=1)
+                key = normalize(learner.key_encoder.network(second).float(), dim=1)
             same = batch["rows"][:, None] == learner.queue_rows
             learner.made = (key, batch["rows"])
             return queue_loss(query, key, learner.queue, same, self.temperature), {}
-        both = {name: torch.cat([x, batch["keys"][name]]) for name, x in batch["queries"].items()}
-        first, second = learner.predictor(learner.encoder()(both)).chunk(2)
+        first, second = learner.predictor(self.compared(learner, both)).chunk(2)
         with torch.no_grad():
             key_of_first, key_of_second = learner.key_encoder.network(both).chunk(2)
         loss = batch_loss(first, key_of_second, self.temperature) + batch_loss(second, key_of_first, self.temperature)
         return loss, {}
+
+    def compared(self, learner: MoCoLearner, inputs: Inputs) -> Tensor:
+        """The projections of queries."""
+        projections: Tensor = learner.encoder()(inputs)
+        return projections
 
     @torch.no_grad()
     def after(self, learner: MoCoLearner, step: int) -> None:
@@ -177,8 +191,11 @@ class MoCo(RowMethod[MoCoLearner]):
         learner.queue[places], learner.queue_rows[places] = keys, rows
         learner.oldest.copy_((learner.oldest + len(keys)) % length)
 
-    def examples_per_step(self, learner: MoCoLearner) -> int:
-        return min(self.rows_in_batch(learner), max(2, len(learner.rows)))
+
+def halves(inputs: Inputs) -> tuple[Inputs, Inputs]:
+    """The first and the second views of a batch."""
+    first = {name: x[: len(x) // 2] for name, x in inputs.items()}
+    return first, {name: x[len(x) // 2 :] for name, x in inputs.items()}
 
 
 def perceptron(width: int, hidden: int, out: int) -> nn.Sequential:

@@ -7,17 +7,18 @@ from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
 from manyways.methods.ablations import with_values
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input, Need
 from manyways.models.model import Model
+from manyways.models.network import Inputs
 from manyways.training.learner import RowLearner
 
 TURNS = 4
@@ -48,7 +49,7 @@ class RotationLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rotation(RowMethod[RotationLearner]):
+class Rotation(SelfSupervised[RotationLearner]):
     """RotNet: tell by which of four quarter turns an image was turned, for which it must see what is upright."""
 
     batch_size: Count = 64
@@ -85,15 +86,19 @@ class Rotation(RowMethod[RotationLearner]):
         accuracy = (logits.argmax(1) == batch["turns"]).float().mean()
         return cross_entropy(logits, batch["turns"]), {"accuracy": accuracy}
 
-    def pretext(
-        self, learner: RotationLearner, inputs: Mapping[str, Tensor], rng: torch.Generator
-    ) -> Mapping[str, float]:
+    def pretext(self, learner: RotationLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         batch = turned(inputs)
         right = learner.turns(learner.network.features(batch["inputs"])).argmax(1) == batch["turns"]
         return {"accuracy": float(right.float().mean()), "chance": 1 / TURNS}
 
+    def unlearned(self) -> str:
+        return (
+            "Images without an upright, such as those taken from above or through a microscope, give nothing to learn "
+            "here; take simclr or mae for them."
+        )
 
-def turned(inputs: Mapping[str, Tensor]) -> Batch:
+
+def turned(inputs: Inputs) -> Batch:
     """Images by 0, 1, 2 and 3 quarters, one after the other, and those numbers; no pixel is interpolated."""
     images = {name: torch.cat([x.rot90(turn, (2, 3)) for turn in range(TURNS)]) for name, x in inputs.items()}
     count, device = next((len(x), x.device) for x in inputs.values())

@@ -1,8 +1,9 @@
 """VICReg: two views of a row alike, features that vary, and no two of them the same."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,15 +11,16 @@ from torch.nn.functional import mse_loss
 
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
-from manyways.methods.fields import Count, Interval, NotNegative
+from manyways.methods.bases.two_views import TwoViews
+from manyways.methods.fields import Count, NotNegative
 from manyways.methods.method import Ablations
-from manyways.methods.needs import Input
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.model import Model
+from manyways.models.network import Inputs
 from manyways.training.learner import RowLearner
 
 EPSILON = 1e-4
+COLLAPSED_DEVIATION = 0.1
 
 
 def variance_loss(z: Tensor) -> Tensor:
@@ -40,11 +42,9 @@ class VICRegLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VICReg(RowMethod[VICRegLearner]):
+class VICReg(TwoViews[VICRegLearner]):
     """Learn features without labels or negatives: two views alike, features that vary, and are not correlated."""
 
-    batch_size: Annotated[int, Interval("[2, inf)")] = 256
-    """Rows in a batch; each is seen in two views."""
     invariance: NotNegative = 25.0
     """Weight of the mean squared distance of the two views."""
     variance: NotNegative = 25.0
@@ -54,10 +54,6 @@ class VICReg(RowMethod[VICRegLearner]):
     expansion: Count = 512
     """Width of the expander that is compared; it is dropped afterwards."""
 
-    needs: ClassVar = (Input,)
-    gives: ClassVar = frozenset({"embed"})
-    takes: ClassVar = frozenset({"embed"})
-    missing_inputs: ClassVar = True
     suggests: ClassVar = ("vicreg >> fine-tune",)
     paper: ClassVar = (
         "Bardes et al., VICReg: Variance-invariance-covariance regularization for self-supervised learning, ICLR 2022"
@@ -84,13 +80,8 @@ class VICReg(RowMethod[VICRegLearner]):
         )  # fmt: skip
         return learner
 
-    def draw(self, learner: VICRegLearner, step: int, rng: torch.Generator) -> Batch:
-        rows = learner.take(learner.pick(learner.everything, self.examples_per_step(learner), step))
-        first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
-        return {"inputs": {name: torch.cat([first[name], second[name]]) for name in rows}}
-
     def loss(self, learner: VICRegLearner, batch: Batch) -> Loss:
-        a, b = learner.expander(learner.network.features(batch["inputs"])).float().chunk(2)
+        a, b = self.compared(learner, batch["inputs"]).chunk(2)
         parts = {
             "invariance": mse_loss(a, b),
             "variance": (variance_loss(a) + variance_loss(b)) / 2,
@@ -99,5 +90,23 @@ class VICReg(RowMethod[VICRegLearner]):
         weights = (self.invariance, self.variance, self.covariance)
         return torch.stack([weight * part for weight, part in zip(weights, parts.values(), strict=True)]).sum(), parts
 
-    def examples_per_step(self, learner: VICRegLearner) -> int:
-        return min(self.rows_in_batch(learner), max(2, len(learner.rows)))
+    def pretext(self, learner: VICRegLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
+        """The share of views whose partner is the nearest, and the deviation of the columns, which is to be 1."""
+        found = super().pretext(learner, inputs, rng)
+        return {**found, "deviation": float(self.compared(learner, inputs).std(dim=0).mean())}
+
+    def cautions(self, scores: Mapping[str, float], rows: int) -> list[str]:
+        """Those of the base, and where the columns hardly vary: unlike angles, that is what the loss holds up."""
+        sentences = super().cautions(scores, rows)
+        if scores["deviation"] < COLLAPSED_DEVIATION:
+            sentences.insert(
+                0,
+                "The representation has collapsed: the standard deviation of what is compared is "
+                f"{scores['deviation']:.2g}, where 1 is aimed at. Raise variance, or lower the learning rate.",
+            )
+        return sentences
+
+    def compared(self, learner: VICRegLearner, inputs: Inputs) -> Tensor:
+        """The expanded features."""
+        expanded: Tensor = learner.expander(learner.network.features(inputs))
+        return expanded.float()
