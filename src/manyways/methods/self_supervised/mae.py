@@ -79,6 +79,7 @@ class MAE(SelfSupervised[MAELearner]):
     """Blocks of the decoder, which is dropped afterwards."""
 
     suited_backbone: ClassVar = "vit"
+    field_trials: ClassVar = {"decoder_width": {"decoder_width": 32}}
     needs: ClassVar = (Input, Images)
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})

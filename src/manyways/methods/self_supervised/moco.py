@@ -92,6 +92,8 @@ class MoCo(TwoViews[MoCoLearner]):
     version: Literal["v2", "v3"] = "v2"
     """v2: other keys are those of batches before, in a queue. v3: those of the same batch, without a queue; both views
     are query and key in turn, and a predictor stands behind the queries."""
+    batch_size: Annotated[int, Interval("[2, inf)")] = 64
+    """Rows in a batch; each is seen in two views. Papers take 256 and more; in minutes on a CPU steps count more."""
     temperature: Positive = 0.2
     """Divides the cosine similarities."""
     momentum: Annotated[float, Interval("[0, 1)")] = 0.99

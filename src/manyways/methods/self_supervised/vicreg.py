@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn.functional import mse_loss
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.two_views import TwoViews
-from manyways.methods.fields import Count, NotNegative
+from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.method import Ablations
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.model import Model
@@ -45,6 +45,8 @@ class VICRegLearner(RowLearner):
 class VICReg(TwoViews[VICRegLearner]):
     """Learn features without labels or negatives: two views alike, features that vary, and are not correlated."""
 
+    batch_size: Annotated[int, Interval("[2, inf)")] = 64
+    """Rows in a batch; each is seen in two views. Papers take 256 and more; in minutes on a CPU steps count more."""
     invariance: NotNegative = 25.0
     """Weight of the mean squared distance of the two views."""
     variance: NotNegative = 25.0
