@@ -76,6 +76,8 @@ from manyways.models.model import Model as Model
 from manyways.models.saving import load_model
 from manyways.training.budget import Budget as Budget
 from manyways.training.run import Run as Run
+from manyways.training.samplers.curriculum import Curriculum as Curriculum
+from manyways.training.samplers.self_paced import SelfPaced as SelfPaced
 from manyways.version import __version__ as __version__
 
 load = load_model
