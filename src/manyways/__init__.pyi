@@ -48,7 +48,9 @@ from manyways.methods.preference.reward_model import RewardModel as RewardModel
 from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
+from manyways.methods.self_supervised.cpc import CPC as CPC
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
+from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
@@ -72,6 +74,7 @@ from manyways.methods.unlearning.scrub import SCRUB as SCRUB
 from manyways.methods.unlearning.sharded import Sharded as Sharded
 from manyways.methods.unsupervised.dc_kmeans import DCKMeans as DCKMeans
 from manyways.methods.unsupervised.kmeans import KMeans as KMeans
+from manyways.methods.unsupervised.pca import PCA as PCA
 from manyways.models.model import Model as Model
 from manyways.models.saving import load_model
 from manyways.training.budget import Budget as Budget
