@@ -14,8 +14,7 @@ from manyways.data.encoding import Encoded, InputEncoding
 from manyways.data.targets import Target, Targets, kind_of
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod, learner_class
-from manyways.methods.bases.sampled import AUTO as AUTO
-from manyways.methods.bases.sampled import Sampled
+from manyways.methods.bases.sampled import AUTO, Sampled
 from manyways.methods.fields import Interval
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
