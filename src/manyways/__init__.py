@@ -14,6 +14,7 @@ from typing import Any
 from manyways.version import __version__ as __version__
 
 _PLACES = {
+    "AnswersAwaited": "errors",
     "Auditor": "lineage.audit.auditor",
     "Budget": "training.budget",
     "Chain": "methods.chain",
@@ -21,6 +22,7 @@ _PLACES = {
     "Data": "data.data",
     "Method": "methods.method",
     "Model": "models.model",
+    "QuestionFile": "data.questions",
     "Run": "training.run",
     "SelfPaced": "training.samplers.self_paced",
     "Store": "lineage.store.store",
