@@ -74,7 +74,7 @@ class DER(RehearsalMethod[DERLearner]):
         }
 
     def replayed(self, learner: DERLearner) -> int:
-        """The rows of a batch that are drawn from the memory for their logits, and as many for their labels; 0 at first."""
+        """The rows of a batch that are drawn from the memory for their logits, as many as for their labels."""
         size = self.rows_in_batch(learner)
         count = min(max(round(self.memory_share * size / 2), 1), (size - 1) // 2)
         return count if len(learner.kept) else 0
