@@ -84,7 +84,7 @@ def test_a_whole_step(tiles: Data) -> None:
                 patch = lab[row, 1:, y * high : (y + 1) * high, x * wide : (x + 1) * wide].mean((1, 2))
                 (target,) = encoded(patch[None], learner.colours)
                 here = logits[row, y // 2, x // 2, :, y % 2, x % 2].log_softmax(0)
-                terms.append(learner.weights[target.argmax()] * -(target * here).sum())
+                terms.append(learner.rarity[target.argmax()] * -(target * here).sum())
     loss = torch.stack(terms).mean()
     step.descend(loss)
     step.agree(loss)

@@ -56,12 +56,12 @@ class ColorizationLearner(RowLearner):
     Attributes:
         painters: For each input the layer from the features of a place to the logits of its colours.
         colours: The colours that are told apart, a and b of CIELAB, float32 [colours, 2].
-        weights: What each colour weighs in the loss, float32 [colours], 1 on average over places.
+        rarity: What each colour weighs in the loss, float32 [colours], 1 on average over places.
     """
 
     painters: nn.ModuleList
     colours: Tensor
-    weights: Tensor
+    rarity: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class Colorization(SelfSupervised[ColorizationLearner]):
         places = torch.cat([pooled(lab_of(as_float(images[name]))[:, 1:], grid) for name, grid in grids.items()])
         colours = colours_of(places, self.colours, seed)
         learner.register_buffer("colours", colours)
-        learner.register_buffer("weights", colour_weights(encoded(places, colours).mean(0), self.rebalance))
+        learner.register_buffer("rarity", colour_weights(encoded(places, colours).mean(0), self.rebalance))
         learner.painters = nn.ModuleList(
             nn.Linear(part.token_width, len(colours) * FINER**2) for part in learner.network.parts
         )
@@ -123,7 +123,7 @@ class Colorization(SelfSupervised[ColorizationLearner]):
         losses = []
         for logits, places in self.painted(learner, batch["images"]):
             target = encoded(places, learner.colours)
-            weight = learner.weights[target.argmax(1)]
+            weight = learner.rarity[target.argmax(1)]
             losses.append((weight * -(target * logits.log_softmax(1)).sum(1)).mean())
         return torch.stack(losses).mean(), {}
 
