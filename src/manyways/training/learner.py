@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
+from manyways.data.repeats import same_across
+from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import Outputs, Target
 from manyways.data.views import Views
@@ -142,6 +144,20 @@ class EncodedLearner(Learner):
         """
         of_inputs = (spec.lengths(self.rows.stores[name][self.rows.rows]) for name, spec in self.encoding.specs.items())
         return summed(of_inputs)
+
+    def identities(self) -> NDArray[np.int64]:
+        """Numbers of what each training row holds in each input, int64 [rows, inputs]: the same for what is the same.
+
+        Inputs of one spec are compared with each other, too.
+        """
+        groups: dict[Spec, list[str]] = {}
+        for name, spec in self.encoding.specs.items():
+            groups.setdefault(spec, []).append(name)
+        numbers, first = [], 0
+        for names in groups.values():
+            numbers.append(first + same_across([self.rows.stores[name] for name in names], self.rows.rows))
+            first = int(numbers[-1].max(initial=first)) + 1
+        return np.concatenate(numbers, axis=1)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
