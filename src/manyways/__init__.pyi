@@ -31,6 +31,7 @@ from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
 from manyways.methods.meta.maml import MAML as MAML
 from manyways.methods.method import Method as Method
+from manyways.methods.metric_learning.sentence_pairs import SentencePairs as SentencePairs
 from manyways.methods.multi_modal.clip import CLIP as CLIP
 from manyways.methods.multi_modal.fusion import Fusion as Fusion
 from manyways.methods.multi_modal.zero_shot import ZeroShot as ZeroShot

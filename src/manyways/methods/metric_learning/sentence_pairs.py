@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from manyways.data.categories import as_objects
 from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.storage import RowNumbers
@@ -109,14 +110,17 @@ class SentencePairs(SentenceMethod[SentencePairLearner]):
 
     @classmethod
     def example_data(cls) -> Data:
-        """Pairs of texts about the same three things, of which some stand in several pairs."""
+        """Pairs of texts about the same three things in other words, of which some stand in several pairs."""
         rng = np.random.default_rng(0)
-        things = np.array([f"{colour}{kind}" for colour in ("red", "blue", "old", "new") for kind in range(12)], object)
-        picks = [rng.choice(things, 3, replace=False) for _ in range(200)]
-        picks = picks + picks[:60]
-        sides = [[" ".join(rng.permutation([*pick, *frame])) for pick in picks] for frame in (("the", "see"), ("a",))]
+        picks = rng.permuted(np.tile(np.arange(48), (200, 1)), axis=1)[:, :3]
+        picks = np.concatenate([picks, picks[:60]])
+        here, there = ("red", "blue", "old", "new"), ("rot", "blau", "alt", "neu")
+        sides = [
+            [" ".join(rng.permutation([*(f"{words[pick % 4]}{pick}" for pick in row), *frame])) for row in picks]
+            for words, frame in ((here, ("the", "see")), (there, ("ein",)))
+        ]
         sides[0][200:] = sides[0][:60]
-        columns = [Column(name, "text", np.array(side, object)) for name, side in zip("ab", sides, strict=True)]
+        columns = [Column(name, "text", as_objects(side)) for name, side in zip("ab", sides, strict=True)]
         return Data.from_columns(columns, {"input": ["a", "b"]}, name="pairs")
 
     @classmethod
@@ -134,9 +138,7 @@ class SentencePairs(SentenceMethod[SentencePairLearner]):
             return reason
         names = [column.name for column in data.inputs]
         if self.negative is not None and self.negative not in names:
-            return (
-                f"its hard negatives are to be in {self.negative!r}, which is no input; inputs are {', '.join(names)}."
-            )
+            return f"negative={self.negative!r} is no input of {data.name}; inputs are {', '.join(names)}."
         texts = [name for name in names if name != self.negative]
         if len(texts) != 2:
             return (
