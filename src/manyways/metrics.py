@@ -82,6 +82,18 @@ NATS_PER_ROW = Metric("nats_per_row", higher_is_better=False)
 BITS_PER_DIMENSION = Metric("bits_per_dimension", higher_is_better=False)
 MEAN_REWARD = Metric("mean_reward")
 STD_REWARD = Metric("std_reward", higher_is_better=False)
+EXPLAINED_VARIANCE = Metric("explained_variance", high=1.0, fraction=True)
+RECONSTRUCTION_ERROR = Metric("reconstruction_error", higher_is_better=False, low=0.0)
+DIMENSIONS = Metric("dimensions", higher_is_better=False, low=1.0)
+LOG_LIKELIHOOD = Metric("log_likelihood")
+BIC = Metric("bic", higher_is_better=False)
+SILHOUETTE = Metric("silhouette", low=-1.0, high=1.0)
+NMI = Metric("nmi", low=0.0, high=1.0)
+ARI = Metric("ari", low=-0.5, high=1.0)
+CLUSTERS = Metric("clusters", higher_is_better=False, low=1.0)
+TRUSTWORTHINESS = fraction("trustworthiness")
+KNN_ACCURACY = fraction("knn_accuracy")
+KNN_ACCURACY_IN_2D = fraction("knn_accuracy_in_2d")
 
 CLASS_METRICS = (
     "accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "average_precision", "brier_score",
