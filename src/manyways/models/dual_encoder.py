@@ -119,7 +119,7 @@ class DualEncoder(Model):
         backbone = self.network.tower(seen).parts[0]
         texts = [template.replace("{}", str(name)) for name in target.classes]
         projection, scale = self.network.projection(seen).weight, self.network.log_scale.exp()
-        head = similarity_head(projection, self.embed(texts, text), float(scale))
+        head = similarity_head(projection, self.embed(texts, text), float(scale.detach()))
         return comparing_predictor(backbone, head, seen, self.inputs.encoders[seen], target)
 
     @property

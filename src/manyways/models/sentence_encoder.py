@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from manyways.models.predictor import Predictor
 
 SCALE = 20.0
-"""What cosines are multiplied by to be logits of classes: one over the temperature of training."""
+"""The factor by which cosines are logits of classes: one over the temperature of training."""
 GIVES = frozenset({"embed", "similarity", "retrieve"})
 
 
@@ -111,16 +111,16 @@ class SentenceEncoder(Model):
         """
         if k < 1:
             raise ParameterError(f"k must be 1 or more; got {k}.")
-        query_rows, held = self._rows(queries), self._rows(among)
+        query_rows, answer_rows = self._rows(queries), self._rows(among)
         names = self._texts(query_rows)
         if by is None and len(names) > 1:
             raise ParameterError(f"The queries have the texts {' and '.join(names)}; say which asks: by={names[0]!r}.")
         by = names[0] if by is None else by
         if by not in query_rows.columns:
             raise ParameterError(f"by must be a column of the queries, {', '.join(query_rows.columns)}; got {by!r}.")
-        sides = self._texts(held)
+        sides = self._texts(answer_rows)
         answer = next((name for name in sides if name != by), sides[0])
-        return nearest(self._vectors(query_rows, by), self._vectors(held, answer), k)
+        return nearest(self._vectors(query_rows, by), self._vectors(answer_rows, answer), k)
 
     def classifier(self, classes: Sequence[str], template: str = "{}", label: str = LABEL) -> "Predictor":
         """Zero-shot classifier: tells `classes` apart by their names, which may all be new.

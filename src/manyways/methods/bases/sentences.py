@@ -26,14 +26,12 @@ from manyways.models.model import Model
 from manyways.models.network import Network, is_checkpoint, make_network
 from manyways.models.sentence_encoder import GIVES, SentenceEncoder
 from manyways.models.sentence_folder import TEXT, open_checkpoint
-from manyways.training.learner import EncodedLearner
+from manyways.training.learner import RowLearner
 from manyways.training.loop import autocast
 
 
-class SentenceLearner(EncodedLearner):
+class SentenceLearner(RowLearner):
     """A learner of encoded texts: each of the columns is read by one network."""
-
-    network: Network
 
     def __init__(self, network: Network, data: Data, encoding: InputEncoding, seed: int) -> None:
         super().__init__(network, data, encoding, seed)
