@@ -14,12 +14,14 @@ from typing import Any
 from manyways.version import __version__ as __version__
 
 _PLACES = {
+    "AnswersAwaited": "errors",
     "Auditor": "lineage.audit.auditor",
     "Budget": "training.budget",
     "Chain": "methods.chain",
     "Data": "data.data",
     "Method": "methods.method",
     "Model": "models.model",
+    "QuestionFile": "data.questions",
     "Run": "training.run",
     "Store": "lineage.store.store",
     "advise": "comparison.advise",

@@ -3,7 +3,9 @@
 from manyways.comparison.advise import advise as advise
 from manyways.comparison.compare import compare as compare
 from manyways.data.data import Data as Data
+from manyways.data.questions import QuestionFile as QuestionFile
 from manyways.data.read import read as read
+from manyways.errors import AnswersAwaited as AnswersAwaited
 from manyways.lineage.audit.auditor import Auditor as Auditor
 from manyways.lineage.forgetting.request import forget as forget
 from manyways.lineage.forgetting.verification import receipt_sources as receipt_sources
@@ -49,8 +51,10 @@ from manyways.methods.preference.reward_model import RewardModel as RewardModel
 from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
+from manyways.methods.self_supervised.cpc import CPC as CPC
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
+from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
@@ -72,9 +76,12 @@ from manyways.methods.unlearning.newton import Newton as Newton
 from manyways.methods.unlearning.npo import NPO as NPO
 from manyways.methods.unlearning.scrub import SCRUB as SCRUB
 from manyways.methods.unlearning.sharded import Sharded as Sharded
+from manyways.methods.unsupervised.autoencoder import Autoencoder as Autoencoder
 from manyways.methods.unsupervised.dc_kmeans import DCKMeans as DCKMeans
+from manyways.methods.unsupervised.gaussian_mixture import GaussianMixture as GaussianMixture
 from manyways.methods.unsupervised.kmeans import KMeans as KMeans
 from manyways.methods.unsupervised.pca import PCA as PCA
+from manyways.methods.unsupervised.tsne import TSNE as TSNE
 from manyways.models.model import Model as Model
 from manyways.models.saving import load_model
 from manyways.training.budget import Budget as Budget
