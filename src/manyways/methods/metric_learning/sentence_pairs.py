@@ -16,6 +16,7 @@ from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 from manyways.methods.ablations import exchanged
 from manyways.methods.bases.gradient import Batch
+from manyways.methods.bases.sampled import Sampled
 from manyways.methods.bases.sentences import SentenceLearner, SentenceMethod
 from manyways.methods.fields import Interval
 from manyways.methods.method import Ablations
@@ -23,7 +24,7 @@ from manyways.methods.needs import Input
 from manyways.methods.needs.texts import TextPairs
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
-from manyways.training.samplers import NoDuplicates
+from manyways.training.samplers import Epochs, NoDuplicates
 
 RANKING, COSENT = "ranking", "cosent"
 VALIDATED = 500
@@ -75,11 +76,12 @@ class SentencePairLearner(SentenceLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentencePairs(SentenceMethod[SentencePairLearner]):
+class SentencePairs(Sampled[SentencePairLearner], SentenceMethod[SentencePairLearner]):
     """Learn to embed texts from pairs of them: those that belong together lie near each other.
 
     Without a label every row is a pair, told from the texts of all other rows in its batch, in which no text stands
-    twice. A label that is a number says how alike the two texts are, and the cosines learn its order.
+    twice: such rows are left to other batches, unless `sampler` is another. A label that is a number says how alike the
+    two texts are, and the cosines learn its order.
     """
 
     batch_size: Annotated[int, Interval("[2, inf)")] = 32
@@ -89,9 +91,6 @@ class SentencePairs(SentenceMethod[SentencePairLearner]):
     order of the label. auto: cosent where there is a label, else ranking."""
     negative: str | None = None
     """Input with a text that does not belong to the pair and is easily taken for the partner: a hard negative."""
-    sampler: Literal["auto", "no-duplicates", "epochs"] = "auto"
-    """Sampler of a step's rows: no-duplicates leaves rows that share a text to other batches, where they are no false
-    negatives; epochs draws each row once before any comes again. auto: no-duplicates for ranking, else epochs."""
 
     needs: ClassVar = (Input, TextPairs)
     suggests: ClassVar = ("sentence-pairs",)
@@ -179,11 +178,7 @@ class SentencePairs(SentenceMethod[SentencePairLearner]):
             learner.pool = np.flatnonzero(rows.labelled)
         else:
             _refuse_one_text(learner, data)
-        chosen = self.sampler if self.sampler != "auto" else "epochs" if learner.scores is not None else "no-duplicates"
-        if chosen == NoDuplicates.name:
-            sampler = NoDuplicates()
-            sampler.look(learner)
-            learner.sampler = sampler
+        self.put_sampler(learner, NoDuplicates if learner.scores is None else Epochs)
         return learner
 
     def draw(self, learner: SentencePairLearner, step: int, rng: torch.Generator) -> Batch:

@@ -1,46 +1,17 @@
-"""Samplers: who picks the rows of a step."""
+"""Samplers that need no fields: by epochs, length, weight and class."""
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from manyways.data.storage import RowNumbers
 from manyways.errors import NeedsError
 from manyways.randomness import epoch_positions, mix
-from manyways.registry import Classes
+from manyways.training.samplers.base import Sampler
 
 if TYPE_CHECKING:
-    from manyways.training.learner import EncodedLearner, LabelledLearner
-
-
-class Sampler(nn.Module, ABC):
-    """Rule by which the rows of a step are picked: a function of (seed, step), so that a killed run goes on the same.
-
-    What it must remember is a buffer, and so part of the learner's state.
-
-    Attributes:
-        name: What a method's field `sampler` calls it.
-        by_weight: True if it draws rows by their sample weights, so that the loss must not weigh them again.
-        uses: Roles that it uses where the data has them: "difficulty".
-    """
-
-    name: ClassVar[str]
-    by_weight: ClassVar[bool] = False
-    uses: ClassVar[tuple[str, ...]] = ()
-
-    def look(self, learner: "LabelledLearner") -> None:
-        """Take from the training rows what the picks depend on, once: weights, classes, difficulty."""
-
-    @abstractmethod
-    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
-        """`size` of the positions in `pool` for `step`."""
-
-
-SAMPLERS: Classes[Sampler] = Classes("samplers", Sampler, "manyways.training.samplers")
-"""Every sampler by its name: those of this file, and of the entry-point group `manyways.samplers`."""
+    from manyways.training.learner import Learner
 
 
 class Epochs(Sampler):
@@ -68,9 +39,13 @@ class ByLength(Sampler):
         super().__init__()
         self._epoch: tuple[tuple[int, int, int], RowNumbers, list[RowNumbers]] | None = None
 
-    def look(self, learner: "EncodedLearner") -> None:
+    def look(self, learner: "Learner") -> None:
         columns = [torch.from_numpy(each) for each in learner.lengths()]
-        self.register_buffer("lengths", torch.stack(columns, 1) if columns else torch.zeros(len(learner.rows), 1))
+        self.register_buffer("lengths", torch.stack(columns, 1) if columns else torch.zeros(learner.count, 1))
+
+    def size_among(self, part: RowNumbers, pool: RowNumbers, size: int) -> int:
+        lengths = self.lengths.cpu().numpy().sum(1) + 1.0
+        return max(1, round(size * float(lengths[pool].mean() / lengths[part].mean())))
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
         count = len(pool) // size
@@ -105,7 +80,7 @@ class Weighted(Sampler):
     by_weight = True
     weights: torch.Tensor
 
-    def look(self, learner: "LabelledLearner") -> None:
+    def look(self, learner: "Learner") -> None:
         if learner.weights is None:
             raise NeedsError(
                 "The sampler 'weighted' draws rows by their weights, and there are none. Name a column, weight=\"…\", "
@@ -129,13 +104,14 @@ class Balanced(Sampler):
     name = "balanced"
     codes: torch.Tensor
 
-    def look(self, learner: "LabelledLearner") -> None:
-        if not learner.target.classification:
+    def look(self, learner: "Learner") -> None:
+        codes = learner.kinds()
+        if codes is None:
             raise NeedsError(
-                f"The sampler 'balanced' draws classes equally often, and the label {learner.target.name!r} is none. "
-                "Leave it out: sampler='epochs'."
+                "The sampler 'balanced' draws classes, or tasks, equally often, and the rows have none. Leave it out: "
+                "sampler='epochs'."
             )
-        self.register_buffer("codes", learner.labels.clone())
+        self.register_buffer("codes", codes.clone())
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
         codes = self.codes.cpu().numpy()[pool]
@@ -149,55 +125,3 @@ class Balanced(Sampler):
         within = (rng.random(size) * (last - first)[drawn]).astype(np.int64)
         drawn_rows: RowNumbers = pool[order[first[drawn] + within]]
         return drawn_rows
-
-
-class NoDuplicates(Sampler):
-    """Uniform sampling without replacement in batches that hold nothing twice: such rows would be false negatives.
-
-    Two rows that share an input, of whichever side, are never in one batch. Rows for which an epoch has no room are
-    left out of it; another epoch has another order. A batch is smaller where too few rows differ.
-    """
-
-    name = "no-duplicates"
-    identities: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._epoch: tuple[tuple[int, int, int], RowNumbers, list[RowNumbers]] | None = None
-
-    def look(self, learner: "EncodedLearner") -> None:
-        self.register_buffer("identities", torch.from_numpy(learner.identities()))
-
-    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
-        epoch, number = divmod(step, max(1, len(pool) // size))
-        key = (seed, epoch, size)
-        if self._epoch is None or self._epoch[0] != key or self._epoch[1] is not pool:
-            batches = self._batches(pool, size, max(1, len(pool) // size), mix(seed, epoch, len(pool)))
-            self._epoch = key, pool, batches
-        return pool[self._epoch[2][number]]
-
-    def _batches(self, pool: RowNumbers, size: int, count: int, seed: int) -> list[RowNumbers]:
-        """The `count` batches of an epoch, as places in `pool`: each takes the first rows that share nothing."""
-        order = np.random.Generator(np.random.Philox(seed)).permutation(len(pool)).tolist()
-        identities = self.identities.cpu().numpy()[pool].tolist()
-        waiting: list[int] = []
-        at = 0
-        batches: list[RowNumbers] = []
-        for _ in range(count):
-            batch: list[int] = []
-            inside: set[int] = set()
-            passed: list[int] = []
-            while len(batch) < size and (waiting or at < len(order)):
-                if waiting:
-                    place = waiting.pop()
-                else:
-                    place, at = order[at], at + 1
-                if inside.isdisjoint(identities[place]):
-                    batch.append(place)
-                    inside.update(identities[place])
-                else:
-                    passed.append(place)
-            waiting += passed[::-1]
-            batches.append(np.array(batch, np.int64))
-        # Where nearly all rows share something, the last batches of an epoch find none: its first stand in for them.
-        return [batch if len(batch) else batches[0] for batch in batches]
