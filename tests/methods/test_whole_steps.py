@@ -107,6 +107,17 @@ def of_prototypes(method: Any, learner: Any, batch: Any) -> Tensor:
     return cross_entropy(-torch.cdist(features[count:], centres).square(), queries["labels"][0])
 
 
+def of_attention(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Queries by the sums, over the shots of a class, of the softmax of cosines over all shots."""
+    shots, queries = batch["support"], batch["queries"]
+    count, labels = shots["labels"].numel(), shots["labels"][0]
+    rows = {name: torch.cat([part[0], queries["inputs"][name][0]]) for name, part in shots["inputs"].items()}
+    features = normalize(learner.network.features(rows), dim=1)
+    attention = (features[count:] @ features[:count].T / method.temperature).softmax(1)
+    of_class = torch.stack([attention[:, labels == way].sum(1) for way in range(learner.ways)], 1)
+    return -of_class.gather(1, queries["labels"][0][:, None]).log().mean()
+
+
 def of_inner_steps(method: Any, learner: Any, batch: Any) -> Tensor:
     """The loss on the queries after a step down the gradient of that on the shots, through which the gradient goes."""
     with sdpa_kernel(SDPBackend.MATH):  # others have no second derivative
@@ -282,6 +293,7 @@ BY_HAND: dict[str, Hand] = {
     "grpo": of_a_group,
     "kto": of_judgements,
     "maml": of_inner_steps,
+    "matching-net": of_attention,
     "masked-lm": of_hidden_tokens,
     "multi-task": of_several_labels,
     "npo": of_negative_preferences,
@@ -299,6 +311,7 @@ BY_HAND: dict[str, Hand] = {
     "vae": of_a_bound,
 }
 FIELDS: dict[str, dict[str, Any]] = {
+    "matching-net": {"shots": 2},
     "maml": {"batch_size": 2, "backbone": "vit", "size": 0.25, "head": "linear", "how": "one by one"},
     "simclr": {"batch_size": 8},
     "clip": {"batch_size": 8},
