@@ -21,6 +21,7 @@ from manyways.methods.few_shot.adapt import Adapt as Adapt
 from manyways.methods.few_shot.few_shot_text import FewShotText as FewShotText
 from manyways.methods.few_shot.matching_net import MatchingNet as MatchingNet
 from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
+from manyways.methods.few_shot.siamese import Siamese as Siamese
 from manyways.methods.forecasting.naive_forecast import NaiveForecast as NaiveForecast
 from manyways.methods.forecasting.seasonal_naive import SeasonalNaive as SeasonalNaive
 from manyways.methods.generative.gan import GAN as GAN

@@ -118,6 +118,18 @@ def of_attention(method: Any, learner: Any, batch: Any) -> Tensor:
     return -of_class.gather(1, queries["labels"][0][:, None]).log().mean()
 
 
+def of_pairs_of_rows(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Queries and shots: of one class, or of two, by the differences of sigmoid units; each side weighs a half."""
+    shots, queries = batch["support"], batch["queries"]
+    count = shots["labels"].numel()
+    rows = {name: torch.cat([part[0], queries["inputs"][name][0]]) for name, part in shots["inputs"].items()}
+    head = learner.network.head
+    units = head.embedding(learner.network.features(rows)).sigmoid()
+    same = queries["labels"][0][:, None] == shots["labels"][0]
+    odds = head.weighing((units[count:, None] - units[None, :count]).abs())[..., 0]
+    return -(logsigmoid(odds[same]).mean() + logsigmoid(-odds[~same]).mean()) / 2
+
+
 def of_inner_steps(method: Any, learner: Any, batch: Any) -> Tensor:
     """The loss on the queries after a step down the gradient of that on the shots, through which the gradient goes."""
     with sdpa_kernel(SDPBackend.MATH):  # others have no second derivative
@@ -306,6 +318,7 @@ BY_HAND: dict[str, Hand] = {
     "scrub": of_min_and_max_steps,
     "sequential-fine-tune": of_tasks,
     "sft": of_answers,
+    "siamese": of_pairs_of_rows,
     "simclr": of_two_views,
     "supervised": of_labels,
     "vae": of_a_bound,

@@ -33,14 +33,15 @@ def places() -> tuple[Data, Data]:
 @pytest.mark.quick
 def test_a_class_has_the_attention_of_its_examples() -> None:
     """Two classes of two examples; cosines 1 and 0 of the first class, 0.6 and 0 of the second."""
+    network = mw.Supervised().begin(read(0, 2), None, 0).network  # nothing of it is used
     shots = torch.tensor([[[[2.0, 0.0], [0.0, 3.0]], [[3.0, 4.0], [0.0, 1.0]]]])
     query = torch.tensor([[[5.0, 0.0]]])
     attention = torch.tensor([1.0, 0.0, 0.6, 0.0]).div(0.5).softmax(0)
     expected = torch.stack([attention[:2].sum(), attention[2:].sum()])
-    torch.testing.assert_close(Matching(0.5).logits(shots, query)[0, 0].softmax(0), expected)
+    torch.testing.assert_close(Matching(0.5).logits(network, shots, query)[0, 0].softmax(0), expected)
     # The head of an adapted model says the same, of examples in any order.
     order = torch.tensor([2, 0, 3, 1])
-    head = Matching(0.5).head(shots.flatten(0, 2)[order], torch.tensor([0, 0, 1, 1])[order], 2)
+    head = Matching(0.5).head(network, shots.flatten(0, 2)[order], torch.tensor([0, 0, 1, 1])[order], 2)
     torch.testing.assert_close(head(query[0]).softmax(1)[0], expected)
 
 

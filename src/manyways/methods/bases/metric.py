@@ -34,7 +34,7 @@ class MetricMethod(EpisodeMethod[EpisodeLearner]):
 
     def loss(self, learner: EpisodeLearner, batch: Batch) -> Loss:
         shots, queries = self.episode_features(learner, batch)
-        logits = self.adaptation().logits(shots, queries)
+        logits = self.adaptation().logits(learner.network, shots, queries)
         labels = batch["queries"]["labels"]
         loss = cross_entropy(logits.flatten(0, 1), labels.flatten())
         return loss, {"accuracy": accuracy(logits, labels)}

@@ -18,19 +18,22 @@ from manyways.models.network import Network
 
 
 class FeatureAdaptation(Adaptation):
-    """An adaptation by the features of the examples alone: `head` holds what is compared with, `logits` compares."""
+    """An adaptation by the features of the examples alone: `head` holds what is compared with, `logits` compares.
+
+    What of it is learned, if anything, is the head of the network.
+    """
 
     @abstractmethod
-    def logits(self, shots: Tensor, queries: Tensor) -> Tensor:
+    def logits(self, network: Network, shots: Tensor, queries: Tensor) -> Tensor:
         """Logits [..., queries, ways] of queries [..., queries, width], of shots [..., ways, shots, width]."""
 
     @abstractmethod
-    def head(self, features: Tensor, labels: Tensor, classes: int) -> Head:
+    def head(self, network: Network, features: Tensor, labels: Tensor, classes: int) -> Head:
         """The head that tells rows by examples with these features [rows, width] and class codes int64 [rows]."""
 
     def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
         learner = copy.deepcopy(network).eval()
-        learner.head = self.head(features_of(learner, rows), labels, classes)
+        learner.head = self.head(learner, features_of(learner, rows), labels, classes)
         return learner
 
     def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
@@ -38,7 +41,7 @@ class FeatureAdaptation(Adaptation):
         shares = np.empty(len(support.positions))
         for at, (shown, asked) in enumerate(zip(support.positions, queries.positions, strict=True)):
             with torch.inference_mode():
-                best = self.logits(features[shown], features[asked.reshape(-1)]).argmax(-1).cpu().numpy()
+                best = self.logits(network, features[shown], features[asked.reshape(-1)]).argmax(-1).cpu().numpy()
             shares[at] = (best == np.arange(len(asked)).repeat(asked.shape[1])).mean()
         return shares
 
@@ -49,10 +52,10 @@ class Prototypes(FeatureAdaptation):
 
     by = "prototypes"
 
-    def logits(self, shots: Tensor, queries: Tensor) -> Tensor:
+    def logits(self, network: Network, shots: Tensor, queries: Tensor) -> Tensor:
         return nearness(queries, prototypes(shots))
 
-    def head(self, features: Tensor, labels: Tensor, classes: int) -> PrototypeHead:
+    def head(self, network: Network, features: Tensor, labels: Tensor, classes: int) -> PrototypeHead:
         head = PrototypeHead(features.shape[1], classes)
         head.centres.copy_(torch.stack([prototypes(features[labels == code]) for code in range(classes)]))
         return head.to(features.device)

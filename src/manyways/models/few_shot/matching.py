@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from manyways.models.few_shot.comparing import FeatureAdaptation
 from manyways.models.heads import Head
+from manyways.models.network import Network
 
 
 class MatchingHead(Head):
@@ -41,13 +42,13 @@ class Matching(FeatureAdaptation):
     by = "matching"
     temperature: float
 
-    def logits(self, shots: Tensor, queries: Tensor) -> Tensor:
+    def logits(self, network: Network, shots: Tensor, queries: Tensor) -> Tensor:
         examples = normalize(shots, dim=-1).flatten(-3, -2)
         cosines = normalize(queries, dim=-1) @ examples.transpose(-1, -2)
         of_class = (cosines / self.temperature).reshape(*cosines.shape[:-1], *shots.shape[-3:-1])
         return of_class.logsumexp(-1)
 
-    def head(self, features: Tensor, labels: Tensor, classes: int) -> MatchingHead:
+    def head(self, network: Network, features: Tensor, labels: Tensor, classes: int) -> MatchingHead:
         head = MatchingHead(features.shape[1], classes, len(features), self.temperature)
         head.examples.copy_(normalize(features, dim=1))
         head.codes.copy_(labels)
