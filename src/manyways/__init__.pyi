@@ -74,6 +74,7 @@ from manyways.methods.unlearning.scrub import SCRUB as SCRUB
 from manyways.methods.unlearning.sharded import Sharded as Sharded
 from manyways.methods.unsupervised.dc_kmeans import DCKMeans as DCKMeans
 from manyways.methods.unsupervised.kmeans import KMeans as KMeans
+from manyways.methods.unsupervised.pca import PCA as PCA
 from manyways.models.model import Model as Model
 from manyways.models.saving import load_model
 from manyways.training.budget import Budget as Budget

@@ -255,6 +255,12 @@ def _print_result(
         as_text = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
         lines.append(("test", f"{as_text} ({what})"))
     lines += [(name.replace("_", " "), fact) for name, fact in stated(lineage.facts).items()]
+    lines += [
+        (f"  {stage.method.get('name')}", fact)
+        for parent in lineage.parents
+        for stage in parent.stages()[::-1]
+        if stage.data == lineage.data and (fact := stated(stage.facts).get("pretext"))
+    ]
     lines.append(("model", f"{options.out} ({model.parameters:,} numbers; gives {', '.join(sorted(model.gives))})"))
     if kept is not None:
         lines.append(("lineage", f"kept in the store as {kept.short}"))

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -25,6 +25,8 @@ from manyways.data.splitting import OWN, Split
 from manyways.errors import DataError, DataWarning, ManywaysError, ModelError, NeedsError, ParameterError
 from manyways.methods.expressions import parse_method
 from manyways.methods.method import Method
+from manyways.metrics import metric_of
+from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.saving import fingerprint, save_model
 from manyways.permissions import private_folder, tighten
@@ -167,6 +169,7 @@ def run_job(
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", DataWarning)
             metrics, contributions = _scored(model, data, job.metric, follower.finish(model), folder)
+        stages = model.lineage.stages_since(start.lineage if start else None)
         exhibits: tuple[Exhibit, ...] = ()
         if job.keep_model:
             tighten(save_model(model, folder / "model"))
@@ -178,7 +181,7 @@ def run_job(
         return Outcome(error=f"{reason} (a fault in the method or in Manyways)", wall_seconds=time.monotonic() - began)
     return Outcome(
         score=metrics[job.metric],
-        metrics=metrics,
+        metrics={**metrics, **_pretext_scores(stages)},
         seconds=model.lineage.seconds or took,
         fit_seconds=took,
         slowdown=slowdown,
@@ -191,12 +194,22 @@ def run_job(
         peak_memory_mb=peak_memory_mb(),
         curve=follower.curve,
         exhibits=exhibits,
-        caution=" ".join(dict.fromkeys([*_caution(model), *(str(each.message) for each in warned)])),
+        caution=" ".join(dict.fromkeys([*_cautions(stages), *(str(each.message) for each in warned)])),
     )
 
 
-def _caution(model: Model) -> list[str]:
-    return [str(said) for said in [model.lineage.facts.get("caution")] if said]
+def _cautions(stages: Sequence[Lineage]) -> list[str]:
+    """The cautions that stages state of what they learned, the first first."""
+    return [str(caution) for stage in reversed(stages) if (caution := stage.facts.get("caution"))]
+
+
+def _pretext_scores(stages: Sequence[Lineage]) -> dict[str, float]:
+    """The scores of the pretext tasks of stages, by names such as "pretext_accuracy of simclr"."""
+    scores: dict[str, float] = {}
+    for stage in stages:
+        for name, score in stage.facts.get("pretext", {}).items():
+            scores[metric_of(f"pretext_{name}", str(stage.method.get("name")))] = float(score)
+    return scores
 
 
 def _scored(

@@ -26,6 +26,11 @@ METRIC_WORDS = {
     "mae": "MAE",
     "mse": "MSE",
     "r2": "R²",
+    "nmi": "NMI",
+    "ari": "ARI",
+    "bic": "BIC",
+    "knn_accuracy": "kNN accuracy",
+    "knn_accuracy_in_2d": "kNN accuracy in 2-D",
 }
 
 

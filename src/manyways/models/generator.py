@@ -41,11 +41,18 @@ class Generator(Model):
 
     def as_rows(self, encoded: Sequence[Tensor], what: str, labels: Column | None = None) -> Data:
         """`encoded` rows, in pieces, as data with the columns that the model learned from, and with `labels`."""
-        (modality,) = self.inputs.encoders
-        columns = self.units.columns(self.inputs, {modality: torch.cat(list(encoded)).cpu().numpy()})
-        roles = {"input": tuple(column.name for column in columns), "label": (labels.name,) if labels else ()}
-        beside = [labels] if labels else []
-        return Data.from_columns([*columns, *beside], roles, name=f"rows {what} by {self.lineage.title}")
+        rows = torch.cat(list(encoded)).cpu().numpy()
+        return as_data(rows, self.inputs, self.units, f"rows {what} by {self.lineage.title}", labels)
+
+
+def as_data(
+    encoded: NDArray[Any], inputs: InputEncoding, units: Units, name: str, labels: Column | None = None
+) -> Data:
+    """`encoded` rows of the one input in `inputs` as data of its columns, in their `units`, and with `labels`."""
+    (modality,) = inputs.encoders
+    columns = units.columns(inputs, {modality: encoded})
+    roles = {"input": tuple(column.name for column in columns), "label": (labels.name,) if labels else ()}
+    return Data.from_columns([*columns, *([labels] if labels else [])], roles, name=name)
 
 
 def checked(count: int, seed: int) -> torch.Generator:

@@ -54,16 +54,17 @@ class Lineage:
 
     def all_labels(self, start: "Lineage | None" = None) -> NDArray[np.uint64]:
         """The ids of all rows whose true label any stage was shown, each once; without those of `start`, before it."""
-        earlier = {json.dumps(stage.to_json()) for stage in start.stages()} if start else set()
-        labelled = [stage.labels for stage in self.stages() if len(stage.labels)]
-        if earlier:
-            mine = (stage for stage in self.stages() if len(stage.labels))
-            labelled = [stage.labels for stage in mine if json.dumps(stage.to_json()) not in earlier]
+        labelled = [stage.labels for stage in self.stages_since(start) if len(stage.labels)]
         return np.unique(np.concatenate(labelled), axis=0) if labelled else no_rows()
 
     def stages(self) -> "list[Lineage]":
         """This stage and all before it, the latest first."""
         return [self, *(stage for parent in self.parents for stage in parent.stages())]
+
+    def stages_since(self, start: "Lineage | None") -> "list[Lineage]":
+        """This stage and all before it, the latest first; without those of `start`, before it."""
+        earlier = {json.dumps(stage.to_json()) for stage in start.stages()} if start else set()
+        return [stage for stage in self.stages() if not earlier or json.dumps(stage.to_json()) not in earlier]
 
     def without(self, ids: NDArray[np.uint64]) -> "Lineage":
         """The same without the rows `ids` [n, 2], here and in all parents."""

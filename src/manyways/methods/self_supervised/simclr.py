@@ -1,5 +1,6 @@
 """SimCLR: two views of one row belong together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
@@ -10,12 +11,13 @@ from torch.nn.functional import cross_entropy, normalize
 
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.rows import RowMethod
+from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Input
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
+from manyways.models.network import Inputs
 from manyways.training.learner import RowLearner
 
 
@@ -31,6 +33,23 @@ def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: floa
     return cross_entropy(similarity, partner)
 
 
+def partner_accuracy(a: Tensor, b: Tensor) -> dict[str, float]:
+    """The share of 2N views whose partner is the nearest of the 2N − 1 others by the cosine, and that by chance.
+
+    a, b: projections [N, width], row i of both from the same example.
+    """
+    both = normalize(torch.cat([a, b]).float(), dim=1)
+    nearest = (both @ both.T).fill_diagonal_(float("-inf")).argmax(1)
+    partner = torch.arange(len(both), device=both.device).roll(len(a))
+    return {"accuracy": float((nearest == partner).float().mean()), "chance": 1 / max(1, len(both) - 1)}
+
+
+def two_views(learner: RowLearner, rows: Inputs, rng: torch.Generator) -> Inputs:
+    """Two views of each of `rows` at random: all of the first kind, then all of the second."""
+    first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
+    return {name: torch.cat([first[name], second[name]]) for name in rows}
+
+
 class SimCLRLearner(RowLearner):
     """A learner of encoded rows, and the projector whose outputs are compared."""
 
@@ -38,7 +57,7 @@ class SimCLRLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCLR(RowMethod[SimCLRLearner]):
+class SimCLR(SelfSupervised[SimCLRLearner]):
     """Learn features without labels: tell two views of the same row from views of all other rows in the batch."""
 
     batch_size: Annotated[int, Interval("[2, inf)")] = 256
@@ -74,12 +93,20 @@ class SimCLR(RowMethod[SimCLRLearner]):
 
     def draw(self, learner: SimCLRLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.take(learner.pick(learner.everything, self.examples_per_step(learner), step))
-        first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
-        return {"inputs": {name: torch.cat([first[name], second[name]]) for name in rows}}
+        return {"inputs": two_views(learner, rows, rng)}
 
     def loss(self, learner: SimCLRLearner, batch: Batch) -> Loss:
-        a, b = learner.projector(learner.network.features(batch["inputs"])).chunk(2)
+        a, b = self.compared(learner, batch["inputs"]).chunk(2)
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
+
+    def pretext(self, learner: SimCLRLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
+        """The share of views whose partner is the nearest of all others."""
+        return partner_accuracy(*self.compared(learner, two_views(learner, inputs, rng)).chunk(2))
+
+    def compared(self, learner: SimCLRLearner, inputs: Inputs) -> Tensor:
+        """The projections."""
+        projections: Tensor = learner.projector(learner.network.features(inputs))
+        return projections
 
     def examples_per_step(self, learner: SimCLRLearner) -> int:
         return min(

@@ -10,8 +10,9 @@ from torch.nn.functional import pad
 from manyways.data.encoders.series import SeriesSpec
 from manyways.data.specs import Spec
 from manyways.models.backbones._layers import parameters_of
+from manyways.models.backbones._patches import PatchBackbone
 from manyways.models.backbones._transformer import Block, heads_for
-from manyways.models.backbones.base import Backbone, require_kind, scaled_width
+from manyways.models.backbones.base import require_kind, scaled_width
 from manyways.models.backbones.tokens import Tokens
 
 LONGEST_PATCH = 16
@@ -41,7 +42,7 @@ class SeriesTokens(Tokens):
         return rest.mean(dim=1) if rest.shape[1] else rest.new_zeros(len(rest), rest.shape[2])
 
 
-class PatchTransformer(Backbone):
+class PatchTransformer(PatchBackbone):
     """Patches of each series, standardised by its own stretch, through a transformer that all series share.
 
     Reads float64 [B, channels, steps]. Series are independent of each other (PatchTST, Nie et al., ICLR 2023); what is
@@ -84,16 +85,29 @@ class PatchTransformer(Backbone):
             "dropout": 0.2,
         }
 
-    def tokens(self, x: Tensor) -> SeriesTokens:
-        level, spread = level_and_spread(x)
+    def patch_values(self, x: Tensor) -> Tensor:
+        """The patches of each series, one series after the other as a sequence of its own."""
+        return self._scaled(x, *level_and_spread(x))
+
+    def _scaled(self, x: Tensor, level: Tensor, spread: Tensor) -> Tensor:
         scaled = ((x - level[..., None]) / spread[..., None]).to(self.positions.dtype)
         lacking = (self.patches - 1) * self.stride + self.patch - x.shape[2]
         # The last value again, so that the last patch ends with the newest values.
-        pieces = pad(scaled, (0, lacking), mode="replicate").unfold(2, self.patch, self.stride)
-        hidden = self.embedding_dropout(self.embedding(pieces.flatten(0, 1)) + self.positions)
+        return pad(scaled, (0, lacking), mode="replicate").unfold(2, self.patch, self.stride).flatten(0, 1)
+
+    def embedded(self, patches: Tensor) -> Tensor:
+        hidden: Tensor = self.embedding_dropout(self.embedding(patches) + self.positions)
+        return hidden
+
+    def encoded(self, hidden: Tensor) -> Tensor:
         for block in self.blocks:
             hidden = block(hidden)
-        features = self.norm(hidden).reshape(len(x), -1, self.width)
+        features: Tensor = self.norm(hidden)
+        return features
+
+    def tokens(self, x: Tensor) -> SeriesTokens:
+        level, spread = level_and_spread(x)
+        features = self.encoded(self.embedded(self._scaled(x, level, spread))).reshape(len(x), -1, self.width)
         return SeriesTokens(features, None, (x.shape[1], self.patches), level, spread)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from manyways.data.specs import ImageSpec, Spec
 from manyways.models.backbones._layers import parameters_of
+from manyways.models.backbones._patches import PatchBackbone
 from manyways.models.backbones._transformer import Block, heads_for
 from manyways.models.backbones.base import ImageBackbone, require_kind, scaled_width
 from manyways.models.backbones.tokens import Tokens
@@ -16,7 +17,7 @@ PATCHES = ((12, 2), (48, 4), (96, 8))
 """Largest side in pixels, patch side in pixels; beyond the last, patches of 16."""
 
 
-class VisionTransformer(ImageBackbone):
+class VisionTransformer(ImageBackbone, PatchBackbone):
     """Patches as tokens (Dosovitskiy et al., 2021), sin-cos positions and mean pooling (Beyer et al., 2022).
 
     Images whose sides `patch` does not divide are padded at the right and bottom with the mean colour.
@@ -75,13 +76,22 @@ class VisionTransformer(ImageBackbone):
             "dropout": 0.0,
         }
 
-    def tokens(self, x: Tensor) -> Tokens:
+    def patch_values(self, x: Tensor) -> Tensor:
         padded = F.pad(self.standardise(x), self.padding)
-        patches = F.pixel_unshuffle(padded, self.patch).flatten(2).transpose(1, 2)
-        hidden = self.embedding(patches) + self.positions
+        return F.pixel_unshuffle(padded, self.patch).flatten(2).transpose(1, 2)
+
+    def embedded(self, patches: Tensor) -> Tensor:
+        hidden: Tensor = self.embedding(patches)
+        return hidden + self.positions
+
+    def encoded(self, hidden: Tensor) -> Tensor:
         for block in self.blocks:
             hidden = block(hidden)
-        return Tokens(self.norm(hidden), None, self.grid)
+        features: Tensor = self.norm(hidden)
+        return features
+
+    def tokens(self, x: Tensor) -> Tokens:
+        return Tokens(self.encoded(self.embedded(self.patch_values(x))), None, self.grid)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [
