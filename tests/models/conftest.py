@@ -22,6 +22,11 @@ def images(channels: int, side: int) -> tuple[Spec, Callable[[Generator], Tensor
     return ImageSpec(channels, side, side), rows
 
 
+def sounds(rng: torch.Generator) -> torch.Tensor:
+    """Waveforms, rows of rows."""
+    return torch.randint(-9000, 9000, (4, 5, 2000), generator=rng).short()
+
+
 SPECS: dict[str, tuple[Spec, Any]] = {
     "convnet": images(1, 12),
     "conv4": images(1, 12),
@@ -37,7 +42,7 @@ SPECS: dict[str, tuple[Spec, Any]] = {
     "patch-transformer": (SeriesSpec(2, 24), lambda g: torch.randn(4, 5, 2, 24, generator=g).double()),
     "pyramid": images(3, 16),
     "unet": images(1, 16),
-    "audio-net": (AudioSpec(8000, 2000), lambda g: torch.randint(-9000, 9000, (4, 5, 2000), generator=g).short()),
+    **{name: (AudioSpec(8000, 2000), sounds) for name in ("audio-net", "audio-gru", "audio-transformer")},
 }
 
 

@@ -109,7 +109,18 @@ def _images(data: Data) -> str | None:
     return f"it needs images and no other inputs, and {named(others)} holds none. {hint}"
 
 
+def _sound(data: Data) -> str | None:
+    if reason := _input(data):
+        return reason
+    sounds = [column.name for column in data.inputs if column.kind == "audio"]
+    if len(sounds) == len(data.inputs) == 1:
+        return None
+    hint = f"Name one sound alone: input={sounds[0]!r}." if sounds else "SimCLR learns from inputs of every kind."
+    return f"it needs sound and no other inputs, and the inputs are {named(data.inputs)}. {hint}"
+
+
 Input = Need("input", "an input column", _input)
 SeveralInputs = Need("inputs", "several inputs", _inputs)
 Paired = Need("paired", "two inputs that belong together", _paired)
 Images = Need("images", "images, and no other inputs", _images)
+Sound = Need("sound", "sound, and no other inputs", _sound)
