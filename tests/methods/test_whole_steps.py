@@ -148,6 +148,19 @@ def _of_an_episode(method: Any, network: Any, batch: Any, at: int) -> Tensor:
     return cross_entropy(functional_call(network, moved, (queries,)), wanted)
 
 
+def of_where_steps_lead(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Half the squared distance to the weights after a step for each minibatch, whose gradient is θ − φ."""
+    weights = dict(learner.network.eval().named_parameters())
+    moved = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+    for step in range(batch["labels"].shape[1]):
+        inputs = {name: part[0, step] for name, part in batch["inputs"].items()}
+        loss = cross_entropy(functional_call(learner.network, moved, (inputs,)), batch["labels"][0, step])
+        slopes = torch.autograd.grad(loss, list(moved.values()))
+        pairs = zip(moved.items(), slopes, strict=True)
+        moved = {name: (weight - method.inner_rate * g).detach().requires_grad_() for (name, weight), g in pairs}
+    return sum((weight - moved[name].detach()).square().sum() for name, weight in weights.items()) / 2
+
+
 # --- generators ----------------------------------------------------------------------------------
 
 
@@ -314,6 +327,7 @@ BY_HAND: dict[str, Hand] = {
     "proto-net": of_prototypes,
     "q-learning": of_values,
     "replay": of_tasks,
+    "reptile": of_where_steps_lead,
     "reward-model": of_rewards,
     "scrub": of_min_and_max_steps,
     "sequential-fine-tune": of_tasks,
@@ -325,6 +339,7 @@ BY_HAND: dict[str, Hand] = {
 }
 FIELDS: dict[str, dict[str, Any]] = {
     "matching-net": {"shots": 2},
+    "reptile": {"backbone": "vit", "size": 0.25, "inner_rate": 0.05, "how": "one by one"},
     "maml": {"batch_size": 2, "backbone": "vit", "size": 0.25, "head": "linear", "how": "one by one"},
     "simclr": {"batch_size": 8},
     "clip": {"batch_size": 8},

@@ -31,6 +31,13 @@ def descend(
     return weights
 
 
+def descend_in_turn(weights: Weights, losses: Iterable[Callable[[Weights], Tensor]], *, rate: float) -> Weights:
+    """The weights after a step of plain descent for each of the `losses`, by constant gradients."""
+    for loss in losses:
+        weights = descend(weights, loss, rate=rate, steps=1, first_order=True)
+    return weights
+
+
 def descend_by_adam(
     weights: Weights, losses: Iterable[Callable[[Weights], Tensor]], *, rate: float, beta2: float
 ) -> Weights:
@@ -46,11 +53,10 @@ def descend_by_adam(
         else:
             gradients = _gradients(loss, weights, twice=False)
         correction = 1 - beta2**step
-        with torch.no_grad():
-            for name, gradient in gradients.items():
-                seconds[name] = beta2 * seconds[name] + (1 - beta2) * gradient.square()
-                change = gradient / ((seconds[name] / correction).sqrt() + EPSILON)
-                weights = weights | {name: weights[name].detach() - rate * change}
+        for name, gradient in gradients.items():
+            seconds[name] = beta2 * seconds[name] + (1 - beta2) * gradient.square()
+            change = gradient / ((seconds[name] / correction).sqrt() + EPSILON)
+            weights = weights | {name: weights[name] - rate * change}
     return weights
 
 
