@@ -24,7 +24,9 @@ from manyways.methods.expressions import parse_method as parse_method
 from manyways.methods.federated.fed_avg import FedAvg as FedAvg
 from manyways.methods.few_shot.adapt import Adapt as Adapt
 from manyways.methods.few_shot.few_shot_text import FewShotText as FewShotText
+from manyways.methods.few_shot.matching_net import MatchingNet as MatchingNet
 from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
+from manyways.methods.few_shot.siamese import Siamese as Siamese
 from manyways.methods.forecasting.naive_forecast import NaiveForecast as NaiveForecast
 from manyways.methods.forecasting.seasonal_naive import SeasonalNaive as SeasonalNaive
 from manyways.methods.generative.gan import GAN as GAN
@@ -35,6 +37,7 @@ from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
 from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.meta.reptile import Reptile as Reptile
 from manyways.methods.method import Method as Method
 from manyways.methods.metric_learning.sentence_pairs import SentencePairs as SentencePairs
 from manyways.methods.multi_modal.clip import CLIP as CLIP
