@@ -69,7 +69,7 @@ def rows_of_kind(kind: str) -> Data:
 
 
 def dressed(data: Data) -> Iterator[Data]:
-    """Yield `data` as it is, and with what some methods need besides: clients, tasks, domains, marks, another column."""
+    """Yield `data` as it is, and with what some methods need besides: clients, tasks, marks, another label or input."""
     everything = np.arange(len(data.part))
     score = Column("points", "number", np.sin(everything) + 5)
     beside = Column("beside", "image", np.random.default_rng(1).integers(0, 256, (len(everything), 1, 8, 8), np.uint8))
