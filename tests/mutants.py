@@ -50,7 +50,7 @@ MUTANTS = (
            '"teacher": learner.target.unmoved(learner.views, "weak", rows, torch.Generator().manual_seed(0)),',
            TESTS_OF_TEACHER),
     Mutant("ActiveLearning asks the first model", ROUNDS,
-           "self.relabelled(data, known, newest,", "self.relabelled(data, known, trained[0],", TESTS_OF_ACTIVE),
+           "Turn(newest,", "Turn(trained[0],", TESTS_OF_ACTIVE),
     Mutant("ActiveLearning asks for validation rows", ROUNDS,
            "~data.labelled & (data.part[data.rows] == TRAINING)", "~data.labelled & (data.part[data.rows] < 2)",
            TESTS_OF_ACTIVE),

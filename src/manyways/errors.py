@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -36,6 +37,19 @@ class StoreError(ManywaysError):
 
 class TrainingError(ManywaysError):
     """Training cannot go on: the loss is not finite, the disk is full."""
+
+
+class AnswersAwaited(ManywaysError):
+    """A person is asked for labels, and has not given them yet: not a fault, but the end of what can be done for now.
+
+    Attributes:
+        path: The file with the questions.
+        count: The number of rows that wait for an answer.
+    """
+
+    def __init__(self, message: str, path: Path, count: int) -> None:
+        super().__init__(message)
+        self.path, self.count = path, count
 
 
 class DataWarning(UserWarning):

@@ -9,7 +9,9 @@ from manyways.methods.discovery import all_methods
 from manyways.methods.expressions import parse_method
 from manyways.methods.merging.merge import Merge
 from manyways.methods.method import Method
+from manyways.methods.supervised.supervised import Supervised
 from manyways.testing import checks_for, promises_documentation, promises_fields
+from manyways.testing.label_rows import LABEL_KINDS
 
 CHAINS = (
     "simclr >> fine-tune",
@@ -22,15 +24,27 @@ OF_WORDS = {*vars(promises_documentation), *vars(promises_fields)}
 """Among others the names of the promises that train nothing."""
 
 
+EVERY = 4
+"""Of the kinds of labels every method is tried on one in so many, by turns; `make slow` tries it on the others."""
+
+
+def _marks(method: type[Method] | Method, place: int, name: str) -> list[pytest.MarkDecorator]:
+    if name in OF_WORDS and method is not Merge:  # it trains what it merges
+        return [pytest.mark.quick]
+    kinds = [number for number, kind in enumerate(LABEL_KINDS) if name.endswith(f" on {kind}")]
+    by_turns = method is not Supervised and any((place + number) % EVERY for number in kinds)
+    return [pytest.mark.slow] if by_turns else []
+
+
 def _cases() -> list[object]:
     methods: list[type[Method] | Method] = [*all_methods().values(), *map(parse_method, CHAINS)]
     return [
         pytest.param(
             check,
             id=f"{method.method_name() if isinstance(method, type) else method}: {name}",
-            marks=[pytest.mark.quick] if name in OF_WORDS and method is not Merge else [],  # it trains what it merges
+            marks=_marks(method, place, name),
         )
-        for method in methods
+        for place, method in enumerate(methods)
         for name, check in checks_for(method)
     ]
 

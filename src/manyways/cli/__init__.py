@@ -35,6 +35,7 @@ examples:
   manyways advise reviews.csv --label stars
   manyways fit fixmatch digits --labels 40 --budget 20s --out model
   manyways predict model new.csv --out predictions.csv
+  manyways fit active-learning reviews.csv --label stars --ask questions.csv --questions 40 --out model
   manyways fit ppo CartPole-v1 --out model
   manyways fit pretrain novel.txt --tokenizer characters --test-share 0.1 --out writer
   manyways fit sft answers.jsonl --checkpoint path/to/model --lora 8 --out assistant
@@ -56,6 +57,9 @@ module:Name-v0 for one that your module registers.
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+AWAITING = 3
+"""The exit code where a person is asked for labels, and has not given them yet."""
 
 TERMINATED = 143
 """The exit code after SIGTERM: 128 + SIGTERM."""
@@ -79,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (without the program's name) gives, and return the exit code.
 
     0: done; 1: nothing could be compared, or a receipt is not shown to hold; 2: refused, with one line on stderr that
-    begins with `error:`; 130: interrupted; 143: ended by SIGTERM, which does what Ctrl-C does; 141: the reader of a
-    pipe has gone.
+    begins with `error:`; 3: answers of a person are awaited; 130: interrupted; 143: ended by SIGTERM, which does what
+    Ctrl-C does; 141: the reader of a pipe has gone.
     """
     from manyways.training.interruption import terminable, terminated
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manyways.cli.output import check_file, say, write_out
-from manyways.cli.sheet import as_csv
 from manyways.errors import ParameterError
+from manyways.sheet import as_csv
 from manyways.whole import write_whole
 
 if TYPE_CHECKING:

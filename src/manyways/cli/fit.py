@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import arg
 
-from manyways.cli import INTERRUPTED
+from manyways.cli import AWAITING, INTERRUPTED
 from manyways.cli.arguments import (
     UNSAID,
     Count,
@@ -23,7 +23,7 @@ from manyways.cli.arguments import (
 )
 from manyways.cli.output import check_model_folder, console, say
 from manyways.cli.wording import command_line
-from manyways.errors import NeedsError, ParameterError, StoreError
+from manyways.errors import AnswersAwaited, DataError, NeedsError, ParameterError, StoreError
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -71,6 +71,10 @@ class Fit:
     backbone: Annotated[str | None, one(str, "a folder or a name", "CHECKPOINT"), UNSAID] = None
     """Network of the method, or pretrained checkpoint that it starts from: a folder of transformers or
     sentence-transformers, or its name on the Hub (owner/name). Of a chain, that of its first method."""
+    ask: Annotated[Path | None, one(Path, "a file", "FILE"), UNSAID] = None
+    """Of active-learning: a file, .csv, .json or .jsonl, to which the questions are written. Type the labels into its
+    column `answer`, blank where you are not sure, and the same command again; it ends with 3 while answers are
+    awaited. It needs no label to begin with."""
     store: bool = True
     """Keep the model in the store with its lineage, so that rows can be found and forgotten again."""
 
@@ -100,6 +104,8 @@ def main(arguments: Sequence[str]) -> int:
     method = make_method(options.method, fields) if fields else parse_method(options.method)
     if options.backbone is not None:
         method = _with_backbone(method, options.backbone)
+    if options.ask is not None:
+        method = asking(method, options.ask)
     return _fit(options, method)
 
 
@@ -111,6 +117,39 @@ def _with_backbone(method: "Method", backbone: str) -> "Method":
             "Leave it out."
         )
     return begun
+
+
+def asking(method: "Method", path: Path) -> "Method":
+    """`method` whose questions, and those of the methods in its fields, are written to the file `path`."""
+    from manyways.data.questions import QuestionFile
+    from manyways.methods.method import Method
+    from manyways.methods.written import as_tuple
+
+    changed: dict[str, Any] = {}
+    for spec in fields(method):
+        value = getattr(method, spec.name)
+        if spec.name == "oracle":
+            changed[spec.name] = QuestionFile(path)
+        elif any(isinstance(each, Method) and _asks(each) for each in as_tuple(value)):
+            inner = tuple(asking(each, path) if _asks(each) else each for each in as_tuple(value))
+            changed[spec.name] = inner if isinstance(value, tuple) else inner[0]
+    if not changed:
+        raise ParameterError(
+            f"{method} asks no questions, so --ask {path} would write none. Leave it out, or put the method within one "
+            f"that does: 'active-learning(base={method})'."
+        )
+    return replace(method, **changed)
+
+
+def _asks(method: "Method") -> bool:
+    from manyways.methods.method import Method
+    from manyways.methods.written import as_tuple
+
+    values = [(spec.name, getattr(method, spec.name)) for spec in fields(method)]
+    return any(
+        name == "oracle" or any(isinstance(each, Method) and _asks(each) for each in as_tuple(value))
+        for name, value in values
+    )
 
 
 def _parse(words: list[str]) -> tuple[Fit, dict[str, Any]]:
@@ -182,6 +221,10 @@ def _fit(options: Fit, method: "Method") -> int:
         except KeyboardInterrupt:
             say(f"\ninterrupted: {folder.kept()}")
             return INTERRUPTED
+        except AnswersAwaited as awaited:
+            folder.keep()
+            say(str(awaited))
+            return AWAITING
         except StoreError as error:
             if error.model is not None:  # what was learned is not lost because it cannot be kept twice
                 error.model.save(options.out)
@@ -209,10 +252,31 @@ def prepared(options: Fit, method: "Method") -> "Data":
 
     if options.data == NO_DATA:
         return _nothing(options, method)
-    data = options.reading.read(options.data)
+    data = options.reading.read(options.data) if options.ask is None else _to_be_labelled(options)
     if options.test_share and not len(data.test):
         data = set_aside(method, data, options.test_share)
     return data if options.labels is None else data.with_labels(options.labels, options.seed, draw=options.draw)
+
+
+def _to_be_labelled(options: Fit) -> "Data":
+    """The data; where they have no column of the name that is given for the label, an empty one is added."""
+    from manyways.data.questions import with_empty_label
+
+    name = options.reading.label
+    try:
+        data = options.reading.read(options.data)
+    except DataError:
+        if not name:
+            raise
+        data = replace(options.reading, label="").read(options.data)
+        if name in data.columns:
+            raise
+        return with_empty_label(data, name)
+    return (
+        data
+        if data.has("label") or any(stated.startswith("label=") for stated in options.reading.role)
+        else (with_empty_label(data, name or "label"))
+    )
 
 
 def _nothing(options: Fit, method: "Method") -> "Data":
@@ -237,11 +301,16 @@ def gives(method: "Method") -> frozenset[str]:
 def _print_result(
     options: Fit, data: "Data", model: "Model", scores: dict[str, float], seconds: float, kept: "ModelRecord | None"
 ) -> None:
+    from manyways.data.phrases import count_of
     from manyways.models.policy import EPISODES
     from manyways.training.progress import duration
 
     training, lineage = data.training, model.lineage
-    labels = f", {int(training.labelled.sum()):,} labels" if data.has("label") else ""
+    given = int(training.labelled.sum()) if data.has("label") else 0
+    asked = sum(lineage.facts.get("asked", ()))
+    labels = (
+        f", {given:,} labels" + (f" and {count_of(asked, 'question')}" if asked else "") if data.has("label") else ""
+    )
     steps = f", {lineage.steps:,} steps" if lineage.steps else ""
     rows = f"{len(training):,} training rows{labels}" if lineage.data == data.name and len(data) else lineage.data
     lines = [

@@ -12,8 +12,8 @@ from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Count, Pairs, at_least, one, pairs, parse
 from manyways.cli.output import DESCRIPTION, check_file, say, write_out
-from manyways.cli.sheet import as_csv
 from manyways.errors import ParameterError
+from manyways.sheet import as_csv
 
 if TYPE_CHECKING:
     from manyways.models.model import Model

@@ -10,8 +10,8 @@ from tyro.conf import arg
 
 from manyways.cli.arguments import UNSAID, Decimal, Pairs, Source, one, pairs, parse, truth
 from manyways.cli.output import check_console, check_file, say, say_notes, write_out
-from manyways.cli.sheet import as_csv
 from manyways.errors import DataError, ModelError, ParameterError
+from manyways.sheet import as_csv
 
 if TYPE_CHECKING:
     from manyways.data.data import Data

@@ -23,6 +23,7 @@ class RunFolder:
 
     path: Path
     saved: Event | None = None
+    awaited: bool = False
 
     @staticmethod
     def beside(out: Path, identity: str) -> "RunFolder":
@@ -40,8 +41,12 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave what can be gone on from, and nothing else."""
-        if self.saved is None and not self.stages():
+        if self.saved is None and not self.awaited and not self.stages():
             self.done()
+
+    def keep(self) -> None:
+        """Leave the folder as it is, as the run goes on when answers are there."""
+        self.awaited = True
 
     def __call__(self, event: Event) -> None:
         """Note a checkpoint."""

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IDENTITY, CHECKPOINT, LABELS = "identity", "checkpoint.safetensors", "labels.json"
-"""Files in a run's folder."""
+IDENTITY, CHECKPOINT, LABELS, ROWS = "identity", "checkpoint.safetensors", "labels.json", "rows.json"
+"""Files in a run's folder; the last is the ending of several."""
+OWN = (IDENTITY, CHECKPOINT, LABELS)
 MOST_NOTES = 1 << 30
 """Bytes of the notes on labels: there may be one for each row."""
 
@@ -62,6 +63,7 @@ class Run:
         parts: Models of the parts by name, as `once` gave them; every fit begins with none.
         within: Name of the part of the fit that this is the run of; empty for the whole.
         left: What the latest fit of this run learned about labels.
+        rows: Rows that parts have chosen, by the part's name, as `once_rows` gave them.
     """
 
     folder: Path | None = None
@@ -76,6 +78,7 @@ class Run:
     parts: "dict[str, Model]" = field(default_factory=dict, repr=False)
     within: str = ""
     left: "list[LabelNotes]" = field(default_factory=list, repr=False)
+    rows: dict[str, list[int]] = field(default_factory=dict, repr=False)
 
     def tell(self, event: Event) -> None:
         """Pass `event` on to every listener."""
@@ -106,7 +109,11 @@ class Run:
             elif self.folder.stat().st_mode & OTHERS:
                 private_folder(self.folder)
                 for own in self.folder.iterdir():
-                    if own.name in (IDENTITY, CHECKPOINT, LABELS) or (own / IDENTITY).exists():
+                    if (
+                        own.name in (IDENTITY, CHECKPOINT, LABELS)
+                        or own.name.endswith(ROWS)
+                        or (own / IDENTITY).exists()
+                    ):
                         tighten(own)
             owner = path.read_text(encoding="utf-8", errors="replace")  # what is damaged is no run's of ours
         except OSError as error:
@@ -119,7 +126,7 @@ class Run:
 
     def begun(self) -> "Run":
         """This run for one `fit`, which notes its parts here."""
-        return replace(self, parts={}, within="")
+        return replace(self, parts={}, within="", rows={})
 
     def child(self, name: str, *, stored: bool = False) -> "Run":
         """The run of a part of this one, with a folder of its own; in the store only where it is `stored`."""
@@ -162,6 +169,28 @@ class Run:
         notes = child.label_notes()
         return model, data if notes is None else notes.on(data, guesses=guesses)
 
+    def once_rows(self, name: str, choose: Callable[[], Sequence[int]]) -> list[int]:
+        """The rows that the part `name` chooses: chosen now, or those that an earlier call chose.
+
+        Raises:
+            TrainingError: They cannot be written down.
+        """
+        own = _joined(self.within, name)
+        if own not in self.rows:
+            path = self.folder / f"{name}.{ROWS}" if self.folder else None
+            if path is not None and path.exists():
+                self.rows[own] = read(path, str(path), DataError, MOST_NOTES).all("rows", int)
+            else:
+                self.rows[own] = list(map(int, choose()))
+                if path is not None:
+                    self._write(path, {"rows": self.rows[own]})
+        return self.rows[own]
+
+    def rows_of(self, beginning: str) -> list[list[int]]:
+        """The rows that `once_rows` gave of each part whose name begins so."""
+        whole = _joined(self.within, beginning)
+        return [rows for name, rows in self.rows.items() if name.startswith(whole)]
+
     def leave(self, notes: "LabelNotes") -> None:
         """Note for whoever goes on from here what this fit learned of labels.
 
@@ -170,12 +199,14 @@ class Run:
         """
         self.left[:] = [notes]
         if self.folder is not None:
-            if not self.folder.is_dir():
-                private_folder(self.folder)
-            path = self.folder / LABELS
-            with whole(path, TrainingError, f"{path} cannot be written", "Give another folder.") as part:
-                part.write_text(json.dumps(notes.to_json()), encoding="utf-8")
-                tighten(part)
+            self._write(self.folder / LABELS, notes.to_json())
+
+    def _write(self, path: Path, values: Mapping[str, Any]) -> None:
+        if not path.parent.is_dir():
+            private_folder(path.parent)
+        with whole(path, TrainingError, f"{path} cannot be written", "Give another folder.") as part:
+            part.write_text(json.dumps(values), encoding="utf-8")
+            tighten(part)
 
     def label_notes(self) -> "LabelNotes | None":
         """The notes of the fit that this was the run of, in an earlier process too; None where it left none."""

@@ -11,12 +11,21 @@ from manyways.data.data import Data
 from manyways.errors import DataError, NeedsError
 from manyways.methods.active.active_learning import ActiveLearning
 from manyways.methods.bases.acquisition import ACQUISITIONS
+from manyways.methods.bases.acquisition.pool import Pool
 from manyways.methods.bases.acquisition.uncertainty import Entropy, LeastConfidence, Margin
+from manyways.methods.bases.relabelling import hidden
 from manyways.methods.semi_supervised.fixmatch import FixMatch
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.model import Model
 
 BASE = LinearProbe(penalty=1.0)
+
+
+def pool_of(few: Data, model: Model) -> Pool:
+    """The hidden training rows as a pool."""
+    return Pool(few, hidden(few), model)
+
+
 P = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
 
 
@@ -40,9 +49,9 @@ def _asked(model: Model, few: Data) -> set[tuple[int, int]]:
 def test_asks_for_the_rows_it_is_least_sure_of(strategy: Any, digits: Data) -> None:
     few = digits.with_labels(40, draw="stratified")
     model = ActiveLearning(base=BASE, strategy=strategy, questions=15, rounds=1).fit(few)
-    hidden = few.training.select(~few.training.labelled)
-    doubt = ACQUISITIONS.find(strategy)().scores(BASE.fit(few), hidden, np.random.default_rng(0))
-    expected = _rows(hidden.ids[np.argsort(-doubt, kind="stable")[:15]])
+    unseen = few.training.select(~few.training.labelled)
+    doubt = ACQUISITIONS.find(strategy)().scores(pool_of(few, BASE.fit(few)), np.random.default_rng(0))
+    expected = _rows(unseen.ids[np.argsort(-doubt, kind="stable")[:15]])
     assert _asked(model, few) == expected
 
 
@@ -114,9 +123,9 @@ def test_more_questions_than_answers_are_refused_before_training(digits: Data) -
     few = digits.select(np.arange(100)).with_labels(40, draw="stratified")
     with pytest.raises(NeedsError, match=r"it asks for 5000 labels, and .* training rows have a hidden label"):
         ActiveLearning(base=BASE, questions=5000).fit(few)
-    hidden = int((~few.training.labelled).sum())
+    left = int((~few.training.labelled).sum())
     with pytest.raises(NeedsError, match="needs rows without a label, and it asks for all"):
-        ActiveLearning(base=FixMatch(), questions=hidden).fit(few)
+        ActiveLearning(base=FixMatch(), questions=left).fit(few)
 
 
 def test_what_it_asks_for_serves_better_than_chance(cancer: Data) -> None:

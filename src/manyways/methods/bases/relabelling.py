@@ -21,6 +21,25 @@ from manyways.training.budget import Budget
 from manyways.training.run import Run
 
 
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """The moment between two rounds at which labels are changed.
+
+    Attributes:
+        model: The model of the latest round; None before the first.
+        start: The model that every round starts from, where there is one.
+        done: The number of rounds that are done.
+        seed: The seed of the whole.
+        run: The run of the whole.
+    """
+
+    model: Model | None
+    start: Model | None
+    done: int
+    seed: int
+    run: Run
+
+
 @dataclass(frozen=True, kw_only=True)
 class RelabellingMethod(Method):
     """A method that trains `base` in rounds, each from the same start, and between them changes what is labelled.
@@ -55,8 +74,16 @@ class RelabellingMethod(Method):
         """The data of the next round: `data` at first, `known` with all labels that are known by now."""
 
     @abstractmethod
-    def relabelled(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
-        """`known` with the labels that are asked for after `done` rounds, of which `model` is the last."""
+    def relabelled(self, data: Data, known: Data, turn: Turn) -> Data:
+        """`known` with the labels that are asked for in this turn."""
+
+    def begun(self, data: Data, start: Model | None, seed: int, run: Run) -> Data:
+        """`data` with the labels that are asked for before anything is trained."""
+        return data
+
+    def beside(self) -> int:
+        """The number of models that are trained beside that of each round but the last, for as many steps."""
+        return 0
 
     @abstractmethod
     def rows_used(self, data: Data, known: Data) -> NDArray[np.bool_]:
@@ -74,7 +101,8 @@ class RelabellingMethod(Method):
         return last(self.base).roles_used()
 
     def fewest_steps(self) -> int:
-        return self.trainings() * self.base.fewest_steps()
+        trainings = self.trainings()
+        return (trainings + self.beside() * (trainings - 1)) * self.base.fewest_steps()
 
     def needs_start(self) -> bool:
         return self.base.needs_start()
@@ -86,13 +114,15 @@ class RelabellingMethod(Method):
         return super().lacks(data, model) or self.base.lacks(data, model)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        trainings = self.trainings(data)
+        trainings, beside = self.trainings(data), self.beside()
         trained: list[Model] = []
-        known = data
+        known = self.begun(data, model, seed, run)
         for number in range(1, trainings + 1):
             rows = self.rows_of_round(data, known, trained)
-            spent = [each.lineage.steps if budget.unit == "steps" else each.lineage.seconds for each in trained]
-            share = budget.next_share(spent, trainings - number + 1, self.base.fewest_steps())
+            took = [each.lineage.steps if budget.unit == "steps" else each.lineage.seconds for each in trained]
+            spent = [cost for cost in took for _ in range(1 + beside)]  # those beside a model cost what it did
+            left = trainings - number + 1 + beside * (trainings - number)
+            share = budget.next_share(spent, left, self.base.fewest_steps())
 
             def learn(part: Run, rows: Data = rows, share: Budget = share) -> Model:
                 return self.base.fit(rows, model, budget=share, seed=seed, run=part)
@@ -102,8 +132,12 @@ class RelabellingMethod(Method):
             newest, known = run.once_with_labels(f"round-{number}", learn, known)
             trained.append(newest)
             if number < trainings:
-                known = self.relabelled(data, known, newest, number, seed, run)
-        steps, seconds = (sum(getattr(each.lineage, name) for each in trained) for name in ("steps", "seconds"))
+                known = self.relabelled(data, known, Turn(newest, model, number, seed, run))
+        times = [1 + beside] * (len(trained) - 1) + [1]
+        steps, seconds = (
+            sum(count * getattr(each.lineage, name) for count, each in zip(times, trained, strict=True))
+            for name in ("steps", "seconds")
+        )
         return Learned(
             trained[-1],
             self.rows_used(data, known),

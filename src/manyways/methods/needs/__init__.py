@@ -11,6 +11,7 @@ from manyways.methods.needs.labels import (
     Confidence,
     Consistency,
     Label,
+    LabelColumn,
     NumbersOrClasses,
     PseudoLabels,
     RowLabel,
@@ -22,7 +23,7 @@ from manyways.methods.needs.language import Answers, Examples, Judged, Pairs, Pr
 __all__ = [
     "NEEDS", "Answers", "AnyEnvironment", "AnyLabel", "Classes", "ClassesOrStructure", "Client", "Confidence",
     "Consistency", "Difficulty", "Domain", "Examples", "FiniteEnvironment", "Forget", "Images", "Input", "Judged",
-    "Label", "Need", "NumbersOrClasses", "Paired", "Pairs", "Prompts", "PseudoLabels", "RowLabel", "SeveralInputs",
-    "SeveralLabels", "Sound", "Task", "Text", "Unlabelled", "Weight", "column_with_role", "lacking", "lacking_inputs",
-    "lacking_values", "unused",
+    "Label", "LabelColumn", "Need", "NumbersOrClasses", "Paired", "Pairs", "Prompts", "PseudoLabels", "RowLabel",
+    "SeveralInputs", "SeveralLabels", "Sound", "Task", "Text", "Unlabelled", "Weight", "column_with_role",
+    "lacking", "lacking_inputs", "lacking_values", "unused",
 ]  # fmt: skip

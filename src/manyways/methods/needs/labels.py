@@ -1,5 +1,9 @@
 """Needs of labels: one of any kind, a class or a number, a class, several columns, rows without one."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from manyways.data.data import Data
 from manyways.data.kinds.basic import TEXT
 from manyways.data.targets import TARGETS, kind_of
@@ -21,6 +25,11 @@ def _any_label(data: Data) -> str | None:
     if not data.training.labelled.any():
         return f"it needs labels, and no training row has one in {data.label.name!r}. Label some rows."
     return None
+
+
+def _label_column(data: Data) -> str | None:
+    """As `_any_label`, of data none of whose labels may be seen yet."""
+    return _any_label(replace(data, visible=np.ones(len(data.visible), bool)))
 
 
 def _label(data: Data) -> str | None:
@@ -118,6 +127,7 @@ def _unlabelled(data: Data) -> str | None:
 
 
 AnyLabel = Need("label", "some rows with a label", _any_label, labelled=True)
+LabelColumn = Need("label-column", "a column for labels", _label_column, labelled=True)
 Label = Need("class-or-number", "some rows with a label", _label, labelled=True)
 RowLabel = Need("row-label", "a class, a number or a set of classes on some rows", _row_label, labelled=True)
 NumbersOrClasses = Need(

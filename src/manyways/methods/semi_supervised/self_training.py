@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.parts import TRAINING
 from manyways.data.targets import StructuredTarget
-from manyways.methods.bases.relabelling import RelabellingMethod, hidden
+from manyways.methods.bases.relabelling import RelabellingMethod, Turn, hidden
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
-from manyways.training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class SelfTraining(RelabellingMethod):
     def rows_of_round(self, data: Data, known: Data, trained: list[Model]) -> Data:
         return self._with_guesses(known, trained[-1]) if trained else known
 
-    def relabelled(self, data: Data, known: Data, model: Model, done: int, seed: int, run: Run) -> Data:
+    def relabelled(self, data: Data, known: Data, turn: Turn) -> Data:
         return known
 
     def rows_used(self, data: Data, known: Data) -> NDArray[np.bool_]:

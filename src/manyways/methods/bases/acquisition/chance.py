@@ -5,15 +5,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import Data
-from manyways.methods.bases.acquisition import Acquisition
-from manyways.models.model import Model
+from manyways.methods.bases.acquisition import Ranking
+from manyways.methods.bases.acquisition.pool import Pool
 
 
-class Random(Acquisition):
+class Random(Ranking):
     """Every row is as good as any other."""
 
     name: ClassVar = "random"
+    starts: ClassVar = True
 
-    def scores(self, model: Model, data: Data, rng: np.random.Generator) -> NDArray[np.float64]:
-        return rng.random(len(data))
+    def scores(self, pool: Pool, rng: np.random.Generator) -> NDArray[np.float64]:
+        return rng.random(len(pool.data))

@@ -6,23 +6,26 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data.data import Data
-from manyways.methods.bases.acquisition import Acquisition
-from manyways.models.model import Model
+from manyways.data.targets import Target
+from manyways.data.targets.base import CONFIDENCE
+from manyways.methods.bases.acquisition import Ranking
+from manyways.methods.bases.acquisition.pool import Pool
 
 
-class Uncertainty(Acquisition):
+class Uncertainty(Ranking):
     """A score of the probabilities that a model gives the answers to a row's question: its class.
 
     Of a set of classes each is a question of its own, and the score is the mean over them. Of a label with a structure
     (tags, boxes, …) the question is whether the prediction as a whole is right: every score is as `least-confidence`.
     """
 
-    def scores(self, model: Model, data: Data, rng: np.random.Generator) -> NDArray[np.float64]:
-        if model.label_target.structured:
-            return np.asarray(1 - model.confidences(data))
-        answers = model.label_target.distributions(model.probabilities(data))
-        return np.asarray(self.uncertainty(answers).mean(axis=1), np.float64)
+    def suits(self, kind: type[Target]) -> bool:
+        return CONFIDENCE in kind.supports
+
+    def scores(self, pool: Pool, rng: np.random.Generator) -> NDArray[np.float64]:
+        if pool.target.structured:
+            return np.asarray(1 - pool.model.confidences(pool.data))
+        return np.asarray(self.uncertainty(pool.probabilities).mean(axis=1), np.float64)
 
     @abstractmethod
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,7 +47,7 @@ class Margin(Uncertainty):
     name: ClassVar = "margin"
 
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        top = np.sort(probabilities, axis=-1)[..., -2:]
+        top = np.partition(probabilities, -2, axis=-1)[..., -2:]
         return np.asarray(top[..., 0] - top[..., 1])
 
 
@@ -54,4 +57,9 @@ class Entropy(Uncertainty):
     name: ClassVar = "entropy"
 
     def uncertainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(-(probabilities * np.log(np.clip(probabilities, 1e-12, None))).sum(axis=-1))
+        return entropy(probabilities)
+
+
+def entropy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The entropy of probabilities [..., answers] in nats, [...]."""
+    return np.asarray(-np.einsum("...a,...a->...", probabilities, np.log(np.maximum(probabilities, 1e-12))))

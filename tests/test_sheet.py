@@ -7,8 +7,8 @@ import pytest
 
 import manyways as mw
 from manyways.cli import main
-from manyways.cli.sheet import as_csv, guarded
 from manyways.models.language_model import LanguageModel
+from manyways.sheet import as_csv, guarded
 
 FORMULA = '=HYPERLINK("http://x.example/"&A1)'
 
