@@ -75,6 +75,8 @@ from manyways.methods.supervised.random_forest import RandomForest as RandomFore
 from manyways.methods.supervised.ridge import Ridge as Ridge
 from manyways.methods.supervised.supervised import Supervised as Supervised
 from manyways.methods.supervised.svm import SVM as SVM
+from manyways.methods.transfer.coral import CORAL as CORAL
+from manyways.methods.transfer.dann import DANN as DANN
 from manyways.methods.transfer.fine_tune import FineTune as FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe as LinearProbe
 from manyways.methods.unlearning.gradient_ascent import GradientAscent as GradientAscent
