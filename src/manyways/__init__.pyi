@@ -35,6 +35,8 @@ from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
 from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.meta.mann import MANN as MANN
+from manyways.methods.meta.ntm import NTM as NTM
 from manyways.methods.method import Method as Method
 from manyways.methods.multi_modal.clip import CLIP as CLIP
 from manyways.methods.multi_modal.fusion import Fusion as Fusion

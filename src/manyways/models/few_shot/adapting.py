@@ -54,9 +54,9 @@ class Adaptation(ABC):
 
 
 ADAPTATIONS: Classes[Adaptation] = Classes(
-    "adaptations", Adaptation, "manyways.models.few_shot.adapting", attribute="by"
+    "adaptations", Adaptation, "manyways.models.few_shot.adapting", "manyways.models.few_shot", attribute="by"
 )
-"""Adaptations by their names: those of this file, and of the entry-point group `manyways.adaptations`."""
+"""Adaptations by their names: those of this folder, and of the entry-point group `manyways.adaptations`."""
 
 
 @dataclass(frozen=True)
