@@ -37,6 +37,8 @@ from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
 from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.meta.mann import MANN as MANN
+from manyways.methods.meta.ntm import NTM as NTM
 from manyways.methods.meta.reptile import Reptile as Reptile
 from manyways.methods.method import Method as Method
 from manyways.methods.metric_learning.sentence_pairs import SentencePairs as SentencePairs
