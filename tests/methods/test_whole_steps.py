@@ -103,6 +103,19 @@ def of_pairs(method: Any, learner: Any, batch: Any) -> Tensor:
     return torch.stack([(row + column) / 2 - logits[at, at] for at, (row, column) in enumerate(ways)]).mean()
 
 
+def of_sentence_pairs(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Each text picks out its partner among those of all other rows."""
+    vectors = normalize(learner.network.features({"text": batch["texts"]}), dim=1)
+    anchors, partners = vectors[: batch["pairs"]], vectors[batch["pairs"] :]
+    logits = anchors @ partners.T / 0.05
+    return (logits.logsumexp(1) - logits.diagonal()).mean()
+
+
+def of_texts_seen_twice(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Each text picks out itself, through another dropout, among all texts of the batch."""
+    return of_sentence_pairs(method, learner, {**batch, "pairs": len(batch["texts"]) // 2})
+
+
 def of_prototypes(method: Any, learner: Any, batch: Any) -> Tensor:
     """Queries by the softmax of minus the squared distance to the class means of the shots."""
     shots, queries = batch["support"], batch["queries"]
@@ -371,10 +384,12 @@ BY_HAND: dict[str, Hand] = {
     "reptile": of_where_steps_lead,
     "reward-model": of_rewards,
     "scrub": of_min_and_max_steps,
+    "sentence-pairs": of_sentence_pairs,
     "sequential-fine-tune": of_tasks,
     "sft": of_answers,
     "siamese": of_pairs_of_rows,
     "simclr": of_two_views,
+    "simcse": of_texts_seen_twice,
     "supervised": of_labels,
     "vae": of_a_bound,
 }
