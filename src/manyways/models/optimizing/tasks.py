@@ -82,7 +82,7 @@ def losses_of(
     shapes = {name: parameter.shape for name, parameter in optimizee.named_parameters()}
 
     def loss(weights: Tensor, step: int) -> Tensor:
-        parts = weights.split([shape.numel() for shape in shapes.values()])
+        parts = torch.split(weights, [shape.numel() for shape in shapes.values()])
         named = {f"{OPTIMIZEE}{name}": part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
         inputs = {name: tensor[step] for name, tensor in task["inputs"].items()}
         return cross_entropy(call(constants | named, inputs), task["labels"][step])
