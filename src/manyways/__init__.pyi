@@ -58,6 +58,7 @@ from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
 from manyways.methods.self_supervised.cpc import CPC as CPC
+from manyways.methods.self_supervised.next_sentence import NextSentence as NextSentence
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
 from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
