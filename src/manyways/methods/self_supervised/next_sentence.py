@@ -68,7 +68,7 @@ class NextSentenceLearner(RowLearner):
             raise ModelError(f"Texts are read as tokens; {encoder.kind} has none.")
         return encoder
 
-    def told(self, tokens: Tensor, second: Tensor) -> Tensor:
+    def logits(self, tokens: Tensor, second: Tensor) -> Tensor:
         """Logits [pairs, 2] for two texts in one, of which the later begins at `second`: changed, or as they were.
 
         Both are read together, then the tokens of each are averaged by themselves, as a mean over both would not tell
@@ -189,13 +189,13 @@ class NextSentence(SelfSupervised[NextSentenceLearner]):
         return {"tokens": tokens.to(device), "second": begin.to(device), "labels": right.long().to(device)}
 
     def loss(self, learner: NextSentenceLearner, batch: Batch) -> Loss:
-        logits = learner.told(batch["tokens"], batch["second"])
+        logits = learner.logits(batch["tokens"], batch["second"])
         accuracy = (logits.argmax(1) == batch["labels"]).float().mean()
         return cross_entropy(logits, batch["labels"]), {"accuracy": accuracy}
 
     def pretext(self, learner: NextSentenceLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         """The share of pairs that are told right; chance is one half."""
-        right = learner.told(inputs["tokens"], inputs["second"]).argmax(1) == inputs["labels"]
+        right = learner.logits(inputs["tokens"], inputs["second"]).argmax(1) == inputs["labels"]
         return {"accuracy": float(right.float().mean()), "chance": 0.5}
 
     def scores_of(self, learner: NextSentenceLearner) -> dict[str, float]:
