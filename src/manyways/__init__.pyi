@@ -66,6 +66,7 @@ from manyways.methods.self_supervised.inpainting import Inpainting as Inpainting
 from manyways.methods.self_supervised.jigsaw import Jigsaw as Jigsaw
 from manyways.methods.self_supervised.mae import MAE as MAE
 from manyways.methods.self_supervised.moco import MoCo as MoCo
+from manyways.methods.self_supervised.next_sentence import NextSentence as NextSentence
 from manyways.methods.self_supervised.rotation import Rotation as Rotation
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
