@@ -49,7 +49,8 @@ def main() -> None:
         results["placed"] = model.layout(test)  # type: ignore[attr-defined]
 
     def place_by_hand() -> None:
-        results["placed by hand"] = layout.transform(components.transform(pixels_of(test)))  # type: ignore[attr-defined]
+        new = components.transform(pixels_of(test))  # type: ignore[attr-defined]
+        results["placed by hand"] = layout.transform(new)  # type: ignore[attr-defined]
 
     placing = interleaved({"ours": place, "peer": place_by_hand}, 1, warm=0, clock=time.process_time)
     judged = pixels_of(test)[:JUDGED] @ components.components_.T  # type: ignore[attr-defined]

@@ -28,8 +28,8 @@ class Embed:
     """Embed every row with a saved model: its features, a vector a row.
 
     Any model that embeds will do, and so will a checkpoint of sentence-transformers; a model that lays rows out, such
-    as that of tsne, gives their places. An .npy holds the vectors alone; a .csv and a .parquet begin with the number of the
-    row, counted from 0.
+    as that of tsne, gives their places. An .npy holds the vectors alone; a .csv and a .parquet begin with the number of
+    the row, counted from 0.
     """
 
     model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
