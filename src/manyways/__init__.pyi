@@ -36,6 +36,7 @@ from manyways.methods.language.pretrain import Pretrain as Pretrain
 from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
+from manyways.methods.meta.learned_optimizer import LearnedOptimizer as LearnedOptimizer
 from manyways.methods.meta.maml import MAML as MAML
 from manyways.methods.meta.mann import MANN as MANN
 from manyways.methods.meta.ntm import NTM as NTM
