@@ -36,7 +36,10 @@ from manyways.methods.language.pretrain import Pretrain as Pretrain
 from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
+from manyways.methods.meta.learned_optimizer import LearnedOptimizer as LearnedOptimizer
 from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.meta.mann import MANN as MANN
+from manyways.methods.meta.ntm import NTM as NTM
 from manyways.methods.meta.reptile import Reptile as Reptile
 from manyways.methods.method import Method as Method
 from manyways.methods.metric_learning.sentence_pairs import SentencePairs as SentencePairs
@@ -63,6 +66,7 @@ from manyways.methods.self_supervised.inpainting import Inpainting as Inpainting
 from manyways.methods.self_supervised.jigsaw import Jigsaw as Jigsaw
 from manyways.methods.self_supervised.mae import MAE as MAE
 from manyways.methods.self_supervised.moco import MoCo as MoCo
+from manyways.methods.self_supervised.next_sentence import NextSentence as NextSentence
 from manyways.methods.self_supervised.rotation import Rotation as Rotation
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
