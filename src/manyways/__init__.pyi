@@ -53,6 +53,7 @@ from manyways.methods.search.tune import Tune as Tune
 from manyways.methods.self_supervised.cpc import CPC as CPC
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
+from manyways.methods.semi_supervised.co_training import CoTraining as CoTraining
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
