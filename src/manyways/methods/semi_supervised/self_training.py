@@ -69,7 +69,7 @@ class SelfTraining(RelabellingMethod):
 
     field_trials: ClassVar = {
         "hand_on": "It changes what the next stage of a chain is shown, not the model.",
-        **dict.fromkeys(ANSWERS, "It is of answers to prompts, and a trial has labels."),
+        "reward": {"reward": "json:dumps"},  # it is refused where there are labels, as the others of answers are
     }
 
     def __post_init__(self) -> None:
