@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from manyways.data.data import Data
 from manyways.data.label_notes import LabelNotes
 from manyways.data.parts import TRAINING
+from manyways.data.phrases import count_of
 from manyways.data.questions import QuestionFile
 from manyways.data.targets import kind_of, predictions
 from manyways.errors import DataError
@@ -32,6 +33,7 @@ from manyways.methods.recommendations import Recommendation
 from manyways.methods.transfer.linear_probe import LinearProbe
 from manyways.models.model import Model
 from manyways.randomness import mix
+from manyways.training.events import Event
 from manyways.training.run import Run
 
 QUESTIONS = "questions-"
@@ -83,6 +85,11 @@ class ActiveLearning(RelabellingMethod):
 
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "doubt": (replace(self, strategy="random"), data)}
+
+    def yardstick(self) -> "ActiveLearning | None":
+        if self.oracle is not None:  # nobody is asked twice as much for the sake of a comparison
+            return None
+        return replace(self, strategy="random", power=None)
 
     def asks(self, labels: int) -> int:
         own = self._own(labels)
@@ -160,6 +167,11 @@ class ActiveLearning(RelabellingMethod):
     def rows_of_round(self, data: Data, known: Data, trained: list[Model]) -> Data:
         asked_before = len(trained) + (not data.training.labelled.any())
         return within(known, int(self._queries(data)[asked_before:].sum()))  # what it asks for itself is reserved
+
+    def noted(self, known: Data, model: Model, run: Run) -> None:
+        labels = int(known.training.truly_labelled.sum())
+        note = count_of(labels, "label")
+        run.tell(Event("milestone", run.stage, 0, 0, 0.0, {"labels": float(labels)}, lambda: model, note))
 
     def relabelled(self, data: Data, known: Data, turn: Turn) -> Data:
         """`known` with the answers to the questions of this turn."""

@@ -81,6 +81,9 @@ class RelabellingMethod(Method):
         """`data` with the labels that are asked for before anything is trained."""
         return data
 
+    def noted(self, known: Data, model: Model, run: Run) -> None:
+        """Tell those who follow the run of `model`, which a round has made of the labels of `known`."""
+
     def beside(self) -> int:
         """The number of models that are trained beside that of each round but the last, for as many steps."""
         return 0
@@ -131,6 +134,7 @@ class RelabellingMethod(Method):
                 break  # every row has a label by now, and the base learns only where some have none
             newest, known = run.once_with_labels(f"round-{number}", learn, known)
             trained.append(newest)
+            self.noted(known, newest, run)
             if number < trainings:
                 known = self.relabelled(data, known, Turn(newest, model, number, seed, run))
         times = [1 + beside] * (len(trained) - 1) + [1]
