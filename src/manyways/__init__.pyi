@@ -13,7 +13,10 @@ from manyways.lineage.forgetting.verification import verify as verify
 from manyways.lineage.store.store import Store as Store
 from manyways.methods.active.active_learning import ActiveLearning as ActiveLearning
 from manyways.methods.chain import Chain as Chain
+from manyways.methods.continual.der import DER as DER
 from manyways.methods.continual.ewc import EWC as EWC
+from manyways.methods.continual.icarl import ICaRL as ICaRL
+from manyways.methods.continual.lwf import LwF as LwF
 from manyways.methods.continual.replay import Replay as Replay
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune as SequentialFineTune
 from manyways.methods.distillation.distill import Distill as Distill
@@ -74,13 +77,18 @@ from manyways.methods.unlearning.newton import Newton as Newton
 from manyways.methods.unlearning.npo import NPO as NPO
 from manyways.methods.unlearning.scrub import SCRUB as SCRUB
 from manyways.methods.unlearning.sharded import Sharded as Sharded
+from manyways.methods.unsupervised.autoencoder import Autoencoder as Autoencoder
 from manyways.methods.unsupervised.dc_kmeans import DCKMeans as DCKMeans
+from manyways.methods.unsupervised.gaussian_mixture import GaussianMixture as GaussianMixture
 from manyways.methods.unsupervised.kmeans import KMeans as KMeans
 from manyways.methods.unsupervised.pca import PCA as PCA
+from manyways.methods.unsupervised.tsne import TSNE as TSNE
 from manyways.models.model import Model as Model
 from manyways.models.saving import load_model
 from manyways.training.budget import Budget as Budget
 from manyways.training.run import Run as Run
+from manyways.training.samplers.curriculum import Curriculum as Curriculum
+from manyways.training.samplers.self_paced import SelfPaced as SelfPaced
 from manyways.version import __version__ as __version__
 
 load = load_model

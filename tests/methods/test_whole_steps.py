@@ -138,6 +138,12 @@ def of_a_bound(method: Any, learner: Any, batch: Any) -> Tensor:
     return (batch["weight"] * divergence - said).mean() / batch["values"][0].numel()
 
 
+def of_a_code(method: Any, learner: Any, batch: Any) -> Tensor:
+    """The squared error of a pixel, of rows through the code and back."""
+    again = learner.network.decoder(learner.network.encoder.features(batch["inputs"]))
+    return (again - batch["inputs"]["image"].float() / 255).square().mean()
+
+
 # --- forgetting ----------------------------------------------------------------------------------
 
 
@@ -272,6 +278,7 @@ def of_values(method: Any, learner: Any, batch: Any) -> Tensor:
 # --- all -----------------------------------------------------------------------------------------
 
 BY_HAND: dict[str, Hand] = {
+    "autoencoder": of_a_code,
     "clip": of_pairs,
     "distill": of_a_teacher,
     "dpo": of_direct_preferences,

@@ -18,7 +18,7 @@ POOL = np.arange(5, 195)
 
 def sampler(*lengths: Any) -> ByLength:
     made = ByLength()
-    learner: Any = SimpleNamespace(lengths=lambda: list(lengths), rows=np.arange(200))
+    learner: Any = SimpleNamespace(lengths=lambda: list(lengths), count=200)
     made.look(learner)
     return made
 

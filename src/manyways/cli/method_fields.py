@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from tyro.conf import arg
 
 from manyways.methods.expressions import parse_method
-from manyways.methods.fields import Interval, Named, hints
+from manyways.methods.fields import Interval, Named, Written, hints
 from manyways.methods.method import Method
 
 PLAIN = {float: "number", int: "whole number", bool: "yes or no", str: "text"}
@@ -111,7 +111,7 @@ def _described(annotation: Any) -> tuple[str, Any]:
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         words, read = _described(parts[0])
-        named = [f"one of {', '.join(extra.allowed)}" for extra in parts[1:] if isinstance(extra, Named)]
+        named = [f"one of {', '.join(extra.allowed)}" for extra in parts[1:] if isinstance(extra, Named | Written)]
         ranges = [f"in {extra.text}" for extra in parts[1:] if isinstance(extra, Interval)]
         return " ".join([*(named or [words]), *ranges]), read
     if origin in (Union, types.UnionType):

@@ -6,6 +6,7 @@ from typing import Any
 
 from manyways.errors import ParameterError
 from manyways.methods.discovery import find_method, modules
+from manyways.methods.fields import fields_in_text
 from manyways.methods.method import Method
 from manyways.methods.ranges import RANGES
 from manyways.registry import normal
@@ -78,10 +79,20 @@ def _called(node: ast.Call, name: str, text: str) -> Any:
     if name in RANGES and not node.keywords:
         return ast.unparse(node)
     kind = find_method(name)
-    options = {word.arg: _value(word.value, text) for word in node.keywords if word.arg}
+    as_text = fields_in_text(kind)
+    options = {
+        word.arg: _text(word.value) if word.arg in as_text else _value(word.value, text)
+        for word in node.keywords
+        if word.arg
+    }
     if len(options) < len(node.keywords) or len(node.args) > (kind.in_text is not None):
         raise _no_value(node, text)
     return kind.from_text([_value(each, text) for each in node.args], options)
+
+
+def _text(node: ast.expr) -> Any:
+    """The text of a value that is read by its field: a sampler with fields; a constant as it is."""
+    return node.value if isinstance(node, ast.Constant) else ast.unparse(node)
 
 
 def _several(node: ast.List | ast.Tuple | ast.Dict, text: str) -> Any:

@@ -56,6 +56,35 @@ class Named:
             _refuse_word(where, self.allowed, value)
 
 
+@dataclass(frozen=True)
+class Written:
+    """Values that are written as text of their own, such as samplers: their names, and a function that checks them.
+
+    In the text of a method they may stand without quotes.
+
+    Attributes:
+        names: Returns the names that such a text may begin with.
+        check_value: Returns a value as text; raises ParameterError where it is none.
+    """
+
+    names: Callable[[], Iterable[str]]
+    check_value: Callable[[Any], str]
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names that a value may begin with."""
+        return tuple(self.names())
+
+    def check(self, where: str, value: Any) -> None:
+        """Raise ParameterError where `value` of the field `where` is none of them."""
+        try:
+            self.check_value(value)
+        except ParameterError as error:
+            if isinstance(value, str) and "(" not in value:
+                _refuse_word(where, self.allowed, value)
+            raise ParameterError(f"{where} {value!r}: {error}") from error
+
+
 Share = Annotated[float, Interval("[0, 1]")]
 Positive = Annotated[float, Interval("(0, inf)")]
 NotNegative = Annotated[float, Interval("[0, inf)")]
@@ -66,6 +95,13 @@ Finite = Annotated[float, Interval("(-inf, inf)")]
 def hints(method: type) -> dict[str, Any]:
     """The annotations of a method's fields, ranges included."""
     return get_type_hints(method, include_extras=True)
+
+
+def fields_in_text(method: type) -> frozenset[str]:
+    """The fields of a method whose values are written as text of their own."""
+    return frozenset(
+        name for name, each in hints(method).items() if any(isinstance(extra, Written) for extra in get_args(each))
+    )
 
 
 def check_names(kind: Any, given: Iterable[str]) -> None:
@@ -101,7 +137,7 @@ def _check(where: str, annotation: Any, value: Any) -> None:
         base, *extras = get_args(annotation)
         _check(where, base, value)
         for extra in extras:
-            if isinstance(extra, Interval | Named):
+            if isinstance(extra, Interval | Named | Written):
                 extra.check(where, value)
     elif origin is Literal:
         if value not in get_args(annotation):

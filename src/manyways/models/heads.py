@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from manyways.data.targets.structured import StructuredTarget
 from manyways.errors import ModelError
 from manyways.registry import Classes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from manyways.data.targets.base import Outputs
-    from manyways.data.targets.structured import StructuredTarget
+    from manyways.data.targets.base import Outputs, Target
     from manyways.models.backbones.tokens import Tokens
     from manyways.models.network import Network
 
@@ -95,6 +95,15 @@ class StructuredHead(Head):
 
     def forward(self, features: Tensor) -> Tensor:
         raise ModelError(f"The head {self.name!r} reads tokens, not features of whole rows.")
+
+
+def new_head(network: "Network", target: "Target") -> Head:
+    """A new head for `target` on the features, or the tokens, of `network`."""
+    kind = HEADS.find(target.head)
+    if isinstance(target, StructuredTarget) and issubclass(kind, StructuredHead):
+        return kind.made_for(network, target)
+    make: Callable[[int, int], Head] = kind
+    return make(network.width_for(kind), target.width)
 
 
 class LinearHead(Head):

@@ -161,14 +161,7 @@ class PrincipalComponents(Predictor):
             return torch.stack([lost, (before - head.centre).double().square().sum(1)], 1)
 
         lost, whole = run_rows(lost_and_all, 2, self.network, self.inputs, data).astype(np.float64).T
-        total = float(whole.sum())
-        explained = 1 - float(lost.sum()) / total if total > 0 else 1.0
-        scores = {
-            "explained_variance": explained,
-            "reconstruction_error": float(lost.mean()) / numbers,
-            "dimensions": float(self.network.width),
-        }
-        rows = {"explained_variance": 1 - ratio_pseudo_values(lost, whole), "reconstruction_error": lost / numbers}
+        scores, rows = reconstruction_scores(lost, whole, numbers, self.network.width)
         if "density" in self.gives:
             rows["log_likelihood"] = self.log_likelihood(data)
             scores["log_likelihood"] = float(rows["log_likelihood"].mean())
@@ -192,6 +185,27 @@ class PrincipalComponents(Predictor):
         if plain.network.width != model.head.axes.shape[0]:
             raise ModelError(f"The model has {plain.network.width} components, and its head takes others; {DAMAGED}.")
         return replace(model, gives=model.able(gives))
+
+
+def reconstruction_scores(
+    lost: NDArray[np.float64], whole: NDArray[np.float64], numbers: int, width: int
+) -> tuple[dict[str, float], dict[str, NDArray[np.float64]]]:
+    """Scores of rows put together again, and what each row contributes to them.
+
+    Args:
+        lost: Squared distance of each row from what it was put together to, [rows].
+        whole: Its squared distance from the mean of the training rows, [rows].
+        numbers: Numbers that a row is made of.
+        width: Numbers that it was put together from.
+    """
+    total = float(whole.sum())
+    scores = {
+        "explained_variance": 1 - float(lost.sum()) / total if total > 0 else 1.0,
+        "reconstruction_error": float(lost.mean()) / numbers,
+        "dimensions": float(width),
+    }
+    rows = {"explained_variance": 1 - ratio_pseudo_values(lost, whole), "reconstruction_error": lost / numbers}
+    return scores, rows
 
 
 def continuous(specs: Mapping[str, Spec]) -> bool:

@@ -4,7 +4,7 @@ import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from manyways.methods.fields import Interval, Named
+from manyways.methods.fields import Interval, Named, Written
 from manyways.methods.method import Method
 
 
@@ -23,6 +23,9 @@ def allowed_values(annotation: Any, now: Any) -> Iterator[Any]:
     origin = get_origin(option)
     if origin is Annotated:
         base, *extras = get_args(option)
+        if written := [extra for extra in extras if isinstance(extra, Written)]:
+            yield from (name for name in written[0].allowed if name != now)
+            return
         inside = [extra for extra in extras if isinstance(extra, Interval)]
         for value in (0, 1, 2, 3, 0.125, 1e-7, 12345.678):
             fits = isinstance(value, int) or base is float

@@ -1,6 +1,7 @@
 """The learner: one module that holds all that must survive a restart."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,12 +13,19 @@ from manyways.data.encoding import Encoded
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import Outputs, Target
 from manyways.data.views import Views
+from manyways.errors import NeedsError
 from manyways.models.network import Inputs, Network
+from manyways.randomness import mix
 from manyways.training.samplers import Epochs, Sampler
+from manyways.training.small_model import losses_of_small_model
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
     from manyways.data.encoding import InputEncoding
+
+
+WORD = re.compile(r"\w+|[^\w\s]")
+"""A word, or a mark by itself."""
 
 
 class Recovery(Protocol):
@@ -45,6 +53,8 @@ class Learner(nn.Module):
         self.seed = seed
         self.steps = 1
         self.sampler: Sampler = Epochs()
+        self.weights: Tensor | None = None
+        self.has_row_losses = False
 
     def leave_out_frozen(self) -> None:
         """Leave weights of the network that are frozen now out of the state: they are those of the start for ever."""
@@ -113,8 +123,51 @@ class Learner(nn.Module):
         """Rows in a batch, where the method leaves that open."""
         return 64
 
+    @property
+    def picks(self) -> int:
+        """The picks of a run of which the first is of step 0: of every step one, but where a method begins anew."""
+        return self.steps
+
+    @property
+    def count(self) -> int:
+        """The number of training rows, or of what else positions number."""
+        return len(self.data.training)
+
+    def lengths(self) -> list[NDArray[np.int64]]:
+        """The positions that each training row fills, int64 [rows], by what fills them; none where all fill as many."""
+        return []
+
+    def words(self) -> Sequence[Sequence[Hashable]] | None:
+        """The words, or tokens, of the text in each training row; None where there is no text."""
+        return None
+
+    def values_of(self, column: str) -> NDArray[Any]:
+        """The values of a column in the training rows."""
+        return self.data.training.take(column)
+
+    def kinds(self) -> Tensor | None:
+        """The class, or the task, of each training row, int64 [rows], -1 where it is unknown; None: there are none."""
+        return None
+
+    def prepare(self) -> None:
+        """Compute once, where the run is, before the first step, what the sampler picks by."""
+        if self.sampler.trains_first:
+            self.sampler.take_losses(self.small_losses(self.sampler.trains_first))
+
+    def small_losses(self, steps: int) -> NDArray[np.float64]:
+        """The loss of each training row, NaN where it has no label, after `steps` of a small model.
+
+        Raises:
+            NeedsError: There is no such model.
+        """
+        raise NeedsError(
+            "A curriculum by the losses of a small model is of methods that learn one label of rows. Take another "
+            "difficulty: curriculum(difficulty=length), rarity, or a column with the role difficulty."
+        )
+
     def pick(self, pool: NDArray[np.int64], size: int | None, step: int, stream: int = 0) -> RowNumbers:
         """`size` of the positions in `pool` for `step`, by the sampler; `stream` tells draws of one step apart."""
+        self.sampler.steps = self.picks
         return self.sampler.positions(pool, size or self.batch_size, step, self.seed * 8 + stream)
 
 
@@ -142,6 +195,20 @@ class EncodedLearner(Learner):
         """
         of_inputs = (spec.lengths(self.rows.stores[name][self.rows.rows]) for name, spec in self.encoding.specs.items())
         return summed(of_inputs)
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def words(self) -> list[list[str]] | None:
+        names = [column.name for column in self.training_data.inputs if column.kind == "text"]
+        if not names:
+            return None
+        texts = zip(*(self.training_data.take(name) for name in names), strict=True)
+        return [WORD.findall(" ".join(str(text or "") for text in row).lower()) for row in texts]
+
+    def values_of(self, column: str) -> NDArray[Any]:
+        return self.training_data.take(column)
 
     def take(self, positions: RowNumbers) -> Inputs:
         """The encoded training rows at `positions`, on the network's device."""
@@ -178,7 +245,7 @@ class LabelledLearner(RowLearner):
         self.labels: Tensor = torch.from_numpy(target.encode(self.training_data))
         self.labelled: RowNumbers = np.flatnonzero(self.training_data.labelled)
         self.unlabelled: RowNumbers = np.flatnonzero(~self.training_data.labelled)
-        self.weights: Tensor | None = None
+        self.has_row_losses = True
 
     @property
     def validation(self) -> "Data | None":
@@ -193,6 +260,12 @@ class LabelledLearner(RowLearner):
 
     def lengths(self) -> list[NDArray[np.int64]]:
         return [*super().lengths(), *summed([self.target.lengths(self.labels.numpy())])]
+
+    def kinds(self) -> Tensor | None:
+        return self.labels if self.target.classification else None
+
+    def small_losses(self, steps: int) -> NDArray[np.float64]:
+        return losses_of_small_model(self, steps, mix(self.seed, 5))
 
     def see(self, view: str | None, rows: RowNumbers, rng: torch.Generator) -> dict[str, Any]:
         """The batch of the labelled rows at `rows`: their inputs, seen through `view` unless it is None, and labels."""
@@ -212,13 +285,21 @@ class LabelledLearner(RowLearner):
     def labels_of(self, positions: RowNumbers) -> dict[str, Tensor]:
         """The members of a batch that `label_loss` reads: the labels at `positions`, and their sample weights."""
         labels = {"labels": self.labels_at(positions)}
+        if self.sampler.weighs:
+            labels["positions"] = torch.from_numpy(positions).to(self.device)
         if self.weights is not None and not self.sampler.by_weight:
             labels["weights"] = self.weights.index_select(0, torch.from_numpy(positions)).to(self.device)
         return labels
 
     def label_loss(self, outputs: Outputs, batch: Mapping[str, Any], smoothing: float = 0.0) -> Tensor:
         """The mean loss of outputs for rows against the labels of a batch, by their sample weights."""
-        return self.target.loss(outputs, batch["labels"], batch.get("weights"), smoothing)
+        weights: Tensor | None = batch.get("weights")
+        if self.sampler.weighs and "positions" in batch:
+            with torch.no_grad():
+                losses = self.target.losses(outputs, batch["labels"], smoothing).float()
+                own = self.sampler.weigh(batch["positions"], losses)
+            weights = own if weights is None else weights * own
+        return self.target.loss(outputs, batch["labels"], weights, smoothing)
 
 
 def label_weights(data: "Data", target: Target, labels: Tensor, *, balanced: bool) -> Tensor | None:

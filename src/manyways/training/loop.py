@@ -49,7 +49,7 @@ def train(
     if saved:
         at = state.restore(saved)
     else:
-        method.prepare(learner)
+        _prepare(method, learner)
         planned = run.planned
         steps = planned.steps if planned else plan_steps(method, learner, state.optimizer, budget, seed, take_step)
         at = Progress(0, steps)
@@ -114,6 +114,12 @@ def take_step(
     optimizer.step()
     method.after(learner, step)
     return parts
+
+
+def _prepare(method: Steps[LearnerT], learner: LearnerT) -> None:
+    """Let the method, and what picks the rows, compute what the steps need."""
+    method.prepare(learner)
+    learner.prepare()
 
 
 def _offers(evaluations: int, steps: int, milestones: Mapping[int, str]) -> dict[int, list[tuple[str, str]]]:

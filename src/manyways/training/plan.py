@@ -13,6 +13,7 @@ from manyways.training.steps import LearnerT, Steps
 
 CALIBRATION_SHARE = 0.05
 CALIBRATION_SECONDS = 0.7
+CALIBRATION_STEPS = 1000
 FEWEST, MOST = 4, 40
 
 
@@ -23,28 +24,40 @@ def plan_steps(
     """The number of steps that `budget` allows, at least one.
 
     For seconds and FLOPs a few steps are taken, measured, and taken back: learner and optimiser end as they began. What
-    a method computes besides its steps is measured once, and paid for first.
+    a method computes besides its steps is measured once, and paid for first; so are the steps of a small model by whose
+    losses the sampler picks.
     """
+    first = learner.sampler.trains_first
     if budget.unit == "steps":
-        return max(1, int(budget.amount))
+        return max(1, int(budget.amount) - first)
     if budget.unit == "examples":
-        return max(1, int(budget.amount / method.examples_per_step(learner)))
+        return max(1, int(budget.amount / method.examples_per_step(learner)) - first)
     weights = copy.deepcopy(learner.state_dict())
     state = copy.deepcopy(optimizer.state_dict())
     measure = _seconds if budget.unit == "seconds" else _flops
     period = method.period()
 
     def take_period(number: int) -> None:
+        # Where steps grow dearer, they are measured all over the run.
+        number = int(spread(number) * CALIBRATION_STEPS / period) if learner.sampler.grows else number
         for step in range(number * period, (number + 1) * period):
-            take_step(method, learner, optimizer, step, 1000, seed)
+            take_step(method, learner, optimizer, step, CALIBRATION_STEPS, seed)
 
     each, spent = measure(budget, take_period) / period, 0.0
     if besides := method.besides(learner):
         times, work = besides
         spent = times * _once(budget.unit, work)
+    if first:
+        few = max(1, first // 10)
+        spent += first / few * _once(budget.unit, lambda: learner.small_losses(few))
     learner.load_state_dict(weights)
     optimizer.load_state_dict(state)
     return max(1, int((budget.amount - spent) / each))
+
+
+def spread(number: int) -> float:
+    """The place of a number in the sequence of van der Corput, in [0, 1): 0, 1/2, 1/4, 3/4, 1/8, …, evenly spread."""
+    return sum(float(bit) / 2.0 ** (at + 1) for at, bit in enumerate(reversed(f"{number:b}")))
 
 
 def _seconds(budget: Budget, step: Callable[[int], Any]) -> float:

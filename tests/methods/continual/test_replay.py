@@ -7,8 +7,9 @@ import torch
 import manyways as mw
 from manyways.data.columns import id_text
 from manyways.data.data import Data
+from manyways.methods.bases.rehearsal import balanced, reservoir
 from manyways.methods.bases.tasks_in_order import ContinualLearner
-from manyways.methods.continual.replay import Replay, balanced, reservoir
+from manyways.methods.continual.replay import Replay
 from manyways.methods.continual.sequential_fine_tune import SequentialFineTune
 from manyways.randomness import generator
 from manyways.training.accuracy_matrix import AccuracyMatrix

@@ -16,7 +16,7 @@ from manyways.data.targets import Target, Targets
 from manyways.errors import DataError, ParameterError
 from manyways.methods.ablations import with_values
 from manyways.methods.bases.gradient import Batch
-from manyways.methods.bases.rows import AUTO
+from manyways.methods.bases.sampled import AUTO
 from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Input, Sound

@@ -161,7 +161,7 @@ class GradientMethod(Method, Generic[LearnerT]):
             def learned(steps: int, seconds: float, planned: Planned | None = None, caution: str = "") -> Learned:
                 made, used = self.make_model(learner), self.rows_reached(learner, steps)
                 made = replace(made, network=copy.deepcopy(made.network).requires_grad_(True).cpu())
-                facts = self.facts(learner, steps) | ({"caution": caution} if caution else {})
+                facts = self.facts(learner, steps) | learner.sampler.facts() | ({"caution": caution} if caution else {})
                 return Learned(made, used, parents, steps, seconds, facts, planned)
 
             identity = self.identity(data, model, budget, seed)

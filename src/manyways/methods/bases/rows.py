@@ -1,7 +1,6 @@
 """Gradient methods over rows that are encoded once: a `Network` with a backbone per modality."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -12,15 +11,16 @@ from torch import nn
 from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.data.encoding import Encoded, InputEncoding
-from manyways.data.targets import StructuredTarget, Target, Targets, kind_of
+from manyways.data.targets import Target, Targets, kind_of
 from manyways.errors import DataError, ParameterError
 from manyways.methods.bases.gradient import GradientMethod, learner_class
-from manyways.methods.fields import Interval, Named
+from manyways.methods.bases.sampled import AUTO, Sampled
+from manyways.methods.fields import Interval
 from manyways.methods.method import Learned
 from manyways.methods.needs import Input, lacking
 from manyways.models.backbones.base import Backbone
 from manyways.models.backbones.pretrained import Pretrained, checkpoint_tokenizers
-from manyways.models.heads import HEADS, Head, StructuredHead
+from manyways.models.heads import Head, new_head
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network, backbones_by_name, is_checkpoint, make_network, reads_any
@@ -32,14 +32,6 @@ from manyways.training.learner import EncodedLearner, LabelledLearner, RowLearne
 from manyways.training.run import Run
 from manyways.training.samplers import SAMPLERS
 from manyways.training.steps import ParameterGroup
-
-AUTO = "auto"
-
-
-def sampler_names() -> tuple[str, ...]:
-    """The names of samplers, and auto."""
-    return (AUTO, *SAMPLERS)
-
 
 EncodedT = TypeVar("EncodedT", bound=EncodedLearner)
 RowLearnerT = TypeVar("RowLearnerT", bound=RowLearner)
@@ -227,11 +219,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
     def make_head(self, network: Network, target: Target) -> Head:
         """A new head for `target` on the features of `network`."""
-        kind = HEADS.find(target.head)
-        if isinstance(target, StructuredTarget) and issubclass(kind, StructuredHead):
-            return kind.made_for(network, target)
-        make: Callable[[int, int], Head] = kind
-        return make(network.width_for(kind), target.width)
+        return new_head(network, target)
 
     def goes_on_with(self, head: Head | None) -> bool:
         """True if a head that learned the same target before may stay."""
@@ -239,7 +227,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
+class LabelledMethod(Sampled[LabelledLearnerT], PredictingMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
     """A gradient method that draws batches of labelled rows, and makes a `Predictor` of their label.
 
     Its learner is of the class in brackets: `LabelledMethod[LabelledLearner]`, or a subclass that declares what else a
@@ -248,15 +236,7 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
 
     class_weight: Literal["balanced"] | None = None
     """Weights of the classes in the loss; balanced: each class weighs the same, however many its rows. None: as is."""
-    sampler: Annotated[str, Named(sampler_names)] = "auto"
-    """Sampler of a step's rows: epochs (each once before any comes again), by-length (batches of rows of similar
-    length), weighted (by sample weights), balanced (every class equally often). auto: as suits the kind of label."""
-
     uses: ClassVar[tuple[str, ...]] = ("weight",)
-
-    def roles_used(self) -> tuple[str, ...]:
-        """Those of the method, and those of its sampler."""
-        return (*super().roles_used(), *(() if self.sampler == AUTO else SAMPLERS.find(self.sampler).uses))
 
     def make_learner(
         self, network: Network, data: Data, encoding: InputEncoding, target: Target, seed: int
@@ -264,6 +244,5 @@ class LabelledMethod(PredictingMethod[LabelledLearnerT], Generic[LabelledLearner
         """A learner of the class in brackets, with its sample weights and its sampler."""
         learner = super().make_learner(network, data, encoding, target, seed)
         learner.weigh(balanced=self.class_weight == "balanced")
-        learner.sampler = SAMPLERS.find(target.recipe.sampler if self.sampler == AUTO else self.sampler)()
-        learner.sampler.look(learner)
+        self.put_sampler(learner, SAMPLERS.find(target.recipe.sampler))
         return learner

@@ -54,6 +54,11 @@ class ContinualLearner(LabelledLearner):
         """None: that the score over all tasks stops rising in the middle of one says nothing of the next."""
         return None
 
+    @property
+    def picks(self) -> int:
+        """The steps of a task: what is picked begins anew with each."""
+        return max(1, self.steps // len(self.tasks))
+
     def milestones(self, steps: int) -> dict[int, str]:
         count = len(self.tasks)
         if steps < count:

@@ -1,46 +1,17 @@
-"""Samplers: who picks the rows of a step."""
+"""Samplers that need no fields: by epochs, length, weight and class."""
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from manyways.data.storage import RowNumbers
 from manyways.errors import NeedsError
 from manyways.randomness import epoch_positions, mix
-from manyways.registry import Classes
+from manyways.training.samplers.base import Sampler
 
 if TYPE_CHECKING:
-    from manyways.training.learner import EncodedLearner, LabelledLearner
-
-
-class Sampler(nn.Module, ABC):
-    """Rule by which the rows of a step are picked: a function of (seed, step), so that a killed run goes on the same.
-
-    What it must remember is a buffer, and so part of the learner's state.
-
-    Attributes:
-        name: What a method's field `sampler` calls it.
-        by_weight: True if it draws rows by their sample weights, so that the loss must not weigh them again.
-        uses: Roles that it uses where the data has them: "difficulty".
-    """
-
-    name: ClassVar[str]
-    by_weight: ClassVar[bool] = False
-    uses: ClassVar[tuple[str, ...]] = ()
-
-    def look(self, learner: "LabelledLearner") -> None:
-        """Take from the training rows what the picks depend on, once: weights, classes, difficulty."""
-
-    @abstractmethod
-    def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
-        """`size` of the positions in `pool` for `step`."""
-
-
-SAMPLERS: Classes[Sampler] = Classes("samplers", Sampler, "manyways.training.samplers")
-"""Every sampler by its name: those of this file, and of the entry-point group `manyways.samplers`."""
+    from manyways.training.learner import Learner
 
 
 class Epochs(Sampler):
@@ -68,9 +39,13 @@ class ByLength(Sampler):
         super().__init__()
         self._epoch: tuple[tuple[int, int, int], RowNumbers, list[RowNumbers]] | None = None
 
-    def look(self, learner: "EncodedLearner") -> None:
+    def look(self, learner: "Learner") -> None:
         columns = [torch.from_numpy(each) for each in learner.lengths()]
-        self.register_buffer("lengths", torch.stack(columns, 1) if columns else torch.zeros(len(learner.rows), 1))
+        self.register_buffer("lengths", torch.stack(columns, 1) if columns else torch.zeros(learner.count, 1))
+
+    def size_among(self, part: RowNumbers, pool: RowNumbers, size: int) -> int:
+        lengths = self.lengths.cpu().numpy().sum(1) + 1.0
+        return max(1, round(size * float(lengths[pool].mean() / lengths[part].mean())))
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
         count = len(pool) // size
@@ -105,7 +80,7 @@ class Weighted(Sampler):
     by_weight = True
     weights: torch.Tensor
 
-    def look(self, learner: "LabelledLearner") -> None:
+    def look(self, learner: "Learner") -> None:
         if learner.weights is None:
             raise NeedsError(
                 "The sampler 'weighted' draws rows by their weights, and there are none. Name a column, weight=\"…\", "
@@ -129,13 +104,14 @@ class Balanced(Sampler):
     name = "balanced"
     codes: torch.Tensor
 
-    def look(self, learner: "LabelledLearner") -> None:
-        if not learner.target.classification:
+    def look(self, learner: "Learner") -> None:
+        codes = learner.kinds()
+        if codes is None:
             raise NeedsError(
-                f"The sampler 'balanced' draws classes equally often, and the label {learner.target.name!r} is none. "
-                "Leave it out: sampler='epochs'."
+                "The sampler 'balanced' draws classes, or tasks, equally often, and the rows have none. Leave it out: "
+                "sampler='epochs'."
             )
-        self.register_buffer("codes", learner.labels.clone())
+        self.register_buffer("codes", codes.clone())
 
     def positions(self, pool: RowNumbers, size: int, step: int, seed: int) -> RowNumbers:
         codes = self.codes.cpu().numpy()[pool]

@@ -1,0 +1,7 @@
+"""Samplers: who picks the rows of a step."""
+
+from manyways.training.samplers.base import SAMPLERS, Sampler
+from manyways.training.samplers.expressions import make_sampler, sampler_text
+from manyways.training.samplers.plain import Balanced, ByLength, Epochs, Weighted
+
+__all__ = ["SAMPLERS", "Balanced", "ByLength", "Epochs", "Sampler", "Weighted", "make_sampler", "sampler_text"]
