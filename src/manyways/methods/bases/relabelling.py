@@ -13,7 +13,7 @@ from manyways.data.parts import TRAINING
 from manyways.data.targets import predictions
 from manyways.data.targets.base import CONFIDENCE
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Confidence, Input, Unlabelled
+from manyways.methods.needs import Confidence, Input, Need, Unlabelled
 from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -50,7 +50,7 @@ class RelabellingMethod(Method):
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
 
-    needs: ClassVar = (Input, Confidence, Unlabelled)
+    needs: ClassVar[tuple[Need, ...]] = (Input, Confidence, Unlabelled)
     gives: ClassVar = predictions(supporting=CONFIDENCE) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
