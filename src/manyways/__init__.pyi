@@ -25,7 +25,9 @@ from manyways.methods.expressions import parse_method as parse_method
 from manyways.methods.federated.fed_avg import FedAvg as FedAvg
 from manyways.methods.few_shot.adapt import Adapt as Adapt
 from manyways.methods.few_shot.few_shot_text import FewShotText as FewShotText
+from manyways.methods.few_shot.matching_net import MatchingNet as MatchingNet
 from manyways.methods.few_shot.proto_net import ProtoNet as ProtoNet
+from manyways.methods.few_shot.siamese import Siamese as Siamese
 from manyways.methods.forecasting.naive_forecast import NaiveForecast as NaiveForecast
 from manyways.methods.forecasting.seasonal_naive import SeasonalNaive as SeasonalNaive
 from manyways.methods.generative.gan import GAN as GAN
@@ -36,7 +38,9 @@ from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
 from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.meta.reptile import Reptile as Reptile
 from manyways.methods.method import Method as Method
+from manyways.methods.metric_learning.sentence_pairs import SentencePairs as SentencePairs
 from manyways.methods.multi_modal.clip import CLIP as CLIP
 from manyways.methods.multi_modal.fusion import Fusion as Fusion
 from manyways.methods.multi_modal.zero_shot import ZeroShot as ZeroShot
@@ -56,6 +60,7 @@ from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
 from manyways.methods.self_supervised.cpc import CPC as CPC
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
+from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
 from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
@@ -71,6 +76,8 @@ from manyways.methods.supervised.random_forest import RandomForest as RandomFore
 from manyways.methods.supervised.ridge import Ridge as Ridge
 from manyways.methods.supervised.supervised import Supervised as Supervised
 from manyways.methods.supervised.svm import SVM as SVM
+from manyways.methods.transfer.coral import CORAL as CORAL
+from manyways.methods.transfer.dann import DANN as DANN
 from manyways.methods.transfer.fine_tune import FineTune as FineTune
 from manyways.methods.transfer.linear_probe import LinearProbe as LinearProbe
 from manyways.methods.unlearning.gradient_ascent import GradientAscent as GradientAscent

@@ -49,7 +49,7 @@ def test_what_acts_is_scored_over_episodes(tmp_path: Path) -> None:
 
 def test_data_with_new_classes_suggests_what_learns_to_tell_them_apart() -> None:
     data = mw.read("digits").with_test_classes(0.4)
-    assert tried(data) == ["maml", "proto-net"]
+    assert tried(data) == ["maml", "matching-net", "proto-net"]
     with pytest.raises(NeedsError, match=r"give adapt can be compared on digits \(few-shot\); supervised makes none"):
         compare(data, methods=["supervised"], workers=0)
 

@@ -96,6 +96,19 @@ def of_pairs(method: Any, learner: Any, batch: Any) -> Tensor:
     return torch.stack([(row + column) / 2 - logits[at, at] for at, (row, column) in enumerate(ways)]).mean()
 
 
+def of_sentence_pairs(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Each text picks out its partner among those of all other rows."""
+    vectors = normalize(learner.network.features({"text": batch["texts"]}), dim=1)
+    anchors, partners = vectors[: batch["pairs"]], vectors[batch["pairs"] :]
+    logits = anchors @ partners.T / 0.05
+    return (logits.logsumexp(1) - logits.diagonal()).mean()
+
+
+def of_texts_seen_twice(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Each text picks out itself, through another dropout, among all texts of the batch."""
+    return of_sentence_pairs(method, learner, {**batch, "pairs": len(batch["texts"]) // 2})
+
+
 def of_prototypes(method: Any, learner: Any, batch: Any) -> Tensor:
     """Queries by the softmax of minus the squared distance to the class means of the shots."""
     shots, queries = batch["support"], batch["queries"]
@@ -105,6 +118,29 @@ def of_prototypes(method: Any, learner: Any, batch: Any) -> Tensor:
     labels = shots["labels"][0]
     centres = torch.stack([features[:count][labels == way].mean(0) for way in range(learner.ways)])
     return cross_entropy(-torch.cdist(features[count:], centres).square(), queries["labels"][0])
+
+
+def of_attention(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Queries by the sums, over the shots of a class, of the softmax of cosines over all shots."""
+    shots, queries = batch["support"], batch["queries"]
+    count, labels = shots["labels"].numel(), shots["labels"][0]
+    rows = {name: torch.cat([part[0], queries["inputs"][name][0]]) for name, part in shots["inputs"].items()}
+    features = normalize(learner.network.features(rows), dim=1)
+    attention = (features[count:] @ features[:count].T / method.temperature).softmax(1)
+    of_class = torch.stack([attention[:, labels == way].sum(1) for way in range(learner.ways)], 1)
+    return -of_class.gather(1, queries["labels"][0][:, None]).log().mean()
+
+
+def of_pairs_of_rows(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Queries and shots: of one class, or of two, by the differences of sigmoid units; each side weighs a half."""
+    shots, queries = batch["support"], batch["queries"]
+    count = shots["labels"].numel()
+    rows = {name: torch.cat([part[0], queries["inputs"][name][0]]) for name, part in shots["inputs"].items()}
+    head = learner.network.head
+    units = head.embedding(learner.network.features(rows)).sigmoid()
+    same = queries["labels"][0][:, None] == shots["labels"][0]
+    odds = head.weighing((units[count:, None] - units[None, :count]).abs())[..., 0]
+    return -(logsigmoid(odds[same]).mean() + logsigmoid(-odds[~same]).mean()) / 2
 
 
 def of_inner_steps(method: Any, learner: Any, batch: Any) -> Tensor:
@@ -123,6 +159,19 @@ def _of_an_episode(method: Any, network: Any, batch: Any, at: int) -> Tensor:
     slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
     moved = {name: w - method.inner_rate * g for (name, w), g in zip(weights.items(), slopes, strict=True)}
     return cross_entropy(functional_call(network, moved, (queries,)), wanted)
+
+
+def of_where_steps_lead(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Half the squared distance to the weights after a step for each minibatch, whose gradient is θ − φ."""
+    weights = dict(learner.network.eval().named_parameters())
+    moved = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+    for step in range(batch["labels"].shape[1]):
+        inputs = {name: part[0, step] for name, part in batch["inputs"].items()}
+        loss = cross_entropy(functional_call(learner.network, moved, (inputs,)), batch["labels"][0, step])
+        slopes = torch.autograd.grad(loss, list(moved.values()))
+        pairs = zip(moved.items(), slopes, strict=True)
+        moved = {name: (weight - method.inner_rate * g).detach().requires_grad_() for (name, weight), g in pairs}
+    return sum((weight - moved[name].detach()).square().sum() for name, weight in weights.items()) / 2
 
 
 # --- generators ----------------------------------------------------------------------------------
@@ -289,6 +338,7 @@ BY_HAND: dict[str, Hand] = {
     "grpo": of_a_group,
     "kto": of_judgements,
     "maml": of_inner_steps,
+    "matching-net": of_attention,
     "masked-lm": of_hidden_tokens,
     "multi-task": of_several_labels,
     "npo": of_negative_preferences,
@@ -297,15 +347,21 @@ BY_HAND: dict[str, Hand] = {
     "proto-net": of_prototypes,
     "q-learning": of_values,
     "replay": of_tasks,
+    "reptile": of_where_steps_lead,
     "reward-model": of_rewards,
     "scrub": of_min_and_max_steps,
+    "sentence-pairs": of_sentence_pairs,
     "sequential-fine-tune": of_tasks,
     "sft": of_answers,
+    "siamese": of_pairs_of_rows,
     "simclr": of_two_views,
+    "simcse": of_texts_seen_twice,
     "supervised": of_labels,
     "vae": of_a_bound,
 }
 FIELDS: dict[str, dict[str, Any]] = {
+    "matching-net": {"shots": 2},
+    "reptile": {"backbone": "vit", "size": 0.25, "inner_rate": 0.05, "how": "one by one"},
     "maml": {"batch_size": 2, "backbone": "vit", "size": 0.25, "head": "linear", "how": "one by one"},
     "simclr": {"batch_size": 8},
     "clip": {"batch_size": 8},

@@ -18,6 +18,7 @@ COMMANDS = {
     "advise": "Say which ways of learning your data allows, and what the others lack.",
     "fit": "Train a model by one method, or by a chain of them, and save it.",
     "predict": "Predict the label of every row with a saved model, or answer its prompt.",
+    "embed": "Embed every row with a saved model: a file of vectors.",
     "generate": "Let a saved language model go on from prompts, or draw rows from a saved VAE or GAN.",
     "methods": "List all methods, or show one with its fields.",
     "lineage": "Show what a model was made from, and which models some rows or a person reached.",
@@ -35,6 +36,7 @@ examples:
   manyways advise reviews.csv --label stars
   manyways fit fixmatch digits --labels 40 --budget 20s --out model
   manyways predict model new.csv --out predictions.csv
+  manyways embed model new.csv --out vectors.npy
   manyways fit active-learning reviews.csv --label stars --ask questions.csv --questions 40 --out model
   manyways fit ppo CartPole-v1 --out model
   manyways fit pretrain novel.txt --tokenizer characters --test-share 0.1 --out writer

@@ -103,6 +103,8 @@ class Reading:
     """Likeness of simulated clients: near 0 each holds one class or two, above 100 all hold the same."""
     tasks: Count = None
     """Divide the classes into so many tasks, which are learned one after the other (ewc, replay)."""
+    target_domain: Annotated[str | None, one(str, "a domain", "NAME"), UNSAID] = None
+    """Learn for this domain of --role domain=COL without its labels, and test on half of its rows (dann, coral)."""
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `manyways.read`."""
@@ -137,6 +139,8 @@ class Reading:
             say_notes(data)
         if self.tasks is not None:
             data = data.with_tasks(self.tasks)
+        if self.target_domain is not None:
+            data = data.with_target_domain(self.target_domain)
         return data if self.clients is None else data.with_clients(self.clients, self.clients_alpha)
 
 

@@ -16,6 +16,7 @@ from manyways.comparison.tasks import Task, task_of
 from manyways.comparison.titles import titles
 from manyways.data.apart import kept_apart
 from manyways.data.data import Data
+from manyways.data.domains import scored_on_targets
 from manyways.data.given import Draw
 from manyways.data.parts import TEST
 from manyways.data.splitting import Rule, Split, Splitting
@@ -159,6 +160,7 @@ def make_plan(
     if backbone is not None:
         checkpoints_of(backbone, data)  # one that reads none of the inputs is refused now, not in every job
         named = named and [method.with_backbone(backbone) for method in named]
+    data = scored_on_targets(data)
     rule = splitting.rule(data, new_classes=bool(named) and all(last(method).new_classes for method in named or ()))
     apart = None
     if confirm is not None:

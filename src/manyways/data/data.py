@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.data import given, parts, visibility
+from manyways.data import domains, given, parts, visibility
 from manyways.data.columns import Column, places_of, row_ids
 from manyways.data.kinds import infer_label_kind
 from manyways.data.notation import is_missing
@@ -367,6 +367,7 @@ class Data:
     with_clients = given.with_clients
     with_tasks = given.with_tasks
     with_forgotten = given.with_forgotten
+    with_target_domain = domains.with_target_domain
 
     with_part = parts.with_part
     with_test = parts.with_test

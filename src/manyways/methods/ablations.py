@@ -115,6 +115,7 @@ def _objects(values: Iterable[str]) -> NDArray[Any]:
 
 _SIGNALS: Mapping[str, tuple[str, Callable[[Data], Data]]] = {
     "client": ("its clients", partial(_role, "client")),
+    "domain": ("its domains", partial(_role, "domain")),
     "forget": ("its rows to be forgotten", _marks),
     "inputs": ("inputs that belong together", _last_input),
     "paired": ("inputs that belong together", _last_input),

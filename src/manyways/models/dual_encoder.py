@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from manyways.data.categories import as_objects
@@ -18,21 +17,18 @@ from manyways.data.read import Source, as_data
 from manyways.data.repeats import same_numbers
 from manyways.data.targets import ClassTarget, Target
 from manyways.errors import DataError, ModelError, NeedsError, ParameterError
-from manyways.metrics import metric_of
 from manyways.models.derivation import derived
 from manyways.models.evaluation import Evaluation, of_all_rows
-from manyways.models.heads import SimilarityHead
 from manyways.models.lineage import Lineage
 from manyways.models.model import Model
 from manyways.models.network import Network
 from manyways.models.predictor import Predictor
 from manyways.models.rebuilding import filled
-from manyways.models.retrieval import Found, hits_of_rows, nearest, ranks, retrieval_metrics
+from manyways.models.retrieval import Found, nearest, of_pairs
 from manyways.models.running import run_rows
 from manyways.models.two_towers import TwoTowers, rebuild_towers
 from manyways.models.weights import write_weights
-
-LABEL, TEMPLATE = "label", "a picture of {}"
+from manyways.models.zero_shot import LABEL, TEMPLATE, check_class_names, comparing_predictor, similarity_head
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,21 +116,11 @@ class DualEncoder(Model):
                 "neither of which is text. Train one on texts."
             )
         seen = next(name for name in self.names if name != text)
+        backbone = self.network.tower(seen).parts[0]
         texts = [template.replace("{}", str(name)) for name in target.classes]
-        network = self.as_predictor().copy_of_network()
-        backbone = network.parts[network.names.index(seen)]
-        with torch.random.fork_rng():  # new layers draw weights, which are replaced at once
-            head = SimilarityHead(backbone.width, self.network.width, len(texts))
-        with torch.no_grad():
-            head.projection.copy_(self.network.projection(seen).weight)
-            head.vectors.copy_(torch.from_numpy(self.embed(texts, text)))
-            head.scale.copy_(self.network.log_scale.exp())
-        return Predictor(
-            network=Network({seen: backbone}, head),
-            inputs=InputEncoding({seen: self.inputs.encoders[seen]}),
-            target=target,
-            gives=frozenset({"classify", "embed"}),
-        )
+        projection, scale = self.network.projection(seen).weight, self.network.log_scale.exp()
+        head = similarity_head(projection, self.embed(texts, text), float(scale.detach()))
+        return comparing_predictor(backbone, head, seen, self.inputs.encoders[seen], target)
 
     @property
     def metric(self) -> str | None:
@@ -160,16 +146,8 @@ class DualEncoder(Model):
         rows = self.inputs.encode(data)
         vectors = {name: self._vectors(data, name) for name in self.names}
         same = {name: same_numbers(rows.stores[name], rows.rows) for name in self.names}
-        both, values = {}, []
-        for by, name in (self.names, self.names[::-1]):
-            where, share = ranks(vectors[by], vectors[name], same[by], same[name])
-            both[f"{name} by {by}"] = retrieval_metrics(where, share, len(np.unique(same[name])))
-            values.append(hits_of_rows(metric, where, same[by]))
-        first, second = both.values()
-        means = {metric: (first[metric] + second[metric]) / 2 for metric in first}
-        scores = means | {metric_of(score, way): own[score] for way, own in both.items() for score in own}
-        by_row = None if values[0] is None or values[1] is None else (values[0] + values[1]) / 2
-        return Evaluation(scores, of_all_rows(by_row, np.isin(whole.rows, data.rows)))
+        both = of_pairs(vectors, same, metric)
+        return Evaluation(both.scores, of_all_rows(both.rows, np.isin(whole.rows, data.rows)))
 
     def pairs(self, data: Data) -> Data:
         """The rows of `data` that have both inputs."""
@@ -225,11 +203,3 @@ class DualEncoder(Model):
             (own,) = self.inputs.encoders[column].columns
             return Data.from_columns([Column(own, "text", as_objects(list(texts)))], {"input": [own]}, name="texts")
         return as_data(source)
-
-
-def check_class_names(classes: Sequence[str] | None, template: str, where: str) -> None:
-    """Raise ParameterError, naming fields of `where`, if `classes` (None: not known yet) or `template` are unfit."""
-    if "{}" not in template:
-        raise ParameterError(f"{where}.template must hold {{}}, where the name of the class goes; got {template!r}.")
-    if classes is not None and (len(set(classes)) < 2 or len(set(classes)) < len(classes)):
-        raise ParameterError(f"{where}.classes must be two names or more, each another; got {tuple(classes)!r}.")

@@ -1,11 +1,14 @@
 """Retrieval, and its scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manyways.data.storage import chunks_of
+from manyways.metrics import metric_of
+from manyways.models.evaluation import Evaluation
 
 AT = (1, 5, 10)
 """Recall is how often a partner is among so many that are found first."""
@@ -90,6 +93,28 @@ def hits_of_rows(metric: str, where: NDArray[np.float64], query_ids: NDArray[np.
     query = query.reshape(-1)
     mean = float(hits.mean())
     return np.asarray(mean + (hits[query] - mean) * len(query) / (len(where) * pairs[query]))
+
+
+def of_pairs(
+    vectors: Mapping[str, NDArray[np.float32]], same: Mapping[str, NDArray[np.int64]], metric: str
+) -> Evaluation:
+    """Retrieval scores of pairs among themselves, the mean of both directions and each alone; see `ranks`.
+
+    Args:
+        vectors: Vectors of the two sides of each pair, by the name of the side.
+        same: Numbers that are the same for what is the same on a side.
+        metric: The score whose pseudo-values are wanted.
+    """
+    first, second = vectors
+    both, values = {}, []
+    for by, name in ((first, second), (second, first)):
+        where, share = ranks(vectors[by], vectors[name], same[by], same[name])
+        both[f"{name} by {by}"] = retrieval_metrics(where, share, len(np.unique(same[name])))
+        values.append(hits_of_rows(metric, where, same[by]))
+    one, other = both.values()
+    means = {metric: (one[metric] + other[metric]) / 2 for metric in one}
+    scores = means | {metric_of(score, way): own[score] for way, own in both.items() for score in own}
+    return Evaluation(scores, None if values[0] is None or values[1] is None else (values[0] + values[1]) / 2)
 
 
 def recall_by_chance(share: NDArray[np.float64], items: int, k: int) -> float:

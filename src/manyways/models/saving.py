@@ -25,6 +25,8 @@ DEEPEST = 1_000
 """Levels of a description: a model that goes on from another holds its lineage within its own."""
 CHECKPOINTS = ("config.json", "adapter_config.json")
 """Files that make a folder one of transformers, or of adapters for peft."""
+SENTENCE_MODULES = "modules.json"
+"""The file that makes one of transformers a folder of sentence-transformers."""
 
 
 def save_model(model: Model, folder: Path) -> Path:
@@ -83,10 +85,10 @@ def write_folder(
 
 
 def load_model(folder: str | Path) -> Model:
-    """Load the model in a folder that `save` wrote, or a language model of transformers, peft or llama.cpp.
+    """Load the model in a folder that `save` wrote, or one of transformers, sentence-transformers, peft or llama.cpp.
 
     Args:
-        folder: Folder of the model, a plain folder of transformers or peft, or a .gguf file.
+        folder: Folder of the model, a plain folder of those libraries, or a .gguf file.
 
     Returns:
         A model of the kind that was saved, with its lineage.
@@ -97,8 +99,14 @@ def load_model(folder: str | Path) -> Model:
     if not isinstance(folder, str | Path):
         raise ModelError(f"A model is loaded from the name of its folder, text or a Path; got {folder!r}.")
     folder = Path(folder)
-    foreign = any((folder / name).is_file() for name in CHECKPOINTS) or folder.suffix.lower() == ".gguf"
+    foreign = (
+        any((folder / name).is_file() for name in (*CHECKPOINTS, SENTENCE_MODULES)) or folder.suffix.lower() == ".gguf"
+    )
     if foreign and not (folder / DESCRIPTION).is_file():
+        if (folder / SENTENCE_MODULES).is_file():
+            from manyways.models import sentence_encoder
+
+            return sentence_encoder.from_checkpoint(str(folder))
         from manyways.models.language.architectures import objective_of
         from manyways.models.language_model import from_checkpoint
 

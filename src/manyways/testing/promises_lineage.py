@@ -9,7 +9,7 @@ from manyways.data.columns import places_of
 from manyways.lineage.forgetting.retraining import SourceModels, retrain
 from manyways.methods.chain import Chain
 from manyways.methods.method import Method
-from manyways.methods.needs import Examples, Unlabelled
+from manyways.methods.needs import Domain, Examples, Unlabelled
 from manyways.methods.saved import functions_in
 from manyways.methods.starts import learns_from_labels, needs_any, needs_data
 from manyways.testing.trial import SEED, STEPS, Trial, difference, require, skip
@@ -114,6 +114,7 @@ def _learns_from_labels(method: Method) -> bool:
 def _learns_from_everything(method: Method) -> bool:
     stages = method.stages if isinstance(method, Chain) else (method,)
     return any(
-        (Unlabelled in stage.needs and not stage.asks(10)) or (stage.needs and not _learns_from_labels(stage))
+        ({Unlabelled, Domain} & set(stage.needs) and not stage.asks(10))
+        or (stage.needs and not _learns_from_labels(stage))
         for stage in stages
     )

@@ -77,8 +77,9 @@ def dressed(data: Data) -> Iterator[Data]:
     yield data.with_clients(3, alpha=10.0)
     yield data.with_tasks(2) if data.classification else with_two_tasks(data)
     yield data.with_forgotten(np.arange(len(data)) % 4 == 0)
-    for column, role in ((score, "label"), (beside, "input")):
-        roles = {**data.roles, role: (*data.roles[role], column.name)}
+    place = Column("place", "category", np.array(["here", "there"], object)[everything % 2])
+    for column, role in ((score, "label"), (beside, "input"), (place, "domain")):
+        roles = {**data.roles, role: (*data.roles.get(role, ()), column.name)}
         yield replace(data, columns={**data.columns, column.name: column}, roles=roles)
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.encoding import Encoded
+from manyways.data.repeats import same_across
+from manyways.data.specs import Spec
 from manyways.data.storage import RowNumbers
 from manyways.data.targets import Outputs, Target
 from manyways.data.views import Views
@@ -137,6 +139,10 @@ class Learner(nn.Module):
         """The positions that each training row fills, int64 [rows], by what fills them; none where all fill as many."""
         return []
 
+    def identities(self) -> NDArray[np.int64]:
+        """Numbers of what each training row holds, int64 [rows, parts]: the same for what is the same."""
+        return np.arange(self.count)[:, None]
+
     def words(self) -> Sequence[Sequence[Hashable]] | None:
         """The words, or tokens, of the text in each training row; None where there is no text."""
         return None
@@ -195,6 +201,17 @@ class EncodedLearner(Learner):
         """
         of_inputs = (spec.lengths(self.rows.stores[name][self.rows.rows]) for name, spec in self.encoding.specs.items())
         return summed(of_inputs)
+
+    def identities(self) -> NDArray[np.int64]:
+        """As in all learners, by input; inputs of one spec are compared with each other, too."""
+        groups: dict[Spec, list[str]] = {}
+        for name, spec in self.encoding.specs.items():
+            groups.setdefault(spec, []).append(name)
+        numbers, first = [], 0
+        for names in groups.values():
+            numbers.append(first + same_across([self.rows.stores[name] for name in names], self.rows.rows))
+            first = int(numbers[-1].max(initial=first)) + 1
+        return np.concatenate(numbers, axis=1)
 
     @property
     def count(self) -> int:

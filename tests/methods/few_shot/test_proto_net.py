@@ -10,7 +10,7 @@ from manyways.data.data import Data
 from manyways.data.parts import TEST, TRAINING
 from manyways.data.read import read
 from manyways.methods.few_shot.proto_net import ProtoNet
-from manyways.models.few_shot.adapting import nearness, prototypes
+from manyways.models.few_shot.prototypes import nearness, prototypes
 
 
 def new_classes() -> Data:

@@ -111,6 +111,6 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
             network=network,
             inputs=learner.encoding,
             adaptation=self.adaptation(),
-            ways=learner.ways,
+            ways=self.scored_ways(learner),
             shots=self.shots,
         )

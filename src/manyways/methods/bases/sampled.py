@@ -30,7 +30,7 @@ class Sampled(GradientMethod[LearnerT], Generic[LearnerT]):
     """Sampler of a step's rows: epochs (each once before any comes again), by-length (batches of rows of similar
     length), weighted (by sample weights), balanced (every class equally often), curriculum (easy rows first, as in
     curriculum(difficulty=length, order=hard)), self-paced (rows of a low loss first), stages (one task after the
-    other). auto: as suits what is learned."""
+    other), no-duplicates (no two rows of a batch share an input). auto: as suits what is learned."""
 
     field_trials: ClassVar = {"sampler": {"sampler": "curriculum(order=random, start=0.1, until=1)"}}
 

@@ -11,8 +11,10 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.data.targets import ClassTarget
 from manyways.methods.method import Ablations, Learned, Method
-from manyways.models.dual_encoder import LABEL, TEMPLATE, DualEncoder, check_class_names
+from manyways.models.dual_encoder import DualEncoder
 from manyways.models.model import Model, of_kind
+from manyways.models.sentence_encoder import SentenceEncoder
+from manyways.models.zero_shot import LABEL, TEMPLATE, check_class_names
 from manyways.training.budget import Budget
 from manyways.training.run import Run
 
@@ -86,7 +88,7 @@ class ZeroShot(Method):
         return None
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
-        start = of_kind(DualEncoder, model)
+        start = model if isinstance(model, SentenceEncoder) else of_kind(DualEncoder, model)
         target = ClassTarget(self.label, self.classes) if self.classes else ClassTarget(data.label.name, data.classes)
         nothing: NDArray[np.bool_] = np.zeros(len(data), bool)  # names were looked at, and no row
         return Learned(start.comparing(target, self.template), nothing, (start,))

@@ -1,6 +1,7 @@
 """Needs of columns that put rows into groups: clients, tasks, rows to be forgotten; and of what a row counts for."""
 
 from manyways.data.data import Data
+from manyways.data.domains import Domains
 from manyways.data.tasks import Tasks
 from manyways.errors import DataError
 from manyways.methods.needs.base import Need, column_with_role, columns_of
@@ -61,10 +62,30 @@ def _forget(data: Data) -> str | None:
     return None
 
 
+def _domain(data: Data) -> str | None:
+    if not data.has("domain"):
+        return (
+            'it needs a domain column, and no column has the role domain. Name it: domain="…" with one of '
+            f"{columns_of(data)}."
+        )
+    try:
+        domains = Domains.of(data.training)
+    except DataError as error:
+        return str(error)
+    if len(domains.names) > 1:
+        return None
+    only = f"are of {domains.names[0]!r}" if domains.names else "are none"
+    return (
+        f"it needs two domains or more, and all training rows {only} in {domains.column!r}. Add rows of another, "
+        "without labels; from one domain learns supervised."
+    )
+
+
 Client = Need("client", "a client column", _client)
 Task = Need("task", "a task column", _task)
 Forget = Need("forget", "a column that marks the rows to be forgotten", _forget)
 Weight = Need("weight", "a sample weight for each row", column_with_role("weight", "a sample weight for each row"))
+Domain = Need("domain", "rows of two domains or more", _domain)
 Difficulty = Need(
     "difficulty", "a difficulty for each row", column_with_role("difficulty", "a difficulty for each row")
 )

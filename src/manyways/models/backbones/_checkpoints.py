@@ -136,7 +136,9 @@ def stated_architecture(config: Any) -> str:
 def _read_weights(checkpoint: str, model_class: Any, config: Any) -> tuple[Any, list[str]]:
     """The part of the model that gives features, and the names of its weights that the checkpoint lacks."""
     model, report = read_weights(checkpoint, model_class, torch.float32, config=config)
-    body = _used_part(model.base_model, config)
+    # That of a network of timm is a plain module, of which its wrapper makes a model of transformers.
+    base = model.base_model if hasattr(model.base_model, "main_input_name") else model
+    body = _used_part(base, config)
     used = {id(parameter) for parameter in body.parameters()}
     names = {name for name, parameter in model.named_parameters() if id(parameter) in used}
     return body, sorted(names & set(report["missing_keys"]))

@@ -16,8 +16,7 @@ from manyways.data.storage import chunks_of
 from manyways.errors import ModelError
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.few_shot.episodes import Draw, batch_of
-from manyways.models.few_shot.inner_loop import descend
-from manyways.models.few_shot.prototypes import PrototypeHead, nearness, prototypes
+from manyways.models.few_shot.inner_loop import descend, descend_by_adam
 from manyways.models.heads import HEADS, Head
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.network import Inputs, Network
@@ -54,32 +53,9 @@ class Adaptation(ABC):
 
 
 ADAPTATIONS: Classes[Adaptation] = Classes(
-    "adaptations", Adaptation, "manyways.models.few_shot.adapting", attribute="by"
+    "adaptations", Adaptation, "manyways.models.few_shot.adapting", "manyways.models.few_shot", attribute="by"
 )
-"""Adaptations by their names: those of this file, and of the entry-point group `manyways.adaptations`."""
-
-
-@dataclass(frozen=True)
-class Prototypes(Adaptation):
-    """The class of a row is that of the nearest prototype among the features (Snell et al. 2017)."""
-
-    by = "prototypes"
-
-    def adapted(self, network: Network, rows: Encoded, labels: Tensor, classes: int) -> Network:
-        learner = copy.deepcopy(network).eval()
-        features = features_of(learner, rows)
-        head = PrototypeHead(learner.width, classes)
-        head.centres.copy_(torch.stack([prototypes(features[labels == code]) for code in range(classes)]))
-        learner.head = head.to(features.device)
-        return learner
-
-    def accuracies(self, network: Network, rows: Encoded, support: Draw, queries: Draw) -> NDArray[np.float64]:
-        features = features_of(network, rows)  # no row's features follow from the episode it is in
-        shares = np.empty(len(support.positions))
-        for at, (shown, asked) in enumerate(zip(support.positions, queries.positions, strict=True)):
-            said = nearness(features[asked.reshape(-1)], prototypes(features[shown])).argmax(-1).cpu().numpy()
-            shares[at] = (said == np.arange(len(asked)).repeat(asked.shape[1])).mean()
-        return shares
+"""Adaptations by their names: those of this folder, and of the entry-point group `manyways.adaptations`."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +137,19 @@ class GradientSteps(Adaptation):
             batch = {"support": batch_of(rows, support[at], device), "queries": batch_of(rows, queries[at], device)}
             shares.append(tasks.run(share, batch).cpu())
         return np.asarray(torch.cat(shares).numpy(), np.float64)
+
+
+@dataclass(frozen=True)
+class AdamSteps(GradientSteps):
+    """As `GradientSteps`, by steps of Adam without momentum on all examples (Nichol, Achiam & Schulman 2018)."""
+
+    by = "adam steps"
+    beta2: float = 0.999
+
+    def descended(self, call: Call, weights: Weights, inputs: Inputs, labels: Tensor, *, first_order: bool) -> Weights:
+        """The weights after the steps, whose gradients count as constants."""
+        losses = [lambda now: cross_entropy(call(now, inputs).float(), labels)] * self.steps
+        return descend_by_adam(weights, losses, rate=self.rate, beta2=self.beta2)
 
 
 def features_of(network: Network, rows: Encoded) -> Tensor:

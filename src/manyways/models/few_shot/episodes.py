@@ -155,6 +155,30 @@ def batch_of(rows: Encoded, drawn: Draw, device: torch.device) -> dict[str, Any]
     }
 
 
+def minibatches_of(
+    rows: Encoded, drawn: Draw, count: int, size: int, rng: torch.Generator, device: torch.device
+) -> dict[str, Any]:
+    """Return `count` minibatches of each episode: `inputs` and `labels`, both [episodes, count, size, …].
+
+    They are the rows of the episode in random orders, each once before any comes again; of fewer rows than `size` a
+    minibatch has them all.
+    """
+    episodes, ways, each = drawn.positions.shape
+    size = min(size, ways * each)
+    needed = count * size
+    rounds = -(-needed // (ways * each))
+    orders = [
+        torch.cat([torch.randperm(ways * each, generator=rng) for _ in range(rounds)])[:needed].view(count, size)
+        for _ in range(episodes)
+    ]
+    order, episode = torch.stack(orders).to(device), torch.arange(episodes, device=device)[:, None, None]
+    batch = batch_of(rows, drawn, device)
+    return {
+        "inputs": {name: tensor[episode, order] for name, tensor in batch["inputs"].items()},
+        "labels": batch["labels"][episode, order],
+    }
+
+
 def turned(inputs: Inputs, turns: NDArray[np.int64]) -> Inputs:
     """Images [rows, C, H, W], H = W, turned by `turns` [rows] quarters; other inputs as they are."""
     if not turns.any():

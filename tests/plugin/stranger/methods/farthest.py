@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from manyways.methods.bases.episodes import EpisodeLearner
 from manyways.methods.few_shot.proto_net import ProtoNet
-from manyways.models.few_shot.adapting import Prototypes
+from manyways.models.few_shot.comparing import Prototypes
 from manyways.models.few_shot_model import FewShotModel
 from manyways.models.model import Model
 

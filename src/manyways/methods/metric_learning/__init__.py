@@ -1,0 +1,1 @@
+"""Learning which rows are alike: sentence encoders from pairs of texts."""
