@@ -81,7 +81,7 @@ class ActivePrompts(AskingMethod):
     field_trials: ClassVar = {
         "oracle": {"oracle": lambda rows: ["0"] * len(rows)},
         "temperature": {"temperature": 0.05},
-        "longest": {"longest": 1},
+        "longest": {"longest": 3},
         "samples": {"samples": 3},
         "among": {"among": 8},
     }
@@ -101,8 +101,8 @@ class ActivePrompts(AskingMethod):
 
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
-        """With few rows in a batch, and answers of a few tokens."""
-        return cls(base=SFT(batch_size=4), questions=8, rounds=1, samples=4, longest=4)
+        """With few rows in a batch, and answers of one token, of which some are the same."""
+        return cls(base=SFT(batch_size=4), questions=8, rounds=1, samples=4, longest=1)
 
     def at_random(self) -> Self:
         return replace(self, strategy="random")

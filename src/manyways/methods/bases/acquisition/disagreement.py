@@ -47,7 +47,7 @@ class AnswerDistance(Ranking):
 
 def untied(scores: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """`scores` with equal ones in an order by chance: of a few samples many prompts have the same."""
-    return np.asarray(scores + TIES * rng.random(len(scores)))
+    return np.asarray(scores + TIES * rng.permutation(len(scores)) / len(scores))
 
 
 def answer_entropy(answers: Sequence[str]) -> float:
