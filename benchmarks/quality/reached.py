@@ -28,6 +28,8 @@ from tables import GROUPS
 Scores = Mapping[str, float]
 Line = tuple[str, Callable[[int], Scores]]
 SEEDS = 2
+IN_ORDER = ("sequential-fine-tune", "ewc", "lwf", "replay")
+KEEPING = ("replay(memory=200)", "icarl(memory=200)", "der(memory=200)")
 DRAWN, STEPS_OF_A_GAN = 5000, 12000
 
 
@@ -121,13 +123,19 @@ def samples(_: Path) -> Iterator[Line]:
 def class_incremental(_: Path) -> Iterator[Line]:
     """Fashion-MNIST in five tasks of two classes; the class is asked among all."""
     data = mw.read(data_folder("fashion-mnist")).with_tasks(5)
-    yield from in_order(data, ("sequential-fine-tune", "ewc", "replay"))
+    yield from in_order(data, IN_ORDER)
+
+
+def small_memory(_: Path) -> Iterator[Line]:
+    """The same, by ways that keep 200 rows."""
+    data = mw.read(data_folder("fashion-mnist")).with_tasks(5)
+    yield from in_order(data, KEEPING)
 
 
 def task_incremental(_: Path) -> Iterator[Line]:
     """The same; the task of a row is told."""
     data = mw.read(data_folder("fashion-mnist")).with_tasks(5)
-    yield from in_order(data, [f"{way}(scenario='task')" for way in ("sequential-fine-tune", "ewc", "replay")])
+    yield from in_order(data, [f"{way}(scenario='task')" for way in IN_ORDER])
 
 
 def domain_incremental(_: Path) -> Iterator[Line]:
@@ -188,7 +196,18 @@ def _without(data: Data, name: str) -> Data:
     return replace(data, columns={**data.columns, name: replace(column, absent=np.ones(len(column), bool))})
 
 
-ALL = (labels, fusion, groups, density, samples, class_incremental, task_incremental, domain_incremental, characters)
+ALL = (
+    labels,
+    fusion,
+    groups,
+    density,
+    samples,
+    class_incremental,
+    small_memory,
+    task_incremental,
+    domain_incremental,
+    characters,
+)
 
 
 def main() -> None:

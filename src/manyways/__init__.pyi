@@ -37,6 +37,8 @@ from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
 from manyways.methods.meta.maml import MAML as MAML
+from manyways.methods.meta.mann import MANN as MANN
+from manyways.methods.meta.ntm import NTM as NTM
 from manyways.methods.meta.reptile import Reptile as Reptile
 from manyways.methods.method import Method as Method
 from manyways.methods.metric_learning.sentence_pairs import SentencePairs as SentencePairs
@@ -57,9 +59,17 @@ from manyways.methods.preference.reward_model import RewardModel as RewardModel
 from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
+from manyways.methods.self_supervised.colorization import Colorization as Colorization
 from manyways.methods.self_supervised.cpc import CPC as CPC
+from manyways.methods.self_supervised.inpainting import Inpainting as Inpainting
+from manyways.methods.self_supervised.jigsaw import Jigsaw as Jigsaw
+from manyways.methods.self_supervised.mae import MAE as MAE
+from manyways.methods.self_supervised.moco import MoCo as MoCo
+from manyways.methods.self_supervised.next_sentence import NextSentence as NextSentence
+from manyways.methods.self_supervised.rotation import Rotation as Rotation
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
+from manyways.methods.self_supervised.vicreg import VICReg as VICReg
 from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation

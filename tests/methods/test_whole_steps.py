@@ -109,6 +109,16 @@ def of_texts_seen_twice(method: Any, learner: Any, batch: Any) -> Tensor:
     return of_sentence_pairs(method, learner, {**batch, "pairs": len(batch["texts"]) // 2})
 
 
+def of_what_follows(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Two texts read as one, and averaged each by itself: a class of both says if they stand as they were."""
+    tokens = learner.network.parts[0].tokens(batch["tokens"])
+    ends = [(begin, int(mask.sum())) for begin, mask in zip(batch["second"].tolist(), tokens.mask, strict=True)]
+    rows = list(zip(tokens.features, ends, strict=True))
+    u = torch.stack([features[:begin].mean(0) for features, (begin, _) in rows])
+    v = torch.stack([features[begin:end].mean(0) for features, (begin, end) in rows])
+    return cross_entropy(learner.head(torch.cat([u, v, (u - v).abs(), u * v], dim=1)), batch["labels"])
+
+
 def of_prototypes(method: Any, learner: Any, batch: Any) -> Tensor:
     """Queries by the softmax of minus the squared distance to the class means of the shots."""
     shots, queries = batch["support"], batch["queries"]
@@ -341,6 +351,7 @@ BY_HAND: dict[str, Hand] = {
     "matching-net": of_attention,
     "masked-lm": of_hidden_tokens,
     "multi-task": of_several_labels,
+    "next-sentence": of_what_follows,
     "npo": of_negative_preferences,
     "ppo": of_a_rollout,
     "pretrain": of_next_tokens,

@@ -184,7 +184,7 @@ def make_plan(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise ParameterError(f"seeds must be at least one, and each another; got {seeds!r}.")
-    visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else data
+    visible = data.with_labels(labels, numbers[0], draw=draw) if labels is not None else task.visible(data)
     if task.has_labels:
         check_labels(visible)
     listed = shortlist(visible, task, start, backbone) if methods is None else Shortlist(tuple(named or ()))
