@@ -10,7 +10,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.supervised.supervised import Supervised
-from manyways.methods.transfer.coral import CORAL, coral_loss, covariance
+from manyways.methods.transfer.coral import CORAL, coral_loss
 from manyways.methods.transfer.dann import DANN
 from manyways.randomness import generator
 
@@ -93,8 +93,8 @@ def test_covariances_come_together() -> None:
     for method in (CORAL(weight=0), CORAL()):
         model = method.fit(data, budget=40, seed=0)
         features = [torch.from_numpy(model.embed(data.select(data.take("print") == place))) for place in "ab"]
-        apart.append(float(coral_loss(*features)) / float(covariance(features[0]).square().mean()))
-    assert apart[1] < 0.7 * apart[0]
+        apart.append(float(coral_loss(*features)))
+    assert apart[1] < 0.3 * apart[0]
 
 
 def test_hidden_labels_of_the_target_are_not_looked_at() -> None:
