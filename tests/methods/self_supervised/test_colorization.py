@@ -21,6 +21,13 @@ def tiles() -> Data:
 
 
 @pytest.mark.quick
+def test_tiles_are_of_two_photographs(tiles: Data) -> None:
+    assert len(tiles) == 520
+    assert tiles.classes == ("china", "flower")
+    assert tiles.inputs[0].take(np.arange(3)).shape == (3, 3, 32, 32)
+
+
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("rgb", "lab"),
     [((1, 1, 1), (100, 0, 0)), ((0, 0, 0), (0, 0, 0)), ((1, 0, 0), (53.24, 80.09, 67.20)),

@@ -23,9 +23,10 @@ def test_patches_are_normalised_each_by_itself() -> None:
     assert scaled[0, 1].tolist() == [0.0] * 4
 
 
-def test_a_whole_step(digits: Data) -> None:
+@pytest.mark.parametrize("normalise", [True, False])
+def test_a_whole_step(normalise: bool, digits: Data) -> None:
     """The mean squared error of the hidden patches; the encoder is run on the visible ones, one row after the other."""
-    method = MAE(batch_size=4, size=0.25, decoder_width=16, mask=0.5)
+    method = MAE(batch_size=4, size=0.25, decoder_width=16, mask=0.5, normalise=normalise)
     step = Step(method, digits.select(np.arange(40)), step=3)
     learner, images, mask = step.by_hand, step.batch["inputs"]["image"], step.batch["masks"]["image"]
     part, (painter,) = learner.network.parts[0], learner.painters
@@ -45,7 +46,7 @@ def test_a_whole_step(digits: Data) -> None:
         painted = painter.values(painter.norm(everywhere))[0, hidden]
         wanted = patches[hidden]
         scaled = (wanted - wanted.mean(1, keepdim=True)) / (wanted.var(1, keepdim=True) + 1e-6).sqrt()
-        errors.append((painted - scaled).square())
+        errors.append((painted - (scaled if normalise else wanted)).square())
     loss = torch.stack(errors).mean()
     step.descend(loss)
     step.agree(loss)

@@ -73,6 +73,9 @@ class MAE(SelfSupervised[MAELearner]):
     """The highest learning rate of AdamW, reached after the warm-up."""
     mask: Annotated[float, Interval("(0, 1)")] = 0.75
     """Share of the patches that are hidden."""
+    normalise: bool = False
+    """True to paint each patch by its own mean and standard deviation, as suits large photographs; in small pictures
+    that hides how light a patch is, and magnifies the noise of those of one colour."""
     decoder_width: Annotated[int, Interval("[16, inf)")] = 64
     """Width of the decoder, rounded down to a multiple of 16."""
     decoder_depth: Count = 1
@@ -142,16 +145,16 @@ class MAE(SelfSupervised[MAELearner]):
         for (name, part), painter in zip(_parts(learner.network).items(), learner.painters, strict=True):
             patches, mask = part.patch_values(batch["inputs"][name]), batch["masks"][name]
             painted = painter(part.visible(patches, mask), mask)
-            pairs.append((painted.float(), normalised(mask.hidden_of(patches))))
+            wanted = mask.hidden_of(patches).float()
+            pairs.append((painted.float(), normalised(wanted) if self.normalise else wanted))
         return pairs
 
     def pretext(self, learner: MAELearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
-        """The share of the variance of hidden pixels that is painted; 0: no better than the mean of each patch."""
+        """The share of the variance of hidden pixels that is painted; 0: no better than their mean."""
         pairs = self.painted(learner, self.masked(learner, inputs, rng))
         error = sum(float((painted - wanted).square().sum()) for painted, wanted in pairs)
-        return {
-            "explained_variance": 1 - error / max(sum(float(wanted.square().sum()) for _, wanted in pairs), EPSILON)
-        }
+        variance = sum(float((wanted - wanted.mean()).square().sum()) for _, wanted in pairs)
+        return {"explained_variance": 1 - error / max(variance, EPSILON)}
 
 
 HINT = 'Take backbone="vit", as it does by itself.'
