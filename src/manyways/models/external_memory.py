@@ -1,6 +1,7 @@
 """External memories: a matrix that a recurrent controller reads and writes by soft attention over its slots."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,6 @@ State = dict[str, Tensor]
 BLANK = 1e-6
 """The content of a slot that was never written: not 0, of which there is no direction."""
 SHORTEST = 1e-8
-SHARP = 10.0
-"""The strength of a key before anything is learned. At 1 a slot of 128 that fits fully would get 2% of the weight."""
 SHIFTS = 3
 """Places that a Turing machine's weights are shifted by: one back, none, one on."""
 
@@ -51,7 +50,16 @@ class ExternalMemory(nn.Module, ABC):
     """A matrix of slots, and the heads by which a controller of `hidden` units reads and writes it.
 
     slots, width: The slots, and the numbers in each. reads: Read heads.
+
+    Attributes:
+        sharp: The strength of a key before anything is learned. At 1 a slot of 128 that fits fully would get 2% of the
+            weight.
+        writes_keys: True if what is written are the keys that are read by. Then nothing should be the same in all of
+            them at first, as it would hide what tells them apart: biases begin at 0.
     """
+
+    sharp: ClassVar[float] = 5.0
+    writes_keys: ClassVar[bool] = False
 
     def __init__(self, hidden: int, slots: int, width: int, reads: int) -> None:
         super().__init__()
@@ -70,9 +78,12 @@ class LeastUsedMemory(ExternalMemory):
     """Content-based reads; writes to the slots that were read last, or to those used least (Santoro et al. 2016).
 
     Each head writes the key that it reads by, so that what is like it later finds it: as far as a gate says so to where
-    it read in the step before, otherwise to one of the least used slots, which is emptied first. Usage is the sum of all weights on a slot, which fades.
+    it read in the step before, otherwise to one of the least used slots, which is emptied first. Usage is the sum of
+    all weights on a slot, which fades.
     """
 
+    sharp = 10.0
+    writes_keys = True
     fading = 0.95
     """The share of its usage that a slot keeps from step to step (γ)."""
 
@@ -81,7 +92,7 @@ class LeastUsedMemory(ExternalMemory):
         self.control = nn.Linear(hidden, reads * (width + 2))
         nn.init.zeros_(self.control.bias)
         with torch.no_grad():
-            self.control.bias.view(reads, -1)[:, width] = SHARP
+            self.control.bias.view(reads, -1)[:, width] = self.sharp
 
     def start(self, count: int) -> State:
         blank = self.control.weight.new_zeros(count, self.reads, self.slots)
@@ -117,9 +128,8 @@ class TuringMemory(ExternalMemory):
     def __init__(self, hidden: int, slots: int, width: int, reads: int) -> None:
         super().__init__(hidden, slots, width, reads)
         self.control = nn.Linear(hidden, (reads + 1) * (width + 3 + SHIFTS) + 2 * width)
-        nn.init.zeros_(self.control.bias)
         with torch.no_grad():
-            self.control.bias[: -2 * width].view(reads + 1, -1)[:, width] = SHARP
+            self.control.bias[: -2 * width].view(reads + 1, -1)[:, width] += self.sharp
 
     def start(self, count: int) -> State:
         weights = self.control.weight.new_zeros(count, self.reads + 1, self.slots)
@@ -166,9 +176,11 @@ class MemoryController(nn.Module):
         """Numbers of an output: the units, and what was read."""
         self.given = nn.Linear(inputs, 4 * hidden)
         self.carried = nn.Linear(hidden + read, 4 * hidden, bias=False)
-        nn.init.zeros_(self.given.bias)  # what is the same in all keys would hide what tells them apart
-        if memory is None:
-            nn.init.ones_(self.given.bias[hidden : 2 * hidden])  # gates begin open (Jozefowicz et al. 2015)
+        with torch.no_grad():
+            if memory is not None and memory.writes_keys:
+                self.given.bias.zero_()
+            else:
+                self.given.bias[hidden : 2 * hidden] += 1  # gates that forget begin open (Jozefowicz et al. 2015)
 
     def start(self, count: int) -> State:
         """The state of `count` sequences before their first step."""
