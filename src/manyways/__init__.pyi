@@ -12,6 +12,7 @@ from manyways.lineage.forgetting.verification import receipt_sources as receipt_
 from manyways.lineage.forgetting.verification import verify as verify
 from manyways.lineage.store.store import Store as Store
 from manyways.methods.active.active_learning import ActiveLearning as ActiveLearning
+from manyways.methods.active.active_prompts import ActivePrompts as ActivePrompts
 from manyways.methods.chain import Chain as Chain
 from manyways.methods.continual.der import DER as DER
 from manyways.methods.continual.ewc import EWC as EWC
@@ -36,6 +37,7 @@ from manyways.methods.language.pretrain import Pretrain as Pretrain
 from manyways.methods.language.sft import SFT as SFT
 from manyways.methods.merging.merge import Merge as Merge
 from manyways.methods.merging.merge import merge_folders as merge_folders
+from manyways.methods.meta.learned_optimizer import LearnedOptimizer as LearnedOptimizer
 from manyways.methods.meta.maml import MAML as MAML
 from manyways.methods.meta.mann import MANN as MANN
 from manyways.methods.meta.ntm import NTM as NTM
@@ -59,10 +61,19 @@ from manyways.methods.preference.reward_model import RewardModel as RewardModel
 from manyways.methods.reinforcement.ppo import PPO as PPO
 from manyways.methods.reinforcement.q_learning import QLearning as QLearning
 from manyways.methods.search.tune import Tune as Tune
+from manyways.methods.self_supervised.colorization import Colorization as Colorization
 from manyways.methods.self_supervised.cpc import CPC as CPC
+from manyways.methods.self_supervised.inpainting import Inpainting as Inpainting
+from manyways.methods.self_supervised.jigsaw import Jigsaw as Jigsaw
+from manyways.methods.self_supervised.mae import MAE as MAE
+from manyways.methods.self_supervised.moco import MoCo as MoCo
+from manyways.methods.self_supervised.next_sentence import NextSentence as NextSentence
+from manyways.methods.self_supervised.rotation import Rotation as Rotation
 from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
+from manyways.methods.self_supervised.vicreg import VICReg as VICReg
 from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
+from manyways.methods.semi_supervised.co_training import CoTraining as CoTraining
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
@@ -98,6 +109,7 @@ from manyways.training.budget import Budget as Budget
 from manyways.training.run import Run as Run
 from manyways.training.samplers.curriculum import Curriculum as Curriculum
 from manyways.training.samplers.self_paced import SelfPaced as SelfPaced
+from manyways.training.samplers.stages import Stages as Stages
 from manyways.version import __version__ as __version__
 
 load = load_model

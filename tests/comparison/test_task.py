@@ -45,10 +45,8 @@ def test_test_rows_of_other_classes_ask_for_few_shot_learning() -> None:
     assert task_of(kept).name == "classification"
 
 
-def test_without_a_label_or_text_there_is_nothing_to_compare_by() -> None:
-    with pytest.raises(DataError, match=r'nothing to compare by\. Name the column to predict, label="…", or those of'):
-        task_of(mw.read({"x": [0.5, 1.5, 2.5]}))
-    with pytest.raises(DataError, match="nothing to compare by"):
+def test_without_inputs_or_text_there_is_nothing_to_compare_by() -> None:
+    with pytest.raises(DataError, match=r'nothing to compare by\. Name the column to predict, label="…", or those'):
         task_of(mw.read({"prompt": WORDS}))
 
 
@@ -81,8 +79,44 @@ def test_a_metric_may_ask_for_another_task_than_the_roles() -> None:
     assert task_of(mw.read({"photo": IMAGES})).name == "generation"
     table = mw.read({"x": [0.5, 1.5, 2.5]})
     assert task_of(table, "frechet_distance").name == "generation"
-    with pytest.raises(DataError, match="nothing to compare by"):
+    with pytest.raises(ParameterError, match="metric must be one of silhouette for clustering; got 'accuracy'"):
         task_of(table, "accuracy")
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "of_labels"),
+    [
+        ("silhouette", "clustering", False),
+        ("nmi", "clustering", True),
+        ("ari", "clustering", True),
+        ("log_likelihood", "density", False),
+        ("bic", "density", False),
+        ("explained_variance", "reconstruction", False),
+        ("reconstruction_error", "reconstruction", False),
+        ("trustworthiness", "layout", False),
+        ("knn_accuracy_in_2d", "layout", True),
+        ("knn_accuracy", "representation", True),
+    ],
+)
+def test_rows_without_labels_are_compared_by_what_is_learned_of_them(metric: str, name: str, of_labels: bool) -> None:
+    """Labels that are there are hidden from methods, and scored by; without them their metrics are refused."""
+    digits, table = mw.read("digits"), mw.read({"x": [0.5, 1.5, 2.5], "y": [1.5, 0.5, 2.0]}, label=())
+    assert task_of(digits, metric).name == name
+    assert not task_of(digits, metric).visible(digits).labelled.any()
+    assert task_of(digits, metric).visible(digits).known.all()
+    assert task_of(table).name == "clustering"
+    if of_labels:
+        with pytest.raises(ParameterError, match=f"metric must be one of silhouette for clustering; got '{metric}'"):
+            task_of(table, metric)
+    else:
+        assert task_of(table, metric).name == name
+
+
+def test_categories_and_several_inputs_have_no_density() -> None:
+    table = mw.read({"x": [0.5, 1.5, 2.5, 1.0], "kind": ["a", "b", "a", "b"]}, label=())
+    with pytest.raises(ParameterError, match="got 'log_likelihood'"):
+        task_of(table, "log_likelihood")
+    assert task_of(table, "explained_variance").name == "reconstruction"
 
 
 def test_of_every_metric_it_is_known_whether_more_is_better() -> None:

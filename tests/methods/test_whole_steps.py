@@ -22,6 +22,8 @@ from manyways.methods.bases.gradient import GradientMethod
 from manyways.methods.discovery import all_methods
 from manyways.methods.federated.fed_avg import FedAvg
 from manyways.methods.generative.gan import GAN
+from manyways.models.optimizing.rule import Moments
+from manyways.models.optimizing.rule import Step as UpdateStep
 from manyways.testing import Trial
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
@@ -29,7 +31,12 @@ from manyways.training.optimizer import make_optimizer
 from .steps import Step, begun, move_average
 
 KINDS = {name: kind for name, kind in all_methods().items() if issubclass(kind, GradientMethod)}
-AVERAGES = {"fixmatch": "average.network", "mean-teacher": "teacher.network", "gan": "average.network"}
+AVERAGES = {
+    "fixmatch": "average.network",
+    "mean-teacher": "teacher.network",
+    "gan": "average.network",
+    "learned-optimizer": "rule",
+}
 """The network that is kept, where it is not the one that steps are taken on."""
 Hand = Callable[[Any, Any, Any], Tensor]
 """Returns the loss of a learner and a batch, by the fields of a method."""
@@ -109,6 +116,16 @@ def of_texts_seen_twice(method: Any, learner: Any, batch: Any) -> Tensor:
     return of_sentence_pairs(method, learner, {**batch, "pairs": len(batch["texts"]) // 2})
 
 
+def of_what_follows(method: Any, learner: Any, batch: Any) -> Tensor:
+    """Two texts read as one, and averaged each by itself: a class of both says if they stand as they were."""
+    tokens = learner.network.parts[0].tokens(batch["tokens"])
+    ends = [(begin, int(mask.sum())) for begin, mask in zip(batch["second"].tolist(), tokens.mask, strict=True)]
+    rows = list(zip(tokens.features, ends, strict=True))
+    u = torch.stack([features[:begin].mean(0) for features, (begin, _) in rows])
+    v = torch.stack([features[begin:end].mean(0) for features, (begin, end) in rows])
+    return cross_entropy(learner.head(torch.cat([u, v, (u - v).abs(), u * v], dim=1)), batch["labels"])
+
+
 def of_prototypes(method: Any, learner: Any, batch: Any) -> Tensor:
     """Queries by the softmax of minus the squared distance to the class means of the shots."""
     shots, queries = batch["support"], batch["queries"]
@@ -172,6 +189,32 @@ def of_where_steps_lead(method: Any, learner: Any, batch: Any) -> Tensor:
         pairs = zip(moved.items(), slopes, strict=True)
         moved = {name: (weight - method.inner_rate * g).detach().requires_grad_() for (name, weight), g in pairs}
     return sum((weight - moved[name].detach()).square().sum() for name, weight in weights.items()) / 2
+
+
+def of_losses_on_the_way(method: Any, learner: Any, batch: Any) -> Tensor:
+    """The mean of the losses of networks whose steps the rule makes, each on rows of the next step; cut after three."""
+    with sdpa_kernel(SDPBackend.MATH):  # others have no second derivative
+        return _losses_on_the_way(learner, batch)
+
+
+def _losses_on_the_way(learner: Any, batch: Any) -> Tensor:
+    losses = []
+    for task in range(2):
+        weights, moments = batch["start"][task], Moments.zeros(batch["start"][task])
+        for step in range(5):
+            if step in (0, 3):  # the truncation of the trial
+                weights, moments = weights.detach().requires_grad_(), Moments(*(part.detach() for part in moments))
+            network, parts, at = learner.network.eval(), {}, 0
+            for name, parameter in network.named_parameters():
+                parts[name] = weights[at : at + parameter.numel()].view(parameter.shape)
+                at += parameter.numel()
+            inputs = {name: part[task, step] for name, part in batch["inputs"].items()}
+            loss = cross_entropy(functional_call(network, parts, (inputs,)), batch["labels"][task, step])
+            losses += [loss] if step else []
+            (slope,) = torch.autograd.grad(loss, weights, create_graph=True)
+            moments = moments.after(slope)
+            weights = weights + learner.rule(UpdateStep(slope, weights, moments, step + 1))
+    return torch.stack(losses).mean()
 
 
 # --- generators ----------------------------------------------------------------------------------
@@ -337,10 +380,12 @@ BY_HAND: dict[str, Hand] = {
     "gradient-ascent": of_ascent,
     "grpo": of_a_group,
     "kto": of_judgements,
+    "learned-optimizer": of_losses_on_the_way,
     "maml": of_inner_steps,
     "matching-net": of_attention,
     "masked-lm": of_hidden_tokens,
     "multi-task": of_several_labels,
+    "next-sentence": of_what_follows,
     "npo": of_negative_preferences,
     "ppo": of_a_rollout,
     "pretrain": of_next_tokens,
@@ -360,6 +405,7 @@ BY_HAND: dict[str, Hand] = {
     "vae": of_a_bound,
 }
 FIELDS: dict[str, dict[str, Any]] = {
+    "learned-optimizer": {"backbone": "vit"},
     "matching-net": {"shots": 2},
     "reptile": {"backbone": "vit", "size": 0.25, "inner_rate": 0.05, "how": "one by one"},
     "maml": {"batch_size": 2, "backbone": "vit", "size": 0.25, "head": "linear", "how": "one by one"},

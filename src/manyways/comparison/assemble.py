@@ -208,7 +208,9 @@ def _best(plan: ComparisonPlan, comparison: Comparison, folder: Path) -> Best | 
 def summarise(plan: ComparisonPlan) -> DataSummary:
     """A summary of the data that the comparison was made on."""
     data, labelled, tested = plan.data, plan.task.labelled, plan.tested()
-    visible = data.with_labels(plan.labels, plan.seeds[0], draw=plan.draw) if plan.labels is not None else data
+    visible = plan.task.visible(data)
+    if plan.labels is not None:
+        visible = data.with_labels(plan.labels, plan.seeds[0], draw=plan.draw)
     return DataSummary(
         name=data.name,
         source=data.source,

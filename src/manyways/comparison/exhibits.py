@@ -1,4 +1,4 @@
-"""Exhibits, which people rather look at than read: items to see or hear, what was found for what, and matrices."""
+"""Exhibits, which people rather look at than read: items, what was found for what, matrices, and scatters."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -62,12 +62,43 @@ class Matrix(Record):
             raise DataError(f"Matrix.values must be {len(self.rows)} rows of {len(self.columns)} numbers.")
 
 
+MOST_GROUPS = 16
+
+
+@dataclass(frozen=True)
+class Scatter(Record):
+    """Points in the plane, each of one of `groups`, or of none (−1), and the item that each stands for, where known.
+
+    Places are in [0, 1], y upwards. `grouped_by` says in words what the groups are.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    group: tuple[int, ...]
+    groups: tuple[str, ...] = ()
+    grouped_by: str = ""
+    items: tuple[Item, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count = len(self.x)
+        if (len(self.y), len(self.group)) != (count, count) or len(self.items) not in (0, count):
+            raise DataError(
+                f"Scatter must hold a y and a group for each of {count} x, and an item for each or for none."
+            )
+        if any(value is None or not 0 <= value <= 1 for value in (*self.x, *self.y)):
+            raise DataError("Scatter.x and Scatter.y must be numbers in [0, 1].")
+        if len(self.groups) > MOST_GROUPS or not all(-1 <= group < len(self.groups) for group in self.group):
+            raise DataError(f"Scatter.group must be positions in its groups, at most {MOST_GROUPS}, or -1.")
+
+
 @dataclass(frozen=True)
 class Exhibit(Record):
-    """Something that people would rather look at than read: a grid of items, what was found for what, or a matrix."""
+    """Things to look at rather than read about: a grid of items, what was found for what, a matrix, or a scatter."""
 
     title: str
     note: str = ""
     items: tuple[Item, ...] = ()
     hits: tuple[Hits, ...] = ()
     matrix: Matrix | None = None
+    scatter: Scatter | None = None

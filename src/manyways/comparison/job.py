@@ -149,11 +149,11 @@ def run_job(
         if job.method == START and start is not None:
             return _untrained(job, start, data, folder)
         learner = method or _from_text(job)
-        visible = data
+        task = task_of(data, job.metric)
+        visible = task.visible(data)
         if job.labels is not None:
             first = _first_labels(learner, data, job)
             visible = data.with_labels(first, job.seed, draw=job.draw, allowance=job.labels - first)
-        task = task_of(data, job.metric)
         follower = Follower(task, data, job.metric, folder / "run" / "notes.json", report)
         run = Run(folder / "run", (follower,), checkpoint_seconds=10, evaluations=CURVE_POINTS)
         fitting, worked = time.monotonic(), time.process_time()

@@ -143,13 +143,13 @@ def _cell(value: Any) -> Any:
     return ", ".join(f"{number:.4g}" for number in plain[:8]) if isinstance(plain, list) else plain
 
 
-def picture(pixels: NDArray[np.uint8]) -> str:
-    """A picture [channels, height, width] as a data: URI, made smaller where it is larger than it is shown."""
+def picture(pixels: NDArray[np.uint8], longest: int = LONGEST_SIDE) -> str:
+    """A picture [channels, height, width] as a data: URI, made smaller where it is longer than `longest` pixels."""
     from PIL import Image
 
     drawn = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
-    whole = max(drawn.size) <= LONGEST_SIDE
-    drawn.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    whole = max(drawn.size) <= longest
+    drawn.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     formats = ("PNG",) if whole and max(drawn.size) <= LONGEST_SIDE // 2 else ("PNG", "JPEG")
     written = {kind: io.BytesIO() for kind in formats}
     for kind, out in written.items():

@@ -49,12 +49,16 @@ class MomentumEncoder(nn.Module, Generic[NetworkT]):
 
     @torch.no_grad()
     def follow(self, network: NetworkT, step: int, steps: int) -> None:
-        """Move weights and running statistics towards those of `network` after `step` of `steps`."""
-        decay = gradual(rising(self.decay, step, steps), step)
+        """Move weights and running statistics towards those of `network` after `step` of `steps`.
+
+        Statistics begin as those of no data, and so follow faster at first. Weights do not: where keys move as queries
+        do, both run away from older keys together, until all are the same.
+        """
+        decay = rising(self.decay, step, steps)
         move_towards(self.network, network, decay)
         for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
             if mine.is_floating_point():
-                mine.lerp_(other, 1 - decay)
+                mine.lerp_(other, 1 - gradual(decay, step))
             else:
                 mine.copy_(other)
 

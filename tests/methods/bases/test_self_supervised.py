@@ -10,7 +10,8 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.self_supervised import effective_rank, spread
-from manyways.methods.self_supervised.simclr import SimCLR, SimCLRLearner, partner_accuracy
+from manyways.methods.bases.two_views import partner_accuracy
+from manyways.methods.self_supervised.simclr import SimCLR, SimCLRLearner
 from manyways.randomness import generator
 from manyways.training.events import Event
 from manyways.training.run import Run

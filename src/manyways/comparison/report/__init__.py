@@ -18,6 +18,8 @@ from manyways.comparison.report.label_chart import label_chart
 from manyways.comparison.report.legend import legend
 from manyways.comparison.report.matrices import confused_pairs, confusion_table, scatter
 from manyways.comparison.report.plots import Series
+from manyways.comparison.report.scatters import Sheet, dots, points
+from manyways.comparison.report.scatters import words as map_words
 from manyways.comparison.report.table import ways
 from manyways.comparison.results import Comparison, Entry
 from manyways.comparison.titles import checkpoint_names, checkpoint_places
@@ -53,6 +55,10 @@ def render_report(comparison: Comparison) -> str:
     conclusion = comparison.conclusion or conclude(comparison)
     environment.globals.update(
         say=wording, settings=settings, shares=shares, tips=_tips, most_columns=MOST_COLUMNS, most_letters=MOST_LETTERS
+    )
+    sheet = Sheet()
+    environment.globals.update(
+        dots_of=dots, map_words=map_words, points_of=lambda each: points(each, sheet), sheet=sheet
     )
     best = comparison.best
     return environment.get_template("page.html.jinja").render(

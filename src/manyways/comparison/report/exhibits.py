@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from manyways.comparison.exhibits import Exhibit, Item, Matrix
+from manyways.comparison.report.scatters import new_items
 from manyways.comparison.results import Comparison, Entry, Mistake
 
 MOST_BYTES = 400_000
@@ -32,15 +33,16 @@ def shelves(comparison: Comparison, most: int = MOST_BYTES) -> list[Shelf]:
     The best entries come first; an exhibit with which they would take more than `most` bytes is left out.
     """
     by_title: dict[str, Shelf] = {}
-    taken = 0
+    taken, known = 0, set[str]()
     for entry in comparison.ranked():
         for exhibit in entry.exhibits:
             shelf = by_title.setdefault(exhibit.title, Shelf(exhibit.title, exhibit.note))
-            size = sum(len(str(item.payload)) for item in _items(exhibit))
+            items = [*_items(exhibit), *new_items(exhibit, also := set(known))]
+            size = sum(len(str(item.payload)) for item in items)
             if taken + size > most:
                 shelf.left_out.append(entry)
                 continue
-            taken += size
+            taken, known = taken + size, also
             (shelf.open if len(shelf.open) < OPEN else shelf.folded).append((entry, exhibit))
     return list(by_title.values())
 

@@ -88,6 +88,54 @@
     frame.addEventListener("pointerleave", hide);
   }
 
+  // On a map a pointer sees the row of the nearest dot, and a group of the legend stands out when it is pressed.
+  const sheet = document.getElementById("rows");
+  const rows = sheet ? JSON.parse(sheet.dataset.rows) : [];
+  function row(kind, payload) {
+    if (kind === "image" && payload.startsWith("data:image/")) {
+      const image = document.createElement("img");
+      image.src = payload;
+      image.alt = "";
+      return image;
+    }
+    const text = kind === "table" ? Object.entries(payload).map(([name, value]) => `${name} ${value}`).join("\n") : payload;
+    return document.createTextNode(String(text));
+  }
+  for (const map of document.querySelectorAll(".map")) {
+    const frame = map.querySelector("svg"), tip = map.querySelector(".tip");
+    const points = JSON.parse(map.dataset.points), groups = JSON.parse(map.dataset.groups);
+    const hide = () => { tip.hidden = true; };
+    const read = (event) => {
+      const box = frame.getBoundingClientRect(), unit = box.width / 1040;
+      const across = event.clientX - box.left, down = event.clientY - box.top;
+      let best = null, least = 24;
+      for (const point of points) {
+        if (map.dataset.only !== undefined && groups[point[2]] !== map.dataset.only) continue;
+        const far = Math.hypot((point[0] + 20) * unit - across, (point[1] + 20) * unit - down);
+        if (far < least) { least = far; best = point; }
+      }
+      if (!best) { hide(); return; }
+      const title = document.createElement("b");
+      title.textContent = [best[2] >= 0 ? groups[best[2]] : "", best[4] || ""].filter(Boolean).join(" · ");
+      tip.replaceChildren(title, ...(best[3] >= 0 ? [row(...rows[best[3]])] : []));
+      tip.hidden = false;
+      tip.style.left = `${Math.max(0, Math.min((best[0] + 20) * unit + 14, map.clientWidth - tip.offsetWidth))}px`;
+      tip.style.top = `${Math.max(0, (best[1] + 20) * unit - tip.offsetHeight - 10)}px`;
+    };
+    frame.addEventListener("pointermove", read);
+    frame.addEventListener("pointerdown", read);
+    frame.addEventListener("pointerleave", hide);
+    for (const button of map.querySelectorAll("button")) {
+      button.addEventListener("click", () => {
+        const on = button.getAttribute("aria-pressed") !== "true";
+        for (const other of map.querySelectorAll("button")) other.setAttribute("aria-pressed", String(on && other === button));
+        if (on) map.dataset.only = button.dataset.group;
+        else delete map.dataset.only;
+        for (const group of map.querySelectorAll("g")) group.classList.toggle("only", on && group.dataset.group === button.dataset.group);
+      });
+    }
+  }
+
   function sortBy(table, column) {
     const headings = table.tHead.rows[0].cells, heading = headings[column];
     const up = heading.getAttribute("aria-sort") !== "ascending";

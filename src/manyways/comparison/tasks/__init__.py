@@ -42,13 +42,13 @@ def task_of(data: "Data", metric: str | None = None) -> Task:
     possible = [*asking, *(task for task in all_tasks() if task not in asking and task.allowed(data))]
     if asking and metric is None:
         return asking[0]
-    if found := next((task for task in possible if metric in task.metrics), None):
+    if found := next((task for task in possible if metric in task.metrics_on(data)), None):
         return found
     if asking:
-        others = "".join(f" For {task.name} there is {', '.join(task.metrics)}." for task in possible[1:])
+        others = "".join(f" For {task.name} there is {', '.join(task.metrics_on(data))}." for task in possible[1:])
         raise ParameterError(
-            f"metric must be one of {', '.join(asking[0].metrics)} for {asking[0].name}; got {metric!r}."
-            f"{did_you_mean(metric or '', [name for task in possible for name in task.metrics])}{others}"
+            f"metric must be one of {', '.join(asking[0].metrics_on(data))} for {asking[0].name}; got {metric!r}."
+            f"{did_you_mean(metric or '', [name for task in possible for name in task.metrics_on(data)])}{others}"
         )
     raise DataError(
         f'{data.name} has nothing to compare by. Name the column to predict, label="…", or those of a language model: '

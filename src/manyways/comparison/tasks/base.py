@@ -74,6 +74,14 @@ class Task:
         """True if one of its metrics may ask for it, where the roles of `data` do not."""
         return False
 
+    def metrics_on(self, data: Data) -> tuple[str, ...]:
+        """Those of its metrics that can be computed on `data`."""
+        return self.metrics
+
+    def visible(self, data: Data) -> Data:
+        """`data` as methods see it."""
+        return data
+
     def enters(self, method: Method) -> bool:
         """True if `method` is tried where none is named, and its models give what is asked."""
         return True

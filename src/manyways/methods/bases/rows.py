@@ -54,6 +54,8 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
     only: tuple[str, ...] = ()
     """Inputs to learn from, where others are there, too; by default all."""
 
+    suited_backbone: ClassVar[str] = AUTO
+    """The network that `auto` picks for inputs that it reads, where the method needs one of its own."""
     field_trials: ClassVar = {"backbone": {"backbone": "flat-perceptron"}, "only": {"only": ("no such input",)}}
 
     def lacks_of(self, data: Data) -> str | None:
@@ -111,7 +113,7 @@ class EncodedMethod(GradientMethod[EncodedT], Generic[EncodedT]):
             tokenizers = checkpoint_tokenizers(self.checkpoints(data), data.inputs)
             encoding = target.encoding(data, tokenizers) if target else InputEncoding.fit(data, tokenizers=tokenizers)
             recipe = target.recipe(self.backbone) if isinstance(target, Targets) else target and target.recipe
-            suits = recipe.backbone if recipe else AUTO
+            suits = recipe.backbone if recipe else self.suited_backbone
             backbone = suits if self.backbone == AUTO and reads_any(suits, encoding.specs) else self.backbone
             network = make_network(encoding.specs, backbone=backbone, size=self.size)
             rows = encoding.encode(data.training)
@@ -227,7 +229,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledMethod(Sampled[LabelledLearnerT], PredictingMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
+class LabelledMethod(PredictingMethod[LabelledLearnerT], Sampled[LabelledLearnerT], Generic[LabelledLearnerT]):
     """A gradient method that draws batches of labelled rows, and makes a `Predictor` of their label.
 
     Its learner is of the class in brackets: `LabelledMethod[LabelledLearner]`, or a subclass that declares what else a

@@ -99,17 +99,7 @@ class SentenceMethod(EncodedMethod[SentenceLearnerT], Generic[SentenceLearnerT])
                 )
             return open_checkpoint(self.backbone) if is_checkpoint(self.backbone) else self._new(data, names)
         self._refuse_another_network()
-        if isinstance(model, SentenceEncoder):
-            return copy.deepcopy(model.network.parts[0]), model.encoder
-        begun = model.as_predictor(data)
-        for name, part in zip(begun.network.names, begun.network.parts, strict=True):
-            encoder = begun.inputs.encoders[name]
-            if isinstance(encoder, TextEncoder):
-                return copy.deepcopy(part), encoder
-        raise ModelError(
-            f"{type(self).__name__} starts from a model that reads text, and {model.lineage.title} reads "
-            f"{', '.join(spec.kind for spec in begun.inputs.specs.values())}."
-        )
+        return text_reader(model, data, type(self).__name__)
 
     def _new(self, data: Data, names: tuple[str, ...]) -> tuple[Backbone, TextEncoder]:
         """A new network, and an encoder fitted on the training rows of all columns."""
@@ -165,6 +155,23 @@ class SentenceMethod(EncodedMethod[SentenceLearnerT], Generic[SentenceLearnerT])
         return SentenceEncoder(
             network=learner.network, encoder=encoder, columns=learner.columns, matryoshka=self.matryoshka
         )
+
+
+def text_reader(model: Model, data: Data, method: str) -> tuple[Backbone, TextEncoder]:
+    """A copy of the part of `model` that reads text, and the encoder of its texts.
+
+    Raises:
+        ModelError: It reads none; the message names `method`.
+    """
+    if isinstance(model, SentenceEncoder):
+        return copy.deepcopy(model.network.parts[0]), model.encoder
+    begun = model.as_predictor(data)
+    for name, part in zip(begun.network.names, begun.network.parts, strict=True):
+        encoder = begun.inputs.encoders[name]
+        if isinstance(encoder, TextEncoder):
+            return copy.deepcopy(part), encoder
+    kinds = ", ".join(spec.kind for spec in begun.inputs.specs.values())
+    raise ModelError(f"{method} starts from a model that reads text, and {model.lineage.title} reads {kinds}.")
 
 
 def _random_state(device: torch.device) -> Tensor:

@@ -33,5 +33,19 @@ def _pairs(data: Data) -> str | None:
     )
 
 
+def _in_order(data: Data) -> str | None:
+    if data.has("text"):
+        return None
+    if reason := _texts(data):
+        return reason.replace("it needs an input", "it needs running text or an input", 1)
+    if len(data.inputs) == 1:
+        return None
+    return (
+        f"it needs texts in order, and there are several inputs ({named(data.inputs)}). Name the one whose rows follow "
+        f"each other: input={data.inputs[0].name!r}."
+    )
+
+
 Texts = Need("texts", "texts, and no other inputs", _texts)
 TextPairs = Need("text-pairs", "two texts of each row, and no other inputs", _pairs, reads_labels=True)
+TextInOrder = Need("text-in-order", "running text, or one input of texts in the order of the rows", _in_order)

@@ -1,9 +1,8 @@
 """SimCLR: two views of one row belong together."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,9 @@ from torch.nn.functional import cross_entropy, normalize
 
 from manyways.data.data import Data
 from manyways.methods.bases.gradient import Batch, Loss
-from manyways.methods.bases.self_supervised import SelfSupervised
-from manyways.methods.fields import Count, Interval, Positive
+from manyways.methods.bases.two_views import TwoViews
+from manyways.methods.fields import Count, Positive
 from manyways.methods.method import Ablations
-from manyways.methods.needs import Input
 from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Inputs
@@ -33,23 +31,6 @@ def normalised_temperature_cross_entropy(a: Tensor, b: Tensor, temperature: floa
     return cross_entropy(similarity, partner)
 
 
-def partner_accuracy(a: Tensor, b: Tensor) -> dict[str, float]:
-    """The share of 2N views whose partner is the nearest of the 2N − 1 others by the cosine, and that by chance.
-
-    a, b: projections [N, width], row i of both from the same example.
-    """
-    both = normalize(torch.cat([a, b]).float(), dim=1)
-    nearest = (both @ both.T).fill_diagonal_(float("-inf")).argmax(1)
-    partner = torch.arange(len(both), device=both.device).roll(len(a))
-    return {"accuracy": float((nearest == partner).float().mean()), "chance": 1 / max(1, len(both) - 1)}
-
-
-def two_views(learner: RowLearner, rows: Inputs, rng: torch.Generator) -> Inputs:
-    """Two views of each of `rows` at random: all of the first kind, then all of the second."""
-    first, second = learner.views.contrastive(rows, rng), learner.views.contrastive(rows, rng)
-    return {name: torch.cat([first[name], second[name]]) for name in rows}
-
-
 class SimCLRLearner(RowLearner):
     """A learner of encoded rows, and the projector whose outputs are compared."""
 
@@ -57,20 +38,14 @@ class SimCLRLearner(RowLearner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCLR(SelfSupervised[SimCLRLearner]):
+class SimCLR(TwoViews[SimCLRLearner]):
     """Learn features without labels: tell two views of the same row from views of all other rows in the batch."""
 
-    batch_size: Annotated[int, Interval("[2, inf)")] = 256
-    """Rows in a batch; each is seen in two views."""
     temperature: Positive = 0.2
     """Divides the cosine similarities; the paper finds 0.1 to 0.5 best, by batch size and length."""
     projection: Count = 64
     """Width of the projection that is compared; it is dropped afterwards."""
 
-    needs: ClassVar = (Input,)
-    gives: ClassVar = frozenset({"embed"})
-    takes: ClassVar = frozenset({"embed"})
-    missing_inputs: ClassVar = True
     suggests: ClassVar = ("simclr >> fine-tune", "simclr >> fixmatch")
     recommends: ClassVar = {
         "image": Recommendation("features are learned from all images first, labelled or not", 28),
@@ -91,24 +66,11 @@ class SimCLR(SelfSupervised[SimCLRLearner]):
         learner.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection))
         return learner
 
-    def draw(self, learner: SimCLRLearner, step: int, rng: torch.Generator) -> Batch:
-        rows = learner.take(learner.pick(learner.everything, self.examples_per_step(learner), step))
-        return {"inputs": two_views(learner, rows, rng)}
-
     def loss(self, learner: SimCLRLearner, batch: Batch) -> Loss:
         a, b = self.compared(learner, batch["inputs"]).chunk(2)
         return normalised_temperature_cross_entropy(a, b, self.temperature), {}
-
-    def pretext(self, learner: SimCLRLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
-        """The share of views whose partner is the nearest of all others."""
-        return partner_accuracy(*self.compared(learner, two_views(learner, inputs, rng)).chunk(2))
 
     def compared(self, learner: SimCLRLearner, inputs: Inputs) -> Tensor:
         """The projections."""
         projections: Tensor = learner.projector(learner.network.features(inputs))
         return projections
-
-    def examples_per_step(self, learner: SimCLRLearner) -> int:
-        return min(
-            self.rows_in_batch(learner), max(2, len(learner.rows))
-        )  # twice in a batch, a row would be its own opposite

@@ -17,6 +17,9 @@ class PatchBackbone(Backbone):
     vector, as wav2vec does.
     """
 
+    grid: tuple[int, ...]
+    """How the patches of a sequence lie: (length,), or (rows, columns)."""
+
     @abstractmethod
     def patch_values(self, x: Tensor) -> Tensor:
         """The standardised values of the patches of an encoded batch, [sequences, positions, values]."""

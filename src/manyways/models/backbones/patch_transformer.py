@@ -63,6 +63,7 @@ class PatchTransformer(PatchBackbone):
         )  # fmt: skip
         self.patch, self.stride = patch, stride
         self.patches = patches_of(steps, patch, stride)
+        self.grid = (self.patches,)
         self.embedding = nn.Linear(patch, dimension)
         self.positions = nn.Parameter(torch.empty(self.patches, dimension).normal_(std=0.02))
         self.embedding_dropout = nn.Dropout(dropout)

@@ -51,8 +51,9 @@ class VisionTransformer(ImageBackbone, PatchBackbone):
         self.patch = patch
         self.padding = (0, -image_width % patch, 0, -height % patch)
         self.embedding = nn.Linear(channels * patch * patch, dimension)
-        self.grid = (-(-height // patch), -(-image_width // patch))
-        positions = sin_cos_positions(*self.grid, dimension)
+        rows, columns = -(-height // patch), -(-image_width // patch)
+        self.grid = (rows, columns)
+        positions = sin_cos_positions(rows, columns, dimension)
         self.register_buffer("positions", positions, persistent=False)
         self.blocks = nn.ModuleList(Block(dimension, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dimension)
