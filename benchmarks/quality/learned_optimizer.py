@@ -56,13 +56,14 @@ def loop(make: Callable[[Any], torch.optim.Optimizer], images: torch.Tensor, lab
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
     return float(np.mean(losses))
 
 
 def line(name: str, own: float, adam: float) -> None:
     """Print both, and by how much the learned one is lower."""
-    print(f"{name}: learned {own:.4f}, tuned Adam {adam:.4f}, {100 * (1 - own / adam):+.1f}% lower", flush=True)
+    change = 100 * (own / adam - 1)
+    print(f"{name}: learned {own:.4f}, tuned Adam {adam:.4f}, {change:+.1f}%", flush=True)
 
 
 def main() -> None:
