@@ -12,6 +12,7 @@ from manyways.lineage.forgetting.verification import receipt_sources as receipt_
 from manyways.lineage.forgetting.verification import verify as verify
 from manyways.lineage.store.store import Store as Store
 from manyways.methods.active.active_learning import ActiveLearning as ActiveLearning
+from manyways.methods.active.active_prompts import ActivePrompts as ActivePrompts
 from manyways.methods.chain import Chain as Chain
 from manyways.methods.continual.der import DER as DER
 from manyways.methods.continual.ewc import EWC as EWC

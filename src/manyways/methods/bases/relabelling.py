@@ -13,7 +13,7 @@ from manyways.data.parts import TRAINING
 from manyways.data.targets import predictions
 from manyways.data.targets.base import CONFIDENCE
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Confidence, Input, Unlabelled
+from manyways.methods.needs import Confidence, Input, Need, Unlabelled
 from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -47,7 +47,7 @@ class TeachingMethod(Method):
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
 
-    needs: ClassVar = (Input, Confidence, Unlabelled)
+    needs: ClassVar[tuple[Need, ...]] = (Input, Confidence, Unlabelled)
     gives: ClassVar = predictions(supporting=CONFIDENCE) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
@@ -102,6 +102,9 @@ class RelabellingMethod(TeachingMethod):
         """`data` with the labels that are asked for before anything is trained."""
         return data
 
+    def noted(self, known: Data, model: Model, run: Run) -> None:
+        """Tell those who follow the run of `model`, which a round has made of the labels of `known`."""
+
     def beside(self) -> int:
         """The number of models that are trained beside that of each round but the last, for as many steps."""
         return 0
@@ -140,6 +143,7 @@ class RelabellingMethod(TeachingMethod):
                 break  # every row has a label by now, and the base learns only where some have none
             newest, known = run.once_with_labels(f"round-{number}", learn, known)
             trained.append(newest)
+            self.noted(known, newest, run)
             if number < trainings:
                 known = self.relabelled(data, known, Turn(newest, model, number, seed, run))
         times = [1 + beside] * (len(trained) - 1) + [1]
