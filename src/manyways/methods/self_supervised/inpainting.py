@@ -38,7 +38,7 @@ class InpaintingLearner(RowLearner):
 class Inpainting(SelfSupervised[InpaintingLearner]):
     """Context encoder: paint a block that was taken out of an image from what is around it."""
 
-    batch_size: Count = 128
+    batch_size: Count = 64
     """Rows in a batch."""
     share: Annotated[float, Interval("(0, 1)")] = 0.25
     """Share of the image that is taken out."""
