@@ -31,6 +31,7 @@ ROUNDS, KTO = "methods/bases/relabelling.py", "methods/preference/kto.py"
 TESTS_OF_FIXMATCH = "tests/methods/semi_supervised/test_fixmatch.py"
 TESTS_OF_TEACHER = "tests/methods/semi_supervised/test_mean_teacher.py tests/methods/test_whole_steps.py"
 TESTS_OF_ACTIVE = "tests/methods/active/test_active_learning.py"
+TESTS_OF_PAIRS = "tests/methods/metric_learning/test_sentence_pairs.py"
 
 MUTANTS = (
     Mutant("FixMatch does not align classes", FIXMATCH,
@@ -71,6 +72,14 @@ MUTANTS = (
     Mutant("The same labels for every seed", "comparison/job.py",
            "data.with_labels(first, job.seed,", "data.with_labels(first, 0,",
            "tests/comparison/test_compare.py"),
+    Mutant("CoSENT asks for the other order", "methods/metric_learning/sentence_pairs.py",
+           "ordered = scores[:, None] < scores[None]", "ordered = scores[:, None] > scores[None]", TESTS_OF_PAIRS),
+    Mutant("cached gradients go through another dropout", "methods/bases/sentences.py",
+           "torch.set_rng_state(state)", "torch.get_rng_state()", TESTS_OF_PAIRS),
+    Mutant("a batch may hold a text twice", "training/samplers/no_duplicates.py",
+           "inside.isdisjoint(identities[place])", "place not in batch", TESTS_OF_PAIRS),
+    Mutant("Matryoshka learns the whole width alone", "methods/bases/sentences.py",
+           "dict.fromkeys((*self.matryoshka, features.shape[1]))", "[features.shape[1]]", TESTS_OF_PAIRS),
 )  # fmt: skip
 
 

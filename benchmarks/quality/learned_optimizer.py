@@ -1,7 +1,7 @@
 """Learning to optimise beside a tuned Adam: on the family of tasks that it was meta-trained for, and on others.
 
 The family: a perceptron with fresh weights tells the ten digits of 8 by 8 pixels apart, 50 steps on minibatches of 32.
-Scored on rows that meta-training never saw, 64 tasks each; Adam has the best of seven rates for each line, chosen on
+Scored on rows that meta-training never saw, 16 tasks each; Adam has the best of seven rates for each line, chosen on
 the very tasks that are scored. The others: four times as many steps, clothes in place of digits (Fashion-MNIST, 8 by
 8), and a convolutional network with batch normalisation in a plain loop of torch.
 
@@ -27,7 +27,7 @@ from manyways.data.data import Data
 from manyways.models.learned_optimizer import LearnedOptimizerModel
 from manyways.models.optimizing.adam import RATES
 
-TASKS, LOOPS, STEPS = 64, 8, 100
+TASKS, LOOPS, STEPS = 16, 4, 100
 
 
 def clothes() -> Data:

@@ -154,7 +154,13 @@ def characters(_: Path) -> Iterator[Line]:
     test = folder / "images_evaluation.npz"
     data = mw.read(folder / "images_background.npz", test=test, image_size=28, kinds={"label": "category"})
     shape = "backbone='conv4-strided', turned_classes=True"
-    for way, steps in ((f"maml({shape}, batch_size=8)", 4000), (f"proto-net({shape})", 7000)):
+    ways = (
+        (f"maml({shape}, batch_size=8)", 4000),
+        (f"proto-net({shape})", 7000),
+        (f"matching-net({shape}, queries=2)", 4500),
+        (f"reptile({shape})", 2500),
+    )
+    for way, steps in ways:
 
         def scores(seed: int, way: str = way, steps: int = steps) -> Scores:
             if seed:

@@ -25,6 +25,7 @@ _PLACES = {
     "QuestionFile": "data.questions",
     "Run": "training.run",
     "SelfPaced": "training.samplers.self_paced",
+    "Stages": "training.samplers.stages",
     "Store": "lineage.store.store",
     "advise": "comparison.advise",
     "compare": "comparison.compare",

@@ -12,6 +12,7 @@ from manyways.lineage.forgetting.verification import receipt_sources as receipt_
 from manyways.lineage.forgetting.verification import verify as verify
 from manyways.lineage.store.store import Store as Store
 from manyways.methods.active.active_learning import ActiveLearning as ActiveLearning
+from manyways.methods.active.active_prompts import ActivePrompts as ActivePrompts
 from manyways.methods.chain import Chain as Chain
 from manyways.methods.continual.der import DER as DER
 from manyways.methods.continual.ewc import EWC as EWC
@@ -72,6 +73,7 @@ from manyways.methods.self_supervised.simclr import SimCLR as SimCLR
 from manyways.methods.self_supervised.simcse import SimCSE as SimCSE
 from manyways.methods.self_supervised.vicreg import VICReg as VICReg
 from manyways.methods.self_supervised.wav2vec import Wav2Vec as Wav2Vec
+from manyways.methods.semi_supervised.co_training import CoTraining as CoTraining
 from manyways.methods.semi_supervised.fixmatch import FixMatch as FixMatch
 from manyways.methods.semi_supervised.label_propagation import LabelPropagation as LabelPropagation
 from manyways.methods.semi_supervised.mean_teacher import MeanTeacher as MeanTeacher
@@ -107,6 +109,7 @@ from manyways.training.budget import Budget as Budget
 from manyways.training.run import Run as Run
 from manyways.training.samplers.curriculum import Curriculum as Curriculum
 from manyways.training.samplers.self_paced import SelfPaced as SelfPaced
+from manyways.training.samplers.stages import Stages as Stages
 from manyways.version import __version__ as __version__
 
 load = load_model

@@ -411,7 +411,7 @@ def test_active_learning_that_cannot_cover_the_classes_says_how(digits: Data, ho
     made = mw.compare(
         digits, labels=15, methods=["nearest-centroid", "active-learning"], draw="stratified", budget="2 steps", seeds=1
     )
-    (failed,) = [entry for entry in made.entries if entry.error]
+    (failed,) = [entry for entry in made.ways if entry.error]
     assert failed.error is not None
     assert "asks for 7 of the 15 labels, and the 8 it starts with cannot cover 10 classes" in failed.error
     assert "Show 19 labels, or let it ask for fewer: questions=5" in failed.error

@@ -27,8 +27,9 @@ ENDINGS = (".npy", ".csv", ".parquet")
 class Embed:
     """Embed every row with a saved model: its features, a vector a row.
 
-    Any model that embeds will do, and so will a checkpoint of sentence-transformers. An .npy holds the vectors alone;
-    a .csv and a .parquet begin with the number of the row, counted from 0.
+    Any model that embeds will do, and so will a checkpoint of sentence-transformers; a model that lays rows out, such
+    as that of tsne, gives their places. An .npy holds the vectors alone; a .csv and a .parquet begin with the number of
+    the row, counted from 0.
     """
 
     model: Annotated[Path, tyro.conf.Positional, arg(metavar="MODEL")]
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     from manyways.whole import write_whole
 
     model = load_model(options.model)
-    if "embed" not in model.gives:
+    if not model.gives & {"embed", "layout"}:
         raise ModelError(
             f"{options.model} gives {', '.join(sorted(model.gives))}: it cannot embed. A method whose models can is "
             "simclr; of texts simcse."
@@ -101,7 +102,7 @@ def vectors_of(model: "Model", data: "Data", size: int | None) -> "NDArray[np.fl
             trained = ", ".join(map(str, model.matryoshka)) or "none"
             say(f"caution: the model was not trained for vectors of {size} features (matryoshka: {trained}).")
         return model.embed(data, size=size)
-    vectors: NDArray[np.float32] = model.embed(data)
+    vectors: NDArray[np.float32] = model.embed(data) if "embed" in model.gives else model.layout(data)
     if size is not None and size > vectors.shape[1]:
         raise ParameterError(f"--size must be at most {vectors.shape[1]}, the width of the model; got {size}.")
     return vectors if size is None else vectors[:, :size]

@@ -68,7 +68,8 @@ def compare(
 
     Args:
         data: A `Data`, or anything that `manyways.read` reads, with a label, or with what language models learn from:
-            pairs of answers, answers, or running text. Rows without a test part give `test_share` to one.
+            pairs of answers, answers, or running text. Rows without a label are clustered, or drawn, where they are
+            images; by `metric` other tasks may be asked for. Rows without a test part give `test_share` to one.
         methods: Methods, or their text; "all" tries every one that the data allows, None a shortlist of at most 12 by
             the kind of data and the number of labels, the quickest first, of which each entry has its `reason`.
         labels: Number of training labels that every method may see, those included that it asks for; drawn anew for

@@ -26,6 +26,7 @@ from manyways.methods.expressions import parse_method
 from manyways.methods.features import checkpoints_of
 from manyways.methods.method import Method
 from manyways.methods.starts import given, last
+from manyways.metrics import AREA_UNDER_LABEL_CURVE
 from manyways.models.abilities import any_of
 from manyways.training.budget import Budget
 from manyways.version import __version__
@@ -66,11 +67,14 @@ class ComparisonPlan:
     """The choice of the methods where none was named."""
     references: Mapping[str, str] = field(default_factory=dict)
     """The methods of lines for reference, as text, with their titles; see `Task.references`."""
+    yardsticks: Mapping[str, Method] = field(default_factory=dict)
+    """Those among them that stand beside some of the methods, which choose at random what these choose."""
 
     @property
     def entries(self) -> dict[str, Method]:
         """The methods, and those of the lines for reference that are not among them."""
-        return {**self.methods, **{text: parse_method(text) for text in self.references if text not in self.methods}}
+        lines = [text for text in self.references if text not in self.methods]
+        return {**self.methods, **{text: self.yardsticks.get(text) or parse_method(text) for text in lines}}
 
     def jobs(self) -> list[Job]:
         """Every training, the first seed of all methods first, so that an early look compares them all."""
@@ -125,13 +129,14 @@ class ComparisonPlan:
     @cached_property
     def titles(self) -> dict[str, str]:
         """The titles of the methods by their text."""
-        return {**titles(self.entries), **self.references}
+        return {**titles(self.entries), **{text: title for text, title in self.references.items() if title}}
 
     @property
     def beside(self) -> tuple[str, ...]:
         """The metrics that are shown beside the score: where another one takes its place, the usual one, too."""
         usual = (self.task.metrics[0],) if self.metric_note else ()
-        return tuple(metric for metric in (*usual, *self.task.beside) if metric != self.metric)
+        own = (AREA_UNDER_LABEL_CURVE.name,) if self.yardsticks and self.task.labelled else ()
+        return tuple(metric for metric in (*usual, *self.task.beside, *own) if metric != self.metric)
 
     @property
     def key(self) -> str:
@@ -199,6 +204,8 @@ def make_plan(
                 f"Two methods that differ are both written {method}; compare them one after the other."
             )
     fairer = task.fairer(data) if metric is None else None
+    lines = task.references(visible)
+    yardsticks = {str(line): line for method in chosen if (line := method.yardstick()) is not None}
     cores = os.cpu_count() or 1
     count = min(cores, MOST_WORKERS) if workers is None else workers
     if count < 0:
@@ -222,7 +229,9 @@ def make_plan(
         apart=apart,
         draw=draw,
         shortlist=listed,
-        references={text: title for text, title in task.references(visible).items() if _learns(text, visible)},
+        references={text: title for text, title in lines.items() if _learns(text, visible)}
+        | dict.fromkeys(yardsticks, ""),
+        yardsticks=yardsticks,
     )
 
 

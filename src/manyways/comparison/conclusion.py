@@ -11,7 +11,9 @@ from manyways.comparison.results import Comparison, Conclusion, Entry
 from manyways.comparison.statistics.components import ScoreTable
 from manyways.comparison.statistics.intervals import t_quantile
 from manyways.comparison.statistics.simultaneous import Gap, gaps_to_best
+from manyways.metrics import AREA_UNDER_LABEL_CURVE
 
+AREA = AREA_UNDER_LABEL_CURVE.name
 BASELINE = "supervised"
 START = "start"
 BASELINES = {BASELINE: "plain supervision", START: "the untrained start"}
@@ -194,12 +196,23 @@ def _bounds(comparison: Comparison) -> list[str]:
 def _references(comparison: Comparison, choice: Entry) -> list[str]:
     """Warnings of lines for reference that the choice is not beyond."""
     sign = 1.0 if comparison.higher_is_better else -1.0
-    return [
-        f"{choice.title} is no better than the line for reference, {entry.title} "
-        f"({wording.reached(comparison, entry)}): nothing has been learned from the inputs that this score could show."
+    level = [
+        entry
         for entry in comparison.ranked()
         if entry.reference and entry is not choice and sign * ((choice.score or 0.0) - (entry.score or 0.0)) <= 0
     ]
+    return [
+        f"{choice.title} is no better than the line for reference, {entry.title} "
+        f"({wording.reached(comparison, entry)}): {_worth_nothing(entry)}."
+        for entry in level
+        if AREA not in entry.metrics or AREA in choice.metrics  # of random questions, where the choice asks any
+    ]
+
+
+def _worth_nothing(line: Entry) -> str:
+    if AREA in line.metrics:
+        return "rows that were drawn at random were worth as much as those it asked about"
+    return "nothing has been learned from the inputs that this score could show"
 
 
 def _saving(comparison: Comparison, choice: Entry) -> list[str]:

@@ -113,7 +113,7 @@ class Follower:
     def _read(self, noted: Mapping[str, Any]) -> None:
         self._points = {where: point and _point(*point) for where, point in noted["points"].items()}
         self._ended = {stage: (int(spent[0]), float(spent[1])) for stage, spent in noted["ended"].items()}
-        if self._watch is not None:
+        if self._watch is not None and noted["watch"] is not None:
             self._watch.restore(noted["watch"])
 
 

@@ -37,6 +37,12 @@ class Chain(Method):
         for before, after in zip(self.stages, self.stages[1:], strict=False):
             _check_link(before, after)
 
+    def yardstick(self) -> "Chain | None":
+        lines = [stage.yardstick() for stage in self.stages]
+        if not any(lines):
+            return None
+        return replace(self, stages=tuple(line or stage for line, stage in zip(lines, self.stages, strict=True)))
+
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         shares = budget.divided(
             self.shares or (1.0,) * len(self.stages), [stage.fewest_steps() for stage in self.stages]

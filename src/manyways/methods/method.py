@@ -327,6 +327,13 @@ class Method(ABC):
         """
         return 0
 
+    def yardstick(self) -> "Method | None":
+        """The method whose line stands in every comparison beside this one's, for what is no achievement; None: none.
+
+        Of a choice it is the choice at random.
+        """
+        return None
+
     def hands_on(self) -> bool:
         """True if its data have other labels afterwards, which the next stage of a chain learns from."""
         return self.asks(MANY) > 0

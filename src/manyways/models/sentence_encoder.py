@@ -21,6 +21,7 @@ from manyways.data.encoders.text import TextEncoder
 from manyways.data.encoding import InputEncoding
 from manyways.data.read import Known, Source, read_as
 from manyways.data.repeats import same_across
+from manyways.data.sources.hub import HUB
 from manyways.data.targets import ClassTarget, Target
 from manyways.errors import DataError, ModelError, ParameterError
 from manyways.models.derivation import derived
@@ -244,7 +245,7 @@ class SentenceEncoder(Model):
         """`source` as rows; texts are rows of one column."""
         if isinstance(source, Data):
             return source
-        texts = [source] if isinstance(source, str) and not Path(source).exists() else source
+        texts = [source] if isinstance(source, str) and not _is_place(source) else source
         if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) for text in texts):
             column = Column(next(iter(self.columns), TEXT), "text", as_objects(list(texts)))
             return Data.from_columns([column], {"input": [column.name]}, name="texts")
@@ -287,6 +288,14 @@ def from_checkpoint(checkpoint: str) -> SentenceEncoder:
     part, encoder = open_checkpoint(checkpoint)
     network = Network({TEXT: part}).eval()
     return SentenceEncoder(network=network, encoder=encoder, gives=GIVES, lineage=checkpoint_lineage(checkpoint))
+
+
+def _is_place(text: str) -> bool:
+    """True if `text` names a file or a folder, or data on the Hub."""
+    try:
+        return text.startswith(HUB) or Path(text).expanduser().exists()
+    except (OSError, ValueError):  # longer than a name may be
+        return False
 
 
 def _text_inputs(data: Data) -> list[str]:

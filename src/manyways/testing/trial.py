@@ -207,6 +207,8 @@ def answers(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     given: dict[str, NDArray[Any]] = {}
     if "embed" in model.gives:
         given["features"] = model.embed(data)
+    if "layout" in model.gives:
+        given["places"] = model.layout(data)
     if isinstance(model.target, StructuredTarget):
         given["labels"] = exactly(model.predict(data))
     elif isinstance(model, LabelsPredictor) and any(each.structured for each in model.targets.members):

@@ -43,6 +43,7 @@ class Mixture(Sampler):
     """
 
     name = "mixture"
+    by_task = True
     tasks: torch.Tensor
 
     def __init__(self, tasks: NDArray[np.int64], shares: NDArray[np.float64]) -> None:

@@ -15,6 +15,7 @@ import manyways as mw
 from manyways.data.data import Data
 from manyways.errors import NeedsError, ParameterError
 from manyways.methods.meta.learned_optimizer import LearnedOptimizer, OptimizerLearner
+from manyways.models.backbones.perceptron import Perceptron
 from manyways.models.learned_optimizer import LearnedOptimizerModel
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.optimizing.adam import best_rate, losses_by_rate
@@ -188,3 +189,11 @@ def test_what_cannot_be_is_refused(blobs: Data, learner: OptimizerLearner) -> No
         replace(SMALL, rows=31).fit(blobs, budget=1)
     with pytest.raises(ParameterError, match=r"lr must be 0 or above; got -1"):
         RuleOptimizer([nn.Parameter(torch.ones(1))], learner.rule, lr=-1)
+
+
+def test_a_backbone_without_a_second_derivative_is_refused(monkeypatch: pytest.MonkeyPatch, blobs: Data) -> None:
+    monkeypatch.setattr(Perceptron, "differentiable_twice", False)
+    with pytest.raises(ParameterError, match=r"^LearnedOptimizer takes second .* 'perceptron' has none"):
+        SMALL.fit(blobs, budget=1)
+    with pytest.raises(ParameterError, match=r"^MAML takes .* Take first_order=true, or another"):
+        mw.MAML(ways=3).fit(blobs, budget=1)

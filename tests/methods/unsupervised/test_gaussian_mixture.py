@@ -27,7 +27,7 @@ def test_clusters_and_densities_are_those_of_scikit_learn(digits: Data, covarian
     axes = Components(12, random_state=3).fit(_pixels(digits.training))
     along = axes.transform(_pixels(digits.training).astype(np.float64))
     mixture = Reference(
-        6, covariance_type=covariance, reg_covar=1e-3, init_params="k-means++", max_iter=200, random_state=3
+        6, covariance_type=covariance, reg_covar=1e-3, init_params="kmeans", max_iter=200, random_state=3
     ).fit(along)
     test = axes.transform(_pixels(digits.test))
     assert (model.predict(digits.test) == mixture.predict(test)).mean() > 0.99
@@ -55,7 +55,7 @@ def test_it_finds_overlapping_clusters_that_k_means_cuts() -> None:
     truth = np.repeat([0, 1], 200)
     along, across = rng.normal(0, 3, 400), rng.normal(0, 0.3, 400) + 3 * truth
     data = mw.read({"x": along + across, "y": along - across}, label=())
-    ours = GaussianMixture(components=2, restarts=10).fit(data).predict(data)
+    ours = GaussianMixture(components=2, start="k-means++", restarts=10).fit(data).predict(data)
     assert adjusted_rand_score(truth, ours) > 0.9
     assert adjusted_rand_score(truth, mw.KMeans(clusters=2).fit(data).predict(data)) < 0.9
 

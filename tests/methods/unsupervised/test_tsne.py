@@ -105,3 +105,20 @@ def test_without_opentsne_it_is_said_what_to_install(some: Data, model: Model) -
         TSNE().fit(some)
     with pytest.raises(ModelError, match=r"pip install 'manyways\[layout\]'"):
         model.layout(some.test)
+
+
+def test_the_command_line_lays_rows_out(tmp_path: Path) -> None:
+    from manyways.cli import main
+
+    (tmp_path / "rows.csv").write_text("x,y\n" + "\n".join(f"{at},{at * at % 17}" for at in range(40)))
+    fit = [
+        "fit",
+        "tsne(iterations=5, early_iterations=5)",
+        str(tmp_path / "rows.csv"),
+        "--out",
+        str(tmp_path / "model"),
+    ]
+    assert main(fit) == 0
+    out = tmp_path / "places.csv"
+    assert main(["embed", str(tmp_path / "model"), str(tmp_path / "rows.csv"), "--out", str(out)]) == 0
+    assert len(np.loadtxt(out, delimiter=",", skiprows=1)) == 40

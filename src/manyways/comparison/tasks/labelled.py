@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from manyways.comparison.exhibits import Exhibit, Matrix
+from manyways.comparison.label_curve_notes import LabelCurveNotes
 from manyways.comparison.results import Best, Entry
 from manyways.comparison.showcase import showcase
 from manyways.comparison.tasks.base import TEST_ROWS, Task
@@ -20,6 +21,8 @@ from manyways.models.networks import sharing_of
 MAJORITY = "majority"
 CONSTANTS = {"softmax": "majority class", "sigmoid": "shares of the classes", "identity": "mean"}
 """The title of what predicts the same for every row, by the activation of the outputs."""
+ROWS = 2000
+"""Models on the way of active learning are scored on at most so many test rows."""
 RARE = 0.4
 """Of an even share of the rows, below which a class is rare: of two classes 20% of all rows, of ten 4%."""
 
@@ -62,6 +65,9 @@ class OneLabel(Task):
             f"class {str(rarest)!r}, and accuracy rewards predicting {others} alone. To score by it all the same: "
             "--metric accuracy."
         )
+
+    def watch(self, data: Data) -> LabelCurveNotes:
+        return LabelCurveNotes(lambda model: self.score(model, data, ROWS).get(self.metrics[0]))
 
     def closely(self, name: str, model: Model, test: Data) -> Best:
         return showcase(name, model, test)

@@ -10,16 +10,18 @@ import numpy as np
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
+from manyways.errors import ParameterError
 from manyways.methods.bases.episodes import EpisodeMethod, EpisodeT
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Positive
-from manyways.methods.method import Ablations
+from manyways.methods.method import Ablations, Method
 from manyways.models.few_shot.adapting import Adaptation, GradientSteps, settle
 from manyways.models.few_shot.inner_loop import descend
 from manyways.models.few_shot_model import FewShotModel
 from manyways.models.heads import Head, LinearHead
 from manyways.models.meta_batch import Call, MetaBatch
 from manyways.models.model import Model
+from manyways.models.network import Network
 from manyways.models.population import Weights
 
 STATISTICS_ROWS = 256
@@ -113,4 +115,13 @@ class InnerLoopMethod(EpisodeMethod[EpisodeT], Generic[EpisodeT]):
             adaptation=self.adaptation(),
             ways=self.scored_ways(learner),
             shots=self.shots,
+        )
+
+
+def check_differentiable_twice(method: Method, network: Network, instead: str) -> None:
+    """Raise ParameterError, with what to take `instead`, where a backbone lacks the second derivatives of `method`."""
+    once = [part.name for part in network.parts if not part.differentiable_twice]
+    if once:
+        raise ParameterError(
+            f"{type(method).__name__} takes second derivatives, and the backbone {once[0]!r} has none. Take {instead}."
         )

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manyways.data.data import Data
+from manyways.data.storage import RowNumbers
 from manyways.errors import ParameterError
 from manyways.methods.bases.adapting import Adapting
 from manyways.methods.bases.gradient import Batch, GradientMethod
@@ -51,6 +54,15 @@ class LanguageLearner(Learner):
         self.start = start
         self.tokenizer: Any = start.tokenizer
         self.leave_out_frozen()
+
+    @property
+    def row_of(self) -> RowNumbers:
+        """The training row of each position that is drawn."""
+        return np.arange(self.count)
+
+    def values_of(self, column: str) -> NDArray[Any]:
+        values: NDArray[Any] = self.data.training.take(column)[self.row_of]
+        return values
 
     @property
     def padding(self) -> int:

@@ -13,7 +13,7 @@ from manyways.data.parts import TRAINING
 from manyways.data.targets import predictions
 from manyways.data.targets.base import CONFIDENCE
 from manyways.methods.method import Learned, Method
-from manyways.methods.needs import Confidence, Input, Unlabelled
+from manyways.methods.needs import Confidence, Input, Need, Unlabelled
 from manyways.methods.starts import last, learns_from_labels
 from manyways.methods.supervised.supervised import Supervised
 from manyways.models.model import Model
@@ -41,16 +41,13 @@ class Turn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelabellingMethod(Method):
-    """A method that trains `base` in rounds, each from the same start, and between them changes what is labelled.
-
-    Labels that the base itself asks for stay for the rounds after, and come out of the same allowance.
-    """
+class TeachingMethod(Method):
+    """A method that trains `base` several times, and between the trainings changes what is labelled."""
 
     base: Method = field(default_factory=Supervised)
     """The method of each round; any that learns from labels and classifies."""
 
-    needs: ClassVar = (Input, Confidence, Unlabelled)
+    needs: ClassVar[tuple[Need, ...]] = (Input, Confidence, Unlabelled)
     gives: ClassVar = predictions(supporting=CONFIDENCE) | {"embed"}
     takes: ClassVar = frozenset({"embed"})
     missing_inputs: ClassVar = True
@@ -59,11 +56,35 @@ class RelabellingMethod(Method):
         super().__post_init__()
         from manyways.errors import NeedsError
 
-        if not predictions() & self.base.gives or not learns_from_labels(self.base):
+        if not self.can_teach(self.base):
             raise NeedsError(
                 f"{type(self).__name__}.base must be a method that learns to classify from labels, such as supervised, "
                 f"fixmatch or linear_probe; got {self.base}."
             )
+
+    def can_teach(self, base: Method) -> bool:
+        """True if `base` learns what this method can label."""
+        return bool(predictions() & base.gives) and learns_from_labels(base)
+
+    def roles_used(self) -> tuple[str, ...]:
+        return last(self.base).roles_used()
+
+    def needs_start(self) -> bool:
+        return self.base.needs_start()
+
+    def asks(self, labels: int) -> int:
+        return self.base.asks(labels)
+
+    def lacks(self, data: Data, model: Model | None = None) -> str | None:
+        return super().lacks(data, model) or self.base.lacks(data, model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelabellingMethod(TeachingMethod):
+    """A method that trains `base` in rounds, each from the same start, and between them changes what is labelled.
+
+    Labels that the base itself asks for stay for the rounds after, and come out of the same allowance.
+    """
 
     @abstractmethod
     def trainings(self, data: Data | None = None) -> int:
@@ -81,6 +102,9 @@ class RelabellingMethod(Method):
         """`data` with the labels that are asked for before anything is trained."""
         return data
 
+    def noted(self, known: Data, model: Model, run: Run) -> None:
+        """Tell those who follow the run of `model`, which a round has made of the labels of `known`."""
+
     def beside(self) -> int:
         """The number of models that are trained beside that of each round but the last, for as many steps."""
         return 0
@@ -97,21 +121,9 @@ class RelabellingMethod(Method):
         """The data that are handed on to another method."""
         return known
 
-    def roles_used(self) -> tuple[str, ...]:
-        return last(self.base).roles_used()
-
     def fewest_steps(self) -> int:
         trainings = self.trainings()
         return (trainings + self.beside() * (trainings - 1)) * self.base.fewest_steps()
-
-    def needs_start(self) -> bool:
-        return self.base.needs_start()
-
-    def asks(self, labels: int) -> int:
-        return self.base.asks(labels)
-
-    def lacks(self, data: Data, model: Model | None = None) -> str | None:
-        return super().lacks(data, model) or self.base.lacks(data, model)
 
     def learn(self, data: Data, model: Model | None, budget: Budget, seed: int, run: Run) -> Learned:
         trainings, beside = self.trainings(data), self.beside()
@@ -131,6 +143,7 @@ class RelabellingMethod(Method):
                 break  # every row has a label by now, and the base learns only where some have none
             newest, known = run.once_with_labels(f"round-{number}", learn, known)
             trained.append(newest)
+            self.noted(known, newest, run)
             if number < trainings:
                 known = self.relabelled(data, known, Turn(newest, model, number, seed, run))
         times = [1 + beside] * (len(trained) - 1) + [1]

@@ -229,7 +229,7 @@ class PredictingMethod(EncodedMethod[LabelledLearnerT], Generic[LabelledLearnerT
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledMethod(Sampled[LabelledLearnerT], PredictingMethod[LabelledLearnerT], Generic[LabelledLearnerT]):
+class LabelledMethod(PredictingMethod[LabelledLearnerT], Sampled[LabelledLearnerT], Generic[LabelledLearnerT]):
     """A gradient method that draws batches of labelled rows, and makes a `Predictor` of their label.
 
     Its learner is of the class in brackets: `LabelledMethod[LabelledLearner]`, or a subclass that declares what else a

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.data import Data
@@ -13,6 +14,7 @@ from manyways.data.ragged import Ragged
 from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
+from manyways.methods.bases.sampled import Sampled
 from manyways.methods.fields import Count, Interval, NotNegative, refuse_others
 from manyways.methods.language.pretrain import new_model
 from manyways.methods.needs import Text
@@ -33,9 +35,19 @@ class TextLearner(LanguageLearner):
         if not len(self.positions):
             raise DataError(f"{data.name} has no text to learn from: all {len(self.rows)} training rows are empty.")
 
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def lengths(self) -> list[NDArray[np.int64]]:
+        return [self.rows.lengths]
+
+    def words(self) -> list[list[int]]:
+        return [self.rows[row].tolist() for row in range(len(self.rows))]
+
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedLM(LanguageMethod[TextLearner]):
+class MaskedLM(LanguageMethod[TextLearner], Sampled[TextLearner]):
     """Learn to fill in hidden tokens, from nothing or from a masked language model: features for what follows.
 
     Of the tokens that are hidden, 80% become a mask, 10% any other token, and 10% stay as they are.
@@ -88,7 +100,9 @@ class MaskedLM(LanguageMethod[TextLearner]):
         return new_model(self, data, self.objective)
 
     def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> TextLearner:
-        return TextLearner(start, network, data, seed)
+        learner = TextLearner(start, network, data, seed)
+        self.put_sampler(learner)
+        return learner
 
     def draw(self, learner: TextLearner, step: int, rng: torch.Generator) -> Batch:
         rows = learner.pick(learner.positions, self.batch_size, step)

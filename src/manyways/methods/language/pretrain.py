@@ -6,13 +6,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
+from manyways.data.storage import RowNumbers
 from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
+from manyways.methods.bases.sampled import Sampled
 from manyways.methods.fields import Count, Interval, NotNegative, refuse_others
 from manyways.methods.needs import Text
 from manyways.models.language.architectures import new_network
@@ -27,15 +30,37 @@ class StreamLearner(LanguageLearner):
 
     def __init__(self, start: LanguageModel, network: nn.Module, data: Data, seed: int, context: int) -> None:
         super().__init__(start, network, data, seed)
-        self.stream = start.reader().texts(data.training).values
+        texts = start.reader().texts(data.training)
+        self.stream, self._starts = texts.values, texts.starts
         if len(self.stream) < 2:
             raise DataError(f"{data.name} has {len(self.stream)} tokens to read; two are the least to learn from.")
         self.context = min(context, len(self.stream) - 1)
         self.windows = np.arange(max(1, (len(self.stream) - 1) // self.context), dtype=np.int64)
 
+    @property
+    def count(self) -> int:
+        return len(self.windows)
+
+    @property
+    def row_of(self) -> RowNumbers:
+        """The row of the first token of each window."""
+        rows: RowNumbers = np.searchsorted(self._starts, self.windows * self.context, side="right") - 1
+        return rows
+
+    def words(self) -> list[list[int]]:
+        return [self.stream[at * self.context : (at + 1) * self.context].tolist() for at in self.windows]
+
+    def values_of(self, column: str) -> NDArray[Any]:
+        """The mean of the numbers of the rows in each window; of other values that of the first."""
+        values = self.data.training.take(column)
+        if values.dtype.kind not in "iufb":
+            return super().values_of(column)
+        last = np.searchsorted(self._starts, (self.windows + 1) * self.context, side="left")
+        return np.array([values[row:end].mean() for row, end in zip(self.row_of, last, strict=True)])
+
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrain(LanguageMethod[StreamLearner]):
+class Pretrain(LanguageMethod[StreamLearner], Sampled[StreamLearner]):
     """Learn to say the next token of running text, from nothing or, as domain adaptation, from a language model.
 
     A new model is a small Llama; `size` is the dial from which its shape follows. Rows are read end to end in windows
@@ -84,7 +109,9 @@ class Pretrain(LanguageMethod[StreamLearner]):
         return new_model(self, data, self.objective)
 
     def make_learner(self, data: Data, start: LanguageModel, network: nn.Module, seed: int) -> StreamLearner:
-        return StreamLearner(start, network, data, seed, min(self.context, start.context))
+        learner = StreamLearner(start, network, data, seed, min(self.context, start.context))
+        self.put_sampler(learner)
+        return learner
 
     def draw(self, learner: StreamLearner, step: int, rng: torch.Generator) -> Batch:
         starts = learner.pick(learner.windows, self.batch_size, step) * learner.context

@@ -5,14 +5,17 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from manyways.data.columns import Column
 from manyways.data.data import Data
+from manyways.data.storage import RowNumbers
 from manyways.data.tasks import TaskNumbers, task_numbers
 from manyways.errors import DataError
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.language import LanguageLearner, LanguageMethod, Rates
+from manyways.methods.bases.sampled import Sampled
 from manyways.methods.fields import Count, Positive
 from manyways.methods.needs import Answers
 from manyways.models.language.forward import token_log_probabilities
@@ -26,16 +29,34 @@ class AnswerLearner(LanguageLearner):
 
     def __init__(
         self, start: LanguageModel, network: nn.Module, data: Data, seed: int, groups: list[Group],
-        tasks: TaskNumbers | None = None,
+        rows: RowNumbers, tasks: TaskNumbers | None = None,
     ) -> None:  # fmt: skip
         super().__init__(start, network, data, seed)
         self.groups = groups
         self.tasks = tasks
         self.positions = np.arange(len(groups), dtype=np.int64)
+        self._rows = rows
+
+    @property
+    def count(self) -> int:
+        return len(self.groups)
+
+    @property
+    def row_of(self) -> RowNumbers:
+        return self._rows
+
+    def lengths(self) -> list[NDArray[np.int64]]:
+        return [np.array([len(group.prompt) + sum(len(each.ids) for each in group.answers) for group in self.groups])]
+
+    def words(self) -> list[list[int]]:
+        return [[*group.prompt, *(token for each in group.answers for token in each.ids)] for group in self.groups]
+
+    def kinds(self) -> torch.Tensor | None:
+        return None if self.tasks is None else torch.from_numpy(self.tasks.numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SFT(LanguageMethod[AnswerLearner]):
+class SFT(LanguageMethod[AnswerLearner], Sampled[AnswerLearner]):
     """Learn to say the answers of the data: completions to prompts, or the assistant's turns of conversations.
 
     The loss is on the answers only, the mean over all their tokens in the batch. Short rows share a line without seeing
@@ -92,15 +113,18 @@ class SFT(LanguageMethod[AnswerLearner]):
         tasks = task_numbers(data.training) if data.has("task") else None
         groups, rows = self.reader(start).fitting_answers(data.training)
         if tasks is None:
-            return AnswerLearner(start, network, data, seed, groups)
+            learner = AnswerLearner(start, network, data, seed, groups, rows)
+            self.put_sampler(learner)
+            return learner
         tasks = replace(tasks, numbers=tasks.numbers[rows])
         if lost := [name for name, size in tasks.sizes.items() if not size]:
             raise DataError(
                 f"All rows of the task {lost[0]!r} of {data.name} are longer than the tokens that the model reads. "
                 'Shorten them, let them be cut, too_long="cut", or leave the task out.'
             )
-        learner = AnswerLearner(start, network, data, seed, groups, tasks)
-        learner.sampler = Mixture(tasks.numbers, shares_of(list(tasks.sizes.values()), self.mix, self.cap))
+        learner = AnswerLearner(start, network, data, seed, groups, rows, tasks)
+        shares = shares_of(list(tasks.sizes.values()), self.mix, self.cap)
+        self.put_sampler(learner, lambda: Mixture(tasks.numbers, shares))
         return learner
 
     def draw(self, learner: AnswerLearner, step: int, rng: torch.Generator) -> Batch:
@@ -116,7 +140,9 @@ class SFT(LanguageMethod[AnswerLearner]):
 
     def facts(self, learner: AnswerLearner, steps: int) -> dict[str, Any]:
         facts = super().facts(learner, steps)
-        return facts if learner.tasks is None else {**facts, "mixture": self._mixture(learner, learner.tasks, steps)}
+        if learner.tasks is None or "stages" in learner.sampler.facts():
+            return facts
+        return {**facts, "mixture": self._mixture(learner, learner.tasks, steps)}
 
     def _mixture(self, learner: AnswerLearner, tasks: TaskNumbers, steps: int) -> dict[str, dict[str, float]]:
         """Of each task its rows, their share of all that are drawn and of the tokens, and how often each was seen."""

@@ -13,6 +13,7 @@ from manyways.data.data import Data
 from manyways.data.targets import Target
 from manyways.methods.bases.episodes import Ways
 from manyways.methods.bases.gradient import Batch, Loss
+from manyways.methods.bases.inner_loop import check_differentiable_twice
 from manyways.methods.bases.rows import PredictingMethod
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
@@ -107,6 +108,7 @@ class LearnedOptimizer(PredictingMethod[OptimizerLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> OptimizerLearner:
         network, encoding, _ = self.start_backbones(data, model)
+        check_differentiable_twice(self, network, "another backbone")
         episodes, shape = self.family(data)
         network.head = LinearHead(network.width, shape.ways)
         network.requires_grad_(False)

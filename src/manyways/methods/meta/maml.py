@@ -6,10 +6,9 @@ from typing import Any, ClassVar, Literal
 from torch.nn.functional import cross_entropy
 
 from manyways.data.data import Data
-from manyways.errors import ParameterError
 from manyways.methods.bases.episodes import EpisodeLearner
 from manyways.methods.bases.gradient import Loss
-from manyways.methods.bases.inner_loop import InnerLoopMethod
+from manyways.methods.bases.inner_loop import InnerLoopMethod, check_differentiable_twice
 from manyways.models.few_shot.adapting import accuracy
 from manyways.models.heads import Head, LinearHead, NormalisedHead
 from manyways.models.meta_batch import Call
@@ -39,12 +38,8 @@ class MAML(InnerLoopMethod[EpisodeLearner]):
 
     def begin(self, data: Data, model: Model | None, seed: int) -> EpisodeLearner:
         learner = super().begin(data, model, seed)
-        once = [part.name for part in learner.network.parts if not part.differentiable_twice]
-        if once and not self.first_order:
-            raise ParameterError(
-                f"MAML takes second derivatives, and the backbone {once[0]!r} has none. Take first_order=true, or "
-                "another backbone."
-            )
+        if not self.first_order:
+            check_differentiable_twice(self, learner.network, "first_order=true, or another backbone")
         return learner
 
     def adapt(self, call: Call, weights: Weights, shots: Any) -> Weights:

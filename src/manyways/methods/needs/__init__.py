@@ -18,12 +18,13 @@ from manyways.methods.needs.labels import (
     SeveralLabels,
     Unlabelled,
 )
-from manyways.methods.needs.language import Answers, Examples, Judged, Pairs, Prompts, Text
+from manyways.methods.needs.language import Answers, Examples, Judged, Pairs, PartlyAnswered, Prompts, Text
 
 __all__ = [
     "NEEDS", "Answers", "AnyEnvironment", "AnyLabel", "Classes", "ClassesOrStructure", "Client", "Confidence",
     "Consistency", "Difficulty", "Domain", "Examples", "FiniteEnvironment", "Forget", "Images", "Input", "Judged",
-    "Label", "LabelColumn", "Need", "NumbersOrClasses", "Paired", "Pairs", "Prompts", "PseudoLabels", "RowLabel",
+    "Label", "LabelColumn", "Need", "NumbersOrClasses", "Paired", "Pairs", "PartlyAnswered", "Prompts",
+    "PseudoLabels", "RowLabel",
     "SeveralInputs", "SeveralLabels", "Sound", "Task", "Text", "Unlabelled", "Weight", "column_with_role",
     "lacking", "lacking_inputs", "lacking_values", "unused",
 ]  # fmt: skip

@@ -21,6 +21,28 @@ def _answers(data: Data) -> str | None:
     )
 
 
+def _partly_answered(data: Data) -> str | None:
+    if not (data.has("prompt") and data.has("completion")):
+        return (
+            "it needs prompts, some of which have a completion. Name their columns: "
+            f'prompt="…" and completion="…", out of {columns_of(data)}.'
+        )
+    (name,) = data.roles["completion"]
+    rows = data.training
+    texts = rows.take(name)
+    if rows.columns[name].kind != "text" or any(isinstance(text, list) for text in texts):
+        return f"it needs completions that are texts, and {name!r} holds conversations. From those learns sft."
+    blank = sum(1 for text in texts if text is None or not str(text).strip())
+    if blank == len(rows):
+        return f"it needs some completions to begin with, and none of {len(rows):,} training rows has one in {name!r}."
+    if not blank:
+        return (
+            f"it needs prompts without a completion, and all {len(rows):,} training rows have one in {name!r}. Leave "
+            "them empty, or learn from all by sft."
+        )
+    return None
+
+
 def _examples(data: Data) -> str | None:
     return None if data.has("text") or _answers(data) is None else Label.check(data)
 
@@ -68,6 +90,7 @@ def _prompts(data: Data) -> str | None:
 
 Text = Need("text", "running text", _text)
 Answers = Need("answers", "prompts with completions, or conversations", _answers)
+PartlyAnswered = Need("partly answered", "prompts, some of which have a completion", _partly_answered)
 Examples = Need("examples", "labels, answers or running text", _examples, reads_labels=True)
 Pairs = Need("pairs", "a chosen and a rejected answer", _pairs)
 Judged = Need("judged", "answers judged desirable or not", _judged, reads_labels=True)

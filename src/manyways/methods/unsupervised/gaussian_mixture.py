@@ -47,8 +47,10 @@ class GaussianMixture(FeatureMethod):
     """Principal components that the Gaussians are over; as many as there are features, or rows, where that is fewer."""
     regularisation: Positive = 1e-3
     """Variance that is added along every direction, so that no Gaussian shrinks to a point."""
+    start: Literal["kmeans", "k-means++"] = "kmeans"
+    """Means that it starts from: kmeans: those of clusters by k-means; k-means++: rows that are drawn far apart."""
     restarts: Count = 1
-    """Runs from different starts (k-means++), of which the most probable is kept."""
+    """Runs from different starts, of which the most probable is kept."""
 
     gives: ClassVar = frozenset({"cluster", "density"})
     suggests: ClassVar = ("gaussian-mixture",)
@@ -57,7 +59,10 @@ class GaussianMixture(FeatureMethod):
         "Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, JRSS B 1977"
     )
 
-    field_trials: ClassVar = {"restarts": {"restarts": 5, "components": 4}}
+    field_trials: ClassVar = {
+        "restarts": {"restarts": 5, "components": 4},
+        "start": {"start": "k-means++", "components": 4},
+    }
 
     def ablations(self, data: Data) -> Ablations:
         return {"half of its rows": (self, data.without(data.training.ids[::2]))}
@@ -96,7 +101,7 @@ class GaussianMixture(FeatureMethod):
 
         mixture = Full(
             components, covariance_type=self.covariance, reg_covar=self.regularisation, n_init=self.restarts,
-            init_params="k-means++", max_iter=200, random_state=seed,
+            init_params=self.start, max_iter=200, random_state=seed,
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # what it says is a caution of the model

@@ -88,4 +88,5 @@ class TSNE(FeatureMethod):
             n_jobs=torch.get_num_threads(),
             random_state=seed,
         )
-        return np.asarray(layout.fit(rows), np.float32)
+        plane = np.pad(rows, ((0, 0), (0, max(0, 2 - rows.shape[1]))))  # its start has two principal components
+        return np.asarray(layout.fit(plane), np.float32)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from manyways.models.abilities.base import Ability, words
+from manyways.models.abilities.base import Ability, Saved, words
 
 if TYPE_CHECKING:
     from manyways.data.read import Source
@@ -19,4 +19,8 @@ class Layouts(Protocol):
         """The place of each row, float32 [rows, 2]."""
 
 
-LAYOUT = Ability("layout", Layouts, words("layout"), "lay rows out in two dimensions", "pca")
+def _next(saved: Saved) -> tuple[str, ...]:
+    return "embed", saved.folder, saved.source, "--out", "places.csv"
+
+
+LAYOUT = Ability("layout", Layouts, words("layout"), "lay rows out in two dimensions", "pca", _next, 95)

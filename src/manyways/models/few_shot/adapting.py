@@ -189,7 +189,7 @@ def _check_outputs(network: Network, classes: int) -> None:
     if classes > (known := network.head.last.out_features):
         raise ModelError(
             f"The model tells {known} classes apart, and {classes} are asked for. Give {known} at most, or train a "
-            f"model for more: maml(ways={classes})."
+            f"model for more: ways={classes}."
         )
 
 

@@ -24,6 +24,7 @@ class Sampler(nn.Module, ABC):
         name: What a method's field `sampler` calls it.
         by_weight: True if it draws rows by their sample weights, so that the loss must not weigh them again.
         weighs: True if it weighs the rows of a batch by their losses; see `weigh`.
+        by_task: True if it draws each task of the rows by its share, and so needs them all.
         grows: True if steps need not cost the same from the beginning of a run to its end.
         uses: Roles that it uses where the data has them: "difficulty".
         trains_first: Steps of a small model whose losses it picks by, before the first step of the run.
@@ -33,6 +34,7 @@ class Sampler(nn.Module, ABC):
     name: ClassVar[str]
     by_weight: bool = False
     weighs: bool = False
+    by_task: ClassVar[bool] = False
     grows: ClassVar[bool] = False
     uses: tuple[str, ...] = ()
     trains_first: int = 0

@@ -53,6 +53,16 @@ ACQUISITIONS: Classes[Acquisition] = Classes("acquisitions", Acquisition, __name
 """Every strategy by its name: those of this folder, and of the entry-point group `manyways.acquisitions`."""
 
 
+def row_strategies() -> list[str]:
+    """The names of the strategies that choose rows with a label."""
+    return [name for name, each in ACQUISITIONS.all().items() if not each.text]
+
+
+def prompt_strategies() -> list[str]:
+    """The names of the strategies that choose prompts to a language model, and `random`."""
+    return [name for name, each in ACQUISITIONS.all().items() if each.text or name == "random"]
+
+
 def first_strategies() -> list[str]:
     """The names of the strategies that can choose the first rows of all."""
     return [name for name, each in ACQUISITIONS.all().items() if each.starts]

@@ -31,6 +31,7 @@ class Pool:
         train_members: Trains the members of a committee.
         backbone: Checkpoint whose features are looked at where no model has any.
         seed: Seed of what is drawn on the way.
+        sample: Samples several answers of a language model to the prompt of each row.
     """
 
     known: Data
@@ -40,6 +41,7 @@ class Pool:
     train_members: Callable[[], Sequence[Model]] = field(default=list, repr=False)
     backbone: str = AUTO
     seed: int = 0
+    sample: Callable[[], Sequence[Sequence[str]]] = field(default=list, repr=False)
 
     @cached_property
     def data(self) -> Data:
@@ -95,6 +97,11 @@ class Pool:
     def member_predictions(self) -> Values:
         """The number that each member predicts for each row, [members, rows]."""
         return np.stack([np.asarray(each.predict(self.data), np.float64) for each in self.members])
+
+    @cached_property
+    def answers(self) -> Sequence[Sequence[str]]:
+        """Several answers of a language model to the prompt of each row, drawn at random: [rows][samples]."""
+        return self.sample()
 
     @property
     def features(self) -> NDArray[np.float32]:
