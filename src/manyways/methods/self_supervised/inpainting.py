@@ -122,11 +122,11 @@ class Inpainting(SelfSupervised[InpaintingLearner]):
     def painted(self, learner: InpaintingLearner, batch: Batch) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Of each input the images, the squared errors of what is painted, and the masks of the blocks."""
         features = learner.network.features(batch["inputs"])
-        found = []
+        painted = []
         for name, painter in zip(learner.network.names, learner.painters, strict=True):
             whole = batch["whole"][name]
-            found.append((whole, (painter(features).float() - whole).square(), batch["hidden"][name]))
-        return found
+            painted.append((whole, (painter(features).float() - whole).square(), batch["hidden"][name]))
+        return painted
 
     def pretext(self, learner: InpaintingLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         """The share of the variance of taken out pixels that is painted; 0: no better than the mean of all images."""
