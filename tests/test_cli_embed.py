@@ -80,7 +80,22 @@ def test_any_model_that_embeds_will_do(tmp_path: Path, capsys: pytest.CaptureFix
     code, err = run(capsys, place, "wine", "--out", out, "--size", 30_000)
     assert (code, "--size must be at most" in err) == (2, True)
     code, err = run(capsys, place, "wine", "--out", out, "--input", "a")
-    assert (code, "--input is for sentence encoders" in err) == (2, True)
+    assert (code, "--input is for models of any text" in err) == (2, True)
+
+
+def test_a_language_model_embeds_the_texts_that_are_named(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    method = mw.Pretrain(tokenizer="bytes", context=32, size=0.2, batch_size=4)
+    model = method.fit(mw.read({"text": PAIRS.columns["a"].take(np.arange(40)).tolist()}), budget=1)
+    place, out = model.save(tmp_path / "writer"), tmp_path / "vectors.npy"
+    renamed = tmp_path / "renamed.csv"
+    pl.read_csv(table).rename({"a": "text"}).drop("b", "number").write_csv(renamed)
+    code, err = run(capsys, place, renamed, "--out", out)
+    assert code == 0, err
+    assert np.load(out).shape[0] == 20
+    assert np.isfinite(np.load(out)).all()
 
 
 def test_what_cannot_be_done_is_said_before(

@@ -1,6 +1,6 @@
 """Co-training on spoken and written digits, beside self-training and supervision, with few labels.
 
-    python benchmarks/quality/co_training.py [--labels 40] [--steps 420] [--seeds 3]
+    python benchmarks/quality/co_training.py [--labels 40] [--steps 420] [--seeds 3] [--first 0]
 
 Every way reads both the sound and the picture, and has the same steps in all. A line is the mean over draws of labels
 with its 95% interval, and the scores of each; docs/results.md keeps what was printed.
@@ -34,13 +34,14 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=40)
     parser.add_argument("--steps", type=int, default=420)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--ways", nargs="*", default=WAYS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         data = mw.read(speech(Path(folder)), label="label", part="part")
         scores: dict[str, list[float]] = {way: [] for way in options.ways}
-        for seed in range(options.seeds):
+        for seed in range(options.first, options.first + options.seeds):
             few = data.with_labels(options.labels, seed, draw="stratified")
             for way in options.ways:
                 began = time.process_time()

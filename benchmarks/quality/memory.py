@@ -1,6 +1,6 @@
 """What an external memory reaches: names of new characters that come one step late, copying, and recall.
 
-    python benchmarks/quality/memory.py [characters] [copying] [recall] … [--steps 1500]
+    python benchmarks/quality/memory.py [characters] [copying] [recall] [names] … [--steps 1500]
 
 Every line is one seed, with the processor time of training. docs/results.md keeps what was printed.
 """
@@ -14,11 +14,13 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bits_loss
+from torch.nn.functional import cross_entropy
 
 import manyways as mw
 from manyways.data.data import Data
 from manyways.methods.expressions import parse_method
 from manyways.models.external_memory import MemoryController, TuringMemory
+from manyways.models.few_shot.memory_head import MemoryHead
 from manyways.randomness import generator
 from manyways.training.events import Event
 from manyways.training.run import Run
@@ -28,7 +30,7 @@ from common import data_folder
 
 Task = Callable[[int, int, torch.Generator], tuple[torch.Tensor, torch.Tensor, int]]
 START_STEPS = 300
-BITS, HIDDEN = 4, 64
+BITS, HIDDEN, POINT = 4, 64, 16
 WAYS = ("mann(slots=64", "mann(slots=0", "ntm(slots=64")
 LOOKS, EPISODES_OF_A_LOOK, EPISODES = 10, 100, 1000
 
@@ -115,6 +117,37 @@ def made(task: Task, steps: int, only: str, longest: int) -> None:
                 say(f"  {name}, step {step}", wrong, time.process_time() - began)
 
 
+def names(steps: int, only: str) -> None:
+    """Points around 3 centres that are new in each sequence, 3 of each, and names that come one step late."""
+    for name in (name for name in ("mann", "lstm") if only in name):
+        torch.manual_seed(0)
+        head = MemoryHead(POINT, 3, 3, HIDDEN, 64 if name == "mann" else 0, 16, 2, "least-used")
+        optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+        began = time.process_time()
+        for step in range(1, steps + 1):
+            points, labels = points_of(16, torch.Generator().manual_seed(step - 1))
+            loss = cross_entropy(head.follow(points, labels)[0].flatten(0, 1), labels.flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+            optimizer.step()
+            if step % max(1, steps // LOOKS) == 0:
+                points, labels = points_of(400, torch.Generator().manual_seed(2**16 - 1))
+                with torch.no_grad():
+                    right = head.follow(points, labels)[0].argmax(2) == labels
+                count = (labels[:, :, None] == labels[:, None]).tril().sum(2)
+                scores = {f"instance_{at}_accuracy": float(right[count == at].float().mean()) for at in (1, 2, 3)}
+                say(f"  {name}, step {step}", scores, time.process_time() - began)
+
+
+def points_of(count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points [count, 9, numbers] and the centres that they lie around [count, 9]."""
+    centres = torch.randn(count, 3, POINT, generator=rng)
+    labels = torch.rand(count, 9, generator=rng).argsort(1) % 3
+    noise = 0.3 * torch.randn(count, 9, POINT, generator=rng)
+    return centres.gather(1, labels[..., None].expand(-1, -1, POINT)) + noise, labels
+
+
 class Looks:
     """A listener that prints the scores on the way."""
 
@@ -133,7 +166,7 @@ def say(name: str, scores: dict[str, float], seconds: float) -> None:
     print(f"{name}: {', '.join(f'{key} {value:.3f}' for key, value in scores.items())}; {seconds:.0f} s", flush=True)
 
 
-ALL = {"characters": characters, "copying": copying, "recall": recall}
+ALL = {"characters": characters, "copying": copying, "recall": recall, "names": names}
 
 
 def main() -> None:

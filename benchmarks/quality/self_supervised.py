@@ -40,7 +40,7 @@ IMAGES = (
     "simclr(batch_size=64)",
     "moco",
     "vicreg",
-    f"mae({SMALL_VIT})",
+    "mae(size=0.5, learning_rate=4e-3)",
     "inpainting",
     "rotation",
     "jigsaw",

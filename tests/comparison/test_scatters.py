@@ -48,6 +48,8 @@ def test_rows_stand_once_on_a_page(one_entry: Comparison) -> None:
     first, again = (json.loads(points(_scatter(), sheet)) for _ in range(2))
     assert first == again == [[0, 1000, 0, 0], [500, 0, 1, 1], [1000, 750, -1, 2]]
     assert len(sheet.rows) == 3
+    named = _scatter(items=(Item("image", PIXEL, "class 7"), Item("text", EVIL), Item("text", "a")))
+    assert json.loads(points(named, sheet))[0] == [0, 1000, 0, 0, "class 7"]
     large = _scatter(items=tuple(Item("image", PIXEL + "A" * 900 + str(at)) for at in range(3)))
     exhibits = tuple(Exhibit(f"Map {at}", scatter=large) for at in range(4))
     both = replace(one_entry, entries=tuple(replace(entry, exhibits=exhibits) for entry in one_entry.entries))

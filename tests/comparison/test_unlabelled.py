@@ -37,6 +37,10 @@ def test_clusters_are_ranked_by_hidden_classes(some: Data) -> None:
     assert best.metrics["clusters"] == 10
     assert found.data.learned_from == "200 rows without labels"
     assert found.data.labels_shown == 0
+    scatter = best.exhibits[0].scatter
+    assert scatter is not None
+    assert [int(scatter.groups[at]) for at in scatter.group] == clusters.tolist()
+    assert [item.caption for item in scatter.items] == list(map(str, truth))
 
 
 def test_labels_are_hidden_from_methods_that_would_learn_from_them(some: Data) -> None:

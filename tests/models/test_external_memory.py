@@ -44,8 +44,8 @@ def set_control(memory: LeastUsedMemory | TuringMemory, control: list[float]) ->
 
 def test_the_least_used_slots_are_emptied_and_written() -> None:
     memory = LeastUsedMemory(4, slots=5, width=2, reads=1)
-    # Key, what is written, strength, and a gate that is shut: to the least used slot.
-    set_control(memory, [9.0, -9.0, 9.0, -9.0, 20.0, -20.0])
+    # The key, which is written, too, its strength, and a gate that is shut: to the least used slot.
+    set_control(memory, [9.0, -9.0, 20.0, -20.0])
     state = memory.start(1)
     state |= {"memory": torch.full((1, 5, 2), 7.0), "usage": torch.tensor([[0.5, 0.1, 0.9, 0.05, 0.4]])}
     after = memory(torch.zeros(1, 4), state)
@@ -60,7 +60,7 @@ def test_the_least_used_slots_are_emptied_and_written() -> None:
 
 def test_an_open_gate_writes_where_it_read_last() -> None:
     memory = LeastUsedMemory(4, slots=5, width=2, reads=1)
-    set_control(memory, [0.0, 1.0, 9.0, 9.0, 1.0, 30.0])
+    set_control(memory, [9.0, 9.0, 1.0, 30.0])
     state = memory.start(1)
     state |= {"memory": torch.zeros(1, 5, 2), "weights": torch.tensor([[[0.0, 0.25, 0.75, 0.0, 0.0]]])}
     after = memory(torch.zeros(1, 4), state)

@@ -39,7 +39,7 @@ class Embed:
     out: Annotated[Path, arg(metavar="FILE")]
     """File of the vectors, float32: an .npy, a .csv with a column for each feature, or a .parquet with a list."""
     input: Annotated[tuple[str, ...], arg(metavar="COL …", help_behavior_hint="")] = ()
-    """Columns that a sentence encoder reads, where there are other texts; vectors of several stand side by side."""
+    """Columns of text that a model of any text reads; vectors of several stand side by side."""
     size: Count = None
     """The number of the first features that are kept: for models that were trained so (matryoshka)."""
     bad_rows: Literal["refuse", "skip", "fill", "keep"] = "refuse"
@@ -77,13 +77,14 @@ def main(arguments: Sequence[str]) -> int:
 def read_rows(model: "Model", options: Embed) -> "Data":
     """The rows that `model` is asked about."""
     from manyways.data.read import Known, read_as
+    from manyways.models.language_model import LanguageModel
     from manyways.models.reading import inputs_of
     from manyways.models.sentence_encoder import SentenceEncoder
 
     reading = {"bad_rows": options.bad_rows, "header": options.header, "decimal": options.decimal}
-    if not isinstance(model, SentenceEncoder):
+    if not isinstance(model, SentenceEncoder | LanguageModel):
         if options.input:
-            raise ParameterError("--input is for sentence encoders; this model knows its inputs. Leave it out.")
+            raise ParameterError("--input is for models of any text; this one knows its inputs. Leave it out.")
         if options.bad_rows == "refuse":  # a model that knows what missing values mean is asked about them
             reading |= model.roles_read
         return inputs_of(options.data, model.encoding(), **{**model.roles_read, **reading})

@@ -84,11 +84,20 @@ def map_of(features: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(layout.fit(np.asarray(features)), np.float64)
 
 
-def scatter_of(places: NDArray[Any], groups: Sequence[Any] | None, grouped_by: str, rows: Data) -> Scatter:
-    """A scatter of `rows` at `places` [rows, 2], coloured by `groups`, one of each row, None for unknown."""
+def scatter_of(
+    places: NDArray[Any],
+    groups: Sequence[Any] | None,
+    grouped_by: str,
+    rows: Data,
+    classes: Sequence[Any] | None = None,
+) -> Scatter:
+    """A scatter of `rows` at `places` [rows, 2], coloured by `groups`, one of each row, None for unknown.
+
+    classes: What is known of each row besides, None for unknown.
+    """
     names, codes = _named(groups, len(rows))
     unit = _within(np.asarray(places, np.float64))
-    captions = [names[code] if code >= 0 else "" for code in codes]
+    captions = ["" if each is None else str(each) for each in classes or [None] * len(rows)]
     items = tuple(_item(rows, at, caption) for at, caption in enumerate(captions))
     return Scatter(
         tuple(unit[:, 0].tolist()), tuple(unit[:, 1].tolist()), tuple(codes), tuple(names), grouped_by, items

@@ -1,6 +1,7 @@
 """External memories: a matrix that a recurrent controller reads and writes by soft attention over its slots."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,6 @@ State = dict[str, Tensor]
 BLANK = 1e-6
 """The content of a slot that was never written: not 0, of which there is no direction."""
 SHORTEST = 1e-8
-SHARP = 5.0
-"""The strength of a key before anything is learned. At 1 a slot of 128 that fits fully would get 2% of the weight."""
 SHIFTS = 3
 """Places that a Turing machine's weights are shifted by: one back, none, one on."""
 
@@ -51,7 +50,16 @@ class ExternalMemory(nn.Module, ABC):
     """A matrix of slots, and the heads by which a controller of `hidden` units reads and writes it.
 
     slots, width: The slots, and the numbers in each. reads: Read heads.
+
+    Attributes:
+        sharp: The strength of a key before anything is learned. At 1 a slot of 128 that fits fully would get 2% of the
+            weight.
+        writes_keys: True if what is written are the keys that are read by. Then nothing should be the same in all of
+            them at first, as it would hide what tells them apart: biases begin at 0.
     """
+
+    sharp: ClassVar[float] = 5.0
+    writes_keys: ClassVar[bool] = False
 
     def __init__(self, hidden: int, slots: int, width: int, reads: int) -> None:
         super().__init__()
@@ -69,18 +77,22 @@ class ExternalMemory(nn.Module, ABC):
 class LeastUsedMemory(ExternalMemory):
     """Content-based reads; writes to the slots that were read last, or to those used least (Santoro et al. 2016).
 
-    Each head writes a vector of its own: as far as a gate says so to where it read in the step before, otherwise to one
-    of the least used slots, which is emptied first. Usage is the sum of all weights on a slot, which fades.
+    Each head writes the key that it reads by, so that what is like it later finds it: as far as a gate says so to where
+    it read in the step before, otherwise to one of the least used slots, which is emptied first. Usage is the sum of
+    all weights on a slot, which fades.
     """
 
+    sharp = 10.0
+    writes_keys = True
     fading = 0.95
     """The share of its usage that a slot keeps from step to step (γ)."""
 
     def __init__(self, hidden: int, slots: int, width: int, reads: int) -> None:
         super().__init__(hidden, slots, width, reads)
-        self.control = nn.Linear(hidden, reads * (2 * width + 2))
+        self.control = nn.Linear(hidden, reads * (width + 2))
+        nn.init.zeros_(self.control.bias)
         with torch.no_grad():
-            self.control.bias.view(reads, -1)[:, 2 * width] += SHARP
+            self.control.bias.view(reads, -1)[:, width] = self.sharp
 
     def start(self, count: int) -> State:
         blank = self.control.weight.new_zeros(count, self.reads, self.slots)
@@ -93,14 +105,15 @@ class LeastUsedMemory(ExternalMemory):
 
     def forward(self, hidden: Tensor, state: State) -> State:
         control = self.control(hidden).view(len(hidden), self.reads, -1)
-        keys, added, strengths, gates = torch.split(control, [self.width, self.width, 1, 1], 2)
+        keys, strengths, gates = torch.split(control, [self.width, 1, 1], 2)
+        keys = keys.tanh()
         least = state["usage"].topk(self.reads, 1, largest=False).indices
         unused = one_hot(least, self.slots).to(hidden.dtype)
         gates = gates.sigmoid()
         writes = gates * state["weights"] + (1 - gates) * unused
         kept = state["memory"] * (1 - unused.sum(1))[..., None]
-        memory = torch.baddbmm(kept, writes.transpose(1, 2), added.tanh())
-        weights = content_weights(memory, keys.tanh(), softplus(strengths[..., 0]))
+        memory = torch.baddbmm(kept, writes.transpose(1, 2), keys)
+        weights = content_weights(memory, keys, softplus(strengths[..., 0]))
         usage = self.fading * state["usage"] + weights.sum(1) + writes.sum(1)
         return {"memory": memory, "weights": weights, "usage": usage, "read": (weights @ memory).flatten(1)}
 
@@ -116,7 +129,7 @@ class TuringMemory(ExternalMemory):
         super().__init__(hidden, slots, width, reads)
         self.control = nn.Linear(hidden, (reads + 1) * (width + 3 + SHIFTS) + 2 * width)
         with torch.no_grad():
-            self.control.bias[: -2 * width].view(reads + 1, -1)[:, width] += SHARP
+            self.control.bias[: -2 * width].view(reads + 1, -1)[:, width] += self.sharp
 
     def start(self, count: int) -> State:
         weights = self.control.weight.new_zeros(count, self.reads + 1, self.slots)
@@ -164,7 +177,10 @@ class MemoryController(nn.Module):
         self.given = nn.Linear(inputs, 4 * hidden)
         self.carried = nn.Linear(hidden + read, 4 * hidden, bias=False)
         with torch.no_grad():
-            self.given.bias[hidden : 2 * hidden] += 1  # gates that forget begin open (Jozefowicz et al. 2015)
+            if memory is not None and memory.writes_keys:
+                self.given.bias.zero_()
+            else:
+                self.given.bias[hidden : 2 * hidden] += 1  # gates that forget begin open (Jozefowicz et al. 2015)
 
     def start(self, count: int) -> State:
         """The state of `count` sequences before their first step."""

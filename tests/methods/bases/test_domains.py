@@ -10,7 +10,7 @@ from manyways.data.columns import Column
 from manyways.data.data import Data
 from manyways.errors import NeedsError
 from manyways.methods.supervised.supervised import Supervised
-from manyways.methods.transfer.coral import CORAL
+from manyways.methods.transfer.coral import CORAL, coral_loss
 from manyways.methods.transfer.dann import DANN
 from manyways.randomness import generator
 
@@ -79,16 +79,22 @@ def test_one_domain_is_refused(kind: type[DANN] | type[CORAL]) -> None:
         kind().fit(nowhere, budget=1)
 
 
-@pytest.mark.parametrize(("kind", "gain"), [(DANN(weight=0.3), 0.04), (CORAL(weight=10), 0.02)])
-def test_it_is_better_than_the_source_alone(kind: DANN | CORAL, gain: float) -> None:
-    """In another print, by more than the source alone; in the same one by no more."""
-    other, same = prints(0.6, 1500), prints(0.0, 600)
-    plain = Supervised().fit(other, budget=90, seed=0).evaluate(other.test)["accuracy"]
-    adapted = kind.fit(other, budget=90, seed=0).evaluate(other.test)["accuracy"]
-    assert adapted > plain + gain
-    plain = Supervised().fit(same, budget=60, seed=0).evaluate(same.test)["accuracy"]
-    adapted = kind.fit(same, budget=60, seed=0).evaluate(same.test)["accuracy"]
-    assert adapted > plain - 0.05
+def test_the_target_gains() -> None:
+    """In another print DANN is better than the source alone, by more than the error of 300 test rows."""
+    data = prints(0.6, 900)
+    plain, adapted = (
+        method.fit(data, budget=80, seed=0).evaluate(data.test)["accuracy"] for method in (Supervised(), DANN())
+    )
+    assert adapted > plain + 0.03
+
+
+def test_covariances_come_together() -> None:
+    data, apart = prints(0.6, 400), []
+    for method in (CORAL(weight=0), CORAL()):
+        model = method.fit(data, budget=40, seed=0)
+        features = [torch.from_numpy(model.embed(data.select(data.take("print") == place))) for place in "ab"]
+        apart.append(float(coral_loss(*features)))
+    assert apart[1] < 0.3 * apart[0]
 
 
 def test_hidden_labels_of_the_target_are_not_looked_at() -> None:

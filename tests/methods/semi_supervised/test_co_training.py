@@ -84,8 +84,6 @@ def test_views_are_inputs_or_halves_of_a_table() -> None:
     text = Column("t", "text", np.array(["one two"] * 60, object))
     pair = Data.from_columns([*data.columns.values(), text], {**data.roles, "input": ("a0", "a1", "t")}, name="pair")
     assert method.views(pair) == (("a0", "a1"), ("t",))
-    assert CoTraining.suggestions(pair) == ("co-training",)
-    assert CoTraining.suggestions(data) == ()
 
 
 @pytest.mark.quick

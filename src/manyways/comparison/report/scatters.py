@@ -61,12 +61,17 @@ def dots(scatter: Scatter) -> list[Dots]:
 
 
 def points(scatter: Scatter, sheet: Sheet) -> str:
-    """The points as JSON: [x, y, group, number of the row in `sheet` or −1], places in thousandths, y downwards."""
-    numbers = [sheet.place(item) for item in scatter.items] or [-1] * len(scatter.x)
-    each = zip(scatter.x, scatter.y, scatter.group, numbers, strict=True)
-    return json.dumps(
-        [[round(SIDE * x), round(SIDE * (1 - y)), group, at] for x, y, group, at in each], separators=(",", ":")
-    )
+    """The points as JSON: [x, y, group, number of the row in `sheet` or −1, caption where the row has one].
+
+    Places are in thousandths, y downwards.
+    """
+    given = []
+    for at, (x, y, group) in enumerate(zip(scatter.x, scatter.y, scatter.group, strict=True)):
+        item = scatter.items[at] if scatter.items else None
+        caption = [item.caption] if item is not None and item.caption else []
+        number = -1 if item is None else sheet.place(item)
+        given.append([round(SIDE * x), round(SIDE * (1 - y)), group, number, *caption])
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
 
 
 def words(scatter: Scatter) -> str:

@@ -116,7 +116,7 @@
       }
       if (!best) { hide(); return; }
       const title = document.createElement("b");
-      title.textContent = best[2] >= 0 ? groups[best[2]] : "";
+      title.textContent = [best[2] >= 0 ? groups[best[2]] : "", best[4] || ""].filter(Boolean).join(" · ");
       tip.replaceChildren(title, ...(best[3] >= 0 ? [row(...rows[best[3]])] : []));
       tip.hidden = false;
       tip.style.left = `${Math.max(0, Math.min((best[0] + 20) * unit + 14, map.clientWidth - tip.offsetWidth))}px`;

@@ -5,7 +5,14 @@ from numpy.typing import NDArray
 
 from manyways.comparison.exhibits import Exhibit
 from manyways.comparison.layouts import in_space, map_of
-from manyways.comparison.tasks.unlabelled import Unlabelled, known_classes, mapped_rows, scattered, scored_rows
+from manyways.comparison.tasks.unlabelled import (
+    Unlabelled,
+    known_classes,
+    labels_of,
+    mapped_rows,
+    scattered,
+    scored_rows,
+)
 from manyways.data.data import Data
 from manyways.models.model import Model
 
@@ -47,7 +54,8 @@ class Clustering(Unlabelled):
     def exhibits(self, model: Model, test: Data) -> tuple[Exhibit, ...]:
         rows = mapped_rows(test)
         clusters = model.predict(rows).tolist()
-        return (scattered(TITLE, NOTE, test, map_of(in_space(test, rows)), clusters, "cluster"),)
+        places = map_of(in_space(test, rows))
+        return (scattered(TITLE, NOTE, test, places, clusters, "cluster", labels_of(rows)),)
 
 
 def _silhouette(features: NDArray[np.float32], clusters: NDArray[np.int64]) -> float:

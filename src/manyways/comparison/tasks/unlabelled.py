@@ -54,9 +54,17 @@ def labels_of(rows: Data) -> list[Any] | None:
     return [label if known else None for label, known in zip(rows.take(rows.label.name), rows.known, strict=True)]
 
 
-def scattered(title: str, note: str, test: Data, places: Any, groups: Sequence[Any] | None, by: str) -> Exhibit:
+def scattered(
+    title: str,
+    note: str,
+    test: Data,
+    places: Any,
+    groups: Sequence[Any] | None,
+    by: str,
+    classes: Sequence[Any] | None = None,
+) -> Exhibit:
     """An exhibit of `places`, of the rows that `mapped_rows` gives of `test`."""
-    return Exhibit(title, note, scatter=scatter_of(places, groups, by, mapped_rows(test)))
+    return Exhibit(title, note, scatter=scatter_of(places, groups, by, mapped_rows(test), classes))
 
 
 def mapped_rows(test: Data) -> Data:

@@ -14,7 +14,7 @@ from manyways.data.storage import RowNumbers
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.rehearsal import RehearsalLearner, RehearsalMethod, reservoir
 from manyways.methods.bases.tasks_in_order import among
-from manyways.methods.fields import Interval, NotNegative
+from manyways.methods.fields import Interval, NotNegative, Positive
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Classes, Input, Task
 from manyways.models.model import Model
@@ -39,7 +39,9 @@ class DER(RehearsalMethod[DERLearner]):
     memory is a reservoir: every row that came by is in it with the same probability, those of the task under way, too.
     """
 
-    logit_weight: NotNegative = 0.2
+    learning_rate: Positive = 5e-4
+    """Learning rate of AdamW, constant after the warm-up; lower than where nothing is held, as kept logits age."""
+    logit_weight: NotNegative = 1.0
     """Weight of the mean squared distance between the logits of kept rows and those that were kept (α)."""
     label_weight: NotNegative = 1.0
     """Weight of the cross-entropy of kept rows (β); 0: by logits alone (DER)."""

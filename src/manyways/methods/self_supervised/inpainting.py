@@ -38,7 +38,7 @@ class InpaintingLearner(RowLearner):
 class Inpainting(SelfSupervised[InpaintingLearner]):
     """Context encoder: paint a block that was taken out of an image from what is around it."""
 
-    batch_size: Count = 128
+    batch_size: Count = 64
     """Rows in a batch."""
     share: Annotated[float, Interval("(0, 1)")] = 0.25
     """Share of the image that is taken out."""
@@ -122,11 +122,11 @@ class Inpainting(SelfSupervised[InpaintingLearner]):
     def painted(self, learner: InpaintingLearner, batch: Batch) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Of each input the images, the squared errors of what is painted, and the masks of the blocks."""
         features = learner.network.features(batch["inputs"])
-        found = []
+        painted = []
         for name, painter in zip(learner.network.names, learner.painters, strict=True):
             whole = batch["whole"][name]
-            found.append((whole, (painter(features).float() - whole).square(), batch["hidden"][name]))
-        return found
+            painted.append((whole, (painter(features).float() - whole).square(), batch["hidden"][name]))
+        return painted
 
     def pretext(self, learner: InpaintingLearner, inputs: Inputs, rng: torch.Generator) -> Mapping[str, float]:
         """The share of the variance of taken out pixels that is painted; 0: no better than the mean of all images."""

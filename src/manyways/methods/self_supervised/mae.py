@@ -67,7 +67,7 @@ def normalised(patches: Tensor) -> Tensor:
 class MAE(SelfSupervised[MAELearner]):
     """Masked autoencoder: paint the hidden patches of an image from the few that the encoder sees."""
 
-    batch_size: Annotated[int, Interval("[1, inf)")] = 256
+    batch_size: Annotated[int, Interval("[1, inf)")] = 64
     """Rows in a batch."""
     learning_rate: Positive = 2e-3
     """The highest learning rate of AdamW, reached after the warm-up."""
@@ -76,7 +76,7 @@ class MAE(SelfSupervised[MAELearner]):
     normalise: bool = False
     """True to paint each patch by its own mean and standard deviation, as suits large photographs; in small pictures
     that hides how light a patch is, and magnifies the noise of those of one colour."""
-    decoder_width: Annotated[int, Interval("[16, inf)")] = 64
+    decoder_width: Annotated[int, Interval("[16, inf)")] = 32
     """Width of the decoder, rounded down to a multiple of 16."""
     decoder_depth: Count = 1
     """Blocks of the decoder, which is dropped afterwards."""

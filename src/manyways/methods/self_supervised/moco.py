@@ -56,7 +56,7 @@ class MoCoLearner(RowLearner):
     queue: Tensor
     queue_rows: Tensor
     oldest: Tensor
-    made: tuple[Tensor, Tensor] | None = None
+    newest: tuple[Tensor, Tensor] | None = None
 
     def encoder(self) -> Encoder:
         """The encoder of queries, without the predictor."""
@@ -90,8 +90,8 @@ class MoCo(TwoViews[MoCoLearner]):
     """Momentum contrast: find the key of the same row, which a slowly moving encoder made, among those of others."""
 
     version: Literal["v2", "v3"] = "v2"
-    """v2: other keys are those of batches before, in a queue. v3: those of the same batch, without a queue; both views
-    are query and key in turn, and a predictor stands behind the queries."""
+    """v2: other keys are those of batches before, in a queue. v3 (Chen et al. 2021): those of the same batch, without a
+    queue; both views are query and key in turn, and a predictor stands behind the queries."""
     batch_size: Annotated[int, Interval("[2, inf)")] = 64
     """Rows in a batch; each is seen in two views. Papers take 256 and more; in minutes on a CPU steps count more."""
     temperature: Positive = 0.2
@@ -169,7 +169,7 @@ class MoCo(TwoViews[MoCoLearner]):
             with torch.no_grad():
                 key = normalize(learner.key_encoder.network(second).float(), dim=1)
             same = batch["rows"][:, None] == learner.queue_rows
-            learner.made = (key, batch["rows"])
+            learner.newest = (key, batch["rows"])
             return queue_loss(query, key, learner.queue, same, self.temperature), {}
         first, second = learner.predictor(self.compared(learner, both)).chunk(2)
         with torch.no_grad():
@@ -185,9 +185,9 @@ class MoCo(TwoViews[MoCoLearner]):
     @torch.no_grad()
     def after(self, learner: MoCoLearner, step: int) -> None:
         learner.key_encoder.follow(learner.encoder(), step, learner.steps)
-        if learner.made is None:
+        if learner.newest is None:
             return
-        (keys, rows), learner.made, length = learner.made, None, len(learner.queue)
+        (keys, rows), learner.newest, length = learner.newest, None, len(learner.queue)
         keys, rows = keys[-length:], rows[-length:]
         places = (learner.oldest + torch.arange(len(keys), device=keys.device)) % length
         learner.queue[places], learner.queue_rows[places] = keys, rows

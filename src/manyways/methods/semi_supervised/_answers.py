@@ -30,7 +30,7 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Asking:
-    """How prompts are answered, and which answers are kept.
+    """Settings by which prompts are answered, and answers are kept.
 
     Attributes:
         samples: Answers to each prompt, of which the best is kept.
@@ -71,14 +71,16 @@ def with_answers(data: Data, model: LanguageModel, asking: Asking, device: str, 
     rows = without_answer(data)
     if not len(rows):
         return data
-    asked = data.select(rows)
+    unanswered = data.select(rows)
     reader = replace(model.reader(), too_long="skip")
     try:
-        prompts, kept = read_prompts(reader, asked, asking.longest)
+        prompts, kept = read_prompts(reader, unanswered, asking.longest)
     except DataError:  # none leaves room for an answer
         return data
-    asked, rows = asked.select(kept), rows[kept]
-    judge = None if asking.reward is None else Judge(asking.reward, asked, prompt_texts(reader, asked, prompts))
+    unanswered, rows = unanswered.select(kept), rows[kept]
+    judge = (
+        None if asking.reward is None else Judge(asking.reward, unanswered, prompt_texts(reader, unanswered, prompts))
+    )
     if judge is not None:
         judge.to(torch.device(device))
     network = model.network.to(device)

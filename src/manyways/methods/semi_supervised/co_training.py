@@ -52,6 +52,7 @@ class CoTraining(TeachingMethod):
     gives: ClassVar = predictions() | {"embed"}
     takes: ClassVar = frozenset()
     missing_inputs: ClassVar = False
+    suggests: ClassVar = ()
     example: ClassVar = "digit-halves"
     paper: ClassVar = "Blum & Mitchell, Combining labeled and unlabeled data with co-training, COLT 1998"
     field_trials: ClassVar = {"view": {"view": ("lower",)}}
@@ -59,11 +60,6 @@ class CoTraining(TeachingMethod):
     @classmethod
     def for_trial(cls, data: Data, folder: Path) -> Self:
         return cls(rounds=2, added=3)
-
-    @classmethod
-    def suggestions(cls, data: Data | None = None) -> tuple[str, ...]:
-        """Itself where there are two inputs: halves of a table are seldom independent views."""
-        return (cls.method_name(),) if data is not None and len(modalities(data.inputs)) == 2 else ()
 
     def ablations(self, data: Data) -> Ablations:
         return {**super().ablations(data), "its guesses": (replace(self, pool=1, added=1, rounds=1), data)}

@@ -35,8 +35,9 @@ class CORAL(DomainMethod[DomainLearner]):
     Of more than two domains the loss is the mean over pairs.
     """
 
-    weight: NotNegative = 1.0
-    """Weight of the distance between covariances; the paper takes one with which both losses end up alike."""
+    weight: NotNegative = 1000.0
+    """Weight of the distance between covariances. Features behind a normalisation vary little, so that it is large; the
+    paper, which aligns class scores, takes one with which this loss and that of the labels end up alike."""
 
     recommends: ClassVar = {
         "any": Recommendation("features are learned that vary alike in domains with labels and in those without", 15),

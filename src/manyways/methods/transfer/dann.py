@@ -58,8 +58,8 @@ class DANN(DomainMethod[DANNLearner]):
     0 to `weight`, so that noise of the start does not lead.
     """
 
-    weight: NotNegative = 1.0
-    """The highest factor of the reversed gradient."""
+    weight: NotNegative = 0.3
+    """The highest factor of the reversed gradient; 1 in the paper, where the network learns more slowly."""
     gamma: Positive = 10.0
     """Steepness of the factor's rise."""
     hidden: Count = 100

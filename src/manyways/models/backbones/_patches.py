@@ -18,7 +18,7 @@ class PatchBackbone(Backbone):
     """
 
     grid: tuple[int, ...]
-    """How the patches of a sequence lie: (length,), or (rows, columns)."""
+    """The layout of the patches of a sequence: (length,), or (rows, columns)."""
 
     @abstractmethod
     def patch_values(self, x: Tensor) -> Tensor:
