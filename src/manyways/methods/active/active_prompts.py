@@ -107,10 +107,6 @@ class ActivePrompts(AskingMethod):
     def at_random(self) -> Self:
         return replace(self, strategy="random")
 
-    def at_a_checkpoint(self) -> Method | None:
-        base = self.base.at_a_checkpoint()
-        return None if base is None else replace(self, base=base)
-
     def lacks(self, data: Data, model: Model | None = None) -> str | None:
         if reason := Method.lacks(self, data, model):
             return reason

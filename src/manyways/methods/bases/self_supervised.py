@@ -80,7 +80,7 @@ class SelfSupervised(RowMethod[RowLearnerT], Generic[RowLearnerT]):
         return learned
 
     def facts(self, learner: RowLearnerT, steps: int) -> dict[str, Any]:
-        """What `scores_of` measures, once the last step is taken."""
+        """The scores that `scores_of` measures, once the last step is taken."""
         stated = super().facts(learner, steps)
         if not steps:
             return stated
