@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from manyways.data.targets import kind_of, predictions
 from manyways.methods.discovery import all_methods
+from manyways.methods.recommendations import OTHER
 
 if TYPE_CHECKING:
     from manyways.data.data import Data
@@ -21,7 +22,8 @@ def starts(wanted: frozenset[str], data: "Data | None" = None, longest: int = LO
     """Methods and chains that start from nothing and give any of `wanted`, the plainest first.
 
     A shorter chain is plainer; then one that gives all of `wanted`, that a comparison would try, that gives little
-    besides, and needs little. With `data` only those that can learn from it, and give what they give there.
+    besides, needs little, and stands first on shortlists. With `data` only those that can learn from it, and give what
+    they give there.
     """
     return sorted(_candidates(wanted, data, longest), key=lambda method: _order(method, wanted, data))
 
@@ -112,4 +114,6 @@ def _order(method: "Method", wanted: frozenset[str], data: "Data | None") -> tup
     tried = bool(parts[-1].suggestions(data))
     needs = sum(len(part.needs) for part in parts)
     name = parts[-1].method_name()
-    return len(parts), -len(gives & wanted), not tried, len(besides), needs, name != PLAIN, str(method)
+    ranks = [OTHER if each.rank is None else each.rank for each in parts[-1].recommends.values()]
+    rank = min(ranks, default=OTHER)
+    return len(parts), -len(gives & wanted), not tried, len(besides), needs, name != PLAIN, rank, str(method)

@@ -21,6 +21,7 @@ from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval, Share
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input, Need
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Inputs, Network
 from manyways.training.learner import RowLearner
@@ -79,6 +80,7 @@ class Colorization(SelfSupervised[ColorizationLearner]):
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ("colorization >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first by the colours of grey images", 87)}
     paper: ClassVar = "Zhang et al., Colorful image colorization, ECCV 2016"
     example: ClassVar = "photo-tiles"
 

@@ -12,6 +12,7 @@ from manyways.data.data import Data
 from manyways.methods.bases.frames import FrameLearner, FrameMethod, whole
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones.tokens import Tokens
 from manyways.models.model import Model
 from manyways.models.network import Inputs
@@ -45,6 +46,7 @@ class CPC(FrameMethod[CPCLearner]):
     share its speaker, so that it is the content by which they are told apart."""
 
     suggests: ClassVar = ("cpc >> fine-tune", "cpc >> linear-probe")
+    recommends: ClassVar = {"any": Recommendation("features of sound are learned first, by what comes next", 47)}
     paper: ClassVar = "Van den Oord, Li & Vinyals, Representation learning with contrastive predictive coding (2018)"
     own_backbone: ClassVar = "audio-gru"
     needs_causal: ClassVar = True

@@ -19,6 +19,7 @@ from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones.base import Backbone, ImageBackbone, require_kind
 from manyways.models.generative.decoders import make_decoder
 from manyways.models.model import Model
@@ -49,6 +50,7 @@ class Inpainting(SelfSupervised[InpaintingLearner]):
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ("inpainting >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first by painting what is missing", 84)}
     paper: ClassVar = "Pathak et al., Context encoders: Feature learning by inpainting, CVPR 2016"
 
     @classmethod

@@ -23,6 +23,7 @@ from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones.base import ImageBackbone
 from manyways.models.model import Model
 from manyways.models.network import Inputs
@@ -65,6 +66,7 @@ class Jigsaw(SelfSupervised[JigsawLearner]):
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ("jigsaw >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first by the order of tiles", 85)}
     paper: ClassVar = (
         "Noroozi & Favaro, Unsupervised learning of visual representations by solving jigsaw puzzles, ECCV 2016"
     )

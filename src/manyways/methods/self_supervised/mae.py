@@ -15,6 +15,7 @@ from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones._patches import PatchBackbone, PatchMask
 from manyways.models.backbones._transformer import Block, heads_for
 from manyways.models.backbones.vit import sin_cos_positions
@@ -87,6 +88,7 @@ class MAE(SelfSupervised[MAELearner]):
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ("mae >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first by painting hidden patches", 86)}
     paper: ClassVar = "He et al., Masked autoencoders are scalable vision learners, CVPR 2022"
 
     @classmethod

@@ -15,6 +15,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.two_views import TwoViews
 from manyways.methods.fields import Count, Interval, Positive
 from manyways.methods.method import Ablations
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.model import Model
 from manyways.models.network import Inputs, Network
@@ -104,6 +105,7 @@ class MoCo(TwoViews[MoCoLearner]):
     """Width of the projection that is compared; it is dropped afterwards."""
 
     suggests: ClassVar = ("moco >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first, beside a queue of other rows", 81)}
     paper: ClassVar = "He et al., Momentum contrast for unsupervised visual representation learning, CVPR 2020"
 
     @classmethod

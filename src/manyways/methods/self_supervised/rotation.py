@@ -17,6 +17,7 @@ from manyways.methods.bases.self_supervised import SelfSupervised
 from manyways.methods.fields import Count
 from manyways.methods.method import Ablations
 from manyways.methods.needs import Images, Input, Need
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Inputs
 from manyways.training.learner import RowLearner
@@ -59,6 +60,7 @@ class Rotation(SelfSupervised[RotationLearner]):
     gives: ClassVar = frozenset({"embed"})
     takes: ClassVar = frozenset({"embed"})
     suggests: ClassVar = ("rotation >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first by the turn of an image", 83)}
     paper: ClassVar = "Gidaris et al., Unsupervised representation learning by predicting image rotations, ICLR 2018"
 
     @classmethod

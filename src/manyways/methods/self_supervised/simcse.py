@@ -22,6 +22,7 @@ from manyways.methods.method import Ablations
 from manyways.methods.metric_learning.sentence_pairs import ranking_loss
 from manyways.methods.needs import Input
 from manyways.methods.needs.texts import Texts
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Inputs
 from manyways.models.sentence_folder import TEXT
@@ -69,6 +70,7 @@ class SimCSE(SentenceMethod[SimCSELearner], SelfSupervised[SimCSELearner]):
 
     needs: ClassVar = (Input, Texts)
     suggests: ClassVar = ("simcse >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("an encoder of texts learns from all of them first", 49)}
     paper: ClassVar = "Gao et al., SimCSE: Simple contrastive learning of sentence embeddings, EMNLP 2021"
 
     @classmethod

@@ -14,6 +14,7 @@ from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.bases.two_views import TwoViews
 from manyways.methods.fields import Count, Interval, NotNegative
 from manyways.methods.method import Ablations
+from manyways.methods.recommendations import Recommendation
 from manyways.models.backbones._layers import BatchNorm
 from manyways.models.model import Model
 from manyways.models.network import Inputs
@@ -57,6 +58,7 @@ class VICReg(TwoViews[VICRegLearner]):
     """Width of the expander that is compared; it is dropped afterwards."""
 
     suggests: ClassVar = ("vicreg >> fine-tune",)
+    recommends: ClassVar = {"any": Recommendation("features are learned first, without any negatives", 82)}
     paper: ClassVar = (
         "Bardes et al., VICReg: Variance-invariance-covariance regularization for self-supervised learning, ICLR 2022"
     )

@@ -14,6 +14,7 @@ from manyways.methods.bases.frames import FrameLearner, FrameMethod, whole
 from manyways.methods.bases.gradient import Batch, Loss
 from manyways.methods.fields import Count, Interval, NotNegative, Positive
 from manyways.methods.method import Ablations
+from manyways.methods.recommendations import Recommendation
 from manyways.models.model import Model
 from manyways.models.network import Inputs
 
@@ -101,6 +102,7 @@ class Wav2Vec(FrameMethod[Wav2VecLearner]):
     """Weight of the loss that has all entries used equally often."""
 
     suggests: ClassVar = ("wav2vec >> fine-tune", "wav2vec >> linear-probe")
+    recommends: ClassVar = {"any": Recommendation("features of sound are learned first, by what is hidden", 48)}
     paper: ClassVar = "Baevski et al., wav2vec 2.0: self-supervised learning of speech representations, NeurIPS 2020"
     own_backbone: ClassVar = "audio-transformer"
 
