@@ -16,7 +16,7 @@ from manyways.comparison.results import Comparison, Entry
 from manyways.comparison.tasks import task_of
 from manyways.comparison.tasks.continual import AT_ONCE, TITLE
 from manyways.data.data import Data
-from manyways.errors import DataError
+from manyways.errors import ParameterError
 from manyways.methods.continual.replay import Replay
 from manyways.training.events import Event
 from manyways.training.run import Run
@@ -151,5 +151,5 @@ def test_a_follower_adds_up_the_stages_of_a_chain(split: Data, tmp_path: Path) -
 
 
 def test_a_metric_of_tasks_needs_tasks() -> None:
-    with pytest.raises(DataError, match="nothing to compare by"):
+    with pytest.raises(ParameterError, match="metric must be one of silhouette for clustering; got 'forgetting'"):
         mw.compare({"x": [0.5, 1.5, 2.5]}, metric="forgetting", budget="5 steps")

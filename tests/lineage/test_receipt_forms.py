@@ -19,7 +19,7 @@ from manyways.lineage.forgetting.receipt import receipt_hash, receipt_json
 from manyways.lineage.forgetting.receipt_sources import READ
 from manyways.lineage.forgetting.verification import Verification
 from manyways.methods.discovery import all_methods
-from manyways.methods.fields import Named, hints
+from manyways.methods.fields import Named, Written, hints
 
 Place = tuple[str | int, ...]
 NOBODY_CHECKS = {"note", "copies", "audit", "seconds", "counted"}
@@ -223,7 +223,7 @@ def test_what_else_a_process_has_imported_makes_no_difference(
 
 def test_every_text_of_a_method_is_known_to_be_read_or_not() -> None:
     """A new field whose text is a path or a name of the Hub must be among those that are asked about."""
-    inert = {"only", "lora_modules", "classes", "template", "label", "metric", "label_weights"}
+    inert = {"only", "lora_modules", "classes", "template", "label", "metric", "label_weights", "view", "negative"}
     inert |= {"grid", "space"}  # their texts stand under the names of the fields that they are for
     for name, kind in all_methods().items():
         for field, annotation in hints(kind).items():
@@ -233,7 +233,9 @@ def test_every_text_of_a_method_is_known_to_be_read_or_not() -> None:
 
 def holds_text(annotation: Any) -> bool:
     """Whether a field may hold any text; one of a few words, or a function of text, is none."""
-    if get_origin(annotation) in (Literal, Callable) or any(isinstance(part, Named) for part in get_args(annotation)):
+    if get_origin(annotation) in (Literal, Callable) or any(
+        isinstance(part, Named | Written) for part in get_args(annotation)
+    ):
         return False
     return annotation is str or any(map(holds_text, get_args(annotation)))
 

@@ -13,6 +13,7 @@ from manyways.comparison.tasks.unlabelled import (
     scattered,
     scored_rows,
 )
+from manyways.data.columns import modalities
 from manyways.data.data import Data
 from manyways.models.model import Model
 
@@ -31,7 +32,8 @@ class Clustering(Unlabelled):
     of_labels = frozenset({"nmi", "ari"})
 
     def applies(self, data: Data) -> bool:
-        return self.allowed(data) and not data.labels
+        """True for rows of one kind of input without a label: of several, a label was forgotten more likely."""
+        return self.allowed(data) and not data.labels and len(modalities(data.inputs)) == 1
 
     def score(self, model: Model, data: Data, rows: int | None) -> dict[str, float]:
         """The silhouette (Rousseeuw 1987) in the space of the raw inputs; mutual information and Rand index."""

@@ -101,9 +101,9 @@ class ModelVerifier:
             return replace(unable, note=str(error))
         except Exception as error:  # a recipe that a stranger wrote may fail in any way; it takes nothing down with it
             return replace(unable, note=f"learning it again fails: {type(error).__name__}: {brief(str(error), 200)}")
+        self._retrained[place] = retrained
         if wrong:
             return replace(unable, verdict=DIFFERS, note=wrong)
-        self._retrained[place] = retrained
         return self._compared(unable, model, retrained)
 
     def _compared(self, undecided: Verdict, model: Mapping[str, Any], retrained: Model) -> Verdict:

@@ -17,4 +17,5 @@ class MANN(MemoryEpisodeMethod):
     """
 
     addressing: ClassVar = "least-used"
+    suggests: ClassVar = ()
     paper: ClassVar = "Santoro et al., Meta-learning with memory-augmented neural networks, ICML 2016"

@@ -20,4 +20,5 @@ class NTM(MemoryEpisodeMethod):
     """Read heads."""
 
     addressing: ClassVar = "turing"
+    suggests: ClassVar = ()
     paper: ClassVar = "Graves, Wayne & Danihelka, Neural Turing machines, arXiv:1410.5401 (2014)"
