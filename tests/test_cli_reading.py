@@ -155,7 +155,7 @@ def test_advise_names_no_comparison_where_nothing_can_be_scored(
     assert "label: no row has one" in out
     assert out.splitlines()[-1].split()[:2] == ["manyways", "fit"]
     path.write_text("x,y,label\n" + "".join(f"{a},{b},u\n" for a, b in zip(NUMBERS, NUMBERS[::-1], strict=True)))
-    assert out.splitlines()[-1] == run(capsys, "advise", path)[1].splitlines()[-1]
+    assert run(capsys, "advise", path)[1].splitlines()[-1].split()[:2] == ["manyways", "fit"]
 
 
 # --- pipes and consoles --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from manyways.methods.active.active_learning import ActiveLearning
 from manyways.methods.discovery import all_methods
 from manyways.methods.method import Method
 from manyways.methods.search.tune import Tune
+from manyways.methods.semi_supervised.co_training import CoTraining
 from manyways.methods.semi_supervised.self_training import SelfTraining
 from manyways.methods.supervised.gradient_boosting import GradientBoosting
 from manyways.methods.supervised.majority import Majority
@@ -38,7 +39,7 @@ def _learners(gives: str) -> dict[str, type[Method]]:
     return {
         name: kind
         for name, kind in found.items()
-        if kind is not Majority  # which answers every row alike
+        if kind not in (Majority, CoTraining)  # one answers every row alike, the other needs two views of each
         and kind.needs
         and HAVE | GIVEN.keys() >= set(map(str, kind.needs))
         and kind.takes != {"adapt"}

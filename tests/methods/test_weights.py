@@ -40,6 +40,15 @@ def rows(count: int = 240, *, wrong: float = 0.45, seed: int = 0) -> Data:
     return Data.from_columns(columns, roles, part=part, name="toy")
 
 
+def in_two_domains(data: Data) -> Data:
+    """The same rows, of which every fifth training row is of another domain, whose labels are hidden."""
+    other = (data.part == 0) & (np.arange(len(data)) % 5 == 0)
+    domain = Column("d", "category", np.where(other, "there", "here").astype(object))
+    return Data.from_columns(
+        [*data.columns.values(), domain], {**data.roles, "domain": ("d",)}, part=data.part, name="toy"
+    ).hide(np.flatnonzero(other))
+
+
 def with_a_text(data: Data) -> Data:
     """The same rows with a second input, a text that says nothing."""
     text = Column("t", "text", np.array(["this and that"] * len(data), object))
@@ -54,6 +63,8 @@ def test_rows_of_weight_zero_teach_nothing(name: str) -> None:
         data = data.hide(np.flatnonzero((data.part == 0) & (np.arange(len(data)) % 5 == 0)))
     if "task" in map(str, method.needs):
         data = Data.from_columns(data.columns.values(), {**data.roles, "task": ("task",)}, part=data.part, name="toy")
+    if "domain" in map(str, method.needs):
+        data = in_two_domains(data)
     if "client" in map(str, method.needs):
         data = Data.from_columns(data.columns.values(), {**data.roles, "client": ("client",)}, part=data.part)
     start = mw.SimCLR().fit(data, budget=2) if method.needs_start() else None
@@ -147,7 +158,10 @@ def learner_with(weights: list[float], codes: list[int]) -> object:
     class Looked:
         count = 6
         has_row_losses = True
-        data = Data.from_columns([Column("x", "number", np.arange(6.0))], {"difficulty": ["x"]}, name="toy")
+        stage = Column("s", "category", np.array(["plain", "plain", "plain", "own", "own", "own"], object))
+        data = Data.from_columns(
+            [Column("x", "number", np.arange(6.0)), stage], {"difficulty": ["x"], "task": ["s"]}, name="toy"
+        )
 
         def lengths(self) -> list[np.ndarray]:
             return []
@@ -155,8 +169,11 @@ def learner_with(weights: list[float], codes: list[int]) -> object:
         def kinds(self) -> torch.Tensor:
             return torch.tensor(codes)
 
+        def identities(self) -> np.ndarray:
+            return np.arange(6)[:, None]
+
         def values_of(self, column: str) -> np.ndarray:
-            return np.arange(6.0)
+            return self.data.take(column)
 
     looked = Looked()
     looked.weights = torch.tensor(weights)  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ COMMANDS = {
     "advise": "Say which ways of learning your data allows, and what the others lack.",
     "fit": "Train a model by one method, or by a chain of them, and save it.",
     "predict": "Predict the label of every row with a saved model, or answer its prompt.",
-    "embed": "Embed every row with a saved model: a file of vectors.",
+    "embed": "Embed every row with a saved model: its features, a vector a row.",
     "generate": "Let a saved language model go on from prompts, or draw rows from a saved VAE or GAN.",
     "methods": "List all methods, or show one with its fields.",
     "lineage": "Show what a model was made from, and which models some rows or a person reached.",

@@ -81,7 +81,12 @@ def assemble(plan: ComparisonPlan, outcomes: Outcomes, folder: Path, interrupted
     if plan.apart is not None and not interrupted:
         comparison = replace(comparison, confirmed=confirm(plan, comparison, folder))
     conclusion = conclude(comparison)
-    cautions = (*split_cautions(plan.rows, plan.rule), *conclusion.cautions, *plan.shortlist.notes())
+    cautions = (
+        *plan.task.cautions(plan.data),
+        *split_cautions(plan.rows, plan.rule),
+        *conclusion.cautions,
+        *plan.shortlist.notes(),
+    )
     return replace(comparison, conclusion=replace(conclusion, cautions=cautions))
 
 

@@ -137,6 +137,10 @@ class Task:
         """Words for what a score is the mean over: "360 test rows"."""
         return count_of(len(data.test), "test row")
 
+    def cautions(self, data: Data) -> tuple[str, ...]:
+        """Sentences on what somebody who meant another task should know."""
+        return ()
+
     @property
     def has_labels(self) -> bool:
         """True if there are labels of which a comparison may hide some."""

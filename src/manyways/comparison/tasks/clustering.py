@@ -15,6 +15,7 @@ from manyways.comparison.tasks.unlabelled import (
 )
 from manyways.data.columns import modalities
 from manyways.data.data import Data
+from manyways.data.phrases import count_of
 from manyways.models.model import Model
 
 TITLE = "Clusters"
@@ -34,6 +35,16 @@ class Clustering(Unlabelled):
     def applies(self, data: Data) -> bool:
         """True for rows of one kind of input without a label: of several, a label was forgotten more likely."""
         return self.allowed(data) and not data.labels and len(modalities(data.inputs)) == 1
+
+    def cautions(self, data: Data) -> tuple[str, ...]:
+        if data.labels:
+            return ()
+        sentence = (
+            f"No column has the role label, so all {count_of(len(data.inputs), 'column')} are inputs, and ways of "
+            "clustering are compared. To compare ways of predicting a column, name it: "
+            f"--label {data.inputs[-1].name}."
+        )
+        return (sentence,)
 
     def score(self, model: Model, data: Data, rows: int | None) -> dict[str, float]:
         """The silhouette (Rousseeuw 1987) in the space of the raw inputs; mutual information and Rand index."""
