@@ -32,7 +32,7 @@ from manyways.randomness import generator
 from manyways.training.loop import take_step
 from manyways.training.optimizer import make_optimizer
 
-GOAL, STEPS, MOST, TARGET, EPISODES = 0.95, 1200, 4.0, 1.5, 200
+GOAL, STEPS, MOST, TARGET, EPISODES = 0.95, 2500, 2.0, 1.5, 200
 OURS = mw.MAML(
     backbone="conv4-strided", turned_classes=True, ways=20, batch_size=1, queries=2, learning_rate=4e-3, warmup=0.1
 )

@@ -32,6 +32,7 @@ TESTS_OF_FIXMATCH = "tests/methods/semi_supervised/test_fixmatch.py"
 TESTS_OF_TEACHER = "tests/methods/semi_supervised/test_mean_teacher.py tests/methods/test_whole_steps.py"
 TESTS_OF_ACTIVE = "tests/methods/active/test_active_learning.py"
 TESTS_OF_PAIRS = "tests/methods/metric_learning/test_sentence_pairs.py"
+MOCO, TESTS_OF_MOCO = "methods/self_supervised/moco.py", "tests/methods/self_supervised/test_moco.py"
 
 MUTANTS = (
     Mutant("FixMatch does not align classes", FIXMATCH,
@@ -80,6 +81,35 @@ MUTANTS = (
            "inside.isdisjoint(identities[place])", "place not in batch", TESTS_OF_PAIRS),
     Mutant("Matryoshka learns the whole width alone", "methods/bases/sentences.py",
            "dict.fromkeys((*self.matryoshka, features.shape[1]))", "[features.shape[1]]", TESTS_OF_PAIRS),
+    Mutant("MoCo's queue forgets nothing", MOCO,
+           "learner.oldest.copy_((learner.oldest + len(keys)) % length)", "pass", TESTS_OF_MOCO),
+    Mutant("MoCo tells a row from itself", MOCO,
+           "(query @ queue.T).masked_fill(same,", "(query @ queue.T).masked_fill(same & False,", TESTS_OF_MOCO),
+    Mutant("keys are made by the encoder of queries", "training/average.py",
+           "move_towards(self.network, network, decay)", "move_towards(self.network, network, 0.0)",
+           "tests/training/test_average.py"),
+    Mutant("VICReg looks at the columns of one view", "methods/self_supervised/vicreg.py",
+           "covariance_loss(a) + covariance_loss(b)", "2 * covariance_loss(a)",
+           "tests/methods/self_supervised/test_vicreg.py"),
+    Mutant("pretext tasks are scored in training mode", "methods/bases/self_supervised.py",
+           "        learner.eval()", "        learner.train()", "tests/methods/bases/test_self_supervised.py"),
+    Mutant("DER compares logits of other rows", "methods/continual/der.py",
+           'mse_loss(outputs[new : new + count], batch["kept_logits"])',
+           'mse_loss(outputs[new + count :], batch["kept_logits"])', "tests/methods/continual/test_der.py"),
+    Mutant("iCaRL keeps the first rows", "methods/continual/icarl.py",
+           "return rows[herding(features_of(learner, learner.network, rows), quota)]", "return rows[:quota]",
+           "tests/methods/continual/test_icarl.py"),
+    Mutant("DANN tells domains apart by its features", "methods/transfer/dann.py",
+           "reversed_gradient(features, self.weight *", "reversed_gradient(features, -self.weight *",
+           "tests/methods/transfer/test_dann.py"),
+    Mutant("Reptile takes one inner step", "methods/meta/reptile.py",
+           "descend_in_turn(weights, losses,", "descend_in_turn(weights, losses[:1],",
+           "tests/methods/meta/test_reptile.py"),
+    Mutant("BADGE looks at features alone", "methods/bases/acquisition/badge.py",
+           "products = (errors @ errors[row]) * (features @ features[row])", "products = features @ features[row]",
+           "tests/methods/bases/test_strategies.py"),
+    Mutant("a curriculum's hard rows first are easy ones", "training/samplers/curriculum.py",
+           "values = -values", "values = +values", "tests/training/test_curriculum.py"),
 )  # fmt: skip
 
 

@@ -28,6 +28,11 @@ class PairHead(Head):
         self.config = {"width": width, "units": units, "outputs": outputs, "examples": examples}
         self.embedding = nn.Linear(width, units)
         self.weighing = nn.Linear(units, 1)
+        # Small weights of either sign leave all pairs alike for thousands of steps: units differ from the start, as in
+        # the paper, and every difference speaks against one class.
+        nn.init.normal_(self.embedding.weight, std=0.2)
+        nn.init.constant_(self.weighing.weight, -0.2)
+        nn.init.constant_(self.weighing.bias, 2.0)
         self.register_buffer("examples", torch.zeros(examples, units))
         self.register_buffer("codes", torch.zeros(examples, dtype=torch.int64))
 
