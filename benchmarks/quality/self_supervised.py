@@ -143,7 +143,6 @@ def main() -> None:
     parser.add_argument("--data", choices=sorted(READ), default="fashion-mnist")
     parser.add_argument("--budget", default="30s")
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--tune", type=float, default=0.2, help="share of the budget for fine-tuning")
     parser.add_argument("--ways", nargs="*", help="methods in place of the usual ones")
     parser.add_argument("--folder", type=Path, default=Path("self-supervised"), help="for files that are unpacked")
@@ -156,9 +155,14 @@ def main() -> None:
     ways = methods_of(options.ways or WAYS[options.data], options.tune)
     print(f"{options.data}: {labels} labels, {options.budget} each, {options.seeds} seeds", flush=True)
     found = mw.compare(
-        data, methods=ways, labels=labels, draw="stratified", budget=options.budget,
-        seeds=options.seeds, workers=options.workers,
-    )  # fmt: skip
+        data,
+        methods=ways,
+        labels=labels,
+        draw="stratified",
+        budget=options.budget,
+        seeds=options.seeds,
+        workers=0,  # the shares of a chain are not in its text, by which other processes make it again
+    )
     show(found)
 
 
