@@ -68,6 +68,17 @@ def test_a_fit_notes_its_pretext_task_and_leaves_its_weights_alone(
     assert all(torch.equal(tensor, others[name]) for name, tensor in plain.network.state_dict().items())
 
 
+def test_scores_are_of_the_network_in_evaluation_and_leave_it_as_it_was(digits: Data) -> None:
+    method = SimCLR(batch_size=32)
+    learner = method.begin(digits, None, 0)
+    learner.train()
+    before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+    scores = method.scores_of(learner)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.state_dict().items())
+    assert learner.training
+    assert method.scores_of(learner) == scores
+
+
 @dataclass(frozen=True, kw_only=True)
 class Collapsing(SimCLR):
     """Views of one row are to be alike, and nothing holds those of others apart."""
