@@ -62,6 +62,20 @@ def test_exemplars_are_shared_among_the_classes_so_far(split: Data) -> None:
 
 
 @pytest.mark.quick
+def test_exemplars_are_the_herd_of_the_rows_of_their_class(split: Data) -> None:
+    method = ICaRL(memory=20)
+    learner = begun(method, split, None, 50)
+    method.after(learner, 9)
+    labels, rows = learner.labels.numpy(), learner.tasks.rows[0]
+    for code in (0, 1):
+        of_class = np.sort(rows[labels[rows] == code])
+        with torch.no_grad():
+            features = normalize(learner.network.eval().features(learner.take(of_class)).float(), dim=1)
+        herd = of_class[herding(features, 10)]
+        assert sorted(learner.kept[labels[learner.kept] == code].tolist()) == sorted(herd.tolist())
+
+
+@pytest.mark.quick
 def test_a_class_of_a_task_under_way_is_predicted_by_its_rows(split: Data) -> None:
     method = ICaRL(memory=20)
     learner = begun(method, split, None, 50)
