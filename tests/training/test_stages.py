@@ -106,7 +106,6 @@ def test_a_curriculum_of_several_tasks_rests_on_their_mixture(start: mw.Model) -
     assert 3 <= (data.columns["task"].values[rows] == "simple").sum() <= 7, "the easiest of each"
 
 
-@pytest.mark.quick
 def test_what_are_no_stages_is_refused(start: mw.Model) -> None:
     data = replaced(corpora(), difficulty=None)
     for sampler, message in (

@@ -99,7 +99,6 @@ def test_no_answer_above_the_threshold_changes_nothing(start: LanguageModel) -> 
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.quick
 def test_it_chains_and_refuses_what_it_cannot_learn(start: LanguageModel) -> None:
     chain = mw.parse_method("pretrain >> self-training(base=sft(batch_size=4), samples=2) >> dpo")
     assert "self-training(base=sft(batch_size=4), samples=2)" in str(chain)
