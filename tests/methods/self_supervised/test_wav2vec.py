@@ -180,7 +180,7 @@ def test_it_learns_what_is_hidden_with_all_of_its_codebooks() -> None:
     told = method.fit(Wav2Vec.example_data(), budget=80, seed=0).lineage.facts["pretext"]
     assert told["accuracy"] > 1.5 * told["chance"]
     assert told["perplexity"] > 2
-    assert 0 < told["entries used"] <= 1
+    assert 0 < told["entries_used"] <= 1
 
 
 @pytest.mark.quick

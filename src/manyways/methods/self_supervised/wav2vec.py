@@ -176,7 +176,7 @@ class Wav2Vec(FrameMethod[Wav2VecLearner]):
             "accuracy": float((choices.scores.argmax(1) == choices.right).float().mean()),
             "chance": float((1 / choices.scores.isfinite().sum(1)).mean()),
             "perplexity": float(perplexities(choices.quantised.chosen).mean()),
-            "entries used": float((used > 0).float().mean()),
+            "entries_used": float((used > 0).float().mean()),
         }
 
     def cautions(self, scores: Mapping[str, float], rows: int) -> list[str]:
